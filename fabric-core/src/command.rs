@@ -1,0 +1,464 @@
+//! What is to run on a host, and its one rendering to the text that goes over the wire.
+//!
+//! ```text
+//! [sudo .. SHELL] 'export PATH=.. K=.. && cd DIR && PREFIX && .. && LINE'
+//! ```
+//!
+//! Everything that Fabric 1 and 3 put together in several places (and quoted wrongly in most of them) is
+//! put together here, in one pure function, for any bytes: [`Command::render`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::error::CommandError;
+
+/// The longest rendered command, in bytes: what Linux takes as one argument of a program
+/// (`MAX_ARG_STRLEN`, 128 KiB with its terminating zero). sshd hands the whole command to the login
+/// shell as one argument, so that a longer one could only fail later and less clearly.
+pub const LONGEST: usize = 128 * 1024 - 1;
+
+/// A command with its working directory, prefixes, path, environment, shell and sudo.
+///
+/// ```
+/// use fabric_core::{Command, Sudo};
+///
+/// let command = Command::new("make install | tee log")
+///     .cd("/srv/app")
+///     .prefix(". venv/bin/activate")
+///     .sudo(Sudo::new("[sudo] x: ").user("app"));
+/// assert_eq!(
+///     command.render()?.to_string(),
+///     "sudo -S -p '[sudo] x: ' -u app sh -c 'cd /srv/app && . venv/bin/activate && make install | tee log'",
+/// );
+/// # Ok::<(), fabric_core::CommandError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    line: Vec<u8>,
+    cwd: Vec<u8>,
+    prefixes: Vec<Vec<u8>>,
+    path: Option<(Vec<u8>, PathBehavior)>,
+    env: IndexMap<String, Vec<u8>>,
+    shell: Option<String>,
+    shell_escape: bool,
+    sudo: Option<Sudo>,
+}
+
+/// Where the `path` setting goes in `$PATH`; the default is [`PathBehavior::Append`] (Fabric 1,
+/// `env.path_behavior`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathBehavior {
+    /// After what is there.
+    #[default]
+    Append,
+    /// Before what is there.
+    Prepend,
+    /// Instead of what is there.
+    Replace,
+}
+
+/// How a command becomes another user's: the arguments of `sudo`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sudo {
+    prefix: String,
+    prompt: String,
+    user: Option<String>,
+    group: Option<String>,
+}
+
+impl Sudo {
+    /// The default of the `sudo_prefix` setting (Fabric 1).
+    pub const PREFIX: &'static str = "sudo -S -p '%(sudo_prompt)s' ";
+
+    /// `prompt` is the text `sudo` is told to ask for the password with, so that it can be told from
+    /// anything else a command prints.
+    pub fn new(prompt: impl Into<String>) -> Self {
+        Self { prefix: Self::PREFIX.to_owned(), prompt: prompt.into(), user: None, group: None }
+    }
+
+    /// The user to become (`-u`); all digits are a user id. Default: root.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// The group to become (`-g`); all digits are a group id. Default: the user's.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
+
+    /// Another text before the flags (`sudo_prefix`); `%(sudo_prompt)s` in it stands for the prompt.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// The prompt text.
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
+    fn render(&self) -> Result<Vec<u8>, CommandError> {
+        const KEY: &str = "%(sudo_prompt)s";
+        let quoted = String::from_utf8_lossy(&quote(self.prompt.as_bytes())?).into_owned();
+        let prefix = self.prefix.trim_end();
+        let prefix = prefix.replace(&format!("'{KEY}'"), &quoted).replace(&format!("\"{KEY}\""), &quoted);
+        let mut out = prefix.replace(KEY, &quoted).into_bytes();
+        for (flag, name) in [(" -u ", &self.user), (" -g ", &self.group)] {
+            if let Some(name) = name {
+                let id = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+                let name = if id { format!("#{name}") } else { name.clone() };
+                out.extend_from_slice(flag.as_bytes());
+                out.extend_from_slice(&quote(name.as_bytes())?);
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl Command {
+    /// The command line itself, in the language of the shell that will read it.
+    pub fn new(line: impl Into<Vec<u8>>) -> Self {
+        Self {
+            line: line.into(),
+            cwd: Vec::new(),
+            prefixes: Vec::new(),
+            path: None,
+            env: IndexMap::new(),
+            shell: None,
+            shell_escape: true,
+            sudo: None,
+        }
+    }
+
+    /// The command line as given.
+    pub fn line(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.line)
+    }
+
+    /// Changes the working directory, as `cd` does: an absolute path or one that starts with `~`
+    /// replaces what was set before, any other is below it. Empty changes nothing.
+    #[must_use]
+    pub fn cd(mut self, path: impl AsRef<[u8]>) -> Self {
+        join_dir(&mut self.cwd, path.as_ref());
+        self
+    }
+
+    /// A command that must succeed before this one, in the same shell; prefixes nest, outermost first.
+    #[must_use]
+    pub fn prefix(mut self, command: impl Into<Vec<u8>>) -> Self {
+        self.prefixes.push(command.into());
+        self
+    }
+
+    /// Adds directories to `$PATH`, `:`-separated; a later call replaces an earlier one (Fabric 1).
+    #[must_use]
+    pub fn path(mut self, path: impl Into<Vec<u8>>, behavior: PathBehavior) -> Self {
+        let path = path.into();
+        self.path = (!path.is_empty()).then_some((path, behavior));
+        self
+    }
+
+    /// Sets an environment variable to exactly these bytes.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// Runs the command by this shell (`/bin/bash -l -c`), to which it is given as one argument.
+    /// Default: the user's login shell reads it, as with `ssh`.
+    #[must_use]
+    pub fn shell(mut self, shell: impl Into<String>) -> Self {
+        self.shell = Some(shell.into());
+        self
+    }
+
+    /// With `false` the command stands between the shell's double quotes as it is (`shell_escape` of
+    /// Fabric 1), for those who escape by hand. Default: true. Without a shell it has no effect.
+    #[must_use]
+    pub fn shell_escape(mut self, escape: bool) -> Self {
+        self.shell_escape = escape;
+        self
+    }
+
+    /// Runs the whole of it, directory, prefixes and environment included, by `sudo`.
+    #[must_use]
+    pub fn sudo(mut self, sudo: Sudo) -> Self {
+        self.sudo = Some(sudo);
+        self
+    }
+
+    /// How `sudo` is called, if it is.
+    pub fn sudo_options(&self) -> Option<&Sudo> {
+        self.sudo.as_ref()
+    }
+
+    /// The text for the wire.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Nul`] for a zero byte anywhere, [`CommandError::EnvName`] for a name that no shell
+    /// takes, [`CommandError::TooLong`] over [`LONGEST`] bytes.
+    pub fn render(&self) -> Result<Rendered, CommandError> {
+        let mut inner = Vec::new();
+        self.render_exports(&mut inner)?;
+        if !self.cwd.is_empty() {
+            inner.extend_from_slice(b"cd ");
+            inner.extend_from_slice(&quote_dir(&self.cwd)?);
+            inner.extend_from_slice(b" && ");
+        }
+        for prefix in &self.prefixes {
+            inner.extend_from_slice(prefix);
+            inner.extend_from_slice(b" && ");
+        }
+        inner.extend_from_slice(&self.line);
+
+        let mut out = Vec::new();
+        if let Some(sudo) = &self.sudo {
+            out.extend_from_slice(&sudo.render()?);
+            out.push(b' ');
+        }
+        match (&self.shell, &self.sudo) {
+            (Some(shell), _) if self.shell_escape => wrap(&mut out, shell, &quote(&inner)?),
+            (Some(shell), _) => wrap(&mut out, shell, &[b"\"", &inner[..], b"\""].concat()),
+            (None, Some(_)) => wrap(&mut out, "sh -c", &quote(&inner)?),
+            (None, None) => out = inner,
+        }
+        if out.contains(&0) {
+            return Err(CommandError::Nul);
+        }
+        if out.len() > LONGEST {
+            return Err(CommandError::TooLong { bytes: out.len(), limit: LONGEST });
+        }
+        Ok(Rendered(out))
+    }
+
+    /// PATH first, then the variables, in one `export` (Fabric 1's order).
+    fn render_exports(&self, out: &mut Vec<u8>) -> Result<(), CommandError> {
+        if self.path.is_none() && self.env.is_empty() {
+            return Ok(());
+        }
+        out.extend_from_slice(b"export");
+        if let Some((path, behavior)) = &self.path {
+            let path = quote(path)?;
+            let parts: [&[u8]; 3] = match behavior {
+                PathBehavior::Append => [b" PATH=\"$PATH\":", &path, b""],
+                PathBehavior::Prepend => [b" PATH=", &path, b":\"$PATH\""],
+                PathBehavior::Replace => [b" PATH=", &path, b""],
+            };
+            out.extend_from_slice(&parts.concat());
+        }
+        for (name, value) in &self.env {
+            if !is_env_name(name) {
+                return Err(CommandError::EnvName { name: name.clone() });
+            }
+            out.push(b' ');
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'=');
+            out.extend_from_slice(&quote(value)?);
+        }
+        out.extend_from_slice(b" && ");
+        Ok(())
+    }
+}
+
+fn wrap(out: &mut Vec<u8>, shell: &str, argument: &[u8]) {
+    out.extend_from_slice(shell.trim_end().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(argument);
+}
+
+/// A rendered command: the bytes that the remote shell reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered(Vec<u8>);
+
+impl Rendered {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes, taken out.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl fmt::Display for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// Whether a shell takes this as the name of a variable.
+pub fn is_env_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// One word for a Bourne shell, whatever the bytes.
+///
+/// # Errors
+///
+/// [`CommandError::Nul`] for a zero byte, which no argument can hold.
+///
+/// ```
+/// use fabric_core::command::quote;
+/// assert_eq!(*quote(b"my file")?, *b"'my file'");
+/// assert_eq!(*quote(b"plain")?, *b"plain");
+/// # Ok::<(), fabric_core::CommandError>(())
+/// ```
+pub fn quote(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CommandError> {
+    shlex::bytes::try_quote(bytes).map_err(|_| CommandError::Nul)
+}
+
+/// Joins directories as `cd` after `cd` would: an absolute path, or one with `~`, starts over.
+///
+/// ```
+/// let mut dir = b"/srv".to_vec();
+/// fabric_core::command::join_dir(&mut dir, b"app");
+/// assert_eq!(dir, b"/srv/app");
+/// fabric_core::command::join_dir(&mut dir, b"~/other");
+/// assert_eq!(dir, b"~/other");
+/// ```
+pub fn join_dir(dir: &mut Vec<u8>, next: &[u8]) {
+    if next.is_empty() {
+        return;
+    }
+    if dir.is_empty() || next.starts_with(b"/") || next.starts_with(b"~") {
+        dir.clear();
+    } else if !dir.ends_with(b"/") {
+        dir.push(b'/');
+    }
+    dir.extend_from_slice(next);
+}
+
+/// A directory for `cd`: a leading `~` or `~user` stays open to the shell, the rest is quoted.
+fn quote_dir(dir: &[u8]) -> Result<Vec<u8>, CommandError> {
+    if dir.starts_with(b"~") {
+        let end = dir.iter().position(|b| *b == b'/').unwrap_or(dir.len());
+        let (home, rest) = dir.split_at(end);
+        if home[1..].iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
+            let mut out = home.to_vec();
+            if let [slash, rest @ ..] = rest {
+                out.push(*slash);
+                if !rest.is_empty() {
+                    out.extend_from_slice(&quote(rest)?);
+                }
+            }
+            return Ok(out);
+        }
+    }
+    // Neither an option of `cd`, nor looked up in CDPATH (which would print the directory).
+    if dir.starts_with(b"/") || dir.starts_with(b".") {
+        return Ok(quote(dir)?.into_owned());
+    }
+    Ok(quote(&[b"./", dir].concat())?.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process;
+
+    fn text(command: &Command) -> String {
+        command.render().unwrap().to_string()
+    }
+
+    #[test]
+    fn order_is_exports_cd_prefixes_line() {
+        let command = Command::new("ls")
+            .path("/opt/bin", PathBehavior::Append)
+            .env("A", "x y")
+            .cd("/srv")
+            .cd("my app")
+            .prefix("true")
+            .prefix(":");
+        assert_eq!(text(&command), r#"export PATH="$PATH":/opt/bin A='x y' && cd '/srv/my app' && true && : && ls"#);
+    }
+
+    #[test]
+    fn a_shell_gets_one_argument() {
+        assert_eq!(text(&Command::new("echo $HOME").shell("/bin/bash -l -c")), "/bin/bash -l -c 'echo $HOME'");
+        assert_eq!(text(&Command::new("echo 'a'").shell("sh -c").shell_escape(false)), "sh -c \"echo 'a'\"");
+    }
+
+    #[test]
+    fn home_directories_stay_open() {
+        assert_eq!(text(&Command::new("ls").cd("~/my app")), "cd ~/'my app' && ls");
+        assert_eq!(text(&Command::new("ls").cd("~bob")), "cd ~bob && ls");
+        assert_eq!(text(&Command::new("ls").cd("-x")), "cd ./-x && ls");
+    }
+
+    #[test]
+    fn sudo_covers_the_whole_line() {
+        let sudo = Sudo::new("it's: ").user("1001").group("www-data");
+        assert_eq!(
+            text(&Command::new("id | cat").cd("/tmp").sudo(sudo)),
+            "sudo -S -p \"it's: \" -u '#1001' -g www-data sh -c 'cd /tmp && id | cat'"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_an_error() {
+        assert!(matches!(Command::new("a\0b").render(), Err(CommandError::Nul)));
+        assert!(matches!(Command::new("a").env("A", "\0").render(), Err(CommandError::Nul)));
+        assert!(matches!(Command::new("a").env("A-B", "x").render(), Err(CommandError::EnvName { .. })));
+        assert!(matches!(Command::new("x".repeat(LONGEST + 1)).render(), Err(CommandError::TooLong { .. })));
+        assert!(Command::new("x".repeat(LONGEST)).render().is_ok());
+    }
+
+    fn run(shell: &str, rendered: &Rendered, dir: &std::path::Path) -> Vec<u8> {
+        use std::os::unix::ffi::OsStrExt as _;
+        let line = std::ffi::OsStr::from_bytes(rendered.as_bytes());
+        let output = process::Command::new(shell).arg("-c").arg(line).current_dir(dir).env("HOME", dir).output().unwrap();
+        assert!(output.status.success(), "{shell}: {rendered}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    fn any_bytes() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+        use proptest::prelude::*;
+        let nasty = prop::sample::select(b"'\"\\$`!;&|<>()*?[]{}~#= \t\n\r%^\x01\x7f\x80\xff-aZ0".to_vec());
+        prop::collection::vec(prop_oneof![3 => nasty, 1 => 1_u8..=255], 0..24)
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+        #[test]
+        fn real_shells_see_the_bytes_that_were_given(value in any_bytes(), name in any_bytes(), path in any_bytes()) {
+            let name: Vec<u8> = name.into_iter().filter(|b| *b != b'/').collect();
+            let temp = tempfile::tempdir().unwrap();
+            let made = {
+                use std::os::unix::ffi::OsStrExt as _;
+                let name = [b"d", &name[..]].concat();
+                std::fs::create_dir(temp.path().join(std::ffi::OsStr::from_bytes(&name))).unwrap();
+                name
+            };
+            // Ends in a letter, as `$(pwd)` would eat line ends at the end of the name.
+            let command = Command::new(r#"printf '%s\0%s\0%s' "$V" "${PWD##*/}" "$PATH""#)
+                .env("V", value.clone())
+                .path([b"/x", &path[..]].concat(), PathBehavior::Prepend)
+                .prefix("unset CDPATH; true")
+                .cd(&made);
+            for shell in ["sh", "bash"] {
+                for wrapped in [command.clone(), command.clone().shell(format!("{shell} -c"))] {
+                    let out = run(shell, &wrapped.render().unwrap(), temp.path());
+                    let mut fields = out.splitn(3, |b| *b == 0);
+                    proptest::prop_assert_eq!(fields.next().unwrap(), &value[..]);
+                    proptest::prop_assert_eq!(fields.next().unwrap(), &made[..]);
+                    let want = [b"/x", &path[..], b":"].concat();
+                    proptest::prop_assert!(fields.next().unwrap().starts_with(&want));
+                }
+            }
+        }
+    }
+}

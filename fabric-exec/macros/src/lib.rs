@@ -1,0 +1,1 @@
+//! The `#[task]` attribute of fabric-exec; use it through that crate.

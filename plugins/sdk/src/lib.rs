@@ -1,0 +1,1 @@
+//! Write Fabric gateways and transports as plugins.
