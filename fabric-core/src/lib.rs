@@ -40,8 +40,10 @@ pub mod target;
 pub mod transport;
 
 pub use command::{Command, PathBehavior, Rendered, Sudo};
-pub use error::{CommandError, ConnectError, ConnectErrorKind, FileError, FileErrorKind, HostStringError, Phase, SessionError};
-pub use event::{Event, EventKind, EventSink, HostStatus};
+pub use error::{
+    CommandError, ConnectError, ConnectErrorKind, Error, FileError, FileErrorKind, HostStringError, Phase, SessionError,
+};
+pub use event::{Emitter, Event, EventKind, EventSink, HostStatus};
 pub use host::HostString;
 pub use outcome::{CommandOutcome, ExitStatus, Stream, TransferOutcome};
 pub use prompt::{PromptError, PromptKind, PromptRequest, Prompter, RefusePrompts};

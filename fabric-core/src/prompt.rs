@@ -130,6 +130,10 @@ pub struct RefusePrompts {
 impl Prompter for RefusePrompts {
     async fn ask(&self, request: PromptRequest) -> Result<Secret, PromptError> {
         let PromptRequest { message, host, .. } = request;
-        Err(if self.no_terminal { PromptError::NoTerminal { message, host } } else { PromptError::Refused { message, host } })
+        Err(if self.no_terminal {
+            PromptError::NoTerminal { message, host }
+        } else {
+            PromptError::Refused { message, host }
+        })
     }
 }

@@ -61,10 +61,8 @@ pub fn expand(text: &str) -> Result<Vec<String>, HostStringError> {
         if done.len().saturating_mul(choices.len()) > MOST {
             return Err(error(HostStringErrorKind::TooMany(MOST)));
         }
-        done = done
-            .iter()
-            .flat_map(|head| choices.iter().map(move |choice| format!("{head}{before}{choice}")))
-            .collect();
+        done =
+            done.iter().flat_map(|head| choices.iter().map(move |choice| format!("{head}{before}{choice}"))).collect();
         rest = &from[end + 1..];
     }
     if rest.contains([']', '}']) {
@@ -165,7 +163,9 @@ fn cut(host: &str) -> (&str, &str, &str) {
     }
     let label = &label[..label.find(['.', ':']).unwrap_or(label.len())];
     let Some(last) = label.rfind(|c: char| c.is_ascii_digit()) else { return whole };
-    let first = label[..last].rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + label[at..].chars().next().map_or(1, char::len_utf8));
+    let first = label[..last]
+        .rfind(|c: char| !c.is_ascii_digit())
+        .map_or(0, |at| at + label[at..].chars().next().map_or(1, char::len_utf8));
     // An address such as 10.0.0.1 reads better whole.
     if first == 0 && host[start..].parse::<std::net::Ipv4Addr>().is_ok() {
         return whole;

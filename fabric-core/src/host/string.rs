@@ -201,7 +201,21 @@ mod tests {
             assert_eq!((parsed.user(), parsed.host(), parsed.port()), (*user, *host, *port), "{text}");
             assert_eq!(parsed.as_str(), text.trim());
         }
-        for text in ["", "u@", ":22", "a:b:c", "a:22:33", "[host]:22", "[::1", "[::1]x", "a:99999", "a:0", "-oX", "a b", "1x://h"] {
+        for text in [
+            "",
+            "u@",
+            ":22",
+            "a:b:c",
+            "a:22:33",
+            "[host]:22",
+            "[::1",
+            "[::1]x",
+            "a:99999",
+            "a:0",
+            "-oX",
+            "a b",
+            "1x://h",
+        ] {
             assert!(HostString::parse(text).is_err(), "{text}");
         }
     }

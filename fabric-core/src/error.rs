@@ -1,0 +1,552 @@
+//! What can go wrong, typed: with the host, the phase and what to do about it.
+//!
+//! Texts start in lower case with the action that failed; none of them ever holds a secret.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::outcome::CommandOutcome;
+use crate::prompt::PromptError;
+
+/// A text that is no host string or list of them.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("`{text}` is not a host: {kind} (expected [user@]host[:port], IPv6 with a port as [address]:port)")]
+pub struct HostStringError {
+    /// The text.
+    pub text: String,
+    /// What is wrong with it.
+    pub kind: HostStringErrorKind,
+}
+
+/// What is wrong with a host string.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostStringErrorKind {
+    /// Something stands behind `[address]` that is no port.
+    #[error("`{0}` after the bracket is not a port")]
+    AfterBracket(String),
+    /// White space or a control character.
+    #[error("it contains {0:?}")]
+    BadCharacter(char),
+    /// The port is not a number from 1 to 65535.
+    #[error("port `{0}` is not a number from 1 to 65535")]
+    BadPort(String),
+    /// `[..]` holds no range of numbers.
+    #[error("`[{0}]` is not a range such as [01-20,30]")]
+    BadRange(String),
+    /// The text before `://` is no scheme.
+    #[error("`{0}` is not a scheme")]
+    BadScheme(String),
+    /// There is no host part.
+    #[error("the host part is empty")]
+    EmptyHost,
+    /// Host or user begins with a dash, which a program would read as an option.
+    #[error("host and user must not begin with `-`")]
+    LeadingDash,
+    /// Several colons, or brackets, around what is no IPv6 address.
+    #[error("`{0}` is not an IPv6 address")]
+    NotIpv6(String),
+    /// A bracket without its partner.
+    #[error("a bracket is not closed or not opened")]
+    OpenBracket,
+    /// A range or product of ranges beyond reason.
+    #[error("it stands for more than {0} hosts")]
+    TooMany(usize),
+}
+
+/// A command that cannot be rendered.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// A variable's name that no shell takes.
+    #[error("environment variable name `{name}` is not letters, digits and _ (or starts with a digit)")]
+    EnvName {
+        /// The name.
+        name: String,
+    },
+    /// A zero byte, which no command line can hold.
+    #[error("the command, its directory or its environment contains a NUL byte, which cannot be sent")]
+    Nul,
+    /// More than the other side can take.
+    #[error("the command is {bytes} bytes long, more than the {limit} a host takes: send it with put and run the file")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+}
+
+/// What a connection was doing when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Turning settings into a target.
+    Resolve,
+    /// Opening the gateway.
+    Gateway,
+    /// Looking the name up.
+    Lookup,
+    /// Connecting the socket (`timeout`).
+    Connect,
+    /// Waiting for the server's version line (`banner_timeout`).
+    Banner,
+    /// Agreeing on keys (`banner_timeout`).
+    KeyExchange,
+    /// Checking the host's key.
+    HostKey,
+    /// Logging in (`auth_timeout`).
+    Auth,
+    /// Opening a channel.
+    Channel,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolving the target",
+            Self::Gateway => "opening the gateway",
+            Self::Lookup => "looking up the name",
+            Self::Connect => "connecting",
+            Self::Banner => "waiting for the server's banner",
+            Self::KeyExchange => "exchanging keys",
+            Self::HostKey => "checking the host key",
+            Self::Auth => "authenticating",
+            Self::Channel => "opening a channel",
+        })
+    }
+}
+
+/// Why there is no session with a host.
+#[derive(Debug, Clone, Error)]
+#[error("{host}: {kind}")]
+pub struct ConnectError {
+    /// The host string, as written.
+    pub host: String,
+    /// What was being done.
+    pub phase: Phase,
+    /// What happened.
+    pub kind: ConnectErrorKind,
+}
+
+impl ConnectError {
+    /// An error of `host` while it was in `phase`.
+    pub fn new(host: impl Into<String>, phase: Phase, kind: ConnectErrorKind) -> Self {
+        Self { host: host.into(), phase, kind }
+    }
+
+    /// Whether another try may end differently: true for what the network or a busy server does, false
+    /// for wrong keys, wrong names and wrong settings.
+    pub fn is_transient(&self) -> bool {
+        use ConnectErrorKind as K;
+        match &self.kind {
+            K::Refused { .. } | K::Unreachable { .. } | K::TimedOut { .. } | K::Dropped { .. } => true,
+            K::Gateway { source, .. } => source.is_transient(),
+            _ => false,
+        }
+    }
+}
+
+/// What happened to a connection attempt.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum ConnectErrorKind {
+    /// No way of logging in was accepted.
+    #[error("login as {user} failed: {}{}", tried_text(.tried), offered_text(.offered))]
+    AuthFailed {
+        /// The login user.
+        user: String,
+        /// What was tried, each with what came of it: methods, key files, agent keys.
+        tried: Vec<String>,
+        /// The methods that the server would still take.
+        offered: Vec<String>,
+    },
+    /// The host shows another key than the one that is known.
+    #[error(
+        "host key changed: {host} shows {key_type} {fingerprint}, but {file}:{line} has another key; \
+         nothing was sent. If the change is legitimate, remove that line"
+    )]
+    HostKeyChanged {
+        /// The name under which the key was looked up.
+        host: String,
+        /// The type of the key that was shown.
+        key_type: String,
+        /// Its fingerprint, `SHA256:..`.
+        fingerprint: String,
+        /// The file with the other key.
+        file: String,
+        /// The line in that file, from 1.
+        line: usize,
+    },
+    /// The host's key is marked as revoked, or its certificate doesn't hold.
+    #[error("host key refused: {reason}")]
+    HostKeyRefused {
+        /// Why.
+        reason: String,
+    },
+    /// Nobody knows the host's key, and unknown keys are refused.
+    #[error(
+        "host key unknown: {key_type} {fingerprint} of {host} is in no known_hosts file, and unknown hosts are refused"
+    )]
+    HostKeyUnknown {
+        /// The name under which the key was looked up.
+        host: String,
+        /// The key's type.
+        key_type: String,
+        /// Its fingerprint, `SHA256:..`.
+        fingerprint: String,
+    },
+    /// A known_hosts file cannot be read or written.
+    #[error("known_hosts file {file}: {reason}")]
+    KnownHosts {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A key file cannot be used.
+    #[error("key {file}: {reason}")]
+    Key {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A name that doesn't resolve.
+    #[error("cannot find the address of {name}: {reason}")]
+    NameNotFound {
+        /// The name.
+        name: String,
+        /// What the resolver said.
+        reason: String,
+    },
+    /// Nothing listens there.
+    #[error("connection to {address} refused: is sshd running on that port?")]
+    Refused {
+        /// Address and port.
+        address: String,
+    },
+    /// The network doesn't lead there.
+    #[error("cannot reach {address}: {reason}")]
+    Unreachable {
+        /// Address and port.
+        address: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// A phase took longer than its setting allows.
+    #[error("timed out after {} s while {phase} (setting {setting})", .after.as_secs_f64())]
+    TimedOut {
+        /// Which phase.
+        phase: Phase,
+        /// How long it was given.
+        after: Duration,
+        /// The setting that says so.
+        setting: &'static str,
+    },
+    /// The server ended the connection before a session stood: busy, or penalising this address.
+    #[error("the server closed the connection while {phase}{}", reason_text(.reason))]
+    Dropped {
+        /// Which phase.
+        phase: Phase,
+        /// What it said, if anything.
+        reason: String,
+    },
+    /// The two sides have no algorithm in common, or the peer doesn't speak SSH.
+    #[error("handshake failed: {reason}")]
+    Handshake {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The gateway failed.
+    #[error("gateway {gateway}: {source}")]
+    Gateway {
+        /// The gateway, as configured.
+        gateway: String,
+        /// What happened to it.
+        source: Box<ConnectError>,
+    },
+    /// A ProxyCommand ended or said something on its standard error.
+    #[error("proxy command `{command}` {reason}")]
+    ProxyCommand {
+        /// The command, tokens expanded.
+        command: String,
+        /// What happened, with the end of its standard error.
+        reason: String,
+    },
+    /// A plugin failed.
+    #[error("plugin {plugin}: {reason}")]
+    Plugin {
+        /// The plugin's file or name.
+        plugin: String,
+        /// What happened.
+        reason: String,
+    },
+    /// No transport or gateway of that name.
+    #[error("no transport or gateway is called `{name}`{}", hint_text(.hint))]
+    UnknownTransport {
+        /// The name.
+        name: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// Somebody should have been asked.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// A setting that makes no sense for this host.
+    #[error("{reason}")]
+    Setting {
+        /// What is wrong and where.
+        reason: String,
+    },
+}
+
+fn tried_text(tried: &[String]) -> String {
+    if tried.is_empty() { "nothing to try".to_owned() } else { format!("tried {}", tried.join("; ")) }
+}
+
+fn offered_text(offered: &[String]) -> String {
+    if offered.is_empty() { String::new() } else { format!("; the server offers {}", offered.join(", ")) }
+}
+
+fn reason_text(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
+fn hint_text(hint: &str) -> String {
+    if hint.is_empty() { String::new() } else { format!(" ({hint})") }
+}
+
+/// What can happen on an open session.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The server refused a channel: too many (MaxSessions), or forbidden.
+    #[error("the server refused a channel: {reason}")]
+    ChannelRefused {
+        /// Its words.
+        reason: String,
+    },
+    /// This side closed the session.
+    #[error("the connection is closed")]
+    Closed,
+    /// The connection broke.
+    #[error("the connection was lost: {reason}")]
+    Lost {
+        /// Why, as far as is known.
+        reason: String,
+    },
+    /// The server refused a request (pty, exec, subsystem, forward).
+    #[error("the server refused {what}")]
+    RequestRefused {
+        /// The request.
+        what: String,
+    },
+    /// The system of this machine said no.
+    #[error("{what}: {reason}")]
+    System {
+        /// What was being done.
+        what: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// An answer did not come in time.
+    #[error("no answer to {what} within {} s", .after.as_secs_f64())]
+    TimedOut {
+        /// What was asked.
+        what: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// This transport cannot do that.
+    #[error("this transport has no {what}")]
+    Unsupported {
+        /// What it cannot do.
+        what: &'static str,
+    },
+}
+
+/// What went wrong with a file.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("{what} {path}: {kind}")]
+pub struct FileError {
+    /// What was being done: `read`, `write`, `stat`, ...
+    pub what: &'static str,
+    /// The path, as text.
+    pub path: String,
+    /// What happened.
+    pub kind: FileErrorKind,
+}
+
+impl FileError {
+    /// An error about `path`, which is shown as text.
+    pub fn new(what: &'static str, path: impl AsRef<[u8]>, kind: FileErrorKind) -> Self {
+        Self { what, path: String::from_utf8_lossy(path.as_ref()).into_owned(), kind }
+    }
+}
+
+/// What happened to a file.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileErrorKind {
+    /// It is there already.
+    #[error("it exists already")]
+    Exists,
+    /// The host says no more than that it failed.
+    #[error("{0}")]
+    Failed(String),
+    /// A name that would leave the directory it must stay in.
+    #[error("refused: the name leads out of the target directory")]
+    Escapes,
+    /// The checksum or size after the transfer is another one.
+    #[error("the copy differs: {0}")]
+    Differs(String),
+    /// A directory where a file is needed, or the reverse.
+    #[error("{0}")]
+    WrongKind(&'static str),
+    /// There is no such file.
+    #[error("no such file or directory")]
+    NotFound,
+    /// Not allowed.
+    #[error("permission denied")]
+    PermissionDenied,
+    /// The connection ended.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The peer broke the protocol.
+    #[error("protocol error: {0}")]
+    Protocol(String),
+    /// This side's file or stream failed.
+    #[error("local: {0}")]
+    Local(String),
+    /// The host doesn't have this operation.
+    #[error("the host does not support it")]
+    Unsupported,
+}
+
+/// Why a command, a transfer or anything else on a connection failed.
+///
+/// One type for all of a [`Session`](crate::Session)'s work, so that a task can use `?` throughout and a
+/// program can match on what happened.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no session.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The command ended with a status that doesn't count as success.
+    #[error("{}", unexpected_exit(.0))]
+    UnexpectedExit(Box<CommandOutcome>),
+    /// The command took longer than it was given; the outcome has what it printed.
+    #[error("{}: `{}` did not finish within {} s{}", .outcome.host, .outcome.command, .after.as_secs_f64(), running_text(.still_running.as_ref()))]
+    TimedOut {
+        /// How long it was given.
+        after: Duration,
+        /// What is known of it.
+        outcome: Box<CommandOutcome>,
+        /// Why it may still be running on the host; `None` if it was ended.
+        still_running: Option<String>,
+    },
+    /// The run was interrupted; the outcome has what the command printed.
+    #[error("{}: `{}` was interrupted{}", .outcome.host, .outcome.command, running_text(.still_running.as_ref()))]
+    Interrupted {
+        /// What is known of it.
+        outcome: Box<CommandOutcome>,
+        /// Why it may still be running on the host; `None` if it was ended.
+        still_running: Option<String>,
+    },
+    /// `sudo` refused the password.
+    #[error("{host}: sudo refused the password of {user}")]
+    SudoRefused {
+        /// The host string, as written.
+        host: String,
+        /// Whose password it was.
+        user: String,
+    },
+    /// A watcher's sentinel appeared: its answer was refused.
+    #[error("{host}: the answer to `{pattern}` was refused")]
+    AnswerRefused {
+        /// The host string, as written.
+        host: String,
+        /// The watcher's pattern.
+        pattern: String,
+    },
+    /// The command cannot be sent.
+    #[error("{host}: {source}")]
+    Command {
+        /// The host string, as written.
+        host: String,
+        /// Why.
+        source: CommandError,
+    },
+    /// The session failed.
+    #[error("{host}: {source}")]
+    Session {
+        /// The host string, as written.
+        host: String,
+        /// What happened.
+        source: SessionError,
+    },
+    /// A transfer failed.
+    #[error("{host}: {source}")]
+    File {
+        /// The host string, as written.
+        host: String,
+        /// What happened.
+        source: FileError,
+    },
+    /// Somebody should have been asked.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// The call makes no sense as it stands: contradicting or missing arguments.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Error {
+    /// The host string the error is about, where it is about one.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Connect(error) => Some(&error.host),
+            Self::UnexpectedExit(outcome) | Self::TimedOut { outcome, .. } | Self::Interrupted { outcome, .. } => {
+                Some(&outcome.host)
+            }
+            Self::SudoRefused { host, .. }
+            | Self::AnswerRefused { host, .. }
+            | Self::Command { host, .. }
+            | Self::Session { host, .. }
+            | Self::File { host, .. } => Some(host),
+            Self::Prompt(_) | Self::Usage(_) => None,
+        }
+    }
+
+    /// The outcome of the command, where one ran.
+    pub fn outcome(&self) -> Option<&CommandOutcome> {
+        match self {
+            Self::UnexpectedExit(outcome) | Self::TimedOut { outcome, .. } | Self::Interrupted { outcome, .. } => {
+                Some(outcome)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Host, command, status and the end of the output that was not shown while it ran.
+fn unexpected_exit(outcome: &CommandOutcome) -> String {
+    let mut text = format!("{}: `{}` ended with {}", outcome.host, outcome.command, outcome.exit);
+    for stream in &outcome.hidden {
+        let tail = outcome.tail(*stream, 10);
+        if !tail.is_empty() {
+            text.extend(["\n", &stream.to_string(), ":\n", &tail]);
+        }
+    }
+    text
+}
+
+fn running_text(reason: Option<&String>) -> String {
+    match reason {
+        Some(reason) => format!("; it may still be running there: {reason}"),
+        None => "; it was ended".to_owned(),
+    }
+}

@@ -1,0 +1,451 @@
+//! What happens during a run, as data: the one thing that renderers, reports and journals are made of.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::outcome::{Direction, Stream};
+
+/// The version of the event format; a new field or kind doesn't raise it, a changed one does.
+pub const VERSION: u32 = 1;
+
+/// One fact during a run.
+///
+/// As JSON it is one object with `event`, `at` (RFC 3339), `run` and, where they apply, `host`, `task`
+/// and the fields of its kind. An [`EventKind::Output`] may hold many lines; [`Event::records`] gives
+/// one event for each, which is what `--output json` writes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// The run it belongs to.
+    pub run: Arc<str>,
+    /// The host string, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<Arc<str>>,
+    /// The task's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<Arc<str>>,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The run begins.
+    RunStarted {
+        /// [`VERSION`].
+        version: u32,
+        /// The tasks of the command line, as typed.
+        tasks: Vec<String>,
+    },
+    /// A task begins, with its host list.
+    TaskStarted {
+        /// The hosts, in order; none for a local task.
+        hosts: Vec<Arc<str>>,
+        /// How: `local`, `serial`, `parallel`, `batches`.
+        strategy: String,
+    },
+    /// A batch of a rolling task begins.
+    BatchStarted {
+        /// Which, from 1.
+        batch: usize,
+        /// Of how many.
+        batches: usize,
+        /// Its hosts.
+        hosts: Vec<Arc<str>>,
+    },
+    /// A task begins on a host (`Executing task ..`).
+    HostStarted {
+        /// Which try, from 1.
+        attempt: u32,
+    },
+    /// A connection is being opened.
+    Connecting {
+        /// `user@address:port`.
+        address: String,
+    },
+    /// A connection stands.
+    Connected {
+        /// `user@address:port`.
+        address: String,
+        /// How long it took.
+        duration_ms: u64,
+    },
+    /// A connection is closed.
+    Disconnected,
+    /// A host's key was recorded, being unknown before.
+    HostKeyRecorded {
+        /// Its fingerprint.
+        fingerprint: String,
+        /// The file it went into.
+        file: String,
+    },
+    /// A command begins.
+    CommandStarted {
+        /// `run`, `sudo` or `local`.
+        verb: Verb,
+        /// The command line as given.
+        command: String,
+    },
+    /// A command printed something.
+    Output(Output),
+    /// A command ended.
+    CommandFinished {
+        /// `run`, `sudo` or `local`.
+        verb: Verb,
+        /// The command line as given.
+        command: String,
+        /// Its exit status; absent where there is none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit: Option<u32>,
+        /// The signal that ended it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signal: Option<String>,
+        /// Whether its status counts as success.
+        ok: bool,
+        /// How long it took.
+        duration_ms: u64,
+    },
+    /// A `put` or `get` begins.
+    TransferStarted {
+        /// Which way.
+        direction: Direction,
+        /// The local path.
+        local: String,
+        /// The remote path.
+        remote: String,
+        /// Bytes in all, where known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+    },
+    /// Bytes have moved.
+    TransferProgress {
+        /// The remote path of the transfer.
+        remote: String,
+        /// How many so far.
+        bytes: u64,
+        /// Bytes in all, where known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+    },
+    /// A `put` or `get` ended.
+    TransferFinished {
+        /// Which way.
+        direction: Direction,
+        /// The local path.
+        local: String,
+        /// The remote path.
+        remote: String,
+        /// Bytes moved.
+        bytes: u64,
+        /// How long it took.
+        duration_ms: u64,
+        /// What failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// A task says something (`puts` of Fabric 1).
+    Message {
+        /// The text.
+        text: String,
+    },
+    /// Something that a person should know and that stops nothing.
+    Warning {
+        /// The text.
+        message: String,
+    },
+    /// A try failed and another follows.
+    Retrying {
+        /// Which try failed, from 1.
+        attempt: u32,
+        /// Why.
+        error: String,
+        /// How long is waited.
+        delay_ms: u64,
+    },
+    /// What a dry run would have done.
+    Planned {
+        /// `run`, `sudo`, `local`, `put`, `get`, ...
+        verb: String,
+        /// The command or the paths.
+        what: String,
+    },
+    /// A task ended on a host.
+    HostFinished {
+        /// How.
+        status: HostStatus,
+        /// Why it did not succeed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// How long it took.
+        duration_ms: u64,
+    },
+    /// A task ended on all its hosts.
+    TaskFinished {
+        /// How long it took.
+        duration_ms: u64,
+    },
+    /// The run ended: always the last event.
+    Summary {
+        /// Hosts on which all went well.
+        hosts_ok: usize,
+        /// Hosts that failed, timed out or could not be reached.
+        hosts_failed: usize,
+        /// Hosts on which nothing was started.
+        hosts_skipped: usize,
+        /// How long the run took.
+        duration_ms: u64,
+        /// Each host's worst status.
+        hosts: IndexMap<Arc<str>, HostStatus>,
+        /// Why each host that is not ok is not.
+        #[serde(skip_serializing_if = "IndexMap::is_empty")]
+        errors: IndexMap<Arc<str>, String>,
+    },
+}
+
+/// What started a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// On the host, as the login user.
+    Run,
+    /// On the host, as another user.
+    Sudo,
+    /// On this machine.
+    Local,
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Run => "run",
+            Self::Sudo => "sudo",
+            Self::Local => "local",
+        })
+    }
+}
+
+/// Bytes that a command printed: whole lines, one or many at once, or a part of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Which stream.
+    pub stream: Stream,
+    /// The bytes, each line with its end as the host sent it (`\n`, `\r\n`).
+    pub data: Bytes,
+    /// Whether `data` ends in the middle of a line: more of it follows (`linewise` is off), or the output
+    /// ended without a line end.
+    pub partial: bool,
+}
+
+impl Output {
+    /// The lines, exact but for their line ends.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let data: &[u8] = &self.data;
+        let data = data.strip_suffix(b"\n").unwrap_or(data);
+        let none = self.data.is_empty();
+        data.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).filter(move |_| !none)
+    }
+}
+
+impl Serialize for Output {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap as _;
+        let line = self.lines().next().unwrap_or_default();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("stream", &self.stream)?;
+        map.serialize_entry("line", &String::from_utf8_lossy(line))?;
+        if self.partial {
+            map.serialize_entry("partial", &true)?;
+        }
+        map.end()
+    }
+}
+
+/// How a task ended on a host. Of several, the worst counts; the order here is from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostStatus {
+    /// Never started.
+    Skipped,
+    /// All well.
+    Ok,
+    /// A command or transfer failed.
+    Failed,
+    /// A command took too long.
+    TimedOut,
+    /// There was no connection.
+    Unreachable,
+}
+
+impl HostStatus {
+    /// The word for it, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped",
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// Whether it counts as a failure.
+    pub fn is_failure(self) -> bool {
+        self > Self::Ok
+    }
+}
+
+impl fmt::Display for HostStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Event {
+    /// The same fact as events that each hold at most one line of output.
+    pub fn records(&self) -> Vec<Event> {
+        let EventKind::Output(output) = &self.kind else { return vec![self.clone()] };
+        let mut rest = output.data.clone();
+        let mut records = Vec::new();
+        while !rest.is_empty() {
+            let end = rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1);
+            let data = rest.split_to(end);
+            let partial = output.partial && rest.is_empty();
+            let kind = EventKind::Output(Output { stream: output.stream, data, partial });
+            records.push(Event { kind, ..self.clone() });
+        }
+        records
+    }
+}
+
+/// Where events go.
+///
+/// [`EventSink::poll_ready`] is how a reader that falls behind slows the run down: who makes many events
+/// waits for it before each, and the host whose output it is stops being read from.
+pub trait EventSink: Send + Sync {
+    /// Takes one event over.
+    fn emit(&self, event: Event);
+
+    /// Ready when there is room for more. Default: always.
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = cx;
+        Poll::Ready(())
+    }
+}
+
+/// Drops all events.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoEvents;
+
+impl EventSink for NoEvents {
+    fn emit(&self, _event: Event) {}
+}
+
+/// An [`EventSink`] with the run, host and task that its events are about: what a connection is given.
+#[derive(Clone)]
+pub struct Emitter {
+    sink: Arc<dyn EventSink>,
+    run: Arc<str>,
+    host: Option<Arc<str>>,
+    task: Option<Arc<str>>,
+}
+
+impl Emitter {
+    /// Events of the run `run` go to `sink`.
+    pub fn new(sink: Arc<dyn EventSink>, run: impl Into<Arc<str>>) -> Self {
+        Self { sink, run: run.into(), host: None, task: None }
+    }
+
+    /// Events go nowhere.
+    pub fn none() -> Self {
+        Self::new(Arc::new(NoEvents), "")
+    }
+
+    /// The same for this host.
+    #[must_use]
+    pub fn for_host(&self, host: impl Into<Arc<str>>) -> Self {
+        Self { host: Some(host.into()), ..self.clone() }
+    }
+
+    /// The same for this task.
+    #[must_use]
+    pub fn for_task(&self, task: impl Into<Arc<str>>) -> Self {
+        Self { task: Some(task.into()), ..self.clone() }
+    }
+
+    /// The host, if there is one.
+    pub fn host(&self) -> Option<&Arc<str>> {
+        self.host.as_ref()
+    }
+
+    /// The run's name.
+    pub fn run(&self) -> &Arc<str> {
+        &self.run
+    }
+
+    /// Tells what happened, now.
+    pub fn emit(&self, kind: EventKind) {
+        self.sink.emit(Event {
+            at: Timestamp::now(),
+            run: self.run.clone(),
+            host: self.host.clone(),
+            task: self.task.clone(),
+            kind,
+        });
+    }
+
+    /// Tells a warning.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.emit(EventKind::Warning { message: message.into() });
+    }
+
+    /// Waits until there is room for more.
+    pub async fn ready(&self) {
+        std::future::poll_fn(|cx| self.sink.poll_ready(cx)).await;
+    }
+}
+
+impl fmt::Debug for Emitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emitter")
+            .field("run", &self.run)
+            .field("host", &self.host)
+            .field("task", &self.task)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_lines_are_as_many_records() {
+        let output = Output { stream: Stream::Stdout, data: "one\r\n\ntwo".into(), partial: true };
+        assert_eq!(output.lines().collect::<Vec<_>>(), [&b"one"[..], b"", b"two"]);
+        let event = Event {
+            at: Timestamp::UNIX_EPOCH,
+            run: "r".into(),
+            host: Some("web1".into()),
+            task: None,
+            kind: EventKind::Output(output),
+        };
+        let lines: Vec<String> = event.records().iter().map(|e| serde_json::to_string(e).unwrap()).collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(
+            lines[0],
+            r#"{"at":"1970-01-01T00:00:00Z","run":"r","host":"web1","event":"output","stream":"stdout","line":"one"}"#
+        );
+        assert!(lines[2].ends_with(r#""line":"two","partial":true}"#));
+    }
+}

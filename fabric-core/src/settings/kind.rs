@@ -1,0 +1,328 @@
+//! The types that settings have, and how each is read from text and from untyped values.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde_json::json;
+
+use super::{Map, Value};
+use crate::command::PathBehavior;
+use crate::secret::Secret;
+
+/// The type of a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number, not negative.
+    Integer,
+    /// Seconds, whole or not.
+    Seconds,
+    /// A text.
+    Text,
+    /// A text that is never shown.
+    Secret,
+    /// A list of texts; a text stands for a list of one.
+    List,
+    /// A list of whole numbers; a number stands for a list of one.
+    Integers,
+    /// Texts by name.
+    TextMap,
+    /// Texts by name that are never shown.
+    SecretMap,
+    /// Switches by name.
+    BoolMap,
+    /// Anything by name.
+    Map,
+    /// `true`, `false`, or unset.
+    Maybe,
+    /// A text, or `false` for off.
+    Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+impl Kind {
+    /// What a value of this type looks like, for messages.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Bool | Self::Maybe => "true or false".to_owned(),
+            Self::Integer => "a whole number of 0 or more".to_owned(),
+            Self::Seconds => "a number of seconds".to_owned(),
+            Self::Text | Self::Secret => "a text".to_owned(),
+            Self::List => "a list of texts".to_owned(),
+            Self::Integers => "a list of whole numbers".to_owned(),
+            Self::TextMap | Self::SecretMap => "a table of texts".to_owned(),
+            Self::BoolMap => "a table of true and false".to_owned(),
+            Self::Map => "a table".to_owned(),
+            Self::Switch => "a text, or false".to_owned(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+
+    /// Whether values of this type must never be shown.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::SecretMap)
+    }
+
+    /// Whether `value` is of this type; `null` is "not set" and of every type. The error says what was
+    /// expected.
+    pub fn check(self, value: &Value) -> Result<(), String> {
+        let texts = |v: &Value| v.as_array().is_some_and(|items| items.iter().all(Value::is_string));
+        let table = |of: fn(&Value) -> bool| value.as_object().is_some_and(|map| map.values().all(of));
+        let fits = match self {
+            Self::Bool | Self::Maybe => value.is_boolean(),
+            Self::Integer => value.is_u64(),
+            Self::Seconds => value.as_f64().is_some_and(|seconds| (0.0..1e9).contains(&seconds)),
+            Self::Text | Self::Secret => value.is_string(),
+            Self::List => value.is_string() || texts(value),
+            Self::Integers => value.is_u64() || value.as_array().is_some_and(|items| items.iter().all(Value::is_u64)),
+            Self::TextMap | Self::SecretMap => table(Value::is_string),
+            Self::BoolMap => table(Value::is_boolean),
+            Self::Map => value.is_object(),
+            Self::Switch => value.is_string() || value == &Value::Bool(false),
+            Self::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+        };
+        if fits || value.is_null() { Ok(()) } else { Err(format!("expected {}", self.expected())) }
+    }
+
+    /// Reads a value of this type from text: a line of an rc file, `--set`, an environment variable.
+    ///
+    /// Lists are separated by commas, tables are JSON or `key=value` items separated by commas. The error
+    /// says what was expected; it never holds the text, which may be a secret.
+    pub fn parse(self, text: &str) -> Result<Value, String> {
+        let trimmed = text.trim();
+        let wrong = || format!("expected {}", self.expected());
+        let json = || serde_json::from_str::<Value>(trimmed).ok();
+        let value = match self {
+            Self::Bool | Self::Maybe => json!(parse_bool(trimmed).ok_or_else(wrong)?),
+            Self::Integer => json!(trimmed.parse::<u64>().map_err(|_| wrong())?),
+            Self::Seconds => match trimmed.parse::<u64>() {
+                Ok(whole) => json!(whole),
+                Err(_) => json!(trimmed.parse::<f64>().map_err(|_| wrong())?),
+            },
+            Self::Text | Self::Secret | Self::Choice(_) => json!(text),
+            Self::List if trimmed.starts_with('[') && json().is_some_and(|v| v.is_array()) => {
+                json().ok_or_else(wrong)?
+            }
+            Self::List => json!(crate::host::split_list(trimmed)),
+            Self::Integers if trimmed.starts_with('[') => json().ok_or_else(wrong)?,
+            Self::Integers => {
+                let numbers: Result<Vec<u64>, _> = crate::host::split_list(trimmed).iter().map(|n| n.parse()).collect();
+                json!(numbers.map_err(|_| wrong())?)
+            }
+            Self::TextMap | Self::SecretMap | Self::BoolMap | Self::Map if trimmed.starts_with('{') => {
+                json().ok_or_else(wrong)?
+            }
+            Self::TextMap | Self::SecretMap | Self::BoolMap | Self::Map => {
+                let mut map = Map::new();
+                for item in trimmed.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+                    let (key, value) = item.split_once('=').ok_or_else(wrong)?;
+                    let value = match self {
+                        Self::BoolMap => json!(parse_bool(value.trim()).ok_or_else(wrong)?),
+                        _ => json!(value.trim()),
+                    };
+                    map.insert(key.trim().to_owned(), value);
+                }
+                Value::Object(map)
+            }
+            Self::Switch => match trimmed {
+                "" | "none" | "false" => Value::Bool(false),
+                _ => json!(trimmed),
+            },
+        };
+        self.check(&value)?;
+        Ok(value)
+    }
+}
+
+/// `true`, `yes`, `on`, `1` and their opposites, in any case. An empty text is false, as it was in Fabric 1.
+fn parse_bool(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Some(true),
+        "false" | "no" | "off" | "0" | "" => Some(false),
+        _ => None,
+    }
+}
+
+/// A type that a setting can have.
+pub trait FromValue: Sized {
+    /// The type's name in the table.
+    const KIND: Kind;
+
+    /// From an untyped value that [`Kind::check`] has accepted.
+    fn from_value(value: &Value) -> Option<Self>;
+
+    /// To an untyped value; secrets become texts.
+    fn to_value(&self) -> Value;
+}
+
+/// A switch that lets through what a call asks for, and asks itself when somebody sets it to true.
+///
+/// `use_shell`, `always_use_pty` and `combine_stderr` are true by default and then only allow what a call
+/// of the classic API asks for; set to true explicitly they also ask for it (interface, section 5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// The default: what is asked for is allowed.
+    #[default]
+    Open,
+    /// Set to true: asked for, whatever the call says by default.
+    Asks,
+    /// Set to false: never.
+    Shut,
+}
+
+impl Gate {
+    /// What holds when a call asks (`Some`) or leaves it to the gate (`None`).
+    pub fn apply(self, asked: Option<bool>) -> bool {
+        match self {
+            Self::Open => asked.unwrap_or(false),
+            Self::Asks => asked.unwrap_or(true),
+            Self::Shut => false,
+        }
+    }
+}
+
+/// A text, or off.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// Nobody said anything.
+    #[default]
+    Unset,
+    /// Switched off, whatever lower layers say.
+    Off,
+    /// This.
+    To(String),
+}
+
+/// A number of seconds, as settings have them.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
+pub struct Seconds(pub f64);
+
+impl Seconds {
+    /// As a duration.
+    pub fn duration(self) -> Duration {
+        Duration::try_from_secs_f64(self.0).unwrap_or(Duration::MAX)
+    }
+
+    /// As a duration, where 0 is "no limit".
+    pub fn limit(self) -> Option<Duration> {
+        (self.0 > 0.0).then(|| self.duration())
+    }
+}
+
+macro_rules! from_value {
+    ($type:ty, $kind:expr, |$value:ident| $from:expr, |$this:ident| $to:expr) => {
+        impl FromValue for $type {
+            const KIND: Kind = $kind;
+            fn from_value($value: &Value) -> Option<Self> {
+                $from
+            }
+            fn to_value(&self) -> Value {
+                let $this = self;
+                $to
+            }
+        }
+    };
+}
+
+from_value!(bool, Kind::Bool, |v| v.as_bool(), |b| json!(b));
+from_value!(Option<bool>, Kind::Maybe, |v| Some(v.as_bool()), |b| json!(b));
+from_value!(u32, Kind::Integer, |v| v.as_u64().and_then(|n| u32::try_from(n).ok()), |n| json!(n));
+from_value!(Option<u16>, Kind::Integer, |v| Some(Some(u16::try_from(v.as_u64()?).ok()?)), |n| json!(n));
+from_value!(Option<u64>, Kind::Integer, |v| Some(v.as_u64()), |n| json!(n));
+from_value!(u64, Kind::Integer, |v| v.as_u64(), |n| json!(n));
+from_value!(String, Kind::Text, |v| v.as_str().map(str::to_owned), |s| json!(s));
+from_value!(Option<String>, Kind::Text, |v| Some(v.as_str().map(str::to_owned)), |s| json!(s));
+from_value!(Option<PathBuf>, Kind::Text, |v| Some(v.as_str().map(PathBuf::from)), |p| json!(p));
+from_value!(Option<Secret>, Kind::Secret, |v| Some(v.as_str().map(Secret::from)), |s| json!(
+    s.as_ref().map(Secret::expose)
+));
+from_value!(
+    Vec<String>,
+    Kind::List,
+    |v| match v {
+        Value::String(one) => Some(vec![one.clone()]),
+        _ => v.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+    },
+    |list| json!(list)
+);
+from_value!(
+    Vec<u32>,
+    Kind::Integers,
+    |v| match v.as_u64() {
+        Some(one) => Some(vec![u32::try_from(one).ok()?]),
+        None => v.as_array()?.iter().map(|item| item.as_u64().and_then(|n| u32::try_from(n).ok())).collect(),
+    },
+    |list| json!(list)
+);
+from_value!(IndexMap<String, String>, Kind::TextMap, |v| {
+    v.as_object()?.iter().map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+}, |map| json!(map));
+from_value!(IndexMap<String, Secret>, Kind::SecretMap, |v| {
+    v.as_object()?.iter().map(|(k, v)| Some((k.clone(), Secret::from(v.as_str()?)))).collect()
+}, |map| Value::Object(map.iter().map(|(k, v)| (k.clone(), json!(v.expose()))).collect()));
+from_value!(IndexMap<String, bool>, Kind::BoolMap, |v| {
+    v.as_object()?.iter().map(|(k, v)| Some((k.clone(), v.as_bool()?))).collect()
+}, |map| json!(map));
+from_value!(Map, Kind::Map, |v| v.as_object().cloned(), |map| Value::Object(map.clone()));
+from_value!(Seconds, Kind::Seconds, |v| v.as_f64().map(Seconds), |s| seconds_value(*s));
+from_value!(Option<Seconds>, Kind::Seconds, |v| Some(v.as_f64().map(Seconds)), |s| s
+    .map_or(Value::Null, seconds_value));
+from_value!(Gate, Kind::Bool, |v| v.as_bool().map(|on| if on { Gate::Asks } else { Gate::Shut }), |g| json!(
+    *g != Gate::Shut
+));
+from_value!(
+    Switch,
+    Kind::Switch,
+    |v| Some(match v {
+        Value::String(text) => match text.trim() {
+            "" | "none" => Switch::Off,
+            text => Switch::To(text.to_owned()),
+        },
+        Value::Bool(false) => Switch::Off,
+        _ => Switch::Unset,
+    }),
+    |s| match s {
+        Switch::Unset => Value::Null,
+        Switch::Off => json!(false),
+        Switch::To(text) => json!(text),
+    }
+);
+from_value!(
+    PathBehavior,
+    Kind::Choice(&["append", "prepend", "replace"]),
+    |v| serde_json::from_value(v.clone()).ok(),
+    |b| json!(b)
+);
+
+fn seconds_value(seconds: Seconds) -> Value {
+    if seconds.0.fract() == 0.0 { json!(seconds.0 as u64) } else { json!(seconds.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_by_type() {
+        assert_eq!(Kind::Bool.parse("Yes").unwrap(), json!(true));
+        assert_eq!(Kind::Bool.parse("").unwrap(), json!(false));
+        assert!(Kind::Bool.parse("perhaps").is_err());
+        assert_eq!(Kind::List.parse("a, b[1,2]").unwrap(), json!(["a", "b[1,2]"]));
+        assert_eq!(Kind::Integers.parse("0,3").unwrap(), json!([0, 3]));
+        assert_eq!(Kind::TextMap.parse("A=1, B=x=y").unwrap(), json!({"A": "1", "B": "x=y"}));
+        assert_eq!(Kind::Seconds.parse("2.5").unwrap(), json!(2.5));
+        assert!(Kind::Seconds.parse("-1").is_err());
+        assert_eq!(Kind::Switch.parse("none").unwrap(), json!(false));
+        assert!(Kind::Choice(&["a", "b"]).parse("c").unwrap_err().contains("a, b"));
+    }
+
+    #[test]
+    fn a_gate_allows_or_asks() {
+        assert!(!Gate::Open.apply(None) && Gate::Open.apply(Some(true)));
+        assert!(Gate::Asks.apply(None) && !Gate::Asks.apply(Some(false)));
+        assert!(!Gate::Shut.apply(Some(true)));
+    }
+}

@@ -1,0 +1,121 @@
+//! The typed values that steer behaviour: every env var of the classic `env`, under its classic name.
+//!
+//! One table ([`table`]) defines each setting in one block: name, type, default, documentation, and
+//! where else it can be set. The struct [`Settings`], the parsers of text and of untyped values, the
+//! did-you-mean, the reference page and the completions are all made from it.
+
+mod kind;
+mod layer;
+mod table;
+
+pub use kind::{FromValue, Gate, Kind, Seconds, Switch};
+pub use layer::{Layer, Origin, Overlay, Problem, Problems};
+pub use table::{Settings, TABLE};
+
+/// An untyped value, as files and templates have it.
+pub type Value = serde_json::Value;
+
+/// A map of untyped values by key.
+pub type Map = serde_json::Map<String, Value>;
+
+/// One setting of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its classic name.
+    pub name: &'static str,
+    /// The type of its value.
+    pub kind: Kind,
+    /// What it does, in the words of the documentation; the first line is a summary.
+    pub doc: &'static str,
+    /// Its classic command-line option, where it had one: `-w, --warn-only`.
+    pub option: &'static str,
+    /// Modern names that mean the same: `run.warn`.
+    pub aliases: &'static [&'static str],
+    /// The unit of its value, where it has one.
+    pub unit: &'static str,
+    /// Whether the program sets it for tasks to read, and a person can't.
+    pub information: bool,
+    pub(crate) default: fn() -> Value,
+}
+
+impl Setting {
+    /// The setting of this classic name.
+    pub fn find(name: &str) -> Option<&'static Setting> {
+        TABLE.iter().find(|setting| setting.name == name)
+    }
+
+    /// The setting of this classic name or modern alias.
+    pub fn find_any(name: &str) -> Option<&'static Setting> {
+        Self::find(name).or_else(|| TABLE.iter().find(|setting| setting.aliases.contains(&name)))
+    }
+
+    /// Its default, as an untyped value.
+    pub fn default_value(&self) -> Value {
+        (self.default)()
+    }
+
+    /// Its environment variable: `FABRIC_WARN_ONLY`.
+    pub fn variable(&self) -> String {
+        format!("FABRIC_{}", self.name.to_uppercase())
+    }
+
+    /// The name nearest to `name`, if one is near enough to be what was meant: at most two edits away.
+    pub fn nearest(name: &str) -> Option<&'static str> {
+        let all = TABLE.iter().flat_map(|setting| std::iter::once(&setting.name).chain(setting.aliases));
+        nearest(name, all.copied())
+    }
+}
+
+/// The candidate nearest to `name`, if it is at most two edits away (and fewer than `name` is long).
+///
+/// ```
+/// use fabric_core::settings::nearest;
+/// assert_eq!(nearest("hots", ["hosts", "roles"]), Some("hosts"));
+/// assert_eq!(nearest("zebra", ["hosts", "roles"]), None);
+/// ```
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(edits, _)| *edits <= 2 && *edits < name.chars().count())
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_of_its_own_type() {
+        for setting in TABLE {
+            let value = setting.default_value();
+            if !value.is_null() {
+                setting.kind.check(&value).unwrap_or_else(|why| panic!("{}: {why}", setting.name));
+            }
+            assert!(!setting.doc.trim().is_empty(), "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn names_and_aliases_are_unique() {
+        let mut names: Vec<&str> =
+            TABLE.iter().flat_map(|s| std::iter::once(&s.name).chain(s.aliases)).copied().collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn settings_survive_the_way_through_values() {
+        let mut settings = Settings::default();
+        settings.set("command_timeout", &serde_json::json!(1.5)).unwrap();
+        settings.set("passwords", &serde_json::json!({"a@b:22": "x"})).unwrap();
+        settings.set("gateway", &serde_json::json!(false)).unwrap();
+        settings.set("release", &serde_json::json!("2.4")).unwrap();
+        assert_eq!(settings.get("release"), Some(serde_json::json!("2.4")));
+        assert_eq!(settings.get("command_timeout"), Some(serde_json::json!(1.5)));
+        assert!(settings.set("warn_only", &serde_json::json!("perhaps")).is_err());
+    }
+}

@@ -1,0 +1,469 @@
+//! A host string after settings and ssh_config have been applied: everything needed to connect.
+//!
+//! fabric-transport takes a [`Target`] and reads no settings; fabric-config makes one, gateways
+//! included; a program of your own can fill one in by hand.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{ConnectError, ConnectErrorKind, HostStringError, Phase};
+use crate::host::HostString;
+use crate::secret::Secret;
+use crate::settings::{Overlay, Problems, Settings, Switch, Value};
+
+/// Everything needed to connect to one host.
+///
+/// ```
+/// use fabric_core::{Gateway, Target};
+///
+/// let mut target = Target::new("web1.internal".parse()?);
+/// target.user = Some("deploy".into());
+/// target.gateway = Some(Gateway::Jump(Box::new(Target::new("bastion.example.com".parse()?))));
+/// assert_eq!(target.address(), ("web1.internal", 22));
+/// # Ok::<(), fabric_core::HostStringError>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Target {
+    /// The host string, as written; its host part is the `original_host` of Fabric 3.
+    pub host_string: HostString,
+    /// The name or address to dial: ssh_config's HostName, else the host part.
+    pub host: String,
+    /// The port. Default: 22.
+    pub port: u16,
+    /// The login user. `None`: the user this program runs as.
+    pub user: Option<String>,
+    /// The transport's name. Default: `ssh`, or the host string's scheme.
+    pub transport: String,
+    /// What yields the byte stream, if the transport doesn't dial by itself.
+    pub gateway: Option<Gateway>,
+    /// How to log in.
+    pub auth: Auth,
+    /// Which host keys to trust.
+    pub host_keys: HostKeyPolicy,
+    /// How long each phase may take, and how often to try.
+    pub timeouts: Timeouts,
+    /// How a silent peer is noticed.
+    pub keepalive: Keepalive,
+    /// Which algorithms to offer.
+    pub algorithms: Algorithms,
+    /// Whether to compress. Default: no.
+    pub compression: bool,
+    /// Whether processes there may reach the user's agent. Default: no.
+    pub forward_agent: bool,
+    /// Which kinds of addresses to dial.
+    pub address_family: AddressFamily,
+    /// The local address to dial from (`BindAddress`).
+    pub bind_address: Option<String>,
+    /// Variables to send with each session (`SendEnv`, `SetEnv`); the host may drop them.
+    pub send_env: Vec<(String, String)>,
+    /// Options of a plugin's transport or gateway.
+    pub options: BTreeMap<String, Value>,
+}
+
+impl Target {
+    /// The target of a host string with defaults for everything that it doesn't say.
+    pub fn new(host_string: HostString) -> Self {
+        Self {
+            host: host_string.host().to_owned(),
+            port: host_string.port().unwrap_or(22),
+            user: host_string.user().map(str::to_owned),
+            transport: host_string.scheme().unwrap_or("ssh").to_owned(),
+            host_string,
+            gateway: None,
+            auth: Auth::default(),
+            host_keys: HostKeyPolicy::default(),
+            timeouts: Timeouts::default(),
+            keepalive: Keepalive::default(),
+            algorithms: Algorithms::default(),
+            compression: false,
+            forward_agent: false,
+            address_family: AddressFamily::Any,
+            bind_address: None,
+            send_env: Vec::new(),
+            options: BTreeMap::new(),
+        }
+    }
+
+    /// Host and port to dial.
+    pub fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+}
+
+/// What yields the byte stream on which a session runs.
+#[derive(Debug, Clone)]
+pub enum Gateway {
+    /// Another host's session (ProxyJump). Its own gateway, if any, comes before it.
+    Jump(Box<Target>),
+    /// A command of the user's shell whose pipes are the stream (ProxyCommand), tokens expanded.
+    Command(String),
+    /// A plugin that serves this scheme.
+    Plugin {
+        /// The scheme, which names the plugin.
+        scheme: String,
+        /// The whole text, `socks5://user@proxy:1080`, without a password.
+        url: String,
+        /// The password, if the text had one.
+        password: Option<Secret>,
+    },
+}
+
+/// How to log in. The order is OpenSSH's: certificates and keys (agent first where it has them), then
+/// GSSAPI, keyboard-interactive and password, as [`Auth::methods`] has them.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// Methods in order (`PreferredAuthentications`). Default: gssapi-with-mic, publickey,
+    /// keyboard-interactive, password.
+    pub methods: Vec<String>,
+    /// Key files in order. Those given explicitly come before the default ones.
+    pub identities: Vec<Identity>,
+    /// The text of a private key (`key` of Fabric 1).
+    pub key: Option<Secret>,
+    /// Certificate files beside those found next to the keys (`CertificateFile`).
+    pub certificates: Vec<PathBuf>,
+    /// Whether to offer only the keys in `identities`, not all that the agent has.
+    pub identities_only: bool,
+    /// The socket of the user's agent; `None` uses no agent (`no_agent`, `IdentityAgent none`).
+    pub agent: Option<PathBuf>,
+    /// For key files that are encrypted; asked for where it is missing.
+    pub passphrase: Option<Secret>,
+    /// The login password; asked for where it is missing and the server wants one.
+    pub password: Option<Secret>,
+    /// How often to ask for a password. Default: 3 (`NumberOfPasswordPrompts`).
+    pub password_prompts: u32,
+    /// Signature algorithms to use keys with (`PubkeyAcceptedAlgorithms`); empty is all but SHA-1.
+    pub key_algorithms: Vec<String>,
+    /// Whether to try GSSAPI (`GSSAPIAuthentication`). Default: no.
+    pub gssapi: bool,
+    /// Whether to delegate GSSAPI credentials. Default: no.
+    pub gssapi_delegate: bool,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        let methods = ["gssapi-with-mic", "publickey", "keyboard-interactive", "password"];
+        Self {
+            methods: methods.map(str::to_owned).to_vec(),
+            identities: Vec::new(),
+            key: None,
+            certificates: Vec::new(),
+            identities_only: false,
+            agent: None,
+            passphrase: None,
+            password: None,
+            password_prompts: 3,
+            key_algorithms: Vec::new(),
+            gssapi: false,
+            gssapi_delegate: false,
+        }
+    }
+}
+
+/// A private key file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Where it is, or its public half, where the agent has the private one.
+    pub path: PathBuf,
+    /// Whether somebody asked for it: a missing or unreadable file is then an error, not passed over.
+    pub explicit: bool,
+}
+
+/// Which host keys to trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKeyPolicy {
+    /// What to do about keys that nobody knows.
+    pub check: HostKeyCheck,
+    /// The user's files, the first of which gets new keys. Default: none; fabric-config fills in
+    /// `~/.ssh/known_hosts` and `~/.ssh/known_hosts2`.
+    pub user_files: Vec<PathBuf>,
+    /// The system's files, never written.
+    pub system_files: Vec<PathBuf>,
+    /// The name to look keys up under instead of the host's (`HostKeyAlias`).
+    pub alias: Option<String>,
+    /// Whether recorded names are hashed (`HashKnownHosts`). Default: no.
+    pub hash_names: bool,
+}
+
+impl Default for HostKeyPolicy {
+    fn default() -> Self {
+        Self {
+            check: HostKeyCheck::AcceptNew,
+            user_files: Vec::new(),
+            system_files: Vec::new(),
+            alias: None,
+            hash_names: false,
+        }
+    }
+}
+
+/// What to do about a host key (`StrictHostKeyChecking`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HostKeyCheck {
+    /// Record keys of unknown hosts, refuse changed ones. The default here.
+    AcceptNew,
+    /// Refuse unknown hosts and changed keys (`reject_unknown_hosts`).
+    Strict,
+    /// Ask a person about unknown hosts, refuse changed keys.
+    Ask,
+    /// Take any key (`StrictHostKeyChecking no`, `disable_known_hosts`). Revoked keys are refused still.
+    Off,
+}
+
+/// How long each phase of connecting may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For TCP, per address (`timeout`). Default: 10 s. `None`: as long as the system does.
+    pub connect: Option<Duration>,
+    /// For the version line and the key exchange (`banner_timeout`). Default: 15 s.
+    pub banner: Option<Duration>,
+    /// For each answer during authentication (`auth_timeout`). Default: 30 s.
+    pub auth: Option<Duration>,
+    /// For opening a channel. Default: 30 s.
+    pub channel: Option<Duration>,
+    /// Tries in all (`connection_attempts`). Default: 1.
+    pub attempts: u32,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Some(Duration::from_secs(10)),
+            banner: Some(Duration::from_secs(15)),
+            auth: Some(Duration::from_secs(30)),
+            channel: Some(Duration::from_secs(30)),
+            attempts: 1,
+        }
+    }
+}
+
+/// How a silent peer is noticed (`ServerAliveInterval`, `ServerAliveCountMax`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keepalive {
+    /// After this much silence a question is sent. Default: none is.
+    pub interval: Option<Duration>,
+    /// After this many unanswered questions the connection is given up. Default: 3.
+    pub count: u32,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self { interval: None, count: 3 }
+    }
+}
+
+/// Algorithms to offer, in order; an empty list is the transport's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Algorithms {
+    /// `KexAlgorithms`.
+    pub kex: Vec<String>,
+    /// `Ciphers`.
+    pub ciphers: Vec<String>,
+    /// `MACs`.
+    pub macs: Vec<String>,
+    /// `HostKeyAlgorithms`.
+    pub host_keys: Vec<String>,
+}
+
+/// Which kinds of addresses to dial (`AddressFamily`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum AddressFamily {
+    /// Any.
+    #[default]
+    Any,
+    /// IPv4 only.
+    Inet,
+    /// IPv6 only.
+    Inet6,
+}
+
+/// Turns host strings into settings and targets. fabric-config's `Config` does it from the layers; a
+/// [`Settings`] does it from itself, without reading a file.
+pub trait Resolve: Send + Sync {
+    /// The settings in force, for a host if one is given, with `overlays` put in their places of the
+    /// ladder.
+    fn settings(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Arc<Settings>, Problems>;
+
+    /// Everything needed to connect to `host`.
+    fn target(&self, host: &HostString, overlays: &[Overlay]) -> Result<Target, ConnectError>;
+}
+
+/// Settings alone, without files: targets come from the host string and these settings.
+///
+/// Overlays are applied in their order. Gateways are host strings with the same settings, but without a
+/// gateway of their own. Key files are those in `key_filename`; there are no default ones, and no agent.
+impl Resolve for Settings {
+    fn settings(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Arc<Settings>, Problems> {
+        let mut settings = self.clone();
+        for overlay in overlays {
+            for (name, value) in overlay.values.iter() {
+                settings.set(name, value).map_err(|problem| problem.at(overlay.origin.clone()))?;
+            }
+        }
+        if let Some(host) = host {
+            settings.host_string = Some(host.as_str().to_owned());
+            settings.host = Some(host.host().to_owned());
+        }
+        Ok(Arc::new(settings))
+    }
+
+    fn target(&self, host: &HostString, overlays: &[Overlay]) -> Result<Target, ConnectError> {
+        let wrong =
+            |reason: String| ConnectError::new(host.as_str(), Phase::Resolve, ConnectErrorKind::Setting { reason });
+        let settings = Resolve::settings(self, Some(host), overlays).map_err(|problems| wrong(problems.to_string()))?;
+        let mut target = Target::from_settings(host.clone(), &settings);
+        if let Switch::To(gateway) = &settings.gateway {
+            target.gateway = Gateway::parse(gateway, |hop| Ok(Target::from_settings(hop.clone(), &settings)))
+                .map_err(|error: HostStringError| wrong(error.to_string()))?;
+        }
+        Ok(target)
+    }
+}
+
+impl Target {
+    /// The target of a host string under these settings, ssh_config and gateway left out.
+    pub fn from_settings(host_string: HostString, settings: &Settings) -> Self {
+        let mut target = Self::new(host_string);
+        let written = &target.host_string;
+        target.port = written.port().or(settings.port).unwrap_or(22);
+        target.user = target.user.or_else(|| settings.user.clone());
+        if written.scheme().is_none() {
+            target.transport.clone_from(&settings.transport);
+        }
+        target.auth.identities =
+            settings.key_filename.iter().map(|path| Identity { path: PathBuf::from(path), explicit: true }).collect();
+        target.auth.key.clone_from(&settings.key);
+        target.auth.passphrase.clone_from(&settings.passphrase);
+        target.auth.password = settings.password_for(&target.host_string, target.user.as_deref(), target.port);
+        target.auth.gssapi = settings.gss_auth;
+        target.auth.gssapi_delegate = settings.gss_deleg;
+        target.host_keys.check = match (settings.disable_known_hosts, settings.reject_unknown_hosts) {
+            (true, _) => HostKeyCheck::Off,
+            (false, true) => HostKeyCheck::Strict,
+            (false, false) => HostKeyCheck::AcceptNew,
+        };
+        target.host_keys.system_files.extend(settings.system_known_hosts.clone());
+        target.timeouts = Timeouts {
+            connect: settings.timeout.limit(),
+            banner: settings.banner_timeout.limit(),
+            auth: settings.auth_timeout.limit(),
+            channel: settings.channel_timeout.limit(),
+            attempts: settings.connection_attempts.max(1),
+        };
+        target.keepalive.interval = settings.keepalive.limit();
+        target.compression = settings.compression;
+        target.forward_agent = settings.forward_agent;
+        target.options = settings.transport_options.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        target
+    }
+}
+
+impl Gateway {
+    /// Reads the `gateway` setting: with white space a ProxyCommand, with a scheme a plugin, else hops
+    /// separated by commas, the first of which is dialled first (OpenSSH's order). `none` is no gateway.
+    /// Each hop's target comes from `resolve`.
+    pub fn parse<E: From<HostStringError>>(
+        text: &str,
+        mut resolve: impl FnMut(&HostString) -> Result<Target, E>,
+    ) -> Result<Option<Self>, E> {
+        let text = text.trim();
+        if text.is_empty() || text.eq_ignore_ascii_case("none") {
+            return Ok(None);
+        }
+        if text.contains(char::is_whitespace) {
+            return Ok(Some(Self::Command(text.to_owned())));
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let (url, password) = match rest.rsplit_once('@') {
+                Some((login, address)) => match login.split_once(':') {
+                    Some((user, password)) => (format!("{scheme}://{user}@{address}"), Some(Secret::new(password))),
+                    None => (text.to_owned(), None),
+                },
+                None => (text.to_owned(), None),
+            };
+            return Ok(Some(Self::Plugin { scheme: scheme.to_owned(), url, password }));
+        }
+        let mut gateway = None;
+        for hop in text.split(',') {
+            let mut target = resolve(&HostString::parse(hop)?)?;
+            if gateway.is_some() {
+                target.gateway = gateway;
+            }
+            gateway = Some(Self::Jump(Box::new(target)));
+        }
+        Ok(gateway)
+    }
+}
+
+impl Settings {
+    /// The login password for a host: `passwords` under its full or any shorter spelling, else `password`.
+    pub fn password_for(&self, host: &HostString, user: Option<&str>, port: u16) -> Option<Secret> {
+        lookup(&self.passwords, host, user, port).or_else(|| self.password.clone())
+    }
+
+    /// The password for `sudo` on a host: `sudo_passwords`, `sudo_password`, else the login password.
+    pub fn sudo_password_for(&self, host: &HostString, user: Option<&str>, port: u16) -> Option<Secret> {
+        lookup(&self.sudo_passwords, host, user, port)
+            .or_else(|| self.sudo_password.clone())
+            .or_else(|| self.password_for(host, user, port))
+    }
+}
+
+fn lookup(
+    secrets: &indexmap::IndexMap<String, Secret>,
+    host: &HostString,
+    user: Option<&str>,
+    port: u16,
+) -> Option<Secret> {
+    if secrets.is_empty() {
+        return None;
+    }
+    let name = host.host();
+    let bracketed = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    let user = user.unwrap_or_default();
+    let spellings = [
+        host.as_str().to_owned(),
+        format!("{user}@{bracketed}:{port}"),
+        format!("{user}@{name}"),
+        format!("{bracketed}:{port}"),
+        name.to_owned(),
+    ];
+    spellings.iter().find_map(|spelling| secrets.get(spelling).cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn hops_are_dialled_in_the_order_written() {
+        let mut settings = Settings::default();
+        settings.set("gateway", &json!("a,u@b:2200")).unwrap();
+        let target = settings.target(&"web1".parse().unwrap(), &[]).unwrap();
+        let Some(Gateway::Jump(last)) = target.gateway else { panic!("no hop") };
+        assert_eq!((last.host.as_str(), last.port), ("b", 2200));
+        let Some(Gateway::Jump(first)) = last.gateway else { panic!("no first hop") };
+        assert_eq!(first.host, "a");
+        assert!(first.gateway.is_none());
+    }
+
+    #[test]
+    fn a_plugin_url_gives_its_password_up() {
+        let gateway = Gateway::parse::<HostStringError>("socks5://me:pw@proxy:1080", |_| unreachable!()).unwrap();
+        let Some(Gateway::Plugin { scheme, url, password }) = gateway else { panic!("no plugin") };
+        assert_eq!((scheme.as_str(), url.as_str()), ("socks5", "socks5://me@proxy:1080"));
+        assert_eq!(password.unwrap().expose(), "pw");
+    }
+
+    #[test]
+    fn a_password_is_found_by_any_spelling_of_its_host() {
+        let mut settings = Settings::default();
+        settings.set("password", &json!("all")).unwrap();
+        settings.set("passwords", &json!({"u@web1:22": "one", "web2": "two"})).unwrap();
+        let of = |text: &str| settings.password_for(&text.parse().unwrap(), Some("u"), 22).unwrap().expose().to_owned();
+        assert_eq!([of("web1"), of("x@web2"), of("web3")], ["one", "two", "all"]);
+    }
+}
