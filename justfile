@@ -1,0 +1,33 @@
+# What CI does, and the other things people do here. `just` lists them.
+
+default:
+    @just --list
+
+# Everything that CI checks.
+ci:
+    .ci/run
+
+# The program, in a debug build: `just fab --list`.
+fab *ARGS:
+    cargo run -q --bin fab -- {{ARGS}}
+
+# A rolling deploy on an embedded fleet.
+demo:
+    cargo run --release --bin fab -- --demo
+
+# The whole test suite.
+test *ARGS:
+    scripts/test {{ARGS}}
+
+# Format and lint.
+lint:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# Rewrite generated pages (docs/settings.md, schemas).
+generate:
+    UPDATE=1 cargo test -q -p fabric-config --test pages
+
+# The API documentation.
+doc:
+    cargo doc --workspace --no-deps --all-features --open
