@@ -1,1 +1,3 @@
 //! fabric-transport
+
+pub mod sftp;
