@@ -1,1 +1,57 @@
 //! Write Fabric gateways and transports as plugins.
+//!
+//! A **gateway** yields a connected byte stream on which Fabric speaks SSH: a SOCKS proxy, a bastion with a
+//! protocol of its own. A **transport** starts processes by itself: a container runtime, a serial console.
+//! Either is a shared library (`crate-type = ["cdylib"]`) that implements one trait and exports it:
+//!
+//! ```
+//! use std::os::fd::OwnedFd;
+//! use fabric_plugin_sdk::{Cancel, Description, DialRequest, GatewayPlugin, PluginError};
+//!
+//! /// Dials the target directly, by way of nothing.
+//! #[derive(Default)]
+//! struct Direct;
+//!
+//! impl GatewayPlugin for Direct {
+//!     const NAME: &'static str = "direct";
+//!     const VERSION: &'static str = "1.0.0";
+//!
+//!     fn describe(&self) -> Description {
+//!         Description::gateway("dials the target directly")
+//!     }
+//!
+//!     fn dial(&self, request: &DialRequest, cancel: &Cancel) -> Result<OwnedFd, PluginError> {
+//!         Ok(cancel.connect(&request.host, request.port, request.timeout())?.into())
+//!     }
+//! }
+//!
+//! fabric_plugin_sdk::export_plugin!(gateway Direct);
+//! # fn main() {}
+//! ```
+//!
+//! `gateway = "direct://"` in the settings then goes that way.
+//!
+//! # What crosses, and what does not
+//!
+//! Plain data, JSON and file descriptors, through a small C table ([`abi`], `include/fabric_plugin.h`) whose
+//! fields are only ever appended. No Rust type, allocator, unwind or async runtime crosses, so that a
+//! plugin built by another compiler, or in C, works as well. A panic in a plugin becomes an error of that
+//! host. Functions are called on threads of their own and may block, but must return soon after their
+//! [`Cancel`] says so.
+
+pub mod abi;
+mod cancel;
+mod error;
+pub mod export;
+mod message;
+mod plugin;
+mod process;
+
+pub use cancel::{Cancel, Handshake};
+pub use error::PluginError;
+pub use message::{
+    Control, Description, DialRequest, Ended, OpenRequest, OptionKind, OptionSpec, Options, PluginKind, Proxy, Pty,
+    SpawnRequest,
+};
+pub use plugin::{GatewayPlugin, TransportPlugin, TransportSession};
+pub use process::ProcessFds;

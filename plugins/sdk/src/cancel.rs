@@ -1,0 +1,172 @@
+//! How a plugin learns that nobody waits for it any more.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
+
+use crate::PluginError;
+
+/// Becomes readable when the call is no longer wanted: the user pressed Ctrl-C, or its time is up.
+///
+/// Blocking calls that watch it, such as [`Cancel::connect`] and [`Cancel::readable`], return
+/// [`PluginError::Cancelled`] then.
+#[derive(Debug, Clone, Copy)]
+pub struct Cancel<'fd>(Option<BorrowedFd<'fd>>);
+
+impl<'fd> Cancel<'fd> {
+    /// What becomes readable when it is time to stop.
+    pub fn new(fd: BorrowedFd<'fd>) -> Self {
+        Self(Some(fd))
+    }
+
+    /// Never cancelled: for tests.
+    pub const fn never() -> Cancel<'static> {
+        Cancel(None)
+    }
+
+    /// Whether it is time to stop.
+    pub fn is_cancelled(&self) -> bool {
+        let Some(fd) = self.0 else { return false };
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        poll(&mut fds, Some(&rustix::time::Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Waits until `fd` can be read, for at most `timeout`.
+    pub fn readable(&self, fd: impl AsFd, timeout: Duration) -> Result<(), PluginError> {
+        self.wait(fd.as_fd(), PollFlags::IN, timeout)
+    }
+
+    /// Waits until `fd` can be written, for at most `timeout`.
+    pub fn writable(&self, fd: impl AsFd, timeout: Duration) -> Result<(), PluginError> {
+        self.wait(fd.as_fd(), PollFlags::OUT, timeout)
+    }
+
+    fn wait(self, fd: BorrowedFd<'_>, flags: PollFlags, timeout: Duration) -> Result<(), PluginError> {
+        let until = Instant::now() + timeout;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(PluginError::new(format!("no answer within {} s", timeout.as_secs_f64())));
+            }
+            let mut fds = vec![PollFd::from_borrowed_fd(fd, flags)];
+            fds.extend(self.0.map(|cancel| PollFd::from_borrowed_fd(cancel, PollFlags::IN)));
+            let left = rustix::time::Timespec::try_from(left).map_err(|_| Errno::INVAL)?;
+            match poll(&mut fds, Some(&left)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if fds.get(1).is_some_and(|cancel| !cancel.revents().is_empty()) {
+                return Err(PluginError::Cancelled);
+            }
+            if !fds[0].revents().is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A TCP connection to `host` and `port`, every address tried, nodelay set; for at most `timeout`.
+    pub fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<TcpStream, PluginError> {
+        let addresses =
+            (host, port).to_socket_addrs().map_err(|e| PluginError::new(format!("cannot find {host}: {e}")))?;
+        let mut last = PluginError::new(format!("{host} has no address"));
+        for address in addresses {
+            match self.connect_to(address, timeout) {
+                Ok(stream) => return Ok(stream),
+                Err(PluginError::Cancelled) => return Err(PluginError::Cancelled),
+                Err(error) => last = PluginError::new(format!("{address}: {error}")),
+            }
+        }
+        Err(last)
+    }
+
+    fn connect_to(self, address: std::net::SocketAddr, timeout: Duration) -> Result<TcpStream, PluginError> {
+        let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+        match connect(&socket, &address) {
+            Ok(()) => {}
+            Err(Errno::INPROGRESS) => {
+                self.writable(&socket, timeout)?;
+                sockopt::socket_error(&socket)?.map_err(io::Error::from)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let stream = TcpStream::from(socket);
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// A stream whose reads and writes end when the call is cancelled or its time is up: for the handshake of a
+/// gateway, before it gives the stream away.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use std::time::Duration;
+/// use fabric_plugin_sdk::{Cancel, Handshake};
+///
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// theirs.write_all(b"ready")?;
+/// let mut hello = [0; 5];
+/// Handshake::new(&ours, Cancel::never(), Duration::from_secs(5)).read_exact(&mut hello)?;
+/// assert_eq!(&hello, b"ready");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Handshake<'a> {
+    fd: BorrowedFd<'a>,
+    cancel: Cancel<'a>,
+    until: Instant,
+}
+
+impl<'a> Handshake<'a> {
+    /// Over `stream`, for at most `timeout` in all.
+    pub fn new(stream: &'a impl AsFd, cancel: Cancel<'a>, timeout: Duration) -> Self {
+        Self { fd: stream.as_fd(), cancel, until: Instant::now() + timeout }
+    }
+
+    /// Reads up to and with `end`, byte by byte, so that nothing behind it is taken; at most `most` bytes.
+    pub fn read_until(&mut self, end: &[u8], most: usize) -> Result<Vec<u8>, PluginError> {
+        let mut read = Vec::new();
+        let mut byte = [0];
+        while !read.ends_with(end) {
+            if read.len() >= most {
+                return Err(PluginError::new(format!("the answer is longer than {most} bytes")));
+            }
+            self.read_exact(&mut byte)?;
+            read.push(byte[0]);
+        }
+        Ok(read)
+    }
+
+    fn wait(&self, flags: PollFlags) -> io::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        // As `other`, because `read_exact` would try again after `Interrupted`.
+        self.cancel.wait(self.fd, flags, left).map_err(io::Error::other)
+    }
+}
+
+impl Read for Handshake<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.wait(PollFlags::IN)?;
+        Ok(rustix::io::read(self.fd, buf)?)
+    }
+}
+
+impl Write for Handshake<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.wait(PollFlags::OUT)?;
+        Ok(rustix::io::write(self.fd, buf)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

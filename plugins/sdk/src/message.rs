@@ -1,0 +1,279 @@
+//! What crosses the ABI as JSON: requests, descriptions, the lines of a control descriptor.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Options by name, as the user's settings have them under the plugin's name.
+pub type Options = serde_json::Map<String, serde_json::Value>;
+
+/// What a plugin is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Gateway or transport.
+    pub kind: PluginKind,
+    /// One line for `fab --plugins`.
+    pub summary: String,
+    /// The options it takes. What a user sets beside these is refused before the plugin is called.
+    #[serde(default)]
+    pub options: BTreeMap<String, OptionSpec>,
+}
+
+/// What a plugin serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginKind {
+    /// It yields byte streams on which Fabric speaks SSH.
+    Gateway,
+    /// It starts processes by itself.
+    Transport,
+}
+
+/// One option of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OptionSpec {
+    /// The type of its value.
+    #[serde(rename = "type")]
+    pub kind: OptionKind,
+    /// What it does, and its default.
+    #[serde(default)]
+    pub doc: String,
+    /// Whether the plugin can't do without.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// The type of an option's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptionKind {
+    /// A text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// True or false.
+    Bool,
+    /// A list of texts.
+    List,
+}
+
+impl OptionKind {
+    /// Whether a value is of this type.
+    pub fn fits(self, value: &serde_json::Value) -> bool {
+        match self {
+            Self::Text => value.is_string(),
+            Self::Integer => value.is_i64() || value.is_u64(),
+            Self::Bool => value.is_boolean(),
+            Self::List => value.as_array().is_some_and(|items| items.iter().all(serde_json::Value::is_string)),
+        }
+    }
+}
+
+/// A gateway is to yield a stream to a target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DialRequest {
+    /// The `gateway` setting, without its password: `socks5://me@proxy:1080`.
+    pub url: String,
+    /// The password of the `gateway` setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// The target's name or address; the gateway resolves names.
+    pub host: String,
+    /// The target's port.
+    pub port: u16,
+    /// The login user on the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// How long the call may take, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// The user's options for this plugin.
+    #[serde(default)]
+    pub options: Options,
+}
+
+/// A transport is to open a session with a target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenRequest {
+    /// The host string, as written.
+    pub host_string: String,
+    /// The target's name.
+    pub host: String,
+    /// The target's port.
+    pub port: u16,
+    /// The user to be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// How long the call may take, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// The user's options for this plugin.
+    #[serde(default)]
+    pub options: Options,
+}
+
+/// A transport is to start a process.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SpawnRequest {
+    /// The command, byte for byte; none is a login shell.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_bytes")]
+    pub command: Option<Vec<u8>>,
+    /// The pseudo-terminal, if one is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pty: Option<Pty>,
+    /// Variables for the process's environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// A pseudo-terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pty {
+    /// `$TERM`.
+    pub term: String,
+    /// Columns.
+    pub columns: u16,
+    /// Rows.
+    pub rows: u16,
+}
+
+/// A line on a control descriptor, to the plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Control {
+    /// Send this signal, by its name without `SIG`.
+    Signal(String),
+    /// The terminal has this size now.
+    Resize {
+        /// Columns.
+        columns: u16,
+        /// Rows.
+        rows: u16,
+    },
+}
+
+/// The last line on a control descriptor, from the plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Ended {
+    /// The process ended by itself.
+    Exit {
+        /// With this status.
+        exit: u32,
+    },
+    /// A signal ended it.
+    Signal {
+        /// Its name without `SIG`.
+        signal: String,
+        /// Whether it dumped core.
+        #[serde(default)]
+        core_dumped: bool,
+    },
+}
+
+impl DialRequest {
+    /// How long the call may take; the default is 30 seconds.
+    pub fn timeout(&self) -> Duration {
+        self.timeout_ms.map_or(Duration::from_secs(30), Duration::from_millis)
+    }
+
+    /// Host, port and user of the `url`; `default_port` where it has none.
+    pub fn proxy(&self, default_port: u16) -> Result<Proxy, crate::PluginError> {
+        let wrong = || crate::PluginError::new(format!("`{}` is not scheme://[user@]host[:port]", self.url));
+        let (_, rest) = self.url.split_once("://").ok_or_else(wrong)?;
+        let (user, address) = rest.rsplit_once('@').map_or((None, rest), |(user, address)| (Some(user), address));
+        let address = address.trim_end_matches('/');
+        let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, "")) => (host, None),
+            Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or_else(wrong)?)),
+            None => address.rsplit_once(':').map_or((address, None), |(host, port)| (host, Some(port))),
+        };
+        if host.is_empty() {
+            return Err(wrong());
+        }
+        let port = port.map_or(Ok(default_port), str::parse).map_err(|_| wrong())?;
+        Ok(Proxy { host: host.to_owned(), port, user: user.map(str::to_owned) })
+    }
+}
+
+/// Where a proxy is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The user to be there.
+    pub user: Option<String>,
+}
+
+/// Bytes in JSON: as a text where they are UTF-8, else as a list of numbers.
+mod optional_bytes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Bytes {
+        Text(String),
+        Raw(Vec<u8>),
+    }
+
+    #[expect(clippy::ref_option, reason = "serde's `with` passes the field by reference")]
+    pub(super) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+        bytes
+            .clone()
+            .map(|bytes| String::from_utf8(bytes).map_or_else(|e| Bytes::Raw(e.into_bytes()), Bytes::Text))
+            .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
+        let bytes = Option::<Bytes>::deserialize(deserializer)?;
+        Ok(bytes.map(|bytes| match bytes {
+            Bytes::Text(text) => text.into_bytes(),
+            Bytes::Raw(raw) => raw,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_cross_byte_for_byte() {
+        for command in [&b"echo hi"[..], b"\xff\x00\x80"] {
+            let request = SpawnRequest { command: Some(command.to_vec()), ..SpawnRequest::default() };
+            let json = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<SpawnRequest>(&json).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn control_lines_are_as_the_header_says() {
+        assert_eq!(serde_json::to_string(&Control::Signal("TERM".into())).unwrap(), r#"{"signal":"TERM"}"#);
+        assert_eq!(
+            serde_json::to_string(&Control::Resize { columns: 80, rows: 24 }).unwrap(),
+            r#"{"resize":{"columns":80,"rows":24}}"#
+        );
+        assert_eq!(serde_json::from_str::<Ended>(r#"{"exit":3}"#).unwrap(), Ended::Exit { exit: 3 });
+    }
+
+    #[test]
+    fn proxies_are_read_from_urls() {
+        let request = |url: &str| DialRequest {
+            url: url.into(),
+            password: None,
+            host: "h".into(),
+            port: 22,
+            user: None,
+            timeout_ms: None,
+            options: Options::new(),
+        };
+        let proxy = request("socks5://me@[::1]:1081").proxy(1080).unwrap();
+        assert_eq!((proxy.host.as_str(), proxy.port, proxy.user.as_deref()), ("::1", 1081, Some("me")));
+        assert_eq!(request("socks5://proxy").proxy(1080).unwrap().port, 1080);
+        assert!(request("socks5://proxy:http").proxy(1080).is_err());
+        assert!(request("proxy").proxy(1080).is_err());
+    }
+}
