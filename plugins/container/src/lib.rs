@@ -1,0 +1,203 @@
+//! A transport into containers and the like: by docker, podman, kubectl, nsenter, chroot, or any command of
+//! one's own that runs a command elsewhere.
+//!
+//! `transport = "container"` or `container://[user@]name`. The option `runtime` chooses how (default:
+//! `docker`); `command` is a template of one's own, in which `{host}` and `{user}` stand for the target's and
+//! to which `sh -c COMMAND` is appended:
+//!
+//! ```toml
+//! [hosts."jail*".transport_options.container]
+//! command = ["jexec", "-U", "{user}", "{host}"]
+//! ```
+
+use std::process::Command;
+
+use fabric_plugin_sdk::{
+    Cancel, Description, OpenRequest, OptionKind, PluginError, ProcessFds, SpawnRequest, TransportPlugin,
+    TransportSession, export_plugin,
+};
+
+/// How a runtime runs a command: its words, what it takes for a terminal, and how it becomes a user.
+struct Runtime {
+    name: &'static str,
+    words: &'static [&'static str],
+    terminal: &'static [&'static str],
+    user: &'static [&'static str],
+    target: &'static [&'static str],
+}
+
+const RUNTIMES: [Runtime; 5] = [
+    Runtime {
+        name: "docker",
+        words: &["docker", "exec", "--interactive"],
+        terminal: &["--tty"],
+        user: &["--user", "{user}"],
+        target: &["{host}"],
+    },
+    Runtime {
+        name: "podman",
+        words: &["podman", "exec", "--interactive"],
+        terminal: &["--tty"],
+        user: &["--user", "{user}"],
+        target: &["{host}"],
+    },
+    Runtime {
+        name: "kubectl",
+        words: &["kubectl", "exec", "--stdin"],
+        terminal: &["--tty"],
+        user: &[],
+        target: &["{host}", "--"],
+    },
+    Runtime {
+        name: "nsenter",
+        words: &["nsenter", "--all", "--target"],
+        terminal: &[],
+        user: &[],
+        target: &["{host}", "--"],
+    },
+    Runtime { name: "chroot", words: &["chroot"], terminal: &[], user: &["--userspec={user}"], target: &["{root}"] },
+];
+
+#[derive(Default)]
+struct Container;
+
+impl TransportPlugin for Container {
+    const NAME: &'static str = "container";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    type Session = Session;
+
+    fn describe(&self) -> Description {
+        Description::transport("docker, podman, kubectl, nsenter, chroot, or a command of your own")
+            .option("runtime", OptionKind::Text, "docker (default), podman, kubectl, nsenter or chroot")
+            .option("command", OptionKind::List, "a command of your own; {host} and {user} stand for the target's")
+            .option(
+                "root",
+                OptionKind::Text,
+                "for chroot: the directory, {host} in it for the target's (default: /{host})",
+            )
+            .option("shell", OptionKind::Text, "the shell in there (default: sh)")
+    }
+
+    fn open(&self, request: &OpenRequest, _cancel: &Cancel<'_>) -> Result<Session, PluginError> {
+        Session::new(request)
+    }
+}
+
+export_plugin!(transport Container);
+
+/// The words before a command, with and without a terminal.
+#[derive(Debug)]
+struct Session {
+    plain: Vec<String>,
+    terminal: Vec<String>,
+    shell: String,
+}
+
+impl Session {
+    fn new(request: &OpenRequest) -> Result<Self, PluginError> {
+        let text = |name: &str| request.options.get(name).and_then(|value| value.as_str());
+        let root = text("root").unwrap_or("/{host}").replace("{host}", &request.host);
+        let user = request.user.as_deref();
+        let fill = |words: &[&str]| -> Vec<String> {
+            let filled = |word: &&str| {
+                word.replace("{host}", &request.host)
+                    .replace("{user}", user.unwrap_or_default())
+                    .replace("{root}", &root)
+            };
+            words.iter().map(filled).collect()
+        };
+        let shell = text("shell").unwrap_or("sh").to_owned();
+        if let Some(command) = request.options.get("command").and_then(|command| command.as_array()) {
+            let words: Vec<&str> = command.iter().filter_map(|word| word.as_str()).collect();
+            if words.is_empty() {
+                return Err(PluginError::new("option `command` is empty"));
+            }
+            if user.is_none() && words.iter().any(|word| word.contains("{user}")) {
+                return Err(PluginError::new("option `command` has {user}, but no user is given for this host"));
+            }
+            return Ok(Self { plain: fill(&words), terminal: fill(&words), shell });
+        }
+        let name = text("runtime").unwrap_or("docker");
+        let runtime = RUNTIMES.iter().find(|runtime| runtime.name == name).ok_or_else(|| {
+            let known: Vec<&str> = RUNTIMES.iter().map(|runtime| runtime.name).collect();
+            PluginError::new(format!("option `runtime` is `{name}`; expected one of {}", known.join(", ")))
+        })?;
+        if user.is_some() && runtime.user.is_empty() {
+            return Err(PluginError::new(format!("{name} cannot become a user: leave it out of the host string")));
+        }
+        let with_user = if user.is_some() { fill(runtime.user) } else { Vec::new() };
+        let (words, terminal, target) = (fill(runtime.words), fill(runtime.terminal), fill(runtime.target));
+        Ok(Self {
+            plain: [&words[..], &with_user, &target].concat(),
+            terminal: [&words[..], &terminal, &with_user, &target].concat(),
+            shell,
+        })
+    }
+
+    fn command(&self, request: &SpawnRequest) -> Command {
+        use std::os::unix::ffi::OsStrExt as _;
+        let words = if request.pty.is_some() { &self.terminal } else { &self.plain };
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        if !request.env.is_empty() {
+            // Inside, as runtimes do not hand their own environment on.
+            command.arg("env").args(request.env.iter().map(|(name, value)| format!("{name}={value}")));
+        }
+        command.arg(&self.shell);
+        match &request.command {
+            Some(line) => command.arg("-c").arg(std::ffi::OsStr::from_bytes(line)),
+            None => command.arg("-l"),
+        };
+        command
+    }
+}
+
+impl TransportSession for Session {
+    fn spawn(&self, request: &SpawnRequest, _cancel: &Cancel<'_>) -> Result<ProcessFds, PluginError> {
+        ProcessFds::serve(self.command(request), request.pty.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fabric_plugin_sdk::{Options, Pty};
+
+    fn open(user: Option<&str>, options: &str) -> Result<Session, PluginError> {
+        let options: Options =
+            options.split(';').filter_map(|item| item.split_once('=')).map(|(k, v)| (k.to_owned(), v.into())).collect();
+        Session::new(&OpenRequest {
+            host_string: "container://web".into(),
+            host: "web".into(),
+            port: 22,
+            user: user.map(str::to_owned),
+            timeout_ms: None,
+            options,
+        })
+    }
+
+    fn words(command: &Command) -> String {
+        let words: Vec<_> =
+            std::iter::once(command.get_program()).chain(command.get_args()).map(|w| w.to_string_lossy()).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn each_runtime_has_its_words() {
+        let request = SpawnRequest { command: Some(b"id".to_vec()), ..SpawnRequest::default() };
+        let session = open(Some("app"), "").unwrap();
+        assert_eq!(words(&session.command(&request)), "docker exec --interactive --user app web sh -c id");
+        let session = open(None, "runtime=kubectl").unwrap();
+        let pty = Some(Pty { term: "xterm".into(), columns: 80, rows: 24 });
+        let request = SpawnRequest { pty, env: [("A".to_owned(), "1".to_owned())].into(), ..SpawnRequest::default() };
+        assert_eq!(words(&session.command(&request)), "kubectl exec --stdin --tty web -- env A=1 sh -l");
+        let session = open(None, "runtime=chroot;root=/srv/{host}").unwrap();
+        assert_eq!(words(&session.command(&SpawnRequest::default())), "chroot /srv/web sh -l");
+    }
+
+    #[test]
+    fn wrong_options_say_what_is_expected() {
+        assert!(open(None, "runtime=lxc").unwrap_err().to_string().contains("expected one of docker"));
+        assert!(open(Some("x"), "runtime=nsenter").unwrap_err().to_string().contains("cannot become a user"));
+    }
+}
