@@ -1,3 +1,5 @@
 //! fabric-transport
 
+pub mod connector;
+pub mod local;
 pub mod sftp;
