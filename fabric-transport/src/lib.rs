@@ -2,4 +2,5 @@
 
 pub mod connector;
 pub mod local;
+pub mod memory;
 pub mod sftp;

@@ -68,11 +68,7 @@ impl Connector {
     }
 
     /// The byte stream that the target's gateway yields; `None` without one.
-    pub async fn gateway_stream(
-        &self,
-        target: &Target,
-        _events: &Emitter,
-    ) -> Result<Option<BoxStream>, ConnectError> {
+    pub async fn gateway_stream(&self, target: &Target, _events: &Emitter) -> Result<Option<BoxStream>, ConnectError> {
         if target.gateway.is_none() {
             return Ok(None);
         }

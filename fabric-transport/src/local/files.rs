@@ -159,7 +159,11 @@ impl Files for LocalFiles {
             .work("write", path, move |at| {
                 let mut open = fs::OpenOptions::new();
                 open.write(true).truncate(opened.truncate).mode(opened.mode.unwrap_or(0o666));
-                if opened.exclusive { open.create_new(true) } else { open.create(true) };
+                if opened.exclusive {
+                    open.create_new(true)
+                } else {
+                    open.create(true)
+                };
                 let mut file = open.open(at)?;
                 file.seek(SeekFrom::Start(opened.offset))?;
                 Ok(file)

@@ -35,6 +35,7 @@ use fabric_core::{ConnectError, Files, Process, ProcessControl as _, Session, Ta
 use tokio::sync::watch;
 
 pub use files::LocalFiles;
+pub(crate) use listen::listen;
 use process::LocalControl;
 
 /// How long what still runs on a session that is closed has to end by itself.
@@ -127,7 +128,7 @@ impl Session for LocalSession {
     }
 
     async fn listen(&self, at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
-        listen::listen(at).await
+        listen(at).await
     }
 
     async fn files(&self) -> Result<Arc<dyn Files>, SessionError> {
@@ -147,7 +148,8 @@ impl Session for LocalSession {
     async fn close(&self) {
         self.open.send_replace(false);
         let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
-        let stops = running.iter().filter_map(Weak::upgrade).map(|control| async move { control.stop(CLOSE_GRACE).await });
+        let stops =
+            running.iter().filter_map(Weak::upgrade).map(|control| async move { control.stop(CLOSE_GRACE).await });
         futures_util::future::join_all(stops).await;
     }
 }

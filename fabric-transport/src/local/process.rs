@@ -96,8 +96,7 @@ fn with_terminal(command: Command, size: WindowSize) -> Result<(Process, Arc<Loc
     let (pty, pts) = pty_process::open().map_err(failed)?;
     pty.resize(pty_process::Size::new(size.rows, size.columns)).map_err(failed)?;
     let terminal = rustix::io::dup(pty.as_fd()).map_err(|error| system("open a pseudo-terminal", error))?;
-    let child =
-        pty_process::Command::from(command).spawn(pts).map_err(|error| system("start a process", error))?;
+    let child = pty_process::Command::from(command).spawn(pts).map_err(|error| system("start a process", error))?;
     let (exit, control) = watch_over(child, Some(terminal))?;
     let (read, write) = pty.into_split();
     let process = Process {

@@ -1,0 +1,289 @@
+//! One host in memory: what it answers, what it was asked, and its sessions.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fabric_core::error::{ConnectErrorKind, Phase, SessionError};
+use fabric_core::transport::{BoxStream, ListenAddress, Listener, Program, PtyRequest, SpawnRequest};
+use fabric_core::{ConnectError, Files, Process, Session, Target};
+use regex::bytes::Regex;
+use tokio::sync::watch;
+
+use super::files::MemoryFiles;
+use super::process::{self, Stdin};
+use super::reply::Reply;
+use crate::local::LocalSession;
+
+/// What a host was asked to run.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The host's name.
+    pub host: String,
+    /// The login user of the session.
+    pub user: Option<String>,
+    /// The rendered command; empty for a login shell.
+    pub command: Vec<u8>,
+    /// The pseudo-terminal, if one was asked for.
+    pub pty: Option<PtyRequest>,
+    /// Variables that came beside the command.
+    pub env: Vec<(String, Vec<u8>)>,
+}
+
+impl Asked {
+    /// The command as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.command).into_owned()
+    }
+}
+
+type Answer = Arc<dyn Fn(&Asked) -> Option<Reply> + Send + Sync>;
+type Dial = Arc<dyn Fn(&str, u16) -> Option<BoxStream> + Send + Sync>;
+
+/// A host in memory.
+pub struct MemoryHost {
+    name: String,
+    /// Whom to turn to where this host has no answer.
+    base: Option<Arc<MemoryHost>>,
+    files: Mutex<Option<Arc<MemoryFiles>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    exact: HashMap<Vec<u8>, Reply>,
+    answers: Vec<Answer>,
+    shell: Option<PathBuf>,
+    dial: Option<Dial>,
+    refusals: Vec<(u32, Phase, ConnectErrorKind)>,
+    delay: Option<Duration>,
+    asked: Vec<(Asked, Arc<Stdin>)>,
+    connects: usize,
+    sessions: Vec<watch::Sender<Option<SessionError>>>,
+}
+
+impl MemoryHost {
+    pub(super) fn new(name: &str, base: Option<Arc<MemoryHost>>) -> Self {
+        Self { name: name.to_owned(), base, files: Mutex::default(), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers exactly this rendered command.
+    pub fn on(&self, command: impl Into<Vec<u8>>, reply: Reply) -> &Self {
+        self.state().exact.insert(command.into(), reply);
+        self
+    }
+
+    /// Answers rendered commands in which this pattern is found. Later patterns and closures come first.
+    ///
+    /// # Panics
+    ///
+    /// If it is no regular expression.
+    pub fn on_match(&self, pattern: &str, reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> &Self {
+        let pattern = Regex::new(pattern).unwrap_or_else(|error| panic!("{error}"));
+        self.answer(move |asked| pattern.is_match(&asked.command).then(|| reply(asked)))
+    }
+
+    /// Answers what `answer` has a reply to.
+    pub fn answer(&self, answer: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static) -> &Self {
+        self.state().answers.push(Arc::new(answer));
+        self
+    }
+
+    /// Has this machine's `sh` run, in `dir`, what nothing else answers.
+    pub fn run_by_sh(&self, dir: impl Into<PathBuf>) -> &Self {
+        self.state().shell = Some(dir.into());
+        self
+    }
+
+    /// Answers streams that are opened from here to a host and port.
+    pub fn on_stream(&self, dial: impl Fn(&str, u16) -> Option<BoxStream> + Send + Sync + 'static) -> &Self {
+        self.state().dial = Some(Arc::new(dial));
+        self
+    }
+
+    /// Refuses the next `times` connections in this way; `u32::MAX` is all of them.
+    pub fn refuse(&self, times: u32, phase: Phase, kind: ConnectErrorKind) -> &Self {
+        self.state().refusals.push((times, phase, kind));
+        self
+    }
+
+    /// Lets each connection take so long.
+    pub fn connect_delay(&self, time: Duration) -> &Self {
+        self.state().delay = Some(time);
+        self
+    }
+
+    /// Breaks all sessions with this host, as if the network had gone.
+    pub fn vanish(&self) {
+        for session in self.state().sessions.drain(..) {
+            session.send_replace(Some(SessionError::Lost { reason: "the host vanished".to_owned() }));
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its files.
+    pub fn files(&self) -> Arc<MemoryFiles> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().clone()
+    }
+
+    /// The rendered commands it was asked to run, as text, in order.
+    pub fn commands(&self) -> Vec<String> {
+        self.state().asked.iter().map(|(asked, _)| asked.text()).collect()
+    }
+
+    /// Everything it was asked to run, in order.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.state().asked.iter().map(|(asked, _)| asked.clone()).collect()
+    }
+
+    /// What the standard input of the `nth` command it was asked to run has got so far; `None` where
+    /// there was no such command. What a real `sh` got is not known.
+    pub fn stdin(&self, nth: usize) -> Option<Vec<u8>> {
+        self.state().asked.get(nth).map(|(_, stdin)| stdin.seen())
+    }
+
+    /// How often somebody has connected, refused attempts included.
+    pub fn connects(&self) -> usize {
+        self.state().connects
+    }
+
+    /// How many sessions stand.
+    pub fn open_sessions(&self) -> usize {
+        self.state().sessions.iter().filter(|session| session.borrow().is_none()).count()
+    }
+
+    pub(super) async fn open(self: &Arc<Self>, target: &Target) -> Result<Arc<dyn Session>, ConnectError> {
+        let delay = {
+            let mut state = self.state();
+            state.connects += 1;
+            state.delay.or_else(|| self.base.as_ref().and_then(|base| base.state().delay))
+        };
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
+        if let Some((phase, kind)) = self.refusal().or_else(|| self.base.as_ref().and_then(|base| base.refusal())) {
+            return Err(ConnectError::new(target.host_string.as_str(), phase, kind));
+        }
+        let open = watch::Sender::new(None);
+        let mut state = self.state();
+        state.sessions.retain(|session| session.borrow().is_none());
+        state.sessions.push(open.clone());
+        Ok(Arc::new(MemorySession { host: self.clone(), user: target.user.clone(), ended: open }))
+    }
+
+    fn refusal(&self) -> Option<(Phase, ConnectErrorKind)> {
+        let mut state = self.state();
+        let (times, phase, kind) = state.refusals.first_mut()?;
+        let refusal = (*phase, kind.clone());
+        if *times != u32::MAX {
+            *times -= 1;
+            if *times == 0 {
+                state.refusals.remove(0);
+            }
+        }
+        Some(refusal)
+    }
+
+    fn reply(&self, asked: &Asked) -> Option<Reply> {
+        let (exact, answers) = {
+            let state = self.state();
+            (state.exact.get(&asked.command).cloned(), state.answers.clone())
+        };
+        exact.or_else(|| answers.iter().rev().find_map(|answer| answer(asked)))
+    }
+
+    /// This host's own answer, that of all hosts, or none.
+    fn find<T>(&self, look: impl Fn(&MemoryHost) -> Option<T>) -> Option<T> {
+        look(self).or_else(|| self.base.as_ref().and_then(|base| look(base)))
+    }
+}
+
+struct MemorySession {
+    host: Arc<MemoryHost>,
+    user: Option<String>,
+    ended: watch::Sender<Option<SessionError>>,
+}
+
+impl MemorySession {
+    fn check(&self) -> Result<(), SessionError> {
+        self.ended.borrow().clone().map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl Session for MemorySession {
+    async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
+        self.check()?;
+        let command = match &request.program {
+            Program::Command(line) => line.clone(),
+            Program::Shell => Vec::new(),
+            Program::Subsystem(name) => {
+                return Err(SessionError::RequestRefused { what: format!("subsystem {name}") });
+            }
+        };
+        let asked = Asked {
+            host: self.host.name.clone(),
+            user: self.user.clone(),
+            command,
+            pty: request.pty.clone(),
+            env: request.env.clone(),
+        };
+        let stdin = Arc::new(Stdin::default());
+        self.host.state().asked.push((asked.clone(), stdin.clone()));
+        if let Some(reply) = self.host.find(|host| host.reply(&asked)) {
+            return Ok(process::start(reply, stdin, self.ended.subscribe()));
+        }
+        if let Some(dir) = self.host.find(|host| host.state().shell.clone()) {
+            return LocalSession::in_dir(dir).spawn(request).await;
+        }
+        let text = format!("{}: nobody told this host to answer: {}\n", self.host.name, asked.text());
+        Ok(process::start(Reply::stderr(text).exit(127), stdin, self.ended.subscribe()))
+    }
+
+    async fn open_stream(&self, host: &str, port: u16) -> Result<BoxStream, SessionError> {
+        self.check()?;
+        let dial = self.host.find(|host| host.state().dial.clone());
+        dial.and_then(|dial| dial(host, port))
+            .ok_or_else(|| SessionError::ChannelRefused { reason: format!("nothing at {host} port {port}") })
+    }
+
+    async fn listen(&self, at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
+        self.check()?;
+        crate::local::listen(at).await
+    }
+
+    async fn files(&self) -> Result<Arc<dyn Files>, SessionError> {
+        self.check()?;
+        Ok(self.host.files())
+    }
+
+    fn is_open(&self) -> bool {
+        self.ended.borrow().is_none()
+    }
+
+    async fn closed(&self) -> SessionError {
+        // The sender lives as long as this session does.
+        match self.ended.subscribe().wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or(SessionError::Closed),
+            Err(_) => SessionError::Closed,
+        }
+    }
+
+    async fn close(&self) {
+        self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            ended.get_or_insert(SessionError::Closed);
+            first
+        });
+    }
+}
