@@ -96,6 +96,7 @@ impl Kind {
         let wrong = || format!("expected {}", self.expected());
         let json = || serde_json::from_str::<Value>(trimmed).ok();
         let value = match self {
+            Self::Maybe if trimmed.is_empty() || trimmed.eq_ignore_ascii_case("none") => Value::Null,
             Self::Bool | Self::Maybe => json!(parse_bool(trimmed).ok_or_else(wrong)?),
             Self::Integer => json!(trimmed.parse::<u64>().map_err(|_| wrong())?),
             Self::Seconds => match trimmed.parse::<u64>() {

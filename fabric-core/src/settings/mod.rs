@@ -31,6 +31,8 @@ pub struct Setting {
     pub option: &'static str,
     /// Modern names that mean the same: `run.warn`.
     pub aliases: &'static [&'static str],
+    /// Modern names that mean the opposite: `connect_kwargs.allow_agent` of `no_agent`.
+    pub inverse: &'static [&'static str],
     /// The unit of its value, where it has one.
     pub unit: &'static str,
     /// Whether the program sets it for tasks to read, and a person can't.
@@ -44,9 +46,14 @@ impl Setting {
         TABLE.iter().find(|setting| setting.name == name)
     }
 
-    /// The setting of this classic name or modern alias.
+    /// The setting of this classic name or modern alias. A name that means the opposite is not one of them.
     pub fn find_any(name: &str) -> Option<&'static Setting> {
         Self::find(name).or_else(|| TABLE.iter().find(|setting| setting.aliases.contains(&name)))
+    }
+
+    /// Every name under which it can be set: its own, then the modern ones.
+    pub fn spellings(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.aliases.iter().chain(self.inverse).copied())
     }
 
     /// Its default, as an untyped value.
@@ -61,8 +68,7 @@ impl Setting {
 
     /// The name nearest to `name`, if one is near enough to be what was meant: at most two edits away.
     pub fn nearest(name: &str) -> Option<&'static str> {
-        let all = TABLE.iter().flat_map(|setting| std::iter::once(&setting.name).chain(setting.aliases));
-        nearest(name, all.copied())
+        nearest(name, TABLE.iter().filter(|setting| !setting.information).flat_map(Setting::spellings))
     }
 }
 
@@ -99,8 +105,7 @@ mod tests {
 
     #[test]
     fn names_and_aliases_are_unique() {
-        let mut names: Vec<&str> =
-            TABLE.iter().flat_map(|s| std::iter::once(&s.name).chain(s.aliases)).copied().collect();
+        let mut names: Vec<&str> = TABLE.iter().flat_map(Setting::spellings).collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

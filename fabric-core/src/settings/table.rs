@@ -11,7 +11,7 @@ use crate::secret::Secret;
 
 macro_rules! settings {
     ($( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr
-        $(, option $option:literal)? $(, alias $($alias:literal)|+)? $(, unit $unit:literal)? $(, ($info:ident))?; )+) => {
+        $(, option $option:literal)? $(, alias $($alias:literal)|+)? $(, inverse $inverse:literal)? $(, unit $unit:literal)? $(, ($info:ident))?; )+) => {
         /// The settings in force, typed. See [`TABLE`] for what each does.
         #[derive(Debug, Clone)]
         #[non_exhaustive]
@@ -34,6 +34,7 @@ macro_rules! settings {
             doc: concat!($($doc, "\n"),+),
             option: concat!("" $(, $option)?),
             aliases: &[$($($alias),+)?],
+            inverse: &[$($inverse)?],
             unit: concat!("" $(, $unit)?),
             information: settings!(@information $($info)?),
             default: || { let default: $type = $default; default.to_value() },
@@ -213,19 +214,19 @@ settings! {
     /// The text of a private key.
     key: Option<Secret> = None, alias "connect_kwargs.pkey";
     /// Private key files to try.
-    key_filename: Vec<String> = Vec::new(), option "-i", alias "connect_kwargs.key_filename";
+    key_filename: Vec<String> = Vec::new(), option "-i", alias "connect_kwargs.key_filename" | "authentication.identities";
     /// Whether the user's agent is left alone.
-    no_agent: bool = false, option "-a, --no-agent";
+    no_agent: bool = false, option "-a, --no-agent", inverse "connect_kwargs.allow_agent";
     /// Whether the keys in `~/.ssh` are left alone.
-    no_keys: bool = false, option "-k, --no-keys";
+    no_keys: bool = false, option "-k, --no-keys", inverse "connect_kwargs.look_for_keys";
     /// Whether processes on the host may use the user's agent.
     forward_agent: bool = false, option "-A, --forward-agent";
     /// Whether to log in by GSSAPI (Kerberos).
-    gss_auth: bool = false, option "--gss-auth";
+    gss_auth: bool = false, option "--gss-auth", alias "connect_kwargs.gss_auth";
     /// Whether to delegate GSSAPI credentials.
-    gss_deleg: bool = false, option "--gss-deleg";
+    gss_deleg: bool = false, option "--gss-deleg", alias "connect_kwargs.gss_deleg_creds";
     /// Whether to exchange keys by GSSAPI; only the `openssh` transport can.
-    gss_kex: bool = false, option "--gss-kex";
+    gss_kex: bool = false, option "--gss-kex", alias "connect_kwargs.gss_kex";
 
     // E6 connecting
 
@@ -271,7 +272,7 @@ settings! {
     // E7 files
 
     /// The fabfile's name to search for, or its path.
-    fabfile: String = "fabfile".to_owned(), option "-f, --fabfile";
+    fabfile: String = "fabfile".to_owned(), option "-f, --fabfile", alias "tasks.collection_name";
     /// The user's settings file; unset is `~/.fabricrc`.
     rcfile: Option<PathBuf> = None, option "-c, --config";
 }

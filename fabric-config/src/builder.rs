@@ -1,0 +1,212 @@
+//! Every source of a configuration, named one by one.
+
+use std::path::{Path, PathBuf};
+
+use fabric_core::settings::{Layer, Map, Origin, Problem, Problems, Value};
+
+use crate::config::Config;
+use crate::document::Format;
+use crate::environment::Environment;
+use crate::hosts::{Section, Sections};
+use crate::sources::{self, SourceFile, Sources, parse_set};
+use crate::values::{Intake, LayerValues, Unknown};
+
+/// Collects the sources of a [`Config`]. Nothing is read that isn't named here, and files only by
+/// [`ConfigBuilder::build`]. A clone can be built first to learn what decides over further sources
+/// (`fabfile`, `rcfile`).
+///
+/// ```
+/// use fabric_config::{Config, Environment, Format};
+/// use fabric_core::settings::Layer;
+///
+/// let config = Config::builder()
+///     .environment(Environment::new("alice", "/home/alice"))
+///     .text(Layer::Project, "fabric.toml", Format::Toml, "[timeouts]\ncommand = 60\n")
+///     .set("parallel,pool_size=5")
+///     .build()?;
+/// let settings = config.for_host("web1")?;
+/// assert_eq!((settings.parallel, settings.pool_size), (true, 5));
+/// assert_eq!(settings.command_timeout.unwrap().0, 60.0);
+/// # Ok::<(), fabric_core::settings::Problems>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "call `build`"]
+pub struct ConfigBuilder {
+    environment: Environment,
+    sources: Sources,
+    texts: Vec<(SourceFile, Vec<u8>)>,
+    given: Vec<Given>,
+    sections: Vec<GivenSection>,
+    set: Vec<String>,
+}
+
+/// Values that come from above, with their origins.
+#[derive(Debug, Clone)]
+struct Given {
+    layer: Layer,
+    values: Vec<(String, Value, Origin)>,
+}
+
+#[derive(Debug, Clone)]
+struct GivenSection {
+    pattern: String,
+    origin: Origin,
+    values: Vec<(String, Value, Origin)>,
+}
+
+impl ConfigBuilder {
+    /// The process's environment: the user, the home directory, and the `FABRIC_*` variables. Without it
+    /// there is no home, no default user and no variable.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// The files to read.
+    pub fn sources(mut self, sources: Sources) -> Self {
+        self.sources = sources;
+        self
+    }
+
+    /// `fabric.*` in this directory, the fabfile's, besides the other files.
+    pub fn beside(mut self, directory: impl AsRef<Path>) -> Self {
+        self.sources = self.sources.beside(directory);
+        self
+    }
+
+    /// This rc file instead of the user's (`-c`); it must exist.
+    pub fn rcfile(mut self, path: impl Into<PathBuf>) -> Self {
+        self.sources = self.sources.rcfile(path);
+        self
+    }
+
+    /// The text of a file that somebody else has read.
+    pub fn text(mut self, layer: Layer, name: impl Into<PathBuf>, format: Format, text: impl Into<Vec<u8>>) -> Self {
+        self.texts.push((SourceFile { layer, path: name.into(), format: Some(format) }, text.into()));
+        self
+    }
+
+    /// The text of a classic rc file that somebody else has read.
+    pub fn rc_text(mut self, name: impl Into<PathBuf>, text: impl Into<Vec<u8>>) -> Self {
+        self.texts.push((SourceFile { layer: Layer::User, path: name.into(), format: None }, text.into()));
+        self
+    }
+
+    /// The fabfile's `[env]`: names as they were written, values, and where each stands.
+    pub fn fabfile(self, values: impl IntoIterator<Item = (String, Value, Origin)>) -> Self {
+        self.values(Layer::Fabfile, values)
+    }
+
+    /// Values of any layer, with where each stands. Names that are no setting's are shared state.
+    pub fn values(mut self, layer: Layer, values: impl IntoIterator<Item = (String, Value, Origin)>) -> Self {
+        self.given.push(Given { layer, values: values.into_iter().collect() });
+        self
+    }
+
+    /// A `[hosts."pattern"]` section and where it stands. Later ones win over earlier ones.
+    pub fn hosts(
+        mut self,
+        pattern: impl Into<String>,
+        origin: Origin,
+        values: impl IntoIterator<Item = (String, Value, Origin)>,
+    ) -> Self {
+        self.sections.push(GivenSection { pattern: pattern.into(), origin, values: values.into_iter().collect() });
+        self
+    }
+
+    /// The text of a `--set` option.
+    pub fn set(mut self, text: impl Into<String>) -> Self {
+        self.set.push(text.into());
+        self
+    }
+
+    /// A value that an option of the command line gives; it wins over `--set`.
+    pub fn option(self, name: &str, value: impl Into<Value>, option: &str) -> Self {
+        let origin = Origin::place(Layer::CommandLine, option);
+        self.values(Layer::CommandLine, [(name.to_owned(), value.into(), origin)])
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, at once.
+    pub fn build(self) -> Result<Config, Problems> {
+        let mut reading = Reading::default();
+        for file in self.sources.files() {
+            reading.take(sources::read(&file));
+        }
+        for (file, bytes) in &self.texts {
+            reading.take(sources::parse(file, bytes));
+        }
+        reading.take(sources::read_variables(&self.environment));
+        reading.take(assignments(&self.set));
+        for given in self.given {
+            reading.take(values(given.layer, Unknown::Share, given.values));
+        }
+        let sections = self.sections.into_iter().map(|section| {
+            let values = reading.checked(values(Layer::Host, Unknown::Refuse, section.values));
+            Section { pattern: section.pattern, origin: section.origin, values }
+        });
+        let sections = Sections::new(sections.collect()).unwrap_or_else(|problems| {
+            reading.problems.extend(problems);
+            Sections::default()
+        });
+        if !reading.problems.is_empty() {
+            return Err(Problems(reading.problems));
+        }
+        Ok(Config::new(self.environment, reading.layers, sections, reading.warnings))
+    }
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Reading {
+    layers: Vec<LayerValues>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Reading {
+    fn take(&mut self, intake: Intake) {
+        let layer = self.checked(intake);
+        // Of one layer's several sources the later win: they become one rung, so that tables still merge.
+        if !layer.values.is_empty() {
+            self.layers.push(layer);
+        }
+    }
+
+    fn checked(&mut self, intake: Intake) -> LayerValues {
+        let (layer, problems, warnings) = intake.finish();
+        self.problems.extend(problems);
+        self.warnings.extend(warnings);
+        layer
+    }
+}
+
+fn values(layer: Layer, unknown: Unknown, values: Vec<(String, Value, Origin)>) -> Intake {
+    let mut intake = Intake::new(layer, unknown);
+    for (name, value, origin) in values {
+        intake.table(&Map::from_iter([(name, value)]), &|_| origin.clone());
+    }
+    intake
+}
+
+fn assignments(texts: &[String]) -> Intake {
+    let mut intake = Intake::new(Layer::CommandLine, Unknown::Share);
+    for text in texts {
+        match parse_set(text) {
+            Ok(items) => {
+                for (name, value) in items {
+                    let origin = Origin::place(Layer::CommandLine, "--set");
+                    match value {
+                        Some(text) => intake.text(&name, &text, origin),
+                        None => intake.value(&name, Value::Bool(true), origin),
+                    }
+                }
+            }
+            Err(problem) => intake.problems.push(problem),
+        }
+    }
+    intake
+}

@@ -1,0 +1,172 @@
+//! A configuration: all layers read, ready to answer for any host.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric_core::settings::{Layer, Overlay, Problem, Problems};
+use fabric_core::{HostString, Settings};
+
+use crate::builder::ConfigBuilder;
+use crate::environment::Environment;
+use crate::hosts::Sections;
+use crate::ladder::Merged;
+use crate::sources::Sources;
+use crate::values::{Intake, LayerValues, Unknown};
+
+/// Layered settings, ready to answer for any host.
+///
+/// Reading happens once, in [`Config::load`] or [`ConfigBuilder::build`]; afterwards nothing is read but
+/// ssh_config. It is cheap to clone and may be shared between threads.
+#[derive(Clone)]
+pub struct Config(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) environment: Environment,
+    /// All layers but ssh_config, the host sections and what calls add; the lowest first.
+    pub(crate) layers: Vec<LayerValues>,
+    pub(crate) sections: Sections,
+    pub(crate) defaults: Settings,
+    pub(crate) warnings: Vec<Problem>,
+    merged: Mutex<HashMap<u64, Vec<Kept>>>,
+    kept: std::sync::atomic::AtomicUsize,
+}
+
+/// What has been merged before.
+struct Kept {
+    sections: Vec<usize>,
+    overlays: Vec<Overlay>,
+    merged: Arc<Merged>,
+}
+
+/// How many merged ladders are kept. A run has a handful: one for each set of host sections and task.
+const MOST_KEPT: usize = 512;
+
+impl Config {
+    /// Starts a configuration whose every source is named.
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder::default()
+    }
+
+    /// Reads what the program reads outside a project: the environment of this process, the system's and the
+    /// user's files, and ssh_config.
+    ///
+    /// ```no_run
+    /// use fabric_config::Config;
+    ///
+    /// let config = Config::load()?;
+    /// let settings = config.for_host("deploy@web1")?;
+    /// println!("{:?}", settings.user);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong in files and variables, at once.
+    pub fn load() -> Result<Self, Problems> {
+        let environment = Environment::capture();
+        let sources = Sources::standard(&environment);
+        Self::builder().sources(sources).environment(environment).build()
+    }
+
+    pub(crate) fn new(
+        environment: Environment,
+        mut layers: Vec<LayerValues>,
+        sections: Sections,
+        warnings: Vec<Problem>,
+    ) -> Self {
+        layers.sort_by_key(|layer| layer.layer);
+        let mut defaults = Settings::default();
+        defaults.user.clone_from(&environment.user);
+        defaults.local_user.clone_from(&environment.user);
+        Self(Arc::new(Inner {
+            environment,
+            layers,
+            sections,
+            defaults,
+            warnings,
+            merged: Mutex::default(),
+            kept: std::sync::atomic::AtomicUsize::new(0),
+        }))
+    }
+
+    /// What was odd but no error: names that look like settings, settings without effect.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.0.warnings
+    }
+
+    /// The settings in force for a host string.
+    ///
+    /// # Errors
+    ///
+    /// A text that is no host string, or an ssh_config that can't be applied to it.
+    pub fn for_host(&self, host: &str) -> Result<Arc<Settings>, Problems> {
+        let host = HostString::parse(host).map_err(|error| Problem::new(error.to_string()))?;
+        fabric_core::Resolve::settings(self, Some(&host), &[])
+    }
+
+    /// The ladder merged for a host, kept for the next host with the same sections and overlays.
+    pub(crate) fn merged(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Arc<Merged>, Problems> {
+        let sections = host.map(|host| self.0.sections.matching(host.host())).unwrap_or_default();
+        let mut hasher = DefaultHasher::new();
+        sections.hash(&mut hasher);
+        for overlay in overlays {
+            overlay.origin.layer.hash(&mut hasher);
+            overlay.values.keys().for_each(|key| key.hash(&mut hasher));
+        }
+        let key = hasher.finish();
+        let lock = || self.0.merged.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |kept: &&Kept| kept.sections == sections && same_overlays(&kept.overlays, overlays);
+        if let Some(kept) = lock().get(&key).and_then(|list| list.iter().find(same)) {
+            return Ok(Arc::clone(&kept.merged));
+        }
+        let added = read_overlays(overlays)?;
+        let merged = Arc::new(Merged::new(&self.rungs(&sections, &added), &self.0.defaults));
+        let mut all = lock();
+        if self.0.kept.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= MOST_KEPT {
+            self.0.kept.store(1, std::sync::atomic::Ordering::Relaxed);
+            all.clear();
+        }
+        let kept = Kept { sections, overlays: overlays.to_vec(), merged: Arc::clone(&merged) };
+        all.entry(key).or_default().push(kept);
+        Ok(merged)
+    }
+
+    /// The layers for a set of host sections and overlays, the lowest first.
+    pub(crate) fn rungs<'a>(&'a self, sections: &[usize], added: &'a [LayerValues]) -> Vec<&'a LayerValues> {
+        let sections = sections.iter().map(|&index| &self.0.sections.list[index].values);
+        let mut rungs: Vec<&LayerValues> = self.0.layers.iter().chain(sections).chain(added).collect();
+        rungs.sort_by_key(|rung| rung.layer);
+        rungs
+    }
+}
+
+fn same_overlays(one: &[Overlay], other: &[Overlay]) -> bool {
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .all(|(a, b)| a.origin == b.origin && (Arc::ptr_eq(&a.values, &b.values) || a.values == b.values))
+}
+
+/// Checks what a role, a task or a call adds.
+pub(crate) fn read_overlays(overlays: &[Overlay]) -> Result<Vec<LayerValues>, Problems> {
+    let mut problems = Vec::new();
+    let mut layers = Vec::new();
+    for overlay in overlays {
+        let mut intake = Intake::new(overlay.origin.layer, Unknown::Share);
+        intake.table(&overlay.values, &|_| overlay.origin.clone());
+        let (layer, found, _) = intake.finish();
+        problems.extend(found);
+        layers.push(layer);
+    }
+    if problems.is_empty() { Ok(layers) } else { Err(Problems(problems)) }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layers: Vec<Layer> = self.0.layers.iter().map(|layer| layer.layer).collect();
+        f.debug_struct("Config").field("layers", &layers).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! YAML, with the lines of its keys.
+
+use std::fmt;
+
+use fabric_core::settings::{Map, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::json;
+use serde_saphyr::Spanned;
+
+use super::{Fault, Lines, Parsed, table};
+
+pub(super) fn parse(text: &str) -> Parsed {
+    if text.trim().is_empty() {
+        return Ok((Map::new(), Lines::new()));
+    }
+    match serde_saphyr::from_str::<Option<Node>>(text) {
+        Ok(None) => Ok((Map::new(), Lines::new())),
+        Ok(Some(node)) => {
+            let mut lines = Lines::new();
+            let value = node.value(&mut Vec::new(), &mut lines);
+            table(value, lines)
+        }
+        Err(error) => {
+            let line = error.location().map_or(1, |location| location.line() as usize);
+            // The first line says what is wrong; what follows shows the file's text, which may hold a secret.
+            let message = error.without_snippet().to_string();
+            let message = message.lines().next().unwrap_or_default().to_owned();
+            Err(vec![Fault { line: line.max(1), message: without_place(&message) }])
+        }
+    }
+}
+
+/// The message without the place that the parser adds: file and line are told in our own way.
+fn without_place(message: &str) -> String {
+    let message = match message.rfind(" at line ") {
+        Some(at) => &message[..at],
+        None => message,
+    };
+    message.trim_start_matches("error: ").to_owned()
+}
+
+enum Node {
+    Scalar(Value),
+    List(Vec<Node>),
+    Table(Vec<(Spanned<String>, Node)>),
+}
+
+impl Node {
+    fn value(self, path: &mut Vec<String>, lines: &mut Lines) -> Value {
+        match self {
+            Self::Scalar(value) => value,
+            Self::List(items) => Value::Array(items.into_iter().map(|item| item.value(path, lines)).collect()),
+            Self::Table(entries) => {
+                let mut map = Map::new();
+                for (key, node) in entries {
+                    path.push(key.value.clone());
+                    lines.insert(path.clone(), key.referenced.line() as usize);
+                    map.insert(key.value, node.value(path, lines));
+                    path.pop();
+                }
+                Value::Object(map)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Scalar(json!(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Scalar(json!(value)))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Scalar(json!(value)))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(Node::Scalar(json!(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Scalar(json!(value)))
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Scalar(Value::Null))
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Scalar(Value::Null))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        let mut table = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            table.push(entry);
+        }
+        Ok(Node::Table(table))
+    }
+}

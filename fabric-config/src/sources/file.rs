@@ -1,0 +1,31 @@
+//! Files of settings.
+
+use fabric_core::settings::{Origin, Problem};
+
+use super::{SourceFile, parse_rc};
+use crate::document::Document;
+use crate::values::{Intake, Unknown};
+
+/// Reads one file.
+pub(crate) fn read(file: &SourceFile) -> Intake {
+    match std::fs::read(&file.path) {
+        Ok(bytes) => parse(file, &bytes),
+        Err(error) => {
+            let mut intake = Intake::new(file.layer, Unknown::Refuse);
+            let problem = Problem::new(format!("cannot read the settings file: {error}"));
+            intake.problems.push(problem.at(Origin::file(file.layer, &file.path, None)));
+            intake
+        }
+    }
+}
+
+/// Reads the text of one file.
+pub(crate) fn parse(file: &SourceFile, bytes: &[u8]) -> Intake {
+    let Some(format) = file.format else { return parse_rc(file.layer, &file.path, bytes) };
+    let mut intake = Intake::new(file.layer, Unknown::Refuse);
+    match Document::parse(file.layer, &file.path, format, bytes) {
+        Ok(document) => intake.table(&document.values, &|path| document.origin(path)),
+        Err(problems) => intake.problems = problems,
+    }
+    intake
+}

@@ -1,0 +1,169 @@
+//! Where settings are read from: files, variables, and texts.
+
+mod file;
+mod rc;
+mod set;
+mod variables;
+
+use std::path::{Path, PathBuf};
+
+use fabric_core::settings::Layer;
+
+pub(crate) use file::{parse, read};
+pub(crate) use rc::parse as parse_rc;
+pub use set::{Assignment, parse as parse_set};
+pub(crate) use variables::read as read_variables;
+
+use crate::document::Format;
+use crate::environment::Environment;
+
+/// The files that settings come from, by the names and in the order that Fabric looks for them.
+///
+/// Of each place that has `.toml`, `.yaml`, `.yml` and `.json`, the first that exists is read. A missing
+/// file is passed over, unless somebody named it.
+///
+/// ```
+/// use fabric_config::{Environment, Sources};
+///
+/// let environment = Environment::new("alice", "/nowhere/alice");
+/// let sources = Sources::standard(&environment).beside("/nowhere/project");
+/// assert!(sources.files().is_empty(), "none of them exists");
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    system: Vec<PathBuf>,
+    rc: Option<PathBuf>,
+    rc_named: Option<PathBuf>,
+    user: Vec<PathBuf>,
+    project: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// The system's and the user's files: `/etc/fabric.*`, `~/.fabricrc` (or `$FABRIC_RCFILE`), `~/.fabric.*`,
+    /// and `$XDG_CONFIG_HOME/fabric/fabric.*` or `config.*` there.
+    pub fn standard(environment: &Environment) -> Self {
+        let home = environment.home.as_deref();
+        let config = environment.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let config = config.or_else(|| home.map(|home| home.join(".config"))).map(|config| config.join("fabric"));
+        let user = home.map(|home| home.join(".fabric")).into_iter();
+        Self {
+            system: vec![PathBuf::from("/etc/fabric")],
+            rc: home.map(|home| home.join(".fabricrc")),
+            rc_named: environment
+                .get("FABRIC_RCFILE")
+                .filter(|path| !path.is_empty())
+                .map(|path| environment.expand(path)),
+            user: user.chain(config.iter().flat_map(|at| [at.join("fabric"), at.join("config")])).collect(),
+            project: Vec::new(),
+        }
+    }
+
+    /// No file at all.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// This file instead of `~/.fabricrc` (`-c`); it must exist. A `.toml`, `.yaml` or `.json` file is read
+    /// as such.
+    #[must_use]
+    pub fn rcfile(mut self, path: impl Into<PathBuf>) -> Self {
+        self.rc_named = Some(path.into());
+        self
+    }
+
+    /// `fabric.*` in this directory, the fabfile's, too.
+    #[must_use]
+    pub fn beside(mut self, directory: impl AsRef<Path>) -> Self {
+        self.project = vec![directory.as_ref().join("fabric")];
+        self
+    }
+
+    /// The rc file that is read, if any.
+    pub fn rc(&self) -> Option<&Path> {
+        self.rc_named.as_deref().or(self.rc.as_deref())
+    }
+
+    /// The files that are there, from the lowest in the ladder to the highest.
+    pub fn files(&self) -> Vec<SourceFile> {
+        let mut files = Vec::new();
+        first_of_each(Layer::System, &self.system, &mut files);
+        match (&self.rc_named, &self.rc) {
+            (Some(path), _) => {
+                files.push(SourceFile { layer: Layer::User, path: path.clone(), format: Format::of(path) });
+            }
+            (None, Some(path)) if is_there(path) => {
+                files.push(SourceFile { layer: Layer::User, path: path.clone(), format: None });
+            }
+            _ => {}
+        }
+        first_of_each(Layer::User, &self.user, &mut files);
+        first_of_each(Layer::Project, &self.project, &mut files);
+        files
+    }
+}
+
+/// A file of settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The layer that it belongs to.
+    pub layer: Layer,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its format; `None` is the classic `key = value`.
+    pub format: Option<Format>,
+}
+
+fn first_of_each(layer: Layer, stems: &[PathBuf], files: &mut Vec<SourceFile>) {
+    for stem in stems {
+        let found = Format::ENDINGS.iter().find_map(|(ending, format)| {
+            let mut name = stem.clone().into_os_string();
+            name.push(".");
+            name.push(ending);
+            let path = PathBuf::from(name);
+            is_there(&path).then_some(SourceFile { layer, path, format: Some(*format) })
+        });
+        files.extend(found);
+    }
+}
+
+/// Whether there is something of that name; what can't be looked at is there, so that reading it tells why.
+fn is_there(path: &Path) -> bool {
+    match path.symlink_metadata() {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_ending_wins_and_order_is_the_ladders() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir_all(home.join(".config/fabric")).unwrap();
+        for name in [".fabricrc", ".fabric.yaml", ".fabric.json", ".config/fabric/config.toml"] {
+            std::fs::write(home.join(name), "").unwrap();
+        }
+        std::fs::write(dir.path().join("fabric.yml"), "").unwrap();
+        let environment = Environment::new("me", &home);
+        let files = Sources::standard(&environment).beside(dir.path()).files();
+        let names: Vec<_> = files
+            .iter()
+            .filter(|file| file.layer != Layer::System)
+            .map(|file| (file.layer, file.path.file_name().unwrap().to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                (Layer::User, ".fabricrc"),
+                (Layer::User, ".fabric.yaml"),
+                (Layer::User, "config.toml"),
+                (Layer::Project, "fabric.yml")
+            ]
+        );
+        let named = Sources::standard(&environment.variable("FABRIC_RCFILE", "~/other"));
+        assert_eq!(named.rc(), Some(home.join("other").as_path()));
+    }
+}

@@ -1,0 +1,46 @@
+//! The classic settings file: `key = value` lines (Fabric 1, "Settings files").
+//!
+//! A line is cut at its first `=`; lines that begin with `#` are comments. Unlike in Fabric 1, values have
+//! the type of their setting.
+
+use std::path::Path;
+
+use fabric_core::settings::{Layer, Origin, Problem};
+use indexmap::IndexMap;
+
+use crate::document::{shown_line, text_of};
+use crate::values::{Intake, Unknown};
+
+pub(crate) fn parse(layer: Layer, path: &Path, bytes: &[u8]) -> Intake {
+    let at = |line: usize| Origin::file(layer, path, Some(line));
+    let mut intake = Intake::new(layer, Unknown::RefuseTypos);
+    let text = match text_of(bytes) {
+        Ok(text) => text,
+        Err((line, message)) => {
+            intake.problems.push(Problem::new(message).at(at(line)));
+            return intake;
+        }
+    };
+    let mut lines: IndexMap<&str, usize> = IndexMap::new();
+    for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=').map(|(key, value)| (key.trim(), value.trim())) else {
+            let shown = shown_line(line, 1);
+            intake.problems.push(Problem::new(format!("expected `key = value`{shown}")).at(at(number)));
+            continue;
+        };
+        if key.is_empty() {
+            intake.problems.push(Problem::new("the key before `=` is missing").at(at(number)));
+            continue;
+        }
+        if let Some(earlier) = lines.insert(key, number) {
+            let problem = Problem::new(format!("`{key}` is given twice, first on line {earlier}"));
+            intake.problems.push(problem.at(at(number)));
+            continue;
+        }
+        intake.text(key, value, at(number));
+    }
+    intake
+}

@@ -1,0 +1,276 @@
+//! Values on their way into a layer: names brought to their classic spelling, types checked, what is wrong
+//! collected.
+
+use fabric_core::Settings;
+use fabric_core::settings::{Layer, Map, Origin, Problem, Setting, TABLE, Value, nearest};
+use indexmap::IndexMap;
+
+/// One value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    pub(crate) origin: Origin,
+}
+
+/// The values of one source, by classic name; other names are shared state.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LayerValues {
+    pub(crate) layer: Layer,
+    pub(crate) values: IndexMap<String, Entry>,
+}
+
+/// What a key that is no setting's means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// An error.
+    Refuse,
+    /// An error if it looks like a setting's name, else shared state.
+    RefuseTypos,
+    /// Shared state, with a warning if it looks like a setting's name.
+    Share,
+}
+
+/// Takes keys and values as they were written.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    layer: LayerValues,
+    spelled: IndexMap<&'static str, String>,
+    unknown: Unknown,
+    information: bool,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+impl Intake {
+    pub(crate) fn new(layer: Layer, unknown: Unknown) -> Self {
+        Self {
+            layer: LayerValues { layer, values: IndexMap::new() },
+            spelled: IndexMap::new(),
+            unknown,
+            // What a run knows about itself comes with these.
+            information: matches!(layer, Layer::Runtime | Layer::Step),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn finish(self) -> (LayerValues, Vec<Problem>, Vec<Problem>) {
+        (self.layer, self.problems, self.warnings)
+    }
+
+    /// Takes a table; `origin` says where a key path stands.
+    pub(crate) fn table(&mut self, table: &Map, origin: &dyn Fn(&[String]) -> Origin) {
+        for (key, value) in table {
+            self.key(&mut vec![key.clone()], value, origin);
+        }
+    }
+
+    fn key(&mut self, path: &mut Vec<String>, value: &Value, origin: &dyn Fn(&[String]) -> Origin) {
+        let name = path.join(".");
+        if let (Value::Object(inside), true) = (value, is_group(&name)) {
+            for (key, value) in inside {
+                path.push(key.clone());
+                self.key(path, value, origin);
+                path.pop();
+            }
+            return;
+        }
+        self.value(&name, value.clone(), origin(path));
+    }
+
+    /// Adds keys to a setting that is a table.
+    pub(crate) fn extend(&mut self, name: &str, table: Map, origin: Origin) {
+        match self.layer.values.get_mut(name).and_then(|entry| entry.value.as_object_mut()) {
+            Some(there) => there.extend(table),
+            None => self.value(name, Value::Object(table), origin),
+        }
+    }
+
+    /// Takes a text under a name, and reads it by the setting's type.
+    pub(crate) fn text(&mut self, name: &str, text: &str, origin: Origin) {
+        let value = match Meaning::of(name) {
+            Meaning::Setting(setting, _) => match setting.kind.parse(text) {
+                Ok(value) => value,
+                Err(why) => {
+                    let shown = shown(setting, &Value::from(text));
+                    self.problems.push(Problem::new(format!("setting `{name}`: {why}{shown}")).at(origin));
+                    return;
+                }
+            },
+            _ => Value::from(text),
+        };
+        self.value(name, value, origin);
+    }
+
+    /// Takes a value under a name: a classic one, a modern one, or shared state.
+    pub(crate) fn value(&mut self, name: &str, value: Value, origin: Origin) {
+        match Meaning::of(name) {
+            Meaning::Setting(setting, conversion) => self.setting(name, setting, conversion, value, origin),
+            Meaning::Without(advice) => {
+                let warning = Problem::new(format!("`{name}` has no effect here")).at(origin);
+                self.warnings.push(if advice.is_empty() { warning } else { warning.hint(advice) });
+            }
+            Meaning::Unknown => self.unknown(name, value, origin),
+        }
+    }
+
+    fn setting(&mut self, name: &str, setting: &'static Setting, conversion: Conversion, value: Value, origin: Origin) {
+        if setting.information && !self.information {
+            let problem = Problem::new(format!("`{name}` is information that a run gives and can't be set"));
+            self.problems.push(problem.at(origin));
+            return;
+        }
+        if let Some(earlier) = self.spelled.get(setting.name).filter(|earlier| *earlier != name) {
+            let problem = Problem::new(format!("`{name}` and `{earlier}` are the same setting, and both are given"));
+            self.problems.push(problem.at(origin).hint(format!("keep `{}`", setting.name)));
+            return;
+        }
+        let Some(value) = conversion.apply(value) else { return };
+        if let Err(problem) = check(setting, &value) {
+            let message = problem.message.replacen(&format!("`{}`", setting.name), &format!("`{name}`"), 1);
+            self.problems.push(Problem { message, ..problem }.at(origin));
+            return;
+        }
+        self.spelled.insert(setting.name, name.to_owned());
+        self.layer.values.insert(setting.name.to_owned(), Entry { value, origin });
+    }
+
+    fn unknown(&mut self, name: &str, value: Value, origin: Origin) {
+        let near = nearest_name(name);
+        let problem = |what: &str| {
+            let problem = Problem::new(format!("{what} `{name}`")).at(origin.clone());
+            match near {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem,
+            }
+        };
+        match self.unknown {
+            Unknown::Refuse => return self.problems.push(problem("unknown setting")),
+            Unknown::RefuseTypos if near.is_some() => return self.problems.push(problem("unknown setting")),
+            Unknown::Share if near.is_some() => self.warnings.push(problem("this is no setting but shared state:")),
+            Unknown::RefuseTypos | Unknown::Share => {}
+        }
+        self.layer.values.insert(name.to_owned(), Entry { value, origin });
+    }
+}
+
+/// Whether a value fits a setting: its type, and its range.
+fn check(setting: &Setting, value: &Value) -> Result<(), Problem> {
+    if let (true, Some((_, items))) = (is_host_list(setting.name), list_change(value)) {
+        return Settings::default().set(setting.name, items);
+    }
+    Settings::default().set(setting.name, value)
+}
+
+/// Whether a setting's lists may be changed by `extend` and `replace`.
+pub(crate) fn is_host_list(name: &str) -> bool {
+    matches!(name, "hosts" | "roles")
+}
+
+/// How `{ extend = [..] }` and `{ replace = [..] }` change a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListChange {
+    Extend,
+    Replace,
+}
+
+/// The change that a value stands for, and its items.
+pub(crate) fn list_change(value: &Value) -> Option<(ListChange, &Value)> {
+    let map = value.as_object().filter(|map| map.len() == 1)?;
+    map.get("extend")
+        .map(|items| (ListChange::Extend, items))
+        .or_else(|| map.get("replace").map(|items| (ListChange::Replace, items)))
+}
+
+/// The nearest name under which something can be set.
+pub(crate) fn nearest_name(name: &str) -> Option<&'static str> {
+    Setting::nearest(name).or_else(|| nearest(name, WITHOUT.iter().map(|(known, _)| *known)))
+}
+
+fn shown(setting: &Setting, value: &Value) -> String {
+    if setting.kind.is_secret() { String::new() } else { format!(", found {value}") }
+}
+
+/// What a name means.
+enum Meaning {
+    Setting(&'static Setting, Conversion),
+    /// A modern setting that has nothing to steer here, and what to use instead.
+    Without(&'static str),
+    Unknown,
+}
+
+impl Meaning {
+    fn of(name: &str) -> Self {
+        if let Some(setting) = Setting::find_any(name) {
+            let conversion = match name {
+                "run.pty" => Conversion::Wanted,
+                "run.shell" => Conversion::ShellPath,
+                _ => Conversion::None,
+            };
+            return Self::Setting(setting, conversion);
+        }
+        if let Some(setting) = TABLE.iter().find(|setting| setting.inverse.contains(&name)) {
+            return Self::Setting(setting, Conversion::Opposite);
+        }
+        match WITHOUT.iter().find(|(known, _)| *known == name) {
+            Some((_, advice)) => Self::Without(advice),
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// How a modern value becomes a classic one.
+#[derive(Debug, Clone, Copy)]
+enum Conversion {
+    None,
+    /// `true` is `false` and the reverse.
+    Opposite,
+    /// `true` asks; `false`, the modern default, doesn't forbid.
+    Wanted,
+    /// The path of a shell, which is called with `-c`.
+    ShellPath,
+}
+
+impl Conversion {
+    /// `None` where the value says nothing here. What has the wrong type stays as it is, for the check to refuse.
+    fn apply(self, value: Value) -> Option<Value> {
+        match (self, value) {
+            (Self::Opposite, Value::Bool(on)) => Some(Value::Bool(!on)),
+            (Self::Wanted, Value::Bool(on)) => on.then_some(Value::Bool(true)),
+            (Self::ShellPath, Value::String(shell)) if !shell.contains(' ') => Some(Value::from(format!("{shell} -c"))),
+            (_, value) => Some(value),
+        }
+    }
+}
+
+/// Whether modern names begin with this one: `run`, `connect_kwargs`.
+pub(crate) fn is_group(name: &str) -> bool {
+    let inside = |spelling: &str| spelling.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    TABLE.iter().flat_map(Setting::spellings).any(inside) || WITHOUT.iter().any(|(spelling, _)| inside(spelling))
+}
+
+/// Modern settings (Fabric 3, Invoke 2) that have nothing to steer here, and what does the same.
+const WITHOUT: &[(&str, &str)] = &[
+    ("authentication.strategy_class", "keys, agent and passwords are tried in OpenSSH's order"),
+    ("connect_kwargs.disabled_algorithms", "use Ciphers, MACs, KexAlgorithms, ... of ssh_config"),
+    ("connect_kwargs.gss_host", ""),
+    ("connect_kwargs.gss_trust_dns", ""),
+    ("run.asynchronous", ""),
+    ("run.disown", ""),
+    ("run.dry", "use the option --dry-run"),
+    ("run.echo", "commands are shown; use --hide running"),
+    ("run.echo_format", ""),
+    ("run.encoding", "output is UTF-8; the captured bytes are kept as they came"),
+    ("run.err_stream", ""),
+    ("run.fallback", ""),
+    ("run.hide", "use the option --hide"),
+    ("run.in_stream", ""),
+    ("run.out_stream", ""),
+    ("run.replace_env", ""),
+    ("run.watchers", "use the setting `prompts`"),
+    ("tasks.auto_dash_names", ""),
+    ("tasks.dedupe", ""),
+    ("tasks.executor_class", ""),
+    ("tasks.ignore_unknown_help", ""),
+    ("tasks.search_root", "use the setting `fabfile`"),
+];
