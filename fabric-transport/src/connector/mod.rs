@@ -1,20 +1,24 @@
-//! Opens sessions with targets: the transports and gateways of a run, in one place.
+//! Opens sessions, gateways included, for all connections of a run.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{
-    ConnectError, ConnectErrorKind, Emitter, Phase, Prompter, RefusePrompts, Session, Target, Transport,
+    ConnectError, ConnectErrorKind, Emitter, EventKind, Phase, Prompter, RefusePrompts, Session, Target, Transport,
 };
 
-use crate::local::LocalTransport;
+use crate::gateway::GatewayDialer;
 
-/// Opens sessions; shared by all connections of a run.
+/// Opens sessions with targets by whatever transport and gateway they name.
+///
+/// One value serves a whole run: what is remembered (passwords, opened keys) and what is shared (gateway
+/// sessions) is shared by all that clone it.
 #[derive(Clone)]
 pub struct Connector {
     transports: HashMap<String, Arc<dyn Transport>>,
+    gateways: HashMap<String, Arc<dyn GatewayDialer>>,
     prompter: Arc<dyn Prompter>,
 }
 
@@ -24,27 +28,41 @@ impl Default for Connector {
     }
 }
 
-impl fmt::Debug for Connector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").field("transports", &self.transports.keys()).finish_non_exhaustive()
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
     }
 }
 
 impl Connector {
-    /// Knows the `local` transport.
+    /// Knows the transport `local` and, with the feature `ssh`, `ssh`; asks nobody anything.
     pub fn new() -> Self {
-        let new = Self { transports: HashMap::new(), prompter: Arc::new(RefusePrompts { no_terminal: true }) };
-        new.with_transport(Arc::new(LocalTransport::new()))
+        let this = Self {
+            transports: HashMap::new(),
+            gateways: HashMap::new(),
+            prompter: Arc::new(RefusePrompts { no_terminal: true }),
+        };
+        let this = this.with_transport(Arc::new(crate::local::LocalTransport::new()));
+        #[cfg(feature = "ssh")]
+        let this = this.with_transport(Arc::new(crate::ssh::SshTransport::new()));
+        this
     }
 
-    /// Knows this transport too, by its name.
+    /// Adds a transport, or replaces the one of the same name.
     #[must_use]
     pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transports.insert(transport.name().to_owned(), transport);
         self
     }
 
-    /// Asks this one. Default: nobody is asked.
+    /// Adds what dials gateways of a scheme, a plugin for example.
+    #[must_use]
+    pub fn with_gateway(mut self, scheme: &str, dialer: Arc<dyn GatewayDialer>) -> Self {
+        self.gateways.insert(scheme.to_owned(), dialer);
+        self
+    }
+
+    /// Who is asked for passwords, passphrases and unknown host keys. Default: nobody.
     #[must_use]
     pub fn with_prompter(mut self, prompter: Arc<dyn Prompter>) -> Self {
         self.prompter = prompter;
@@ -58,12 +76,26 @@ impl Connector {
 
     /// Opens a session with `target`.
     pub async fn open(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
-        let Some(transport) = self.transports.get(&target.transport) else {
-            let kind = ConnectErrorKind::UnknownTransport { name: target.transport.clone(), hint: String::new() };
-            return Err(ConnectError::new(target.host_string.as_str(), Phase::Resolve, kind));
-        };
-        let context = OpenContext { prompter: self.prompter.clone(), events: events.clone() };
+        let address = address(target);
+        events.emit(EventKind::Connecting { address: address.clone() });
+        let begun = Instant::now();
+        let session = self.open_once(target, events).await?;
+        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        events.emit(EventKind::Connected { address, duration_ms });
+        Ok(session)
+    }
+
+    async fn open_once(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
+        let host = target.host_string.as_str();
+        let transport = self.transports.get(&target.transport).ok_or_else(|| {
+            let mut names: Vec<&str> = self.transports.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            let hint = format!("there are {}", names.join(", "));
+            let kind = ConnectErrorKind::UnknownTransport { name: target.transport.clone(), hint };
+            ConnectError::new(host, Phase::Resolve, kind)
+        })?;
         let stream = self.gateway_stream(target, events).await?;
+        let context = OpenContext { prompter: self.prompter.clone(), events: events.clone() };
         transport.open(target, stream, &context).await
     }
 
@@ -72,11 +104,20 @@ impl Connector {
         if target.gateway.is_none() {
             return Ok(None);
         }
-        let kind = ConnectErrorKind::Setting { reason: "gateways are not here yet".to_owned() };
-        Err(ConnectError::new(target.host_string.as_str(), Phase::Gateway, kind))
+        let reason = "gateways are not built in yet".to_owned();
+        Err(ConnectError::new(target.host_string.as_str(), Phase::Gateway, ConnectErrorKind::Setting { reason }))
     }
 
-    /// Closes what connections share.
-    #[allow(clippy::unused_async)]
+    /// Closes all gateway sessions.
     pub async fn close_all(&self) {}
+}
+
+/// `user@address:port`, as events show it.
+fn address(target: &Target) -> String {
+    let (host, port) = target.address();
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    match &target.user {
+        Some(user) => format!("{user}@{host}:{port}"),
+        None => format!("{host}:{port}"),
+    }
 }

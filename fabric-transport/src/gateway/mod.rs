@@ -1,0 +1,12 @@
+//! What yields the byte stream on which a session runs.
+
+use async_trait::async_trait;
+use fabric_core::transport::BoxStream;
+use fabric_core::{ConnectError, Secret, Target};
+
+/// Dials gateways of one scheme: a plugin, or a program's own way to a host.
+#[async_trait]
+pub trait GatewayDialer: Send + Sync {
+    /// Yields a stream to the target's address. `url` is the gateway as configured, without a password.
+    async fn dial(&self, target: &Target, url: &str, password: Option<&Secret>) -> Result<BoxStream, ConnectError>;
+}

@@ -1,0 +1,224 @@
+//! Which algorithms are offered, and in which order.
+
+use std::borrow::Cow;
+
+use fabric_core::{ConnectErrorKind, Phase, Target};
+use russh::{Preferred, cipher, compression, kex, mac};
+use ssh_key::{Algorithm, EcdsaCurve, HashAlg};
+
+use super::Failure;
+use super::host_keys::KnownKeys;
+
+/// What to offer to `target`, of whom `known` keys are known.
+pub(super) fn preferred(target: &Target, known: &KnownKeys) -> Result<Preferred, Failure> {
+    let wanted = &target.algorithms;
+    let mut kex = choose("KexAlgorithms", &wanted.kex, &kex_order())?;
+    // Not algorithms but announcements, which OpenSSH's lists don't hold (RFC 8308; strict key exchange).
+    kex.extend([kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT]);
+    let host_keys = choose("HostKeyAlgorithms", &wanted.host_keys, &host_key_order())?;
+    let certificates = if known.certificates { host_keys.clone() } else { Vec::new() };
+    Ok(Preferred {
+        kex: Cow::Owned(kex),
+        key: Cow::Owned(known_first(host_keys, known, !wanted.host_keys.is_empty())),
+        host_key_certificates: Cow::Owned(certificates.into_iter().map(|name| name.0).collect()),
+        cipher: Cow::Owned(choose("Ciphers", &wanted.ciphers, &cipher_order(has_aes()))?),
+        mac: Cow::Owned(choose("MACs", &wanted.macs, &mac_order())?),
+        compression: Cow::Owned(compression_order(target.compression)),
+    })
+}
+
+/// A host with several keys must show the one that is known, or it would look changed. An order that a
+/// person gave stands, as in OpenSSH.
+fn known_first(order: Vec<HostKeyName>, known: &KnownKeys, fixed: bool) -> Vec<Algorithm> {
+    let is_known = |name: &HostKeyName| known.algorithms.iter().any(|known| same_key_type(known, &name.0));
+    let (mut first, rest): (Vec<_>, Vec<_>) = order.into_iter().partition(|name| !fixed && is_known(name));
+    first.extend(rest);
+    first.into_iter().map(|name| name.0).collect()
+}
+
+/// RSA keys serve under several signature algorithms.
+fn same_key_type(a: &Algorithm, b: &Algorithm) -> bool {
+    a == b || matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }))
+}
+
+fn kex_order() -> Vec<kex::Name> {
+    vec![
+        kex::MLKEM768X25519_SHA256,
+        kex::CURVE25519,
+        kex::CURVE25519_PRE_RFC_8731,
+        kex::ECDH_SHA2_NISTP256,
+        kex::ECDH_SHA2_NISTP384,
+        kex::ECDH_SHA2_NISTP521,
+        kex::DH_G16_SHA512,
+        kex::DH_G18_SHA512,
+        kex::DH_G14_SHA256,
+        // Last: the group is as large as the server likes, and 8192 bits take seconds.
+        kex::DH_GEX_SHA256,
+    ]
+}
+
+/// AES-GCM where the processor has instructions for it; ChaCha20 is the faster one elsewhere.
+fn cipher_order(aes: bool) -> Vec<cipher::Name> {
+    let gcm = [cipher::AES_128_GCM, cipher::AES_256_GCM];
+    let chacha = [cipher::CHACHA20_POLY1305];
+    let ctr = [cipher::AES_128_CTR, cipher::AES_192_CTR, cipher::AES_256_CTR];
+    if aes {
+        gcm.into_iter().chain(chacha).chain(ctr).collect()
+    } else {
+        chacha.into_iter().chain(gcm).chain(ctr).collect()
+    }
+}
+
+fn has_aes() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
+fn mac_order() -> Vec<mac::Name> {
+    vec![mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512]
+}
+
+fn compression_order(wanted: bool) -> Vec<compression::Name> {
+    if wanted { vec![compression::ZLIB_LEGACY, compression::ZLIB, compression::NONE] } else { vec![compression::NONE] }
+}
+
+fn host_key_order() -> Vec<HostKeyName> {
+    [
+        Algorithm::Ed25519,
+        Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+        Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+        Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+        Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+        Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
+    ]
+    .map(HostKeyName)
+    .to_vec()
+}
+
+/// Something with a name on the wire.
+trait Named: Clone {
+    /// `None`: there is no such thing here.
+    fn from_name(name: &str) -> Option<Self>;
+    fn name(&self) -> String;
+}
+
+macro_rules! named {
+    ($($name:ty),*) => {$(
+        impl Named for $name {
+            fn from_name(name: &str) -> Option<Self> {
+                // What switches protection off is no choice.
+                Self::try_from(name).ok().filter(|_| !matches!(name, "none" | "clear"))
+            }
+            fn name(&self) -> String {
+                self.as_ref().to_owned()
+            }
+        }
+    )*};
+}
+
+named!(kex::Name, cipher::Name, mac::Name);
+
+/// A host key algorithm. Certificate names stand for their plain ones: certificates are offered where a
+/// certificate authority is known.
+#[derive(Debug, Clone, PartialEq)]
+struct HostKeyName(Algorithm);
+
+impl Named for HostKeyName {
+    fn from_name(name: &str) -> Option<Self> {
+        match Algorithm::new(name).ok()? {
+            Algorithm::Other(_) | Algorithm::Dsa => None,
+            known => Some(Self(known)),
+        }
+    }
+
+    fn name(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// The wanted names that exist here; a list that begins with `+`, `-` or `^` changes the default one, as
+/// in ssh_config(5).
+fn choose<T: Named>(what: &str, wanted: &[String], default: &[T]) -> Result<Vec<T>, Failure> {
+    let Some(first) = wanted.first() else { return Ok(default.to_vec()) };
+    let (change, first) = match first.chars().next() {
+        Some(c @ ('+' | '-' | '^')) => (Some(c), &first[1..]),
+        _ => (None, first.as_str()),
+    };
+    let names = std::iter::once(first).chain(wanted[1..].iter().map(String::as_str));
+    let chosen = match change {
+        None => known(names),
+        Some('-') => {
+            let patterns: Vec<&str> = names.collect();
+            default.iter().filter(|d| !patterns.iter().any(|p| wildcard(p, &d.name()))).cloned().collect()
+        }
+        Some(change) => {
+            let named: Vec<T> = known(names);
+            let in_named = |d: &&T| named.iter().any(|n| n.name() == d.name());
+            let rest: Vec<T> = default.iter().filter(|d| change == '+' || !in_named(d)).cloned().collect();
+            if change == '^' {
+                named.into_iter().chain(rest).collect()
+            } else {
+                let added = named.into_iter().filter(|n| !default.iter().any(|d| d.name() == n.name()));
+                rest.into_iter().chain(added).collect()
+            }
+        }
+    };
+    if chosen.is_empty() {
+        let have: Vec<String> = default.iter().map(Named::name).collect();
+        let reason =
+            format!("{what} `{}` names nothing that is known here (there are {})", wanted.join(","), have.join(", "));
+        return Err((Phase::KeyExchange, ConnectErrorKind::Setting { reason }));
+    }
+    Ok(chosen)
+}
+
+fn known<'a, T: Named>(names: impl Iterator<Item = &'a str>) -> Vec<T> {
+    names.filter_map(T::from_name).collect()
+}
+
+/// `*` and `?`, as in ssh_config(5)'s PATTERNS.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    match (pattern.chars().next(), text.chars().next()) {
+        (None, None) => true,
+        (Some('*'), _) => {
+            wildcard(&pattern[1..], text)
+                || text.chars().next().is_some_and(|c| wildcard(pattern, &text[c.len_utf8()..]))
+        }
+        (Some(p), Some(t)) if p == '?' || p == t => wildcard(&pattern[p.len_utf8()..], &text[t.len_utf8()..]),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ciphers(wanted: &[&str]) -> Vec<String> {
+        let wanted: Vec<String> = wanted.iter().map(|s| (*s).to_owned()).collect();
+        choose("Ciphers", &wanted, &cipher_order(true)).unwrap().iter().map(Named::name).collect()
+    }
+
+    #[test]
+    fn lists_replace_extend_remove_and_reorder() {
+        assert_eq!(ciphers(&["aes256-ctr", "none", "unheard-of"]), ["aes256-ctr"]);
+        assert_eq!(ciphers(&["-aes*"]), ["chacha20-poly1305@openssh.com"]);
+        assert_eq!(ciphers(&["^chacha20-poly1305@openssh.com"])[0], "chacha20-poly1305@openssh.com");
+        assert_eq!(ciphers(&["+aes128-cbc"]).last().unwrap(), "aes128-cbc");
+        assert_eq!(ciphers(&[])[0], "aes128-gcm@openssh.com");
+        let error = choose::<cipher::Name>("Ciphers", &["rot13".to_owned()], &cipher_order(false)).unwrap_err();
+        assert!(error.1.to_string().contains("rot13"), "{}", error.1);
+    }
+
+    #[test]
+    fn the_key_that_is_known_comes_first() {
+        let known = KnownKeys { algorithms: vec![Algorithm::Rsa { hash: None }], certificates: false };
+        let order = known_first(host_key_order(), &known, false);
+        assert_eq!(order[0], Algorithm::Rsa { hash: Some(HashAlg::Sha512) });
+        assert_eq!(order[2], Algorithm::Ed25519);
+        assert_eq!(known_first(host_key_order(), &known, true)[0], Algorithm::Ed25519);
+    }
+}

@@ -1,0 +1,339 @@
+//! Logging in, in OpenSSH's order.
+
+mod agent;
+mod keys;
+
+use std::sync::Arc;
+
+use fabric_core::transport::OpenContext;
+use fabric_core::{ConnectErrorKind, Phase, PromptError, PromptKind, PromptRequest, Secret, Target};
+use russh::MethodKind;
+use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt};
+use russh::keys::agent::AgentIdentity;
+
+pub(super) use self::keys::KeyStore;
+use super::Failure;
+use super::clock::{Clock, Expired};
+use super::handler::{Handler, Shared};
+use super::handshake::VerifiedConnection;
+use super::host_keys::Verified;
+
+/// A connection on which somebody is logged in.
+pub(super) struct Login {
+    pub(super) handle: Handle<Handler>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// Logs in with what the target and its user have.
+pub(super) async fn login(
+    connection: VerifiedConnection,
+    target: &Target,
+    context: &OpenContext,
+    keys: &KeyStore,
+) -> Result<Login, Failure> {
+    let VerifiedConnection { handle, shared, clock, verified } = connection;
+    let user = match &target.user {
+        Some(user) => user.clone(),
+        None => local_user()?,
+    };
+    let mut attempt =
+        Attempt { handle, shared, clock, target, context, user, tried: Vec::new(), offered: None, verified };
+    attempt.run(keys).await.map_err(|kind| (Phase::Auth, kind))?;
+    Ok(Login { handle: attempt.handle, shared: attempt.shared })
+}
+
+fn local_user() -> Result<String, Failure> {
+    let reason = "no login user is given, and the user of this process has no name".to_owned();
+    let uid = rustix::process::getuid().as_raw();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.ok_or((Phase::Auth, ConnectErrorKind::Setting { reason }))
+}
+
+/// What became of a method.
+enum Step {
+    /// Logged in.
+    Done,
+    /// The server wants another factor besides (partial success).
+    More,
+    /// Refused, or nothing to try.
+    Refused,
+}
+
+/// One login in progress.
+struct Attempt<'a> {
+    handle: Handle<Handler>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    target: &'a Target,
+    context: &'a OpenContext,
+    user: String,
+    /// What was tried, each with what came of it.
+    tried: Vec<String>,
+    /// What the server still takes; `None` until it has said so.
+    offered: Option<Vec<MethodKind>>,
+    #[expect(dead_code, reason = "held as the proof that this host may be spoken to")]
+    verified: Verified,
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self, keys: &KeyStore) -> Result<(), ConnectErrorKind> {
+        let agent = self.agent().await;
+        let mut candidates = keys::Candidates::collect(self.target, keys, agent).await?;
+        self.tried.append(&mut candidates.passed_over);
+        if candidates.is_empty() {
+            // Nothing to offer without asking somebody: ask the server first what it takes.
+            let result = self.handle.authenticate_none(self.user.clone());
+            let answer = answered(&self.clock, self.target, result).await?.map_err(|_| self.lost())?;
+            let tried = self.tried.len();
+            if let Step::Done = self.note("none", answer)? {
+                return Ok(());
+            }
+            self.tried.truncate(tried);
+        }
+        // Each partial success begins the list anew; a server asks for a handful of factors at most.
+        for _ in 0..8 {
+            let mut more = false;
+            for method in &self.target.auth.methods {
+                let Ok(kind) = method.parse::<MethodKind>() else { continue };
+                if self.offered.as_ref().is_some_and(|offered| !offered.contains(&kind)) {
+                    continue;
+                }
+                let step = match kind {
+                    MethodKind::PublicKey => self.public_keys(&mut candidates).await?,
+                    MethodKind::KeyboardInteractive => self.keyboard_interactive().await?,
+                    MethodKind::Password => self.password().await?,
+                    _ => Step::Refused,
+                };
+                match step {
+                    Step::Done => return Ok(()),
+                    Step::More => {
+                        more = true;
+                        break;
+                    }
+                    Step::Refused => {}
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+        Err(self.failed())
+    }
+
+    fn failed(&self) -> ConnectErrorKind {
+        let offered = self.offered.iter().flatten().map(|kind| <&str>::from(kind).to_owned()).collect();
+        ConnectErrorKind::AuthFailed { user: self.user.clone(), tried: self.tried.clone(), offered }
+    }
+
+    /// Notes the server's answer to `what`.
+    fn note(&mut self, what: &str, answer: AuthResult) -> Result<Step, ConnectErrorKind> {
+        match answer {
+            AuthResult::Success => Ok(Step::Done),
+            // russh says so when the connection has ended.
+            AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty() => {
+                self.tried.push(format!("{what} (the server closed the connection)"));
+                if self.handle.is_closed() && self.offered.is_none() {
+                    let reason = self.shared.reason().to_string();
+                    return Err(ConnectErrorKind::Dropped { phase: Phase::Auth, reason });
+                }
+                Err(self.failed())
+            }
+            AuthResult::Failure { remaining_methods, partial_success } => {
+                self.offered = Some(remaining_methods.to_vec());
+                let came_of_it = if partial_success { "accepted, more is wanted" } else { "refused" };
+                self.tried.push(format!("{what} ({came_of_it})"));
+                Ok(if partial_success { Step::More } else { Step::Refused })
+            }
+        }
+    }
+
+    async fn agent(&mut self) -> Option<(Arc<agent::Agent>, Vec<AgentIdentity>)> {
+        let socket = self.target.auth.agent.as_ref()?;
+        match agent::Agent::open(socket, self.handle.agent_session_binding()).await {
+            Ok(agent) => Some(agent),
+            Err(reason) => {
+                self.tried.push(format!("agent {} ({reason})", socket.display()));
+                None
+            }
+        }
+    }
+
+    async fn public_keys(&mut self, candidates: &mut keys::Candidates) -> Result<Step, ConnectErrorKind> {
+        while let Some(candidate) = candidates.next() {
+            let what = candidate.to_string();
+            let offer = match candidate.public(self.target, self.context, &self.clock).await {
+                Ok(offer) if candidates.first_offer(&offer) => offer,
+                Ok(_) => continue,
+                Err(error) => {
+                    self.sign_failed(&what, error)?;
+                    continue;
+                }
+            };
+            let mut hash = None;
+            if offer.is_rsa() {
+                let best = answered(&self.clock, self.target, self.handle.best_supported_rsa_hash()).await?;
+                let best = best.map_err(|_| self.lost())?;
+                let Some(chosen) = keys::rsa_hash(best, &self.target.auth.key_algorithms) else {
+                    self.tried.push(format!("{what} (the server takes RSA keys with SHA-1 only)"));
+                    continue;
+                };
+                hash = chosen;
+            }
+            let clock = self.clock.clone();
+            let mut signer =
+                keys::Signer { candidate: &candidate, target: self.target, context: self.context, clock: &clock };
+            let signing = offer.authenticate(&mut self.handle, self.user.clone(), hash, &mut signer);
+            match answered(&clock, self.target, signing).await? {
+                Ok(answer) => match self.note(&what, answer)? {
+                    Step::Refused if self.takes(MethodKind::PublicKey) => {}
+                    step => return Ok(step),
+                },
+                Err(error) => self.sign_failed(&what, error)?,
+            }
+        }
+        Ok(Step::Refused)
+    }
+
+    /// A key that cannot sign is passed over, unless the person wants out or the connection is gone.
+    fn sign_failed(&mut self, what: &str, error: keys::SignError) -> Result<(), ConnectErrorKind> {
+        match error {
+            keys::SignError::Gone(_) => Err(self.lost()),
+            keys::SignError::Prompt(error @ PromptError::Cancelled { .. }) => Err(error.into()),
+            error => {
+                self.tried.push(format!("{what} ({error})"));
+                Ok(())
+            }
+        }
+    }
+
+    fn takes(&self, kind: MethodKind) -> bool {
+        self.offered.as_ref().is_none_or(|offered| offered.contains(&kind))
+    }
+
+    async fn password(&mut self) -> Result<Step, ConnectErrorKind> {
+        let mut given = self.target.auth.password.clone();
+        let prompts = self.target.auth.password_prompts.max(1);
+        for _ in 0..=prompts {
+            let password = match given.take() {
+                Some(password) => password,
+                None => match self.ask_password().await? {
+                    Some(password) => password,
+                    None => return Ok(Step::Refused),
+                },
+            };
+            let sending = self.handle.authenticate_password(self.user.clone(), password.expose());
+            let answer = answered(&self.clock, self.target, sending).await?;
+            let answer = answer.map_err(|_| self.lost())?;
+            match self.note("password", answer)? {
+                Step::Refused if self.takes(MethodKind::Password) => {}
+                step => return Ok(step),
+            }
+        }
+        Ok(Step::Refused)
+    }
+
+    async fn ask_password(&mut self) -> Result<Option<Secret>, ConnectErrorKind> {
+        let message = format!("Login password for {}@{}", self.user, self.target.host_string.host());
+        self.ask("password", PromptKind::Password { user: self.user.clone() }, message).await
+    }
+
+    /// Asks a person; `None`, with a note of it, where nobody may be asked.
+    async fn ask(
+        &mut self,
+        method: &str,
+        kind: PromptKind,
+        message: String,
+    ) -> Result<Option<Secret>, ConnectErrorKind> {
+        let host = Some(self.target.host_string.as_str().to_owned());
+        let question = self.context.prompter.ask(PromptRequest { kind, host, message });
+        match self.clock.while_asking(question).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error @ PromptError::Cancelled { .. }) => Err(error.into()),
+            Err(error) => {
+                self.tried.push(format!("{method} ({error})"));
+                Ok(None)
+            }
+        }
+    }
+
+    async fn keyboard_interactive(&mut self) -> Result<Step, ConnectErrorKind> {
+        let mut password = self.target.auth.password.clone();
+        for _ in 0..self.target.auth.password_prompts.max(1) {
+            let starting = self.handle.authenticate_keyboard_interactive_start(self.user.clone(), None);
+            let mut answer = answered(&self.clock, self.target, starting).await?.map_err(|_| self.lost())?;
+            let mut given_up = false;
+            let step = loop {
+                match answer {
+                    KeyboardInteractiveAuthResponse::Success => return Ok(Step::Done),
+                    KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success } => {
+                        let answer = AuthResult::Failure { remaining_methods, partial_success };
+                        break self.note("keyboard-interactive", answer)?;
+                    }
+                    KeyboardInteractiveAuthResponse::InfoRequest { name, instructions, prompts } => {
+                        let answers = self.respond(&name, &instructions, &prompts, &mut password).await?;
+                        // Without an answer the server would wait for one, and no other method could be tried.
+                        given_up = answers.is_none();
+                        let answers = answers.unwrap_or_else(|| vec![String::new(); prompts.len()]);
+                        let sending = self.handle.authenticate_keyboard_interactive_respond(answers);
+                        answer = answered(&self.clock, self.target, sending).await?.map_err(|_| self.lost())?;
+                    }
+                }
+            };
+            match step {
+                Step::Refused if self.takes(MethodKind::KeyboardInteractive) && !given_up => {}
+                step => return Ok(step),
+            }
+        }
+        Ok(Step::Refused)
+    }
+
+    /// Answers the server's questions: the known password answers a lone hidden one, a person the others.
+    async fn respond(
+        &mut self,
+        name: &str,
+        instructions: &str,
+        prompts: &[Prompt],
+        password: &mut Option<Secret>,
+    ) -> Result<Option<Vec<String>>, ConnectErrorKind> {
+        let is_password = |prompt: &Prompt| !prompt.echo && prompt.prompt.to_lowercase().contains("password");
+        if let [prompt] = prompts
+            && is_password(prompt)
+        {
+            let answer = match password.take() {
+                Some(password) => Some(password),
+                None => self.ask_password().await?,
+            };
+            return Ok(answer.map(|answer| vec![answer.expose().to_owned()]));
+        }
+        let mut answers = Vec::with_capacity(prompts.len());
+        for prompt in prompts {
+            let parts = [name, instructions, prompt.prompt.as_str()];
+            let parts: Vec<&str> = parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect();
+            let kind = PromptKind::Challenge { echo: prompt.echo };
+            let Some(answer) = self.ask("keyboard-interactive", kind, parts.join("\n")).await? else {
+                return Ok(None);
+            };
+            answers.push(answer.expose().to_owned());
+        }
+        Ok(Some(answers))
+    }
+
+    fn lost(&self) -> ConnectErrorKind {
+        ConnectErrorKind::Dropped { phase: Phase::Auth, reason: self.shared.reason().to_string() }
+    }
+}
+
+/// Waits for an answer of the server.
+async fn answered<T>(clock: &Clock, target: &Target, work: impl Future<Output = T>) -> Result<T, ConnectErrorKind> {
+    let limit = target.timeouts.auth;
+    clock.limit(limit, work).await.map_err(|Expired| ConnectErrorKind::TimedOut {
+        phase: Phase::Auth,
+        after: limit.unwrap_or_default(),
+        setting: "auth_timeout",
+    })
+}

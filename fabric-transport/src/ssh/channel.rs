@@ -1,0 +1,305 @@
+//! Channels that are always read, and closed when they are dropped.
+//!
+//! russh hands what arrives for a channel over in the task that serves the whole connection: while a
+//! channel's queue is full, nothing else moves, keepalives and key exchanges included. So each channel has
+//! a task of its own that empties the queue into a [`Store`], and the store is large enough that only a
+//! consumer that has fallen far behind makes the host wait.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use russh::client::Msg;
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
+
+use super::handler::Shared;
+
+/// How much of a command's output is kept for a consumer that is slower than the host.
+pub(super) const OUTPUT_STORE: usize = 8 << 20;
+
+/// The same for a stream through a host. Those who read such streams read them always, and what a
+/// well-behaved peer sends beyond that is bounded by its windows; the limit is for other peers.
+const STREAM_STORE: usize = 64 << 20;
+
+/// A queue of `T` with a size in bytes, between a channel's task and its consumer.
+#[derive(Debug)]
+pub(super) struct Store<T> {
+    inner: Mutex<Inner<T>>,
+    room: Notify,
+}
+
+#[derive(Debug)]
+struct Inner<T> {
+    queue: VecDeque<(T, usize)>,
+    bytes: usize,
+    limit: usize,
+    /// Nothing more will come.
+    finished: bool,
+    /// Nobody wants any more.
+    discard: bool,
+    waker: Option<Waker>,
+}
+
+impl<T> Store<T> {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        let inner = Inner { queue: VecDeque::new(), bytes: 0, limit, finished: false, discard: false, waker: None };
+        Arc::new(Self { inner: Mutex::new(inner), room: Notify::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts `item` in, and waits until there is room for the next.
+    pub(super) async fn push(&self, item: T, size: usize) {
+        {
+            let mut inner = self.lock();
+            if inner.discard {
+                return;
+            }
+            inner.queue.push_back((item, size));
+            inner.bytes += size;
+            inner.wake();
+            if inner.bytes <= inner.limit {
+                return;
+            }
+        }
+        loop {
+            let room = self.room.notified();
+            if self.has_room() {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let inner = self.lock();
+        inner.discard || inner.bytes <= inner.limit
+    }
+
+    /// Nothing more will come.
+    pub(super) fn finish(&self) {
+        let mut inner = self.lock();
+        inner.finished = true;
+        inner.wake();
+    }
+
+    /// Nobody wants any more: what is here and what still comes is dropped.
+    pub(super) fn discard(&self) {
+        let mut inner = self.lock();
+        inner.discard = true;
+        inner.queue.clear();
+        inner.bytes = 0;
+        drop(inner);
+        self.room.notify_one();
+    }
+
+    /// Room for so much more, so that the host's answers to other things are read.
+    pub(super) fn widen(&self, bytes: usize) {
+        self.lock().limit += bytes;
+        self.room.notify_one();
+    }
+
+    /// The next item, or `None` at the end.
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut inner = self.lock();
+        if let Some((item, size)) = inner.queue.pop_front() {
+            let was_full = inner.bytes > inner.limit;
+            inner.bytes -= size;
+            if was_full && inner.bytes <= inner.limit {
+                self.room.notify_one();
+            }
+            return Poll::Ready(Some(item));
+        }
+        if inner.finished {
+            return Poll::Ready(None);
+        }
+        inner.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl<T> Inner<T> {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// Both ends of a channel's life: its consumers going away closes it, and its end is told to them.
+#[derive(Debug, Clone)]
+pub(super) struct Life {
+    /// Cancelled when nobody uses the channel any more.
+    pub(super) unused: CancellationToken,
+    /// Cancelled when the channel is closed.
+    pub(super) closed: CancellationToken,
+}
+
+impl Life {
+    pub(super) fn new() -> Self {
+        Self { unused: CancellationToken::new(), closed: CancellationToken::new() }
+    }
+}
+
+/// Reads a channel until it is closed or nobody uses it, then closes it from this side too.
+pub(super) async fn drain<F>(
+    mut channel: ChannelReadHalf,
+    writer: Arc<ChannelWriteHalf<Msg>>,
+    life: Life,
+    mut take: impl FnMut(ChannelMsg) -> F,
+) where
+    F: Future<Output = ()>,
+{
+    let reading = async {
+        loop {
+            match channel.wait().await {
+                None | Some(ChannelMsg::Close) => return,
+                Some(message) => take(message).await,
+            }
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        // An answer to it is of no interest; a connection that is gone has closed the channel anyway.
+        () = life.unused.cancelled() => {
+            let _ = writer.close().await;
+        }
+    }
+    life.closed.cancel();
+}
+
+/// The writing side of a channel: fails once the channel is closed, instead of waiting for room that a
+/// closed channel never gets.
+pub(super) struct ChannelWriter {
+    writer: Pin<Box<dyn AsyncWrite + Send>>,
+    closed: Pin<Box<WaitForCancellationFutureOwned>>,
+    finished: bool,
+}
+
+impl ChannelWriter {
+    pub(super) fn new(channel: &ChannelWriteHalf<Msg>, life: &Life) -> Self {
+        Self {
+            writer: Box::pin(channel.make_writer()),
+            closed: Box::pin(life.closed.clone().cancelled_owned()),
+            finished: false,
+        }
+    }
+
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.closed.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the channel is closed")),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl AsyncWrite for ChannelWriter {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.check(cx)?;
+        if self.finished {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.writer.as_mut().poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer.as_mut().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.finished || self.check(cx).is_err() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.writer.as_mut().poll_shutdown(cx))?;
+        self.finished = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A channel as a stream of bytes, with half-close both ways.
+pub(super) struct ChannelIo {
+    store: Arc<Store<Bytes>>,
+    rest: Bytes,
+    writer: ChannelWriter,
+    shared: Arc<Shared>,
+    _close: DropGuard,
+}
+
+impl ChannelIo {
+    pub(super) fn new(channel: Channel<Msg>, shared: Arc<Shared>) -> Self {
+        let (reader, writer) = channel.split();
+        let writer = Arc::new(writer);
+        let life = Life::new();
+        let store = Store::new(STREAM_STORE);
+        let this = Self {
+            store: store.clone(),
+            rest: Bytes::new(),
+            writer: ChannelWriter::new(&writer, &life),
+            shared,
+            _close: life.unused.clone().drop_guard(),
+        };
+        tokio::spawn(async move {
+            drain(reader, writer, life, |message| {
+                let store = store.clone();
+                async move {
+                    match message {
+                        ChannelMsg::Data { data } => {
+                            let size = data.len();
+                            store.push(data, size).await;
+                        }
+                        ChannelMsg::Eof => store.finish(),
+                        _ => {}
+                    }
+                }
+            })
+            .await;
+            store.finish();
+        });
+        this
+    }
+}
+
+impl AsyncRead for ChannelIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        while self.rest.is_empty() {
+            match ready!(self.store.poll_next(cx)) {
+                Some(data) => self.rest = data,
+                // The end of a channel is the end of its bytes; the end of its connection is an error.
+                None => {
+                    return Poll::Ready(match &*self.shared.ended.borrow() {
+                        Some(reason) => Err(io::Error::new(io::ErrorKind::ConnectionReset, reason.to_string())),
+                        None => Ok(()),
+                    });
+                }
+            }
+        }
+        let size = self.rest.len().min(buf.remaining());
+        buf.put_slice(&self.rest.split_to(size));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ChannelIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_shutdown(cx)
+    }
+}

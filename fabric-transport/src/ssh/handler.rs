@@ -1,0 +1,262 @@
+//! What russh calls when the server does something by itself.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric_core::transport::{BoxStream, OpenContext};
+use fabric_core::{ConnectErrorKind, SessionError, Target};
+use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, Session};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{Channel, ChannelOpenFailure};
+use tokio::sync::{mpsc, watch};
+
+use super::channel::ChannelIo;
+use super::clock::Clock;
+use super::host_keys::{self, HostKey, HostKeyVerifier, Verified};
+
+/// What session, channels and the handler share.
+pub(super) struct Shared {
+    /// Why the session has ended, once it has.
+    pub(super) ended: watch::Sender<Option<SessionError>>,
+    /// What the server said before the login (RFC 4252, section 5.4).
+    pub(super) banner: Mutex<String>,
+    /// Where connections to our listeners on the host go.
+    pub(super) listeners: Mutex<HashMap<ListenKey, mpsc::UnboundedSender<BoxStream>>>,
+    /// The user's agent, for the hosts that may use it.
+    pub(super) agent: Option<PathBuf>,
+}
+
+/// What a listener is known by when the server announces a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum ListenKey {
+    /// By its port: servers don't all repeat the address as it was asked for.
+    Tcp(u32),
+    /// By its path.
+    Unix(String),
+}
+
+impl Shared {
+    pub(super) fn new(agent: Option<PathBuf>) -> Self {
+        Self { ended: watch::Sender::new(None), banner: Mutex::default(), listeners: Mutex::default(), agent }
+    }
+
+    /// Tells everybody why the session has ended; the first reason stands.
+    pub(super) fn end(&self, reason: SessionError) {
+        self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some(reason);
+            }
+            first
+        });
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Why the session has ended, as far as is known.
+    pub(super) fn reason(&self) -> SessionError {
+        let lost = || SessionError::Lost { reason: "the connection ended".to_owned() };
+        self.ended.borrow().clone().unwrap_or_else(lost)
+    }
+}
+
+/// The errors that can come out of the task that serves a connection.
+#[derive(Debug)]
+pub(super) enum HandlerError {
+    /// russh's own.
+    Protocol(russh::Error),
+    /// The host's key was refused.
+    Refused(ConnectErrorKind),
+}
+
+impl From<russh::Error> for HandlerError {
+    fn from(error: russh::Error) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+/// russh's side of a session.
+pub(super) struct Handler {
+    pub(super) target: Target,
+    pub(super) context: OpenContext,
+    pub(super) verifier: Arc<dyn HostKeyVerifier>,
+    pub(super) clock: Clock,
+    /// Gets the proof that the host's key was checked.
+    pub(super) verified: Arc<Mutex<Option<Verified>>>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Handler {
+    fn deliver(&self, key: &ListenKey, channel: Channel<Msg>) {
+        let listeners = self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listener) = listeners.get(key) {
+            // A listener that is gone drops the stream, which closes the channel.
+            let _ = listener.send(Box::new(ChannelIo::new(channel, self.shared.clone())));
+        }
+    }
+
+    fn listens(&self, key: &ListenKey) -> bool {
+        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+    }
+}
+
+impl Drop for Handler {
+    /// However the connection's task ends, nobody waits for it in vain.
+    fn drop(&mut self) {
+        self.shared.end(SessionError::Lost { reason: "the connection ended".to_owned() });
+    }
+}
+
+impl russh::client::Handler for Handler {
+    type Error = HandlerError;
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
+        self.shared.banner.lock().unwrap_or_else(PoisonError::into_inner).push_str(banner);
+        Ok(())
+    }
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, HandlerError> {
+        let key = match key {
+            PublicKeyOrCertificate::PublicKey { key, .. } => HostKey::Key(key.clone()),
+            PublicKeyOrCertificate::Certificate(certificate) => HostKey::Certificate(Box::new(certificate.clone())),
+        };
+        let check = host_keys::check(&*self.verifier, &self.target, &key, &self.context);
+        // Whether the answer comes from a file or from a person: it is not the server that is slow.
+        let verified = self.clock.while_asking(check).await.map_err(HandlerError::Refused)?;
+        *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Some(verified);
+        Ok(true)
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        _connected_address: &str,
+        connected_port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        let key = ListenKey::Tcp(connected_port);
+        if self.listens(&key) {
+            reply.accept().await;
+            self.deliver(&key, channel);
+        } else {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        }
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        socket_path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        let key = ListenKey::Unix(socket_path.to_owned());
+        if self.listens(&key) {
+            reply.accept().await;
+            self.deliver(&key, channel);
+        } else {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        }
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        // Asked for per process only; a server that opens one by itself gets nothing.
+        let Some(agent) = self.shared.agent.clone() else {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return Ok(());
+        };
+        reply.accept().await;
+        let mut stream = ChannelIo::new(channel, self.shared.clone());
+        tokio::spawn(async move {
+            let mut agent = tokio::net::UnixStream::connect(agent).await?;
+            tokio::io::copy_bidirectional(&mut stream, &mut agent).await
+        });
+        Ok(())
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _host_to_connect: &str,
+        _port_to_connect: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _socket_path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<HandlerError>) -> Result<(), HandlerError> {
+        let text = match &reason {
+            DisconnectReason::ReceivedDisconnect(info) if info.message.is_empty() => {
+                format!("the server disconnected ({:?})", info.reason_code)
+            }
+            DisconnectReason::ReceivedDisconnect(info) => format!("the server disconnected: {}", info.message),
+            DisconnectReason::Error(HandlerError::Protocol(error)) => lost_text(error),
+            DisconnectReason::Error(HandlerError::Refused(kind)) => kind.to_string(),
+        };
+        self.shared.end(SessionError::Lost { reason: text });
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+            DisconnectReason::Error(error) => Err(error),
+        }
+    }
+}
+
+/// What a broken connection means to a person.
+pub(super) fn lost_text(error: &russh::Error) -> String {
+    match error {
+        russh::Error::Disconnect | russh::Error::HUP => "the server closed the connection".to_owned(),
+        russh::Error::IO(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the server closed the connection".to_owned()
+        }
+        russh::Error::IO(error) => error.to_string(),
+        russh::Error::KeepaliveTimeout => "the server did not answer keepalives".to_owned(),
+        other => other.to_string(),
+    }
+}

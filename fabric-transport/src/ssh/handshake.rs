@@ -1,0 +1,103 @@
+//! Version lines, key exchange and the check of the host's key.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric_core::transport::{BoxStream, OpenContext};
+use fabric_core::{ConnectErrorKind, Phase, Target};
+use russh::client::{Config, Handle, connect_stream};
+
+use super::clock::Clock;
+use super::handler::{Handler, HandlerError, Shared, lost_text};
+use super::host_keys::{HostKeyVerifier, Verified};
+use super::stream::{Greeting, Watched};
+use super::{Failure, algorithms};
+
+/// Messages that wait for a channel's reader before the connection's task has to wait for it.
+const CHANNEL_BUFFER: usize = 256;
+
+/// A connection whose host's key was checked, and nobody logged in.
+pub(super) struct VerifiedConnection {
+    pub(super) handle: Handle<Handler>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) clock: Clock,
+    /// There is no other way to this than through the check.
+    pub(super) verified: Verified,
+}
+
+/// Does all that comes before the login.
+pub(super) async fn handshake(
+    stream: BoxStream,
+    target: &Target,
+    verifier: Arc<dyn HostKeyVerifier>,
+    context: &OpenContext,
+) -> Result<VerifiedConnection, Failure> {
+    let known = verifier.known(target).await.map_err(|kind| (Phase::HostKey, kind))?;
+    let config = Arc::new(config(target, algorithms::preferred(target, &known)?));
+    let (stream, greeting) = Watched::new(stream);
+    let clock = Clock::new();
+    let verified = Arc::new(Mutex::new(None));
+    let shared = Arc::new(Shared::new(target.forward_agent.then(|| target.auth.agent.clone()).flatten()));
+    let handler = Handler {
+        target: target.clone(),
+        context: context.clone(),
+        verifier,
+        clock: clock.clone(),
+        verified: verified.clone(),
+        shared: shared.clone(),
+    };
+    let limit = target.timeouts.banner;
+    let phase = || if greeting.is_complete() { Phase::KeyExchange } else { Phase::Banner };
+    let connecting = connect_stream(config, stream, handler);
+    let handle = match clock.limit(limit, connecting).await {
+        Ok(Ok(handle)) => handle,
+        Ok(Err(HandlerError::Refused(kind))) => return Err((Phase::HostKey, kind)),
+        Ok(Err(HandlerError::Protocol(error))) => return Err((phase(), failed(&error, phase(), &greeting))),
+        Err(_) => {
+            let after = limit.unwrap_or_default();
+            return Err((phase(), ConnectErrorKind::TimedOut { phase: phase(), after, setting: "banner_timeout" }));
+        }
+    };
+    let verified = verified.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(verified) = verified else {
+        // A key exchange without a host key (`none`) is never offered.
+        let reason = "the server showed no host key".to_owned();
+        return Err((Phase::HostKey, ConnectErrorKind::HostKeyRefused { reason }));
+    };
+    Ok(VerifiedConnection { handle, shared, clock, verified })
+}
+
+fn config(target: &Target, preferred: russh::Preferred) -> Config {
+    Config {
+        client_id: russh::SshId::Standard(concat!("SSH-2.0-fabric_", env!("CARGO_PKG_VERSION")).into()),
+        channel_buffer_size: CHANNEL_BUFFER,
+        preferred,
+        keepalive_interval: target.keepalive.interval,
+        keepalive_max: target.keepalive.count as usize,
+        ..Config::default()
+    }
+}
+
+fn failed(error: &russh::Error, phase: Phase, greeting: &Greeting) -> ConnectErrorKind {
+    match error {
+        russh::Error::NoCommonAlgo { kind, ours, theirs } => ConnectErrorKind::Handshake {
+            reason: format!(
+                "no common {kind:?} algorithm: the server has {}, this side offers {}",
+                theirs.join(","),
+                ours.join(",")
+            ),
+        },
+        russh::Error::Version => ConnectErrorKind::Handshake {
+            reason: format!("the peer does not speak SSH 2; it said \"{}\"", greeting.line()),
+        },
+        russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_) => {
+            let said = greeting.line();
+            let reason = match error {
+                _ if phase == Phase::Banner && !said.is_empty() => format!("it said \"{said}\""),
+                russh::Error::IO(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => error.to_string(),
+                _ => String::new(),
+            };
+            ConnectErrorKind::Dropped { phase, reason }
+        }
+        other => ConnectErrorKind::Handshake { reason: lost_text(other) },
+    }
+}

@@ -1,0 +1,115 @@
+//! The SSH transport, on russh.
+//!
+//! ```text
+//! dial ── stream ── handshake ── auth ── session ── process / channel / listen
+//!                   (host_keys,  (keys,
+//!                    algorithms)  agent, interactive)
+//! ```
+//!
+//! * [`dial`](self) makes this machine's socket; a gateway's stream takes the same path from there on.
+//! * The host's key is checked by a [`HostKeyVerifier`] inside the key exchange; what a login needs is a
+//!   value that only a passed check can make, so nothing can be sent to an unverified host.
+//! * A login goes through the methods in OpenSSH's order, and a failed one says all that was tried.
+//! * Every channel has a task that always reads it, because russh hands data to channels in the task that
+//!   serves the whole connection: a channel nobody reads would stop all others.
+//!
+//! russh is named in this folder only.
+
+mod algorithms;
+mod auth;
+mod channel;
+mod clock;
+mod dial;
+mod handler;
+mod handshake;
+mod host_keys;
+mod process;
+mod session;
+mod stream;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fabric_core::transport::{BoxStream, OpenContext};
+use fabric_core::{ConnectError, Session, Target, Transport};
+
+pub use self::host_keys::{HostKey, HostKeyVerifier, KnownHosts, KnownKeys};
+
+/// Opens sessions over SSH.
+///
+/// One value serves any number of hosts, and should: decrypted keys are kept for its lifetime, so that a
+/// passphrase is asked for once a run.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use fabric_core::transport::{OpenContext, Program, SpawnRequest};
+/// use fabric_core::{Emitter, RefusePrompts, Target, Transport};
+/// use fabric_transport::ssh::SshTransport;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let target = Target::new("deploy@web1.example.com".parse()?);
+/// let context = OpenContext { prompter: Arc::new(RefusePrompts::default()), events: Emitter::none() };
+/// let session = SshTransport::new().open(&target, None, &context).await?;
+/// let request = SpawnRequest { program: Program::Command(b"uname -a".to_vec()), ..SpawnRequest::default() };
+/// let mut process = session.spawn(&request).await?;
+/// while let Some(event) = process.next().await {
+///     println!("{event:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SshTransport {
+    verifier: Arc<dyn HostKeyVerifier>,
+    keys: Arc<auth::KeyStore>,
+}
+
+impl SshTransport {
+    /// Checks host keys against the known_hosts files that each target names.
+    pub fn new() -> Self {
+        Self::with_verifier(Arc::new(KnownHosts::default()))
+    }
+
+    /// Checks host keys by a rule of the caller's own.
+    pub fn with_verifier(verifier: Arc<dyn HostKeyVerifier>) -> Self {
+        Self { verifier, keys: Arc::default() }
+    }
+}
+
+impl Default for SshTransport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for SshTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SshTransport").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Transport for SshTransport {
+    fn name(&self) -> &'static str {
+        "ssh"
+    }
+
+    async fn open(
+        &self,
+        target: &Target,
+        stream: Option<BoxStream>,
+        context: &OpenContext,
+    ) -> Result<Arc<dyn Session>, ConnectError> {
+        let failed = |(phase, kind)| ConnectError::new(target.host_string.as_str(), phase, kind);
+        let stream = match stream {
+            Some(stream) => stream,
+            None => dial::dial(target).await.map_err(failed)?,
+        };
+        let verified = handshake::handshake(stream, target, self.verifier.clone(), context).await.map_err(failed)?;
+        let login = auth::login(verified, target, context, &self.keys).await.map_err(failed)?;
+        Ok(Arc::new(session::SshSession::new(login, target)))
+    }
+}
+
+/// What failed in which phase; [`SshTransport::open`] adds the host.
+type Failure = (fabric_core::Phase, fabric_core::ConnectErrorKind);

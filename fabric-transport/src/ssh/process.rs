@@ -1,0 +1,295 @@
+//! Processes on the host.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fabric_core::transport::{
+    Process, ProcessControl, ProcessEvent, ProcessOutput, Program, PtyRequest, SpawnRequest, StopOutcome, WindowSize,
+};
+use fabric_core::{ExitStatus, SessionError, Signal};
+use russh::client::Msg;
+use russh::{Channel, ChannelId, ChannelMsg, ChannelWriteHalf, Sig};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::channel::{ChannelWriter, Life, OUTPUT_STORE, Store, drain};
+use super::session::Link;
+
+/// Starts a process on a channel of its own.
+pub(super) async fn spawn(link: &Arc<Link>, request: &SpawnRequest) -> Result<Process, SessionError> {
+    let open = |link: Arc<Link>| async move { link.handle.channel_open_session().await };
+    let mut channel = Unused(Some(link.open("a session channel", open).await?));
+    let entry = start(link, channel.get(), request).await?;
+    let (reader, writer) = channel.take().split();
+    let writer = Arc::new(writer);
+    let life = Life::new();
+    let store = Store::new(OUTPUT_STORE);
+    let ended = CancellationToken::new();
+    let stdin = ChannelWriter::new(&writer, &life);
+    let close = Arc::new(life.unused.clone().drop_guard());
+    let output = Output { store: store.clone(), _close: close.clone() };
+    let control = Control {
+        link: link.clone(),
+        writer: writer.clone(),
+        store: store.clone(),
+        ended: ended.clone(),
+        life: life.clone(),
+        _close: close,
+    };
+    let shared = link.shared.clone();
+    tokio::spawn(async move {
+        let _entry = entry;
+        let exit_seen = Arc::new(Mutex::new(false));
+        let take = |message| {
+            let (store, ended, exit_seen) = (store.clone(), ended.clone(), exit_seen.clone());
+            async move {
+                let Some((event, size)) = event(message) else { return };
+                if matches!(event, ProcessEvent::Exit(_)) {
+                    ended.cancel();
+                    *exit_seen.lock().unwrap_or_else(PoisonError::into_inner) = true;
+                }
+                store.push(event, size).await;
+            }
+        };
+        drain(reader, writer, life, take).await;
+        let exit_seen = *exit_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !exit_seen {
+            let event = match &*shared.ended.borrow() {
+                Some(reason) => ProcessEvent::Lost(reason.clone()),
+                None => ProcessEvent::Exit(ExitStatus::Unknown),
+            };
+            store.push(event, 0).await;
+        }
+        ended.cancel();
+        store.finish();
+    });
+    Ok(Process { stdin: Box::new(stdin), output: Box::new(output), control: Arc::new(control) })
+}
+
+/// A channel that is closed if it comes to nothing.
+struct Unused(Option<Channel<Msg>>);
+
+impl Unused {
+    fn get(&mut self) -> &mut Channel<Msg> {
+        self.0.as_mut().expect("taken only by `take`, which consumes this")
+    }
+
+    fn take(mut self) -> Channel<Msg> {
+        self.0.take().expect("taken only here")
+    }
+}
+
+impl Drop for Unused {
+    fn drop(&mut self) {
+        if let Some(channel) = self.0.take() {
+            tokio::spawn(async move {
+                // The connection may be gone, and the channel with it.
+                let _ = channel.close().await;
+            });
+        }
+    }
+}
+
+/// Sends all requests at once and then waits for the answers: one round trip instead of one each.
+async fn start(link: &Arc<Link>, channel: &mut Channel<Msg>, request: &SpawnRequest) -> Result<Entry, SessionError> {
+    let lost = |error: russh::Error| link.error("a session channel", &error);
+    let mut awaited = Vec::new();
+    if request.forward_agent && link.shared.agent.is_some() {
+        channel.agent_forward(false).await.map_err(lost)?;
+    }
+    if let Some(PtyRequest { term, size }) = &request.pty {
+        let (columns, rows) = (u32::from(size.columns), u32::from(size.rows));
+        channel.request_pty(true, term, columns, rows, 0, 0, &[]).await.map_err(lost)?;
+        awaited.push("a terminal".to_owned());
+    }
+    for (name, value) in &link.env {
+        channel.set_env(false, name, value).await.map_err(lost)?;
+    }
+    for (name, value) in &request.env {
+        // russh sends text only. The host may drop variables anyway; what must arrive is in the command.
+        if let Ok(value) = str::from_utf8(value) {
+            channel.set_env(false, name, value).await.map_err(lost)?;
+        }
+    }
+    let entry = {
+        let mut order = link.processes.order.lock().await;
+        match &request.program {
+            Program::Shell => channel.request_shell(true).await,
+            Program::Command(command) => channel.exec(true, command.as_slice()).await,
+            Program::Subsystem(name) => channel.request_subsystem(true, name.as_str()).await,
+        }
+        .map_err(lost)?;
+        *order += 1;
+        link.processes.add(*order, !matches!(request.program, Program::Subsystem(_)), channel.id())
+    };
+    awaited.push(match &request.program {
+        Program::Shell => "a shell".to_owned(),
+        Program::Command(_) => "the command".to_owned(),
+        Program::Subsystem(name) => format!("the subsystem {name}"),
+    });
+    for what in awaited {
+        let answer = async {
+            loop {
+                match channel.wait().await {
+                    Some(ChannelMsg::Success) => return Some(true),
+                    Some(ChannelMsg::Failure | ChannelMsg::Close) => return Some(false),
+                    None => return None,
+                    Some(_) => {}
+                }
+            }
+        };
+        match link.within(&what, answer).await? {
+            Some(true) => {}
+            Some(false) => return Err(SessionError::RequestRefused { what }),
+            None => return Err(link.shared.reason()),
+        }
+    }
+    Ok(entry)
+}
+
+/// What a channel's message says about its process, and how many bytes it holds.
+fn event(message: ChannelMsg) -> Option<(ProcessEvent, usize)> {
+    match message {
+        ChannelMsg::Data { data } => {
+            let size = data.len();
+            Some((ProcessEvent::Stdout(data), size))
+        }
+        ChannelMsg::ExtendedData { data, ext: 1 } => {
+            let size = data.len();
+            Some((ProcessEvent::Stderr(data), size))
+        }
+        ChannelMsg::ExitStatus { exit_status } => Some((ProcessEvent::Exit(ExitStatus::Code(exit_status)), 0)),
+        ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. } => {
+            let signal = signal(signal_name);
+            Some((ProcessEvent::Exit(ExitStatus::Signal { signal, core_dumped, message: error_message }), 0))
+        }
+        _ => None,
+    }
+}
+
+fn signal(signal: Sig) -> Signal {
+    match signal {
+        Sig::ABRT => Signal::Abrt,
+        Sig::ALRM => Signal::Alrm,
+        Sig::FPE => Signal::Fpe,
+        Sig::HUP => Signal::Hup,
+        Sig::ILL => Signal::Ill,
+        Sig::INT => Signal::Int,
+        Sig::KILL => Signal::Kill,
+        Sig::PIPE => Signal::Pipe,
+        Sig::QUIT => Signal::Quit,
+        Sig::SEGV => Signal::Segv,
+        Sig::TERM => Signal::Term,
+        Sig::USR1 => Signal::Usr1,
+        Sig::Custom(name) => Signal::from_name(&name),
+    }
+}
+
+fn wire_signal(signal: &Signal) -> Sig {
+    match signal {
+        Signal::Abrt => Sig::ABRT,
+        Signal::Alrm => Sig::ALRM,
+        Signal::Fpe => Sig::FPE,
+        Signal::Hup => Sig::HUP,
+        Signal::Ill => Sig::ILL,
+        Signal::Int => Sig::INT,
+        Signal::Kill => Sig::KILL,
+        Signal::Pipe => Sig::PIPE,
+        Signal::Quit => Sig::QUIT,
+        Signal::Segv => Sig::SEGV,
+        Signal::Term => Sig::TERM,
+        Signal::Usr1 => Sig::USR1,
+        other => Sig::Custom(other.name().to_owned()),
+    }
+}
+
+/// The processes of a session, in the order in which the server was asked for them.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    /// Held while a request is queued, so that the order here is the order on the wire.
+    order: tokio::sync::Mutex<u64>,
+    live: Arc<Mutex<Vec<Live>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Live {
+    order: u64,
+    command: bool,
+    channel: ChannelId,
+}
+
+/// A process's place in the [`Registry`], until it is dropped.
+struct Entry {
+    live: Arc<Mutex<Vec<Live>>>,
+    order: u64,
+}
+
+impl Registry {
+    fn add(&self, order: u64, command: bool, channel: ChannelId) -> Entry {
+        let entry = Live { order, command, channel };
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        Entry { live: self.live.clone(), order }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).retain(|live| live.order != self.order);
+    }
+}
+
+struct Output {
+    store: Arc<Store<ProcessEvent>>,
+    _close: Arc<DropGuard>,
+}
+
+impl ProcessOutput for Output {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<ProcessEvent>> {
+        self.store.poll_next(cx)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.store.discard();
+    }
+}
+
+struct Control {
+    link: Arc<Link>,
+    writer: Arc<ChannelWriteHalf<Msg>>,
+    store: Arc<Store<ProcessEvent>>,
+    /// Cancelled when the process has ended, as far as the server says.
+    ended: CancellationToken,
+    life: Life,
+    _close: Arc<DropGuard>,
+}
+
+#[async_trait]
+impl ProcessControl for Control {
+    async fn signal(&self, signal: Signal) -> Result<(), SessionError> {
+        if self.life.closed.is_cancelled() {
+            return Ok(());
+        }
+        self.writer.signal(wire_signal(&signal)).await.map_err(|error| self.link.error("a signal", &error))
+    }
+
+    async fn resize(&self, size: WindowSize) -> Result<(), SessionError> {
+        if self.life.closed.is_cancelled() {
+            return Ok(());
+        }
+        let (columns, rows) = (u32::from(size.columns), u32::from(size.rows));
+        let sent = self.writer.window_change(columns, rows, 0, 0).await;
+        sent.map_err(|error| self.link.error("a window change", &error))
+    }
+
+    async fn stop(&self, grace: Duration) -> StopOutcome {
+        self.store.widen(OUTPUT_STORE);
+        if self.signal(Signal::Term).await.is_ok() && tokio::time::timeout(grace, self.ended.cancelled()).await.is_ok()
+        {
+            return StopOutcome::Ended;
+        }
+        StopOutcome::Unknown("the server does not pass signals on".to_owned())
+    }
+}

@@ -1,0 +1,170 @@
+//! An open SSH session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fabric_core::transport::{BoxStream, Files, ListenAddress, Listener, Process, SpawnRequest};
+use fabric_core::{Session, SessionError, Target};
+use russh::client::{Handle, Msg};
+use russh::{Channel, Disconnect};
+
+use super::auth::Login;
+use super::channel::ChannelIo;
+use super::handler::{Handler, Shared};
+use super::process;
+
+/// A session over SSH.
+pub(super) struct SshSession {
+    link: Arc<Link>,
+}
+
+/// What a session and everything that was started on it share.
+pub(super) struct Link {
+    pub(super) handle: Handle<Handler>,
+    pub(super) shared: Arc<Shared>,
+    /// How long opening a channel may take.
+    pub(super) limit: Option<Duration>,
+    /// Variables for every process (`SendEnv`, `SetEnv`).
+    pub(super) env: Vec<(String, String)>,
+    /// The processes in the order in which they were started.
+    pub(super) processes: process::Registry,
+}
+
+impl SshSession {
+    pub(super) fn new(login: Login, target: &Target) -> Self {
+        let Login { handle, shared } = login;
+        let link = Link {
+            handle,
+            shared,
+            limit: target.timeouts.channel,
+            env: target.send_env.clone(),
+            processes: process::Registry::default(),
+        };
+        Self { link: Arc::new(link) }
+    }
+}
+
+impl Link {
+    /// Opens a channel within its time limit.
+    ///
+    /// The request is finished even if the caller goes away meanwhile: a channel that the server has
+    /// opened must be closed again, or it would count against its limit (`MaxSessions`) for good.
+    pub(super) async fn open<F>(
+        self: &Arc<Self>,
+        what: &str,
+        request: impl FnOnce(Arc<Self>) -> F + Send + 'static,
+    ) -> Result<Channel<Msg>, SessionError>
+    where
+        F: Future<Output = Result<Channel<Msg>, russh::Error>> + Send + 'static,
+    {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let link = self.clone();
+        tokio::spawn(async move {
+            if let Err(Ok(unwanted)) = answer.send(request(link).await) {
+                // The connection may be gone, and the channel with it.
+                let _ = unwanted.close().await;
+            }
+        });
+        let opened = self.within(what, answered).await?;
+        let opened = opened.map_err(|_| self.shared.reason())?;
+        opened.map_err(|error| self.error(what, &error))
+    }
+
+    /// Waits for the server's answer to `what`.
+    pub(super) async fn within<T>(&self, what: &str, answer: impl Future<Output = T>) -> Result<T, SessionError> {
+        let mut ended = self.shared.ended.subscribe();
+        let timed = async {
+            match self.limit {
+                Some(after) => tokio::time::timeout(after, answer)
+                    .await
+                    .map_err(|_| SessionError::TimedOut { what: what.to_owned(), after }),
+                None => Ok(answer.await),
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = timed => answer,
+            _ = ended.wait_for(Option::is_some) => Err(self.shared.reason()),
+        }
+    }
+
+    /// What russh's error means for the caller.
+    pub(super) fn error(&self, what: &str, error: &russh::Error) -> SessionError {
+        match error {
+            russh::Error::ChannelOpenFailure(reason) => SessionError::ChannelRefused {
+                reason: match reason {
+                    russh::ChannelOpenFailure::ConnectFailed => format!("{what}: connect failed"),
+                    russh::ChannelOpenFailure::AdministrativelyProhibited => {
+                        format!("{what}: administratively prohibited")
+                    }
+                    russh::ChannelOpenFailure::ResourceShortage => format!("{what}: resource shortage"),
+                    other => format!("{what}: {other:?}"),
+                },
+            },
+            russh::Error::RequestDenied => SessionError::RequestRefused { what: what.to_owned() },
+            _ => self.shared.reason(),
+        }
+    }
+
+    async fn close(&self) {
+        self.shared.end(SessionError::Closed);
+        // A connection that is gone cannot be told.
+        let _ = self.handle.disconnect(Disconnect::ByApplication, "", "").await;
+    }
+}
+
+#[async_trait]
+impl Session for SshSession {
+    async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
+        process::spawn(&self.link, request).await
+    }
+
+    async fn open_stream(&self, host: &str, port: u16) -> Result<BoxStream, SessionError> {
+        let host = host.to_owned();
+        let what = format!("a stream to {host}:{port}");
+        let open = move |link: Arc<Link>| async move {
+            // Where the stream comes from is for the server's log only.
+            link.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await
+        };
+        let channel = self.link.open(&what, open).await?;
+        Ok(Box::new(ChannelIo::new(channel, self.link.shared.clone())))
+    }
+
+    async fn open_unix_stream(&self, path: &[u8]) -> Result<BoxStream, SessionError> {
+        let path = utf8(path)?;
+        let what = format!("a stream to {path}");
+        let open = |link: Arc<Link>| async move { link.handle.channel_open_direct_streamlocal(path).await };
+        let channel = self.link.open(&what, open).await?;
+        Ok(Box::new(ChannelIo::new(channel, self.link.shared.clone())))
+    }
+
+    async fn listen(&self, _at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
+        Err(SessionError::Unsupported { what: "listening on the host" })
+    }
+
+    async fn files(&self) -> Result<Arc<dyn Files>, SessionError> {
+        Err(SessionError::Unsupported { what: "file access" })
+    }
+
+    fn is_open(&self) -> bool {
+        self.link.shared.ended.borrow().is_none() && !self.link.handle.is_closed()
+    }
+
+    async fn closed(&self) -> SessionError {
+        let mut ended = self.link.shared.ended.subscribe();
+        match ended.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(SessionError::Closed),
+            Err(_) => SessionError::Closed,
+        }
+    }
+
+    async fn close(&self) {
+        self.link.close().await;
+    }
+}
+
+/// russh takes paths as text only.
+pub(super) fn utf8(path: &[u8]) -> Result<String, SessionError> {
+    String::from_utf8(path.to_vec()).map_err(|_| SessionError::Unsupported { what: "socket paths that are not UTF-8" })
+}
