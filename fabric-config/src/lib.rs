@@ -30,6 +30,7 @@ mod hosts;
 mod ladder;
 mod resolve;
 mod sources;
+pub mod ssh_config;
 mod values;
 
 pub use builder::ConfigBuilder;
@@ -37,3 +38,4 @@ pub use config::Config;
 pub use document::Format;
 pub use environment::Environment;
 pub use sources::{Assignment, SourceFile, Sources, parse_set};
+pub use ssh_config::SshConfig;

@@ -1,0 +1,267 @@
+//! Algorithm lists: what OpenSSH 9.2 knows, what it proposes by itself, and how a directive's `+`, `-`, `^`
+//! and wildcards change that.
+
+use super::pattern::PatternList;
+
+/// The five sets of names that a directive can choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Cipher,
+    Mac,
+    Kex,
+    /// Public keys and certificates: host keys, user keys, host-based keys.
+    Key,
+    /// Signatures of a certificate authority.
+    CaSignature,
+}
+
+const CIPHERS: &[&str] = &[
+    "3des-cbc",
+    "aes128-cbc",
+    "aes192-cbc",
+    "aes256-cbc",
+    "aes128-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+];
+const MACS: &[&str] = &[
+    "hmac-sha1",
+    "hmac-sha1-96",
+    "hmac-sha2-256",
+    "hmac-sha2-512",
+    "hmac-md5",
+    "hmac-md5-96",
+    "umac-64@openssh.com",
+    "umac-128@openssh.com",
+    "hmac-sha1-etm@openssh.com",
+    "hmac-sha1-96-etm@openssh.com",
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-md5-etm@openssh.com",
+    "hmac-md5-96-etm@openssh.com",
+    "umac-64-etm@openssh.com",
+    "umac-128-etm@openssh.com",
+];
+const KEXES: &[&str] = &[
+    "diffie-hellman-group1-sha1",
+    "diffie-hellman-group14-sha1",
+    "diffie-hellman-group14-sha256",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group-exchange-sha1",
+    "diffie-hellman-group-exchange-sha256",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "sntrup761x25519-sha512",
+    "sntrup761x25519-sha512@openssh.com",
+];
+/// A name in `KexAlgorithms` and `GSSAPIKexAlgorithms` may begin with one of these; a mechanism follows.
+const GSS_KEXES: &[&str] = &[
+    "gss-gex-sha1-",
+    "gss-group1-sha1-",
+    "gss-group14-sha1-",
+    "gss-group14-sha256-",
+    "gss-group16-sha512-",
+    "gss-nistp256-sha256-",
+    "gss-curve25519-sha256-",
+];
+const KEYS: &[&str] = &[
+    "ssh-ed25519",
+    "ssh-ed25519-cert-v01@openssh.com",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ssh-ed25519-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp521",
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "webauthn-sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-dss",
+    "ssh-dss-cert-v01@openssh.com",
+    "ssh-rsa",
+    "ssh-rsa-cert-v01@openssh.com",
+    "rsa-sha2-256",
+    "rsa-sha2-256-cert-v01@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-512-cert-v01@openssh.com",
+];
+/// A key's short name is accepted in a list, in any case, though it selects nothing.
+const SHORT_KEYS: &[&str] = &["ed25519", "ed25519-sk", "ecdsa", "ecdsa-sk", "dsa", "rsa", "null"];
+const SIGNATURES: &[&str] = &[
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "webauthn-sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-dss",
+    "ssh-rsa",
+    "rsa-sha2-256",
+    "rsa-sha2-512",
+];
+
+/// What `GSSAPIKexAlgorithms` is by default.
+pub(super) const DEFAULT_GSS_KEXES: &str = "gss-group14-sha256-,gss-group16-sha512-,gss-nistp256-sha256-,\
+    gss-curve25519-sha256-,gss-group14-sha1-,gss-gex-sha1-";
+
+impl Family {
+    fn known(self) -> &'static [&'static str] {
+        match self {
+            Self::Cipher => CIPHERS,
+            Self::Mac => MACS,
+            Self::Kex => KEXES,
+            Self::Key => KEYS,
+            Self::CaSignature => SIGNATURES,
+        }
+    }
+
+    /// The list in force where no directive says anything, comma-separated.
+    pub(super) fn default_list(self) -> &'static str {
+        match self {
+            Self::Cipher => {
+                "chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com,\
+                 aes256-gcm@openssh.com"
+            }
+            Self::Mac => {
+                "umac-64-etm@openssh.com,umac-128-etm@openssh.com,hmac-sha2-256-etm@openssh.com,\
+                 hmac-sha2-512-etm@openssh.com,hmac-sha1-etm@openssh.com,umac-64@openssh.com,\
+                 umac-128@openssh.com,hmac-sha2-256,hmac-sha2-512,hmac-sha1"
+            }
+            Self::Kex => {
+                "sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256,\
+                 curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,\
+                 diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,\
+                 diffie-hellman-group18-sha512,diffie-hellman-group14-sha256"
+            }
+            Self::Key => {
+                "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,\
+                 ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,\
+                 sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,\
+                 rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,ssh-ed25519,\
+                 ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,sk-ssh-ed25519@openssh.com,\
+                 sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"
+            }
+            Self::CaSignature => {
+                "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
+                 sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"
+            }
+        }
+    }
+
+    /// Whether a name may stand in a list of this family at all.
+    fn accepts(self, name: &str) -> bool {
+        match self {
+            Self::Cipher => CIPHERS.contains(&name),
+            Self::Mac => MACS.contains(&name),
+            Self::Kex => KEXES.contains(&name) || is_gss_kex(name),
+            Self::Key | Self::CaSignature => {
+                let pattern = PatternList::new(name, false);
+                KEYS.contains(&name)
+                    || SHORT_KEYS.iter().any(|short| short.eq_ignore_ascii_case(name))
+                    || KEYS.iter().chain(&["null"]).any(|key| pattern.check(key) != super::pattern::Verdict::NoMatch)
+            }
+        }
+    }
+
+    /// Checks a list as it is read. Names after an empty one are not looked at; those to be removed are
+    /// patterns, and always fine.
+    pub(super) fn valid(self, written: &str) -> bool {
+        if written.starts_with('-') {
+            return true;
+        }
+        let names = written.strip_prefix(['+', '^']).unwrap_or(written);
+        !names.is_empty() && names.split(',').take_while(|name| !name.is_empty()).all(|name| self.accepts(name))
+    }
+
+    /// The names in force after a directive said `written`; `None` where nothing is left, or a negated pattern
+    /// stands where only names can.
+    pub(super) fn assemble(self, written: &str) -> Option<String> {
+        let default = self.default_list();
+        let wanted = match (written.as_bytes().first(), written.get(1..).unwrap_or_default()) {
+            (Some(b'-'), removed) => {
+                let removed = PatternList::new(removed, false);
+                let kept: Vec<_> = default.split(',').filter(|name| !removed.matches(name)).collect();
+                return Some(kept.join(","));
+            }
+            (Some(b'+'), more) => union(default, more),
+            (Some(b'^'), first) => union(first, default),
+            (_, _) => written.to_owned(),
+        };
+        let mut names: Vec<&str> = Vec::new();
+        for pattern in wanted.split(',') {
+            if pattern.starts_with('!') {
+                return None;
+            }
+            let pattern = PatternList::new(pattern, false);
+            for name in self.known() {
+                if pattern.matches(name) && !names.contains(name) {
+                    names.push(name);
+                }
+            }
+        }
+        (!names.is_empty()).then(|| names.join(","))
+    }
+}
+
+/// The first list, then what is new in the second (as far as its first empty name).
+fn union(first: &str, second: &str) -> String {
+    let mut list = first.to_owned();
+    for name in second.split(',').take_while(|name| !name.is_empty()) {
+        if !list.split(',').any(|known| known == name) {
+            list.push(',');
+            list.push_str(name);
+        }
+    }
+    list
+}
+
+fn is_gss_kex(name: &str) -> bool {
+    GSS_KEXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Checks a `GSSAPIKexAlgorithms` list.
+pub(super) fn valid_gss_kexes(list: &str) -> bool {
+    !list.is_empty() && list.split(',').take_while(|name| !name.is_empty()).all(is_gss_kex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_change_the_defaults() {
+        let cipher = |s| Family::Cipher.assemble(s).unwrap();
+        assert_eq!(cipher("aes256-ctr,aes128-ctr,aes256-ctr"), "aes256-ctr,aes128-ctr");
+        assert_eq!(cipher("+3des-cbc"), format!("{},3des-cbc", Family::Cipher.default_list()));
+        assert!(cipher("^aes256-ctr").starts_with("aes256-ctr,chacha20"));
+        assert_eq!(cipher("-*gcm*,chacha*"), "aes128-ctr,aes192-ctr,aes256-ctr");
+        assert_eq!(cipher("-*"), "");
+        assert_eq!(Family::Kex.assemble("gss-gex-sha1-x"), None);
+        assert_eq!(Family::Key.assemble("ssh-ed*").as_deref(), Some("ssh-ed25519,ssh-ed25519-cert-v01@openssh.com"));
+        assert_eq!(Family::Key.assemble("!ssh-rsa"), None);
+    }
+
+    #[test]
+    fn unknown_names_are_refused() {
+        for good in ["aes128-ctr", "+aes128-ctr", "-anything", "aes128-ctr,,rubbish"] {
+            assert!(Family::Cipher.valid(good), "{good}");
+        }
+        for bad in ["aes", "", "+", "aes*", "AES128-CTR", "aes128-ctr,x"] {
+            assert!(!Family::Cipher.valid(bad), "{bad}");
+        }
+        assert!(Family::Key.valid("ssh-*,RSA,!ssh-dss"));
+        assert!(!Family::Key.valid("ssh_*"));
+        assert!(valid_gss_kexes("gss-gex-sha1-,gss-group1-sha1-x"));
+        assert!(!valid_gss_kexes("curve25519-sha256"));
+    }
+}

@@ -1,0 +1,237 @@
+//! Files: which ones are read, how `Include` finds more, and who may have written them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::{Fault, SshConfigError};
+use super::glob;
+use super::local::Local;
+use super::parse;
+use super::system;
+use super::value::{Block, What};
+
+/// How deep files may include each other.
+pub(super) const MAX_DEPTH: usize = 16;
+/// Where relative paths of the system's file are.
+const SYSTEM_FOLDER: &str = "/etc/ssh";
+
+/// Which files to read, in the order in which their lines win.
+///
+/// ```
+/// use fabric_config::ssh_config::{Local, Sources};
+///
+/// let local = Local::new("alice", "/home/alice", "laptop");
+/// let usual = Sources::usual(&local);
+/// assert_eq!(usual.user.as_deref(), Some("/home/alice/.ssh/config".as_ref()));
+/// assert_eq!(usual.system.as_deref(), Some("/etc/ssh/ssh_config".as_ref()));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// A file to read instead of all others; it must exist.
+    pub explicit: Option<PathBuf>,
+    /// The user's file: read first, passed over if it can't be opened. It must belong to the user or root, and
+    /// nobody else may write it.
+    pub user: Option<PathBuf>,
+    /// The system's file: read next, passed over if it can't be opened.
+    pub system: Option<PathBuf>,
+}
+
+impl Sources {
+    /// `~/.ssh/config`, then `/etc/ssh/ssh_config`.
+    pub fn usual(local: &Local) -> Self {
+        Self {
+            explicit: None,
+            user: Some(Path::new(&local.home).join(".ssh/config")),
+            system: Some(Path::new(SYSTEM_FOLDER).join("ssh_config")),
+        }
+    }
+
+    /// One file and no other, as `ssh -F`; none at all if it is called `none`.
+    pub fn explicit(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let none = path.to_str().is_some_and(|path| path.eq_ignore_ascii_case("none"));
+        Self { explicit: (!none).then_some(path), user: None, system: None }
+    }
+}
+
+/// A file's content, parsed.
+#[derive(Debug)]
+pub(super) struct SourceFile {
+    pub(super) path: Arc<Path>,
+    pub(super) blocks: Vec<Block>,
+    /// Relative includes are the user's, and its keys are the user's choice.
+    pub(super) of_user: bool,
+    /// Somebody else could have written it.
+    pub(super) insecure: bool,
+    /// It is there, but can't be read.
+    pub(super) unreadable: Option<String>,
+    /// What each `Include` argument comes to, by the argument.
+    pub(super) includes: HashMap<Arc<str>, Result<Vec<usize>, Fault>>,
+}
+
+/// All files, the ones to begin with, and whether their permissions matter.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    pub(super) files: Vec<SourceFile>,
+    pub(super) roots: Vec<Root>,
+}
+
+/// A file to begin with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Root {
+    pub(super) file: usize,
+    pub(super) checks_permissions: bool,
+}
+
+/// A text without files behind it.
+pub(super) fn parse_text(text: &[u8], path: &Path) -> Loaded {
+    let mut file = SourceFile::new(path, true);
+    file.blocks = parse::file(text);
+    for pattern in include_patterns(&file.blocks) {
+        file.includes.insert(pattern, Err(Fault::IncludeWithoutFiles));
+    }
+    Loaded { files: vec![file], roots: vec![Root { file: 0, checks_permissions: false }] }
+}
+
+/// Reads the files, and all that they include, whichever host they are for.
+pub(super) fn load(sources: &Sources, local: &Local) -> Result<Loaded, SshConfigError> {
+    let mut loader = Loader { local, known: HashMap::new(), files: Vec::new(), queue: Vec::new() };
+    let mut roots = Vec::new();
+    if let Some(path) = &sources.explicit {
+        let unreadable = |source| SshConfigError::Unreadable { path: path.clone(), source };
+        fs::File::open(path).map_err(unreadable)?;
+        roots.push(Root { file: loader.file(path, true), checks_permissions: false });
+    } else {
+        for (path, of_user) in [(&sources.user, true), (&sources.system, false)] {
+            if let Some(path) = path.as_ref().filter(|path| fs::File::open(path).is_ok()) {
+                roots.push(Root { file: loader.file(path, of_user), checks_permissions: of_user });
+            }
+        }
+    }
+    while let Some(at) = loader.queue.pop() {
+        loader.follow(at);
+    }
+    Ok(Loaded { files: loader.files, roots })
+}
+
+struct Loader<'a> {
+    local: &'a Local,
+    known: HashMap<(PathBuf, bool), usize>,
+    files: Vec<SourceFile>,
+    /// Files whose includes have not been followed.
+    queue: Vec<usize>,
+}
+
+impl Loader<'_> {
+    /// The index of a file, read now if it wasn't before.
+    fn file(&mut self, path: &Path, of_user: bool) -> usize {
+        let key = (path.to_owned(), of_user);
+        if let Some(at) = self.known.get(&key) {
+            return *at;
+        }
+        let mut file = SourceFile::new(path, of_user);
+        match read(path) {
+            Ok(text) => {
+                file.blocks = parse::file(&text);
+                file.insecure = !fs::metadata(path).is_ok_and(|meta| is_secure(&meta, self.local.uid));
+            }
+            Err(error) => file.unreadable = Some(error.to_string()),
+        }
+        let at = self.files.len();
+        self.files.push(file);
+        self.known.insert(key, at);
+        self.queue.push(at);
+        at
+    }
+
+    fn follow(&mut self, at: usize) {
+        let of_user = self.files[at].of_user;
+        for pattern in include_patterns(&self.files[at].blocks) {
+            let found = self.expand(&pattern, of_user).map(|paths| {
+                let present = paths.iter().map(Path::new).filter(|path| path.exists());
+                present.map(|path| self.file(path, of_user)).collect()
+            });
+            self.files[at].includes.insert(pattern, found);
+        }
+    }
+
+    fn expand(&self, pattern: &str, of_user: bool) -> Result<Vec<String>, Fault> {
+        if pattern.starts_with('~') && !of_user {
+            return Err(Fault::IncludeHome { path: pattern.to_owned() });
+        }
+        let anchored = match (pattern.starts_with(['/', '~']), of_user) {
+            (true, _) => pattern.to_owned(),
+            (false, true) => format!("~/.ssh/{pattern}"),
+            (false, false) => format!("{SYSTEM_FOLDER}/{pattern}"),
+        };
+        let full = match anchored.strip_prefix('~') {
+            Some(rest) => {
+                let end = rest.find('/').unwrap_or(rest.len());
+                let (user, path) = rest.split_at(end);
+                // Here, other than for `~` in values, the environment is asked first.
+                let home = match user {
+                    "" => Some(self.local.env.get("HOME").unwrap_or(&self.local.home).clone()),
+                    user => system::home_of(user),
+                };
+                home.map_or_else(|| anchored.clone(), |home| home + path)
+            }
+            None => anchored,
+        };
+        Ok(glob::glob(&full))
+    }
+}
+
+impl SourceFile {
+    fn new(path: &Path, of_user: bool) -> Self {
+        Self {
+            path: path.into(),
+            blocks: Vec::new(),
+            of_user,
+            insecure: false,
+            unreadable: None,
+            includes: HashMap::new(),
+        }
+    }
+}
+
+/// Reads a file. A folder is empty, as it is when read through C's `fopen`.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+fn include_patterns(blocks: &[Block]) -> Vec<Arc<str>> {
+    let items = blocks.iter().flat_map(|block| &block.items);
+    items.flat_map(|item| if let What::Include(patterns) = &item.what { patterns.clone() } else { vec![] }).collect()
+}
+
+/// Whether only the user or root can have written a file. Write access of a group is fine if nobody else is
+/// in it (Debian's rule for its groups of one).
+fn is_secure(meta: &fs::Metadata, uid: u32) -> bool {
+    if (meta.uid() != 0 && meta.uid() != uid) || meta.mode() & 0o002 != 0 {
+        return false;
+    }
+    meta.mode() & 0o020 == 0 || group_is_only(meta.gid(), meta.uid(), uid)
+}
+
+/// Whether a group has one member, who is the user.
+fn group_is_only(gid: u32, owner: u32, uid: u32) -> bool {
+    let Some(listed) = system::members(gid) else { return false };
+    let accounts: Vec<_> = system::accounts().collect();
+    let primary: Vec<_> = accounts.iter().filter(|account| account.gid == gid).collect();
+    if primary.iter().any(|account| account.uid != uid) {
+        return false;
+    }
+    let Some(owner) = accounts.iter().find(|account| account.uid == owner) else { return false };
+    match listed.as_slice() {
+        [] => !primary.is_empty(),
+        [name] => *name == owner.name,
+        _ => false,
+    }
+}

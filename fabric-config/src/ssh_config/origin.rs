@@ -1,0 +1,32 @@
+//! Where a value comes from.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing said anything about it: OpenSSH's default.
+    Default,
+    /// The lookup itself named it: its user, port or options.
+    CommandLine,
+    /// A line of a file.
+    File {
+        /// The file, by the name under which it was read.
+        path: Arc<Path>,
+        /// The line, counted from 1.
+        line: u32,
+    },
+}
+
+impl fmt::Display for Origin {
+    /// `path:line`, `command line` or `default`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::CommandLine => f.write_str("command line"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+        }
+    }
+}

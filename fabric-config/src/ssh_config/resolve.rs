@@ -1,0 +1,689 @@
+//! From files and a host to the values in force.
+//!
+//! The files are walked once, and a second time with the canonical host name if `Match final` or
+//! canonicalisation asks for it. In the walk the first line that names a directive takes its slot; only what
+//! has to be known early (the host name, user and port that `Match` compares) is looked at on the way.
+
+use std::sync::Arc;
+
+use super::canonical::{self, AddressFamily, Mode, Rules};
+use super::directives::{Directive, Keep, TABLE};
+use super::error::{Fault, Problem, SshConfigError};
+use super::forward::{Direction, Forward, ForwardSpec};
+use super::include::{Loaded, MAX_DEPTH};
+use super::jump::JumpSpec;
+use super::local::Local;
+use super::lookup::Lookup;
+use super::matcher::{MatchLine, Test};
+use super::origin::Origin;
+use super::parse::{self, Parsed};
+use super::pattern::PatternList;
+use super::resolved::{Expanded, Facts, Resolved};
+use super::tokens;
+use super::value::{Block, Head, Item, Value, What};
+
+/// Where an item is: the lookup's own come first, under [`COMMAND_LINE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct At {
+    file: u32,
+    block: u32,
+    item: u32,
+}
+
+/// Not a file: the user, port and options of the lookup.
+const COMMAND_LINE: u32 = u32::MAX;
+/// How many key files and certificates OpenSSH keeps.
+const MAX_KEY_FILES: usize = 100;
+/// How many known_hosts files, domains and alias rules it keeps.
+const MAX_WORDS: usize = 32;
+/// OpenSSH's port.
+pub(super) const DEFAULT_PORT: u16 = 22;
+
+/// The values as they accumulate.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub(super) loaded: Arc<Loaded>,
+    command_line: Vec<Item>,
+    slots: Vec<Option<At>>,
+    /// Key files with whether the user's own files named them.
+    pub(super) identity_files: Vec<(Arc<str>, bool, At)>,
+    pub(super) certificate_files: Vec<(Arc<str>, bool, At)>,
+    pub(super) local_forwards: Vec<(Forward, At)>,
+    pub(super) remote_forwards: Vec<(Forward, At)>,
+    pub(super) send_env: Vec<(Arc<str>, At)>,
+}
+
+impl State {
+    fn item(&self, at: At) -> Option<&Item> {
+        if at.file == COMMAND_LINE {
+            return self.command_line.get(at.item as usize);
+        }
+        self.loaded.files.get(at.file as usize)?.blocks.get(at.block as usize)?.items.get(at.item as usize)
+    }
+
+    pub(super) fn at(&self, directive: Directive) -> Option<At> {
+        self.slots[directive as usize]
+    }
+
+    /// What the line that won says.
+    pub(super) fn value(&self, directive: Directive) -> Option<&Value> {
+        match &self.item(self.at(directive)?)?.what {
+            What::Set(_, value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(super) fn text(&self, directive: Directive) -> Option<&Arc<str>> {
+        match self.value(directive)? {
+            Value::Text(text) | Value::Socket(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// As [`text`](Self::text), with `none` taken for nothing.
+    pub(super) fn text_or_none(&self, directive: Directive) -> Option<&Arc<str>> {
+        self.text(directive).filter(|text| !text.eq_ignore_ascii_case("none"))
+    }
+
+    pub(super) fn number(&self, directive: Directive) -> Option<i64> {
+        match self.value(directive)? {
+            Value::Number(number) => Some(*number),
+            // A socket for the agent implies that it is forwarded.
+            Value::Socket(_) => Some(1),
+            _ => None,
+        }
+    }
+
+    pub(super) fn words(&self, directive: Directive) -> Option<&[Arc<str>]> {
+        match self.value(directive)? {
+            Value::Words(words) => Some(words),
+            _ => None,
+        }
+    }
+
+    /// The hops of a `ProxyJump` that is in force.
+    pub(super) fn jump(&self) -> Option<&super::jump::Jump> {
+        match self.value(Directive::ProxyJump)? {
+            Value::Jump(JumpSpec::Hops(jump)) => Some(jump),
+            _ => None,
+        }
+    }
+
+    pub(super) fn origin(&self, at: At) -> Origin {
+        let Some(file) = self.loaded.files.get(at.file as usize) else { return Origin::CommandLine };
+        let line = self.item(at).map_or(0, |item| item.line);
+        Origin::File { path: Arc::clone(&file.path), line }
+    }
+
+    pub(super) fn origin_of(&self, directive: Directive) -> Origin {
+        self.at(directive).map_or(Origin::Default, |at| self.origin(at))
+    }
+}
+
+/// Why a walk ended early.
+enum Stop {
+    Problems(Vec<Problem>),
+    Unusable(Fault, Option<Origin>),
+}
+
+/// What the enclosing files pass down.
+#[derive(Clone, Copy)]
+struct Within {
+    depth: usize,
+    /// An `Include` in a block that doesn't apply: nothing in it ever does.
+    never: bool,
+}
+
+struct Walk<'a> {
+    lookup: &'a Lookup<'a>,
+    state: State,
+    /// The name that `Host` is compared with.
+    host: String,
+    final_pass: bool,
+    wants_final_pass: bool,
+    problems: Vec<Problem>,
+}
+
+/// Answers a lookup.
+pub(super) fn resolve(loaded: &Arc<Loaded>, lookup: &Lookup<'_>) -> Result<Resolved, SshConfigError> {
+    let unusable = |(fault, origin)| SshConfigError::Unusable { host: lookup.host.to_owned(), fault, origin };
+    check_names(lookup).map_err(|fault| unusable((fault, None)))?;
+    let state = State {
+        loaded: Arc::clone(loaded),
+        command_line: Vec::new(),
+        slots: vec![None; TABLE.len()],
+        identity_files: Vec::new(),
+        certificate_files: Vec::new(),
+        local_forwards: Vec::new(),
+        remote_forwards: Vec::new(),
+        send_env: Vec::new(),
+    };
+    let host = lookup.host.to_owned();
+    let mut walk = Walk { lookup, state, host, final_pass: false, wants_final_pass: false, problems: Vec::new() };
+    let end = |stop| match stop {
+        Stop::Problems(problems) => SshConfigError::Bad(problems),
+        Stop::Unusable(fault, origin) => unusable((fault, origin)),
+    };
+    walk.command_line().map_err(end)?;
+    walk.files().map_err(end)?;
+    let hostname = walk.hostname(lookup.host).map_err(end)?;
+    let host_origin = || walk.state.at(Directive::HostName).map(|at| walk.state.origin(at));
+    walk.host = canonical::canonicalize(&hostname, &rules(&walk.state), lookup.resolver)
+        .map_err(|fault| unusable((fault, host_origin())))?;
+    if walk.wants_final_pass || canonicalize_mode(&walk.state) != Mode::No {
+        walk.final_pass = true;
+        walk.files().map_err(end)?;
+    }
+    finish(walk).map_err(unusable)
+}
+
+/// Refuses what could be taken for an option or for shell code once it is in a command.
+fn check_names(lookup: &Lookup<'_>) -> Result<(), Fault> {
+    if lookup.user.is_some_and(|user| !valid_user(user)) {
+        return Err(Fault::BadUsername);
+    }
+    if valid_host(lookup.host) { Ok(()) } else { Err(Fault::BadHostname) }
+}
+
+fn valid_host(host: &str) -> bool {
+    let bad = |c: char| "'`\"$\\;&<>|(){},".contains(c) || c == ' ' || c.is_ascii_control();
+    !host.starts_with('-') && !host.contains(bad)
+}
+
+fn valid_user(user: &str) -> bool {
+    let mut after_space = false;
+    for c in user.chars() {
+        if c.is_ascii_control() || "'`\";&<>|(){}".contains(c) || (after_space && c == '-') {
+            return false;
+        }
+        after_space = c == ' ';
+    }
+    !user.starts_with('-') && !user.ends_with('\\')
+}
+
+pub(super) fn canonicalize_mode(state: &State) -> Mode {
+    match state.number(Directive::CanonicalizeHostname) {
+        Some(1) => Mode::Yes,
+        Some(2) => Mode::Always,
+        _ => Mode::No,
+    }
+}
+
+pub(super) fn address_family(state: &State) -> AddressFamily {
+    match state.number(Directive::AddressFamily) {
+        Some(4) => AddressFamily::Inet,
+        Some(6) => AddressFamily::Inet6,
+        _ => AddressFamily::Any,
+    }
+}
+
+fn rules(state: &State) -> Rules<'_> {
+    let cnames = match state.value(Directive::CanonicalizePermittedCnames) {
+        Some(Value::Cnames(rules)) => &**rules,
+        _ => &[],
+    };
+    let jumps = state.at(Directive::ProxyJump).is_some();
+    Rules {
+        mode: canonicalize_mode(state),
+        domains: state.words(Directive::CanonicalDomains).unwrap_or_default(),
+        max_dots: state.number(Directive::CanonicalizeMaxDots).unwrap_or(1),
+        fall_back: state.number(Directive::CanonicalizeFallbackLocal) != Some(0),
+        cnames,
+        direct: !jumps && state.text_or_none(Directive::ProxyCommand).is_none(),
+        family: address_family(state),
+    }
+}
+
+impl Walk<'_> {
+    /// Takes in what the lookup has decided.
+    fn command_line(&mut self) -> Result<(), Stop> {
+        let number = |directive, port: u16| What::Set(directive, Value::Number(i64::from(port)));
+        let mut found = Vec::new();
+        found.extend(self.lookup.user.map(|user| What::Set(Directive::User, Value::Text(user.into()))));
+        found.extend(self.lookup.port.map(|port| number(Directive::Port, port)));
+        for line in &self.lookup.options {
+            match parse::statement(line) {
+                None => {}
+                Some(Parsed::Items(items)) => found.extend(items),
+                Some(Parsed::Head(_)) => {
+                    found.push(What::Wrong { fault: Fault::NotOnCommandLine, text: (*line).into() });
+                }
+            }
+        }
+        for what in found {
+            let at = At { file: COMMAND_LINE, block: 0, item: self.state.command_line.len() as u32 };
+            let item = Item { line: 0, what };
+            self.state.command_line.push(item.clone());
+            match &item.what {
+                What::Include(_) => return Err(self.stop_at(at, Fault::NotOnCommandLine)),
+                // Unlike a file's, these hops must not hold what a shell could mistake.
+                What::Set(_, Value::Jump(JumpSpec::Hops(jump)))
+                    if !jump
+                        .hops
+                        .iter()
+                        .all(|hop| valid_host(&hop.host) && hop.user.as_deref().is_none_or(valid_user)) =>
+                {
+                    return Err(self.stop_at(at, Fault::BadJump));
+                }
+                _ => {}
+            }
+            self.item(&item, at, true, true, Within { depth: 0, never: false })?;
+        }
+        self.end_on_problems()
+    }
+
+    /// Walks all files, in their order. A file with errors is the last.
+    fn files(&mut self) -> Result<(), Stop> {
+        let loaded = Arc::clone(&self.state.loaded);
+        for root in &loaded.roots {
+            if root.checks_permissions && loaded.files[root.file].insecure {
+                let path = loaded.files[root.file].path.to_path_buf();
+                return Err(Stop::Unusable(Fault::Insecure { path }, None));
+            }
+            self.file(&loaded, root.file, true, Within { depth: 0, never: false })?;
+            self.end_on_problems()?;
+        }
+        Ok(())
+    }
+
+    fn end_on_problems(&mut self) -> Result<(), Stop> {
+        match self.problems.len() {
+            0 => Ok(()),
+            _ => Err(Stop::Problems(std::mem::take(&mut self.problems))),
+        }
+    }
+
+    fn file(&mut self, loaded: &Loaded, file: usize, active: bool, within: Within) -> Result<(), Stop> {
+        let mut active = active;
+        let source = &loaded.files[file];
+        for (number, block) in source.blocks.iter().enumerate() {
+            let here = At { file: file as u32, block: number as u32, item: 0 };
+            active = match &block.head {
+                Head::Top => active,
+                Head::Host(patterns) => self.host_applies(patterns, here, block, within),
+                Head::Match(line) => self.match_applies(line, here, block)? && !within.never,
+            };
+            if active {
+                for (item, number) in block.items.iter().zip(0..) {
+                    self.item(item, At { item: number, ..here }, true, source.of_user, within)?;
+                }
+            } else {
+                for number in &block.always {
+                    let at = At { item: *number, ..here };
+                    self.item(&block.items[*number as usize], at, false, source.of_user, within)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn host_applies(
+        &mut self,
+        patterns: &[Option<(bool, super::pattern::Pattern)>],
+        here: At,
+        block: &Block,
+        within: Within,
+    ) -> bool {
+        let mut applies = false;
+        for pattern in patterns {
+            let Some((negated, pattern)) = pattern else {
+                let problem = self.head_problem(here, block, Fault::MissingArgument);
+                self.problems.push(problem);
+                return false;
+            };
+            if within.never {
+                return false;
+            }
+            if pattern.matches(&self.host) {
+                if *negated {
+                    return false;
+                }
+                applies = true;
+            }
+        }
+        applies
+    }
+
+    fn match_applies(&mut self, line: &MatchLine, here: At, block: &Block) -> Result<bool, Stop> {
+        let mut result = true;
+        for criterion in &line.criteria {
+            let list = |list: &PatternList, text: &str| list.matches(text);
+            let met = match &criterion.test {
+                Test::SecondPass { asks } => {
+                    self.wants_final_pass |= *asks;
+                    self.final_pass
+                }
+                Test::Host(patterns) => list(patterns, &self.match_host()?.to_ascii_lowercase()),
+                Test::OriginalHost(patterns) => list(patterns, &self.lookup.host.to_ascii_lowercase()),
+                Test::User(patterns) => list(patterns, self.user()),
+                Test::LocalUser(patterns) => list(patterns, &self.lookup.local.user),
+                Test::Exec(command) => {
+                    let command = tokens::percent(command, &self.exec_facts(&self.match_host()?))
+                        .map_err(|fault| self.stop_at_head(here, block, fault))?;
+                    if !result || !self.problems.is_empty() {
+                        continue;
+                    }
+                    self.run(&command).map_err(|fault| self.stop_at_head(here, block, fault))?
+                }
+            };
+            result &= met != criterion.negated;
+        }
+        Ok(match line.all {
+            Some(negated) => result && !negated,
+            None => result,
+        })
+    }
+
+    fn run(&self, command: &str) -> Result<bool, Fault> {
+        let exec = self.lookup.exec.ok_or(Fault::ExecForbidden)?;
+        exec.succeeds(command, &self.lookup.local.env).map_err(|error| Fault::ExecFailed { reason: error.to_string() })
+    }
+
+    /// The host name as far as it is known by now.
+    fn match_host(&self) -> Result<String, Stop> {
+        if self.final_pass { Ok(self.host.clone()) } else { self.hostname(self.lookup.host) }
+    }
+
+    /// `HostName` with `%h` replaced, else the host.
+    fn hostname(&self, host: &str) -> Result<String, Stop> {
+        let Some(text) = self.state.text(Directive::HostName) else { return Ok(host.to_owned()) };
+        let tokens = |letter: char, out: &mut String| {
+            if letter == 'h' {
+                out.push_str(host);
+            }
+            letter == 'h'
+        };
+        let origin = self.state.origin_of(Directive::HostName);
+        tokens::percent(text, &tokens).map_err(|fault| Stop::Unusable(fault, Some(origin)))
+    }
+
+    fn user(&self) -> &str {
+        self.state.text(Directive::User).map_or(&self.lookup.local.user, |user| user)
+    }
+
+    /// What the tokens of `Match exec` stand for.
+    fn exec_facts(&self, host: &str) -> Facts {
+        Facts {
+            hostname: host.to_owned(),
+            host: self.lookup.host.to_owned(),
+            user: self.user().to_owned(),
+            port: self.state.number(Directive::Port).map_or(DEFAULT_PORT, |port| port as u16),
+            key_alias: self
+                .state
+                .text(Directive::HostKeyAlias)
+                .map_or_else(|| host.to_owned(), std::string::ToString::to_string),
+            local: Arc::clone(&self.lookup.local),
+        }
+    }
+
+    fn item(&mut self, item: &Item, at: At, active: bool, of_user: bool, within: Within) -> Result<(), Stop> {
+        match &item.what {
+            What::Set(directive, value) => {
+                if let Err(fault) = self.set(*directive, value, at, active, of_user) {
+                    self.wrong(at, fault, &written(*directive, value));
+                }
+            }
+            What::Include(patterns) => return self.include(patterns, at, active, within),
+            What::Unknown { keyword, text } => {
+                let ignored = self.state.text(Directive::IgnoreUnknown);
+                if !ignored.is_some_and(|ignored| PatternList::new(ignored, true).matches(keyword)) {
+                    let nearest = Directive::nearest(keyword);
+                    self.wrong(at, Fault::UnknownDirective { keyword: keyword.to_string(), nearest }, text);
+                }
+            }
+            What::Wrong { fault, text } => self.wrong(at, fault.clone(), text),
+        }
+        Ok(())
+    }
+
+    fn wrong(&mut self, at: At, fault: Fault, text: &str) {
+        self.problems.push(Problem { origin: self.state.origin(at), text: text.into(), fault });
+    }
+
+    fn head_problem(&self, here: At, block: &Block, fault: Fault) -> Problem {
+        let path = Arc::clone(&self.state.loaded.files[here.file as usize].path);
+        Problem { origin: Origin::File { path, line: block.line }, text: Arc::clone(&block.text), fault }
+    }
+
+    fn stop_at_head(&self, here: At, block: &Block, fault: Fault) -> Stop {
+        Stop::Problems(vec![self.head_problem(here, block, fault)])
+    }
+
+    fn stop_at(&self, at: At, fault: Fault) -> Stop {
+        Stop::Unusable(fault, Some(self.state.origin(at)))
+    }
+
+    fn include(&mut self, patterns: &[Arc<str>], at: At, active: bool, within: Within) -> Result<(), Stop> {
+        let loaded = Arc::clone(&self.state.loaded);
+        let never = within.never || !active;
+        for pattern in patterns {
+            match loaded.files[at.file as usize].includes.get(pattern) {
+                None => {}
+                Some(Err(fault)) => self.wrong(at, fault.clone(), pattern),
+                Some(Ok(files)) => {
+                    for file in files {
+                        if within.depth >= MAX_DEPTH {
+                            return Err(self.stop_at(at, Fault::TooDeep));
+                        }
+                        let source = &loaded.files[*file];
+                        if let Some(reason) = &source.unreadable {
+                            let path = source.path.to_path_buf();
+                            self.wrong(at, Fault::IncludeUnreadable { path, reason: reason.clone() }, pattern);
+                            continue;
+                        }
+                        if source.insecure {
+                            let path = source.path.to_path_buf();
+                            return Err(self.stop_at(at, Fault::Insecure { path }));
+                        }
+                        self.file(&loaded, *file, active, Within { depth: within.depth + 1, never })?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a line take its directive's slot, or a place in its list.
+    fn set(&mut self, directive: Directive, value: &Value, at: At, active: bool, of_user: bool) -> Result<(), Fault> {
+        let lookup = self.lookup;
+        let local = &lookup.local;
+        match (directive.row().keep, value) {
+            (_, Value::Forward(spec)) => {
+                let forward = spec.get(local)?;
+                if active {
+                    let remote = directive.row().kind == super::directives::Kind::Forward(Direction::Remote);
+                    let list = if remote { &mut self.state.remote_forwards } else { &mut self.state.local_forwards };
+                    if !list.iter().any(|(known, _)| *known == forward) {
+                        list.push((forward, at));
+                    }
+                }
+                return Ok(());
+            }
+            (Keep::Every, Value::Text(path)) if active => {
+                let certificates = directive == Directive::CertificateFile;
+                let list =
+                    if certificates { &mut self.state.certificate_files } else { &mut self.state.identity_files };
+                if list.len() >= MAX_KEY_FILES {
+                    return Err(Fault::TooMany { max: MAX_KEY_FILES });
+                }
+                if !list.iter().any(|(known, by_user, _)| known == path && *by_user == of_user) {
+                    list.push((Arc::clone(path), of_user, at));
+                }
+                return Ok(());
+            }
+            (Keep::Every, Value::Words(words)) if active => {
+                for word in words.iter() {
+                    match word.strip_prefix('-') {
+                        Some(pattern) => {
+                            let pattern = super::pattern::Pattern::new(pattern);
+                            self.state.send_env.retain(|(name, _)| !pattern.matches(name));
+                        }
+                        None => self.state.send_env.push((Arc::clone(word), at)),
+                    }
+                }
+                return Ok(());
+            }
+            (Keep::Every, _) => return Ok(()),
+            (Keep::LastAnywhere, _) => {
+                self.state.slots[directive as usize] = Some(at);
+                return Ok(());
+            }
+            (Keep::FirstAnywhere, _) => {
+                self.state.slots[directive as usize].get_or_insert(at);
+                return Ok(());
+            }
+            (Keep::First, _) => {}
+        }
+        check_variables(directive, value, local)?;
+        if active { self.take_slot(directive, value, at) } else { Ok(()) }
+    }
+
+    fn take_slot(&mut self, directive: Directive, value: &Value, at: At) -> Result<(), Fault> {
+        let taken = |state: &State, directive: Directive| state.at(directive).is_some();
+        match value {
+            Value::Jump(JumpSpec::Hops(_)) if taken(&self.state, Directive::ProxyCommand) => return Ok(()),
+            // Once there are hops, a command comes too late; after `ProxyJump none` it doesn't.
+            _ if directive == Directive::ProxyCommand && self.state.jump().is_some() => return Ok(()),
+            Value::Socket(_) => {
+                self.state.slots[Directive::ForwardAgentSocket as usize].get_or_insert(at);
+            }
+            Value::Rekey(_, Some(_)) => {
+                self.state.slots[Directive::RekeyInterval as usize].get_or_insert(at);
+            }
+            Value::Words(words) if !taken(&self.state, directive) && words.len() > MAX_WORDS => {
+                let limited =
+                    [Directive::GlobalKnownHostsFile, Directive::UserKnownHostsFile, Directive::CanonicalDomains];
+                if limited.contains(&directive) {
+                    return Err(Fault::TooMany { max: MAX_WORDS });
+                }
+            }
+            Value::Cnames(rules) if !taken(&self.state, directive) && rules.len() > MAX_WORDS => {
+                return Err(Fault::TooMany { max: MAX_WORDS });
+            }
+            _ => {}
+        }
+        self.state.slots[directive as usize].get_or_insert(at);
+        Ok(())
+    }
+}
+
+/// An agent's socket must not name unset variables, even where it isn't used.
+fn check_variables(directive: Directive, value: &Value, local: &Local) -> Result<(), Fault> {
+    match value {
+        Value::Socket(text) => tokens::variables(text, local).map(drop),
+        Value::Text(text) if directive == Directive::IdentityAgent => tokens::variables(text, local).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// A setting for a message, as good as it was written.
+fn written(directive: Directive, value: &Value) -> String {
+    let argument = match value {
+        Value::Text(text) | Value::Socket(text) => text.to_string(),
+        Value::Words(words) => words.join(" "),
+        Value::Forward(ForwardSpec::Waiting { text, .. }) => text.clone(),
+        _ => "..".into(),
+    };
+    format!("{} {argument}", directive.name())
+}
+
+/// What is refused, and the line that it comes from.
+type Refusal = (Fault, Option<Origin>);
+
+/// Checks what only shows once all is known, and expands the values that OpenSSH expands at once.
+fn finish(walk: Walk<'_>) -> Result<Resolved, Refusal> {
+    let Walk { lookup, mut state, host, .. } = walk;
+    if state.number(Directive::ClearAllForwardings) == Some(1) {
+        state.local_forwards.clear();
+        state.remote_forwards.clear();
+    }
+    let user = state.text(Directive::User).map_or_else(|| lookup.local.user.clone(), std::string::ToString::to_string);
+    let port = state.number(Directive::Port).map_or(DEFAULT_PORT, |port| port as u16);
+    let alias = state.text(Directive::HostKeyAlias).map(|alias| alias.to_ascii_lowercase());
+    let facts = Facts {
+        key_alias: alias.unwrap_or_else(|| lookup.host.to_owned()),
+        hostname: host,
+        host: lookup.host.to_owned(),
+        user,
+        port,
+        local: Arc::clone(&lookup.local),
+    };
+    check_conflicts(&state, &facts)?;
+    let expanded = expand(&mut state, &facts)?;
+    Ok(Resolved { state, facts, expanded })
+}
+
+fn check_conflicts(state: &State, facts: &Facts) -> Result<(), Refusal> {
+    let refuse = |fault, directive| Err((fault, Some(state.origin_of(directive))));
+    for directive in TABLE.iter().zip(0..).filter_map(|(_, n)| *state.slots.get(n)?) {
+        if let Some(Item { what: What::Set(directive, Value::Algorithms { written, list: None }), .. }) =
+            state.item(directive)
+        {
+            return refuse(Fault::BadAlgorithms { value: written.to_string() }, *directive);
+        }
+    }
+    if let Some(last) = state.jump().and_then(super::jump::Jump::last) {
+        let same_user = last.user.as_ref().is_none_or(|user| *user == facts.user);
+        if last.host == facts.hostname && last.port.unwrap_or(DEFAULT_PORT) == facts.port && same_user {
+            return refuse(Fault::JumpLoop { host: last.host.clone() }, Directive::ProxyJump);
+        }
+    } else if state.text(Directive::ProxyCommand).is_some_and(|command| &**command == "-")
+        && state.number(Directive::ProxyUseFdpass) == Some(1)
+    {
+        return refuse(Fault::Conflict("ProxyCommand=- and ProxyUseFDPass are incompatible"), Directive::ProxyCommand);
+    }
+    if state.number(Directive::ConnectionAttempts) == Some(0) {
+        return refuse(Fault::Conflict("ConnectionAttempts must be at least 1"), Directive::ConnectionAttempts);
+    }
+    if state.number(Directive::ForkAfterAuthentication) == Some(1)
+        && state.text_or_none(Directive::RemoteCommand).is_none()
+        && state.number(Directive::SessionType) != Some(0)
+    {
+        let fault = Fault::Conflict("ForkAfterAuthentication needs a RemoteCommand or SessionType none");
+        return refuse(fault, Directive::ForkAfterAuthentication);
+    }
+    Ok(())
+}
+
+fn expand(state: &mut State, facts: &Facts) -> Result<Expanded, Refusal> {
+    let path = |text: &str| tokens::percent_and_variables(&tokens::tilde(text, &facts.local)?, facts, &facts.local);
+    let path_of = |state: &State, directive, text: Option<&Arc<str>>| -> Result<Option<String>, Refusal> {
+        text.map(|text| path(text)).transpose().map_err(|fault| (fault, Some(state.origin_of(directive))))
+    };
+    let remote_command = state.text_or_none(Directive::RemoteCommand).map(|text| tokens::percent(text, facts));
+    let expanded = Expanded {
+        remote_command: remote_command
+            .transpose()
+            .map_err(|fault| (fault, Some(state.origin_of(Directive::RemoteCommand))))?,
+        control_path: path_of(state, Directive::ControlPath, state.text_or_none(Directive::ControlPath))?,
+        identity_agent: path_of(state, Directive::IdentityAgent, state.text(Directive::IdentityAgent))?,
+        forward_agent_socket: path_of(state, Directive::ForwardAgentSocket, state.text(Directive::ForwardAgentSocket))?,
+        user_known_hosts: match state.words(Directive::UserKnownHostsFile) {
+            None => None,
+            Some([none]) if none.eq_ignore_ascii_case("none") => Some(Vec::new()),
+            Some(files) => {
+                let files = files.iter().map(|file| path(file)).collect::<Result<Vec<_>, _>>();
+                Some(files.map_err(|fault| (fault, Some(state.origin_of(Directive::UserKnownHostsFile))))?)
+            }
+        },
+    };
+    if let Some(socket) = &expanded.forward_agent_socket
+        && state.number(Directive::ExitOnForwardFailure) == Some(1)
+        && std::fs::metadata(socket).is_err()
+    {
+        let fault = Fault::Conflict("the agent's socket to forward isn't there, and ExitOnForwardFailure is on");
+        return Err((fault, Some(state.origin_of(Directive::ForwardAgentSocket))));
+    }
+    let State { local_forwards, remote_forwards, .. } = state;
+    let mut failed = None;
+    for (forward, at) in local_forwards.iter_mut().chain(remote_forwards) {
+        if let Err(fault) = forward.expand(facts) {
+            failed = Some((fault, *at));
+            break;
+        }
+    }
+    match failed {
+        Some((fault, at)) => Err((fault, Some(state.origin(at)))),
+        None => Ok(expanded),
+    }
+}
