@@ -1,1 +1,2 @@
+//! The program `fab`.
 fn main() {}

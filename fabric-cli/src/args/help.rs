@@ -1,0 +1,88 @@
+//! The help and the version, made from the table.
+
+use std::fmt::Write as _;
+
+use super::table::{Group, OPTIONS, Opt, Takes};
+
+/// Where the descriptions begin, in columns.
+const INDENT: usize = 34;
+
+/// The version, as `--version` prints it.
+pub fn version() -> String {
+    format!("fab {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// The help, for a terminal of this width.
+pub fn help(program: &str, width: usize) -> String {
+    let mut out = format!(
+        "Run commands, deploys and maintenance on one server or ten thousand, over SSH.\n\n\
+         Usage: {program} [OPTIONS] [TASK[:ARGS] [--task-option ...]]... [-- COMMAND ...]\n\n\
+         \x20 {program} -H web1,web2 -- uname -a        one command on two hosts\n\
+         \x20 {program} deploy --version 1.2            a task of the fabfile\n\
+         \x20 {program} --list                          its tasks; --help TASK what one takes\n\
+         \x20 {program} --init                          write a first fabfile.toml\n"
+    );
+    for (group, title) in Group::ALL {
+        let _ = write!(out, "\n{title}:\n");
+        for option in OPTIONS.iter().filter(|option| option.group == group) {
+            entry(&mut out, &left_side(option), option.help, width);
+        }
+    }
+    out.push_str(
+        "\nExit status: 0 all well, 1 a task or host failed, 2 the command line or a file is wrong, 130 interrupted.\n",
+    );
+    out
+}
+
+/// One entry: its left side, and its description wrapped beside or below it.
+pub(super) fn entry(out: &mut String, left: &str, text: &str, width: usize) {
+    let _ = write!(out, "{left}");
+    let mut column = left.chars().count();
+    if column + 2 > INDENT && !text.is_empty() {
+        out.push('\n');
+        column = 0;
+    }
+    for word in text.split_whitespace() {
+        if column > INDENT && column + 1 + word.chars().count() > width.max(INDENT + 20) {
+            out.push('\n');
+            column = 0;
+        }
+        let blanks = if column > INDENT { 1 } else { INDENT - column };
+        out.extend(std::iter::repeat_n(' ', blanks));
+        out.push_str(word);
+        column += blanks + word.chars().count();
+    }
+    out.push('\n');
+}
+
+fn left_side(option: &Opt) -> String {
+    let value = match option.takes {
+        Takes::Nothing => String::new(),
+        Takes::Value(name) => format!(" {name}"),
+        Takes::OneOf(words) => format!(" {}", words.join("|")),
+        Takes::MaybeOneOf(words) => format!("[={}]", words.join("|")),
+        Takes::MaybeNextOneOf(words) => format!(" [{}]", words.join("|")),
+        Takes::MaybeNext(name) => format!(" [{name}]"),
+        Takes::Many(name) => format!(" {name}..."),
+    };
+    match option.short {
+        Some(short) => format!("  -{short}, --{}{value}", option.long),
+        None => format!("      --{}{value}", option.long),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_is_in_the_help_and_fits() {
+        let text = help("fab", 100);
+        for option in OPTIONS {
+            assert!(text.contains(&format!("--{}", option.long)), "{}", option.long);
+        }
+        for line in text.lines().filter(|line| line.starts_with("  ")) {
+            assert!(line.len() <= 100, "{line}");
+        }
+    }
+}

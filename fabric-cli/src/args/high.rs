@@ -1,0 +1,489 @@
+//! What the command line means.
+
+use std::path::PathBuf;
+
+use fabric_core::settings::{Map, Overlay, Setting};
+use fabric_core::{Layer, Origin, Value};
+
+use super::low::{Given, Typed, TypedTask};
+use super::table::Does;
+use super::{UsageError, hosts};
+use crate::render::Levels;
+
+/// The command line, understood.
+#[derive(Debug)]
+pub struct Options {
+    /// What to do.
+    pub action: Action,
+    /// The settings that options set, one overlay an option, in the order typed.
+    pub settings: Vec<Overlay>,
+    /// The tasks, in order.
+    pub tasks: Vec<TypedTask>,
+    /// The command after `--`, its words joined by single blanks (Fabric 1).
+    pub command: Option<String>,
+    /// How tasks are listed.
+    pub list_format: Option<ListFormat>,
+    /// How settings and plans are shown.
+    pub format: Format,
+    /// How the run is shown; `None` leaves it to the program.
+    pub output: Option<OutputMode>,
+    /// Whether there is a live view.
+    pub progress: Progress,
+    /// What of the run is shown.
+    pub levels: Levels,
+    /// The filter of the diagnostic log.
+    pub log: Option<String>,
+    /// Whether commands and transfers are told instead of done.
+    pub dry_run: bool,
+    /// The shard of this process, as typed.
+    pub shard: Option<String>,
+    /// Where the finished run is written.
+    pub report: Option<PathBuf>,
+    /// Whether the password is asked for first.
+    pub ask_password: bool,
+    /// Whether the sudo password is asked for first.
+    pub ask_sudo_password: bool,
+}
+
+/// What the program is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Run tasks.
+    Run,
+    /// Run the last command line again on the hosts it failed on.
+    RetryFailed,
+    /// Show the help, of the tasks if there are any.
+    Help,
+    /// Show the version.
+    Version,
+    /// List the tasks.
+    List,
+    /// Show what is known about a task.
+    Display(String),
+    /// Show what would run where.
+    Plan(Format),
+    /// Show the settings in force, for a host if one is given.
+    ShowConfig(Option<String>),
+    /// Show one setting's layers.
+    Explain(String),
+    /// Write a starter.
+    Init(InitKind),
+    /// Run the demonstration.
+    Demo,
+    /// Print a completion script.
+    Completion(String),
+    /// List the plugins found.
+    Plugins,
+    /// Make one report out of several.
+    MergeReports(Vec<PathBuf>),
+}
+
+/// How something is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For a person.
+    #[default]
+    Text,
+    /// For a program.
+    Json,
+}
+
+/// How tasks are listed (Fabric 1's `-F`, and JSON).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListFormat {
+    /// Bare names, one a line.
+    Short,
+    /// Names and summaries.
+    Normal,
+    /// Indented by collection.
+    Nested,
+    /// One JSON object.
+    Json,
+}
+
+/// How the run is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputMode {
+    /// Each line with its host.
+    Prefix,
+    /// At the end, hosts with identical output together.
+    Grouped,
+    /// The bytes as they come.
+    Raw,
+    /// One event a line.
+    Json,
+}
+
+/// Whether there is a live view.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Wherever output goes.
+    Always,
+    /// No.
+    Never,
+}
+
+/// Which starter is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitKind {
+    /// `fabfile.toml`.
+    Toml,
+    /// `fabfile.py`.
+    Python,
+    /// `fabfile/`, a Rust program.
+    Rust,
+    /// A plugin crate.
+    Plugin,
+}
+
+impl Options {
+    /// The meaning of what was typed. `stdin` gives the text of standard input, for `@-`.
+    pub fn new(typed: Typed, stdin: &mut dyn FnMut() -> std::io::Result<String>) -> Result<Self, UsageError> {
+        let mut options = Self {
+            action: Action::Run,
+            settings: Vec::new(),
+            tasks: typed.tasks,
+            command: typed.remainder.map(|words| words.join(" ")).filter(|command| !command.trim().is_empty()),
+            list_format: None,
+            format: Format::Text,
+            output: None,
+            progress: Progress::Auto,
+            levels: Levels::default(),
+            log: None,
+            dry_run: false,
+            shard: None,
+            report: None,
+            ask_password: false,
+            ask_sudo_password: false,
+        };
+        let mut action: Option<(String, Action)> = None;
+        // Showing first, then hiding, whatever the order typed (Fabric 1).
+        for given in typed.options.iter().filter(|given| given.option.long == "show") {
+            options.levels.show(given.value.as_deref().unwrap_or_default())?;
+        }
+        for given in &typed.options {
+            let name = given.option.name();
+            let value = given.value.clone().unwrap_or_default();
+            match given.option.does {
+                Does::Own => options.own(given, &value, &mut action)?,
+                Does::Switch(setting, on) => options.set(setting, on.into(), given),
+                Does::Set(setting) => {
+                    let value =
+                        read(setting, &value).map_err(|reason| UsageError::BadValue { option: name, reason })?;
+                    options.set(setting, value, given);
+                }
+                Does::Add(setting) => options.add(setting, value, given),
+                Does::SetHosts(setting) => {
+                    let list =
+                        hosts::hosts(&value, stdin).map_err(|reason| UsageError::BadValue { option: name, reason })?;
+                    options.set(setting, list.into(), given);
+                }
+            }
+        }
+        if let Some((_, action)) = action {
+            options.action = action;
+        }
+        Ok(options)
+    }
+
+    /// The value that an option has given a setting, if one has.
+    pub fn setting(&self, name: &str) -> Option<&Value> {
+        self.settings.iter().rev().find_map(|overlay| overlay.values.get(name))
+    }
+
+    fn own(&mut self, given: &Given, value: &str, action: &mut Option<(String, Action)>) -> Result<(), UsageError> {
+        let does = match given.option.long {
+            "shell" => {
+                self.set("shell", value.into(), given);
+                self.set("use_shell", true.into(), given);
+                return Ok(());
+            }
+            "set" => return self.set_list(value, given),
+            "show" => return Ok(()),
+            "hide" => return self.levels.hide(value),
+            "shard" => {
+                self.shard = Some(value.to_owned());
+                return Ok(());
+            }
+            "dry-run" => {
+                self.dry_run = true;
+                return Ok(());
+            }
+            "report" => {
+                self.report = Some(value.into());
+                return Ok(());
+            }
+            "log" => {
+                self.log = Some(value.to_owned());
+                return Ok(());
+            }
+            "initial-password-prompt" => {
+                self.ask_password = true;
+                return Ok(());
+            }
+            "initial-sudo-password-prompt" => {
+                self.ask_sudo_password = true;
+                return Ok(());
+            }
+            "output" => {
+                self.output = Some(match value {
+                    "grouped" => OutputMode::Grouped,
+                    "raw" => OutputMode::Raw,
+                    "json" => OutputMode::Json,
+                    _ => OutputMode::Prefix,
+                });
+                return Ok(());
+            }
+            "progress" => {
+                self.progress = match value {
+                    "always" => Progress::Always,
+                    "never" => Progress::Never,
+                    _ => Progress::Auto,
+                };
+                return Ok(());
+            }
+            "format" => {
+                self.format = if value == "json" { Format::Json } else { Format::Text };
+                return Ok(());
+            }
+            "list-format" => {
+                self.list_format = Some(match value {
+                    "short" => ListFormat::Short,
+                    "nested" => ListFormat::Nested,
+                    "json" => ListFormat::Json,
+                    _ => ListFormat::Normal,
+                });
+                return Ok(());
+            }
+            "list" => Action::List,
+            "shortlist" => {
+                self.list_format = Some(ListFormat::Short);
+                Action::List
+            }
+            "display" => Action::Display(value.to_owned()),
+            "plan" => Action::Plan(if value == "json" { Format::Json } else { Format::Text }),
+            "show-config" => Action::ShowConfig(given.value.clone()),
+            "explain" => Action::Explain(value.to_owned()),
+            "init" => Action::Init(match value {
+                "python" => InitKind::Python,
+                "rust" => InitKind::Rust,
+                "plugin" => InitKind::Plugin,
+                _ => InitKind::Toml,
+            }),
+            "demo" => Action::Demo,
+            "completion" => Action::Completion(value.to_owned()),
+            "plugins" => Action::Plugins,
+            "help" => Action::Help,
+            "version" => Action::Version,
+            "retry-failed" => Action::RetryFailed,
+            "merge-reports" => {
+                let mut files = match action.take() {
+                    Some((_, Action::MergeReports(files))) => files,
+                    other => {
+                        *action = other;
+                        Vec::new()
+                    }
+                };
+                files.push(value.into());
+                Action::MergeReports(files)
+            }
+            // An option of the table that this function forgot.
+            other => {
+                return Err(UsageError::BadValue {
+                    option: format!("--{other}"),
+                    reason: "this version of fab does not do that yet".to_owned(),
+                });
+            }
+        };
+        let name = given.option.name();
+        match action {
+            // Help and version win over anything else that is asked for.
+            Some((_, Action::Help | Action::Version)) => {}
+            Some((other, there))
+                if *other != name && *there != does && !matches!(does, Action::Help | Action::Version) =>
+            {
+                return Err(UsageError::Conflict(other.clone(), name));
+            }
+            _ => *action = Some((name, does)),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, setting: &str, value: Value, given: &Given) {
+        let origin = Origin::place(Layer::CommandLine, given.option.spelling());
+        let values = Map::from_iter([(setting.to_owned(), value)]);
+        self.settings.push(Overlay::new(origin, values));
+    }
+
+    fn add(&mut self, setting: &str, value: String, given: &Given) {
+        let mut list = self.setting(setting).and_then(Value::as_array).cloned().unwrap_or_default();
+        list.push(value.into());
+        self.set(setting, list.into(), given);
+    }
+
+    /// `--set KEY,KEY=VALUE,..`: `\,` and `\=` are literal, a key alone is true (Fabric 1).
+    fn set_list(&mut self, list: &str, given: &Given) -> Result<(), UsageError> {
+        let bad = |reason: String| UsageError::BadValue { option: "--set".to_owned(), reason };
+        for item in split_escaped(list, ',', false) {
+            let mut parts = split_escaped(&item, '=', true);
+            let key = parts.remove(0).trim().to_owned();
+            if key.is_empty() {
+                return Err(bad(format!("`{item}` has no key: write KEY=VALUE")));
+            }
+            let setting = Setting::find_any(&key);
+            let value = match (parts.pop(), setting) {
+                (Some(text), Some(setting)) => {
+                    setting.kind.parse(&text).map_err(|why| bad(format!("setting `{key}`: {why}")))?
+                }
+                (Some(text), None) => text.into(),
+                (None, Some(setting)) => {
+                    setting.kind.check(&true.into()).map_err(|why| bad(format!("setting `{key}`: {why}")))?;
+                    true.into()
+                }
+                (None, None) => true.into(),
+            };
+            self.set(setting.map_or(&key, |setting| setting.name), value, given);
+        }
+        Ok(())
+    }
+
+    /// Shared state in `--set` whose name is nearly a setting's: each with the setting.
+    pub fn suspicious_keys(&self) -> Vec<(&str, &'static str)> {
+        let keys = self.settings.iter().flat_map(|overlay| overlay.values.keys());
+        keys.filter(|key| Setting::find(key).is_none())
+            .filter_map(|key| Some((key.as_str(), Setting::nearest(key)?)))
+            .collect()
+    }
+}
+
+/// A value by the type of its setting.
+fn read(name: &str, text: &str) -> Result<Value, String> {
+    let kind = Setting::find(name).map(|setting| setting.kind);
+    let value = kind.map_or(Ok(text.into()), |kind| kind.parse(text))?;
+    // What the type of the value alone doesn't tell.
+    let fits = match (name, &value) {
+        ("port", Value::Number(number)) => number.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
+        ("batch" | "max_failures" | "limit", Value::String(text)) => is_count_or_percent(text),
+        _ => true,
+    };
+    match (fits, name) {
+        (true, _) => Ok(value),
+        (false, "port") => Err(format!("`{text}` is not a number from 1 to 65535")),
+        (false, _) => Err(format!("`{text}` is neither a number of hosts nor a share such as 25%")),
+    }
+}
+
+fn is_count_or_percent(text: &str) -> bool {
+    let text = text.trim();
+    match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().is_ok_and(|percent| (0.0..=100.0).contains(&percent)),
+        None => text.parse::<usize>().is_ok(),
+    }
+}
+
+/// Splits at a separator that no backslash stands before. With `once`, only at the first one, and the
+/// backslashes before separators (comma and equals sign) are taken away.
+fn split_escaped(text: &str, separator: char, once: bool) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let last = parts.len() - 1;
+        if c == '\\' && chars.peek().is_some_and(|next| matches!(next, ',' | '=')) {
+            if !once {
+                parts[last].push('\\');
+            }
+            parts[last].extend(chars.next());
+        } else if c == separator && !(once && parts.len() == 2) {
+            parts.push(String::new());
+        } else {
+            parts[last].push(c);
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::low::{NothingDeclared, parse};
+    use super::*;
+    use serde_json::json;
+
+    fn options(args: &[&str]) -> Result<Options, UsageError> {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Options::new(parse(&args, &NothingDeclared)?, &mut || Ok("in1\nin2\n".to_owned()))
+    }
+
+    fn setting(args: &[&str], name: &str) -> Option<Value> {
+        options(args).unwrap().setting(name).cloned()
+    }
+
+    #[test]
+    fn options_set_settings_by_their_type() {
+        for (args, name, expected) in [
+            (&["-H", "web[1-2],@-"][..], "hosts", json!(["web1", "web2", "in1", "in2"])),
+            (&["-H", "a", "-H", "b"], "hosts", json!(["b"])),
+            (&["-R", "web, db"], "roles", json!(["web", "db"])),
+            (&["-z", "5"], "pool_size", json!(5)),
+            (&["-t", "2.5"], "timeout", json!(2.5)),
+            (&["-i", "a", "-i", "b"], "key_filename", json!(["a", "b"])),
+            (&["-w"], "warn_only", json!(true)),
+            (&["--no-pty"], "always_use_pty", json!(false)),
+            (&["-s", "sh -c"], "shell", json!("sh -c")),
+            (&["-s", "sh -c"], "use_shell", json!(true)),
+            (&["-g", "none"], "gateway", json!(false)),
+            (&["--set", "a=1,b,c=x\\,y,d=p=q,e="], "a", json!("1")),
+            (&["--set", "a=1,b,c=x\\,y,d=p=q,e="], "b", json!(true)),
+            (&["--set", "a=1,b,c=x\\,y,d=p=q,e="], "c", json!("x,y")),
+            (&["--set", "a=1,b,c=x\\,y,d=p=q,e="], "d", json!("p=q")),
+            (&["--set", "a=1,b,c=x\\,y,d=p=q,e="], "e", json!("")),
+            (&["--set", "a\\=b=c"], "a=b", json!("c")),
+            (&["--set", "timeouts.connect=7"], "timeout", json!(7)),
+            (&["--set", "hosts=a\\,b"], "hosts", json!(["a", "b"])),
+            (&["--set", "warn_only"], "warn_only", json!(true)),
+        ] {
+            assert_eq!(setting(args, name), Some(expected), "{args:?} {name}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (args, expected) in [
+            (&["-z", "many"][..], "--pool-size: expected a whole number of 0 or more"),
+            (&["--port", "99999"], "--port: `99999` is not a number from 1 to 65535"),
+            (&["--limit", "ten"], "--limit: `ten` is neither a number of hosts nor a share such as 25%"),
+            (&["--set", "warn_only=perhaps"], "--set: setting `warn_only`: expected true or false"),
+            (&["--set", "pool_size"], "--set: setting `pool_size`: expected a whole number of 0 or more"),
+            (&["--set", "=3"], "--set: `=3` has no key: write KEY=VALUE"),
+            (&["--list", "--demo"], "--list and --demo cannot be used together"),
+            (
+                &["--hide", "stdot"],
+                "--hide: `stdot` is not one of status, aborts, warnings, running, stdout, stderr, user, exceptions, \
+                 debug, output, everything, commands: did you mean stdout?",
+            ),
+        ] {
+            assert_eq!(options(args).err().map(|error| error.to_string()).as_deref(), Some(expected), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_told() {
+        let error = options(&["--set", "passwords=hunter2"]).unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn actions() {
+        assert_eq!(options(&["--plan=json", "deploy"]).unwrap().action, Action::Plan(Format::Json));
+        assert_eq!(options(&["-l", "-V"]).unwrap().action, Action::Version);
+        assert_eq!(options(&["-V", "-l"]).unwrap().action, Action::Version);
+        assert_eq!(options(&["-l", "-F", "nested"]).unwrap().list_format, Some(ListFormat::Nested));
+        let files = vec![PathBuf::from("a"), PathBuf::from("b")];
+        assert_eq!(options(&["--merge-reports", "a", "b"]).unwrap().action, Action::MergeReports(files));
+        let run = options(&["a", "--", "uname", "-a"]).unwrap();
+        assert_eq!((run.action, run.command.as_deref()), (Action::Run, Some("uname -a")));
+        assert_eq!(options(&["--"]).unwrap().command, None);
+    }
+}

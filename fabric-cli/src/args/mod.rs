@@ -1,0 +1,92 @@
+//! The command line, in two steps: what was typed ([`low`]), then what it means ([`Options`]).
+//!
+//! The steps are apart because the meaning of an option after a task's name depends on the task, and so on
+//! the fabfile, which itself depends on options. [`low::parse_head`] reads what stands before the first
+//! task; with the fabfile loaded, [`low::parse`] reads everything.
+
+mod help;
+mod high;
+mod hosts;
+pub mod low;
+pub mod table;
+
+use thiserror::Error;
+
+pub use help::{help, version};
+pub use high::{Action, Format, InitKind, ListFormat, Options, OutputMode, Progress};
+pub use low::{Declared, Flag, FlagKind, NothingDeclared, TypedTask};
+
+/// A command line that makes no sense; the program exits with status 2.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UsageError {
+    /// An abbreviation that several options begin with.
+    #[error("{option} is ambiguous: {}", .candidates.join(", "))]
+    Ambiguous {
+        /// As typed.
+        option: String,
+        /// What it could mean.
+        candidates: Vec<String>,
+    },
+    /// A value that its option cannot take.
+    #[error("{option}: {reason}")]
+    BadValue {
+        /// The option.
+        option: String,
+        /// What was expected; never the value of a secret.
+        reason: String,
+    },
+    /// Options that exclude each other.
+    #[error("{0} and {1} cannot be used together")]
+    Conflict(String, String),
+    /// A value is missing.
+    #[error("{option} needs a value: {value}")]
+    MissingValue {
+        /// The option.
+        option: String,
+        /// What kind of value.
+        value: String,
+    },
+    /// A word that is not among those that are taken.
+    #[error("{what}: `{value}` is not one of {words}{}", did_you_mean(.hint.as_ref()))]
+    NotOneOf {
+        /// The option.
+        what: String,
+        /// The word.
+        value: String,
+        /// The words that are taken.
+        words: String,
+        /// The nearest of them.
+        hint: Option<String>,
+    },
+    /// An argument that is no text.
+    #[error("argument {0} is not valid UTF-8: {1}")]
+    NotUtf8(usize, String),
+    /// A value for an option that takes none.
+    #[error("{option} takes no value")]
+    UnexpectedValue {
+        /// The option.
+        option: String,
+    },
+    /// Neither `fab` nor the task has this option.
+    #[error("{}{}", unknown_option(.option, .task.as_ref()), did_you_mean(.hint.as_ref()))]
+    UnknownOption {
+        /// As typed.
+        option: String,
+        /// The task after which it stands.
+        task: Option<String>,
+        /// The nearest option.
+        hint: Option<String>,
+    },
+}
+
+fn did_you_mean(hint: Option<&String>) -> String {
+    hint.map(|hint| format!(": did you mean {hint}?")).unwrap_or_default()
+}
+
+fn unknown_option(option: &str, task: Option<&String>) -> String {
+    match task {
+        Some(task) => format!("neither fab nor task `{task}` has an option {option}"),
+        None => format!("there is no option {option}"),
+    }
+}

@@ -1,0 +1,116 @@
+//! Output levels: what of a run is shown (`--hide`, `--show`; Fabric 1's `output` groups).
+
+use crate::args::UsageError;
+
+/// Which output levels are shown. Hiding changes what is shown, never what is captured or what fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Levels {
+    /// What the program itself reports: the summary, recorded host keys.
+    pub status: bool,
+    /// Why something failed.
+    pub aborts: bool,
+    /// Warnings.
+    pub warnings: bool,
+    /// Which task, command or transfer begins.
+    pub running: bool,
+    /// Standard output of commands.
+    pub stdout: bool,
+    /// Standard error of commands.
+    pub stderr: bool,
+    /// What tasks say themselves.
+    pub user: bool,
+    /// Details of errors.
+    pub exceptions: bool,
+    /// Connections, tries and timings.
+    pub debug: bool,
+}
+
+impl Default for Levels {
+    /// All but `exceptions` and `debug`.
+    fn default() -> Self {
+        Self {
+            status: true,
+            aborts: true,
+            warnings: true,
+            running: true,
+            stdout: true,
+            stderr: true,
+            user: true,
+            exceptions: false,
+            debug: false,
+        }
+    }
+}
+
+impl Levels {
+    /// The levels.
+    pub const NAMES: [&'static str; 9] =
+        ["status", "aborts", "warnings", "running", "stdout", "stderr", "user", "exceptions", "debug"];
+    /// The names that stand for several levels.
+    pub const GROUPS: [&'static str; 3] = ["output", "everything", "commands"];
+
+    /// Shows these levels and groups, separated by commas.
+    pub fn show(&mut self, names: &str) -> Result<(), UsageError> {
+        self.set("--show", names, true)
+    }
+
+    /// Hides these levels and groups, separated by commas.
+    pub fn hide(&mut self, names: &str) -> Result<(), UsageError> {
+        self.set("--hide", names, false)
+    }
+
+    fn set(&mut self, option: &str, names: &str, on: bool) -> Result<(), UsageError> {
+        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            self.set_one(name, on).ok_or_else(|| UsageError::NotOneOf {
+                what: option.to_owned(),
+                value: name.to_owned(),
+                words: [&Self::NAMES[..], &Self::GROUPS[..]].concat().join(", "),
+                hint: fabric_core::settings::nearest(name, Self::NAMES.into_iter().chain(Self::GROUPS))
+                    .map(str::to_owned),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn set_one(&mut self, name: &str, on: bool) -> Option<()> {
+        let level = match name {
+            "status" => &mut self.status,
+            "aborts" => &mut self.aborts,
+            "warnings" => &mut self.warnings,
+            "running" => &mut self.running,
+            "stdout" => &mut self.stdout,
+            "stderr" => &mut self.stderr,
+            "user" => &mut self.user,
+            "exceptions" => &mut self.exceptions,
+            "debug" => &mut self.debug,
+            group => {
+                let members: &[&str] = match group {
+                    "output" => &["stdout", "stderr"],
+                    "everything" => &["warnings", "running", "user", "stdout", "stderr", "exceptions"],
+                    "commands" => &["stdout", "running"],
+                    _ => return None,
+                };
+                return members.iter().try_for_each(|member| self.set_one(member, on));
+            }
+        };
+        *level = on;
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_stand_for_levels() {
+        let mut levels = Levels::default();
+        levels.hide("everything").unwrap();
+        let hidden =
+            Levels { warnings: false, running: false, user: false, stdout: false, stderr: false, ..Levels::default() };
+        assert_eq!(levels, hidden);
+        levels.show("commands, stderr").unwrap();
+        assert!(levels.stdout && levels.running && levels.stderr && !levels.user);
+        assert!(levels.show("all").is_err());
+    }
+}

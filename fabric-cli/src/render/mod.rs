@@ -1,0 +1,87 @@
+//! How a run is shown: renderers turn events into text, one [`Printer`] writes it.
+
+mod grouped;
+mod json;
+mod levels;
+mod page;
+mod prefix;
+mod printer;
+mod raw;
+mod summary;
+pub mod visible;
+
+pub use levels::Levels;
+pub use page::Page;
+pub use printer::{Held, Outputs, Printer, Render};
+pub use summary::duration;
+
+use crate::args::OutputMode;
+
+/// What is shown, and how it looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Which output levels are shown.
+    pub levels: Levels,
+    /// Whether lines of output begin with `[host] out:` or `[host] err:` (setting `output_prefix`).
+    pub output_prefix: bool,
+    /// Whether errors are red and warnings magenta (setting `colorize_errors`, where colours can be shown).
+    pub error_colours: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { levels: Levels::default(), output_prefix: true, error_colours: false }
+    }
+}
+
+impl Look {
+    fn error_colour(self) -> &'static str {
+        if self.error_colours { "\x1b[31m" } else { "" }
+    }
+
+    fn warning_colour(self) -> &'static str {
+        if self.error_colours { "\x1b[35m" } else { "" }
+    }
+}
+
+/// The renderer of an output mode.
+pub fn renderer(mode: OutputMode, look: Look) -> Box<dyn Render> {
+    match mode {
+        OutputMode::Prefix => Box::new(prefix::Prefix::new(look)),
+        OutputMode::Grouped => Box::new(grouped::Grouped::new(look)),
+        OutputMode::Raw => Box::new(raw::Raw::new(look)),
+        OutputMode::Json => Box::new(json::Json::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fabric_core::event::Output;
+    use fabric_core::{Event, EventKind, Stream};
+
+    /// An event of task `deploy` on this host.
+    pub(super) fn event(host: &str, kind: EventKind) -> Event {
+        let host = (!host.is_empty()).then(|| host.into());
+        Event { at: jiff::Timestamp::UNIX_EPOCH, run: "r".into(), host, task: Some("deploy".into()), kind }
+    }
+
+    pub(super) fn output(host: &str, stream: Stream, text: &str) -> Event {
+        let data = text.to_owned().into_bytes().into();
+        event(host, EventKind::Output(Output { stream, data, partial: false }))
+    }
+
+    pub(super) fn partial(host: &str, stream: Stream, text: &str) -> Event {
+        let data = text.to_owned().into_bytes().into();
+        event(host, EventKind::Output(Output { stream, data, partial: true }))
+    }
+
+    pub(super) fn rendered(render: &mut dyn Render, events: &[Event]) -> String {
+        let mut page = Page::default();
+        for event in events {
+            render.event(event, &mut page);
+        }
+        render.finish(&mut page);
+        page.into_text()
+    }
+}

@@ -1,0 +1,326 @@
+//! Each line with its host: `[web1] out: ..`.
+
+use std::sync::Arc;
+
+use fabric_core::event::{EventKind, Output, Verb};
+use fabric_core::host::fold;
+use fabric_core::outcome::Direction;
+use fabric_core::{Event, Stream};
+
+use super::page::Page;
+use super::printer::Render;
+use super::summary::{duration, summary, without_host};
+use super::{Look, visible};
+
+/// Shows each line with its host.
+pub(super) struct Prefix {
+    look: Look,
+    /// A line that has begun and not ended.
+    open: Option<OpenLine>,
+}
+
+struct OpenLine {
+    host: Option<Arc<str>>,
+    stream: Stream,
+    /// Whether it ends in a carriage return, which is shown only if no line feed follows.
+    carriage_return: bool,
+}
+
+impl Prefix {
+    /// Shows what `look` says.
+    pub(super) fn new(look: Look) -> Self {
+        Self { look, open: None }
+    }
+
+    /// Ends the line that has begun, if there is one.
+    fn end_line(&mut self, page: &mut Page) {
+        if let Some(open) = self.open.take() {
+            page.to(open.stream).push(b'\n');
+        }
+    }
+
+    fn output(&mut self, host: Option<&Arc<str>>, output: &Output, page: &mut Page) {
+        let Output { stream, data, partial } = output;
+        let shown = if *stream == Stream::Stdout { self.look.levels.stdout } else { self.look.levels.stderr };
+        if !shown || data.is_empty() {
+            return;
+        }
+        let mut data: &[u8] = data;
+        let mut continues = self.open.as_ref().is_some_and(|open| open.stream == *stream && open.host.as_ref() == host);
+        if continues {
+            if self.open.take().is_some_and(|open| open.carriage_return) && !data.starts_with(b"\n") {
+                visible::push(b"\r", page.to(*stream));
+            }
+        } else {
+            self.end_line(page);
+        }
+        let prefix = match (self.look.output_prefix, stream) {
+            (false, _) => String::new(),
+            (true, Stream::Stdout) => format!("[{}] out: ", shown_host(host)),
+            (true, Stream::Stderr) => format!("[{}] err: ", shown_host(host)),
+        };
+        let plain = visible::is_plain(data);
+        let out = page.to(*stream);
+        while let Some(end) = memchr::memchr(b'\n', data) {
+            if !std::mem::take(&mut continues) {
+                out.extend_from_slice(prefix.as_bytes());
+            }
+            if plain {
+                out.extend_from_slice(&data[..=end]);
+            } else {
+                let line = &data[..end];
+                visible::push(line.strip_suffix(b"\r").unwrap_or(line), out);
+                out.push(b'\n');
+            }
+            data = &data[end + 1..];
+        }
+        if !data.is_empty() {
+            if !continues {
+                out.extend_from_slice(prefix.as_bytes());
+            }
+            let line = data.strip_suffix(b"\r").filter(|_| *partial).unwrap_or(data);
+            visible::push(line, out);
+            let carriage_return = line.len() < data.len();
+            self.open = Some(OpenLine { host: host.cloned(), stream: *stream, carriage_return });
+            if !partial {
+                self.end_line(page);
+            }
+        }
+    }
+
+    /// Lines about the run, on standard output.
+    fn running(&mut self, event: &Event, label: &str, text: &str, page: &mut Page) {
+        if !self.look.levels.running {
+            return;
+        }
+        self.end_line(page);
+        let host = shown_host(event.host.as_ref());
+        let out = page.to(Stream::Stdout);
+        for line in text.split('\n') {
+            out.extend_from_slice(format!("[{host}] {label}{}\n", visible::text(line)).as_bytes());
+        }
+    }
+
+    /// Lines for a person, on standard error.
+    fn tell(&mut self, event: &Event, label: &str, text: &str, colour: &str, page: &mut Page) {
+        self.end_line(page);
+        let host = event.host.as_ref().map(|host| format!("[{}] ", visible::text(host))).unwrap_or_default();
+        let end = if colour.is_empty() { "" } else { "\x1b[0m" };
+        for line in without_host(text, event.host.as_deref()).trim_end().split('\n') {
+            page.note(&format!("{host}{colour}{label}{}{end}", visible::text(line)));
+        }
+    }
+}
+
+impl Render for Prefix {
+    fn event(&mut self, event: &Event, page: &mut Page) {
+        let levels = self.look.levels;
+        match &event.kind {
+            EventKind::Output(output) => self.output(event.host.as_ref(), output, page),
+            EventKind::HostStarted { .. } if event.host.is_some() => {
+                let task = event.task.as_deref().unwrap_or_default();
+                self.running(event, &format!("Executing task '{}'", visible::text(task)), "", page);
+            }
+            EventKind::CommandStarted { verb, command } => {
+                let host = event.host.clone();
+                // A command of this machine that belongs to no host.
+                let local = Event { host: host.or(Some("localhost".into())), ..event.clone() };
+                let event = if *verb == Verb::Local { &local } else { event };
+                self.running(event, &format!("{verb}: "), command, page);
+            }
+            EventKind::TransferStarted { direction, local, remote, .. } => match direction {
+                Direction::Put => self.running(event, "put: ", &format!("{local} -> {remote}"), page),
+                Direction::Get => self.running(event, "download: ", &format!("{local} <- {remote}"), page),
+            },
+            EventKind::Planned { verb, what } => self.running(event, &format!("{verb}: "), what, page),
+            EventKind::BatchStarted { batch, batches, hosts } if levels.running => {
+                self.end_line(page);
+                let hosts = fold(hosts.iter().map(AsRef::as_ref));
+                let line = format!("Batch {batch} of {batches}: {}\n", visible::text(&hosts));
+                page.to(Stream::Stdout).extend_from_slice(line.as_bytes());
+            }
+            EventKind::Message { text } if levels.user => {
+                self.end_line(page);
+                let prefix = match &event.host {
+                    Some(host) if self.look.output_prefix => format!("[{}] ", visible::text(host)),
+                    _ => String::new(),
+                };
+                let out = page.to(Stream::Stdout);
+                for line in text.split('\n') {
+                    out.extend_from_slice(format!("{prefix}{}\n", visible::text(line)).as_bytes());
+                }
+            }
+            EventKind::Warning { message } if levels.warnings => {
+                self.tell(event, "warning: ", message, self.look.warning_colour(), page);
+            }
+            EventKind::Retrying { attempt, error, delay_ms } if levels.warnings => {
+                let error = without_host(error, event.host.as_deref()).lines().next().unwrap_or_default();
+                let again = match delay_ms {
+                    0 => "trying again".to_owned(),
+                    ms => format!("trying again in {}", duration(*ms)),
+                };
+                let text = format!("attempt {attempt} failed: {error}; {again}");
+                self.tell(event, "warning: ", &text, self.look.warning_colour(), page);
+            }
+            EventKind::HostFinished { error: Some(error), status, .. } if levels.aborts && status.is_failure() => {
+                self.tell(event, "error: ", error, self.look.error_colour(), page);
+            }
+            EventKind::TransferFinished { error: Some(error), .. } if levels.debug => {
+                self.tell(event, "", error, "", page);
+            }
+            EventKind::HostKeyRecorded { fingerprint, file } if levels.status => {
+                self.tell(event, "", &format!("new host key {fingerprint} recorded in {file}"), "", page);
+            }
+            EventKind::Connecting { address } if levels.debug => {
+                self.tell(event, "", &format!("connecting to {address}"), "", page);
+            }
+            EventKind::Connected { address, duration_ms } if levels.debug => {
+                self.tell(event, "", &format!("connected to {address} in {}", duration(*duration_ms)), "", page);
+            }
+            EventKind::Disconnected if levels.debug => self.tell(event, "", "disconnected", "", page),
+            EventKind::CommandFinished { exit, signal, duration_ms, .. } if levels.debug => {
+                let end = match (exit, signal) {
+                    (Some(exit), _) => format!("exit status {exit}"),
+                    (None, Some(signal)) => format!("signal {signal}"),
+                    (None, None) => "no exit status".to_owned(),
+                };
+                self.tell(event, "", &format!("{end} after {}", duration(*duration_ms)), "", page);
+            }
+            EventKind::Summary { .. } if levels.status => {
+                self.end_line(page);
+                if let Some(text) = summary(&event.kind) {
+                    page.to(Stream::Stderr).extend_from_slice(text.as_bytes());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, page: &mut Page) {
+        self.end_line(page);
+    }
+}
+
+fn shown_host(host: Option<&Arc<str>>) -> String {
+    host.map_or_else(|| "localhost".to_owned(), |host| visible::text(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{event, output, partial, rendered};
+    use super::*;
+    use fabric_core::HostStatus;
+
+    fn shown(look: Look, events: &[Event]) -> String {
+        rendered(&mut Prefix::new(look), events)
+    }
+
+    #[test]
+    fn the_format_of_the_contract() {
+        let events = [
+            event("web1", EventKind::HostStarted { attempt: 1 }),
+            event("web1", EventKind::CommandStarted { verb: Verb::Run, command: "uname -a".into() }),
+            output("web1", Stream::Stdout, "Linux web1 6.1.0\n"),
+            output("web1", Stream::Stderr, "oops\r\n"),
+        ];
+        assert_eq!(
+            shown(Look::default(), &events),
+            "[web1] Executing task 'deploy'\n\
+             [web1] run: uname -a\n\
+             [web1] out: Linux web1 6.1.0\n\
+             2> [web1] err: oops\n"
+        );
+    }
+
+    #[test]
+    fn batches_of_lines_and_empty_lines() {
+        let events = [output("a", Stream::Stdout, "one\n\n\x1b[1mtwo\r\n"), output("b", Stream::Stdout, "three")];
+        assert_eq!(shown(Look::default(), &events), "[a] out: one\n[a] out: \n[a] out: ^[[1mtwo\n[b] out: three\n");
+    }
+
+    #[test]
+    fn parts_of_a_line_are_joined_and_never_mixed() {
+        let events = [
+            partial("a", Stream::Stdout, "wait"),
+            partial("a", Stream::Stdout, "ing"),
+            output("a", Stream::Stdout, "\nnext\n"),
+            partial("a", Stream::Stdout, "pass"),
+            partial("b", Stream::Stdout, "other\r"),
+            output("b", Stream::Stdout, "\n"),
+            partial("b", Stream::Stdout, "50%\r"),
+            partial("b", Stream::Stdout, "60%"),
+            event("b", EventKind::Message { text: "hi".into() }),
+            partial("b", Stream::Stderr, "end"),
+        ];
+        assert_eq!(
+            shown(Look::default(), &events),
+            "[a] out: waiting\n[a] out: next\n[a] out: pass\n[b] out: other\n[b] out: 50%^M60%\n[b] hi\n\
+             2> [b] err: end\n"
+        );
+    }
+
+    #[test]
+    fn errors_and_warnings_go_to_standard_error() {
+        let error = |text: &str| EventKind::HostFinished {
+            status: HostStatus::Failed,
+            error: Some(text.into()),
+            duration_ms: 1,
+        };
+        let events = [
+            event("web1", EventKind::Warning { message: "odd".into() }),
+            event("web1", EventKind::Retrying { attempt: 1, error: "web1: down\nmore".into(), delay_ms: 1500 }),
+            event("web1", error("web1: `false` ended with exit status 1\nstderr:\nlast words")),
+            Event { host: None, ..event("", EventKind::Warning { message: "all odd".into() }) },
+        ];
+        assert_eq!(
+            shown(Look::default(), &events),
+            "2> [web1] warning: odd\n\
+             2> [web1] warning: attempt 1 failed: down; trying again in 1.5 s\n\
+             2> [web1] error: `false` ended with exit status 1\n\
+             2> [web1] error: stderr:\n\
+             2> [web1] error: last words\n\
+             2> warning: all odd\n"
+        );
+        let look = Look { error_colours: true, ..Look::default() };
+        assert_eq!(
+            shown(look, &events[2..3]).lines().next(),
+            Some("2> [web1] \x1b[31merror: `false` ended with exit status 1\x1b[0m")
+        );
+    }
+
+    #[test]
+    fn levels_and_prefixes_can_be_switched_off() {
+        let events = [
+            event("a", EventKind::HostStarted { attempt: 1 }),
+            event("a", EventKind::CommandStarted { verb: Verb::Sudo, command: "id\nls".into() }),
+            output("a", Stream::Stdout, "one\n"),
+            output("a", Stream::Stderr, "two\n"),
+        ];
+        let mut look = Look { output_prefix: false, ..Look::default() };
+        look.levels.hide("running").unwrap();
+        assert_eq!(shown(look, &events), "one\n2> two\n");
+        look.levels.hide("output").unwrap();
+        look.levels.show("running").unwrap();
+        assert_eq!(shown(look, &events), "[a] Executing task 'deploy'\n[a] sudo: id\n[a] sudo: ls\n");
+    }
+
+    #[test]
+    fn transfers_and_local_commands() {
+        let transfer = |direction| EventKind::TransferStarted {
+            direction,
+            local: "app.tgz".into(),
+            remote: "/tmp/app.tgz".into(),
+            size: None,
+        };
+        let local = EventKind::CommandStarted { verb: Verb::Local, command: "make".into() };
+        let events = [
+            event("a", transfer(Direction::Put)),
+            event("a", transfer(Direction::Get)),
+            Event { host: None, ..event("", local) },
+        ];
+        assert_eq!(
+            shown(Look::default(), &events),
+            "[a] put: app.tgz -> /tmp/app.tgz\n[a] download: app.tgz <- /tmp/app.tgz\n[localhost] local: make\n"
+        );
+    }
+}

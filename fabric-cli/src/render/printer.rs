@@ -1,0 +1,357 @@
+//! The one place that writes: takes events from everywhere, renders them in order, and writes whole
+//! batches from a thread of its own.
+//!
+//! While one batch is being written, the next one collects, so that a busy run makes few large writes and a
+//! quiet one is shown at once. A reader that cannot keep up slows the run down by way of
+//! [`EventSink::poll_ready`]; it never blocks the program's other threads.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+
+use fabric_core::{Event, EventSink, Stream};
+
+use super::page::Page;
+
+/// So much may wait to be written before the run is slowed down.
+const FULL: usize = 1 << 20;
+
+/// Turns events into text.
+pub trait Render: Send {
+    /// Adds what there is to show of an event.
+    fn event(&mut self, event: &Event, page: &mut Page);
+
+    /// Adds what is left to show when nothing follows.
+    fn finish(&mut self, page: &mut Page) {
+        let _ = page;
+    }
+}
+
+/// Where text goes.
+pub struct Outputs {
+    /// Standard output.
+    pub stdout: Box<dyn Write + Send>,
+    /// Standard error.
+    pub stderr: Box<dyn Write + Send>,
+    /// Called once when nobody reads standard output any more.
+    pub on_broken_pipe: Box<dyn Fn() + Send>,
+}
+
+impl Outputs {
+    /// This process's own.
+    pub fn process(on_broken_pipe: impl Fn() + Send + 'static) -> Self {
+        Self {
+            stdout: Box::new(Patient(rustix::stdio::stdout())),
+            stderr: Box::new(Patient(rustix::stdio::stderr())),
+            on_broken_pipe: Box::new(on_broken_pipe),
+        }
+    }
+}
+
+/// Takes events and shows them.
+pub struct Printer {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// There is something to write, or nothing will follow.
+    work: Condvar,
+    /// A batch has been written.
+    written: Condvar,
+    outputs: Mutex<Open>,
+}
+
+struct State {
+    render: Box<dyn Render>,
+    page: Page,
+    writing: bool,
+    held: bool,
+    closing: bool,
+    wakers: Vec<Waker>,
+}
+
+struct Open {
+    outputs: Outputs,
+    broken: bool,
+}
+
+impl Printer {
+    /// Shows events by `render` on `outputs`.
+    pub fn new(render: Box<dyn Render>, outputs: Outputs) -> Self {
+        let state =
+            State { render, page: Page::default(), writing: false, held: false, closing: false, wakers: Vec::new() };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            written: Condvar::new(),
+            outputs: Mutex::new(Open { outputs, broken: false }),
+        });
+        let writer = std::thread::Builder::new().name("output".to_owned()).spawn({
+            let shared = shared.clone();
+            move || shared.write_all()
+        });
+        // Without a thread everything is written at the end.
+        Self { shared, writer: Mutex::new(writer.ok()) }
+    }
+
+    /// Writes what there is and then holds everything back until the guard is dropped: for a question to a
+    /// person, which no output may interrupt. Blocks for as long as the writing takes.
+    pub fn hold(&self) -> Held<'_> {
+        let mut state = self.shared.state();
+        while state.writing || state.held {
+            state = wait(&self.shared.written, state);
+        }
+        state.held = true;
+        let mut page = std::mem::take(&mut state.page);
+        drop(state);
+        self.shared.write(&mut page);
+        Held(self)
+    }
+
+    /// Writes everything that is left. Events that come later are lost.
+    pub fn finish(&self) {
+        let mut state = self.shared.state();
+        if !state.closing {
+            state.closing = true;
+            let State { render, page, .. } = &mut *state;
+            render.finish(page);
+        }
+        drop(state);
+        self.shared.work.notify_all();
+        if let Some(writer) = lock(&self.writer).take() {
+            // A panic in the thread has been told by the panic hook.
+            let _ = writer.join();
+        }
+        let mut page = std::mem::take(&mut self.shared.state().page);
+        self.shared.write(&mut page);
+    }
+}
+
+impl Drop for Printer {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl EventSink for Printer {
+    fn emit(&self, event: Event) {
+        let mut state = self.shared.state();
+        let State { render, page, .. } = &mut *state;
+        let idle = page.is_empty();
+        render.event(&event, page);
+        if idle && !page.is_empty() {
+            self.shared.work.notify_one();
+        }
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.state();
+        if state.page.len() < FULL || state.closing {
+            return Poll::Ready(());
+        }
+        state.wakers.push(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn write_all(&self) {
+        let mut page = Page::default();
+        let mut state = self.state();
+        loop {
+            if state.held || (state.page.is_empty() && !state.closing) {
+                state = wait(&self.work, state);
+            } else if state.page.is_empty() {
+                return;
+            } else {
+                std::mem::swap(&mut state.page, &mut page);
+                state.writing = true;
+                let wakers = std::mem::take(&mut state.wakers);
+                drop(state);
+                wakers.into_iter().for_each(Waker::wake);
+                self.write(&mut page);
+                state = self.state();
+                state.writing = false;
+                self.written.notify_all();
+            }
+        }
+    }
+
+    fn write(&self, page: &mut Page) {
+        let Open { outputs, broken } = &mut *lock(&self.outputs);
+        page.take(|stream, bytes| match stream {
+            Stream::Stdout if *broken => {}
+            Stream::Stdout => {
+                if outputs.stdout.write_all(bytes).and_then(|()| outputs.stdout.flush()).is_err() {
+                    *broken = true;
+                    (outputs.on_broken_pipe)();
+                }
+            }
+            // Nowhere is left to tell of an error of standard error.
+            Stream::Stderr => drop(outputs.stderr.write_all(bytes).and_then(|()| outputs.stderr.flush())),
+        });
+    }
+}
+
+/// Keeps a [`Printer`] from writing.
+pub struct Held<'a>(&'a Printer);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.shared.state().held = false;
+        self.0.shared.work.notify_all();
+        self.0.shared.written.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condition.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes to a descriptor without a buffer, and waits where another program has made it non-blocking.
+struct Patient(rustix::fd::BorrowedFd<'static>);
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        loop {
+            match rustix::io::write(self.0, bytes) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => {
+                    let _ = poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None);
+                }
+                done => return done.map_err(io::Error::from),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fabric_core::{Emitter, EventKind};
+    use std::sync::mpsc;
+
+    /// Shows messages as lines.
+    struct Lines;
+
+    impl Render for Lines {
+        fn event(&mut self, event: &Event, page: &mut Page) {
+            if let EventKind::Message { text } = &event.kind {
+                page.to(Stream::Stdout).extend_from_slice(format!("{text}\n").as_bytes());
+            }
+        }
+
+        fn finish(&mut self, page: &mut Page) {
+            page.to(Stream::Stdout).extend_from_slice(b"end\n");
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            lock(&self.0).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn printer(stdout: impl Write + Send + 'static, broken: mpsc::Sender<()>) -> Arc<Printer> {
+        let outputs = Outputs {
+            stdout: Box::new(stdout),
+            stderr: Box::new(io::sink()),
+            on_broken_pipe: Box::new(move || broken.send(()).unwrap()),
+        };
+        Arc::new(Printer::new(Box::new(Lines), outputs))
+    }
+
+    #[test]
+    fn lines_of_many_threads_stay_whole() {
+        let kept = Kept::default();
+        let printer = printer(kept.clone(), mpsc::channel().0);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let emitter = Emitter::new(printer.clone(), "run");
+                scope.spawn(move || {
+                    for line in 0..1000 {
+                        emitter.emit(EventKind::Message { text: format!("{thread} {line}") });
+                    }
+                });
+            }
+        });
+        printer.finish();
+        let text = String::from_utf8(lock(&kept.0).clone()).unwrap();
+        assert_eq!(text.lines().count(), 4001);
+        assert!(text.ends_with("\nend\n"));
+        for thread in 0..4 {
+            let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(&format!("{thread} "))).collect();
+            assert_eq!(lines, (0..1000).map(|line| format!("{thread} {line}")).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_while_held() {
+        let kept = Kept::default();
+        let printer = printer(kept.clone(), mpsc::channel().0);
+        let emitter = Emitter::new(printer.clone(), "run");
+        emitter.emit(EventKind::Message { text: "before".to_owned() });
+        let held = printer.hold();
+        emitter.emit(EventKind::Message { text: "during".to_owned() });
+        assert_eq!(*lock(&kept.0), b"before\n");
+        drop(held);
+        printer.finish();
+        assert_eq!(*lock(&kept.0), b"before\nduring\nend\n");
+    }
+
+    #[test]
+    fn a_slow_reader_slows_the_run_down() {
+        let (reader, writer) = io::pipe().unwrap();
+        let printer = printer(writer, mpsc::channel().0);
+        let emitter = Emitter::new(printer.clone(), "run");
+        let mut cx = Context::from_waker(Waker::noop());
+        // What the pipe and the batch on its way take, is at most this.
+        for _ in 0..64 {
+            emitter.emit(EventKind::Message { text: "x".repeat(FULL / 16) });
+        }
+        assert!(printer.poll_ready(&mut cx).is_pending());
+        let reading = std::thread::spawn(move || io::copy(&mut { reader }, &mut io::sink()).unwrap());
+        printer.finish();
+        assert!(printer.poll_ready(&mut cx).is_ready());
+        drop((printer, emitter));
+        assert_eq!(reading.join().unwrap(), 64 * (FULL as u64 / 16 + 1) + 4);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_once() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let (broken, told) = mpsc::channel();
+        let printer = printer(writer, broken);
+        let emitter = Emitter::new(printer.clone(), "run");
+        emitter.emit(EventKind::Message { text: "lost".to_owned() });
+        told.recv().unwrap();
+        emitter.emit(EventKind::Message { text: "lost too".to_owned() });
+        printer.finish();
+        assert!(told.try_recv().is_err());
+    }
+}

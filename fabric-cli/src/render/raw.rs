@@ -1,0 +1,57 @@
+//! The bytes as they come, for other programs and for full-screen commands.
+
+use fabric_core::event::EventKind;
+use fabric_core::{Event, Stream};
+
+use super::Look;
+use super::page::Page;
+use super::prefix::Prefix;
+use super::printer::Render;
+
+/// Shows output as it comes, and nothing else on standard output.
+pub(super) struct Raw {
+    look: Look,
+    notes: Prefix,
+}
+
+impl Raw {
+    /// Shows what `look` says.
+    pub(super) fn new(look: Look) -> Self {
+        let mut quiet = look;
+        quiet.levels.running = false;
+        Self { look, notes: Prefix::new(quiet) }
+    }
+}
+
+impl Render for Raw {
+    fn event(&mut self, event: &Event, page: &mut Page) {
+        match &event.kind {
+            EventKind::Output(output) => {
+                let levels = self.look.levels;
+                if if output.stream == Stream::Stdout { levels.stdout } else { levels.stderr } {
+                    page.to(output.stream).extend_from_slice(&output.data);
+                }
+            }
+            _ => self.notes.event(event, page),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{event, output, partial, rendered};
+    use super::*;
+    use fabric_core::event::Verb;
+
+    #[test]
+    fn bytes_pass_unchanged() {
+        let events = [
+            event("a", EventKind::HostStarted { attempt: 1 }),
+            event("a", EventKind::CommandStarted { verb: Verb::Run, command: "x".into() }),
+            output("a", Stream::Stdout, "\x1b[1mone\r\n"),
+            partial("b", Stream::Stdout, "two"),
+            output("a", Stream::Stderr, "three\n"),
+        ];
+        assert_eq!(rendered(&mut Raw::new(Look::default()), &events), "\x1b[1mone\r\ntwo2> three\n");
+    }
+}

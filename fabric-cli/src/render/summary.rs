@@ -1,0 +1,102 @@
+//! The end of a run, for a person.
+
+use std::fmt::Write as _;
+
+use fabric_core::HostStatus;
+use fabric_core::event::EventKind;
+use fabric_core::host::fold;
+use indexmap::IndexMap;
+
+use super::visible;
+
+/// The summary of a run on several hosts, or of one that failed; nothing for any other.
+pub(super) fn summary(kind: &EventKind) -> Option<String> {
+    let EventKind::Summary { hosts_ok, hosts_failed, hosts_skipped, duration_ms, hosts, errors } = kind else {
+        return None;
+    };
+    if hosts.len() < 2 && hosts_failed + hosts_skipped == 0 {
+        return None;
+    }
+    let mut counts = vec![format!("{hosts_ok} ok")];
+    if *hosts_failed > 0 {
+        counts.push(format!("{hosts_failed} failed"));
+    }
+    if *hosts_skipped > 0 {
+        counts.push(format!("{hosts_skipped} skipped"));
+    }
+    let plural = if hosts.len() == 1 { "" } else { "s" };
+    let mut text = format!("{} host{plural}: {} ({})\n", hosts.len(), counts.join(", "), duration(*duration_ms));
+
+    // Hosts with the same fate share a line.
+    let mut fates: IndexMap<(HostStatus, String), Vec<&str>> = IndexMap::new();
+    for (host, status) in hosts.iter().filter(|(_, status)| **status != HostStatus::Ok) {
+        let reason = errors.get(host).map(|error| first_line(error, host)).unwrap_or_default();
+        fates.entry((*status, reason)).or_default().push(host);
+    }
+    fates.sort_by(|(a, ..), _, (b, ..), _| b.cmp(a));
+    for ((status, reason), hosts) in fates {
+        let status = status.as_str().replace('_', " ");
+        let _ = match reason.as_str() {
+            "" => writeln!(text, "  {status:<11}  {}", fold(hosts)),
+            _ => writeln!(text, "  {status:<11}  {}: {reason}", fold(hosts)),
+        };
+    }
+    Some(text)
+}
+
+/// The first line of an error, without the host it begins with.
+pub(super) fn first_line(error: &str, host: &str) -> String {
+    visible::text(without_host(error, Some(host)).lines().next().unwrap_or_default())
+}
+
+/// An error without the host that it begins with, for where the host is shown already.
+pub(super) fn without_host<'a>(error: &'a str, host: Option<&str>) -> &'a str {
+    host.and_then(|host| error.strip_prefix(host)?.strip_prefix(": ")).unwrap_or(error)
+}
+
+/// A duration as a person says it: `0.4 s`, `3 min 20 s`.
+pub fn duration(ms: u64) -> String {
+    match ms {
+        0..=59_999 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        60_000..=3_599_999 => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),
+        _ => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_with_one_fate_share_a_line() {
+        let hosts = [("web1", HostStatus::Ok), ("web2", HostStatus::Failed), ("web3", HostStatus::Skipped)];
+        let mut hosts: Vec<(&str, HostStatus)> = hosts.into();
+        hosts.extend([("web4", HostStatus::Skipped), ("db", HostStatus::Unreachable)]);
+        let errors = [
+            ("web2", "web2: `exit 3` ended with exit status 3\nstderr:\nmore"),
+            ("web3", "not started"),
+            ("web4", "not started"),
+            ("db", "db: connection refused"),
+        ];
+        let kind = EventKind::Summary {
+            hosts_ok: 1,
+            hosts_failed: 2,
+            hosts_skipped: 2,
+            duration_ms: 2149,
+            hosts: hosts.into_iter().map(|(host, status)| (host.into(), status)).collect(),
+            errors: errors.into_iter().map(|(host, error)| (host.into(), error.to_owned())).collect(),
+        };
+        assert_eq!(
+            summary(&kind).unwrap(),
+            "5 hosts: 1 ok, 2 failed, 2 skipped (2.1 s)\n\
+             \x20 unreachable  db: connection refused\n\
+             \x20 failed       web2: `exit 3` ended with exit status 3\n\
+             \x20 skipped      web[3-4]: not started\n"
+        );
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!([0, 950, 61_000, 7_260_000].map(duration), ["0.0 s", "0.9 s", "1 min 1 s", "2 h 1 min"]);
+    }
+}
