@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use fabric_core::settings::{Map, Overlay, Setting};
-use fabric_core::{Layer, Origin, Value};
+use fabric_core::Value;
+use fabric_core::settings::Setting;
 
 use super::low::{Given, Typed, TypedTask};
 use super::table::Does;
@@ -15,8 +15,10 @@ use crate::render::Levels;
 pub struct Options {
     /// What to do.
     pub action: Action,
-    /// The settings that options set, one overlay an option, in the order typed.
-    pub settings: Vec<Overlay>,
+    /// The settings that options set, in the order typed: name, value, and the option as help spells it.
+    pub settings: Vec<(&'static str, Value, String)>,
+    /// The texts of `--set`.
+    pub set: Vec<String>,
     /// The tasks, in order.
     pub tasks: Vec<TypedTask>,
     /// The command after `--`, its words joined by single blanks (Fabric 1).
@@ -145,6 +147,7 @@ impl Options {
         let mut options = Self {
             action: Action::Run,
             settings: Vec::new(),
+            set: Vec::new(),
             tasks: typed.tasks,
             command: typed.remainder.map(|words| words.join(" ")).filter(|command| !command.trim().is_empty()),
             list_format: None,
@@ -191,7 +194,7 @@ impl Options {
 
     /// The value that an option has given a setting, if one has.
     pub fn setting(&self, name: &str) -> Option<&Value> {
-        self.settings.iter().rev().find_map(|overlay| overlay.values.get(name))
+        self.settings.iter().rev().find(|(setting, ..)| *setting == name).map(|(_, value, _)| value)
     }
 
     fn own(&mut self, given: &Given, value: &str, action: &mut Option<(String, Action)>) -> Result<(), UsageError> {
@@ -201,7 +204,10 @@ impl Options {
                 self.set("use_shell", true.into(), given);
                 return Ok(());
             }
-            "set" => return self.set_list(value, given),
+            "set" => {
+                self.set.push(value.to_owned());
+                return Ok(());
+            }
             "show" => return Ok(()),
             "hide" => return self.levels.hide(value),
             "shard" => {
@@ -312,50 +318,14 @@ impl Options {
         Ok(())
     }
 
-    fn set(&mut self, setting: &str, value: Value, given: &Given) {
-        let origin = Origin::place(Layer::CommandLine, given.option.spelling());
-        let values = Map::from_iter([(setting.to_owned(), value)]);
-        self.settings.push(Overlay::new(origin, values));
+    fn set(&mut self, setting: &'static str, value: Value, given: &Given) {
+        self.settings.push((setting, value, given.option.spelling()));
     }
 
-    fn add(&mut self, setting: &str, value: String, given: &Given) {
+    fn add(&mut self, setting: &'static str, value: String, given: &Given) {
         let mut list = self.setting(setting).and_then(Value::as_array).cloned().unwrap_or_default();
         list.push(value.into());
         self.set(setting, list.into(), given);
-    }
-
-    /// `--set KEY,KEY=VALUE,..`: `\,` and `\=` are literal, a key alone is true (Fabric 1).
-    fn set_list(&mut self, list: &str, given: &Given) -> Result<(), UsageError> {
-        let bad = |reason: String| UsageError::BadValue { option: "--set".to_owned(), reason };
-        for item in split_escaped(list, ',', false) {
-            let mut parts = split_escaped(&item, '=', true);
-            let key = parts.remove(0).trim().to_owned();
-            if key.is_empty() {
-                return Err(bad(format!("`{item}` has no key: write KEY=VALUE")));
-            }
-            let setting = Setting::find_any(&key);
-            let value = match (parts.pop(), setting) {
-                (Some(text), Some(setting)) => {
-                    setting.kind.parse(&text).map_err(|why| bad(format!("setting `{key}`: {why}")))?
-                }
-                (Some(text), None) => text.into(),
-                (None, Some(setting)) => {
-                    setting.kind.check(&true.into()).map_err(|why| bad(format!("setting `{key}`: {why}")))?;
-                    true.into()
-                }
-                (None, None) => true.into(),
-            };
-            self.set(setting.map_or(&key, |setting| setting.name), value, given);
-        }
-        Ok(())
-    }
-
-    /// Shared state in `--set` whose name is nearly a setting's: each with the setting.
-    pub fn suspicious_keys(&self) -> Vec<(&str, &'static str)> {
-        let keys = self.settings.iter().flat_map(|overlay| overlay.values.keys());
-        keys.filter(|key| Setting::find(key).is_none())
-            .filter_map(|key| Some((key.as_str(), Setting::nearest(key)?)))
-            .collect()
     }
 }
 
@@ -382,27 +352,6 @@ fn is_count_or_percent(text: &str) -> bool {
         Some(percent) => percent.trim().parse::<f64>().is_ok_and(|percent| (0.0..=100.0).contains(&percent)),
         None => text.parse::<usize>().is_ok(),
     }
-}
-
-/// Splits at a separator that no backslash stands before. With `once`, only at the first one, and the
-/// backslashes before separators (comma and equals sign) are taken away.
-fn split_escaped(text: &str, separator: char, once: bool) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let last = parts.len() - 1;
-        if c == '\\' && chars.peek().is_some_and(|next| matches!(next, ',' | '=')) {
-            if !once {
-                parts[last].push('\\');
-            }
-            parts[last].extend(chars.next());
-        } else if c == separator && !(once && parts.len() == 2) {
-            parts.push(String::new());
-        } else {
-            parts[last].push(c);
-        }
-    }
-    parts
 }
 
 #[cfg(test)]
@@ -434,15 +383,6 @@ mod tests {
             (&["-s", "sh -c"], "shell", json!("sh -c")),
             (&["-s", "sh -c"], "use_shell", json!(true)),
             (&["-g", "none"], "gateway", json!(false)),
-            (&["--set", "a=1,b,c=x\\,y,d=p=q,e="], "a", json!("1")),
-            (&["--set", "a=1,b,c=x\\,y,d=p=q,e="], "b", json!(true)),
-            (&["--set", "a=1,b,c=x\\,y,d=p=q,e="], "c", json!("x,y")),
-            (&["--set", "a=1,b,c=x\\,y,d=p=q,e="], "d", json!("p=q")),
-            (&["--set", "a=1,b,c=x\\,y,d=p=q,e="], "e", json!("")),
-            (&["--set", "a\\=b=c"], "a=b", json!("c")),
-            (&["--set", "timeouts.connect=7"], "timeout", json!(7)),
-            (&["--set", "hosts=a\\,b"], "hosts", json!(["a", "b"])),
-            (&["--set", "warn_only"], "warn_only", json!(true)),
         ] {
             assert_eq!(setting(args, name), Some(expected), "{args:?} {name}");
         }
@@ -454,9 +394,6 @@ mod tests {
             (&["-z", "many"][..], "--pool-size: expected a whole number of 0 or more"),
             (&["--port", "99999"], "--port: `99999` is not a number from 1 to 65535"),
             (&["--limit", "ten"], "--limit: `ten` is neither a number of hosts nor a share such as 25%"),
-            (&["--set", "warn_only=perhaps"], "--set: setting `warn_only`: expected true or false"),
-            (&["--set", "pool_size"], "--set: setting `pool_size`: expected a whole number of 0 or more"),
-            (&["--set", "=3"], "--set: `=3` has no key: write KEY=VALUE"),
             (&["--list", "--demo"], "--list and --demo cannot be used together"),
             (
                 &["--hide", "stdot"],
@@ -466,12 +403,6 @@ mod tests {
         ] {
             assert_eq!(options(args).err().map(|error| error.to_string()).as_deref(), Some(expected), "{args:?}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_never_told() {
-        let error = options(&["--set", "passwords=hunter2"]).unwrap_err().to_string();
-        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]
