@@ -2,6 +2,8 @@
 
 pub mod connector;
 pub mod gateway;
+#[cfg(feature = "ssh")]
+pub mod known_hosts;
 pub mod local;
 pub mod memory;
 pub mod sftp;

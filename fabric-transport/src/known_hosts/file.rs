@@ -1,0 +1,116 @@
+//! A file with its index, kept up with what is on disk.
+
+use std::fs::Metadata;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::index::Index;
+use super::{Place, ReadError, read_error};
+
+/// The longest file that is read, in bytes: a million lines.
+const MAX_LENGTH: u64 = 256 * 1024 * 1024;
+
+/// A known_hosts file.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) index: Index,
+    content: Vec<u8>,
+    stamp: Option<Stamp>,
+}
+
+/// What tells whether a file is still the one that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(about: &Metadata) -> Self {
+        Self {
+            device: about.dev(),
+            inode: about.ino(),
+            length: about.len(),
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+        }
+    }
+}
+
+impl File {
+    /// Reads a file; one that does not exist is empty.
+    pub(super) fn read(path: &Path) -> Result<Self, ReadError> {
+        let mut file = Self { path: path.to_owned(), index: Index::default(), content: Vec::new(), stamp: None };
+        file.refresh()?;
+        Ok(file)
+    }
+
+    pub(super) fn place(&self, line: usize) -> Place {
+        Place { file: self.path.clone(), line }
+    }
+
+    /// Whether the file on disk is another one than was read. What cannot be told counts as a change, so
+    /// that reading it tells.
+    pub(super) fn has_changed(&self) -> bool {
+        match std::fs::metadata(&self.path) {
+            Ok(about) => self.stamp != Some(Stamp::from(&about)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.stamp.is_some(),
+            Err(_) => true,
+        }
+    }
+
+    /// Reads the file again if it has changed.
+    pub(super) fn refresh(&mut self) -> Result<(), ReadError> {
+        if !self.has_changed() {
+            return Ok(());
+        }
+        match std::fs::File::open(&self.path) {
+            Ok(mut open) => self.refresh_from(&mut open),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.take_in(Vec::new(), None);
+                Ok(())
+            }
+            Err(error) => Err(read_error(&self.path, error)),
+        }
+    }
+
+    /// Reads the file again through a descriptor that stands at its beginning.
+    pub(super) fn refresh_from(&mut self, open: &mut std::fs::File) -> Result<(), ReadError> {
+        let mut read = || -> io::Result<_> {
+            // Before the content: a change while it is read is then seen as a change.
+            let stamp = Stamp::from(&open.metadata()?);
+            let mut content = Vec::with_capacity(stamp.length.min(MAX_LENGTH) as usize);
+            open.take(MAX_LENGTH + 1).read_to_end(&mut content)?;
+            if content.len() as u64 > MAX_LENGTH {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            Ok((content, stamp))
+        };
+        let (content, stamp) = read().map_err(|error| read_error(&self.path, error))?;
+        self.take_in(content, Some(stamp));
+        Ok(())
+    }
+
+    /// The last byte, if there is one.
+    pub(super) fn last_byte(&self) -> Option<u8> {
+        self.content.last().copied()
+    }
+
+    fn take_in(&mut self, content: Vec<u8>, stamp: Option<Stamp>) {
+        let whole_lines = self.content.is_empty() || self.content.ends_with(b"\n");
+        match content.strip_prefix(&self.content[..]) {
+            // It has only grown, by whole lines.
+            Some(further) if whole_lines => self.index.add(further),
+            _ => {
+                self.index = Index::default();
+                self.index.add(&content);
+            }
+        }
+        (self.content, self.stamp) = (content, stamp);
+    }
+}

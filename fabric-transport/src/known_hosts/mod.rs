@@ -1,0 +1,418 @@
+//! Host keys: what is known about a host, and recording what is new (sshd(8), "SSH_KNOWN_HOSTS FILE
+//! FORMAT").
+//!
+//! [`KnownHosts`] is one shared index of the user's and the system's files. It answers for a [`Host`] and
+//! the key or certificate that it shows ([`KnownHosts::check`]), says which host-key algorithms to ask for
+//! ([`KnownHosts::algorithms`]), and records new keys so that many processes can do so at once
+//! ([`KnownHosts::record`]). The rules are OpenSSH's:
+//!
+//! * Any matching line with the key accepts it; keys of other lines then don't matter. `@revoked` beats
+//!   all, for the key itself, for a certificate's key and for the key of its authority.
+//! * Names are plain, wildcards (`*`, `?`), negated (`!name` takes the line away from the hosts it
+//!   matches) or hashed (`|1|salt|hash`, compared in constant time); letter case does not count. A port
+//!   other than 22 is looked up as `[host]:port`, and if nothing is known under that, a key known without
+//!   port is taken as well.
+//! * `HostKeyAlias` stands for name and port at once.
+//! * A `@cert-authority` line vouches for host certificates: the right type, an intact signature that is
+//!   not SHA-1, within its time, for this name, without critical options. A certificate that nobody
+//!   vouches for is judged by the plain key in it.
+//! * A line that cannot be read is skipped and reported ([`KnownHosts::bad_lines`]). A file that exists
+//!   and cannot be read is an error: an unreadable file is not an empty one.
+//!
+//! A file is parsed once and read again when it has changed on disk; if it has only grown, only what is
+//! new is parsed. Plain names are found in a map. Hashed names cost one HMAC for each line, are only
+//! looked through where their answer matters, and what was found for a name is kept.
+//!
+//! All calls block for as long as the disk does: microseconds, as long as files don't change. `record` also
+//! waits for other processes that record.
+//!
+//! ```
+//! use std::time::SystemTime;
+//! use fabric_transport::known_hosts::{Host, KnownHosts, Verdict};
+//! use ssh_key::PublicKey;
+//!
+//! let dir = tempfile::tempdir()?;
+//! let file = dir.path().join("known_hosts");
+//! let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+//! std::fs::write(&file, format!("web1.example.com {key}\n"))?;
+//!
+//! let known = KnownHosts::load(&[file], &[])?;
+//! let key = PublicKey::from_openssh(key)?;
+//! let verdict = known.check(&Host::new("web1.example.com", 22), &(&key).into(), SystemTime::now())?;
+//! assert!(matches!(verdict, Verdict::Known(place) if place.line == 1));
+//! let verdict = known.check(&Host::new("web2.example.com", 22), &(&key).into(), SystemTime::now())?;
+//! assert!(matches!(verdict, Verdict::Unknown));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod certificate;
+mod file;
+mod index;
+mod line;
+mod pattern;
+mod record;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::SystemTime;
+
+use ssh_key::public::KeyData;
+use ssh_key::{Certificate, PublicKey};
+use thiserror::Error;
+
+pub use certificate::CertificateFault;
+pub use line::{BadLineReason, Marker};
+pub use record::{RecordError, Recorded};
+
+use file::File;
+use index::Entry;
+
+/// The host whose key is looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its name or address as it was asked for. Each further name counts as much as the first: add none
+    /// that an attacker may choose, such as an address from the DNS.
+    pub names: Vec<String>,
+    /// The port.
+    pub port: u16,
+    /// What stands for names and port (`HostKeyAlias`).
+    pub alias: Option<String>,
+}
+
+impl Host {
+    /// A host by one name.
+    pub fn new(name: impl Into<String>, port: u16) -> Self {
+        Self { names: vec![name.into()], port, alias: None }
+    }
+
+    /// With `HostKeyAlias`, where there is one.
+    #[must_use]
+    pub fn alias(mut self, alias: Option<String>) -> Self {
+        self.alias = alias;
+        self
+    }
+
+    /// What lines are looked up, and new ones recorded, under.
+    fn keys(&self) -> Vec<String> {
+        match &self.alias {
+            Some(alias) => vec![alias.to_ascii_lowercase()],
+            None if self.port == 22 => self.principals(),
+            None => self.principals().iter().map(|name| format!("[{name}]:{}", self.port)).collect(),
+        }
+    }
+
+    /// What else is tried where nothing is known under [`Self::keys`].
+    fn keys_without_port(&self) -> Option<Vec<String>> {
+        (self.alias.is_none() && self.port != 22).then(|| self.principals())
+    }
+
+    /// What a certificate must be made out to.
+    fn principals(&self) -> Vec<String> {
+        match &self.alias {
+            Some(alias) => vec![alias.to_ascii_lowercase()],
+            None => self.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        }
+    }
+}
+
+/// What a host shows.
+#[derive(Debug, Clone, Copy)]
+pub enum HostKey<'a> {
+    /// A plain key.
+    Plain(&'a KeyData),
+    /// A certificate.
+    Certificate(&'a Certificate),
+}
+
+impl<'a> HostKey<'a> {
+    /// The key that the host proves to have.
+    pub fn key(&self) -> &'a KeyData {
+        match self {
+            Self::Plain(key) => key,
+            Self::Certificate(certificate) => certificate.public_key(),
+        }
+    }
+}
+
+impl<'a> From<&'a KeyData> for HostKey<'a> {
+    fn from(key: &'a KeyData) -> Self {
+        match key {
+            KeyData::Certificate(certificate) => Self::Certificate(certificate),
+            key => Self::Plain(key),
+        }
+    }
+}
+
+impl<'a> From<&'a PublicKey> for HostKey<'a> {
+    fn from(key: &'a PublicKey) -> Self {
+        key.key_data().into()
+    }
+}
+
+impl<'a> From<&'a Certificate> for HostKey<'a> {
+    fn from(certificate: &'a Certificate) -> Self {
+        Self::Certificate(certificate)
+    }
+}
+
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, counted from 1, comments and empty lines too.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// A key that is known of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownKey {
+    /// Where it stands.
+    pub place: Place,
+    /// What the line says of it.
+    pub marker: Option<Marker>,
+    /// The key.
+    pub key: KeyData,
+}
+
+/// What is known about the key that a host shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the host's key, or an authority on this line vouches for it.
+    Known(Place),
+    /// Nothing is known of this host.
+    Unknown,
+    /// Other keys are known of this host, and this one isn't: somebody may be in between.
+    Changed(Vec<KnownKey>),
+    /// The key, or the authority of its certificate, is revoked by this line.
+    Revoked(Place),
+    /// An authority on this line would vouch for the certificate, but it is not in order; nor is its plain
+    /// key known.
+    BadCertificate {
+        /// The line of the authority.
+        place: Place,
+        /// What is wrong.
+        fault: CertificateFault,
+    },
+}
+
+/// A line that says nothing that could be understood. It is skipped, as OpenSSH does.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{place}: {reason}")]
+pub struct BadLine {
+    /// Which.
+    pub place: Place,
+    /// Why.
+    pub reason: BadLineReason,
+}
+
+/// A file exists and cannot be read. Nobody knows what is in it, so that no key can be called unknown.
+#[derive(Debug, Error)]
+#[error("cannot read {}: {source}; host keys cannot be checked without it", .file.display())]
+pub struct ReadError {
+    /// The file.
+    pub file: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// The files with known host keys, parsed once, shared by all connections.
+#[derive(Debug)]
+pub struct KnownHosts {
+    files: RwLock<Vec<File>>,
+    /// How many of the files are the user's.
+    user_files: usize,
+}
+
+impl KnownHosts {
+    /// Reads the user's files (`UserKnownHostsFile`) and the system's (`GlobalKnownHostsFile`). Those that
+    /// don't exist are empty, and are read once they do.
+    pub fn load(user: &[PathBuf], system: &[PathBuf]) -> Result<Self, ReadError> {
+        let files: Result<Vec<_>, _> = user.iter().chain(system).map(|path| File::read(path)).collect();
+        Ok(Self { files: RwLock::new(files?), user_files: user.len() })
+    }
+
+    /// What is known about this host and the key it shows. Certificates are judged as of `now`.
+    pub fn check(&self, host: &Host, key: &HostKey<'_>, now: SystemTime) -> Result<Verdict, ReadError> {
+        let files = self.current()?;
+        let verdict = judge(&files, &host.keys(), host, key, now);
+        let Some(keys) = host.keys_without_port().filter(|_| verdict == Verdict::Unknown) else { return Ok(verdict) };
+        match judge(&files, &keys, host, key, now) {
+            // What is known without port says nothing against another key on this port.
+            Verdict::Changed(_) => Ok(Verdict::Unknown),
+            verdict => Ok(verdict),
+        }
+    }
+
+    /// Puts the host-key algorithms for which a key of the host is known first, so that a host with several
+    /// keys shows the one that is known; the order is otherwise left alone (as OpenSSH does).
+    ///
+    /// ```
+    /// # use fabric_transport::known_hosts::{Host, KnownHosts};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let file = dir.path().join("known_hosts");
+    /// # let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+    /// # std::fs::write(&file, format!("web1 {key}\n"))?;
+    /// # let known = KnownHosts::load(&[file], &[])?;
+    /// // An ssh-ed25519 key of web1 is known.
+    /// let order = known.algorithms(&Host::new("web1", 22), &["rsa-sha2-512", "ssh-ed25519"])?;
+    /// assert_eq!(order, ["ssh-ed25519", "rsa-sha2-512"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn algorithms<'a>(&self, host: &Host, offered: &[&'a str]) -> Result<Vec<&'a str>, ReadError> {
+        let files = self.current()?;
+        let mut known = entries_for_algorithms(&files, &host.keys());
+        if let Some(keys) = host.keys_without_port().filter(|_| known.is_empty()) {
+            known = entries_for_algorithms(&files, &keys);
+        }
+        let has = |algorithm: &str| {
+            let key_type = key_type_of(algorithm);
+            known.iter().any(|(_, entry)| entry.marker.is_none() && entry.key.algorithm().as_str() == key_type)
+        };
+        if offered.first().is_some_and(|best| has(best)) {
+            return Ok(offered.to_vec());
+        }
+        let vouched = known.iter().any(|(_, entry)| entry.marker == Some(Marker::CertAuthority));
+        let first = |name: &&str| has(name) || (vouched && name.ends_with(CERTIFICATE_SUFFIX));
+        let (mut order, other): (Vec<_>, Vec<_>) = offered.iter().copied().partition(first);
+        order.extend(other);
+        Ok(order)
+    }
+
+    /// All that is known of a host, in the order of files and lines.
+    pub fn keys(&self, host: &Host) -> Result<Vec<KnownKey>, ReadError> {
+        let files = self.current()?;
+        Ok(entries(&files, &host.keys()).into_iter().map(|(file, entry)| known_key(file, entry)).collect())
+    }
+
+    /// The lines that were skipped.
+    pub fn bad_lines(&self) -> Vec<BadLine> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        let bad = |file: &File| {
+            let of_file = file.index.bad_lines().iter();
+            of_file.map(|(line, reason)| BadLine { place: file.place(*line), reason: *reason }).collect::<Vec<_>>()
+        };
+        files.iter().flat_map(bad).collect()
+    }
+
+    /// Records a new key of a host in the first of the user's files: one line with all its names, or one a
+    /// name if they are to be hashed (`HashKnownHosts`).
+    ///
+    /// Many processes may do this at once. Each holds an advisory lock on the file and reads it again
+    /// under it, so that a key that another one recorded meanwhile is not recorded twice
+    /// ([`Recorded::Already`]) and a different one is not added to it ([`RecordError::Conflict`]). The file
+    /// is made with mode 0600, its directory with 0700; a last line without an end is ended first. A
+    /// certificate's plain key is recorded.
+    pub fn record(&self, host: &Host, key: &HostKey<'_>, hash: bool) -> Result<Recorded, RecordError> {
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        let file = files.first_mut().filter(|_| self.user_files > 0).ok_or(RecordError::NoFile)?;
+        record::record(file, &host.keys(), key.key(), hash)
+    }
+
+    /// The files as they are on disk now.
+    fn current(&self) -> Result<RwLockReadGuard<'_, Vec<File>>, ReadError> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        if !files.iter().any(File::has_changed) {
+            return Ok(files);
+        }
+        drop(files);
+        for file in self.files.write().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            file.refresh()?;
+        }
+        Ok(self.files.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+const CERTIFICATE_SUFFIX: &str = "-cert-v01@openssh.com";
+
+/// The type of key that an algorithm's signatures are made with.
+fn key_type_of(algorithm: &str) -> &str {
+    match algorithm.strip_suffix(CERTIFICATE_SUFFIX).unwrap_or(algorithm) {
+        "rsa-sha2-256" | "rsa-sha2-512" => "ssh-rsa",
+        // The certificates of security keys end differently.
+        "sk-ssh-ed25519" => "sk-ssh-ed25519@openssh.com",
+        "sk-ecdsa-sha2-nistp256" => "sk-ecdsa-sha2-nistp256@openssh.com",
+        plain => plain,
+    }
+}
+
+fn known_key(file: &File, entry: &Entry) -> KnownKey {
+    KnownKey { place: file.place(entry.line), marker: entry.marker, key: entry.key.clone() }
+}
+
+/// All entries under these names, with their files.
+fn entries<'a>(files: &'a [File], keys: &[String]) -> Vec<(&'a File, &'a Entry)> {
+    files.iter().flat_map(|file| file.index.entries(keys).into_iter().map(move |entry| (file, entry))).collect()
+}
+
+/// Enough entries to ask for the right algorithms: the hashed ones are left out where a plain key is known
+/// without them, since looking for them is what costs.
+fn entries_for_algorithms<'a>(files: &'a [File], keys: &[String]) -> Vec<(&'a File, &'a Entry)> {
+    let not_hashed = |file: &'a File| file.index.entries_by(keys, false).into_iter().map(move |entry| (file, entry));
+    let found: Vec<_> = files.iter().flat_map(not_hashed).collect();
+    if found.iter().any(|(_, entry)| entry.marker.is_none()) { found } else { entries(files, keys) }
+}
+
+/// What the lines under these names say about a key.
+fn judge(files: &[File], keys: &[String], host: &Host, key: &HostKey<'_>, now: SystemTime) -> Verdict {
+    let authority = match key {
+        HostKey::Plain(_) => None,
+        HostKey::Certificate(certificate) => Some(certificate.signature_key()),
+    };
+    // Few lines are revocations, and each of them counts: these are always looked at, and one for the host
+    // on port 22 is taken to mean the host.
+    let revocable = [keys, &host.principals()].concat();
+    for file in files {
+        let mut revocations = file.index.revocations(&revocable);
+        let revoked = revocations.find(|entry| entry.key == *key.key() || Some(&entry.key) == authority);
+        if let Some(entry) = revoked {
+            return Verdict::Revoked(file.place(entry.line));
+        }
+    }
+    // A hit among the lines that are cheap to find spares looking through the hashed ones.
+    let (mut others, mut fault) = (Vec::new(), None);
+    for hashed in [false, true] {
+        for file in files {
+            for entry in file.index.entries_by(keys, hashed) {
+                match (entry.marker, key) {
+                    (None, _) if entry.key == *key.key() => return Verdict::Known(file.place(entry.line)),
+                    (None, _) => others.push((file, entry)),
+                    (Some(Marker::CertAuthority), HostKey::Certificate(certificate))
+                        if entry.key == *certificate.signature_key() =>
+                    {
+                        match certificate::validate(certificate, &host.principals(), now) {
+                            Ok(()) => return Verdict::Known(file.place(entry.line)),
+                            Err(found) => {
+                                fault.get_or_insert((file.place(entry.line), found));
+                            }
+                        }
+                    }
+                    (Some(Marker::CertAuthority | Marker::Revoked), _) => {}
+                }
+            }
+        }
+    }
+    if let Some((place, fault)) = fault {
+        Verdict::BadCertificate { place, fault }
+    } else if others.is_empty() {
+        Verdict::Unknown
+    } else {
+        Verdict::Changed(others.into_iter().map(|(file, entry)| known_key(file, entry)).collect())
+    }
+}
+
+/// The error of a file that cannot be read.
+fn read_error(file: &Path, source: io::Error) -> ReadError {
+    ReadError { file: file.to_owned(), source }
+}

@@ -1,0 +1,123 @@
+//! Recording a new key, by many processes at once.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use ssh_key::PublicKey;
+use ssh_key::public::KeyData;
+use thiserror::Error;
+
+use super::file::File;
+use super::line::{HashedName, Marker};
+use super::{KnownKey, ReadError, known_key};
+
+/// What came of recording a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was written.
+    Added,
+    /// It is there already.
+    Already,
+}
+
+/// Why a key was not recorded.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// There is no file of the user's.
+    #[error("there is no known_hosts file of the user's to record a key in")]
+    NoFile,
+    /// A name that would mean something else in the file: empty, or with white space, a comma, a wildcard,
+    /// or a first letter that is a sign.
+    #[error("{0:?} is not a host name that could be recorded")]
+    Name(String),
+    /// Other keys of the host are there, perhaps just recorded by another process, or this one is revoked
+    /// there.
+    #[error("another key of the host is recorded at {}", .0.place)]
+    Conflict(Box<KnownKey>),
+    /// The key cannot be written as text.
+    #[error("the host key cannot be written: {0}")]
+    Key(ssh_key::Error),
+    /// The file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The file cannot be made, locked or written.
+    #[error("cannot record a host key in {}: {source}", .file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Adds a key under these names, all of which belong to one host.
+pub(super) fn record(file: &mut File, names: &[String], key: &KeyData, hash: bool) -> Result<Recorded, RecordError> {
+    let unfit = names.iter().find(|name| !is_recordable(name)).cloned();
+    if let Some(name) = unfit.or_else(|| names.is_empty().then(String::new)) {
+        return Err(RecordError::Name(name));
+    }
+    let path = file.path.clone();
+    let failed = |source| RecordError::Write { file: path.clone(), source };
+    let mut open = open_locked(&path).map_err(failed)?;
+    file.refresh_from(&mut open)?;
+
+    // Another process may have been here since the host was looked up.
+    let mut unknown = Vec::new();
+    for name in names {
+        let entries = file.index.entries(std::slice::from_ref(name));
+        let revoked = entries.iter().find(|entry| entry.marker == Some(Marker::Revoked) && entry.key == *key);
+        if let Some(entry) = revoked {
+            return Err(RecordError::Conflict(Box::new(known_key(file, entry))));
+        }
+        let plain: Vec<_> = entries.into_iter().filter(|entry| entry.marker.is_none()).collect();
+        match plain.first() {
+            None => unknown.push(name),
+            Some(_) if plain.iter().any(|entry| entry.key == *key) => {}
+            Some(entry) => return Err(RecordError::Conflict(Box::new(known_key(file, entry)))),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(Recorded::Already);
+    }
+
+    let key = PublicKey::from(key.clone()).to_openssh().map_err(RecordError::Key)?;
+    let names: Vec<String> = if hash {
+        unknown.into_iter().map(|name| HashedName::write(name, rand::random())).collect()
+    } else {
+        vec![unknown.into_iter().map(String::as_str).collect::<Vec<_>>().join(",")]
+    };
+    let end_of_last = if file.last_byte().is_some_and(|last| last != b'\n') { "\n" } else { "" };
+    let lines: String = names.into_iter().flat_map(|names| [names, format!(" {key}\n")]).collect();
+    // In one go, for those who don't lock.
+    open.write_all(format!("{end_of_last}{lines}").as_bytes()).map_err(failed)?;
+    drop(open);
+    file.refresh()?;
+    Ok(Recorded::Added)
+}
+
+/// Opens the file, made if need be, and locks it until it is closed.
+fn open_locked(path: &Path) -> io::Result<std::fs::File> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    loop {
+        let open = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        open.lock()?;
+        // While this waited for the lock, somebody may have put another file in its place, as
+        // `ssh-keygen -R` does.
+        let (locked, there) = (open.metadata()?, std::fs::metadata(path));
+        if there.is_ok_and(|there| (there.dev(), there.ino()) == (locked.dev(), locked.ino())) {
+            return Ok(open);
+        }
+    }
+}
+
+/// Whether a name stands for itself in the file.
+fn is_recordable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(['|', '@', '#', '!'])
+        && !name.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | '*' | '?'))
+}
