@@ -6,6 +6,8 @@ pub mod gateway;
 pub mod known_hosts;
 pub mod local;
 pub mod memory;
+#[cfg(feature = "plugins")]
+pub mod plugin;
 pub mod sftp;
 #[cfg(feature = "ssh")]
 pub mod ssh;

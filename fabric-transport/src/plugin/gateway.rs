@@ -1,0 +1,46 @@
+//! A plugin as a gateway.
+
+use async_trait::async_trait;
+use fabric_core::{ConnectError, ConnectErrorKind, Phase, Secret, Target, transport::BoxStream};
+use fabric_plugin_sdk::DialRequest;
+
+use super::stream::FdStream;
+use super::{Plugin, call};
+use crate::gateway::GatewayDialer;
+
+pub(super) struct PluginGateway(Plugin);
+
+impl PluginGateway {
+    pub(super) fn new(plugin: Plugin) -> Self {
+        Self(plugin)
+    }
+}
+
+#[async_trait]
+impl GatewayDialer for PluginGateway {
+    async fn dial(&self, target: &Target, url: &str, password: Option<&Secret>) -> Result<BoxStream, ConnectError> {
+        let error = |reason: String| self.0.error(target, Phase::Gateway, reason);
+        let limit = super::limit(target);
+        let request = DialRequest {
+            url: url.to_owned(),
+            password: password.map(|password| password.expose().to_owned()),
+            host: target.host.clone(),
+            port: target.port,
+            user: target.user.clone(),
+            timeout_ms: u64::try_from(limit.as_millis()).ok(),
+            options: self.0.options(target).map_err(error)?,
+        };
+        let request = serde_json::to_string(&request).map_err(|e| error(e.to_string()))?;
+        let fd = call::dial(&self.0, request, limit).await.map_err(|e| error(e.text()))?;
+        let stream = FdStream::new(fd).map_err(|e| error(format!("its descriptor cannot be used: {e}")))?;
+        Ok(Box::new(stream))
+    }
+}
+
+impl Plugin {
+    /// An error of a host, with the plugin's file before the reason.
+    pub(super) fn error(&self, target: &Target, phase: Phase, reason: String) -> ConnectError {
+        let plugin = self.file().display().to_string();
+        ConnectError::new(target.host_string.as_str(), phase, ConnectErrorKind::Plugin { plugin, reason })
+    }
+}

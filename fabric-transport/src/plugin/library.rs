@@ -1,0 +1,163 @@
+//! Loading a library and reading its table: with [`call`](super::call), the only unsafe code of this crate.
+#![allow(unsafe_code, reason = "a C ABI is crossed here")]
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric_plugin_sdk::Description;
+use fabric_plugin_sdk::abi::{ABI_VERSION, Buf, ENTRY_SYMBOL, Entry, Status, Str, Table};
+
+use super::PluginLoadError;
+
+/// A library that is loaded for good.
+pub(super) struct Library {
+    pub(super) file: PathBuf,
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) abi: u32,
+    pub(super) description: Description,
+    pub(super) table: Table,
+}
+
+impl std::fmt::Debug for Library {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Library").field("file", &self.file).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// One instance a file for the whole program, as a library's statics are.
+static LOADED: Mutex<Option<HashMap<PathBuf, Arc<Library>>>> = Mutex::new(None);
+
+pub(super) fn load(file: &Path) -> Result<Arc<Library>, PluginLoadError> {
+    let error = |reason: String| PluginLoadError { file: file.display().to_string(), reason };
+    let path = file.canonicalize().map_err(|e| error(format!("cannot be read: {e}")))?;
+    check_owner(&path).map_err(error)?;
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let loaded = loaded.get_or_insert_with(HashMap::new);
+    if let Some(library) = loaded.get(&path) {
+        return Ok(library.clone());
+    }
+    let library = Arc::new(open(&path).map_err(error)?);
+    loaded.insert(path, library.clone());
+    Ok(library)
+}
+
+/// Refuses what somebody else could have written: a library runs with all our rights.
+fn check_owner(path: &Path) -> Result<(), String> {
+    const OTHERS_WRITE: u32 = 0o022;
+    const STICKY: u32 = 0o1000;
+    let about = |path: &Path| std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"));
+    let own = rustix::process::geteuid().as_raw();
+    let foreign = |uid: u32| uid != own && uid != 0;
+    let file = about(path)?;
+    if !file.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    if file.mode() & OTHERS_WRITE != 0 || foreign(file.uid()) {
+        return Err(format!("refused, because others may write it: chmod go-w {}", path.display()));
+    }
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let dir = about(parent)?;
+    if dir.mode() & STICKY == 0 && (dir.mode() & OTHERS_WRITE != 0 || foreign(dir.uid())) {
+        return Err(format!("refused, because others may write its directory: chmod go-w {}", parent.display()));
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<Library, String> {
+    // SAFETY: running the initialisers of a library that only the user or root could have put there is what
+    // the user asked for.
+    let library =
+        unsafe { libloading::Library::new(path) }.map_err(|e| format!("is not a library for this system: {e}"))?;
+    // Never unloaded: its threads and thread-local destructors may outlive any use we know of.
+    let library: &'static libloading::Library = Box::leak(Box::new(library));
+    // SAFETY: the ABI fixes the type of this symbol.
+    let entry = unsafe { library.get::<Entry>(ENTRY_SYMBOL) }
+        .map_err(|_| "has no symbol fabric_plugin_entry: it is not a Fabric plugin".to_owned())?;
+    // SAFETY: the entry takes nothing and returns a pointer to a static table, or null.
+    let table = unsafe { entry() };
+    let table = read_table(table)?;
+
+    let text = |text: Str, what: &str| {
+        // SAFETY: the ABI makes these texts live as long as the library, which is for good.
+        let text = unsafe { text.as_text() }.filter(|text| !text.is_empty());
+        text.map(str::to_owned).ok_or_else(|| format!("its {what} is missing or not UTF-8"))
+    };
+    let name = text(table.name, "name")?;
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.')) {
+        return Err(format!("its name {name:?} is not a scheme"));
+    }
+    let version = text(table.version, "version")?;
+    let description = describe(&table)?;
+    Ok(Library { file: path.to_owned(), name, version, abi: table.abi_version, description, table })
+}
+
+/// Reads version and size first, and no field beyond size.
+fn read_table(table: *const Table) -> Result<Table, String> {
+    if table.is_null() {
+        return Err("its entry returned nothing".to_owned());
+    }
+    if !table.is_aligned() {
+        return Err("its table is not aligned".to_owned());
+    }
+    let head = table.cast::<u32>();
+    // SAFETY: not null, aligned, and every version of the table begins with two 32-bit numbers.
+    let (version, size) = unsafe { (head.read(), head.add(1).read()) };
+    if version >> 16 != ABI_VERSION >> 16 {
+        return Err(format!(
+            "was built for ABI {}.{}, this program has {}.{}: rebuild it",
+            version >> 16,
+            version & 0xffff,
+            ABI_VERSION >> 16,
+            ABI_VERSION & 0xffff
+        ));
+    }
+    if (size as usize) < size_of::<Table>() {
+        return Err(format!("its table has {size} bytes, ABI 1.0 has {}", size_of::<Table>()));
+    }
+    // SAFETY: the plugin says that there are at least as many bytes as our table has.
+    Ok(unsafe { table.read() })
+}
+
+fn describe(table: &Table) -> Result<Description, String> {
+    let describe = table.describe.ok_or("it has no function `describe`")?;
+    let mut buf = Buf::empty();
+    // SAFETY: called as the header says, with a writable buffer.
+    let status = unsafe { describe(&raw mut buf) };
+    let text = take(table, buf)?;
+    if Status::from_number(status) != Some(Status::Ok) {
+        return Err(format!("cannot describe itself: {text}"));
+    }
+    let description: Description =
+        serde_json::from_str(&text).map_err(|e| format!("its description is not understood: {e}"))?;
+    let complete = match description.kind {
+        fabric_plugin_sdk::PluginKind::Gateway => table.dial.is_some(),
+        fabric_plugin_sdk::PluginKind::Transport => table.open.is_some() && table.spawn.is_some(),
+    };
+    if complete {
+        Ok(description)
+    } else {
+        Err(format!("is a {:?} without the functions of one", description.kind).to_lowercase())
+    }
+}
+
+/// Copies a plugin's text and gives its memory back.
+pub(super) fn take(table: &Table, buf: Buf) -> Result<String, String> {
+    /// Longer than any message that makes sense.
+    const LONGEST: usize = 1024 * 1024;
+    if buf.ptr.is_null() {
+        return Ok(String::new());
+    }
+    if buf.len > LONGEST {
+        return Err(format!("its answer is {} bytes long", buf.len));
+    }
+    // SAFETY: the plugin says that these bytes are there until they are given back, below.
+    let bytes = unsafe { std::slice::from_raw_parts(buf.ptr, buf.len) }.to_vec();
+    if let Some(free) = table.free {
+        // SAFETY: it came from this plugin, and is given back once.
+        unsafe { free(buf) };
+    }
+    String::from_utf8(bytes).map_err(|_| "its answer is not UTF-8".to_owned())
+}

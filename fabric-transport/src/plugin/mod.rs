@@ -1,0 +1,149 @@
+//! Gateways and transports that are loaded at run time (feature `plugins`).
+//!
+//! [`Plugin::load`] takes a shared library that speaks the ABI of `fabric-plugin-sdk`; [`find`] looks for
+//! them where the user keeps them. A loaded plugin joins a run as a gateway or as a transport:
+//!
+//! ```no_run
+//! use fabric_transport::connector::Connector;
+//! use fabric_transport::plugin::Plugin;
+//!
+//! let socks5 = Plugin::load("/usr/lib/fabric/plugins/libsocks5.so".as_ref())?;
+//! println!("{} {}: {}", socks5.name(), socks5.version(), socks5.description().summary);
+//! let connector = socks5.register(Connector::new());
+//! # Ok::<(), fabric_transport::plugin::PluginLoadError>(())
+//! ```
+//!
+//! # What a broken plugin can do
+//!
+//! A panic, an error, nonsense in an answer, a bad descriptor: an error of the host that was being
+//! reached. A call that hangs: the same, once its time is up; the thread it hangs on is left behind, and the
+//! end of the program does not wait for it. A library is never unloaded, as its threads may still be in it.
+//! A segmentation fault ends the program: only a process of its own could prevent that.
+
+mod call;
+mod commands;
+mod gateway;
+mod library;
+mod search;
+mod session;
+mod stream;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fabric_core::settings::nearest;
+use fabric_plugin_sdk::{Description, Options, PluginKind};
+use thiserror::Error;
+
+use crate::connector::Connector;
+
+pub use search::{Found, find};
+
+/// A loaded plugin. Cloning is cheap; the library stays loaded to the end of the program.
+#[derive(Clone, Debug)]
+pub struct Plugin(Arc<library::Library>);
+
+/// Why a file is not taken as a plugin.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("plugin {file}: {reason}")]
+pub struct PluginLoadError {
+    /// The file.
+    pub file: String,
+    /// What is wrong with it, and what to do.
+    pub reason: String,
+}
+
+impl Plugin {
+    /// Loads a plugin, after checking that nobody else can have put it there.
+    ///
+    /// The same file is loaded once: a second call gives the first's plugin.
+    ///
+    /// # Errors
+    ///
+    /// A file that others may write (or whose directory they may write, unless it is sticky), one that is
+    /// no library or of another architecture, one that lacks the entry symbol, another ABI version, a table
+    /// too small, or a description that makes no sense.
+    pub fn load(file: &Path) -> Result<Self, PluginLoadError> {
+        library::load(file).map(Self)
+    }
+
+    /// The scheme or transport name that it serves.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its own version.
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    /// The ABI version it was built for: `1.0`.
+    pub fn abi(&self) -> String {
+        format!("{}.{}", self.0.abi >> 16, self.0.abi & 0xffff)
+    }
+
+    /// Its file.
+    pub fn file(&self) -> &Path {
+        &self.0.file
+    }
+
+    /// What it is, and which options it takes.
+    pub fn description(&self) -> &Description {
+        &self.0.description
+    }
+
+    /// Makes it known to a connector, as what it is.
+    #[must_use]
+    pub fn register(&self, connector: Connector) -> Connector {
+        match self.description().kind {
+            PluginKind::Gateway => {
+                connector.with_gateway(self.name(), Arc::new(gateway::PluginGateway::new(self.clone())))
+            }
+            PluginKind::Transport => connector.with_transport(Arc::new(session::PluginTransport::new(self.clone()))),
+        }
+    }
+
+    /// Checks the user's options against the description, before the plugin sees them.
+    fn check_options(&self, options: &Options) -> Result<(), String> {
+        let known = &self.description().options;
+        for (name, value) in options {
+            let Some(spec) = known.get(name) else {
+                let hint = match nearest(name, known.keys().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if known.is_empty() => "it takes none".to_owned(),
+                    None => format!("it takes {}", known.keys().cloned().collect::<Vec<_>>().join(", ")),
+                };
+                return Err(format!("unknown option `{name}`: {hint}"));
+            };
+            if !spec.kind.fits(value) {
+                return Err(
+                    format!("option `{name}` is {value}, expected {:?}: {}", spec.kind, spec.doc).to_lowercase()
+                );
+            }
+        }
+        match known.iter().find(|(name, spec)| spec.required && !options.contains_key(*name)) {
+            Some((name, spec)) => Err(format!("option `{name}` is missing: {}", spec.doc)),
+            None => Ok(()),
+        }
+    }
+
+    /// The user's options for this plugin: those under its name.
+    fn options(&self, target: &fabric_core::Target) -> Result<Options, String> {
+        let options = match target.options.get(self.name()) {
+            None => Options::new(),
+            Some(serde_json::Value::Object(options)) => options.clone(),
+            Some(other) => return Err(format!("its options are {other}, expected a table")),
+        };
+        self.check_options(&options)?;
+        Ok(options)
+    }
+}
+
+/// How long a call about a target may take: as long as connecting and greeting would.
+fn limit(target: &fabric_core::Target) -> std::time::Duration {
+    let timeouts = &target.timeouts;
+    match (timeouts.connect, timeouts.banner) {
+        (Some(connect), Some(banner)) => connect + banner,
+        _ => std::time::Duration::from_hours(1),
+    }
+}

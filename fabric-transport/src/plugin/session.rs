@@ -1,0 +1,353 @@
+//! A plugin as a transport: its sessions and processes.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use fabric_core::transport::{
+    BoxStream, OpenContext, Process, ProcessOutput, Program, SpawnRequest, StopOutcome, WindowSize,
+};
+use fabric_core::{
+    ConnectError, ExitStatus, Files, Phase, ProcessControl, ProcessEvent, Session, SessionError, Signal, Target,
+    Transport,
+};
+use fabric_plugin_sdk::{Control, Ended, OpenRequest, Pty};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf, WriteHalf};
+use tokio::sync::{Mutex, OnceCell, watch};
+
+use super::call::CallError;
+use super::commands::CommandFiles;
+use super::stream::FdStream;
+use super::{Plugin, call};
+
+/// How much is read from a process at once.
+const CHUNK: usize = 64 * 1024;
+
+pub(super) struct PluginTransport(Plugin);
+
+impl PluginTransport {
+    pub(super) fn new(plugin: Plugin) -> Self {
+        Self(plugin)
+    }
+}
+
+#[async_trait]
+impl Transport for PluginTransport {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    async fn open(
+        &self,
+        target: &Target,
+        stream: Option<BoxStream>,
+        _context: &OpenContext,
+    ) -> Result<Arc<dyn Session>, ConnectError> {
+        let error = |reason: String| self.0.error(target, Phase::Connect, reason);
+        if stream.is_some() {
+            return Err(error("this transport goes its own way and takes no gateway: set gateway = false".to_owned()));
+        }
+        let limit = super::limit(target);
+        let request = OpenRequest {
+            host_string: target.host_string.as_str().to_owned(),
+            host: target.host.clone(),
+            port: target.port,
+            user: target.user.clone(),
+            timeout_ms: u64::try_from(limit.as_millis()).ok(),
+            options: self.0.options(target).map_err(error)?,
+        };
+        let request = serde_json::to_string(&request).map_err(|e| error(e.to_string()))?;
+        let number = call::open(&self.0, request, limit).await.map_err(|e| error(e.text()))?;
+        Ok(Arc::new(PluginSession(Arc::new(Inner {
+            plugin: self.0.clone(),
+            number,
+            limit: target.timeouts.channel.unwrap_or(limit),
+            open: AtomicBool::new(true),
+            closed: watch::Sender::new(false),
+            files: OnceCell::new(),
+        }))))
+    }
+}
+
+/// Closed when the last process and the session itself are gone.
+struct Inner {
+    plugin: Plugin,
+    number: u64,
+    limit: Duration,
+    open: AtomicBool,
+    closed: watch::Sender<bool>,
+    files: OnceCell<Arc<dyn Files>>,
+}
+
+impl Inner {
+    fn close(&self) {
+        if self.open.swap(false, Ordering::SeqCst) {
+            call::close(&self.plugin, self.number);
+            self.closed.send_replace(true);
+        }
+    }
+
+    fn error(&self, what: &str, error: &CallError) -> SessionError {
+        SessionError::System { what: format!("plugin {}: {what}", self.plugin.file().display()), reason: error.text() }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[derive(Clone)]
+struct PluginSession(Arc<Inner>);
+
+#[async_trait]
+impl Session for PluginSession {
+    async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
+        let inner = &self.0;
+        if !self.is_open() {
+            return Err(SessionError::Closed);
+        }
+        let command = match &request.program {
+            Program::Shell => None,
+            Program::Command(command) => Some(command.clone()),
+            Program::Subsystem(_) => return Err(SessionError::Unsupported { what: "subsystems" }),
+        };
+        let env: BTreeMap<String, String> = request
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned()))
+            .collect();
+        let pty = request.pty.as_ref();
+        let message = fabric_plugin_sdk::SpawnRequest {
+            command,
+            pty: pty.map(|pty| Pty { term: pty.term.clone(), columns: pty.size.columns, rows: pty.size.rows }),
+            env,
+        };
+        let what = "starting a process";
+        let message =
+            serde_json::to_string(&message).map_err(|e| inner.error(what, &CallError::Failed(e.to_string())))?;
+        let (stdin, stdout, stderr, control) = call::spawn(&inner.plugin, inner.number, message, inner.limit)
+            .await
+            .map_err(|error| inner.error(what, &error))?;
+        let stream = |fd| FdStream::new(fd).map_err(|e| inner.error("a descriptor", &CallError::Failed(e.to_string())));
+        let (control_read, control_write) = tokio::io::split(stream(control)?);
+        let ended = watch::Sender::new(None);
+        let exit = ended.subscribe();
+        let session = inner.clone();
+        tokio::spawn(async move {
+            let status = read_end(control_read).await;
+            ended.send_replace(Some(status));
+            drop(session);
+        });
+        let output = PluginOutput {
+            stdout: Some(stream(stdout)?),
+            stderr: stderr.map(stream).transpose()?,
+            exit: Some(Box::pin(wait_end(exit.clone()))),
+            buffer: BytesMut::new(),
+        };
+        Ok(Process {
+            stdin: Box::new(Stdin(Some(stream(stdin)?))),
+            output: Box::new(output),
+            control: Arc::new(PluginControl { writer: Mutex::new(control_write), exit }),
+        })
+    }
+
+    async fn open_stream(&self, _host: &str, _port: u16) -> Result<BoxStream, SessionError> {
+        Err(SessionError::Unsupported { what: "streams to other hosts" })
+    }
+
+    async fn files(&self) -> Result<Arc<dyn Files>, SessionError> {
+        let inner = &self.0;
+        let files = inner.files.get_or_try_init(|| async {
+            match call::files(&inner.plugin, inner.number, inner.limit).await {
+                Ok(fd) => {
+                    let failed = |reason: String| inner.error("opening files", &CallError::Failed(reason));
+                    let stream = FdStream::new(fd).map_err(|e| failed(e.to_string()))?;
+                    let client = crate::sftp::Client::start(stream).await.map_err(|e| failed(e.to_string()))?;
+                    Ok(Arc::new(client) as Arc<dyn Files>)
+                }
+                // Through commands; not through this session's own `Arc`, which would never be dropped.
+                Err(CallError::Unsupported) => {
+                    Ok(Arc::new(CommandFiles::new(Arc::downgrade(&self.0))) as Arc<dyn Files>)
+                }
+                Err(error) => Err(inner.error("opening files", &error)),
+            }
+        });
+        files.await.cloned()
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.open.load(Ordering::SeqCst)
+    }
+
+    async fn closed(&self) -> SessionError {
+        // Cannot fail: the sender is in `self`.
+        let _ = self.0.closed.subscribe().wait_for(|closed| *closed).await;
+        SessionError::Closed
+    }
+
+    async fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl super::commands::Host for std::sync::Weak<Inner> {
+    fn session(&self) -> Result<Arc<dyn Session>, SessionError> {
+        let inner = self.upgrade().ok_or(SessionError::Closed)?;
+        Ok(Arc::new(PluginSession(inner)))
+    }
+}
+
+/// Reads the control descriptor to its end; the last thing said is how the process ended.
+async fn read_end(control: impl AsyncRead + Unpin) -> ExitStatus {
+    let mut lines = BufReader::new(control).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        match serde_json::from_str(&line) {
+            Ok(Ended::Exit { exit }) => return ExitStatus::Code(exit),
+            Ok(Ended::Signal { signal, core_dumped }) => {
+                let signal = Signal::from_name(&signal);
+                return ExitStatus::Signal { signal, core_dumped, message: String::new() };
+            }
+            Err(error) => tracing::debug!(%error, "a plugin's control line is not understood"),
+        }
+    }
+    ExitStatus::Unknown
+}
+
+async fn wait_end(mut exit: watch::Receiver<Option<ExitStatus>>) -> ExitStatus {
+    match exit.wait_for(Option::is_some).await {
+        Ok(status) => status.clone().unwrap_or(ExitStatus::Unknown),
+        Err(_) => ExitStatus::Unknown,
+    }
+}
+
+/// Closes its descriptor at shutdown, as a pipe has no other end of file.
+struct Stdin(Option<FdStream>);
+
+impl AsyncWrite for Stdin {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Some(stream) => Pin::new(stream).poll_write(cx, buf),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(stream) = &mut self.0 {
+            ready!(Pin::new(stream).poll_shutdown(cx))?;
+        }
+        self.0 = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+struct PluginOutput {
+    stdout: Option<FdStream>,
+    stderr: Option<FdStream>,
+    exit: Option<Pin<Box<dyn Future<Output = ExitStatus> + Send>>>,
+    buffer: BytesMut,
+}
+
+impl PluginOutput {
+    /// Reads from one of the streams; at its end it is dropped.
+    fn poll_stream(
+        stream: &mut Option<FdStream>,
+        buffer: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<bytes::Bytes>> {
+        let Some(open) = stream else { return Poll::Ready(None) };
+        buffer.resize(CHUNK, 0);
+        let mut read = ReadBuf::new(buffer);
+        let end = match ready!(Pin::new(open).poll_read(cx, &mut read)) {
+            Ok(()) => read.filled().is_empty(),
+            // The plugin's side broke: nothing more will come.
+            Err(_) => true,
+        };
+        let length = read.filled().len();
+        if end {
+            *stream = None;
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(buffer.split_to(length).freeze()))
+    }
+}
+
+impl ProcessOutput for PluginOutput {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<ProcessEvent>> {
+        for (stream, event) in [
+            (&mut self.stdout, ProcessEvent::Stdout as fn(bytes::Bytes) -> ProcessEvent),
+            (&mut self.stderr, ProcessEvent::Stderr),
+        ] {
+            if let Poll::Ready(Some(bytes)) = Self::poll_stream(stream, &mut self.buffer, cx) {
+                return Poll::Ready(Some(event(bytes)));
+            }
+        }
+        if let Some(exit) = &mut self.exit
+            && let Poll::Ready(status) = exit.as_mut().poll(cx)
+        {
+            self.exit = None;
+            return Poll::Ready(Some(ProcessEvent::Exit(status)));
+        }
+        if self.stdout.is_none() && self.stderr.is_none() && self.exit.is_none() {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    }
+}
+
+struct PluginControl {
+    writer: Mutex<WriteHalf<FdStream>>,
+    exit: watch::Receiver<Option<ExitStatus>>,
+}
+
+impl PluginControl {
+    async fn tell(&self, control: &Control) -> Result<(), SessionError> {
+        let lost = |reason: String| SessionError::Lost { reason };
+        let mut line = serde_json::to_vec(control).map_err(|e| lost(e.to_string()))?;
+        line.push(b'\n');
+        self.writer.lock().await.write_all(&line).await.map_err(|e| lost(e.to_string()))
+    }
+
+    async fn ended_within(&self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, wait_end(self.exit.clone())).await.is_ok()
+    }
+}
+
+#[async_trait]
+impl ProcessControl for PluginControl {
+    async fn signal(&self, signal: Signal) -> Result<(), SessionError> {
+        self.tell(&Control::Signal(signal.name().to_owned())).await
+    }
+
+    async fn resize(&self, size: WindowSize) -> Result<(), SessionError> {
+        self.tell(&Control::Resize { columns: size.columns, rows: size.rows }).await
+    }
+
+    async fn stop(&self, grace: Duration) -> StopOutcome {
+        for (signal, limit) in [(Signal::Term, grace), (Signal::Kill, Duration::from_secs(2))] {
+            if self.exit.borrow().is_some() {
+                return StopOutcome::Ended;
+            }
+            if let Err(error) = self.signal(signal).await {
+                // The control descriptor closes when the process has ended.
+                let ended = self.exit.borrow().is_some();
+                return if ended { StopOutcome::Ended } else { StopOutcome::Unknown(error.to_string()) };
+            }
+            if self.ended_within(limit).await {
+                return StopOutcome::Ended;
+            }
+        }
+        StopOutcome::Unknown("the plugin did not say that the process has ended".to_owned())
+    }
+}
