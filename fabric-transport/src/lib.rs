@@ -8,6 +8,8 @@ pub mod local;
 pub mod memory;
 #[cfg(feature = "plugins")]
 pub mod plugin;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod sftp;
 #[cfg(feature = "ssh")]
 pub mod ssh;

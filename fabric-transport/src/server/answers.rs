@@ -1,0 +1,69 @@
+//! Commands that a host answers without starting a process.
+
+use std::sync::Arc;
+
+/// What a host says to a command instead of running it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+    /// Its exit status.
+    pub exit: u32,
+}
+
+/// Decides, by host name and command, whether a command is answered (`Some`) or run (`None`).
+pub type Answers = Arc<dyn Fn(&str, &[u8]) -> Option<Answer> + Send + Sync>;
+
+/// The answers of a cheap host, for benchmarks in which the server must not be what is measured:
+///
+/// * `true`, `:` and `false`;
+/// * `exit N`;
+/// * `echo WORDS`, where no word has a character that a shell would look at;
+/// * `lines COUNT WIDTH`, which no shell has: so many lines of so many bytes, line end included.
+///
+/// Everything else is run.
+pub fn cheap() -> Answers {
+    Arc::new(|_, command| {
+        let command = std::str::from_utf8(command).ok()?.trim();
+        let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
+        match (name, rest) {
+            ("true" | ":", "") => Some(Answer::default()),
+            ("false", "") => Some(Answer { exit: 1, ..Answer::default() }),
+            ("exit", status) => Some(Answer { exit: u32::from(status.parse::<u8>().ok()?), ..Answer::default() }),
+            ("echo", words) if words.chars().all(|c| c.is_ascii_alphanumeric() || " .,:/_@%+=-".contains(c)) => {
+                if words.starts_with('-') || words.contains("  ") {
+                    return None;
+                }
+                Some(Answer { stdout: format!("{words}\n").into_bytes(), ..Answer::default() })
+            }
+            ("lines", size) => {
+                let (count, width) = size.split_once(' ')?;
+                let (count, width): (usize, usize) = (count.parse().ok()?, width.parse().ok()?);
+                let mut line = vec![b'x'; width.checked_sub(1)?];
+                line.push(b'\n');
+                Some(Answer { stdout: line.repeat(count), ..Answer::default() })
+            }
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cheap_commands_are_answered_and_others_run() {
+        let answers = cheap();
+        let answer = |command: &str| answers("h", command.as_bytes());
+        assert_eq!(answer("true"), Some(Answer::default()));
+        assert_eq!(answer("exit 3").map(|a| a.exit), Some(3));
+        assert_eq!(answer("echo a b").map(|a| a.stdout), Some(b"a b\n".to_vec()));
+        assert_eq!(answer("lines 2 3").map(|a| a.stdout), Some(b"xx\nxx\n".to_vec()));
+        for command in ["echo $HOME", "echo a  b", "echo -n a", "true; false", "exit 300", "uname", "lines 2 0"] {
+            assert_eq!(answer(command), None, "{command}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Streams through a host: to ports and sockets it reaches, from ports and sockets it listens on, to the client's
+//! agent. Loopback only.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use russh::server::{ChannelOpenHandle, Handle, Msg};
+use russh::{Channel, ChannelOpenFailure};
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::host::Access;
+use super::input::{Input, Output, drain};
+
+/// Where a client wants to go from the host.
+pub(super) enum Destination {
+    /// Host and port (RFC 4254, section 7.2).
+    Tcp(String, u32),
+    /// A unix socket on the host.
+    Unix(PathBuf),
+}
+
+/// Connects for the client, answers its request, and carries bytes until both sides have ended.
+pub(super) async fn direct(
+    access: Arc<Access>,
+    destination: Destination,
+    reply: ChannelOpenHandle,
+    input: Input,
+    output: Output,
+    ended: CancellationToken,
+) {
+    let work = async {
+        match destination {
+            Destination::Tcp(host, port) => match connect(&access, &host, port).await {
+                Ok(stream) => {
+                    reply.accept().await;
+                    carry(stream, input, output).await;
+                }
+                Err(reason) => reply.reject(reason).await,
+            },
+            Destination::Unix(path) => match UnixStream::connect(path).await {
+                Ok(stream) => {
+                    reply.accept().await;
+                    carry(stream, input, output).await;
+                }
+                Err(_) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
+            },
+        }
+    };
+    tokio::select! {
+        () = ended.cancelled() => {}
+        () = work => {}
+    }
+}
+
+async fn connect(access: &Access, host: &str, port: u32) -> Result<TcpStream, ChannelOpenFailure> {
+    let port = u16::try_from(port).map_err(|_| ChannelOpenFailure::ConnectFailed)?;
+    let addresses: Vec<SocketAddr> = if let Some(ip) = access.names.get(host) {
+        vec![SocketAddr::new(*ip, port)]
+    } else if let Ok(ip) = host.parse::<IpAddr>() {
+        vec![SocketAddr::new(ip, port)]
+    } else if host.eq_ignore_ascii_case("localhost") {
+        vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)]
+    } else {
+        // No lookup: a question to a name server would be a packet that leaves this machine.
+        return Err(ChannelOpenFailure::ConnectFailed);
+    };
+    if addresses.iter().any(|address| !address.ip().is_loopback()) {
+        return Err(ChannelOpenFailure::AdministrativelyProhibited);
+    }
+    let stream = TcpStream::connect(addresses.as_slice()).await.map_err(|_| ChannelOpenFailure::ConnectFailed)?;
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// Carries bytes both ways; each direction ends by itself.
+async fn carry(stream: impl AsyncRead + AsyncWrite, mut input: Input, output: Output) {
+    let (mut read, mut write) = tokio::io::split(stream);
+    let inward = async {
+        while let Some(data) = input.next().await {
+            if write.write_all(&data).await.is_err() {
+                return;
+            }
+        }
+        let _ = write.shutdown().await;
+    };
+    let outward = async {
+        let mut buffer = vec![0; 32 * 1024];
+        while let Ok(count) = read.read(&mut buffer).await {
+            if count == 0 || output.data_bytes(Bytes::copy_from_slice(&buffer[..count])).await.is_err() {
+                break;
+            }
+        }
+        let _ = output.eof().await;
+    };
+    tokio::join!(inward, outward);
+    let _ = output.close().await;
+}
+
+/// Carries what came in on a listener to a channel that the client has opened for it.
+async fn carry_back(stream: impl AsyncRead + AsyncWrite, channel: Channel<Msg>) {
+    let (read, write) = channel.split();
+    carry(stream, drain(read), write).await;
+}
+
+/// A port or socket that a host listens on for a client, until dropped.
+pub(super) struct Remote {
+    _end: DropGuard,
+    socket: Option<PathBuf>,
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        if let Some(socket) = &self.socket {
+            let _ = std::fs::remove_file(socket);
+        }
+    }
+}
+
+impl Remote {
+    /// Listens on a port of 127.0.0.1, whatever interface was asked for: `GatewayPorts no`, sshd's default.
+    pub(super) async fn listen(
+        address: &str,
+        port: u32,
+        handle: Handle,
+        ended: CancellationToken,
+    ) -> io::Result<(Self, u16)> {
+        let port = u16::try_from(port).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let bound = listener.local_addr()?.port();
+        let remote = Self { _end: ended.clone().drop_guard(), socket: None };
+        let address = address.to_owned();
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    () = ended.cancelled() => return,
+                    accepted = listener.accept() => accepted,
+                };
+                let Ok((stream, peer)) = accepted else { return };
+                let _ = stream.set_nodelay(true);
+                let (handle, address, ended) = (handle.clone(), address.clone(), ended.clone());
+                tokio::spawn(ended.run_until_cancelled_owned(async move {
+                    let from = (peer.ip().to_string(), u32::from(peer.port()));
+                    let opened = handle.channel_open_forwarded_tcpip(address, u32::from(bound), from.0, from.1).await;
+                    if let Ok(channel) = opened {
+                        carry_back(stream, channel).await;
+                    }
+                }));
+            }
+        });
+        Ok((remote, bound))
+    }
+
+    /// Listens on a unix socket; `name` is what the client called it.
+    pub(super) fn listen_unix(name: &str, path: &Path, handle: Handle, ended: CancellationToken) -> io::Result<Self> {
+        let listener = UnixListener::bind(path)?;
+        let remote = Self { _end: ended.clone().drop_guard(), socket: Some(path.to_owned()) };
+        let name = name.to_owned();
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    () = ended.cancelled() => return,
+                    accepted = listener.accept() => accepted,
+                };
+                let Ok((stream, _)) = accepted else { return };
+                let (handle, name, ended) = (handle.clone(), name.clone(), ended.clone());
+                tokio::spawn(ended.run_until_cancelled_owned(async move {
+                    if let Ok(channel) = handle.channel_open_forwarded_streamlocal(name).await {
+                        carry_back(stream, channel).await;
+                    }
+                }));
+            }
+        });
+        Ok(remote)
+    }
+}
+
+/// The socket at which processes reach the client's agent, until dropped.
+pub(super) struct Agent {
+    dir: TempDir,
+    _end: DropGuard,
+}
+
+impl Agent {
+    pub(super) fn listen(handle: Handle, connection: CancellationToken) -> io::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("fabric-agent-").tempdir()?;
+        let listener = UnixListener::bind(dir.path().join("agent"))?;
+        let ended = connection.child_token();
+        let agent = Self { dir, _end: ended.clone().drop_guard() };
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    () = ended.cancelled() => return,
+                    accepted = listener.accept() => accepted,
+                };
+                let Ok((stream, _)) = accepted else { return };
+                let handle = handle.clone();
+                tokio::spawn(async move {
+                    if let Ok(channel) = handle.channel_open_agent().await {
+                        carry_back(stream, channel).await;
+                    }
+                });
+            }
+        });
+        Ok(agent)
+    }
+
+    /// For `$SSH_AUTH_SOCK`.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.dir.path().join("agent")
+    }
+}

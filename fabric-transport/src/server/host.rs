@@ -1,0 +1,173 @@
+//! One host of the fleet.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fabric_core::Secret;
+use russh::keys::{PrivateKey, PublicKey};
+use russh::{MethodKind, MethodSet};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::answers::Answers;
+use super::faults::Faults;
+use super::process::Groups;
+
+/// One host of a [`Fleet`](super::Fleet).
+#[derive(Clone)]
+pub struct FleetHost(pub(super) Arc<HostState>);
+
+impl FleetHost {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// Its directory: `$HOME`, and where commands and relative SFTP paths start.
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// Its host key's public half.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.0.public_key
+    }
+
+    /// Misbehaves from now on, in new connections; what concerns commands and files, in old ones too.
+    pub fn set_faults(&self, faults: Faults) {
+        *self.0.faults.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(faults);
+    }
+
+    /// Cuts every connection that there is now, without a word.
+    pub fn cut(&self) {
+        let mut connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *connections, self.0.access.ended.child_token()).cancel();
+    }
+
+    /// How many TCP connections were accepted so far.
+    pub fn accepted(&self) -> usize {
+        self.0.accepted.load(Ordering::Relaxed)
+    }
+
+    /// How many logins succeeded so far.
+    pub fn logins(&self) -> usize {
+        self.0.logins.load(Ordering::Relaxed)
+    }
+
+    /// How many of its clients have sent a single byte of authentication so far.
+    pub fn attempts(&self) -> usize {
+        self.0.attempts.load(Ordering::Relaxed)
+    }
+}
+
+/// What the connections of one host share.
+pub(super) struct HostState {
+    pub(super) name: String,
+    pub(super) address: SocketAddr,
+    pub(super) dir: PathBuf,
+    pub(super) config: Arc<russh::server::Config>,
+    pub(super) access: Arc<Access>,
+    pub(super) accepted: AtomicUsize,
+    pub(super) logins: AtomicUsize,
+    pub(super) attempts: AtomicUsize,
+    /// Connections that are not logged in yet, for `MaxStartups`.
+    pub(super) starting: AtomicUsize,
+    public_key: PublicKey,
+    faults: Mutex<Arc<Faults>>,
+    connections: Mutex<CancellationToken>,
+}
+
+/// What all hosts of a fleet share.
+pub(super) struct Access {
+    pub(super) users: Vec<String>,
+    pub(super) keys: Vec<PublicKey>,
+    pub(super) password: Option<Secret>,
+    pub(super) questions: Vec<(String, Secret)>,
+    pub(super) required: Vec<MethodKind>,
+    pub(super) max_sessions: usize,
+    pub(super) shell: PathBuf,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) answers: Option<Answers>,
+    /// The fleet's own names, which its hosts can resolve.
+    pub(super) names: HashMap<String, IpAddr>,
+    pub(super) ended: CancellationToken,
+    pub(super) groups: Groups,
+}
+
+impl Access {
+    /// The methods that are offered at first.
+    pub(super) fn methods(&self) -> MethodSet {
+        if let Some(first) = self.required.first() {
+            return MethodSet::from(&[*first][..]);
+        }
+        let mut methods = vec![MethodKind::PublicKey];
+        if self.password.is_some() {
+            methods.push(MethodKind::Password);
+        }
+        if !self.questions.is_empty() {
+            methods.push(MethodKind::KeyboardInteractive);
+        }
+        MethodSet::from(methods.as_slice())
+    }
+}
+
+impl HostState {
+    pub(super) fn new(
+        name: String,
+        listener: &TcpListener,
+        dir: PathBuf,
+        key: PrivateKey,
+        access: Arc<Access>,
+        faults: Faults,
+    ) -> io::Result<Self> {
+        let mut preferred = russh::Preferred::DEFAULT;
+        let mut ciphers = preferred.cipher.to_vec();
+        // russh has it but doesn't offer it; sshd does.
+        ciphers.push(russh::cipher::AES_128_GCM);
+        preferred.cipher = Cow::Owned(ciphers);
+        Ok(Self {
+            name,
+            address: listener.local_addr()?,
+            dir,
+            public_key: key.public_key().clone(),
+            config: Arc::new(russh::server::Config {
+                methods: access.methods(),
+                auth_rejection_time: Duration::ZERO,
+                keys: vec![key],
+                preferred,
+                maximum_packet_size: 32768,
+                event_buffer_size: 64,
+                inactivity_timeout: None,
+                ..russh::server::Config::default()
+            }),
+            connections: Mutex::new(access.ended.child_token()),
+            access,
+            accepted: AtomicUsize::new(0),
+            logins: AtomicUsize::new(0),
+            attempts: AtomicUsize::new(0),
+            starting: AtomicUsize::new(0),
+            faults: Mutex::new(Arc::new(faults)),
+        })
+    }
+
+    /// How it misbehaves at the moment.
+    pub(super) fn faults(&self) -> Arc<Faults> {
+        Arc::clone(&self.faults.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A token that ends a new connection together with all others of this host.
+    pub(super) fn connection_token(&self) -> CancellationToken {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).child_token()
+    }
+}

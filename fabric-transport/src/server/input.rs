@@ -1,0 +1,80 @@
+//! What a client sends on a channel, on its way to whoever takes it.
+//!
+//! russh hands data over inside the task that serves the whole connection: one process that doesn't read its standard
+//! input would stop every other channel, the one that is to kill it included. So data is queued here, up to a bound.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use russh::server::Msg;
+use russh::{ChannelMsg, ChannelReadHalf};
+use tokio::sync::{Semaphore, mpsc};
+
+/// How many bytes wait for one reader before the connection stands still.
+const BOUND: usize = 16 << 20;
+
+/// The end that the connection fills; dropping it is end-of-file.
+pub(super) struct Feed {
+    queue: mpsc::UnboundedSender<Bytes>,
+    space: Arc<Semaphore>,
+}
+
+/// The end that is read.
+pub(super) struct Input {
+    queue: mpsc::UnboundedReceiver<Bytes>,
+    space: Arc<Semaphore>,
+}
+
+/// Both ends of a new queue.
+pub(super) fn queue() -> (Feed, Input) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let space = Arc::new(Semaphore::new(BOUND));
+    (Feed { queue: sender, space: Arc::clone(&space) }, Input { queue: receiver, space })
+}
+
+impl Feed {
+    /// Adds data, once there is space for it. What nobody reads any more is dropped.
+    pub(super) async fn push(&self, data: Bytes) {
+        let size = data.len().min(BOUND) as u32;
+        if let Ok(permit) = self.space.acquire_many(size).await {
+            permit.forget();
+            let _ = self.queue.send(data);
+        }
+    }
+}
+
+impl Input {
+    /// The next data; `None` at end-of-file.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        let data = self.queue.recv().await?;
+        self.space.add_permits(data.len().min(BOUND));
+        Some(data)
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.space.close();
+    }
+}
+
+/// The input of a channel that this side opened.
+pub(super) fn drain(mut channel: ChannelReadHalf) -> Input {
+    let (feed, input) = queue();
+    tokio::spawn(async move {
+        while let Some(message) = channel.wait().await {
+            match message {
+                ChannelMsg::Data { data } => feed.push(data).await,
+                ChannelMsg::Eof | ChannelMsg::Close => break,
+                _ => {}
+            }
+        }
+        drop(feed);
+        // Whatever comes after end-of-file must not fill russh's own queue.
+        while channel.wait().await.is_some() {}
+    });
+    input
+}
+
+/// The writing half of a channel on the server side.
+pub(super) type Output = russh::ChannelWriteHalf<Msg>;
