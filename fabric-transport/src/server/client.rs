@@ -61,7 +61,7 @@ async fn serve(host: Arc<HostState>, mut socket: TcpStream, peer: SocketAddr) {
     }
     let _ = socket.set_nodelay(true);
     let stream = FaultyStream::new(socket, connection.clone(), &faults);
-    let client = Client::new(Arc::clone(&host), peer, connection.clone(), starting);
+    let client = Client::new(Arc::clone(&host), peer, &connection, starting);
     // Peers that break off or talk nonsense are what this server is for: there is nobody to tell.
     if let Ok(session) = russh::server::run_stream(Arc::clone(&host.config), stream, client).await {
         let _ = session.await;
@@ -161,7 +161,7 @@ struct Idle {
 }
 
 impl Client {
-    fn new(host: Arc<HostState>, peer: SocketAddr, connection: CancellationToken, starting: Starting) -> Self {
+    fn new(host: Arc<HostState>, peer: SocketAddr, connection: &CancellationToken, starting: Starting) -> Self {
         let ended = connection.child_token();
         Self {
             host,
@@ -200,10 +200,9 @@ impl Client {
         }
         match required.get(self.passed.len()) {
             None => Auth::Accept,
-            Some(next) => Auth::Reject {
-                proceed_with_methods: Some(MethodSet::from(&[*next][..])),
-                partial_success: right,
-            },
+            Some(next) => {
+                Auth::Reject { proceed_with_methods: Some(MethodSet::from(&[*next][..])), partial_success: right }
+            }
         }
     }
 
@@ -495,7 +494,7 @@ impl Handler for Client {
         let handle = session.handle();
         let ended = self.ended.clone();
         let Some(idle) = self.idle(channel) else { return Ok(false) };
-        idle.agent = Agent::listen(handle, ended).ok();
+        idle.agent = Agent::listen(handle, &ended).ok();
         Ok(idle.agent.is_some())
     }
 

@@ -187,7 +187,7 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn listen(handle: Handle, connection: CancellationToken) -> io::Result<Self> {
+    pub(super) fn listen(handle: Handle, connection: &CancellationToken) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("fabric-agent-").tempdir()?;
         let listener = UnixListener::bind(dir.path().join("agent"))?;
         let ended = connection.child_token();

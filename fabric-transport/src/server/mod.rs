@@ -343,15 +343,14 @@ impl FleetBuilder {
     }
 
     fn make_root(&self) -> Result<(PathBuf, Option<TempDir>), FleetError> {
-        let (root, temporary) = match &self.root {
-            Some(root) => (root.clone(), None),
-            None => {
-                let dir = tempfile::Builder::new()
-                    .prefix("fabric-fleet-")
-                    .tempdir()
-                    .map_err(|source| FleetError::File { path: std::env::temp_dir(), source })?;
-                (dir.path().to_owned(), Some(dir))
-            }
+        let (root, temporary) = if let Some(root) = &self.root {
+            (root.clone(), None)
+        } else {
+            let dir = tempfile::Builder::new()
+                .prefix("fabric-fleet-")
+                .tempdir()
+                .map_err(|source| FleetError::File { path: std::env::temp_dir(), source })?;
+            (dir.path().to_owned(), Some(dir))
         };
         let hosts = root.join("hosts");
         std::fs::create_dir_all(&hosts).map_err(|source| FleetError::File { path: hosts.clone(), source })?;
@@ -372,7 +371,8 @@ impl FleetBuilder {
             let mut listeners = Vec::with_capacity(addresses.len());
             for address in &addresses {
                 let address = SocketAddr::new(IpAddr::V4(*address), port);
-                let bound = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+                let bound =
+                    TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
                 match bound {
                     Ok((bound, listener)) => {
                         if matches!(self.addresses, Addresses::Each(_)) {

@@ -163,7 +163,11 @@ fn host_shell(spec: &Spec) -> &'static str {
 
 /// What connects a process with its channel.
 enum Streams {
-    Pipes { stdin: tokio::process::ChildStdin, stdout: tokio::process::ChildStdout, stderr: tokio::process::ChildStderr },
+    Pipes {
+        stdin: tokio::process::ChildStdin,
+        stdout: tokio::process::ChildStdout,
+        stderr: tokio::process::ChildStderr,
+    },
     Terminal(pty_process::OwnedReadPty, pty_process::OwnedWritePty, OwnedFd),
 }
 
@@ -175,7 +179,7 @@ fn spawn(
     let access = &host.access;
     let shell = &access.shell;
     let name = shell.file_name().unwrap_or(shell.as_os_str());
-    let mut args: Vec<OsString> = Vec::new();
+    let mut arguments: Vec<OsString> = Vec::new();
     let mut arg0 = name.to_owned();
     match &spec.what {
         // A leading dash makes a login shell, as in sshd.
@@ -183,7 +187,7 @@ fn spawn(
             arg0 = OsString::from("-");
             arg0.push(name);
         }
-        What::Command(command) => args.extend([OsString::from("-c"), OsString::from_vec(command.clone())]),
+        What::Command(command) => arguments.extend([OsString::from("-c"), OsString::from_vec(command.clone())]),
     }
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".into());
     let address = host.address;
@@ -204,7 +208,7 @@ fn spawn(
 
     let Some(terminal) = &spec.terminal else {
         let mut command = tokio::process::Command::new(shell);
-        command.arg0(arg0).args(args).env_clear().envs(env).current_dir(&host.dir).process_group(0);
+        command.arg0(arg0).args(arguments).env_clear().envs(env).current_dir(&host.dir).process_group(0);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let taken = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = taken else {
@@ -222,7 +226,8 @@ fn spawn(
     if let Ok(name) = rustix::pty::ptsname(pty.as_fd(), Vec::new()) {
         env.push(("SSH_TTY".into(), OsString::from_vec(name.into_bytes())));
     }
-    let command = pty_process::Command::new(shell).arg0(arg0).args(args).env_clear().envs(env).current_dir(&host.dir);
+    let command =
+        pty_process::Command::new(shell).arg0(arg0).args(arguments).env_clear().envs(env).current_dir(&host.dir);
     let child = command.spawn(pts).map_err(std::io::Error::other)?;
     let (read, write) = pty.into_split();
     Ok((child, Some(for_size), Streams::Terminal(read, write, for_rest)))

@@ -76,7 +76,7 @@ impl From<rustix::io::Errno> for Refusal {
 
 impl Files {
     pub(super) fn new(dir: PathBuf) -> Self {
-        Self { dir, open: HashMap::new(), next: 0 }
+        Self { dir, open: HashMap::new(), next: 1 }
     }
 
     /// Answers one request; `None` if it breaks off.
@@ -104,8 +104,11 @@ impl Files {
             }
             wire::CLOSE => {
                 let handle = handle(request)?;
-                match handle.and_then(|handle| self.open.remove(&handle)) {
-                    Some(_) => ok(reply, id),
+                match self.open.remove(&handle) {
+                    Some(_) => {
+                        success(reply, id);
+                        Ok(())
+                    }
                     None => Err(no_handle()),
                 }
             }
@@ -127,7 +130,8 @@ impl Files {
                     } else {
                         file.write_all_at(data, offset)?;
                     }
-                    ok(reply, id)
+                    success(reply, id);
+                    Ok(())
                 })
             }
             wire::STAT => {
@@ -144,13 +148,14 @@ impl Files {
             }
             wire::SETSTAT => {
                 let (path, attrs) = (self.path(request.string()?), request.attrs()?);
-                set_stat(&path, &attrs, AtFlags::empty()).and_then(|()| ok(reply, id))
+                set_stat(&path, &attrs, AtFlags::empty()).map(|()| success(reply, id))
             }
             wire::FSETSTAT => {
                 let (handle, attrs) = (handle(request)?, request.attrs()?);
                 self.file(handle).and_then(|(_, path, _)| {
                     set_stat(path, &attrs, AtFlags::empty())?;
-                    ok(reply, id)
+                    success(reply, id);
+                    Ok(())
                 })
             }
             wire::READDIR => {
@@ -159,16 +164,16 @@ impl Files {
             }
             wire::REMOVE => {
                 let path = self.path(request.string()?);
-                fs::remove_file(path).map_err(Into::into).and_then(|()| ok(reply, id))
+                fs::remove_file(path).map(|()| success(reply, id)).map_err(Into::into)
             }
             wire::MKDIR => {
                 let (path, attrs) = (self.path(request.string()?), request.attrs()?);
                 let mode = attrs.mode.map_or(0o777, |mode| mode & 0o7777);
-                fs::DirBuilder::new().mode(mode).create(path).map_err(Into::into).and_then(|()| ok(reply, id))
+                fs::DirBuilder::new().mode(mode).create(path).map(|()| success(reply, id)).map_err(Into::into)
             }
             wire::RMDIR => {
                 let path = self.path(request.string()?);
-                fs::remove_dir(path).map_err(Into::into).and_then(|()| ok(reply, id))
+                fs::remove_dir(path).map(|()| success(reply, id)).map_err(Into::into)
             }
             wire::REALPATH => {
                 let path = self.path(request.string()?);
@@ -180,7 +185,7 @@ impl Files {
                 if to.symlink_metadata().is_ok() {
                     Err(Refusal(wire::FAILURE, "Failure".to_owned()))
                 } else {
-                    fs::rename(from, to).map_err(Into::into).and_then(|()| ok(reply, id))
+                    fs::rename(from, to).map(|()| success(reply, id)).map_err(Into::into)
                 }
             }
             wire::READLINK => {
@@ -190,7 +195,7 @@ impl Files {
             wire::SYMLINK => {
                 // OpenSSH has target and link the other way round than the draft, and so has everybody else.
                 let (target, link) = (as_path(request.string()?), self.path(request.string()?));
-                std::os::unix::fs::symlink(target, link).map_err(Into::into).and_then(|()| ok(reply, id))
+                std::os::unix::fs::symlink(target, link).map(|()| success(reply, id)).map_err(Into::into)
             }
             wire::EXTENDED => {
                 let name = request.string()?;
@@ -208,22 +213,23 @@ impl Files {
         Some(match name {
             b"posix-rename@openssh.com" => {
                 let (from, to) = (self.path(request.string()?), self.path(request.string()?));
-                fs::rename(from, to).map_err(Into::into).and_then(|()| ok(reply, id))
+                fs::rename(from, to).map(|()| success(reply, id)).map_err(Into::into)
             }
             b"hardlink@openssh.com" => {
                 let (from, to) = (self.path(request.string()?), self.path(request.string()?));
-                fs::hard_link(from, to).map_err(Into::into).and_then(|()| ok(reply, id))
+                fs::hard_link(from, to).map(|()| success(reply, id)).map_err(Into::into)
             }
             b"fsync@openssh.com" => {
                 let handle = handle(request)?;
                 self.file(handle).and_then(|(file, _, _)| {
                     file.sync_all()?;
-                    ok(reply, id)
+                    success(reply, id);
+                    Ok(())
                 })
             }
             b"lsetstat@openssh.com" => {
                 let (path, attrs) = (self.path(request.string()?), request.attrs()?);
-                set_stat(&path, &attrs, AtFlags::SYMLINK_NOFOLLOW).and_then(|()| ok(reply, id))
+                set_stat(&path, &attrs, AtFlags::SYMLINK_NOFOLLOW).map(|()| success(reply, id))
             }
             b"limits@openssh.com" => {
                 reply.extended_reply(id, &[MAX_PACKET as u64, u64::from(MAX_DATA), u64::from(MAX_DATA), MAX_HANDLES]);
@@ -247,8 +253,8 @@ impl Files {
         if bytes.is_empty() { self.dir.clone() } else { self.dir.join(as_path(bytes)) }
     }
 
-    fn file(&self, handle: Option<u32>) -> Result<(&File, &Path, bool), Refusal> {
-        match handle.and_then(|handle| self.open.get(&handle)) {
+    fn file(&self, handle: u32) -> Result<(&File, &Path, bool), Refusal> {
+        match self.open.get(&handle) {
             Some(Open::File { file, path, append }) => Ok((file, path, *append)),
             _ => Err(no_handle()),
         }
@@ -259,7 +265,7 @@ impl Files {
             return Err(Refusal(wire::FAILURE, "Failure".to_owned()));
         }
         let handle = self.next;
-        self.next = self.next.wrapping_add(1);
+        self.next = self.next.wrapping_add(1).max(1);
         self.open.insert(handle, open);
         Ok(handle)
     }
@@ -290,8 +296,8 @@ impl Files {
         self.keep(Open::Dir { entries, path, extra: extra.to_vec() })
     }
 
-    fn read_dir(&mut self, handle: Option<u32>, id: u32, reply: &mut Writer<'_>) -> Done {
-        let Some(Open::Dir { entries, path, extra }) = handle.and_then(|handle| self.open.get_mut(&handle)) else {
+    fn read_dir(&mut self, handle: u32, id: u32, reply: &mut Writer<'_>) -> Done {
+        let Some(Open::Dir { entries, path, extra }) = self.open.get_mut(&handle) else {
             return Err(no_handle());
         };
         let mut names = Vec::new();
@@ -314,9 +320,8 @@ impl Files {
     }
 }
 
-fn ok(reply: &mut Writer<'_>, id: u32) -> Done {
+fn success(reply: &mut Writer<'_>, id: u32) {
     reply.status(id, wire::OK, "Success");
-    Ok(())
 }
 
 fn no_handle() -> Refusal {
@@ -327,10 +332,10 @@ fn unsupported() -> Refusal {
     Refusal(wire::UNSUPPORTED, "Operation unsupported".to_owned())
 }
 
-/// A handle as the client sends it: `Some(None)` is one that this server never gave out.
-fn handle(request: &mut Reader<'_>) -> Option<Option<u32>> {
+/// A handle as the client sends it. One of another length is none that this server gave out: 0 stands for it.
+fn handle(request: &mut Reader<'_>) -> Option<u32> {
     let bytes = request.string()?;
-    Some(bytes.try_into().ok().map(u32::from_be_bytes))
+    Some(bytes.try_into().map_or(0, u32::from_be_bytes))
 }
 
 fn as_path(bytes: &[u8]) -> &Path {
@@ -407,9 +412,8 @@ fn long_name(about: &Metadata, name: &[u8]) -> Vec<u8> {
         () if kind.is_block_device() => 'b',
         () => '-',
     };
-    let bits: String = (0..9)
-        .map(|at| if about.mode() & (0o400 >> at) == 0 { '-' } else { ['r', 'w', 'x'][at % 3] })
-        .collect();
+    let bits: String =
+        (0..9).map(|at| if about.mode() & (0o400 >> at) == 0 { '-' } else { ['r', 'w', 'x'][at % 3] }).collect();
     let mut line = format!(
         "{letter}{bits} {:4} {:<8} {:<8} {:8} {} ",
         about.nlink(),
