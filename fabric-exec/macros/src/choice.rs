@@ -1,0 +1,52 @@
+//! `#[derive(Choice)]`: an enum whose variants are the words of an argument.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Error, Fields, Result};
+
+pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
+    let input: DeriveInput = syn::parse2(item)?;
+    let Data::Enum(data) = &input.data else {
+        return Err(Error::new_spanned(&input, "Choice is for enums"));
+    };
+    if let Some(variant) = data.variants.iter().find(|variant| !matches!(variant.fields, Fields::Unit)) {
+        return Err(Error::new_spanned(variant, "a word of the command line has no fields"));
+    }
+    let name = &input.ident;
+    let variants: Vec<_> = data.variants.iter().map(|variant| &variant.ident).collect();
+    let words: Vec<String> = variants.iter().map(|variant| word(&variant.to_string())).collect();
+    Ok(quote! {
+        #[automatically_derived]
+        impl ::fabric_exec::Argument for #name {
+            fn param(name: &str) -> ::fabric_exec::Param {
+                let words = ::std::vec![#(::std::string::String::from(#words)),*];
+                ::fabric_exec::Param::required(name).kind(::fabric_exec::ParamKind::Choice(words))
+            }
+
+            fn from_value(value: &::fabric_exec::Value) -> ::std::result::Result<Self, ::std::string::String> {
+                match value.as_str() {
+                    #(::std::option::Option::Some(#words) => ::std::result::Result::Ok(Self::#variants),)*
+                    _ => ::std::result::Result::Err(::std::format!("one of {}", [#(#words),*].join(", "))),
+                }
+            }
+
+            fn to_value(&self) -> ::fabric_exec::Value {
+                match self {
+                    #(Self::#variants => ::fabric_exec::Value::from(#words),)*
+                }
+            }
+        }
+    })
+}
+
+/// `BlueGreen` is `blue-green`.
+fn word(variant: &str) -> String {
+    let mut word = String::new();
+    for (at, letter) in variant.char_indices() {
+        if letter.is_uppercase() && at > 0 {
+            word.push('-');
+        }
+        word.extend(letter.to_lowercase());
+    }
+    word
+}
