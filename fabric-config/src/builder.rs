@@ -9,6 +9,8 @@ use crate::document::Format;
 use crate::environment::Environment;
 use crate::hosts::{Section, Sections};
 use crate::sources::{self, SourceFile, Sources, parse_set};
+use crate::ssh_config::SshConfig;
+use crate::ssh_layer::SshSource;
 use crate::values::{Intake, LayerValues, Unknown};
 
 /// Collects the sources of a [`Config`]. Nothing is read that isn't named here, and files only by
@@ -38,6 +40,7 @@ pub struct ConfigBuilder {
     given: Vec<Given>,
     sections: Vec<GivenSection>,
     set: Vec<String>,
+    ssh: Option<SshConfig>,
 }
 
 /// Values that come from above, with their origins.
@@ -62,7 +65,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// The files to read.
+    /// The files to read; [`Sources::standard`] has the user's and the system's ssh_config among them.
     pub fn sources(mut self, sources: Sources) -> Self {
         self.sources = sources;
         self
@@ -126,6 +129,13 @@ impl ConfigBuilder {
         self.values(Layer::CommandLine, [(name.to_owned(), value.into(), origin)])
     }
 
+    /// This ssh_config instead of the user's and the system's files, unless the setting `ssh_config_path`
+    /// names another.
+    pub fn ssh_config(mut self, config: SshConfig) -> Self {
+        self.ssh = Some(config);
+        self
+    }
+
     /// Reads everything.
     ///
     /// # Errors
@@ -155,7 +165,12 @@ impl ConfigBuilder {
         if !reading.problems.is_empty() {
             return Err(Problems(reading.problems));
         }
-        Ok(Config::new(self.environment, reading.layers, sections, reading.warnings))
+        let ssh = match self.ssh {
+            Some(config) => SshSource::Given(config),
+            None if self.sources.reads_ssh_config() => SshSource::Usual,
+            None => SshSource::None,
+        };
+        Ok(Config::new(self.environment, reading.layers, sections, reading.warnings, ssh))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::environment::Environment;
 use crate::hosts::Sections;
 use crate::ladder::Merged;
 use crate::sources::Sources;
+use crate::ssh_layer::{SshFiles, SshSource};
 use crate::values::{Intake, LayerValues, Unknown};
 
 /// Layered settings, ready to answer for any host.
@@ -29,6 +30,7 @@ pub(crate) struct Inner {
     pub(crate) sections: Sections,
     pub(crate) defaults: Settings,
     pub(crate) warnings: Vec<Problem>,
+    pub(crate) ssh: SshFiles,
     merged: Mutex<HashMap<u64, Vec<Kept>>>,
     kept: std::sync::atomic::AtomicUsize,
 }
@@ -75,12 +77,14 @@ impl Config {
         mut layers: Vec<LayerValues>,
         sections: Sections,
         warnings: Vec<Problem>,
+        ssh: SshSource,
     ) -> Self {
         layers.sort_by_key(|layer| layer.layer);
         let mut defaults = Settings::default();
         defaults.user.clone_from(&environment.user);
         defaults.local_user.clone_from(&environment.user);
         Self(Arc::new(Inner {
+            ssh: SshFiles::new(&environment, ssh),
             environment,
             layers,
             sections,

@@ -192,9 +192,9 @@ mod tests {
     use super::*;
 
     fn layer(layer: Layer, values: Value) -> LayerValues {
-        let place = format!("{layer}");
-        let entry = |value: &Value| Entry { value: value.clone(), origin: Origin::place(layer, place.clone()) };
-        LayerValues { layer, values: values.as_object().unwrap().iter().map(|(k, v)| (k.clone(), entry(v))).collect() }
+        let Value::Object(map) = values else { panic!("a table") };
+        let entry = |value| Entry { value, origin: Origin::place(layer, layer.to_string()) };
+        LayerValues { layer, values: map.into_iter().map(|(key, value)| (key, entry(value))).collect() }
     }
 
     fn merge(layers: &[LayerValues]) -> Merged {

@@ -4,24 +4,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fabric_core::settings::{Layer, Overlay, Problem, Problems, Switch};
-use fabric_core::target::Identity;
-use fabric_core::{ConnectError, ConnectErrorKind, Gateway, HostString, Phase, Resolve, Settings, Target};
+use fabric_core::target::{AddressFamily, HostKeyCheck, Identity};
+use fabric_core::{
+    ConnectError, ConnectErrorKind, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target,
+};
 
 use crate::config::Config;
+use crate::ladder::Merged;
+use crate::ssh_config::{self, Directive, IdentityAgent, Resolved, StrictHostKeyChecking};
+use crate::ssh_layer::{SshHost, hop_text, host_keys_are_settled};
 
 impl Resolve for Config {
     fn settings(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Arc<Settings>, Problems> {
-        let merged = self.merged(host, overlays)?;
-        let Some(host) = host else { return Ok(Arc::clone(&merged.settings)) };
-        given_twice(host, overlays)?;
-        let mut settings = Settings::clone(&merged.settings);
-        settings.host_string = Some(host.as_str().to_owned());
-        settings.host = Some(host.host().to_owned());
-        if let Some(user) = host.user() {
-            settings.user = Some(user.to_owned());
+        match host {
+            None => Ok(Arc::clone(&self.merged(None, overlays)?.settings)),
+            Some(host) => Ok(Arc::new(self.view(host, overlays)?.settings)),
         }
-        settings.port = host.port().or(settings.port);
-        Ok(Arc::new(settings))
     }
 
     fn target(&self, host: &HostString, overlays: &[Overlay]) -> Result<Target, ConnectError> {
@@ -29,7 +27,31 @@ impl Resolve for Config {
     }
 }
 
+/// What holds for one host.
+struct View {
+    settings: Settings,
+    merged: Arc<Merged>,
+    ssh: Option<Arc<SshHost>>,
+}
+
 impl Config {
+    fn view(&self, host: &HostString, overlays: &[Overlay]) -> Result<View, Problems> {
+        given_twice(host, overlays)?;
+        let merged = self.merged(Some(host), overlays)?;
+        let ssh = self.ssh_host(host, &merged)?;
+        let mut settings = Settings::clone(&merged.settings);
+        settings.host_string = Some(host.as_str().to_owned());
+        settings.host = Some(host.host().to_owned());
+        if let Some(ssh) = &ssh {
+            ssh.apply(&mut settings, &merged);
+        }
+        if let Some(user) = host.user() {
+            settings.user = Some(user.to_owned());
+        }
+        settings.port = host.port().or(settings.port);
+        Ok(View { settings, merged, ssh })
+    }
+
     /// The target of a host; `behind` are the hosts that are being reached through it.
     fn target_behind(
         &self,
@@ -37,39 +59,152 @@ impl Config {
         overlays: &[Overlay],
         behind: &mut Vec<HostString>,
     ) -> Result<Target, ConnectError> {
-        let settings = Resolve::settings(self, Some(host), overlays)
-            .map_err(|problems| setting_error(host, problems.to_string()))?;
-        let environment = &self.0.environment;
-        let mut target = Target::from_settings(host.clone(), &settings);
-        for identity in &mut target.auth.identities {
-            identity.path = environment.expand(&identity.path);
+        let view = self.view(host, overlays).map_err(|problems| setting_error(host, &problems))?;
+        let mut target = Target::from_settings(host.clone(), &view.settings);
+        self.fill_in(&mut target, &view);
+        if let Some(ssh) = &view.ssh {
+            self.fill_in_ssh(&mut target, &view, ssh).map_err(|problem| setting_error(host, &problem))?;
         }
-        if !settings.no_keys && target.auth.identities.is_empty() {
-            target.auth.identities = default_keys(environment.home.as_ref());
+        target.gateway = self.gateway(host, &view, overlays, behind)?;
+        Ok(target)
+    }
+
+    /// What settings say beyond [`Target::from_settings`]: keys at home, the agent, known hosts.
+    fn fill_in(&self, target: &mut Target, view: &View) {
+        let (environment, settings) = (&self.0.environment, &view.settings);
+        let named = view.ssh.as_ref().map(|ssh| ssh.identity_files.as_slice()).unwrap_or_default();
+        let explicit = settings.key_filename.len() - named.len().min(settings.key_filename.len());
+        for (index, identity) in target.auth.identities.iter_mut().enumerate() {
+            identity.path = environment.expand(&identity.path);
+            identity.explicit = index < explicit;
+        }
+        let identities_only = view.ssh.as_ref().is_some_and(|ssh| ssh.resolved.identities_only());
+        let settled = !named.is_empty() || (identities_only && explicit > 0);
+        if !settings.no_keys && !settled {
+            let at_home = default_keys(environment.home.as_ref());
+            let new =
+                at_home.into_iter().filter(|key| !target.auth.identities.iter().any(|known| known.path == key.path));
+            let new: Vec<Identity> = new.collect();
+            target.auth.identities.extend(new);
         }
         if !settings.no_agent {
-            target.auth.agent = environment.get("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from);
+            target.auth.agent = variable_path(environment.get("SSH_AUTH_SOCK"));
         }
-        if let (Some(home), false) = (&environment.home, settings.disable_known_hosts) {
+        if let Some(home) = &environment.home {
             target.host_keys.user_files =
                 ["known_hosts", "known_hosts2"].map(|name| home.join(".ssh").join(name)).to_vec();
         }
-        if let Switch::To(gateway) = &settings.gateway {
-            behind.push(host.clone());
-            target.gateway = Gateway::parse(gateway, |hop| {
-                if behind.iter().any(|host| host.host() == hop.host()) {
-                    return Err(Hop::Itself);
-                }
-                self.target_behind(hop, &[], behind).map_err(Hop::Failed)
-            })
-            .or_else(|error| match error {
-                Hop::Itself => Ok(None),
-                Hop::Failed(error) => Err(error),
-                Hop::Spelling(error) => Err(setting_error(host, format!("gateway: {error}"))),
-            })?;
-            behind.pop();
+        for file in &mut target.host_keys.system_files {
+            *file = environment.expand(&file);
         }
-        Ok(target)
+        for name in ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"] {
+            target.host_keys.system_files.push(PathBuf::from(name));
+        }
+    }
+
+    /// What only ssh_config can say.
+    fn fill_in_ssh(&self, target: &mut Target, view: &View, ssh: &SshHost) -> Result<(), Problem> {
+        let (environment, resolved) = (&self.0.environment, &ssh.resolved);
+        resolved.hostname().clone_into(&mut target.host);
+        target.auth.identities_only = resolved.identities_only();
+        let certificates = resolved.certificate_files();
+        let certificates = certificates.map_err(|fault| Problem::new(format!("CertificateFile: {fault}")))?;
+        target.auth.certificates = certificates.into_iter().map(|file| PathBuf::from(file.value)).collect();
+        if !view.settings.no_agent {
+            match resolved.identity_agent() {
+                IdentityAgent::Environment => {}
+                IdentityAgent::None => target.auth.agent = None,
+                IdentityAgent::Socket(path) => target.auth.agent = Some(PathBuf::from(path)),
+                IdentityAgent::Variable(name) => target.auth.agent = variable_path(environment.get(&name)),
+            }
+        }
+        target.auth.methods = methods(resolved, view.settings.gss_auth);
+        target.auth.password_prompts = resolved.number_of_password_prompts();
+        let named = |directive: Directive, list: Vec<&str>| {
+            let list = if resolved.names(directive) { list } else { Vec::new() };
+            list.into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        target.auth.key_algorithms = named(Directive::PubkeyAcceptedAlgorithms, resolved.pubkey_accepted_algorithms());
+        target.algorithms.kex = named(Directive::KexAlgorithms, resolved.kex_algorithms());
+        target.algorithms.ciphers = named(Directive::Ciphers, resolved.ciphers());
+        target.algorithms.macs = named(Directive::Macs, resolved.macs());
+        target.algorithms.host_keys = named(Directive::HostKeyAlgorithms, resolved.host_key_algorithms());
+        target.host_keys.user_files = resolved.user_known_hosts_files().into_iter().map(PathBuf::from).collect();
+        let named_system = view.settings.system_known_hosts.iter().map(|path| environment.expand(path));
+        let system = resolved.global_known_hosts_files().into_iter().map(PathBuf::from);
+        target.host_keys.system_files = named_system.chain(system).collect();
+        target.host_keys.alias = resolved.host_key_alias();
+        target.host_keys.hash_names = resolved.hash_known_hosts();
+        if resolved.names(Directive::StrictHostKeyChecking) && !host_keys_are_settled(&view.merged) {
+            target.host_keys.check = match resolved.strict_host_key_checking() {
+                StrictHostKeyChecking::Off => HostKeyCheck::Off,
+                StrictHostKeyChecking::AcceptNew => HostKeyCheck::AcceptNew,
+                StrictHostKeyChecking::Yes => HostKeyCheck::Strict,
+                StrictHostKeyChecking::Ask => HostKeyCheck::Ask,
+            };
+        }
+        target.keepalive.count = resolved.server_alive_count_max();
+        target.address_family = match resolved.address_family() {
+            ssh_config::AddressFamily::Any => AddressFamily::Any,
+            ssh_config::AddressFamily::Inet => AddressFamily::Inet,
+            ssh_config::AddressFamily::Inet6 => AddressFamily::Inet6,
+        };
+        target.bind_address = resolved.bind_address().map(str::to_owned);
+        target.send_env = self.sent_variables(resolved);
+        Ok(())
+    }
+
+    /// The variables of `SendEnv` and `SetEnv`; the latter win (ssh_config(5)).
+    fn sent_variables(&self, resolved: &Resolved) -> Vec<(String, String)> {
+        let set: Vec<(String, String)> =
+            resolved.set_env().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let patterns: Vec<&str> = resolved.send_env().into_iter().map(|pattern| pattern.value).collect();
+        if patterns.is_empty() {
+            return set;
+        }
+        let of_process = self.0.environment.variables.iter().filter(|(name, _)| {
+            patterns.iter().any(|pattern| wildcard(pattern.as_bytes(), name.as_bytes()))
+                && !set.iter().any(|(other, _)| other == *name)
+        });
+        of_process.map(|(name, value)| (name.clone(), value.clone())).chain(set.iter().cloned()).collect()
+    }
+
+    /// What the connection goes through: the setting, else ssh_config's ProxyJump or ProxyCommand.
+    fn gateway(
+        &self,
+        host: &HostString,
+        view: &View,
+        overlays: &[Overlay],
+        behind: &mut Vec<HostString>,
+    ) -> Result<Option<Gateway>, ConnectError> {
+        let from_settings = view.merged.values.get("gateway").is_some_and(|entry| !entry.value.is_null());
+        let text = match (&view.settings.gateway, &view.ssh) {
+            (Switch::To(text), _) if from_settings => text.clone(),
+            (Switch::To(_), Some(ssh)) => match ssh.resolved.proxy_jump() {
+                [] => return proxy_command(host, view, ssh),
+                hops => hops.iter().map(hop_text).collect::<Vec<_>>().join(","),
+            },
+            _ => return Ok(None),
+        };
+        let overlays = for_hops(overlays);
+        behind.push(host.clone());
+        let gateway = Gateway::parse(&text, |hop| {
+            if behind.iter().any(|host| host.host() == hop.host()) {
+                return Err(Hop::Itself);
+            }
+            self.target_behind(hop, &overlays, behind).map_err(Hop::Failed)
+        });
+        behind.pop();
+        match gateway {
+            Ok(Some(Gateway::Command(command))) => {
+                let command = expanded(&command, host, view).map_err(|problem| setting_error(host, &problem))?;
+                Ok(Some(Gateway::Command(command)))
+            }
+            Ok(gateway) => Ok(gateway),
+            Err(Hop::Itself) => Ok(None),
+            Err(Hop::Failed(error)) => Err(error),
+            Err(Hop::Spelling(error)) => Err(setting_error(host, &format!("gateway: {error}"))),
+        }
     }
 }
 
@@ -78,17 +213,18 @@ enum Hop {
     /// A gateway that would be reached through itself: the host is dialled directly (C10).
     Itself,
     Failed(ConnectError),
-    Spelling(fabric_core::HostStringError),
+    Spelling(HostStringError),
 }
 
-impl From<fabric_core::HostStringError> for Hop {
-    fn from(error: fabric_core::HostStringError) -> Self {
+impl From<HostStringError> for Hop {
+    fn from(error: HostStringError) -> Self {
         Self::Spelling(error)
     }
 }
 
-fn setting_error(host: &HostString, reason: String) -> ConnectError {
-    ConnectError::new(host.as_str(), Phase::Resolve, ConnectErrorKind::Setting { reason })
+fn setting_error(host: &HostString, reason: &impl ToString) -> ConnectError {
+    let kind = ConnectErrorKind::Setting { reason: reason.to_string() };
+    ConnectError::new(host.as_str(), Phase::Resolve, kind)
 }
 
 /// A user or port in the host string and as an argument of the call as well (C2).
@@ -104,10 +240,92 @@ fn given_twice(host: &HostString, overlays: &[Overlay]) -> Result<(), Problems> 
     Ok(())
 }
 
+/// What a hop shares with the host behind it: how the task connects, but not as whom and where.
+fn for_hops(overlays: &[Overlay]) -> Vec<Overlay> {
+    const OF_THE_HOST: [&str; 5] = ["user", "port", "host", "host_string", "gateway"];
+    let shared = overlays.iter().filter(|overlay| matches!(overlay.origin.layer, Layer::Task | Layer::Runtime));
+    shared
+        .map(|overlay| {
+            let kept = overlay.values.iter().filter(|(name, _)| !OF_THE_HOST.contains(&name.as_str()));
+            let kept: fabric_core::settings::Map = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+            Overlay::new(overlay.origin.clone(), kept)
+        })
+        .filter(|overlay| !overlay.values.is_empty())
+        .collect()
+}
+
+/// ssh_config's ProxyCommand.
+fn proxy_command(host: &HostString, view: &View, ssh: &SshHost) -> Result<Option<Gateway>, ConnectError> {
+    match ssh.resolved.proxy_command() {
+        None => Ok(None),
+        Some(command) => expanded(command, host, view)
+            .map(|command| Some(Gateway::Command(command)))
+            .map_err(|problem| setting_error(host, &problem)),
+    }
+}
+
+/// A ProxyCommand with its tokens replaced: `%%`, `%h`, `%k`, `%n`, `%p` and `%r` (ssh_config(5)).
+fn expanded(command: &str, host: &HostString, view: &View) -> Result<String, Problem> {
+    let settings = &view.settings;
+    let hostname = settings.host.as_deref().unwrap_or(host.host());
+    let alias = view.ssh.as_ref().and_then(|ssh| ssh.resolved.host_key_alias());
+    let mut out = String::with_capacity(command.len());
+    let mut rest = command.chars();
+    while let Some(c) = rest.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        match rest.next() {
+            Some('%') => out.push('%'),
+            Some('h') => out.push_str(hostname),
+            Some('n') => out.push_str(host.host()),
+            Some('k') => out.push_str(alias.as_deref().unwrap_or(host.host())),
+            Some('p') => out.push_str(&settings.port.unwrap_or(22).to_string()),
+            Some('r') => out.push_str(settings.user.as_deref().unwrap_or_default()),
+            Some(other) => {
+                return Err(Problem::new(format!("ProxyCommand `{command}`: there is no token %{other}"))
+                    .hint("known are %h %k %n %p %r and %%"));
+            }
+            None => return Err(Problem::new(format!("ProxyCommand `{command}` ends in a lone %")).hint("write %%")),
+        }
+    }
+    Ok(out)
+}
+
+/// The methods to try, in order: `PreferredAuthentications` without those that are switched off.
+fn methods(resolved: &Resolved, gssapi: bool) -> Vec<String> {
+    const ORDER: &str = "gssapi-with-mic,publickey,keyboard-interactive,password";
+    let allowed = |method: &str| match method {
+        "gssapi-with-mic" => gssapi,
+        "publickey" => resolved.pubkey_authentication(),
+        "keyboard-interactive" => resolved.kbd_interactive_authentication(),
+        "password" => resolved.password_authentication(),
+        _ => false,
+    };
+    let order = resolved.preferred_authentications().unwrap_or(ORDER);
+    order.split(',').filter(|method| allowed(method)).map(str::to_owned).collect()
+}
+
+fn variable_path(value: Option<&str>) -> Option<PathBuf> {
+    value.filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 /// The keys that OpenSSH tries by itself, in its order.
 fn default_keys(home: Option<&PathBuf>) -> Vec<Identity> {
     const NAMES: [&str; 7] = ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa"];
     let keys =
         |home: &PathBuf| NAMES.map(|name| Identity { path: home.join(".ssh").join(name), explicit: false }).to_vec();
     home.map(keys).unwrap_or_default()
+}
+
+/// `*` and `?` (ssh_config(5), PATTERNS).
+fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'*', pattern @ ..], _) => (0..=text.len()).any(|skipped| wildcard(pattern, &text[skipped..])),
+        ([b'?', pattern @ ..], [_, text @ ..]) => wildcard(pattern, text),
+        ([p, pattern @ ..], [t, text @ ..]) => p == t && wildcard(pattern, text),
+        _ => false,
+    }
 }

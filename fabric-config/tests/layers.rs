@@ -1,7 +1,7 @@
 //! The ladder through its public face: every source, in its order, and what is wrong in each.
 
 use fabric_config::{Config, ConfigBuilder, Environment, Format, Sources};
-use fabric_core::settings::{Layer, Origin, Overlay, Value};
+use fabric_core::settings::{Layer, Origin, Overlay, Seconds, Value};
 use fabric_core::{Gateway, HostString, Resolve};
 use serde_json::json;
 
@@ -78,7 +78,7 @@ fn the_host_string_has_the_last_word_and_a_call_may_not_contradict_it() {
     let target = config.target(&host("web1"), &[]).unwrap();
     assert_eq!((target.user.as_deref(), target.port), (Some("line"), 2200));
     let call = overlay(Layer::Step, json!({"user": "call"}));
-    assert_eq!(config.target(&host("web1"), &[call.clone()]).unwrap().user.as_deref(), Some("call"));
+    assert_eq!(config.target(&host("web1"), std::slice::from_ref(&call)).unwrap().user.as_deref(), Some("call"));
     let error = config.target(&host("written@web1"), &[call]).unwrap_err().to_string();
     assert!(error.contains("written@web1") && error.contains("user"), "{error}");
     let call = overlay(Layer::Step, json!({"port": 1}));
@@ -103,7 +103,7 @@ fn variables_reach_every_depth_and_spelling() {
         .unwrap();
     let settings = config.settings(None, &[]).unwrap();
     assert!(settings.warn_only && settings.no_agent);
-    assert_eq!(settings.timeout.0, 7.0);
+    assert_eq!(settings.timeout, Seconds(7.0));
     assert_eq!(settings.shell_env["RELEASE"], "2.4");
     assert_eq!(settings.shell_env["A"], "1");
     assert_eq!(settings.hosts, ["a", "b"]);
@@ -121,7 +121,7 @@ fn modern_names_are_accepted_where_they_stand() {
     assert!(!settings.use_ssh_config && settings.warn_only && settings.no_keys);
     assert!(settings.always_use_pty.apply(Some(true)), "the modern default forbids nothing");
     assert_eq!((settings.shell.as_str(), settings.fabfile.as_str()), ("/bin/zsh -c", "deploy"));
-    assert_eq!((settings.timeout.0, settings.command_timeout.unwrap().0), (3.0, 4.0));
+    assert_eq!((settings.timeout, settings.command_timeout), (Seconds(3.0), Some(Seconds(4.0))));
     assert_eq!(settings.sudo_password.as_ref().unwrap().expose(), "pw");
     assert_eq!(config.warnings().len(), 1, "{:?}", config.warnings());
 }

@@ -36,11 +36,13 @@ pub struct Sources {
     rc_named: Option<PathBuf>,
     user: Vec<PathBuf>,
     project: Vec<PathBuf>,
+    ssh_config: bool,
 }
 
 impl Sources {
     /// The system's and the user's files: `/etc/fabric.*`, `~/.fabricrc` (or `$FABRIC_RCFILE`), `~/.fabric.*`,
-    /// and `$XDG_CONFIG_HOME/fabric/fabric.*` or `config.*` there.
+    /// `$XDG_CONFIG_HOME/fabric/fabric.*` or `config.*` there, and, when a host is resolved, `~/.ssh/config` and
+    /// `/etc/ssh/ssh_config`.
     pub fn standard(environment: &Environment) -> Self {
         let home = environment.home.as_deref();
         let config = environment.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
@@ -55,6 +57,7 @@ impl Sources {
                 .map(|path| environment.expand(path)),
             user: user.chain(config.iter().flat_map(|at| [at.join("fabric"), at.join("config")])).collect(),
             project: Vec::new(),
+            ssh_config: true,
         }
     }
 
@@ -76,6 +79,10 @@ impl Sources {
     pub fn beside(mut self, directory: impl AsRef<Path>) -> Self {
         self.project = vec![directory.as_ref().join("fabric")];
         self
+    }
+
+    pub(crate) fn reads_ssh_config(&self) -> bool {
+        self.ssh_config
     }
 
     /// The rc file that is read, if any.
@@ -163,7 +170,7 @@ mod tests {
                 (Layer::Project, "fabric.yml")
             ]
         );
-        let named = Sources::standard(&environment.variable("FABRIC_RCFILE", "~/other"));
-        assert_eq!(named.rc(), Some(home.join("other").as_path()));
+        let other = Sources::standard(&environment.variable("FABRIC_RCFILE", "~/other"));
+        assert_eq!(other.rc(), Some(home.join("other").as_path()));
     }
 }

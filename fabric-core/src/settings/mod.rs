@@ -51,6 +51,11 @@ impl Setting {
         Self::find(name).or_else(|| TABLE.iter().find(|setting| setting.aliases.contains(&name)))
     }
 
+    /// The setting that has this name among all its spellings.
+    pub fn any_spelling(name: &str) -> Option<&'static Setting> {
+        TABLE.iter().find(|setting| setting.spellings().any(|spelling| spelling == name))
+    }
+
     /// Every name under which it can be set: its own, then the modern ones.
     pub fn spellings(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.name).chain(self.aliases.iter().chain(self.inverse).copied())

@@ -1,0 +1,267 @@
+//! Where every value comes from: [`Config::explain`] for one setting, [`Config::show`] for all.
+
+use std::fmt;
+
+use fabric_core::settings::{Layer, Map, Origin, Overlay, Problem, Problems, Setting, TABLE, Value};
+use fabric_core::{HostString, Resolve};
+use serde_json::json;
+
+use crate::config::{Config, read_overlays};
+use crate::mask::shown;
+use crate::values::{LayerValues, nearest_name};
+
+/// What one layer says about a setting. Secrets are shown as `set` and `unset`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rung {
+    /// Where it stands.
+    pub origin: Origin,
+    /// What it says.
+    pub value: Value,
+}
+
+/// One setting: what each layer says, and what is in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// Its classic name, or that of a value of shared state.
+    pub name: String,
+    /// The value in force. Secrets are shown as `set` and `unset`.
+    pub value: Value,
+    /// What the layers say, the lowest first; the last is the built-in default where no layer says anything.
+    pub rungs: Vec<Rung>,
+    /// Which of them won: the last that counts.
+    pub winner: usize,
+    /// Whether the value is made of more than one layer's: a table, or a list that was added to.
+    pub combined: bool,
+}
+
+impl Explanation {
+    /// Where the value in force comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.rungs[self.winner].origin
+    }
+}
+
+/// Every setting in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// The host, as written, if it is for one.
+    pub host: Option<String>,
+    /// The settings in the order of the table, then shared state.
+    pub settings: Vec<Explanation>,
+    /// With a host: what `ssh -G` prints for it, a list where it prints several lines.
+    pub ssh_config: Map,
+}
+
+impl Config {
+    /// One setting's layers, from the lowest to the highest, and which won. `name` may be a modern one.
+    ///
+    /// ```
+    /// use fabric_config::{Config, Format};
+    /// use fabric_core::settings::Layer;
+    ///
+    /// let config = Config::builder()
+    ///     .text(Layer::User, "rc.toml", Format::Toml, "pool_size = 5")
+    ///     .set("pool_size=9")
+    ///     .build()?;
+    /// let told = config.explain("pool_size", None, &[])?;
+    /// assert_eq!((told.value.as_u64(), told.origin().to_string()), (Some(9), "--set".to_owned()));
+    /// assert_eq!(told.rungs[1].origin.to_string(), "rc.toml:1");
+    /// # Ok::<(), fabric_core::settings::Problems>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A name that is no setting's and that no layer has, or whatever keeps the host from being resolved.
+    pub fn explain(
+        &self,
+        name: &str,
+        host: Option<&HostString>,
+        overlays: &[Overlay],
+    ) -> Result<Explanation, Problems> {
+        let picture = Picture::take(self, host, overlays)?;
+        let name = match Setting::any_spelling(name) {
+            Some(setting) => setting.name,
+            None => name,
+        };
+        picture.explain(name).ok_or_else(|| {
+            let problem = Problem::new(format!("no setting is called `{name}`"));
+            match nearest_name(name) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")).into(),
+                None => problem.into(),
+            }
+        })
+    }
+
+    /// Every setting in force, for a host if one is given.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the host from being resolved.
+    pub fn show(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Shown, Problems> {
+        let picture = Picture::take(self, host, overlays)?;
+        let shared = picture.layers.iter().flat_map(|layer| layer.values.keys().map(String::as_str));
+        let mut names: Vec<&str> = TABLE.iter().map(|setting| setting.name).collect();
+        for name in shared {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(Shown {
+            host: host.map(|host| host.as_str().to_owned()),
+            settings: names.into_iter().filter_map(|name| picture.explain(name)).collect(),
+            ssh_config: self.ssh_config_of(host, overlays)?,
+        })
+    }
+}
+
+/// All that counts for a host, layer by layer.
+struct Picture {
+    layers: Vec<LayerValues>,
+    settings: std::sync::Arc<fabric_core::Settings>,
+    defaults: fabric_core::Settings,
+}
+
+impl Picture {
+    fn take(config: &Config, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Self, Problems> {
+        let settings = Resolve::settings(config, host, overlays)?;
+        let mut added = read_overlays(overlays)?;
+        added.extend(config.ssh_layer(host, overlays)?);
+        added.extend(host.map(host_string_layer));
+        let sections = host.map(|host| config.0.sections.matching(host.host())).unwrap_or_default();
+        let layers = config.rungs(&sections, &added).into_iter().cloned().collect();
+        Ok(Self { layers, settings, defaults: config.0.defaults.clone() })
+    }
+
+    fn explain(&self, name: &str) -> Option<Explanation> {
+        let value = self.settings.get(name)?;
+        let mut rungs: Vec<Rung> = Vec::new();
+        if Setting::find(name).is_some() {
+            let value = self.defaults.get(name).unwrap_or_default();
+            rungs.push(Rung { origin: Origin::new(Layer::Default), value });
+        }
+        let said = self.layers.iter().filter_map(|layer| layer.values.get(name));
+        rungs.extend(said.map(|entry| Rung { origin: entry.origin.clone(), value: entry.value.clone() }));
+        let winner = rungs.iter().rposition(|rung| rung.value == value);
+        let combined = winner.is_none();
+        let winner = winner.unwrap_or(rungs.len() - 1);
+        for rung in &mut rungs {
+            rung.value = shown(name, &rung.value);
+        }
+        Some(Explanation { name: name.to_owned(), value: shown(name, &value), rungs, winner, combined })
+    }
+}
+
+/// What the host string itself says.
+fn host_string_layer(host: &HostString) -> LayerValues {
+    let origin = Origin::place(Layer::HostString, host.as_str());
+    let mut values = indexmap::IndexMap::new();
+    let mut say = |name: &str, value: Value| {
+        values.insert(name.to_owned(), crate::values::Entry { value, origin: origin.clone() });
+    };
+    say("host_string", json!(host.as_str()));
+    if let Some(user) = host.user() {
+        say("user", json!(user));
+    }
+    if let Some(port) = host.port() {
+        say("port", json!(port));
+    }
+    LayerValues { layer: Layer::HostString, values }
+}
+
+impl Shown {
+    /// As the interface has it: `{"host": .., "settings": {NAME: {"value", "layer", "origin"}}, "ssh_config": {..}}`.
+    pub fn to_json(&self) -> Value {
+        let setting = |told: &Explanation| {
+            let origin = told.origin();
+            (told.name.clone(), json!({"value": told.value, "layer": origin.layer, "origin": origin.to_string()}))
+        };
+        json!({
+            "host": self.host,
+            "settings": self.settings.iter().map(setting).collect::<Map>(),
+            "ssh_config": self.ssh_config,
+        })
+    }
+}
+
+impl Explanation {
+    /// As data: the value, the winner, and all layers from the lowest to the highest.
+    pub fn to_json(&self) -> Value {
+        let rung =
+            |rung: &Rung| json!({"value": rung.value, "layer": rung.origin.layer, "origin": rung.origin.to_string()});
+        json!({
+            "setting": self.name,
+            "value": self.value,
+            "layer": self.origin().layer,
+            "origin": self.origin().to_string(),
+            "layers": self.rungs.iter().map(rung).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A table for people: setting, value, where from, what it overrode.
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows = vec![["setting", "value", "from", "overrode"].map(str::to_owned)];
+        for told in &self.settings {
+            let below = told.rungs[..told.winner].iter().filter(|rung| rung.origin.layer != Layer::Default);
+            let overrode: Vec<String> =
+                below.rev().map(|rung| format!("{} ({})", text(&rung.value), rung.origin)).collect();
+            let from = match told.origin().layer {
+                Layer::Default => "default".to_owned(),
+                layer => format!("{layer}, {}", told.origin()),
+            };
+            rows.push([told.name.clone(), text(&told.value), from, overrode.join("; ")]);
+        }
+        let width = |column: usize, most: usize| {
+            rows.iter().map(|row| row[column].chars().count()).filter(|width| *width <= most).max().unwrap_or(0)
+        };
+        let widths = [width(0, 40), width(1, 40), width(2, 60)];
+        for row in &rows {
+            let line = format!(
+                "{:a$}  {:b$}  {:c$}  {}",
+                row[0],
+                row[1],
+                row[2],
+                row[3],
+                a = widths[0],
+                b = widths[1],
+                c = widths[2]
+            );
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// The layers for people, the lowest first, the winner marked.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} = {}", self.name, text(&self.value))?;
+        if let Some(setting) = Setting::find(&self.name) {
+            for line in setting.doc.lines() {
+                writeln!(f, "  {}", line.trim())?;
+            }
+        }
+        for (index, rung) in self.rungs.iter().enumerate() {
+            let mark = match (index == self.winner, self.combined) {
+                (true, false) => "  <- in force",
+                (_, true) if rung.origin.layer != Layer::Default => "  <- part of it",
+                _ => "",
+            };
+            let (layer, place) = (rung.origin.layer.to_string(), rung.origin.to_string());
+            let from = if layer == place { layer } else { format!("{layer}, {place}") };
+            writeln!(f, "  {}. {from}: {}{mark}", index + 1, text(&rung.value))?;
+        }
+        Ok(())
+    }
+}
+
+/// A value as a person reads it: texts bare, nothing as `unset`.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "unset".to_owned(),
+        Value::String(text) if text.is_empty() => "''".to_owned(),
+        Value::String(text) => text.escape_debug().collect::<String>().replace("\\\"", "\"").replace("\\'", "'"),
+        _ => value.to_string(),
+    }
+}

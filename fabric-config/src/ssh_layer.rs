@@ -1,0 +1,299 @@
+//! ssh_config as a layer: which file is asked, what it says in the words of settings, and what else of it a
+//! target needs.
+
+use std::collections::HashMap;
+use std::net::ToSocketAddrs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric_core::settings::{Layer, Map, Origin, Overlay, Problem, Problems, Value};
+use fabric_core::{HostString, Settings};
+use indexmap::IndexMap;
+use serde_json::json;
+
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::ladder::Merged;
+use crate::ssh_config::{
+    self, AddressFamily, Directive, DumpValue, Fault, ForwardAgent, Hop, Local, Lookup, Resolved, SshConfig,
+    SshConfigError, StrictHostKeyChecking,
+};
+use crate::values::{Entry, LayerValues};
+
+/// What ssh_config says about one host.
+#[derive(Debug)]
+pub(crate) struct SshHost {
+    pub(crate) resolved: Resolved,
+    /// Only what some line says; OpenSSH's defaults are not ours.
+    pub(crate) layer: LayerValues,
+    /// The key files that lines name.
+    pub(crate) identity_files: Vec<String>,
+}
+
+/// The ssh_config files, read when they are first needed, and the answers they gave.
+#[derive(Debug)]
+pub(crate) struct SshFiles {
+    local: Arc<Local>,
+    given: SshSource,
+    read: Mutex<HashMap<Option<PathBuf>, Result<SshConfig, Problems>>>,
+    answers: Mutex<HashMap<Question, Arc<SshHost>>>,
+}
+
+/// Where ssh_config comes from, unless a setting names a file.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum SshSource {
+    /// Nowhere.
+    #[default]
+    None,
+    /// The user's and the system's file.
+    Usual,
+    /// It was handed in.
+    Given(SshConfig),
+}
+
+/// What an answer depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Question {
+    file: Option<PathBuf>,
+    host: String,
+    user: Option<String>,
+    port: Option<u16>,
+}
+
+/// How many answers are kept.
+const MOST_ANSWERS: usize = 1 << 16;
+
+impl SshFiles {
+    pub(crate) fn new(environment: &Environment, given: SshSource) -> Self {
+        let local = Local {
+            user: environment.user.clone().unwrap_or_default(),
+            home: environment.home.as_ref().map(|home| home.to_string_lossy().into_owned()).unwrap_or_default(),
+            uid: environment.uid,
+            hostname: environment.hostname.clone(),
+            env: environment.variables.clone().into_iter().collect(),
+        };
+        Self { local: Arc::new(local), given, read: Mutex::default(), answers: Mutex::default() }
+    }
+
+    /// The configuration to ask: the file that a setting names, else where it comes from here.
+    fn config(&self, file: Option<&Path>) -> Result<SshConfig, Problems> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = read.get(&file.map(Path::to_owned)) {
+            return known.clone();
+        }
+        let sources = match (file, &self.given) {
+            (Some(file), _) => ssh_config::Sources::explicit(file),
+            (None, SshSource::Given(config)) => return Ok(config.clone()),
+            (None, SshSource::Usual) => ssh_config::Sources::usual(&self.local),
+            (None, SshSource::None) => ssh_config::Sources::default(),
+        };
+        let config = SshConfig::load(&sources, &self.local).map_err(problems);
+        read.insert(file.map(Path::to_owned), config.clone());
+        config
+    }
+
+    fn ask(&self, question: Question) -> Result<Arc<SshHost>, Problems> {
+        let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = answers().get(&question) {
+            return Ok(Arc::clone(known));
+        }
+        let answer = Arc::new(SshHost::new(self.resolve(&question)?)?);
+        let mut answers = answers();
+        if answers.len() >= MOST_ANSWERS {
+            answers.clear();
+        }
+        answers.insert(question, Arc::clone(&answer));
+        Ok(answer)
+    }
+
+    fn resolve(&self, question: &Question) -> Result<Resolved, Problems> {
+        self.lookup(&self.config(question.file.as_deref())?, question)
+    }
+
+    fn lookup(&self, config: &SshConfig, question: &Question) -> Result<Resolved, Problems> {
+        let mut lookup = Lookup::new(&question.host, &self.local).resolver(&SystemResolver);
+        if let Some(user) = &question.user {
+            lookup = lookup.user(user);
+        }
+        if let Some(port) = question.port {
+            lookup = lookup.port(port);
+        }
+        match config.resolve(&lookup) {
+            // `ssh` gives up here; a gateway that needs itself is dialled directly (Fabric 3).
+            Err(SshConfigError::Unusable { fault: Fault::JumpLoop { .. }, .. }) => {
+                config.resolve(&lookup.option("ProxyJump=none"))
+            }
+            answer => answer,
+        }
+        .map_err(problems)
+    }
+}
+
+/// The system's resolver, which is asked only where `CanonicalizeHostname` says so.
+struct SystemResolver;
+
+impl ssh_config::HostResolver for SystemResolver {
+    fn canonical_name(&self, name: &str, family: AddressFamily) -> Option<String> {
+        let fits = |address: &std::net::SocketAddr| match family {
+            AddressFamily::Any => true,
+            AddressFamily::Inet => address.is_ipv4(),
+            AddressFamily::Inet6 => address.is_ipv6(),
+        };
+        (name, 0).to_socket_addrs().ok()?.any(|address| fits(&address)).then(String::new)
+    }
+}
+
+impl Config {
+    /// What ssh_config says about a host under these settings; nothing where it isn't to be read.
+    pub(crate) fn ssh_host(&self, host: &HostString, merged: &Merged) -> Result<Option<Arc<SshHost>>, Problems> {
+        let settings = &merged.settings;
+        if !settings.use_ssh_config {
+            return Ok(None);
+        }
+        let said = |name: &str| merged.values.get(name).is_some_and(|entry| !entry.value.is_null());
+        let user = host.user().or_else(|| settings.user.as_deref().filter(|_| said("user")));
+        let port = host.port().or_else(|| settings.port.filter(|_| said("port")));
+        self.0
+            .ssh
+            .ask(Question {
+                file: self.ssh_config_file(settings),
+                host: host.host().to_owned(),
+                user: user.map(str::to_owned),
+                port,
+            })
+            .map(Some)
+    }
+
+    fn ssh_config_file(&self, settings: &Settings) -> Option<PathBuf> {
+        settings.ssh_config_path.as_ref().map(|path| self.0.environment.expand(path))
+    }
+
+    /// ssh_config as a layer, for showing.
+    pub(crate) fn ssh_layer(
+        &self,
+        host: Option<&HostString>,
+        overlays: &[Overlay],
+    ) -> Result<Option<LayerValues>, Problems> {
+        let Some(host) = host else { return Ok(None) };
+        let merged = self.merged(Some(host), overlays)?;
+        Ok(self.ssh_host(host, &merged)?.map(|ssh| ssh.layer.clone()))
+    }
+
+    /// What `ssh -G` prints for a host string, by key; OpenSSH's defaults where no ssh_config is to be read.
+    pub(crate) fn ssh_config_of(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Map, Problems> {
+        let Some(host) = host else { return Ok(Map::new()) };
+        let settings = Arc::clone(&self.merged(Some(host), overlays)?.settings);
+        let question = Question {
+            file: self.ssh_config_file(&settings),
+            host: host.host().to_owned(),
+            user: host.user().map(str::to_owned),
+            port: host.port(),
+        };
+        let ssh = &self.0.ssh;
+        let resolved = if settings.use_ssh_config {
+            ssh.resolve(&question)?
+        } else {
+            ssh.lookup(&SshConfig::default(), &question)?
+        };
+        let value = |value: DumpValue| match value {
+            DumpValue::One(line) => Value::from(line),
+            DumpValue::Many(lines) => Value::from(lines),
+        };
+        Ok(resolved.dump_map().into_iter().map(|(key, lines)| (key.to_owned(), value(lines))).collect())
+    }
+}
+
+impl SshHost {
+    fn new(resolved: Resolved) -> Result<Self, Problems> {
+        let identity_files = if resolved.names_identity_files() {
+            resolved.identity_files().map_err(|fault| Problem::new(format!("IdentityFile: {fault}")))?
+        } else {
+            Vec::new()
+        };
+        let identity_files = identity_files.into_iter().map(|file| file.value).collect::<Vec<_>>();
+        let mut values = IndexMap::new();
+        let mut say = |directive: Directive, name: &str, value: Value| {
+            if let Some(origin) = origin(&resolved.origin(directive)) {
+                values.insert(name.to_owned(), Entry { value, origin });
+            }
+        };
+        let seconds = |duration: Option<std::time::Duration>| json!(duration.map_or(0, |duration| duration.as_secs()));
+        say(Directive::HostName, "host", json!(resolved.hostname()));
+        say(Directive::User, "user", json!(resolved.user()));
+        say(Directive::Port, "port", json!(resolved.port()));
+        say(Directive::IdentityFile, "key_filename", json!(identity_files));
+        say(Directive::ForwardAgent, "forward_agent", json!(resolved.forward_agent() != ForwardAgent::No));
+        say(Directive::ConnectTimeout, "timeout", seconds(resolved.connect_timeout()));
+        say(Directive::ConnectionAttempts, "connection_attempts", json!(resolved.connection_attempts()));
+        say(Directive::ServerAliveInterval, "keepalive", seconds(resolved.server_alive_interval()));
+        say(Directive::Compression, "compression", json!(resolved.compression()));
+        say(Directive::GssapiAuthentication, "gss_auth", json!(resolved.gssapi_authentication()));
+        say(Directive::GssapiDelegateCredentials, "gss_deleg", json!(resolved.gssapi_delegate_credentials()));
+        say(Directive::GssapiKeyExchange, "gss_kex", json!(resolved.gssapi_key_exchange()));
+        let check = resolved.strict_host_key_checking();
+        say(Directive::StrictHostKeyChecking, "reject_unknown_hosts", json!(check == StrictHostKeyChecking::Yes));
+        say(Directive::StrictHostKeyChecking, "disable_known_hosts", json!(check == StrictHostKeyChecking::Off));
+        let hops: Vec<String> = resolved.proxy_jump().iter().map(hop_text).collect();
+        if !hops.is_empty() {
+            say(Directive::ProxyJump, "gateway", json!(hops.join(",")));
+        } else if let Some(command) = resolved.proxy_command() {
+            say(Directive::ProxyCommand, "gateway", json!(command));
+        }
+        let layer = LayerValues { layer: Layer::SshConfig, values };
+        Ok(Self { resolved, layer, identity_files })
+    }
+
+    /// Puts what ssh_config says under what other layers say.
+    pub(crate) fn apply(&self, settings: &mut Settings, merged: &Merged) {
+        for (name, entry) in &self.layer.values {
+            let said = merged.values.get(name).is_some_and(|entry| !entry.value.is_null());
+            match name.as_str() {
+                "key_filename" => settings.key_filename.extend(self.identity_files.iter().cloned()),
+                "forward_agent" => settings.forward_agent |= entry.value == json!(true),
+                "reject_unknown_hosts" | "disable_known_hosts" if host_keys_are_settled(merged) => {}
+                _ if said => {}
+                // A value of its own type: it fits.
+                _ => drop(settings.set(name, &entry.value)),
+            }
+        }
+    }
+}
+
+/// Whether a layer above ssh_config says what to do about unknown host keys.
+pub(crate) fn host_keys_are_settled(merged: &Merged) -> bool {
+    ["reject_unknown_hosts", "disable_known_hosts"]
+        .iter()
+        .any(|name| merged.values.get(*name).is_some_and(|entry| !entry.value.is_null()))
+}
+
+/// A hop as a host string.
+pub(crate) fn hop_text(hop: &Hop) -> String {
+    let user = hop.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+    let host = if hop.host.contains(':') { format!("[{}]", hop.host) } else { hop.host.clone() };
+    let port = hop.port.map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{user}{host}{port}")
+}
+
+fn origin(origin: &ssh_config::Origin) -> Option<Origin> {
+    match origin {
+        ssh_config::Origin::File { path, line } => {
+            Some(Origin::file(Layer::SshConfig, path.to_path_buf(), Some(*line as usize)))
+        }
+        ssh_config::Origin::Default | ssh_config::Origin::CommandLine => None,
+    }
+}
+
+fn problems(error: SshConfigError) -> Problems {
+    match error {
+        SshConfigError::Bad(list) => Problems(
+            list.into_iter()
+                .map(|bad| Problem {
+                    origin: origin(&bad.origin),
+                    message: format!("{}: `{}`", bad.fault, bad.text),
+                    hint: None,
+                })
+                .collect(),
+        ),
+        other => Problem::new(other.to_string()).into(),
+    }
+}
