@@ -43,8 +43,7 @@ fn pattern() -> impl Strategy<Value = String> {
 fn line() -> impl Strategy<Value = String> {
     let marker =
         prop_oneof![4 => Just(""), 1 => Just("@revoked "), 1 => Just("@cert-authority  "), 1 => Just("@what ")];
-    let key =
-        prop_oneof![4 => Just(ED25519), 4 => Just(ECDSA), 1 => Just("ssh-ed25519"), 1 => Just("ssh-ed25519 AAAA")];
+    let key = prop_oneof![Just(ED25519), Just(ECDSA)];
     (marker, proptest::collection::vec(pattern(), 1..4), key, prop_oneof![Just(""), Just(" comment # x"), Just("\t")])
         .prop_map(|(marker, names, key, end)| format!("{marker}{} {key}{end}", names.join(",")))
 }
@@ -60,9 +59,10 @@ proptest! {
     ) {
         let (_dir, path) = file(lines.join("\n") + "\n");
         let (host, shown) = if other_port {
-            (Host::new(name.clone(), 2222), format!("[{name}]:2222"))
+            (Host::new(name.clone(), 2222), format!("[{}]:2222", name.to_lowercase()))
         } else {
-            (Host::new(name.clone(), 22), name)
+            // `ssh` looks hosts up in lower case, `ssh-keygen` as they are given.
+            (Host::new(name.clone(), 22), name.to_lowercase())
         };
         prop_assert_eq!(ours(&path, &host), ssh_keygen(&path, &shown), "{} in\n{}", shown, lines.join("\n"));
 
