@@ -83,6 +83,7 @@ impl Config {
         let mut defaults = Settings::default();
         defaults.user.clone_from(&environment.user);
         defaults.local_user.clone_from(&environment.user);
+        defaults.rcfile = environment.home.as_ref().map(|home| home.join(".fabricrc"));
         Self(Arc::new(Inner {
             ssh: SshFiles::new(&environment, ssh),
             environment,

@@ -30,6 +30,7 @@ mod explain;
 mod hosts;
 mod ladder;
 mod mask;
+pub mod reference;
 mod resolve;
 mod sources;
 pub mod ssh_config;

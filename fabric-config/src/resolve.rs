@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fabric_core::settings::{Layer, Overlay, Problem, Problems, Switch};
+use fabric_core::settings::{Layer, Origin, Overlay, Problem, Problems, Switch};
 use fabric_core::target::{AddressFamily, HostKeyCheck, Identity};
 use fabric_core::{
     ConnectError, ConnectErrorKind, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target,
@@ -229,7 +229,7 @@ fn setting_error(host: &HostString, reason: &impl ToString) -> ConnectError {
 
 /// A user or port in the host string and as an argument of the call as well (C2).
 fn given_twice(host: &HostString, overlays: &[Overlay]) -> Result<(), Problems> {
-    for overlay in overlays.iter().filter(|overlay| overlay.origin.layer == Layer::Step) {
+    for overlay in overlays.iter().filter(|overlay| overlay.origin == Origin::argument()) {
         for (name, written) in [("user", host.user().is_some()), ("port", host.port().is_some())] {
             if written && overlay.values.get(name).is_some_and(|value| !value.is_null()) {
                 let problem = Problem::new(format!("`{host}` has a {name}, and another one is given beside it"));

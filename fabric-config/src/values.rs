@@ -36,7 +36,6 @@ pub(crate) struct Intake {
     layer: LayerValues,
     spelled: IndexMap<&'static str, String>,
     unknown: Unknown,
-    information: bool,
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Problem>,
 }
@@ -47,8 +46,6 @@ impl Intake {
             layer: LayerValues { layer, values: IndexMap::new() },
             spelled: IndexMap::new(),
             unknown,
-            // What a run knows about itself comes with these.
-            information: matches!(layer, Layer::Runtime | Layer::Step),
             problems: Vec::new(),
             warnings: Vec::new(),
         }
@@ -115,7 +112,8 @@ impl Intake {
     }
 
     fn setting(&mut self, name: &str, setting: &'static Setting, conversion: Conversion, value: Value, origin: Origin) {
-        if setting.information && !self.information {
+        // A fabfile may: "modification is not recommended, but probably won't break anything" (Fabric 1).
+        if setting.information && self.unknown != Unknown::Share {
             let problem = Problem::new(format!("`{name}` is information that a run gives and can't be set"));
             self.problems.push(problem.at(origin));
             return;
@@ -247,6 +245,11 @@ impl Conversion {
 pub(crate) fn is_group(name: &str) -> bool {
     let inside = |spelling: &str| spelling.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
     TABLE.iter().flat_map(Setting::spellings).any(inside) || WITHOUT.iter().any(|(spelling, _)| inside(spelling))
+}
+
+/// The modern names that are accepted and steer nothing, each with advice.
+pub(crate) fn without_effect() -> impl Iterator<Item = (&'static str, &'static str)> {
+    WITHOUT.iter().copied()
 }
 
 /// Modern settings (Fabric 3, Invoke 2) that have nothing to steer here, and what does the same.

@@ -77,12 +77,14 @@ fn the_host_string_has_the_last_word_and_a_call_may_not_contradict_it() {
     assert_eq!((target.user.as_deref(), target.port), (Some("written"), 22));
     let target = config.target(&host("web1"), &[]).unwrap();
     assert_eq!((target.user.as_deref(), target.port), (Some("line"), 2200));
-    let call = overlay(Layer::Step, json!({"user": "call"}));
+    let argument = |values: Value| Overlay { origin: Origin::argument(), ..overlay(Layer::Step, values) };
+    let call = argument(json!({"user": "call"}));
     assert_eq!(config.target(&host("web1"), std::slice::from_ref(&call)).unwrap().user.as_deref(), Some("call"));
     let error = config.target(&host("written@web1"), &[call]).unwrap_err().to_string();
     assert!(error.contains("written@web1") && error.contains("user"), "{error}");
-    let call = overlay(Layer::Step, json!({"port": 1}));
-    assert!(config.target(&host("web1:22"), &[call]).is_err());
+    assert!(config.target(&host("web1:22"), &[argument(json!({"port": 1}))]).is_err());
+    let block = overlay(Layer::Step, json!({"user": "block"}));
+    assert_eq!(config.target(&host("written@web1"), &[block]).unwrap().user.as_deref(), Some("written"));
 }
 
 #[test]

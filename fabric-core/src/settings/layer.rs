@@ -88,6 +88,11 @@ impl Origin {
         Self { layer, file: Some(file.into()), line, place: None }
     }
 
+    /// An argument of the call that asks for a connection: what may not contradict the host string.
+    pub fn argument() -> Self {
+        Self::place(Layer::Step, "argument")
+    }
+
     /// An option, a variable, a section.
     pub fn place(layer: Layer, place: impl Into<String>) -> Self {
         Self { layer, file: None, line: None, place: Some(place.into()) }

@@ -23,6 +23,8 @@ pub type Map = serde_json::Map<String, Value>;
 pub struct Setting {
     /// Its classic name.
     pub name: &'static str,
+    /// The part of the reference page that it belongs to.
+    pub group: &'static str,
     /// The type of its value.
     pub kind: Kind,
     /// What it does, in the words of the documentation; the first line is a summary.
@@ -37,6 +39,8 @@ pub struct Setting {
     pub unit: &'static str,
     /// Whether the program sets it for tasks to read, and a person can't.
     pub information: bool,
+    /// The default of Fabric 1 and why it isn't ours, where they differ.
+    pub classic: &'static str,
     pub(crate) default: fn() -> Value,
 }
 

@@ -10,26 +10,28 @@ use crate::command::PathBehavior;
 use crate::secret::Secret;
 
 macro_rules! settings {
-    ($( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr
-        $(, option $option:literal)? $(, alias $($alias:literal)|+)? $(, inverse $inverse:literal)? $(, unit $unit:literal)? $(, ($info:ident))?; )+) => {
+    ($( $group:literal { $( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr
+        $(, option $option:literal)? $(, alias $($alias:literal)|+)? $(, inverse $inverse:literal)?
+        $(, unit $unit:literal)? $(, ($info:ident))? $(, classic $classic:literal)?; )+ } )+) => {
         /// The settings in force, typed. See [`TABLE`] for what each does.
         #[derive(Debug, Clone)]
         #[non_exhaustive]
         pub struct Settings {
-            $( $(#[doc = $doc])+ pub $name: $type, )+
+            $($( $(#[doc = $doc])+ pub $name: $type, )+)+
             /// Shared state: every other key, as tasks and fabfiles have set it.
             pub extra: IndexMap<String, Value>,
         }
 
         impl Default for Settings {
             fn default() -> Self {
-                Self { $( $name: $default, )+ extra: IndexMap::new() }
+                Self { $($( $name: $default, )+)+ extra: IndexMap::new() }
             }
         }
 
         /// Every setting, grouped as the classic documentation groups them.
-        pub static TABLE: &[Setting] = &[ $( Setting {
+        pub static TABLE: &[Setting] = &[ $($( Setting {
             name: stringify!($name),
+            group: $group,
             kind: <$type as FromValue>::KIND,
             doc: concat!($($doc, "\n"),+),
             option: concat!("" $(, $option)?),
@@ -37,8 +39,9 @@ macro_rules! settings {
             inverse: &[$($inverse)?],
             unit: concat!("" $(, $unit)?),
             information: settings!(@information $($info)?),
+            classic: concat!("" $(, $classic)?),
             default: || { let default: $type = $default; default.to_value() },
-        }, )+ ];
+        }, )+)+ ];
 
         impl Settings {
             /// Sets one by its classic name; any other name is shared state.
@@ -48,10 +51,10 @@ macro_rules! settings {
             /// A value of the wrong type; the message says what was expected and never holds a secret.
             pub fn set(&mut self, name: &str, value: &Value) -> Result<(), Problem> {
                 match name {
-                    $( stringify!($name) => match value {
+                    $($( stringify!($name) => match value {
                         Value::Null => self.$name = $default,
                         _ => self.$name = typed(name, value)?,
-                    }, )+
+                    }, )+)+
                     _ => { self.extra.insert(name.to_owned(), value.clone()); }
                 }
                 Ok(())
@@ -60,7 +63,7 @@ macro_rules! settings {
             /// One by its classic name, or shared state, as an untyped value. Secrets come as texts.
             pub fn get(&self, name: &str) -> Option<Value> {
                 match name {
-                    $( stringify!($name) => Some(self.$name.to_value()), )+
+                    $($( stringify!($name) => Some(self.$name.to_value()), )+)+
                     _ => self.extra.get(name).cloned(),
                 }
             }
@@ -80,199 +83,203 @@ fn typed<T: FromValue>(name: &str, value: &Value) -> Result<T, Problem> {
 }
 
 settings! {
+    "Failures" {
+        /// The exception a Python fabfile raises instead of exiting when a run aborts.
+        /// Only a Python fabfile can set it.
+        abort_exception: Option<String> = None;
+        /// Whether to fail instead of asking a person for anything: passwords, passphrases, hosts, questions of tasks.
+        abort_on_prompts: bool = false, option "--abort-on-prompts";
+        /// Whether a failing command is a warning instead of a failure of the task.
+        warn_only: bool = false, option "-w, --warn-only", alias "run.warn";
+        /// The exit statuses of commands that count as success.
+        ok_ret_codes: Vec<u32> = vec![0];
+        /// Whether hosts that can't be reached are skipped with a warning instead of failing the run.
+        skip_bad_hosts: bool = false, option "--skip-bad-hosts";
+        /// Whether unknown task names are skipped with a warning instead of refusing the whole command line.
+        skip_unknown_tasks: bool = false, option "--skip-unknown-tasks";
+        /// Which kinds of failure a Python fabfile gets as exceptions: `network`.
+        use_exceptions_for: IndexMap<String, bool> = IndexMap::from([("network".to_owned(), false)]);
+    }
 
-    // E1 failure policy
+    "Information" {
+        /// The host list of the running task.
+        all_hosts: Vec<String> = Vec::new(), (information);
+        /// The name of the running task.
+        command: Option<String> = None, (information);
+        /// The roles whose hosts the running task has.
+        effective_roles: Vec<String> = Vec::new(), (information);
+        /// The name or address of the current host, ssh_config applied.
+        host: Option<String> = None, (information);
+        /// The current host, as written.
+        host_string: Option<String> = None, (information);
+        /// The user who runs this program.
+        local_user: Option<String> = None, (information);
+        /// The fabfile that was loaded.
+        real_fabfile: Option<PathBuf> = None, (information);
+        /// The tasks of the command line, as typed.
+        tasks: Vec<String> = Vec::new(), (information);
+        /// The version of this program.
+        version: String = env!("CARGO_PKG_VERSION").to_owned(), (information);
+    }
 
-    /// The exception a Python fabfile raises instead of exiting when a run aborts.
-    /// Only a Python fabfile can set it.
-    abort_exception: Option<String> = None;
-    /// Whether to fail instead of asking a person for anything: passwords, passphrases, hosts, questions of tasks.
-    abort_on_prompts: bool = false, option "--abort-on-prompts";
-    /// Whether a failing command is a warning instead of a failure of the task.
-    warn_only: bool = false, option "-w, --warn-only", alias "run.warn";
-    /// The exit statuses of commands that count as success.
-    ok_ret_codes: Vec<u32> = vec![0];
-    /// Whether hosts that can't be reached are skipped with a warning instead of failing the run.
-    skip_bad_hosts: bool = false, option "--skip-bad-hosts";
-    /// Whether unknown task names are skipped with a warning instead of refusing the whole command line.
-    skip_unknown_tasks: bool = false, option "--skip-unknown-tasks";
-    /// Which kinds of failure a Python fabfile gets as exceptions: `network`.
-    use_exceptions_for: IndexMap<String, bool> = IndexMap::from([("network".to_owned(), false)]);
+    "Host lists" {
+        /// The global host list.
+        /// In a fabfile's `[env]` also `{ extend = [..] }` or `{ replace = [..] }`.
+        hosts: Vec<String> = Vec::new(), option "-H, --hosts";
+        /// The global role list.
+        /// In a fabfile's `[env]` also `{ extend = [..] }` or `{ replace = [..] }`.
+        roles: Vec<String> = Vec::new(), option "-R, --roles";
+        /// Roles: names for lists of hosts, or for commands that print one.
+        roledefs: Map = Map::new();
+        /// Hosts that are left out of global host lists.
+        exclude_hosts: Vec<String> = Vec::new(), option "-x, --exclude-hosts";
+        /// Whether a host that is listed twice is used once.
+        dedupe_hosts: bool = true;
+        /// Whether tasks run on their hosts at the same time.
+        parallel: bool = false, option "-P, --parallel";
+        /// How many hosts a parallel task runs on at the same time; 0 is all.
+        pool_size: u32 = 0, option "-z, --pool-size", unit "hosts";
+        /// Whether output is shown in whole lines only; implied by `parallel`.
+        linewise: bool = false, option "--linewise";
+        /// Whether connections are closed after each task instead of at the end of the run.
+        eagerly_disconnect: bool = false, option "-e, --eagerly-disconnect";
+        /// Rolling execution: how many hosts, or what share of them (`25%`), a task runs on before it goes on to the next.
+        batch: Option<String> = None, option "--batch", unit "hosts or %";
+        /// How many hosts, or what share of them, may fail before nothing new is started.
+        max_failures: Option<String> = None, option "--max-failures", unit "hosts or %";
+        /// How often a task is tried again on a host on which it failed.
+        retries: u32 = 0, option "--retries";
+        /// Only the first so many hosts, or that share, of each host list.
+        limit: Option<String> = None, option "--limit", unit "hosts or %";
+    }
 
-    // E2 information
+    "Commands" {
+        /// Whether commands may have a pseudo-terminal; set to true, whether they have one unasked.
+        always_use_pty: Gate = Gate::Open, option "--no-pty (false)", alias "run.pty";
+        /// Whether commands may have their stderr merged into stdout; set to true, whether it is unasked.
+        combine_stderr: Gate = Gate::Open;
+        /// Commands that must succeed before each command, in the same shell.
+        command_prefixes: Vec<String> = Vec::new();
+        /// The remote working directory.
+        cwd: String = String::new();
+        /// The local working directory.
+        lcwd: String = String::new();
+        /// Directories for `$PATH`, separated by `:`.
+        path: String = String::new();
+        /// Where `path` goes in `$PATH`.
+        path_behavior: PathBehavior = PathBehavior::Append;
+        /// Environment variables of commands.
+        shell_env: IndexMap<String, String> = IndexMap::new(), alias "run.env";
+        /// The shell that commands are wrapped in, where they are.
+        shell: String = "/bin/bash -l -c".to_owned(), option "-s, --shell", alias "run.shell";
+        /// Whether commands may be wrapped in `shell`; set to true, whether they are unasked.
+        use_shell: Gate = Gate::Open;
+        /// Whether a wrapped command is quoted for its shell.
+        shell_escape: bool = true;
+        /// How long a command may take; unset or 0 is as long as it likes.
+        command_timeout: Option<Seconds> = None, option "-T, --command-timeout", alias "timeouts.command", unit "seconds";
+        /// Whether Ctrl-C goes to the remote command.
+        /// Unset: only in a shell; false: never; true: always.
+        remote_interrupt: Option<bool> = None;
+        /// Answers to prompts of commands, by the text of the prompt.
+        prompts: IndexMap<String, String> = IndexMap::new();
+        /// Whether lines of output begin with `[host] out:` or `[host] err:`.
+        output_prefix: bool = true;
+        /// Whether errors are red and warnings magenta on a terminal.
+        colorize_errors: bool = false, option "--colorize-errors";
+        /// Whether what is typed for a command without a terminal is shown.
+        echo_stdin: bool = true, alias "run.echo_stdin";
+        /// How much of each output stream a command's outcome keeps, from its end; unset is all.
+        capture_buffer_size: Option<u64> = None, unit "bytes";
+    }
 
-    /// The host list of the running task.
-    all_hosts: Vec<String> = Vec::new(), (information);
-    /// The name of the running task.
-    command: Option<String> = None, (information);
-    /// The roles whose hosts the running task has.
-    effective_roles: Vec<String> = Vec::new(), (information);
-    /// The name or address of the current host, ssh_config applied.
-    host: Option<String> = None, (information);
-    /// The current host, as written.
-    host_string: Option<String> = None, (information);
-    /// The user who runs this program.
-    local_user: Option<String> = None, (information);
-    /// The fabfile that was loaded.
-    real_fabfile: Option<PathBuf> = None, (information);
-    /// The tasks of the command line, as typed.
-    tasks: Vec<String> = Vec::new(), (information);
-    /// The version of this program.
-    version: String = env!("CARGO_PKG_VERSION").to_owned(), (information);
+    "Login and sudo" {
+        /// The login user; unset is the user who runs this program.
+        user: Option<String> = None, option "-u, --user";
+        /// The login password, which `sudo` is answered with too.
+        password: Option<Secret> = None, option "-p, --password; -I", alias "connect_kwargs.password";
+        /// Login passwords by host: `user@host:port`, or any shorter host string.
+        passwords: IndexMap<String, Secret> = IndexMap::new();
+        /// The passphrase of encrypted keys.
+        passphrase: Option<Secret> = None, alias "connect_kwargs.passphrase";
+        /// The password that `sudo` is answered with; unset is the login password.
+        sudo_password: Option<Secret> = None, option "--sudo-password; --initial-sudo-password-prompt", alias "sudo.password";
+        /// Passwords for `sudo` by host.
+        sudo_passwords: IndexMap<String, Secret> = IndexMap::new();
+        /// How `sudo` is called, before user and group.
+        sudo_prefix: String = crate::command::Sudo::PREFIX.to_owned();
+        /// The text that `sudo` asks for the password with; unset is a random one for each run, which no output can imitate.
+        sudo_prompt: Option<String> = None, alias "sudo.prompt",
+            classic "`sudo password:`: any output could imitate a text that is known";
+        /// The user that `sudo` becomes; unset is root.
+        sudo_user: Option<String> = None, alias "sudo.user";
+        /// The text of a private key.
+        key: Option<Secret> = None, alias "connect_kwargs.pkey";
+        /// Private key files to try.
+        key_filename: Vec<String> = Vec::new(), option "-i", alias "connect_kwargs.key_filename" | "authentication.identities";
+        /// Whether the user's agent is left alone.
+        no_agent: bool = false, option "-a, --no-agent", inverse "connect_kwargs.allow_agent";
+        /// Whether the keys in `~/.ssh` are left alone.
+        no_keys: bool = false, option "-k, --no-keys", inverse "connect_kwargs.look_for_keys";
+        /// Whether processes on the host may use the user's agent.
+        forward_agent: bool = false, option "-A, --forward-agent";
+        /// Whether to log in by GSSAPI (Kerberos).
+        gss_auth: bool = false, option "--gss-auth", alias "connect_kwargs.gss_auth";
+        /// Whether to delegate GSSAPI credentials.
+        gss_deleg: bool = false, option "--gss-deleg", alias "connect_kwargs.gss_deleg_creds";
+        /// Whether to exchange keys by GSSAPI; only the `openssh` transport can.
+        gss_kex: bool = false, option "--gss-kex", alias "connect_kwargs.gss_kex";
+    }
 
-    // E3 host lists
+    "Connecting" {
+        /// How long connecting to one address may take; 0 is as long as the system lets it.
+        timeout: Seconds = Seconds(10.0), option "-t, --timeout", alias "timeouts.connect" | "connect_kwargs.timeout", unit "seconds";
+        /// How long each answer of the server during login may take.
+        auth_timeout: Seconds = Seconds(30.0), option "--auth-timeout", alias "connect_kwargs.auth_timeout", unit "seconds";
+        /// How long the server's banner and the key exchange may take.
+        banner_timeout: Seconds = Seconds(15.0), option "--banner-timeout", alias "connect_kwargs.banner_timeout", unit "seconds";
+        /// How long opening a channel may take.
+        channel_timeout: Seconds = Seconds(30.0), alias "connect_kwargs.channel_timeout", unit "seconds";
+        /// How often to try to connect, in all.
+        connection_attempts: u32 = 1, option "-n, --connection-attempts";
+        /// After how much silence to ask whether the host is still there; 0 is never.
+        keepalive: Seconds = Seconds(0.0), option "--keepalive", unit "seconds";
+        /// What the connection goes through.
+        /// Hosts separated by commas (ProxyJump), a command (ProxyCommand, told by white space in it), or a plugin's `scheme://..`; `false` or `none` is off.
+        gateway: Switch = Switch::Unset, option "-g, --gateway";
+        /// The port, where neither host string nor ssh_config has one; unset is 22.
+        port: Option<u16> = None, option "--port";
+        /// Whether to compress.
+        compression: bool = false, alias "connect_kwargs.compress";
+        /// Whether to take any host key, unread and unrecorded.
+        disable_known_hosts: bool = false, option "-D, --disable-known-hosts";
+        /// Whether hosts that no known_hosts file has are refused.
+        reject_unknown_hosts: bool = false, option "-r, --reject-unknown-hosts";
+        /// A further known_hosts file that is read and never written.
+        system_known_hosts: Option<PathBuf> = None, option "--system-known-hosts";
+        /// Whether ssh_config is read.
+        /// Fabric 1 had false; a Python fabfile of the classic API still has.
+        use_ssh_config: bool = true, option "--ignore-ssh-config (false)", alias "load_ssh_configs",
+            classic "false: `ssh` reads it, and so does Fabric 3; a Python fabfile of the classic API keeps false";
+        /// The ssh_config to read instead of the user's and the system's.
+        ssh_config_path: Option<PathBuf> = None, option "--ssh-config-path",
+            classic "`$HOME/.ssh/config`: unset reads it too, and the system's file after it, as `ssh` does";
+        /// How hosts are reached: `ssh`, `local`, or a plugin's name.
+        transport: String = "ssh".to_owned();
+        /// Options of a plugin's transport or gateway, by plugin.
+        transport_options: Map = Map::new();
+        /// Plugin files to load.
+        plugins: Vec<String> = Vec::new(), option "--plugin";
+        /// Whether environment variables are part of the command; false sends them beside it, where most servers drop them.
+        inline_ssh_env: bool = true;
+    }
 
-    /// The global host list.
-    /// In a fabfile's `[env]` also `{ extend = [..] }` or `{ replace = [..] }`.
-    hosts: Vec<String> = Vec::new(), option "-H, --hosts";
-    /// The global role list.
-    /// In a fabfile's `[env]` also `{ extend = [..] }` or `{ replace = [..] }`.
-    roles: Vec<String> = Vec::new(), option "-R, --roles";
-    /// Roles: names for lists of hosts, or for commands that print one.
-    roledefs: Map = Map::new();
-    /// Hosts that are left out of global host lists.
-    exclude_hosts: Vec<String> = Vec::new(), option "-x, --exclude-hosts";
-    /// Whether a host that is listed twice is used once.
-    dedupe_hosts: bool = true;
-    /// Whether tasks run on their hosts at the same time.
-    parallel: bool = false, option "-P, --parallel";
-    /// How many hosts a parallel task runs on at the same time; 0 is all.
-    pool_size: u32 = 0, option "-z, --pool-size", unit "hosts";
-    /// Whether output is shown in whole lines only; implied by `parallel`.
-    linewise: bool = false, option "--linewise";
-    /// Whether connections are closed after each task instead of at the end of the run.
-    eagerly_disconnect: bool = false, option "-e, --eagerly-disconnect";
-    /// Rolling execution: how many hosts, or what share of them (`25%`), a task runs on before it goes on to the next.
-    batch: Option<String> = None, option "--batch", unit "hosts or %";
-    /// How many hosts, or what share of them, may fail before nothing new is started.
-    max_failures: Option<String> = None, option "--max-failures", unit "hosts or %";
-    /// How often a task is tried again on a host on which it failed.
-    retries: u32 = 0, option "--retries";
-    /// Only the first so many hosts, or that share, of each host list.
-    limit: Option<String> = None, option "--limit", unit "hosts or %";
-
-    // E4 commands
-
-    /// Whether commands may have a pseudo-terminal; set to true, whether they have one unasked.
-    always_use_pty: Gate = Gate::Open, option "--no-pty (false)", alias "run.pty";
-    /// Whether commands may have their stderr merged into stdout; set to true, whether it is unasked.
-    combine_stderr: Gate = Gate::Open;
-    /// Commands that must succeed before each command, in the same shell.
-    command_prefixes: Vec<String> = Vec::new();
-    /// The remote working directory.
-    cwd: String = String::new();
-    /// The local working directory.
-    lcwd: String = String::new();
-    /// Directories for `$PATH`, separated by `:`.
-    path: String = String::new();
-    /// Where `path` goes in `$PATH`.
-    path_behavior: PathBehavior = PathBehavior::Append;
-    /// Environment variables of commands.
-    shell_env: IndexMap<String, String> = IndexMap::new(), alias "run.env";
-    /// The shell that commands are wrapped in, where they are.
-    shell: String = "/bin/bash -l -c".to_owned(), option "-s, --shell", alias "run.shell";
-    /// Whether commands may be wrapped in `shell`; set to true, whether they are unasked.
-    use_shell: Gate = Gate::Open;
-    /// Whether a wrapped command is quoted for its shell.
-    shell_escape: bool = true;
-    /// How long a command may take; unset or 0 is as long as it likes.
-    command_timeout: Option<Seconds> = None, option "-T, --command-timeout", alias "timeouts.command", unit "seconds";
-    /// Whether Ctrl-C goes to the remote command.
-    /// Unset: only in a shell; false: never; true: always.
-    remote_interrupt: Option<bool> = None;
-    /// Answers to prompts of commands, by the text of the prompt.
-    prompts: IndexMap<String, String> = IndexMap::new();
-    /// Whether lines of output begin with `[host] out:` or `[host] err:`.
-    output_prefix: bool = true;
-    /// Whether errors are red and warnings magenta on a terminal.
-    colorize_errors: bool = false, option "--colorize-errors";
-    /// Whether what is typed for a command without a terminal is shown.
-    echo_stdin: bool = true, alias "run.echo_stdin";
-    /// How much of each output stream a command's outcome keeps, from its end; unset is all.
-    capture_buffer_size: Option<u64> = None, unit "bytes";
-
-    // E5 login and sudo
-
-    /// The login user; unset is the user who runs this program.
-    user: Option<String> = None, option "-u, --user";
-    /// The login password, which `sudo` is answered with too.
-    password: Option<Secret> = None, option "-p, --password; -I", alias "connect_kwargs.password";
-    /// Login passwords by host: `user@host:port`, or any shorter host string.
-    passwords: IndexMap<String, Secret> = IndexMap::new();
-    /// The passphrase of encrypted keys.
-    passphrase: Option<Secret> = None, alias "connect_kwargs.passphrase";
-    /// The password that `sudo` is answered with; unset is the login password.
-    sudo_password: Option<Secret> = None, option "--sudo-password; --initial-sudo-password-prompt", alias "sudo.password";
-    /// Passwords for `sudo` by host.
-    sudo_passwords: IndexMap<String, Secret> = IndexMap::new();
-    /// How `sudo` is called, before user and group.
-    sudo_prefix: String = crate::command::Sudo::PREFIX.to_owned();
-    /// The text that `sudo` asks for the password with; unset is a random one for each run, which no output can imitate.
-    sudo_prompt: Option<String> = None, alias "sudo.prompt";
-    /// The user that `sudo` becomes; unset is root.
-    sudo_user: Option<String> = None, alias "sudo.user";
-    /// The text of a private key.
-    key: Option<Secret> = None, alias "connect_kwargs.pkey";
-    /// Private key files to try.
-    key_filename: Vec<String> = Vec::new(), option "-i", alias "connect_kwargs.key_filename" | "authentication.identities";
-    /// Whether the user's agent is left alone.
-    no_agent: bool = false, option "-a, --no-agent", inverse "connect_kwargs.allow_agent";
-    /// Whether the keys in `~/.ssh` are left alone.
-    no_keys: bool = false, option "-k, --no-keys", inverse "connect_kwargs.look_for_keys";
-    /// Whether processes on the host may use the user's agent.
-    forward_agent: bool = false, option "-A, --forward-agent";
-    /// Whether to log in by GSSAPI (Kerberos).
-    gss_auth: bool = false, option "--gss-auth", alias "connect_kwargs.gss_auth";
-    /// Whether to delegate GSSAPI credentials.
-    gss_deleg: bool = false, option "--gss-deleg", alias "connect_kwargs.gss_deleg_creds";
-    /// Whether to exchange keys by GSSAPI; only the `openssh` transport can.
-    gss_kex: bool = false, option "--gss-kex", alias "connect_kwargs.gss_kex";
-
-    // E6 connecting
-
-    /// How long connecting to one address may take; 0 is as long as the system lets it.
-    timeout: Seconds = Seconds(10.0), option "-t, --timeout", alias "timeouts.connect" | "connect_kwargs.timeout", unit "seconds";
-    /// How long each answer of the server during login may take.
-    auth_timeout: Seconds = Seconds(30.0), option "--auth-timeout", alias "connect_kwargs.auth_timeout", unit "seconds";
-    /// How long the server's banner and the key exchange may take.
-    banner_timeout: Seconds = Seconds(15.0), option "--banner-timeout", alias "connect_kwargs.banner_timeout", unit "seconds";
-    /// How long opening a channel may take.
-    channel_timeout: Seconds = Seconds(30.0), alias "connect_kwargs.channel_timeout", unit "seconds";
-    /// How often to try to connect, in all.
-    connection_attempts: u32 = 1, option "-n, --connection-attempts";
-    /// After how much silence to ask whether the host is still there; 0 is never.
-    keepalive: Seconds = Seconds(0.0), option "--keepalive", unit "seconds";
-    /// What the connection goes through.
-    /// Hosts separated by commas (ProxyJump), a command (ProxyCommand, told by white space in it), or a plugin's `scheme://..`; `false` or `none` is off.
-    gateway: Switch = Switch::Unset, option "-g, --gateway";
-    /// The port, where neither host string nor ssh_config has one; unset is 22.
-    port: Option<u16> = None, option "--port";
-    /// Whether to compress.
-    compression: bool = false, alias "connect_kwargs.compress";
-    /// Whether to take any host key, unread and unrecorded.
-    disable_known_hosts: bool = false, option "-D, --disable-known-hosts";
-    /// Whether hosts that no known_hosts file has are refused.
-    reject_unknown_hosts: bool = false, option "-r, --reject-unknown-hosts";
-    /// A further known_hosts file that is read and never written.
-    system_known_hosts: Option<PathBuf> = None, option "--system-known-hosts";
-    /// Whether ssh_config is read.
-    /// Fabric 1 had false; a Python fabfile of the classic API still has.
-    use_ssh_config: bool = true, option "--ignore-ssh-config (false)", alias "load_ssh_configs";
-    /// The ssh_config to read instead of the user's and the system's.
-    ssh_config_path: Option<PathBuf> = None, option "--ssh-config-path";
-    /// How hosts are reached: `ssh`, `local`, or a plugin's name.
-    transport: String = "ssh".to_owned();
-    /// Options of a plugin's transport or gateway, by plugin.
-    transport_options: Map = Map::new();
-    /// Plugin files to load.
-    plugins: Vec<String> = Vec::new(), option "--plugin";
-    /// Whether environment variables are part of the command; false sends them beside it, where most servers drop them.
-    inline_ssh_env: bool = true;
-
-    // E7 files
-
-    /// The fabfile's name to search for, or its path.
-    fabfile: String = "fabfile".to_owned(), option "-f, --fabfile", alias "tasks.collection_name";
-    /// The user's settings file; unset is `~/.fabricrc`.
-    rcfile: Option<PathBuf> = None, option "-c, --config";
+    "Files" {
+        /// The fabfile's name to search for, or its path.
+        fabfile: String = "fabfile".to_owned(), option "-f, --fabfile", alias "tasks.collection_name",
+            classic "`fabfile.py`: fabfiles may be TOML, YAML, JSON and Rust too, so the ending is left open";
+        /// The user's settings file; unset is `~/.fabricrc`.
+        rcfile: Option<PathBuf> = None, option "-c, --config",
+            classic "`$HOME/.fabricrc`: the same file, which unset stands for";
+    }
 }

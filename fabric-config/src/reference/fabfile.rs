@@ -1,0 +1,167 @@
+//! The JSON schema of a declared fabfile.
+
+use fabric_core::settings::{Map, Value};
+use serde_json::json;
+
+use super::schema::{properties, texts};
+
+/// The schema of `fabfile.toml`, `fabfile.yaml` and `fabfile.json` (JSON Schema 2020-12).
+pub fn fabfile_schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "fabfile.toml",
+        "description": "Tasks and settings of a project",
+        "type": "object",
+        "properties": {
+            "help": {"type": "string", "description": "What the tasks in this file are for"},
+            "include": {
+                "description": "Other fabfiles, by namespace, or a list whose names are the namespaces",
+                "anyOf": [texts(), {"type": "object", "additionalProperties": {"type": "string"}}],
+            },
+            "env": {
+                "description": "Settings, and any other key as shared state: {{ env.release }}",
+                "$ref": "#/$defs/known",
+            },
+            "roledefs": {
+                "description": "Roles: names for lists of hosts",
+                "type": "object",
+                "additionalProperties": {"$ref": "#/$defs/role"},
+            },
+            "hosts": {
+                "description": "Settings for the hosts whose name matches a pattern, in file order",
+                "type": "object",
+                "additionalProperties": {"$ref": "#/$defs/settings"},
+            },
+            "tasks": {
+                "description": "Tasks by name",
+                "type": "object",
+                "additionalProperties": {"anyOf": [texts(), {"$ref": "#/$defs/task"}]},
+            },
+        },
+        "additionalProperties": false,
+        "$defs": {
+            "known": {"type": "object", "properties": properties()},
+            "settings": {"$ref": "#/$defs/known", "unevaluatedProperties": false},
+            "role": role(),
+            "task": task(),
+            "step": step(),
+        },
+    })
+}
+
+fn role() -> Value {
+    json!({"anyOf": [texts(), {
+        "$ref": "#/$defs/known",
+        "properties": {
+            "hosts": texts(),
+            "command": {"type": "string", "description": "A command that prints the hosts"},
+        },
+        "unevaluatedProperties": false,
+    }]})
+}
+
+fn task() -> Value {
+    let text = |about: &str| json!({"type": "string", "description": about});
+    let switch = |about: &str| json!({"type": "boolean", "description": about});
+    let list = |about: &str| {
+        let mut schema = texts();
+        schema["description"] = about.into();
+        schema
+    };
+    let argument = json!({"anyOf": [{"type": "string"}, {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "default": {"description": "Its type is the argument's type"},
+            "help": {"type": "string"},
+            "type": {"enum": ["text", "integer", "number", "bool", "list"]},
+            "choices": {"type": "array", "items": {"type": "string"}},
+            "short": {"type": "string", "minLength": 1, "maxLength": 1},
+        },
+        "required": ["name"],
+        "additionalProperties": false,
+    }]});
+    json!({
+        "type": "object",
+        "properties": {
+            "help": text("What it does; the first line is shown in listings"),
+            "aliases": list("Other names"),
+            "default": switch("Whether it runs when no task is named"),
+            "hosts": list("The hosts it runs on"),
+            "roles": list("The roles it runs on"),
+            "runs_once": switch("Whether it runs once a run, whatever its hosts"),
+            "parallel": switch("Whether it runs on its hosts at the same time"),
+            "pool_size": {"type": "integer", "minimum": 0, "description": "How many hosts at the same time"},
+            "batch": {"type": ["string", "integer"], "description": "How many hosts, or what share, before the next"},
+            "args": {"type": "array", "items": argument, "description": "Its parameters"},
+            "pre": list("Tasks that run before it: task:args"),
+            "post": list("Tasks that run after it: task:args"),
+            "with": {"$ref": "#/$defs/settings", "description": "Settings while it runs"},
+            "run": list("One remote command or several"),
+            "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}},
+        },
+        "not": {"required": ["run", "steps"]},
+        "additionalProperties": false,
+    })
+}
+
+/// Keys and the schemas of their values.
+type Keys = [(String, Value)];
+
+/// A step: one verb, what any step takes, and what goes with the verb.
+fn step() -> Value {
+    let text = json!({"type": "string"});
+    let switch = json!({"type": "boolean"});
+    let texts_by_name = json!({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}});
+    let of = |keys: &[(&str, &Value)]| -> Vec<(String, Value)> {
+        keys.iter().map(|(key, schema)| ((*key).to_owned(), (*schema).clone())).collect()
+    };
+    let texts = texts();
+    let codes = json!({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]});
+    let shell = json!({"type": ["boolean", "string"]});
+    let hide = json!({"anyOf": [{"type": "boolean"}, texts]});
+    let number = json!({"type": "number", "minimum": 0});
+    let mode = json!({"type": ["string", "integer"]});
+    let table = json!({"type": "object"});
+    let common = of(&[("if", &text), ("save", &text), ("warn_only", &switch), ("hide", &hide)]);
+    let command = of(&[
+        ("cd", &text),
+        ("prefix", &texts),
+        ("path", &texts),
+        ("env", &texts_by_name),
+        ("shell", &shell),
+        ("pty", &switch),
+        ("timeout", &number),
+        ("ok_ret_codes", &codes),
+    ]);
+    let sudo = [command.clone(), of(&[("user", &text), ("group", &text)])].concat();
+    let transfer = of(&[
+        ("to", &text),
+        ("mode", &mode),
+        ("mirror_local_mode", &switch),
+        ("use_sudo", &switch),
+        ("temp_dir", &text),
+        ("template", &switch),
+    ]);
+    let execute = of(&[("args", &table), ("hosts", &texts), ("roles", &texts), ("exclude_hosts", &texts)]);
+    let prompt = of(&[("default", &text), ("secret", &switch)]);
+    let open_shell = json!({"anyOf": [{"const": true}, {"type": "string"}]});
+    let verbs: [(&str, &Value, &Keys); 9] = [
+        ("run", &text, &command),
+        ("sudo", &text, &sudo),
+        ("local", &text, &command),
+        ("put", &text, &transfer),
+        ("get", &text, &transfer),
+        ("execute", &text, &execute),
+        ("set", &table, &[]),
+        ("prompt", &text, &prompt),
+        ("open_shell", &open_shell, &[]),
+    ];
+    let one = |(verb, subject, own): &(&str, &Value, &Keys)| {
+        let mut properties = Map::new();
+        properties.insert((*verb).to_owned(), (*subject).clone());
+        properties.extend(own.iter().chain(&common).cloned());
+        json!({"type": "object", "properties": properties, "required": [verb], "additionalProperties": false})
+    };
+    json!({"oneOf": verbs.iter().map(one).collect::<Vec<_>>()})
+}
