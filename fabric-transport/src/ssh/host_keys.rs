@@ -1,15 +1,18 @@
 //! Whether a host's key is to be trusted.
 
-use std::path::Path;
-use std::sync::Mutex;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
-use base64::Engine as _;
 use fabric_core::target::HostKeyCheck;
 use fabric_core::transport::OpenContext;
-use fabric_core::{ConnectErrorKind, EventKind, PromptKind, PromptRequest, Target};
-use hmac::{KeyInit as _, Mac as _};
+use fabric_core::{ConnectErrorKind, EventKind, HostKeyPolicy, PromptKind, PromptRequest, Target};
 use ssh_key::{Algorithm, Certificate, HashAlg, PublicKey};
+
+use crate::known_hosts::{self, Marker, Place, ReadError, RecordError, Recorded, Verdict};
 
 /// What a host shows in the key exchange. That it has the private half is proven already.
 #[derive(Debug, Clone)]
@@ -67,72 +70,120 @@ pub(super) async fn check(
 }
 
 /// Checks against the known_hosts files that the target's [`HostKeyPolicy`](fabric_core::HostKeyPolicy)
-/// names.
+/// names, by the rules of [`known_hosts`]. Targets with the same files share what was read of them.
 #[derive(Debug, Default)]
 pub struct KnownHosts {
-    /// One at a time: of two connections to a new host, the second must see what the first recorded.
-    recording: Mutex<()>,
+    read: Mutex<HashMap<Vec<PathBuf>, Arc<known_hosts::KnownHosts>>>,
 }
 
 impl KnownHosts {
-    fn lookup(target: &Target) -> Result<Vec<Entry>, ConnectErrorKind> {
-        let name = lookup_name(target);
-        let policy = &target.host_keys;
-        let user_files: &[_] = if policy.check == HostKeyCheck::Off { &[] } else { &policy.user_files };
-        let mut entries = Vec::new();
-        for file in user_files.iter().chain(&policy.system_files) {
-            read(file, &name, &mut entries)?;
+    /// The target's files, read when the first target with the same ones came.
+    fn files(&self, target: &Target) -> Result<Arc<known_hosts::KnownHosts>, ConnectErrorKind> {
+        let HostKeyPolicy { user_files, system_files, .. } = &target.host_keys;
+        // The number of user files tells where the system's begin.
+        let marked = user_files.iter().cloned().chain([PathBuf::new()]).chain(system_files.iter().cloned()).collect();
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        match read.entry(marked) {
+            Entry::Occupied(there) => Ok(there.get().clone()),
+            Entry::Vacant(free) => {
+                let files =
+                    known_hosts::KnownHosts::load(user_files, system_files).map_err(|error| unreadable(&error))?;
+                for bad in files.bad_lines() {
+                    tracing::warn!("{bad}");
+                }
+                Ok(free.insert(Arc::new(files)).clone())
+            }
         }
-        Ok(entries)
-    }
-
-    fn record(&self, target: &Target, key: &PublicKey) -> Result<Option<String>, ConnectErrorKind> {
-        let Some(file) = target.host_keys.user_files.first() else { return Ok(None) };
-        let _one_at_a_time = self.recording.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if Self::lookup(target)?.iter().any(|entry| entry.key.key_data() == key.key_data()) {
-            return Ok(None);
-        }
-        append(file, &lookup_name(target), key).map_err(|error| known_hosts_error(file, &error))?;
-        Ok(Some(file.display().to_string()))
     }
 }
 
 #[async_trait]
 impl HostKeyVerifier for KnownHosts {
     async fn known(&self, target: &Target) -> Result<KnownKeys, ConnectErrorKind> {
-        let algorithms = Self::lookup(target)?.iter().map(|entry| entry.key.algorithm()).collect();
-        Ok(KnownKeys { algorithms, certificates: false })
+        let keys = self.files(target).and_then(|files| files.keys(&host(target)).map_err(|error| unreadable(&error)));
+        let keys = match keys {
+            Err(_) if target.host_keys.check == HostKeyCheck::Off => return Ok(KnownKeys::default()),
+            keys => keys?,
+        };
+        let (marked, plain): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.marker.is_some());
+        Ok(KnownKeys {
+            algorithms: plain.into_iter().map(|key| key.key.algorithm()).collect(),
+            certificates: marked.iter().any(|key| key.marker == Some(Marker::CertAuthority)),
+        })
     }
 
     async fn verify(&self, target: &Target, key: &HostKey, context: &OpenContext) -> Result<(), ConnectErrorKind> {
-        let key = key.public_key();
-        let entries = Self::lookup(target)?;
-        if entries.iter().any(|entry| entry.revoked && entry.key.key_data() == key.key_data()) {
-            return Err(ConnectErrorKind::HostKeyRefused { reason: "it is marked as @revoked".to_owned() });
-        }
-        let mut known = entries.iter().filter(|entry| !entry.revoked);
-        if known.clone().any(|entry| entry.key.key_data() == key.key_data()) {
-            return Ok(());
-        }
-        let host = lookup_name(target);
-        let key_type = key.algorithm().to_string();
-        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         let policy = target.host_keys.check;
-        if policy == HostKeyCheck::Off {
-            return Ok(());
+        let shown = match key {
+            HostKey::Key(key) => known_hosts::HostKey::from(key),
+            HostKey::Certificate(certificate) => known_hosts::HostKey::from(&**certificate),
+        };
+        let verdict = self.files(target).and_then(|files| {
+            let verdict = files.check(&host(target), &shown, SystemTime::now()).map_err(|error| unreadable(&error))?;
+            Ok((files, verdict))
+        });
+        let (files, verdict) = match verdict {
+            Err(_) if policy == HostKeyCheck::Off => return Ok(()),
+            verdict => verdict?,
+        };
+        let refused = |reason| Err(ConnectErrorKind::HostKeyRefused { reason });
+        match verdict {
+            Verdict::Revoked(place) => return refused(format!("it is revoked by {place}")),
+            Verdict::Known(_) => return Ok(()),
+            _ if policy == HostKeyCheck::Off => return Ok(()),
+            Verdict::BadCertificate { place, fault } => {
+                return refused(format!("the authority at {place} signed its certificate, but {fault}"));
+            }
+            Verdict::Changed(others) => return Err(changed(target, key, others.first().map(|other| &other.place))),
+            Verdict::Unknown => {}
         }
-        if let Some(other) = known.next() {
-            let (file, line) = (other.file.clone(), other.line);
-            return Err(ConnectErrorKind::HostKeyChanged { host, key_type, fingerprint, file, line });
-        }
+        let key = key.public_key();
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         if policy == HostKeyCheck::Strict || (policy == HostKeyCheck::Ask && !ask(target, &key, context).await?) {
+            let (host, key_type) = (lookup_name(target), key.algorithm().to_string());
             return Err(ConnectErrorKind::HostKeyUnknown { host, key_type, fingerprint });
         }
-        if let Some(file) = self.record(target, &key)? {
-            context.events.emit(EventKind::HostKeyRecorded { fingerprint, file });
+        let Some(file) = target.host_keys.user_files.first() else { return Ok(()) };
+        // On another thread: this waits for other processes that record.
+        let (whose, hash, new) = (host(target), target.host_keys.hash_names, key.clone());
+        let recording = tokio::task::spawn_blocking(move || files.record(&whose, &(&new).into(), hash));
+        match recording.await {
+            Ok(Ok(Recorded::Added)) => {
+                let file = file.display().to_string();
+                context.events.emit(EventKind::HostKeyRecorded { fingerprint, file });
+                Ok(())
+            }
+            Ok(Ok(Recorded::Already)) => Ok(()),
+            // Another process was faster, and trusts another key.
+            Ok(Err(RecordError::Conflict(other))) => Err(changed(target, &HostKey::Key(key), Some(&other.place))),
+            Ok(Err(error)) => Err(failure(file, &error)),
+            Err(error) => Err(failure(file, &error)),
         }
-        Ok(())
     }
+}
+
+/// The host under its names in the files.
+fn host(target: &Target) -> known_hosts::Host {
+    known_hosts::Host::new(&target.host, target.port).alias(target.host_keys.alias.clone())
+}
+
+fn changed(target: &Target, key: &HostKey, other: Option<&Place>) -> ConnectErrorKind {
+    let key = key.public_key();
+    ConnectErrorKind::HostKeyChanged {
+        host: lookup_name(target),
+        key_type: key.algorithm().to_string(),
+        fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
+        file: other.map(|place| place.file.display().to_string()).unwrap_or_default(),
+        line: other.map_or(0, |place| place.line),
+    }
+}
+
+fn unreadable(error: &ReadError) -> ConnectErrorKind {
+    failure(&error.file, &error.source)
+}
+
+fn failure(file: &Path, error: &dyn std::error::Error) -> ConnectErrorKind {
+    ConnectErrorKind::KnownHosts { file: file.display().to_string(), reason: error.to_string() }
 }
 
 async fn ask(target: &Target, key: &PublicKey, context: &OpenContext) -> Result<bool, ConnectErrorKind> {
@@ -156,55 +207,4 @@ fn lookup_name(target: &Target) -> String {
         None if target.port == 22 => target.host.to_lowercase(),
         None => format!("[{}]:{}", target.host.to_lowercase(), target.port),
     }
-}
-
-struct Entry {
-    key: PublicKey,
-    revoked: bool,
-    file: String,
-    line: usize,
-}
-
-fn known_hosts_error(file: &Path, error: &std::io::Error) -> ConnectErrorKind {
-    ConnectErrorKind::KnownHosts { file: file.display().to_string(), reason: error.to_string() }
-}
-
-fn read(file: &Path, name: &str, entries: &mut Vec<Entry>) -> Result<(), ConnectErrorKind> {
-    let text = match std::fs::read(file) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(known_hosts_error(file, &error)),
-    };
-    for (index, line) in text.lines().enumerate() {
-        let mut words = line.split_ascii_whitespace().peekable();
-        let revoked = words.next_if_eq(&"@revoked").is_some();
-        let (Some(names), Some(kind), Some(blob)) = (words.next(), words.next(), words.next()) else { continue };
-        if names.starts_with(['#', '@']) || !names.split(',').any(|pattern| matches(pattern, name)) {
-            continue;
-        }
-        let Ok(key) = PublicKey::from_openssh(&format!("{kind} {blob}")) else { continue };
-        entries.push(Entry { key, revoked, file: file.display().to_string(), line: index + 1 });
-    }
-    Ok(())
-}
-
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((salt, hash)) = pattern.strip_prefix("|1|").and_then(|rest| rest.split_once('|')) else {
-        return pattern.eq_ignore_ascii_case(name);
-    };
-    let decode = |text: &str| base64::engine::general_purpose::STANDARD.decode(text);
-    let (Ok(salt), Ok(hash)) = (decode(salt), decode(hash)) else { return false };
-    hmac::Hmac::<sha1::Sha1>::new_from_slice(&salt)
-        .is_ok_and(|mac| mac.chain_update(name.as_bytes()).verify_slice(&hash).is_ok())
-}
-
-fn append(file: &Path, name: &str, key: &PublicKey) -> std::io::Result<()> {
-    use std::io::Write as _;
-    if let Some(dir) = file.parent() {
-        std::fs::create_dir_all(dir)?;
-    }
-    let text = key.to_openssh().map_err(std::io::Error::other)?;
-    let text = text.split_ascii_whitespace().take(2).collect::<Vec<_>>().join(" ");
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
-    file.write_all(format!("{name} {text}\n").as_bytes())
 }
