@@ -68,6 +68,7 @@ pub struct Sudo {
     prompt: String,
     user: Option<String>,
     group: Option<String>,
+    announcement: Option<String>,
 }
 
 impl Sudo {
@@ -77,7 +78,7 @@ impl Sudo {
     /// `prompt` is the text `sudo` is told to ask for the password with, so that it can be told from
     /// anything else a command prints.
     pub fn new(prompt: impl Into<String>) -> Self {
-        Self { prefix: Self::PREFIX.to_owned(), prompt: prompt.into(), user: None, group: None }
+        Self { prefix: Self::PREFIX.to_owned(), prompt: prompt.into(), user: None, group: None, announcement: None }
     }
 
     /// The user to become (`-u`); all digits are a user id. Default: root.
@@ -98,6 +99,14 @@ impl Sudo {
     #[must_use]
     pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
+        self
+    }
+
+    /// A text that is printed to standard error as soon as `sudo` has let the command start, so that what
+    /// `sudo` itself reads and prints can be told from what the command does.
+    #[must_use]
+    pub fn announce(mut self, text: impl Into<String>) -> Self {
+        self.announcement = Some(text.into());
         self
     }
 
@@ -210,6 +219,9 @@ impl Command {
     /// takes, [`CommandError::TooLong`] over [`LONGEST`] bytes.
     pub fn render(&self) -> Result<Rendered, CommandError> {
         let mut inner = Vec::new();
+        if let Some(text) = self.sudo.as_ref().and_then(|sudo| sudo.announcement.as_ref()) {
+            inner.extend_from_slice(&[b"printf %s ", &*quote(text.as_bytes())?, b" >&2 && "].concat());
+        }
         self.render_exports(&mut inner)?;
         if !self.cwd.is_empty() {
             inner.extend_from_slice(b"cd ");

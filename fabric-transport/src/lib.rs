@@ -1,5 +1,6 @@
 //! fabric-transport
 
+pub mod connection;
 pub mod connector;
 pub mod gateway;
 #[cfg(feature = "ssh")]
@@ -13,3 +14,6 @@ pub mod server;
 pub mod sftp;
 #[cfg(feature = "ssh")]
 pub mod ssh;
+
+pub use connection::Connection;
+pub use connector::Connector;

@@ -1,0 +1,167 @@
+//! How a connection is put together.
+
+use std::sync::Arc;
+
+use fabric_core::settings::{Layer, Map, Origin, Overlay};
+use fabric_core::{
+    ConnectError, ConnectErrorKind, Emitter, Error, HostString, Phase, Prompter, Resolve, Settings, Target,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::slot::SessionSlot;
+use super::terminal::Terminal;
+use super::{Connection, Shared};
+use crate::connector::Connector;
+
+/// Puts a [`Connection`] together. Nothing but the host is needed.
+#[must_use = "a builder does nothing until it is built"]
+pub struct ConnectionBuilder {
+    host: String,
+    user: Option<String>,
+    port: Option<u16>,
+    target: Option<Target>,
+    settings: Option<Arc<Settings>>,
+    resolver: Option<Arc<dyn Resolve>>,
+    connector: Option<Arc<Connector>>,
+    prompter: Option<Arc<dyn Prompter>>,
+    emitter: Emitter,
+    interrupt: CancellationToken,
+    terminal: Option<Terminal>,
+}
+
+impl ConnectionBuilder {
+    pub(super) fn new(host: String) -> Self {
+        Self {
+            host,
+            user: None,
+            port: None,
+            target: None,
+            settings: None,
+            resolver: None,
+            connector: None,
+            prompter: None,
+            emitter: Emitter::none(),
+            interrupt: CancellationToken::new(),
+            terminal: None,
+        }
+    }
+
+    /// The login user. An error if the host string has one too, be it the same (Fabric 3).
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// The port. An error if the host string has one too.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Everything needed to connect, instead of what settings say. Default: what the resolver makes of the
+    /// host string.
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    /// The settings in force. Default: the resolver's for this host.
+    pub fn settings(mut self, settings: impl Into<Arc<Settings>>) -> Self {
+        self.settings = Some(settings.into());
+        self
+    }
+
+    /// Who turns host strings into settings and targets. Default: the settings themselves, without reading
+    /// a file.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// Who opens sessions; connections that have it in common share gateways. Default: one of its own.
+    pub fn connector(mut self, connector: Arc<Connector>) -> Self {
+        self.connector = Some(connector);
+        self
+    }
+
+    /// Who is asked for a `sudo` password. Default: whom the connector asks.
+    pub fn prompter(mut self, prompter: Arc<dyn Prompter>) -> Self {
+        self.prompter = Some(prompter);
+        self
+    }
+
+    /// Where events go. Default: nowhere.
+    pub fn emitter(mut self, emitter: Emitter) -> Self {
+        self.emitter = emitter;
+        self
+    }
+
+    /// Cancelling `token` ends running commands with [`Error::Interrupted`]. Default: nothing does.
+    pub fn interrupt(mut self, token: CancellationToken) -> Self {
+        self.interrupt = token;
+        self
+    }
+
+    /// The local terminal, whose type and size pseudo-terminals take and whose resizing they follow.
+    /// Default: `xterm`, 80 by 24.
+    pub fn terminal(mut self, terminal: Terminal) -> Self {
+        self.terminal = Some(terminal);
+        self
+    }
+
+    /// The connection; nothing is opened yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] for a user or port given twice; [`Error::Connect`] in [`Phase::Resolve`] for what is
+    /// no host string, and for settings that make no sense.
+    pub fn build(self) -> Result<Connection, Error> {
+        let wrong =
+            |reason: String| ConnectError::new(self.host.clone(), Phase::Resolve, ConnectErrorKind::Setting { reason });
+        let host = match &self.target {
+            Some(target) => target.host_string.clone(),
+            None => HostString::parse(&self.host).map_err(|error| wrong(error.to_string()))?,
+        };
+        for (what, twice) in [
+            ("user", self.user.is_some() && host.user().is_some()),
+            ("port", self.port.is_some() && host.port().is_some()),
+        ] {
+            if twice {
+                let text = format!("{host}: {what} is given in the host string and as an argument; leave one out");
+                return Err(Error::Usage(text));
+            }
+        }
+
+        let mut values = Map::new();
+        values.extend(self.user.as_deref().map(|user| ("user".to_owned(), user.into())));
+        values.extend(self.port.map(|port| ("port".to_owned(), port.into())));
+        let overlays = [Overlay::new(Origin::place(Layer::Step, "argument"), values)];
+        let given: Option<Arc<dyn Resolve>> = self.settings.clone().map(|settings| settings as _);
+        let resolver = self.resolver.clone().or(given).unwrap_or_else(|| Arc::new(Settings::default()));
+        let settings = match &self.settings {
+            Some(settings) => settings.clone(),
+            None => resolver.settings(Some(&host), &overlays).map_err(|problems| wrong(problems.to_string()))?,
+        };
+        let target = match self.target {
+            Some(mut target) => {
+                target.user = self.user.or(target.user);
+                target.port = self.port.unwrap_or(target.port);
+                target
+            }
+            None => resolver.target(&host, &overlays)?,
+        };
+
+        let connector = self.connector.unwrap_or_default();
+        let prompter = self.prompter.unwrap_or_else(|| connector.prompter().clone());
+        let emitter = self.emitter.for_host(host.as_str());
+        let slot = SessionSlot::default();
+        let shared = Shared { target, connector, prompter, slot, sudo_password: tokio::sync::Mutex::default() };
+        Ok(Connection {
+            shared: Arc::new(shared),
+            settings,
+            emitter,
+            interrupt: self.interrupt,
+            terminal: self.terminal,
+        })
+    }
+}

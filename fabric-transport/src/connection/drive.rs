@@ -1,0 +1,411 @@
+//! Drives a running command to its end: output out, input in, and the ways in which it can be cut short.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fabric_core::error::SessionError;
+use fabric_core::event::{EventKind, Output, Verb};
+use fabric_core::outcome::Stream;
+use fabric_core::transport::{ProcessEvent, ProcessOutput, StopOutcome};
+use fabric_core::{CommandOutcome, Emitter, Error, ExitStatus, Process, ProcessControl};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Connection;
+use super::capture::Capture;
+use super::lines::Lines;
+use super::prepare::Prepared;
+use super::request::{CommandRequest, Sink};
+use super::stdin::{Feed, PumpOptions, Stdin, pump};
+use super::sudo::{Dialogue, Found, Scanner};
+use super::terminal::Terminal;
+use super::watch::Watching;
+
+/// How long a command has to end by itself when it is stopped.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the rest of the output of a stopped command may take to arrive.
+const REST: Duration = Duration::from_secs(1);
+
+/// Everything around a process that has been started.
+pub(super) struct Drive {
+    /// The session lives as long as somebody has the connection.
+    connection: Connection,
+    verb: Verb,
+    silent: bool,
+    began: Instant,
+    timeout: Option<Duration>,
+    grace: Duration,
+    warn: bool,
+    stop: CancellationToken,
+    interrupt: CancellationToken,
+    stdin: Stdin,
+    echo_stdin: bool,
+    terminal: Option<Terminal>,
+    outcome: CommandOutcome,
+    output: OutputSide,
+    orders: mpsc::UnboundedReceiver<Feed>,
+}
+
+/// Why a command was cut short.
+enum Cut {
+    TimedOut(Duration),
+    Interrupted,
+    Failed(Error),
+}
+
+impl Drive {
+    pub(super) fn new(
+        request: CommandRequest,
+        prepared: Prepared,
+        emitter: Emitter,
+        stop: CancellationToken,
+        began: Instant,
+    ) -> Self {
+        let CommandRequest { connection, verb, options, .. } = request;
+        let Prepared { outcome, sudo, .. } = prepared;
+        let (feed, orders) = mpsc::unbounded_channel();
+        let linewise = connection.settings.linewise;
+        let stream = |which, sink| OneStream {
+            shown: !outcome.hidden.contains(&which),
+            sink,
+            watching: options.watchers.iter().map(|watcher| watcher.start()).collect(),
+            scanner: sudo.clone().map(|texts| Scanner::new(texts, outcome.pty)),
+            capture: Capture::new(prepared.capture_limit),
+            lines: Lines::new(linewise),
+        };
+        let output = OutputSide {
+            host: outcome.host.clone(),
+            emitter,
+            feed,
+            combine_stderr: prepared.combine_stderr,
+            pty: outcome.pty,
+            answered: options.watchers.iter().map(|_| false).collect(),
+            stdout: stream(Stream::Stdout, options.out_stream),
+            stderr: stream(Stream::Stderr, options.err_stream),
+            sudo: sudo.is_some().then(|| Dialogue::new(connection.clone(), options.sudo_password)),
+            announced: sudo.is_none(),
+            exit: None,
+        };
+        Self {
+            verb,
+            silent: options.silent,
+            began,
+            timeout: prepared.timeout,
+            grace: options.grace.unwrap_or(GRACE),
+            warn: prepared.warn,
+            stop,
+            interrupt: connection.interrupt.clone(),
+            stdin: options.stdin,
+            echo_stdin: options.echo_stdin,
+            terminal: connection.terminal.clone().filter(|_| outcome.pty),
+            outcome,
+            output,
+            orders,
+            connection,
+        }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.outcome.host
+    }
+
+    pub(super) async fn run(mut self, process: Process) -> Result<CommandOutcome, Error> {
+        let Process { stdin, output, control } = process;
+        let mut guard = StopOnDrop { control: Some(control.clone()), grace: self.grace };
+        let options = PumpOptions {
+            gated: !self.output.announced,
+            keep_open: !self.output.answered.is_empty(),
+            pty: self.outcome.pty,
+            echo: self.echo_stdin.then(|| self.output.emitter.clone()),
+        };
+        let mut cut = None;
+        let mut still_running = None;
+        {
+            let mut reading = pin!(self.output.read(output));
+            let mut pumping = pin!(async {
+                // The end of the input is not the end of the command.
+                pump(stdin, self.stdin, self.orders, options).await;
+                std::future::pending::<()>().await;
+            });
+            let mut resizing = pin!(follow_size(self.terminal, control.clone()));
+            let mut deadline = pin!(deadline(self.began, self.timeout));
+            let read = tokio::select! {
+                biased;
+                () = self.interrupt.cancelled() => Err(Cut::Interrupted),
+                () = self.stop.cancelled() => Err(Cut::Interrupted),
+                after = &mut deadline => Err(Cut::TimedOut(after)),
+                read = &mut reading => read.map_err(Cut::Failed),
+                () = &mut pumping => Ok(()),
+                () = &mut resizing => Ok(()),
+            };
+            if let Err(why) = read {
+                let mut ended = matches!(why, Cut::Failed(_));
+                let mut stopping = control.stop(self.grace);
+                let stopped = loop {
+                    tokio::select! {
+                        stopped = &mut stopping => break stopped,
+                        _ = &mut reading, if !ended => ended = true,
+                        () = &mut pumping => {}
+                    }
+                };
+                if !ended {
+                    let _ = tokio::time::timeout(REST, &mut reading).await;
+                }
+                if let StopOutcome::Unknown(reason) = stopped {
+                    still_running = Some(reason);
+                }
+                cut = Some(why);
+            }
+        }
+        guard.control = None;
+
+        let Self { connection: _connection, verb, silent, warn, mut outcome, mut output, began, .. } = self;
+        output.finish().await;
+        let refused = match &output.sudo {
+            Some(dialogue) if dialogue.has_answered() && !output.announced && cut.is_none() => {
+                Some(dialogue.refused().await)
+            }
+            _ => None,
+        };
+        let emitter = output.emitter.clone();
+        output.fill(&mut outcome);
+        outcome.duration = began.elapsed();
+        let ok = outcome.ok() && cut.is_none();
+        if !silent {
+            emitter.emit(finished(verb, &outcome, ok));
+        }
+        match cut {
+            Some(Cut::Failed(error)) => Err(error),
+            Some(Cut::TimedOut(after)) => Err(Error::TimedOut { after, outcome: Box::new(outcome), still_running }),
+            Some(Cut::Interrupted) => Err(Error::Interrupted { outcome: Box::new(outcome), still_running }),
+            None if ok => Ok(outcome),
+            None => match refused {
+                Some(refused) => Err(refused),
+                None if warn => {
+                    if !silent {
+                        emitter.warn(Error::UnexpectedExit(Box::new(outcome.clone())).to_string());
+                    }
+                    Ok(outcome)
+                }
+                None => Err(Error::UnexpectedExit(Box::new(outcome))),
+            },
+        }
+    }
+}
+
+fn finished(verb: Verb, outcome: &CommandOutcome, ok: bool) -> EventKind {
+    EventKind::CommandFinished {
+        verb,
+        command: outcome.command.clone(),
+        exit: outcome.exit.code(),
+        signal: match &outcome.exit {
+            ExitStatus::Signal { signal, .. } => Some(signal.name().to_owned()),
+            _ => None,
+        },
+        ok,
+        duration_ms: u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Gives the time a command had, once it is over; never without a limit.
+async fn deadline(began: Instant, timeout: Option<Duration>) -> Duration {
+    match timeout.and_then(|after| Some((after, began.checked_add(after)?))) {
+        Some((after, at)) => {
+            tokio::time::sleep_until(at.into()).await;
+            after
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells the process each new size of the local terminal; never ends.
+async fn follow_size(terminal: Option<Terminal>, control: Arc<dyn ProcessControl>) {
+    if let Some(mut sizes) = terminal.map(|terminal| terminal.sizes()) {
+        while sizes.changed().await.is_ok() {
+            let size = *sizes.borrow_and_update();
+            if let Err(error) = control.resize(size).await {
+                tracing::debug!(%error, "resize");
+            }
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Stops the process if its command is given up.
+struct StopOnDrop {
+    control: Option<Arc<dyn ProcessControl>>,
+    grace: Duration,
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let (Some(control), Ok(runtime)) = (self.control.take(), tokio::runtime::Handle::try_current()) {
+            let grace = self.grace;
+            runtime.spawn(async move { control.stop(grace).await });
+        }
+    }
+}
+
+/// What becomes of the output.
+struct OutputSide {
+    host: String,
+    emitter: Emitter,
+    feed: mpsc::UnboundedSender<Feed>,
+    combine_stderr: bool,
+    pty: bool,
+    /// Which watchers have answered.
+    answered: Vec<bool>,
+    stdout: OneStream,
+    stderr: OneStream,
+    sudo: Option<Dialogue>,
+    /// Whether `sudo` has let the command start; true without `sudo`.
+    announced: bool,
+    exit: Option<ExitStatus>,
+}
+
+struct OneStream {
+    shown: bool,
+    sink: Option<Sink>,
+    watching: Vec<Box<dyn Watching>>,
+    scanner: Option<Scanner>,
+    capture: Capture,
+    lines: Lines,
+}
+
+impl OutputSide {
+    /// Reads until everything was told.
+    async fn read(&mut self, mut output: Box<dyn ProcessOutput>) -> Result<(), Error> {
+        while let Some(event) = std::future::poll_fn(|cx| output.poll_next(cx)).await {
+            match event {
+                ProcessEvent::Stdout(bytes) => self.take(Stream::Stdout, bytes).await?,
+                ProcessEvent::Stderr(bytes) => self.take(Stream::Stderr, bytes).await?,
+                ProcessEvent::Exit(status) => self.exit = Some(status),
+                ProcessEvent::Lost(_) if self.exit.is_some() => break,
+                ProcessEvent::Lost(source) => return Err(self.session_error(source)),
+            }
+            // A host that never pauses must not keep timeouts from being seen.
+            tokio::task::consume_budget().await;
+        }
+        Ok(())
+    }
+
+    fn stream(&mut self, stream: Stream) -> &mut OneStream {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    /// Bytes as they came: what is between us and `sudo` is taken out first.
+    async fn take(&mut self, stream: Stream, bytes: Bytes) -> Result<(), Error> {
+        if self.announced {
+            return self.show(stream, bytes).await;
+        }
+        let found = self.stream(stream).scanner.as_mut().map_or_else(Vec::new, |scanner| scanner.push(&bytes));
+        for found in found {
+            match found {
+                Found::Bytes(bytes) => {
+                    // A `sudo_prefix` that swallows the announcement must not keep the input back for ever.
+                    if stream == Stream::Stdout && !self.pty {
+                        let _ = self.feed.send(Feed::Open);
+                    }
+                    self.show(stream, bytes).await?;
+                }
+                Found::Prompt => {
+                    if let Some(dialogue) = &mut self.sudo {
+                        let password = dialogue.answer().await?;
+                        let _ = self.feed.send(Feed::Password(password));
+                    }
+                }
+                Found::Announcement => {
+                    self.announced = true;
+                    let _ = self.feed.send(Feed::Open);
+                    self.let_go().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows what the scanners have held back.
+    async fn let_go(&mut self) -> Result<(), Error> {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let held = self.stream(stream).scanner.as_mut().map_or_else(Bytes::new, Scanner::finish);
+            if !held.is_empty() {
+                self.show(stream, held).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the command: captured, watched, written and shown.
+    async fn show(&mut self, stream: Stream, bytes: Bytes) -> Result<(), Error> {
+        let stream = if self.combine_stderr { Stream::Stdout } else { stream };
+        self.stream(stream).capture.push(&bytes);
+        self.watch(stream, &bytes)?;
+        let emitter = self.emitter.clone();
+        let one = self.stream(stream);
+        if let Some(sink) = &mut one.sink {
+            let written = async { sink.write_all(&bytes).await.and(sink.flush().await) };
+            if let Err(error) = written.await {
+                let what = format!("write to the stream given for {stream}");
+                return Err(self.session_error(SessionError::System { what, reason: error.to_string() }));
+            }
+        }
+        if one.shown
+            && let Some((data, partial)) = one.lines.push(&bytes)
+        {
+            emitter.ready().await;
+            emitter.emit(EventKind::Output(Output { stream, data, partial }));
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, stream: Stream, bytes: &Bytes) -> Result<(), Error> {
+        let one = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        for (watching, answered) in one.watching.iter_mut().zip(&mut self.answered) {
+            let answers = watching
+                .see(bytes)
+                .map_err(|refused| Error::AnswerRefused { host: self.host.clone(), pattern: refused.pattern })?;
+            for answer in answers {
+                *answered = true;
+                let _ = self.feed.send(Feed::Answer(answer));
+            }
+        }
+        if !self.answered.is_empty() && self.answered.iter().all(|answered| *answered) {
+            let _ = self.feed.send(Feed::LetEnd);
+        }
+        Ok(())
+    }
+
+    /// Shows what was held back for want of a line end.
+    async fn finish(&mut self) {
+        if let Err(error) = self.let_go().await {
+            tracing::debug!(%error, "the last output");
+        }
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Some((data, partial)) = self.stream(stream).lines.finish() {
+                self.emitter.ready().await;
+                self.emitter.emit(EventKind::Output(Output { stream, data, partial }));
+            }
+        }
+    }
+
+    fn fill(self, outcome: &mut CommandOutcome) {
+        let (stdout, stderr) = (self.stdout.capture.finish(), self.stderr.capture.finish());
+        outcome.truncated = stdout.1 || stderr.1;
+        (outcome.stdout, outcome.stderr) = (stdout.0, stderr.0);
+        outcome.exit = self.exit.unwrap_or(ExitStatus::Unknown);
+    }
+
+    fn session_error(&self, source: SessionError) -> Error {
+        Error::Session { host: self.host.clone(), source }
+    }
+}

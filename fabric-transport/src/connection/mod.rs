@@ -1,0 +1,250 @@
+//! A person's handle on one host: [`Connection`].
+//!
+//! ```text
+//! Connection --first use--> Connector --> Session        one, shared, reopened when it has died
+//!            --run, sudo, local--> CommandRequest --.await--> CommandOutcome
+//!            --put, get----------> Put, Get       --.await--> TransferOutcome
+//!            --forward_local, ..-> Forward        --.await--> a guard
+//! ```
+//!
+//! Every request is awaited directly and takes its options as methods; what a request doesn't say comes
+//! from the connection's [`Settings`].
+
+mod builder;
+mod capture;
+mod drive;
+mod lines;
+mod prepare;
+mod request;
+mod running;
+mod slot;
+mod stdin;
+mod sudo;
+mod terminal;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use fabric_core::error::SessionError;
+use fabric_core::event::Verb;
+use fabric_core::{Emitter, Error, Files, Prompter, Secret, Session, Settings, Target};
+use tokio_util::sync::CancellationToken;
+
+use crate::connector::Connector;
+use slot::SessionSlot;
+
+pub use builder::ConnectionBuilder;
+pub use request::{CommandRequest, Hide, ShellChoice};
+pub use running::Running;
+pub use stdin::Stdin;
+pub use terminal::Terminal;
+pub use watch::{FailingResponder, Refused, Responder, Watcher, Watching};
+
+/// A handle on one host, cheap to clone; clones share the session.
+///
+/// Making one opens nothing. The first `run`, `sudo`, `put`, `get` or forward does, and several at once
+/// share that one opening. A session that has died is opened anew by the next use. [`Connection::close`],
+/// or dropping the last clone, ends the session.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use fabric_transport::Connection;
+///
+/// // `local` reaches this machine; `deploy@web1:2222` would reach a host by SSH.
+/// let here = Connection::builder("local://localhost").build()?;
+/// let outcome = here.run("echo $GREETING").env("GREETING", "it's me").await?;
+/// assert_eq!(outcome.stdout(), "it's me\n");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Connection {
+    shared: Arc<Shared>,
+    settings: Arc<Settings>,
+    emitter: Emitter,
+    interrupt: CancellationToken,
+    terminal: Option<Terminal>,
+}
+
+/// What all clones of a connection share.
+struct Shared {
+    target: Target,
+    connector: Arc<Connector>,
+    prompter: Arc<dyn Prompter>,
+    slot: SessionSlot,
+    /// The password for `sudo` that a person gave, so that they are asked once.
+    sudo_password: tokio::sync::Mutex<Option<Secret>>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connection({}{})", self.host_string(), if self.is_connected() { ", connected" } else { "" })
+    }
+}
+
+impl Connection {
+    /// A connection to `[user@]host[:port]`, to be completed.
+    pub fn builder(host: impl Into<String>) -> ConnectionBuilder {
+        ConnectionBuilder::new(host.into())
+    }
+
+    /// The host string, as written.
+    pub fn host_string(&self) -> &str {
+        self.shared.target.host_string.as_str()
+    }
+
+    /// The host part as written, before ssh_config's HostName was applied.
+    pub fn original_host(&self) -> &str {
+        self.shared.target.host_string.host()
+    }
+
+    /// The name or address that is dialled.
+    pub fn host(&self) -> &str {
+        &self.shared.target.host
+    }
+
+    /// The login user, if one is known; else it is the user who runs this program.
+    pub fn user(&self) -> Option<&str> {
+        self.shared.target.user.as_deref()
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.shared.target.port
+    }
+
+    /// Everything that is needed to connect.
+    pub fn target(&self) -> &Target {
+        &self.shared.target
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where this connection's events go.
+    pub fn emitter(&self) -> &Emitter {
+        &self.emitter
+    }
+
+    /// The same host and session with other settings (`with settings(..):` of Fabric 1). Nothing has to be
+    /// restored, since this connection stays as it is.
+    ///
+    /// Settings that steer how a session is opened (`user`, `timeout`, `gateway`, ..) have no effect here:
+    /// there is one session.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let connection = fabric_transport::Connection::builder("local://localhost").build()?;
+    /// let careless = connection.with(|settings| {
+    ///     settings.cwd = "/usr".into();
+    ///     settings.warn_only = true;
+    /// });
+    /// assert_eq!(careless.run("pwd; false").await?.stdout(), "/usr\n");
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn with(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::clone(&self.settings);
+        change(&mut settings);
+        Self { settings: Arc::new(settings), ..self.clone() }
+    }
+
+    /// The same host and session with all settings replaced.
+    #[must_use]
+    pub fn with_settings(&self, settings: impl Into<Arc<Settings>>) -> Self {
+        Self { settings: settings.into(), ..self.clone() }
+    }
+
+    /// The same host and session with events going elsewhere: to those of another task, for example.
+    #[must_use]
+    pub fn with_emitter(&self, emitter: &Emitter) -> Self {
+        Self { emitter: emitter.for_host(self.host_string()), ..self.clone() }
+    }
+
+    /// The same host and session; commands end with [`Error::Interrupted`] once `token` is cancelled.
+    #[must_use]
+    pub fn with_interrupt(&self, token: CancellationToken) -> Self {
+        Self { interrupt: token, ..self.clone() }
+    }
+
+    /// Opens the session now, unless it stands.
+    pub async fn open(&self) -> Result<(), Error> {
+        self.session().await.map(drop)
+    }
+
+    /// Whether a session stands, as far as this side can know without asking; false after the host was
+    /// noticed to be gone.
+    pub fn is_connected(&self) -> bool {
+        self.shared.slot.is_open()
+    }
+
+    /// Ends the session and what runs on it. Without one it does nothing.
+    pub async fn close(&self) {
+        self.shared.slot.close().await;
+    }
+
+    /// The session, opened if need be: for what this type has no method for.
+    pub async fn session(&self) -> Result<Arc<dyn Session>, Error> {
+        let open = || self.shared.connector.open(&self.shared.target, &self.emitter);
+        Ok(self.shared.slot.get(open).await?)
+    }
+
+    /// The host's files, over one channel that all of this connection's transfers share.
+    pub async fn files(&self) -> Result<Arc<dyn Files>, Error> {
+        let session = self.session().await?;
+        self.shared.slot.files(&session).await.map_err(|source| self.session_error(source))
+    }
+
+    /// Runs a command on the host, in the user's login shell.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let connection = fabric_transport::Connection::builder("local://localhost").build()?;
+    /// use std::time::Duration;
+    ///
+    /// let outcome = connection
+    ///     .run("ls | wc -l")
+    ///     .cd("/etc")
+    ///     .env("LC_ALL", "C")
+    ///     .timeout(Duration::from_secs(30))
+    ///     .warn(true)
+    ///     .await?;
+    /// println!("{} entries, {}", outcome.stdout().trim(), outcome.exit);
+    /// # Ok(()) }
+    /// ```
+    pub fn run(&self, command: impl Into<Vec<u8>>) -> CommandRequest {
+        CommandRequest::new(self.clone(), Verb::Run, command.into())
+    }
+
+    /// Runs a command on the host by `sudo`, its directory, prefixes and environment included.
+    ///
+    /// The password comes from `sudo_passwords`, `sudo_password`, `passwords` or `password`, else a person
+    /// is asked, once for each host. `sudo` is told to ask for it with a random text (or `sudo_prompt`), which
+    /// no output can imitate and which doesn't show in the outcome.
+    pub fn sudo(&self, command: impl Into<Vec<u8>>) -> CommandRequest {
+        CommandRequest::new(self.clone(), Verb::Sudo, command.into())
+    }
+
+    /// Runs a command on this machine, with the same options and the same outcome; opens nothing.
+    ///
+    /// It starts in `lcwd` and inherits this program's environment. `cwd`, `use_shell`, `always_use_pty` and
+    /// `combine_stderr` don't apply (Fabric 1).
+    pub fn local(&self, command: impl Into<Vec<u8>>) -> CommandRequest {
+        CommandRequest::new(self.clone(), Verb::Local, command.into())
+    }
+
+    fn session_error(&self, source: SessionError) -> Error {
+        Error::Session { host: self.host_string().to_owned(), source }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.slot.close_in_background();
+    }
+}

@@ -1,0 +1,81 @@
+//! A handle on a command that goes on in the background.
+
+use std::sync::Arc;
+
+use fabric_core::error::SessionError;
+use fabric_core::transport::WindowSize;
+use fabric_core::{CommandOutcome, Error, Process, ProcessControl, Signal};
+use tokio::io::DuplexStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::drive::Drive;
+
+/// How much may be written to a handle's input before the command has taken it.
+pub(super) const PIPE: usize = 64 * 1024;
+
+/// A running command (the `Promise` of Fabric 3). Its output is read on, shown and captured whether or not
+/// somebody waits. Dropping the handle stops the command.
+pub struct Running {
+    task: JoinHandle<Result<CommandOutcome, Error>>,
+    control: Arc<dyn ProcessControl>,
+    stop: CancellationToken,
+    stdin: Option<DuplexStream>,
+    host: String,
+}
+
+impl Running {
+    pub(super) fn new(process: Process, drive: Drive, stop: CancellationToken, stdin: Option<DuplexStream>) -> Self {
+        let (control, host) = (process.control.clone(), drive.host().to_owned());
+        Self { task: tokio::spawn(drive.run(process)), control, stop, stdin, host }
+    }
+
+    /// What the command reads, if it was started with [`Stdin::Handle`](super::Stdin::Handle); dropping it is
+    /// end-of-file. The second call gives nothing.
+    pub fn take_stdin(&mut self) -> Option<DuplexStream> {
+        self.stdin.take()
+    }
+
+    /// Waits for its end; the same outcome or error as if the command had been awaited.
+    pub async fn wait(mut self) -> Result<CommandOutcome, Error> {
+        self.stdin = None;
+        match (&mut self.task).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(self.error(SessionError::Closed)),
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Stops the command and its group, and gives [`Error::Interrupted`] with what is known of it; or its
+    /// outcome, if it had ended.
+    pub async fn stop(self) -> Result<CommandOutcome, Error> {
+        self.stop.cancel();
+        self.wait().await
+    }
+
+    /// Sends it a signal. Over SSH there is no answer to that, and servers may ignore it.
+    pub async fn signal(&self, signal: Signal) -> Result<(), Error> {
+        self.control.signal(signal).await.map_err(|source| self.error(source))
+    }
+
+    /// Changes the size of its terminal.
+    pub async fn resize(&self, size: WindowSize) -> Result<(), Error> {
+        self.control.resize(size).await.map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: SessionError) -> Error {
+        Error::Session { host: self.host.clone(), source }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The task's future stops the process when it is dropped.
+        self.task.abort();
+    }
+}

@@ -1,0 +1,102 @@
+//! The one session of a connection: opened by the first who needs it, shared, opened anew when it died.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric_core::error::SessionError;
+use fabric_core::{ConnectError, Files, Session};
+
+#[derive(Default)]
+pub(super) struct SessionSlot {
+    current: Mutex<Option<Current>>,
+    /// Held while opening; has the last failure and its number.
+    opening: tokio::sync::Mutex<Option<(u64, ConnectError)>>,
+    /// How many openings have ended.
+    ended: AtomicU64,
+}
+
+struct Current {
+    session: Arc<dyn Session>,
+    files: Arc<tokio::sync::OnceCell<Arc<dyn Files>>>,
+}
+
+impl SessionSlot {
+    /// The session that stands, or the one that `open` yields. Who comes while another opens gets what that
+    /// one gets, be it a session or an error.
+    pub(super) async fn get<F>(&self, open: impl FnOnce() -> F) -> Result<Arc<dyn Session>, ConnectError>
+    where
+        F: Future<Output = Result<Arc<dyn Session>, ConnectError>>,
+    {
+        let came_at = self.ended.load(Ordering::Acquire);
+        if let Some(session) = self.standing() {
+            return Ok(session);
+        }
+        let mut failure = self.opening.lock().await;
+        if let Some(session) = self.standing() {
+            return Ok(session);
+        }
+        if let Some((number, error)) = &*failure
+            && *number > came_at
+        {
+            return Err(error.clone());
+        }
+        let opened = open().await;
+        let number = self.ended.fetch_add(1, Ordering::AcqRel) + 1;
+        match opened {
+            Ok(session) => {
+                *failure = None;
+                *self.lock() = Some(Current { session: session.clone(), files: Arc::default() });
+                Ok(session)
+            }
+            Err(error) => {
+                *failure = Some((number, error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// The files of `session`, memoised for as long as it is the current one.
+    pub(super) async fn files(&self, session: &Arc<dyn Session>) -> Result<Arc<dyn Files>, SessionError> {
+        let cell = {
+            let current = self.lock();
+            current
+                .as_ref()
+                .filter(|current| Arc::ptr_eq(&current.session, session))
+                .map(|current| current.files.clone())
+        };
+        match cell {
+            Some(cell) => cell.get_or_try_init(|| session.files()).await.cloned(),
+            None => session.files().await,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.standing().is_some()
+    }
+
+    /// Waits for an opening under way, so that nothing stands afterwards.
+    pub(super) async fn close(&self) {
+        let _opening = self.opening.lock().await;
+        let current = self.lock().take();
+        if let Some(current) = current {
+            current.session.close().await;
+        }
+    }
+
+    /// For the last owner's drop; without a runtime the session's own drop has to do.
+    pub(super) fn close_in_background(&mut self) {
+        let current = self.lock().take();
+        if let (Some(current), Ok(runtime)) = (current, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { current.session.close().await });
+        }
+    }
+
+    fn standing(&self) -> Option<Arc<dyn Session>> {
+        let current = self.lock();
+        current.as_ref().map(|current| &current.session).filter(|session| session.is_open()).cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Current>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

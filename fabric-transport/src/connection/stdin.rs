@@ -1,0 +1,213 @@
+//! What a command reads: the caller's input, the answers of watchers, and end-of-file at the right moment.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use fabric_core::event::{EventKind, Output};
+use fabric_core::outcome::Stream;
+use fabric_core::{Emitter, Secret};
+use rustix::event::{PollFd, PollFlags};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::sync::mpsc;
+
+/// How much of the input is on its way at once.
+const CHUNK: usize = 64 * 1024;
+
+/// The end-of-file character of a terminal (VEOF, termios(3)).
+const END_OF_TRANSMISSION: &[u8] = &[4];
+
+/// Where the standard input of a command comes from.
+#[derive(Default)]
+pub enum Stdin {
+    /// There is none: the command finds end-of-file. The default.
+    #[default]
+    None,
+    /// The standard input of this program.
+    Inherit,
+    /// These bytes.
+    Bytes(Bytes),
+    /// What [`Running::take_stdin`](super::Running::take_stdin) is given; without a handle it is none.
+    Handle,
+    /// What can be read from here.
+    Reader(Box<dyn AsyncRead + Send + Unpin>),
+}
+
+impl Stdin {
+    /// What can be read from `reader`.
+    pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        Self::Reader(Box::new(reader))
+    }
+}
+
+impl fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Inherit => "Inherit",
+            Self::Handle => "Handle",
+            Self::Bytes(_) => "Bytes(..)",
+            Self::Reader(_) => "Reader(..)",
+        })
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Stdin {
+    fn from(bytes: T) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
+/// What the output side tells the input side.
+pub(super) enum Feed {
+    /// Write this now.
+    Answer(Bytes),
+    /// Write this and a line end now.
+    Password(Secret),
+    /// `sudo` reads no more: the caller's input may flow.
+    Open,
+    /// Nobody will answer any more: end-of-file may be passed on.
+    LetEnd,
+}
+
+/// How a pump begins.
+pub(super) struct PumpOptions {
+    /// Whether the caller's input has to wait for [`Feed::Open`].
+    pub(super) gated: bool,
+    /// Whether end-of-file has to wait for [`Feed::LetEnd`].
+    pub(super) keep_open: bool,
+    /// Whether the far end is a terminal, whose end-of-file is a character.
+    pub(super) pty: bool,
+    /// Where the caller's input is shown.
+    pub(super) echo: Option<Emitter>,
+}
+
+/// Writes the caller's input and the answers to the command, until it takes no more.
+pub(super) async fn pump(
+    mut stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    source: Stdin,
+    mut feed: mpsc::UnboundedReceiver<Feed>,
+    options: PumpOptions,
+) {
+    let mut source: Option<Box<dyn AsyncRead + Send + Unpin>> = match source {
+        Stdin::None | Stdin::Handle => None,
+        Stdin::Inherit => inherited(),
+        Stdin::Bytes(bytes) => Some(Box::new(std::io::Cursor::new(bytes))),
+        Stdin::Reader(reader) => Some(reader),
+    };
+    let PumpOptions { mut gated, mut keep_open, pty, echo } = options;
+    let mut buffer = BytesMut::with_capacity(CHUNK);
+    let mut ended = false;
+    let mut at_line_start = true;
+    loop {
+        if source.is_none() && !gated && !keep_open && !ended {
+            ended = true;
+            let end = match (pty, at_line_start) {
+                (true, true) => stdin.write_all(END_OF_TRANSMISSION).await,
+                // The first one only ends the line so far (termios(3)).
+                (true, false) => stdin.write_all(&END_OF_TRANSMISSION.repeat(2)).await,
+                (false, _) => stdin.shutdown().await,
+            };
+            if end.is_err() || stdin.flush().await.is_err() || !pty {
+                return;
+            }
+        }
+        let read = async {
+            match &mut source {
+                Some(reader) => reader.read_buf(&mut buffer).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            order = feed.recv() => {
+                let written = match order {
+                    Some(Feed::Answer(bytes)) => stdin.write_all(&bytes).await,
+                    Some(Feed::Password(password)) => match stdin.write_all(password.expose().as_bytes()).await {
+                        Ok(()) => stdin.write_all(b"\n").await,
+                        failed => failed,
+                    },
+                    Some(Feed::Open) => { gated = false; Ok(()) }
+                    Some(Feed::LetEnd) => { keep_open = false; Ok(()) }
+                    None => return,
+                };
+                if written.is_err() || stdin.flush().await.is_err() {
+                    return;
+                }
+            }
+            count = read, if !gated => {
+                if !matches!(count, Ok(1..)) {
+                    source = None;
+                    continue;
+                }
+                let bytes = buffer.split().freeze();
+                buffer.reserve(CHUNK);
+                at_line_start = bytes.ends_with(b"\n");
+                // The command may well end without reading everything.
+                if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
+                    return;
+                }
+                if let Some(echo) = &echo {
+                    let partial = !at_line_start;
+                    echo.emit(EventKind::Output(Output { stream: Stream::Stdout, data: bytes, partial }));
+                }
+            }
+        }
+    }
+}
+
+/// The standard input of this program; `None` where it is closed.
+///
+/// A thread waits for it and reads only what is there, so that it ends with the command and takes nothing
+/// that a later command should read but what was typed while this one ran.
+fn inherited() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
+    let (stopped, stop) = rustix::pipe::pipe().ok()?;
+    let (send, receive) = mpsc::channel::<Bytes>(2);
+    let read = move || {
+        let stdin = rustix::stdio::stdin();
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let mut ready = [PollFd::from_borrowed_fd(stdin, PollFlags::IN), PollFd::new(&stopped, PollFlags::IN)];
+            match rustix::event::poll(&mut ready, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => break,
+                Ok(_) if !ready[1].revents().is_empty() => break,
+                Ok(_) => {}
+            }
+            match rustix::io::read(stdin, &mut buffer) {
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                Ok(0) | Err(_) => break,
+                Ok(count) => {
+                    if send.blocking_send(Bytes::copy_from_slice(&buffer[..count])).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+    };
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(read).ok()?;
+    Some(Box::new(Inherited { receive, rest: Bytes::new(), _stop: stop }))
+}
+
+struct Inherited {
+    receive: mpsc::Receiver<Bytes>,
+    rest: Bytes,
+    /// Dropping it wakes the thread up.
+    _stop: OwnedFd,
+}
+
+impl AsyncRead for Inherited {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        if self.rest.is_empty() {
+            match std::task::ready!(self.receive.poll_recv(cx)) {
+                Some(bytes) => self.rest = bytes,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let count = self.rest.len().min(buf.remaining());
+        buf.put_slice(&self.rest.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}

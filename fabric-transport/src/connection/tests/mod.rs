@@ -1,0 +1,88 @@
+//! Connections over the memory and the local transport.
+
+mod commands;
+mod lifecycle;
+mod sudo;
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use fabric_core::event::{Event, EventKind, EventSink};
+use fabric_core::outcome::Stream;
+use fabric_core::{Emitter, PromptError, PromptRequest, Prompter, Secret, Settings};
+
+use super::{Connection, ConnectionBuilder};
+use crate::connector::Connector;
+use crate::memory::MemoryTransport;
+
+/// Keeps all events.
+#[derive(Default)]
+struct Recorder(Mutex<Vec<EventKind>>);
+
+impl EventSink for Recorder {
+    fn emit(&self, event: Event) {
+        self.0.lock().unwrap().push(event.kind);
+    }
+}
+
+impl Recorder {
+    fn emitter(self: &Arc<Self>) -> Emitter {
+        Emitter::new(self.clone(), "test")
+    }
+
+    /// What was shown of a stream.
+    fn shown(&self, stream: Stream) -> String {
+        let mut shown = Vec::new();
+        for kind in self.0.lock().unwrap().iter() {
+            match kind {
+                EventKind::Output(output) if output.stream == stream => shown.extend_from_slice(&output.data),
+                _ => {}
+            }
+        }
+        String::from_utf8(shown).unwrap()
+    }
+
+    fn count(&self, which: impl Fn(&EventKind) -> bool) -> usize {
+        self.0.lock().unwrap().iter().filter(|kind| which(kind)).count()
+    }
+}
+
+/// Answers every question with the next of some texts.
+struct Answers(Mutex<Vec<&'static str>>, Mutex<Vec<PromptRequest>>);
+
+impl Answers {
+    fn new(answers: &[&'static str]) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(answers.iter().rev().copied().collect()), Mutex::default()))
+    }
+
+    fn asked(&self) -> usize {
+        self.1.lock().unwrap().len()
+    }
+}
+
+#[async_trait]
+impl Prompter for Answers {
+    async fn ask(&self, request: PromptRequest) -> Result<Secret, PromptError> {
+        self.1.lock().unwrap().push(request.clone());
+        let PromptRequest { message, host, .. } = request;
+        self.0.lock().unwrap().pop().map(Secret::new).ok_or(PromptError::Cancelled { message, host })
+    }
+}
+
+/// A connection to this machine, in a directory of its own.
+fn here() -> Connection {
+    Connection::builder("local://here").build().unwrap()
+}
+
+/// A fleet in memory, and how to get at its hosts.
+fn fleet() -> (Arc<MemoryTransport>, impl Fn(&str) -> ConnectionBuilder) {
+    let fleet = MemoryTransport::named("ssh");
+    let connector = Arc::new(Connector::new().with_transport(fleet.clone()));
+    (fleet, move |host: &str| Connection::builder(host).connector(connector.clone()))
+}
+
+fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+    let mut settings = Settings::default();
+    change(&mut settings);
+    settings
+}

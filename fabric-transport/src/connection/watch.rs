@@ -1,0 +1,164 @@
+//! Answers to what a command asks: watchers on its output.
+
+use bytes::{Bytes, BytesMut};
+use fabric_core::Error;
+use regex::bytes::Regex;
+
+/// How far back a pattern is looked for in output that has not been answered. A prompt is shorter.
+const WINDOW: usize = 4096;
+
+/// Watches the output of commands and answers on their standard input.
+///
+/// A watcher is asked for a fresh [`Watching`] for each stream of each command, so that one watcher can serve
+/// many commands.
+pub trait Watcher: Send + Sync {
+    /// Begins to watch one stream.
+    fn start(&self) -> Box<dyn Watching>;
+}
+
+/// One stream being watched.
+pub trait Watching: Send {
+    /// The next bytes of the stream; gives what to write to the command, or [`Refused`] to end it.
+    fn see(&mut self, bytes: &[u8]) -> Result<Vec<Bytes>, Refused>;
+}
+
+/// A watcher's answer was refused; the command is stopped and ends with [`Error::AnswerRefused`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The watcher's pattern, for the message.
+    pub pattern: String,
+}
+
+/// Answers each match of a pattern with one response, pieces of output joined.
+///
+/// ```
+/// use fabric_transport::connection::{Responder, Watcher as _};
+///
+/// let mut watching = Responder::new(r"Continue\? ", "yes\n")?.start();
+/// assert!(watching.see(b"Conti")?.is_empty());
+/// assert_eq!(watching.see(b"nue? ")?, ["yes\n"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Responder {
+    pattern: Regex,
+    response: Bytes,
+}
+
+impl Responder {
+    /// Answers `pattern` with `response`, which must hold its own line end.
+    ///
+    /// The pattern sees bytes; `.` matches a line end too (Fabric 3). What has been matched is not looked at
+    /// again, and at most the last 4 KiB of what has not.
+    pub fn new(pattern: &str, response: impl Into<Bytes>) -> Result<Self, Error> {
+        Ok(Self { pattern: compile(pattern)?, response: response.into() })
+    }
+
+    /// Answers exactly this text (the `prompts` setting).
+    pub fn literal(text: &str, response: impl Into<Bytes>) -> Result<Self, Error> {
+        Self::new(&regex::escape(text), response)
+    }
+}
+
+/// A [`Responder`] whose answer may be refused: once it has answered, a match of its sentinel ends the command.
+#[derive(Debug, Clone)]
+pub struct FailingResponder {
+    responder: Responder,
+    sentinel: Regex,
+}
+
+impl FailingResponder {
+    /// Answers `pattern` with `response`; `sentinel` is what the command prints when it refuses the answer.
+    pub fn new(pattern: &str, response: impl Into<Bytes>, sentinel: &str) -> Result<Self, Error> {
+        Ok(Self { responder: Responder::new(pattern, response)?, sentinel: compile(sentinel)? })
+    }
+}
+
+fn compile(pattern: &str) -> Result<Regex, Error> {
+    regex::bytes::RegexBuilder::new(pattern)
+        .dot_matches_new_line(true)
+        .build()
+        .map_err(|error| Error::Usage(format!("watcher: {error}")))
+}
+
+impl Watcher for Responder {
+    fn start(&self) -> Box<dyn Watching> {
+        Box::new(Answering { responder: self.clone(), sentinel: None, unseen: BytesMut::new(), answered: false })
+    }
+}
+
+impl Watcher for FailingResponder {
+    fn start(&self) -> Box<dyn Watching> {
+        let sentinel = Some(self.sentinel.clone());
+        Box::new(Answering { responder: self.responder.clone(), sentinel, unseen: BytesMut::new(), answered: false })
+    }
+}
+
+struct Answering {
+    responder: Responder,
+    sentinel: Option<Regex>,
+    /// What came since the last match.
+    unseen: BytesMut,
+    answered: bool,
+}
+
+impl Watching for Answering {
+    fn see(&mut self, bytes: &[u8]) -> Result<Vec<Bytes>, Refused> {
+        self.unseen.extend_from_slice(bytes);
+        let mut answers = Vec::new();
+        loop {
+            let prompt = self.responder.pattern.find(&self.unseen).filter(|found| !found.is_empty());
+            let refusal = self.sentinel.as_ref().filter(|_| self.answered).and_then(|s| s.find(&self.unseen));
+            match (prompt, refusal) {
+                (prompt, Some(refusal)) if prompt.is_none_or(|prompt| refusal.start() < prompt.start()) => {
+                    return Err(Refused { pattern: self.responder.pattern.as_str().to_owned() });
+                }
+                (Some(prompt), _) => {
+                    let end = prompt.end();
+                    let _ = self.unseen.split_to(end);
+                    answers.push(self.responder.response.clone());
+                    self.answered = true;
+                }
+                (None, _) => break,
+            }
+        }
+        let surplus = self.unseen.len().saturating_sub(WINDOW);
+        let _ = self.unseen.split_to(surplus);
+        Ok(answers)
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the answer to `{}` was refused", self.pattern)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(watcher: &dyn Watcher, text: &str, piece: usize) -> Result<usize, Refused> {
+        let mut watching = watcher.start();
+        text.as_bytes().chunks(piece).try_fold(0, |sum, chunk| Ok(sum + watching.see(chunk)?.len()))
+    }
+
+    #[test]
+    fn each_prompt_is_answered_once_wherever_it_is_cut() {
+        let responder = Responder::literal("[y/N] ", "y\n").unwrap();
+        for piece in 1..=40 {
+            assert_eq!(feed(&responder, "first [y/N] \nsecond [y/N] \n[y/N", piece), Ok(2), "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_sentinel_counts_only_after_an_answer() {
+        let responder = FailingResponder::new("pass: ", "x\n", "wrong").unwrap();
+        for piece in 1..=40 {
+            assert_eq!(feed(&responder, "wrong before\npass: \nfine", piece), Ok(1), "{piece}");
+            assert!(feed(&responder, "pass: \nwrong\n", piece).is_err(), "{piece}");
+        }
+    }
+}
