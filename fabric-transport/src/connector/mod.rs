@@ -1,25 +1,56 @@
 //! Opens sessions, gateways included, for all connections of a run.
 
+mod answers;
+mod governor;
+mod jump;
+
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{
-    ConnectError, ConnectErrorKind, Emitter, EventKind, Phase, Prompter, RefusePrompts, Session, Target, Transport,
+    ConnectError, ConnectErrorKind, Emitter, EventKind, Gateway, Phase, Prompter, RefusePrompts, Session, Target,
+    Transport,
 };
 
-use crate::gateway::GatewayDialer;
+use self::answers::{Answers, Remembering};
+use self::governor::{Governor, jittered};
+use self::jump::Jumps;
+use crate::gateway::{GatewayDialer, command};
+use crate::local::LocalTransport;
+
+/// Before the second of several tries (`connection_attempts`); each further wait is twice as long.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
 
 /// Opens sessions with targets by whatever transport and gateway they name.
 ///
-/// One value serves a whole run: what is remembered (passwords, opened keys) and what is shared (gateway
-/// sessions) is shared by all that clone it.
+/// One value serves a whole run. Its clones share what should be shared: gateway sessions, passwords that
+/// were entered, keys that were opened, and the count of logins in progress.
+///
+/// ```no_run
+/// use fabric_core::{Emitter, Gateway, Target};
+/// use fabric_transport::connector::Connector;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let connector = Connector::new();
+/// let mut target = Target::new("deploy@web1.internal".parse()?);
+/// target.gateway = Some(Gateway::Jump(Box::new(Target::new("bastion.example.com".parse()?))));
+/// let session = connector.open(&target, &Emitter::none()).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Connector {
     transports: HashMap<String, Arc<dyn Transport>>,
     gateways: HashMap<String, Arc<dyn GatewayDialer>>,
     prompter: Arc<dyn Prompter>,
+    shell: PathBuf,
+    answers: Arc<Answers>,
+    governor: Arc<Governor>,
+    jumps: Arc<Jumps>,
 }
 
 impl Default for Connector {
@@ -30,9 +61,12 @@ impl Default for Connector {
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connector").finish_non_exhaustive()
+        f.debug_struct("Connector").field("transports", &self.transports.keys()).finish_non_exhaustive()
     }
 }
+
+/// A recursive future: a gateway's session may itself need a gateway.
+type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Session>, ConnectError>> + Send + 'a>>;
 
 impl Connector {
     /// Knows the transport `local` and, with the feature `ssh`, `ssh`; asks nobody anything.
@@ -41,8 +75,12 @@ impl Connector {
             transports: HashMap::new(),
             gateways: HashMap::new(),
             prompter: Arc::new(RefusePrompts { no_terminal: true }),
+            shell: PathBuf::from("/bin/sh"),
+            answers: Arc::default(),
+            governor: Arc::default(),
+            jumps: Arc::default(),
         };
-        let this = this.with_transport(Arc::new(crate::local::LocalTransport::new()));
+        let this = this.with_transport(Arc::new(LocalTransport::new()));
         #[cfg(feature = "ssh")]
         let this = this.with_transport(Arc::new(crate::ssh::SshTransport::new()));
         this
@@ -69,47 +107,126 @@ impl Connector {
         self
     }
 
+    /// The shell that runs ProxyCommands; OpenSSH takes `$SHELL`. Default: `/bin/sh`.
+    #[must_use]
+    pub fn with_shell(mut self, shell: impl Into<PathBuf>) -> Self {
+        self.shell = shell.into();
+        self
+    }
+
     /// Who is asked.
     pub fn prompter(&self) -> &Arc<dyn Prompter> {
         &self.prompter
     }
 
-    /// Opens a session with `target`.
+    /// Opens a session with `target`, trying as often as its timeouts say where another try may help.
     pub async fn open(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
-        let address = address(target);
-        events.emit(EventKind::Connecting { address: address.clone() });
-        let begun = Instant::now();
-        let session = self.open_once(target, events).await?;
-        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        events.emit(EventKind::Connected { address, duration_ms });
-        Ok(session)
+        self.open_boxed(target, events).await
+    }
+
+    /// The byte stream that the target's gateway yields, for whoever speaks a protocol of their own on it;
+    /// `None` without one.
+    pub async fn gateway_stream(&self, target: &Target, events: &Emitter) -> Result<Option<BoxStream>, ConnectError> {
+        Ok(self.dial(target, events).await?.map(|(stream, _)| stream))
+    }
+
+    /// Closes all gateway sessions; what still runs through them is lost.
+    pub async fn close_all(&self) {
+        self.jumps.close_all().await;
+    }
+
+    fn open_boxed<'a>(&'a self, target: &'a Target, events: &'a Emitter) -> Opening<'a> {
+        Box::pin(async move {
+            let address = address(target);
+            events.emit(EventKind::Connecting { address: address.clone() });
+            let begun = Instant::now();
+            let session = self.open_in_tries(target, events).await?;
+            let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            events.emit(EventKind::Connected { address, duration_ms });
+            Ok(session)
+        })
+    }
+
+    async fn open_in_tries(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
+        let mut attempt = 1;
+        loop {
+            let once = || self.open_once(target, events);
+            match self.governor.run(governed(target), once).await {
+                Err(error) if error.is_transient() && attempt < target.timeouts.attempts => {
+                    let delay = jittered(RETRY_WAIT * 2_u32.pow(attempt.min(5) - 1));
+                    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                    events.emit(EventKind::Retrying { attempt, error: error.to_string(), delay_ms });
+                    tokio::time::sleep(delay).await;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
     }
 
     async fn open_once(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
-        let host = target.host_string.as_str();
         let transport = self.transports.get(&target.transport).ok_or_else(|| {
-            let mut names: Vec<&str> = self.transports.keys().map(String::as_str).collect();
-            names.sort_unstable();
-            let hint = format!("there are {}", names.join(", "));
+            let hint = format!("there are {}", names(&self.transports));
             let kind = ConnectErrorKind::UnknownTransport { name: target.transport.clone(), hint };
-            ConnectError::new(host, Phase::Resolve, kind)
+            ConnectError::new(target.host_string.as_str(), Phase::Resolve, kind)
         })?;
-        let stream = self.gateway_stream(target, events).await?;
-        let context = OpenContext { prompter: self.prompter.clone(), events: events.clone() };
-        transport.open(target, stream, &context).await
-    }
-
-    /// The byte stream that the target's gateway yields; `None` without one.
-    pub async fn gateway_stream(&self, target: &Target, _events: &Emitter) -> Result<Option<BoxStream>, ConnectError> {
-        if target.gateway.is_none() {
-            return Ok(None);
+        let (stream, witness) = self.dial(target, events).await?.unzip();
+        let prompter = Arc::new(Remembering::new(self.answers.clone(), self.prompter.clone()));
+        let context = OpenContext { prompter, events: events.clone() };
+        let opened = transport.open(target, stream, &context).await;
+        match (opened, witness.flatten()) {
+            (Err(error), Some(witness)) if may_be_the_gateways(&error) => Err(match witness.testimony().await {
+                Some(kind) => ConnectError::new(error.host, Phase::Gateway, kind),
+                None => error,
+            }),
+            (opened, _) => opened,
         }
-        let reason = "gateways are not built in yet".to_owned();
-        Err(ConnectError::new(target.host_string.as_str(), Phase::Gateway, ConnectErrorKind::Setting { reason }))
     }
 
-    /// Closes all gateway sessions.
-    pub async fn close_all(&self) {}
+    /// Yields the stream of the target's gateway, and who can tell why it failed.
+    async fn dial(
+        &self,
+        target: &Target,
+        events: &Emitter,
+    ) -> Result<Option<(BoxStream, Option<command::Witness>)>, ConnectError> {
+        let failed = |kind| ConnectError::new(target.host_string.as_str(), Phase::Gateway, kind);
+        Ok(Some(match &target.gateway {
+            None => return Ok(None),
+            // A gateway that needs itself is dialled directly.
+            Some(Gateway::Jump(hop)) if hop.address() == target.address() => return Ok(None),
+            Some(Gateway::Jump(hop)) => {
+                let events = events.for_host(hop.host_string.as_str());
+                let open = || self.open_boxed(hop, &events);
+                (self.jumps.stream(target, hop, open).await?, None)
+            }
+            Some(Gateway::Command(command)) => {
+                let (stream, witness) = command::dial(&self.shell, command).map_err(failed)?;
+                (stream, Some(witness))
+            }
+            Some(Gateway::Plugin { scheme, url, password }) => {
+                let dialer = self.gateways.get(scheme).ok_or_else(|| {
+                    let hint = match names(&self.gateways) {
+                        none if none.is_empty() => "no gateway plugins are loaded".to_owned(),
+                        names => format!("there are {names}"),
+                    };
+                    failed(ConnectErrorKind::UnknownTransport { name: scheme.clone(), hint })
+                })?;
+                (dialer.dial(target, url, password.as_ref()).await?, None)
+            }
+        }))
+    }
+}
+
+fn names<T>(of: &HashMap<String, T>) -> String {
+    let mut names: Vec<&str> = of.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names.join(", ")
+}
+
+/// Whether a failure before the login may come from the command that carries the connection.
+fn may_be_the_gateways(error: &ConnectError) -> bool {
+    matches!(error.phase, Phase::Banner | Phase::KeyExchange)
+        && matches!(error.kind, ConnectErrorKind::Dropped { .. } | ConnectErrorKind::Handshake { .. })
 }
 
 /// `user@address:port`, as events show it.
@@ -120,4 +237,16 @@ fn address(target: &Target) -> String {
         Some(user) => format!("{user}@{host}:{port}"),
         None => format!("{host}:{port}"),
     }
+}
+
+/// What logins are counted by: the address, and where it is seen from.
+fn governed(target: &Target) -> String {
+    let (host, port) = target.address();
+    let seen_from = match &target.gateway {
+        None => String::new(),
+        Some(Gateway::Jump(hop)) => governed(hop),
+        Some(Gateway::Command(command)) => command.clone(),
+        Some(Gateway::Plugin { url, .. }) => url.clone(),
+    };
+    format!("{}://{host}:{port}/{seen_from}", target.transport)
 }

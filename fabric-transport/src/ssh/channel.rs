@@ -23,9 +23,10 @@ use super::handler::Shared;
 /// How much of a command's output is kept for a consumer that is slower than the host.
 pub(super) const OUTPUT_STORE: usize = 8 << 20;
 
-/// The same for a stream through a host. Those who read such streams read them always, and what a
-/// well-behaved peer sends beyond that is bounded by its windows; the limit is for other peers.
-const STREAM_STORE: usize = 64 << 20;
+/// The same for a stream through a host. It must be more than a session inside the stream can have under
+/// way: while that session waits to write, it doesn't read, and the window that it waits for is told on the
+/// outer connection, which would stand still once this is full.
+const STREAM_STORE: usize = 256 << 20;
 
 /// A queue of `T` with a size in bytes, between a channel's task and its consumer.
 #[derive(Debug)]
@@ -234,9 +235,16 @@ pub(super) struct ChannelIo {
     writer: ChannelWriter,
     shared: Arc<Shared>,
     _close: DropGuard,
+    _held: Option<Box<dyn Send + Sync>>,
 }
 
 impl ChannelIo {
+    /// Keeps `value` until this is dropped.
+    pub(super) fn holding(mut self, value: impl Send + Sync + 'static) -> Self {
+        self._held = Some(Box::new(value));
+        self
+    }
+
     pub(super) fn new(channel: Channel<Msg>, shared: Arc<Shared>) -> Self {
         let (reader, writer) = channel.split();
         let writer = Arc::new(writer);
@@ -248,6 +256,7 @@ impl ChannelIo {
             writer: ChannelWriter::new(&writer, &life),
             shared,
             _close: life.unused.clone().drop_guard(),
+            _held: None,
         };
         tokio::spawn(async move {
             drain(reader, writer, life, |message| {

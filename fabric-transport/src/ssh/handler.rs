@@ -30,8 +30,8 @@ pub(super) struct Shared {
 /// What a listener is known by when the server announces a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum ListenKey {
-    /// By its port: servers don't all repeat the address as it was asked for.
-    Tcp(u32),
+    /// By address and port; while the host is choosing a port, by port 0.
+    Tcp(String, u32),
     /// By its path.
     Unix(String),
 }
@@ -50,7 +50,7 @@ impl Shared {
             }
             first
         });
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.listeners().clear();
     }
 
     /// Why the session has ended, as far as is known.
@@ -87,16 +87,29 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    fn deliver(&self, key: &ListenKey, channel: Channel<Msg>) {
-        let listeners = self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Who listens there. Servers don't all repeat the address as it was asked for, so the port alone may
+    /// have to do, and one that was chosen just now is not known yet.
+    fn listener(&self, key: &ListenKey) -> Option<mpsc::UnboundedSender<BoxStream>> {
+        let listeners = self.shared.listeners();
         if let Some(listener) = listeners.get(key) {
-            // A listener that is gone drops the stream, which closes the channel.
-            let _ = listener.send(Box::new(ChannelIo::new(channel, self.shared.clone())));
+            return Some(listener.clone());
         }
+        let ListenKey::Tcp(_, port) = key else { return None };
+        let by_port =
+            |wanted: u32| listeners.iter().find(|(key, _)| matches!(key, ListenKey::Tcp(_, port) if *port == wanted));
+        by_port(*port).or_else(|| by_port(0)).map(|(_, listener)| listener.clone())
     }
 
-    fn listens(&self, key: &ListenKey) -> bool {
-        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+    /// Hands a connection to its listener, or refuses it.
+    async fn announce(&self, key: &ListenKey, channel: Channel<Msg>, reply: ChannelOpenHandle) {
+        match self.listener(key) {
+            Some(listener) => {
+                reply.accept().await;
+                // A listener that is gone drops the stream, which closes the channel.
+                let _ = listener.send(Box::new(ChannelIo::new(channel, self.shared.clone())));
+            }
+            None => reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await,
+        }
     }
 }
 
@@ -130,20 +143,15 @@ impl russh::client::Handler for Handler {
     async fn server_channel_open_forwarded_tcpip(
         &mut self,
         channel: Channel<Msg>,
-        _connected_address: &str,
+        connected_address: &str,
         connected_port: u32,
         _originator_address: &str,
         _originator_port: u32,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        let key = ListenKey::Tcp(connected_port);
-        if self.listens(&key) {
-            reply.accept().await;
-            self.deliver(&key, channel);
-        } else {
-            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
-        }
+        let key = ListenKey::Tcp(connected_address.to_owned(), connected_port);
+        self.announce(&key, channel, reply).await;
         Ok(())
     }
 
@@ -154,13 +162,7 @@ impl russh::client::Handler for Handler {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        let key = ListenKey::Unix(socket_path.to_owned());
-        if self.listens(&key) {
-            reply.accept().await;
-            self.deliver(&key, channel);
-        } else {
-            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
-        }
+        self.announce(&ListenKey::Unix(socket_path.to_owned()), channel, reply).await;
         Ok(())
     }
 

@@ -23,8 +23,10 @@ mod dial;
 mod handler;
 mod handshake;
 mod host_keys;
+mod listen;
 mod process;
 mod session;
+mod stop;
 mod stream;
 
 use std::sync::Arc;

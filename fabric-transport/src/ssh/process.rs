@@ -1,6 +1,7 @@
 //! Processes on the host.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,18 +11,29 @@ use fabric_core::transport::{
 };
 use fabric_core::{ExitStatus, SessionError, Signal};
 use russh::client::Msg;
-use russh::{Channel, ChannelId, ChannelMsg, ChannelWriteHalf, Sig};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::channel::{ChannelWriter, Life, OUTPUT_STORE, Store, drain};
+use super::channel::{ChannelIo, ChannelWriter, Life, OUTPUT_STORE, Store, drain};
 use super::session::Link;
+use super::stop;
 
 /// Starts a process on a channel of its own.
 pub(super) async fn spawn(link: &Arc<Link>, request: &SpawnRequest) -> Result<Process, SessionError> {
-    let open = |link: Arc<Link>| async move { link.handle.channel_open_session().await };
-    let mut channel = Unused(Some(link.open("a session channel", open).await?));
-    let entry = start(link, channel.get(), request).await?;
-    let (reader, writer) = channel.take().split();
+    spawn_as(link, request, Listing::Listed).await
+}
+
+/// Whether a process counts among those of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    Listed,
+    /// A helper of ours, which the script in [`stop`] knows by its name.
+    Unlisted,
+}
+
+async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) -> Result<Process, SessionError> {
+    let (channel, entry) = start(link, request, listing).await?;
+    let (reader, writer) = channel.split();
     let writer = Arc::new(writer);
     let life = Life::new();
     let store = Store::new(OUTPUT_STORE);
@@ -35,36 +47,51 @@ pub(super) async fn spawn(link: &Arc<Link>, request: &SpawnRequest) -> Result<Pr
         store: store.clone(),
         ended: ended.clone(),
         life: life.clone(),
+        order: entry.order,
         _close: close,
     };
-    let shared = link.shared.clone();
-    tokio::spawn(async move {
-        let _entry = entry;
-        let exit_seen = Arc::new(Mutex::new(false));
-        let take = |message| {
-            let (store, ended, exit_seen) = (store.clone(), ended.clone(), exit_seen.clone());
-            async move {
-                let Some((event, size)) = event(message) else { return };
-                if matches!(event, ProcessEvent::Exit(_)) {
-                    ended.cancel();
-                    *exit_seen.lock().unwrap_or_else(PoisonError::into_inner) = true;
-                }
+    tokio::spawn(read(reader, writer, life, Reading { link: link.clone(), store, ended, entry }));
+    Ok(Process { stdin: Box::new(stdin), output: Box::new(output), control: Arc::new(control) })
+}
+
+/// Starts a subsystem whose input and output are one stream.
+pub(super) async fn subsystem(link: &Arc<Link>, name: &str) -> Result<ChannelIo, SessionError> {
+    let request = SpawnRequest { program: Program::Subsystem(name.to_owned()), ..SpawnRequest::default() };
+    let (channel, entry) = start(link, &request, Listing::Listed).await?;
+    Ok(ChannelIo::new(channel, link.shared.clone()).holding(entry))
+}
+
+/// What the task of a process's channel has.
+struct Reading {
+    link: Arc<Link>,
+    store: Arc<Store<ProcessEvent>>,
+    ended: CancellationToken,
+    entry: Entry,
+}
+
+/// Reads a process's channel to its end.
+async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life: Life, reading: Reading) {
+    let Reading { link, store, ended, entry } = reading;
+    let take = |message| {
+        let event = event(message);
+        if matches!(event, Some((ProcessEvent::Exit(_), _))) {
+            entry.remove();
+            ended.cancel();
+        }
+        let store = store.clone();
+        async move {
+            if let Some((event, size)) = event {
                 store.push(event, size).await;
             }
-        };
-        drain(reader, writer, life, take).await;
-        let exit_seen = *exit_seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if !exit_seen {
-            let event = match &*shared.ended.borrow() {
-                Some(reason) => ProcessEvent::Lost(reason.clone()),
-                None => ProcessEvent::Exit(ExitStatus::Unknown),
-            };
-            store.push(event, 0).await;
         }
-        ended.cancel();
-        store.finish();
-    });
-    Ok(Process { stdin: Box::new(stdin), output: Box::new(output), control: Arc::new(control) })
+    };
+    drain(reader, writer, life, take).await;
+    if !ended.is_cancelled() {
+        let lost = link.shared.ended.borrow().clone();
+        store.push(lost.map_or(ProcessEvent::Exit(ExitStatus::Unknown), ProcessEvent::Lost), 0).await;
+    }
+    ended.cancel();
+    store.finish();
 }
 
 /// A channel that is closed if it comes to nothing.
@@ -91,8 +118,25 @@ impl Drop for Unused {
     }
 }
 
+/// Opens a channel and starts what is wanted on it.
+async fn start(
+    link: &Arc<Link>,
+    request: &SpawnRequest,
+    listing: Listing,
+) -> Result<(Channel<Msg>, Entry), SessionError> {
+    let open = |link: Arc<Link>| async move { link.handle.channel_open_session().await };
+    let mut channel = Unused(Some(link.open("a session channel", open).await?));
+    let entry = ask(link, channel.get(), request, listing).await?;
+    Ok((channel.take(), entry))
+}
+
 /// Sends all requests at once and then waits for the answers: one round trip instead of one each.
-async fn start(link: &Arc<Link>, channel: &mut Channel<Msg>, request: &SpawnRequest) -> Result<Entry, SessionError> {
+async fn ask(
+    link: &Arc<Link>,
+    channel: &mut Channel<Msg>,
+    request: &SpawnRequest,
+    listing: Listing,
+) -> Result<Entry, SessionError> {
     let lost = |error: russh::Error| link.error("a session channel", &error);
     let mut awaited = Vec::new();
     if request.forward_agent && link.shared.agent.is_some() {
@@ -121,7 +165,7 @@ async fn start(link: &Arc<Link>, channel: &mut Channel<Msg>, request: &SpawnRequ
         }
         .map_err(lost)?;
         *order += 1;
-        link.processes.add(*order, !matches!(request.program, Program::Subsystem(_)), channel.id())
+        link.processes.add(*order, listing)
     };
     awaited.push(match &request.program {
         Program::Shell => "a shell".to_owned(),
@@ -204,39 +248,57 @@ fn wire_signal(signal: &Signal) -> Sig {
     }
 }
 
-/// The processes of a session, in the order in which the server was asked for them.
+/// The processes of a session that have not ended, in the order in which the server was asked for them.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     /// Held while a request is queued, so that the order here is the order on the wire.
     order: tokio::sync::Mutex<u64>,
-    live: Arc<Mutex<Vec<Live>>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Live {
-    order: u64,
-    command: bool,
-    channel: ChannelId,
+    live: Arc<Mutex<BTreeSet<u64>>>,
 }
 
 /// A process's place in the [`Registry`], until it is dropped.
-struct Entry {
-    live: Arc<Mutex<Vec<Live>>>,
+pub(super) struct Entry {
+    live: Arc<Mutex<BTreeSet<u64>>>,
     order: u64,
 }
 
+/// Where a process stands among those of its session.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// How many were started before it and still live.
+    pub(super) index: usize,
+    /// How many live in all.
+    pub(super) live: usize,
+}
+
 impl Registry {
-    fn add(&self, order: u64, command: bool, channel: ChannelId) -> Entry {
-        let entry = Live { order, command, channel };
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    fn add(&self, order: u64, listing: Listing) -> Entry {
+        if listing == Listing::Listed {
+            lock(&self.live).insert(order);
+        }
         Entry { live: self.live.clone(), order }
+    }
+
+    fn place(&self, order: u64) -> Option<Place> {
+        let live = lock(&self.live);
+        live.contains(&order).then(|| Place { index: live.range(..order).count(), live: live.len() })
+    }
+}
+
+impl Entry {
+    fn remove(&self) {
+        lock(&self.live).remove(&self.order);
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).retain(|live| live.order != self.order);
+        self.remove();
     }
+}
+
+fn lock(live: &Mutex<BTreeSet<u64>>) -> MutexGuard<'_, BTreeSet<u64>> {
+    live.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Output {
@@ -256,23 +318,56 @@ impl Drop for Output {
     }
 }
 
-struct Control {
+/// The control side of a process.
+pub(super) struct Control {
     link: Arc<Link>,
     writer: Arc<ChannelWriteHalf<Msg>>,
     store: Arc<Store<ProcessEvent>>,
     /// Cancelled when the process has ended, as far as the server says.
     ended: CancellationToken,
     life: Life,
+    order: u64,
     _close: Arc<DropGuard>,
+}
+
+impl Control {
+    /// Whether the process has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
+    /// Waits for its end.
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Where it stands among the processes of the session.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.link.processes.place(self.order)
+    }
+
+    /// Takes output in even if nobody reads it, so that what is behind it on the connection is seen.
+    pub(super) fn make_room(&self) {
+        self.store.widen(OUTPUT_STORE);
+    }
+
+    /// Starts another process on the same connection, which doesn't count among the others.
+    pub(super) async fn spawn_unlisted(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
+        spawn_as(&self.link, request, Listing::Unlisted).await
+    }
+
+    pub(super) async fn send_signal(&self, signal: &Signal) -> Result<(), SessionError> {
+        if self.life.closed.is_cancelled() {
+            return Ok(());
+        }
+        self.writer.signal(wire_signal(signal)).await.map_err(|error| self.link.error("a signal", &error))
+    }
 }
 
 #[async_trait]
 impl ProcessControl for Control {
     async fn signal(&self, signal: Signal) -> Result<(), SessionError> {
-        if self.life.closed.is_cancelled() {
-            return Ok(());
-        }
-        self.writer.signal(wire_signal(&signal)).await.map_err(|error| self.link.error("a signal", &error))
+        self.send_signal(&signal).await
     }
 
     async fn resize(&self, size: WindowSize) -> Result<(), SessionError> {
@@ -285,11 +380,6 @@ impl ProcessControl for Control {
     }
 
     async fn stop(&self, grace: Duration) -> StopOutcome {
-        self.store.widen(OUTPUT_STORE);
-        if self.signal(Signal::Term).await.is_ok() && tokio::time::timeout(grace, self.ended.cancelled()).await.is_ok()
-        {
-            return StopOutcome::Ended;
-        }
-        StopOutcome::Unknown("the server does not pass signals on".to_owned())
+        stop::stop(self, grace).await
     }
 }

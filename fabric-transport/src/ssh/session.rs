@@ -12,7 +12,8 @@ use russh::{Channel, Disconnect};
 use super::auth::Login;
 use super::channel::ChannelIo;
 use super::handler::{Handler, Shared};
-use super::process;
+use super::{listen, process};
+use crate::sftp;
 
 /// A session over SSH.
 pub(super) struct SshSession {
@@ -29,6 +30,10 @@ pub(super) struct Link {
     pub(super) env: Vec<(String, String)>,
     /// The processes in the order in which they were started.
     pub(super) processes: process::Registry,
+    /// Held while the host is asked to listen.
+    pub(super) listening: tokio::sync::Mutex<()>,
+    /// The SFTP client, once somebody wanted one.
+    files: tokio::sync::Mutex<Option<Arc<sftp::Client>>>,
 }
 
 impl SshSession {
@@ -40,6 +45,8 @@ impl SshSession {
             limit: target.timeouts.channel,
             env: target.send_env.clone(),
             processes: process::Registry::default(),
+            listening: tokio::sync::Mutex::default(),
+            files: tokio::sync::Mutex::default(),
         };
         Self { link: Arc::new(link) }
     }
@@ -139,12 +146,24 @@ impl Session for SshSession {
         Ok(Box::new(ChannelIo::new(channel, self.link.shared.clone())))
     }
 
-    async fn listen(&self, _at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
-        Err(SessionError::Unsupported { what: "listening on the host" })
+    async fn listen(&self, at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
+        listen::listen(&self.link, at).await
     }
 
     async fn files(&self) -> Result<Arc<dyn Files>, SessionError> {
-        Err(SessionError::Unsupported { what: "file access" })
+        let mut files = self.link.files.lock().await;
+        if let Some(client) = files.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(client.clone());
+        }
+        let stream = process::subsystem(&self.link, "sftp").await?;
+        let started = self.link.within("the SFTP server", sftp::Client::start(stream)).await?;
+        let client =
+            Arc::new(started.map_err(|error| SessionError::System {
+                what: "starting SFTP".to_owned(),
+                reason: error.to_string(),
+            })?);
+        *files = Some(client.clone());
+        Ok(client)
     }
 
     fn is_open(&self) -> bool {

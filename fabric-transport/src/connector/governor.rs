@@ -1,0 +1,194 @@
+//! How many logins may be in progress at once, host by host.
+//!
+//! sshd drops connections that have not logged in yet once there are too many (`MaxStartups`, by default
+//! at random from 10 on) or when it holds something against their address (`PerSourcePenalties`). So logins
+//! to one address begin with fewer than that, become more while they succeed and fewer when one is dropped,
+//! and one that was dropped is tried again after a while.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fabric_core::{ConnectError, ConnectErrorKind, Phase};
+use tokio::sync::Notify;
+
+/// Below sshd's first limit of 10, with room for somebody else.
+const START: f64 = 8.0;
+
+/// sshd refuses everything from 100 on.
+const MOST: f64 = 90.0;
+
+/// How often a login that was dropped before it began is tried again.
+const RETRIES: u32 = 6;
+
+/// The first wait; each one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// The logins in progress of a run.
+#[derive(Debug, Default)]
+pub(super) struct Governor {
+    gates: Mutex<HashMap<String, Arc<Gate>>>,
+}
+
+/// The logins in progress to one address.
+#[derive(Debug)]
+struct Gate {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: f64,
+    active: usize,
+}
+
+impl Governor {
+    /// Does `login` to `address` when there is room for it, and again if it is dropped.
+    pub(super) async fn run<T, F>(&self, address: String, login: impl Fn() -> F) -> Result<T, ConnectError>
+    where
+        F: Future<Output = Result<T, ConnectError>>,
+    {
+        let gate = self.gate(address);
+        let mut retries = 0;
+        loop {
+            let permit = Gate::enter(gate.clone()).await;
+            let result = login().await;
+            drop(permit);
+            match result {
+                Ok(done) => {
+                    gate.grow();
+                    return Ok(done);
+                }
+                Err(error) if was_dropped(&error) && retries < RETRIES => {
+                    gate.shrink();
+                    let wait = jittered(FIRST_WAIT * 2_u32.pow(retries));
+                    tracing::debug!(host = error.host, ?wait, %error, "dropped by the server, trying again");
+                    tokio::time::sleep(wait).await;
+                    retries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn gate(&self, address: String) -> Arc<Gate> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.entry(address).or_default().clone()
+    }
+}
+
+/// Whether the server was too busy to begin: nothing has happened yet, so that it is safe to try again.
+fn was_dropped(error: &ConnectError) -> bool {
+    matches!(error.kind, ConnectErrorKind::Dropped { phase: Phase::Banner | Phase::KeyExchange, .. })
+}
+
+/// Between half and one and a half of `wait`, so that those who were dropped together don't come back
+/// together.
+pub(super) fn jittered(wait: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish() % 1000;
+    wait / 2 + wait * u32::try_from(random).unwrap_or_default() / 1000
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { state: Mutex::new(State { limit: START, active: 0 }), changed: Notify::new() }
+    }
+}
+
+impl Gate {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn enter(self: Arc<Self>) -> Permit {
+        loop {
+            let changed = self.changed.notified();
+            if self.try_enter() {
+                // One more may fit.
+                self.changed.notify_one();
+                return Permit(self.clone());
+            }
+            changed.await;
+        }
+    }
+
+    fn try_enter(&self) -> bool {
+        let mut state = self.state();
+        let fits = (state.active as f64) < state.limit.floor();
+        state.active += usize::from(fits);
+        fits
+    }
+
+    /// One more after as many successes as there may be logins at once.
+    fn grow(&self) {
+        let mut state = self.state();
+        state.limit = (state.limit + 1.0 / state.limit).min(MOST);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn shrink(&self) {
+        let mut state = self.state();
+        state.limit = (state.limit / 2.0).max(1.0);
+    }
+}
+
+/// A login in progress.
+struct Permit(Arc<Gate>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.state().active -= 1;
+        self.0.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn dropped() -> ConnectError {
+        let kind = ConnectErrorKind::Dropped { phase: Phase::Banner, reason: String::new() };
+        ConnectError::new("h", Phase::Banner, kind)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn logins_start_few_and_become_more() {
+        let governor = Governor::default();
+        let (active, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let login = || async {
+            most.fetch_max(active.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            active.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        };
+        let all = |n| futures_util::future::try_join_all((0..n).map(|_| governor.run("a".to_owned(), login)));
+        all(8).await.unwrap();
+        assert_eq!(most.load(Ordering::SeqCst), 8);
+        all(200).await.unwrap();
+        let most = most.load(Ordering::SeqCst);
+        assert!((9..=40).contains(&most), "{most}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_login_is_tried_again_and_a_refused_one_is_not() {
+        let governor = Governor::default();
+        let tries = AtomicUsize::new(0);
+        let busy_twice = || async { if tries.fetch_add(1, Ordering::SeqCst) < 2 { Err(dropped()) } else { Ok("in") } };
+        assert_eq!(governor.run("a".to_owned(), busy_twice).await.unwrap(), "in");
+
+        let tries = AtomicUsize::new(0);
+        let refused = || async {
+            tries.fetch_add(1, Ordering::SeqCst);
+            let kind = ConnectErrorKind::Refused { address: "a:22".to_owned() };
+            Err::<(), _>(ConnectError::new("h", Phase::Connect, kind))
+        };
+        governor.run("a".to_owned(), refused).await.unwrap_err();
+        assert_eq!(tries.load(Ordering::SeqCst), 1);
+    }
+}

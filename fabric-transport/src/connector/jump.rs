@@ -1,0 +1,208 @@
+//! Gateways that are sessions (ProxyJump): opened once, shared by all targets behind them.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use fabric_core::transport::BoxStream;
+use fabric_core::{ConnectError, ConnectErrorKind, Phase, Session, SessionError, Target};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OnceCell;
+
+/// So many streams share one gateway session: all their traffic goes through one cipher and one socket,
+/// and a stream that stalls must not hold many hosts up. sshd's MaxSessions doesn't count them.
+const STREAMS: usize = 8;
+
+/// A gateway that nobody uses is kept for a moment, for the next host of a serial run.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The gateway sessions of a run, by everything that their targets say.
+#[derive(Default)]
+pub(super) struct Jumps {
+    slots: Mutex<HashMap<String, Vec<Arc<Slot>>>>,
+}
+
+/// One gateway session: being opened, open, or failed.
+struct Slot {
+    session: OnceCell<Result<Arc<dyn Session>, ConnectError>>,
+    streams: AtomicUsize,
+}
+
+/// A place on a gateway session, given back when dropped.
+struct Place {
+    jumps: Arc<Jumps>,
+    key: String,
+    slot: Arc<Slot>,
+}
+
+impl Jumps {
+    /// Opens a stream to `target` through `hop`, whose session is opened by `open` if there is none with
+    /// room.
+    pub(super) async fn stream<F>(
+        self: &Arc<Self>,
+        target: &Target,
+        hop: &Target,
+        open: impl Fn() -> F,
+    ) -> Result<BoxStream, ConnectError>
+    where
+        F: Future<Output = Result<Arc<dyn Session>, ConnectError>>,
+    {
+        let gateway = hop.host_string.as_str();
+        let failed = |kind| ConnectError::new(target.host_string.as_str(), Phase::Gateway, kind);
+        let (host, port) = target.address();
+        // A session that broke since it was last used is replaced, once.
+        for last in [false, true] {
+            let place = self.place(hop);
+            let opened = place.slot.session.get_or_init(&open).await.clone();
+            let session = match opened {
+                Ok(session) => session,
+                Err(source) => {
+                    place.retire();
+                    return Err(failed(ConnectErrorKind::Gateway {
+                        gateway: gateway.to_owned(),
+                        source: Box::new(source),
+                    }));
+                }
+            };
+            match session.open_stream(host, port).await {
+                Ok(stream) => return Ok(Box::new(JumpStream { stream, _session: session, _place: place })),
+                Err(error) if !last && !session.is_open() => {
+                    tracing::debug!(gateway, %error, "gateway session lost, opening another");
+                    place.retire();
+                }
+                Err(error) => return Err(failed(refused(gateway, host, port, error))),
+            }
+        }
+        unreachable!("the last round returns")
+    }
+
+    fn place(self: &Arc<Self>, hop: &Target) -> Place {
+        // Secrets print as nothing; two hops that differ in anything else are two gateways.
+        let key = format!("{hop:?}");
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = slots.entry(key.clone()).or_default();
+        slots.retain(|slot| slot.is_usable());
+        let free = slots.iter().find(|slot| slot.streams.load(Ordering::Relaxed) < STREAMS);
+        let slot = match free {
+            Some(slot) => slot.clone(),
+            None => {
+                let slot = Arc::new(Slot { session: OnceCell::new(), streams: AtomicUsize::new(0) });
+                slots.push(slot.clone());
+                slot
+            }
+        };
+        // Under the lock, as is every other change.
+        slot.streams.fetch_add(1, Ordering::Relaxed);
+        Place { jumps: self.clone(), key, slot }
+    }
+
+    /// Closes all gateway sessions.
+    pub(super) async fn close_all(&self) {
+        let slots = std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner));
+        for slot in slots.into_values().flatten() {
+            if let Some(Ok(session)) = slot.session.get() {
+                session.close().await;
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn is_usable(&self) -> bool {
+        match self.session.get() {
+            None => true,
+            Some(Ok(session)) => session.is_open(),
+            Some(Err(_)) => false,
+        }
+    }
+}
+
+impl Place {
+    /// The slot is of no use to anybody any more.
+    fn retire(&self) {
+        let mut slots = self.jumps.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slots) = slots.get_mut(&self.key) {
+            slots.retain(|slot| !Arc::ptr_eq(slot, &self.slot));
+        }
+    }
+
+    /// Takes the session out if nobody uses it.
+    fn idle(jumps: &Jumps, key: &str, slot: &Arc<Slot>) -> Option<Arc<dyn Session>> {
+        let mut all = jumps.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.streams.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        if let Some(slots) = all.get_mut(key) {
+            slots.retain(|other| !Arc::ptr_eq(other, slot));
+        }
+        slot.session.get().and_then(|session| session.as_ref().ok()).cloned()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let slots = self.jumps.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = self.slot.streams.fetch_sub(1, Ordering::Relaxed) - 1;
+        drop(slots);
+        // Without a runtime the program is ending, and the sockets with it.
+        if left == 0
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (jumps, key, slot) = (self.jumps.clone(), self.key.clone(), self.slot.clone());
+            runtime.spawn(async move {
+                tokio::time::sleep(LINGER).await;
+                if let Some(session) = Self::idle(&jumps, &key, &slot) {
+                    session.close().await;
+                }
+            });
+        }
+    }
+}
+
+/// What it means that a gateway would not open a stream.
+fn refused(gateway: &str, host: &str, port: u16, error: SessionError) -> ConnectErrorKind {
+    let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    match error {
+        SessionError::TimedOut { after, .. } => {
+            ConnectErrorKind::TimedOut { phase: Phase::Gateway, after, setting: "channel_timeout" }
+        }
+        SessionError::ChannelRefused { reason } if reason.contains("prohibited") => ConnectErrorKind::Setting {
+            reason: format!("gateway {gateway} does not forward to {address} (see its AllowTcpForwarding, PermitOpen)"),
+        },
+        SessionError::ChannelRefused { .. } => {
+            ConnectErrorKind::Unreachable { address, reason: format!("gateway {gateway} could not connect to it") }
+        }
+        other => ConnectErrorKind::Dropped { phase: Phase::Gateway, reason: format!("gateway {gateway}: {other}") },
+    }
+}
+
+/// A stream with its place on the gateway session.
+struct JumpStream {
+    stream: BoxStream,
+    _session: Arc<dyn Session>,
+    _place: Place,
+}
+
+impl AsyncRead for JumpStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for JumpStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

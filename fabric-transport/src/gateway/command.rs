@@ -1,0 +1,151 @@
+//! Gateways that are commands (ProxyCommand of ssh_config(5)).
+
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use fabric_core::ConnectErrorKind;
+use fabric_core::transport::BoxStream;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::watch;
+
+/// So much of a command's standard error is kept for an error message.
+const STDERR_TAIL: usize = 2048;
+
+/// How long a command that has closed its output is waited for, to tell how it ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What is known of a gateway command, for the case that the connection fails.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    command: String,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    ended: watch::Receiver<Option<Option<ExitStatus>>>,
+}
+
+/// Starts a command through the user's shell and yields its pipes, as OpenSSH does: `SHELL -c "exec COMMAND"`.
+///
+/// Tokens such as `%h` are expanded already. The command has a process group of its own, so that Ctrl-C
+/// reaches it only through us, and ends when the stream is dropped.
+pub fn dial(shell: &Path, command: &str) -> Result<(BoxStream, Witness), ConnectErrorKind> {
+    let failed = |reason: String| ConnectErrorKind::ProxyCommand { command: command.to_owned(), reason };
+    let mut child = Command::new(shell)
+        .arg("-c")
+        .arg(format!("exec {command}"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(format!("cannot be started by {}: {error}", shell.display())))?;
+    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(failed("has no pipes".to_owned()));
+    };
+    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let tail = Arc::new(Mutex::new(Vec::new()));
+    let (end, ended) = watch::channel(None);
+    let (close, closed) = tokio::sync::oneshot::channel();
+    tokio::spawn(attend(child, stderr, tail.clone(), end, closed));
+    let stream = CommandStream { stdin: Some(stdin), stdout, group, _close: close };
+    Ok((Box::new(stream), Witness { command: command.to_owned(), stderr: tail, ended }))
+}
+
+/// Reads the command's standard error and waits for its end; ends it when the stream is gone.
+async fn attend(
+    mut child: Child,
+    mut stderr: tokio::process::ChildStderr,
+    tail: Arc<Mutex<Vec<u8>>>,
+    end: watch::Sender<Option<Option<ExitStatus>>>,
+    closed: tokio::sync::oneshot::Receiver<()>,
+) {
+    let reading = async {
+        let mut buffer = [0; 1024];
+        while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
+            let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.extend_from_slice(&buffer[..count]);
+            let excess = tail.len().saturating_sub(STDERR_TAIL);
+            tail.drain(..excess);
+        }
+    };
+    let running = async {
+        // What it left running may hold its standard error open.
+        let (status, _) = tokio::join!(child.wait(), tokio::time::timeout(LAST_WORDS, reading));
+        end.send_replace(Some(status.ok()));
+    };
+    tokio::select! {
+        () = running => {}
+        // Nobody sends: this is the stream being dropped.
+        _ = closed => {}
+    }
+}
+
+impl Witness {
+    /// The command's part in a connection that failed before the login: how it ended and what it said.
+    /// `None` if it runs and has said nothing.
+    pub async fn testimony(mut self) -> Option<ConnectErrorKind> {
+        let ended = tokio::time::timeout(LAST_WORDS * 2, self.ended.wait_for(Option::is_some)).await;
+        let status = ended.ok().and_then(Result::ok).and_then(|status| *status).flatten();
+        let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let said = String::from_utf8_lossy(&stderr).trim().to_owned();
+        let reason = match (status, said.is_empty()) {
+            (None, true) => return None,
+            (None, false) => format!("says: {said}"),
+            (Some(status), true) => format!("ended ({status})"),
+            (Some(status), false) => format!("ended ({status}): {said}"),
+        };
+        Some(ConnectErrorKind::ProxyCommand { command: self.command, reason })
+    }
+}
+
+/// The pipes of a command; dropping it ends the command.
+struct CommandStream {
+    /// `None` once it is shut down: a pipe has no other way to say so.
+    stdin: Option<ChildStdin>,
+    stdout: ChildStdout,
+    group: Option<Pid>,
+    _close: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Drop for CommandStream {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            // It may have ended already. The task that waits for the shell kills it after this.
+            let _ = kill_process_group(group, Signal::TERM);
+        }
+    }
+}
+
+impl AsyncRead for CommandStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdout).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for CommandStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.stdin {
+            Some(stdin) => Pin::new(stdin).poll_write(cx, buf),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stdin {
+            Some(stdin) => Pin::new(stdin).poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stdin = None;
+        Poll::Ready(Ok(()))
+    }
+}

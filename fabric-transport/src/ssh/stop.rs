@@ -1,0 +1,123 @@
+//! Ending a process on the host, and making sure of it.
+//!
+//! The protocol has a signal request, but no answer to it, and sshd ignores it for root and for forced
+//! commands. So a second channel on the same connection does the work: what sshd starts for any channel of
+//! a connection are children of one process, hence brothers of the shell that runs our script. Which of
+//! them is the one to end follows from the order in which they were started, and is checked against their
+//! number; if it is not certain, nothing is killed and the answer says why.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use fabric_core::transport::{ProcessEvent, Program, SpawnRequest, StopOutcome};
+use fabric_core::{SessionError, Signal};
+
+use super::process::{Control, Place};
+
+/// For the channel, the shell and what the script has to look through, besides the grace time.
+const OVERHEAD: Duration = Duration::from_secs(8);
+
+/// Between the end of a process and the server's word of it.
+const REPORT: Duration = Duration::from_secs(2);
+
+/// Looks the process up, sends TERM to all of its process group and session, KILL to what is left after
+/// the grace time, and prints `ended` or why not.
+///
+/// One line without single quotes, `!` or newlines, so that csh and fish pass it on to `sh` too. `$1` is
+/// the place of the process among `$2` that live on this connection, `$3` the tenths of seconds to wait.
+/// Linux is read from /proc, because slim systems have no `ps`.
+const SCRIPT: &str = concat!(
+    "exec 2>/dev/null; want=$1; live=$2; grace=$3; me=$$; top=$PPID; ",
+    "list() { if [ -r /proc/self/stat ]; then for d in /proc/[0-9]*; do read -r line <$d/stat || continue; ",
+    "id=${line%% *}; set -- ${line##*) }; echo ${20} $id $2 $3 $4 $1; done; ",
+    "else ps -A -o pid= -o ppid= -o pgid= -o stat= | while read -r id up group state; do ",
+    "echo $id $id $up $group $group $state; done; fi; }; ",
+    "words() { tr \"\\0\" \" \" </proc/$1/cmdline || ps -o args= -p $1; }; ",
+    "find() { list | sort -n | while read -r at id up group session state; do ",
+    "[ $up = $top ] || continue; [ $id = $me ] && continue; case $state in Z*) continue;; esac; ",
+    "case $(words $id) in *\" fabric-stop \"*) continue;; esac; echo $id; done; }; ",
+    "found=$(find); set -- $found; ",
+    "[ $# = $live ] || { echo \"unclear: $# processes on this connection, $live expected\"; exit; }; ",
+    "shift $want; it=$1; ",
+    "members() { list | while read -r at id up group session state; do case $state in Z*) continue;; esac; ",
+    "if [ $group = $it ] || [ $session = $it ]; then echo $id; fi; done; }; ",
+    "send() { for id in $(members); do kill -$1 $id; done; }; ",
+    "nap() { sleep 0.1 || sleep 1; }; ",
+    "send TERM; n=0; while [ -n \"$(members)\" ] && [ $n -lt $grace ]; do nap; n=$((n+1)); done; ",
+    "n=0; while [ -n \"$(members)\" ] && [ $n -lt 20 ]; do send KILL; nap; n=$((n+1)); done; ",
+    "left=$(echo $(members)); if [ -z \"$left\" ]; then echo ended; else echo \"alive: $left\"; fi",
+);
+
+/// Ends the process behind `control`.
+pub(super) async fn stop(control: &Control, grace: Duration) -> StopOutcome {
+    control.make_room();
+    let work = async {
+        // The list may be out of step for a moment, when another process of the connection ends just now.
+        let mut reason = String::new();
+        for _ in 0..3 {
+            if control.has_ended() {
+                return StopOutcome::Ended;
+            }
+            match by_script(control, grace).await {
+                Ok(answer) if answer == "ended" => {
+                    return match tokio::time::timeout(REPORT, control.ended()).await {
+                        Ok(()) => StopOutcome::Ended,
+                        Err(_) => StopOutcome::Unknown("the host still holds its output open".to_owned()),
+                    };
+                }
+                Ok(answer) => match answer.strip_prefix("alive: ") {
+                    Some(ids) => {
+                        let reason = format!("processes {ids} cannot be ended by the login user");
+                        return StopOutcome::Unknown(reason);
+                    }
+                    None => reason = answer,
+                },
+                Err(error) => return by_signal(control, grace, &error).await,
+            }
+        }
+        let error = SessionError::System { what: "finding the process".to_owned(), reason };
+        by_signal(control, grace, &error).await
+    };
+    match tokio::time::timeout(grace + OVERHEAD, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => StopOutcome::Unknown("the host did not answer in time".to_owned()),
+    }
+}
+
+/// Runs the script on a channel of its own and returns the last line that it prints.
+async fn by_script(control: &Control, grace: Duration) -> Result<String, SessionError> {
+    let Some(Place { index, live }) = control.place() else {
+        return Ok("unclear: it is not among the processes of this connection".to_owned());
+    };
+    let mut command = String::new();
+    let tenths = grace.as_millis().div_ceil(100);
+    // Writing to a String cannot fail.
+    let _ = write!(command, "exec /bin/sh -c '{SCRIPT}' fabric-stop {index} {live} {tenths}");
+    let request = SpawnRequest { program: Program::Command(command.into_bytes()), ..SpawnRequest::default() };
+    let mut process = control.spawn_unlisted(&request).await?;
+    let mut output = Vec::new();
+    while let Some(event) = process.next().await {
+        match event {
+            ProcessEvent::Stdout(data) => output.extend_from_slice(&data),
+            ProcessEvent::Lost(error) => return Err(error),
+            ProcessEvent::Stderr(_) | ProcessEvent::Exit(_) => {}
+        }
+    }
+    // Start files of the login shell may print something first.
+    let text = String::from_utf8_lossy(&output);
+    let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    last.map(str::to_owned).ok_or_else(|| SessionError::System {
+        what: "ending the process".to_owned(),
+        reason: "the host ran no script".to_owned(),
+    })
+}
+
+/// What is left where there is no second channel: the protocol's own signals.
+async fn by_signal(control: &Control, grace: Duration, error: &SessionError) -> StopOutcome {
+    for (signal, wait) in [(Signal::Term, grace), (Signal::Kill, REPORT)] {
+        if control.send_signal(&signal).await.is_ok() && tokio::time::timeout(wait, control.ended()).await.is_ok() {
+            return StopOutcome::Ended;
+        }
+    }
+    StopOutcome::Unknown(format!("{error}, and the server passes no signals on"))
+}
