@@ -2,9 +2,18 @@
 
 mod common;
 
-use common::{Done, Events, Sshd, run};
-use fabric_core::{ConnectErrorKind, EventKind, ExitStatus};
+use std::time::Duration;
+
+use common::{Done, Events, Setup, Sshd, command, finish, is_alive, open, refused, retry, run};
+use fabric_core::transport::{ProcessEvent, PtyRequest, SpawnRequest, StopOutcome, WindowSize, WriteOptions};
+use fabric_core::{ConnectErrorKind, Emitter, EventKind, ExitStatus, SessionError, Signal};
 use fabric_transport::connector::Connector;
+use sha2::Digest as _;
+use tokio::io::AsyncWriteExt as _;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 #[tokio::test]
 async fn a_command_runs_over_a_key_and_a_new_host_is_recorded() {
@@ -39,4 +48,246 @@ async fn a_changed_key_is_refused_before_anything_is_sent() {
     let ConnectErrorKind::HostKeyChanged { line, .. } = &error.kind else { panic!("{error}") };
     assert_eq!(*line, 2);
     assert!(!sshd.log().contains("userauth-request"), "{}", sshd.log());
+}
+
+#[tokio::test]
+async fn files_are_reached_over_one_channel() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let files = session.files().await.unwrap();
+    let path = sshd.path("hello");
+    let path = path.to_str().unwrap().as_bytes();
+    files.write_file(path, &WriteOptions::default(), &mut &b"content"[..], &|_| {}).await.unwrap();
+    let again = session.files().await.unwrap();
+    assert_eq!(again.stat(path).await.unwrap().size, Some(7));
+    assert_eq!(sshd.log().matches("Starting session: subsystem 'sftp'").count(), 1);
+}
+
+#[tokio::test]
+async fn stdin_goes_through_at_full_length_and_ends() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let mut process = session.spawn(&command("sha256sum")).await.unwrap();
+    let data: Vec<u8> = (0..10_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let expected = hex(&sha2::Sha256::digest(&data));
+    let mut stdin = std::mem::replace(&mut process.stdin, Box::new(tokio::io::sink()));
+    let writing = tokio::spawn(async move {
+        stdin.write_all(&data).await.unwrap();
+        stdin.shutdown().await.unwrap();
+    });
+    let done = finish(process).await;
+    writing.await.unwrap();
+    assert_eq!(done.text().split(' ').next().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn stdin_fails_once_the_process_is_gone() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let mut process = session.spawn(&command("exec <&-; sleep 0.1; exit 0")).await.unwrap();
+    let data = vec![0; 8 << 20];
+    let error = loop {
+        if let Err(error) = process.stdin.write_all(&data).await {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    assert_eq!(finish(process).await.exit, Some(ExitStatus::Code(0)));
+}
+
+#[tokio::test]
+async fn a_terminal_has_the_size_asked_for_and_follows_changes() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let size = WindowSize { columns: 120, rows: 40 };
+    let pty = Some(PtyRequest { term: "xterm-256color".to_owned(), size });
+    let request = SpawnRequest { pty, ..command("stty size; echo $TERM; read line; stty size") };
+    let mut process = session.spawn(&request).await.unwrap();
+    let mut text = Vec::new();
+    while !text.ends_with(b"color\r\n") {
+        let Some(ProcessEvent::Stdout(data)) = process.next().await else { panic!("no output") };
+        text.extend(data);
+    }
+    assert_eq!(String::from_utf8(text).unwrap(), "40 120\r\nxterm-256color\r\n");
+    process.control.resize(WindowSize { columns: 99, rows: 33 }).await.unwrap();
+    process.stdin.write_all(b"\n").await.unwrap();
+    assert_eq!(finish(process).await.text().lines().last().unwrap(), "33 99");
+}
+
+#[tokio::test]
+async fn a_signal_is_told_apart_from_an_exit_status() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let done = run(&*session, "kill -USR1 $$").await;
+    assert!(matches!(done.exit, Some(ExitStatus::Signal { signal: Signal::Usr1, .. })), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_channel_that_nobody_reads_holds_no_other_up() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    // 6 MB fit into the store; without a task that drains the channel, 256 messages would be the end.
+    let unread = session.spawn(&command("head -c 6000000 /dev/zero | tr '\\0' x; sleep 1000")).await.unwrap();
+    assert_eq!(run(&*session, "echo other").await.text(), "other\n");
+    drop(unread);
+    assert_eq!(run(&*session, "echo still").await.text(), "still\n");
+}
+
+#[tokio::test]
+async fn large_output_arrives_whole() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let done = run(&*session, "head -c 50000000 /dev/zero; echo end >&2").await;
+    assert_eq!((done.stdout.len(), done.stderr.as_slice()), (50_000_000, &b"end\n"[..]));
+}
+
+#[tokio::test]
+async fn dropped_processes_give_their_channels_back() {
+    let sshd = Setup::default().line("MaxSessions 2").start();
+    let session = open(&sshd.target()).await;
+    for _ in 0..10 {
+        // `cat` ends when its input does, which the closed channel is.
+        drop(retry(async || session.spawn(&command("cat")).await.ok()).await);
+        let done = retry(async || session.spawn(&command("true")).await.ok()).await;
+        finish(done).await;
+    }
+}
+
+#[tokio::test]
+async fn too_many_channels_are_refused_with_an_error() {
+    let sshd = Setup::default().line("MaxSessions 1").start();
+    let session = open(&sshd.target()).await;
+    let first = session.spawn(&command("cat")).await.unwrap();
+    let error = session.spawn(&command("true")).await.unwrap_err();
+    assert!(matches!(error, SessionError::ChannelRefused { .. }), "{error}");
+    drop(first);
+}
+
+#[tokio::test]
+async fn stopping_ends_the_process_and_its_children() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let pty = || Some(PtyRequest { term: "xterm".to_owned(), size: WindowSize::default() });
+    for (name, pty) in [("plain", None), ("terminal", pty())] {
+        // Brothers that must survive, before and after it.
+        let before = session.spawn(&command("cat")).await.unwrap();
+        let pids = sshd.path(name);
+        let text = format!("sleep 1000 & echo $! > {0}; echo $$ >> {0}; echo ready; wait", pids.display());
+        let mut process = session.spawn(&SpawnRequest { pty, ..command(text) }).await.unwrap();
+        let after = session.spawn(&command("cat")).await.unwrap();
+        session.files().await.unwrap();
+        assert!(matches!(process.next().await, Some(ProcessEvent::Stdout(_))));
+        assert_eq!(process.control.stop(Duration::from_secs(5)).await, StopOutcome::Ended, "{name}");
+        let pids = std::fs::read_to_string(pids).unwrap();
+        for pid in pids.lines() {
+            assert!(!is_alive(pid), "{name}: {pid} is alive");
+        }
+        let done = finish(process).await;
+        assert!(done.lost.is_none() && done.exit.is_some(), "{done:?}");
+        for mut brother in [before, after] {
+            brother.stdin.write_all(b"alive").await.unwrap();
+            brother.stdin.shutdown().await.unwrap();
+            assert_eq!(finish(brother).await.text(), "alive");
+        }
+    }
+}
+
+#[tokio::test]
+async fn stopping_kills_what_ignores_the_first_signal() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let mut process = session.spawn(&command("trap '' TERM HUP; echo $$; while :; do sleep 1; done")).await.unwrap();
+    let Some(ProcessEvent::Stdout(pid)) = process.next().await else { panic!("no pid") };
+    assert_eq!(process.control.stop(Duration::from_millis(300)).await, StopOutcome::Ended);
+    assert!(!is_alive(str::from_utf8(&pid).unwrap().trim()));
+}
+
+#[tokio::test]
+async fn several_processes_are_stopped_at_once() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let mut processes = Vec::new();
+    for n in 0..3 {
+        processes.push(session.spawn(&command(format!("sleep 100{n}"))).await.unwrap());
+    }
+    let outcomes =
+        futures_util::future::join_all(processes.iter().map(|p| p.control.stop(Duration::from_secs(2)))).await;
+    assert!(outcomes.iter().all(|outcome| *outcome == StopOutcome::Ended), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_stopped_is_said() {
+    // As root, sshd passes no signals on, and there is no second channel.
+    let sshd = Setup::default().line("MaxSessions 1").start();
+    let session = open(&sshd.target()).await;
+    let process = session.spawn(&command("sleep 1000")).await.unwrap();
+    match process.control.stop(Duration::from_millis(100)).await {
+        StopOutcome::Unknown(reason) => assert!(reason.contains("channel"), "{reason}"),
+        StopOutcome::Ended => assert_ne!(common::whoami(), "root"),
+    }
+}
+
+#[tokio::test]
+async fn a_cut_connection_is_told_to_everything_on_it() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let mut process = session.spawn(&command("echo $PPID; cat")).await.unwrap();
+    let Some(ProcessEvent::Stdout(pid)) = process.next().await else { panic!("no pid") };
+    let killed = std::process::Command::new("kill").arg("-KILL").arg(str::from_utf8(&pid).unwrap().trim()).status();
+    assert!(killed.unwrap().success());
+    let done = finish(process).await;
+    assert!(done.lost.is_some(), "{done:?}");
+    assert!(matches!(session.closed().await, SessionError::Lost { .. }));
+    assert!(!session.is_open());
+    assert!(matches!(session.spawn(&command("true")).await, Err(SessionError::Lost { .. })));
+}
+
+#[tokio::test]
+async fn variables_are_sent_where_the_host_takes_them() {
+    let sshd = Setup::default().line("AcceptEnv FAB_*").start();
+    let mut target = sshd.target();
+    target.send_env = vec![("FAB_TARGET".to_owned(), "one".to_owned())];
+    let session = open(&target).await;
+    let env = vec![("FAB_REQUEST".to_owned(), "it's \"two\"".as_bytes().to_vec())];
+    let request = SpawnRequest { env, ..command("echo $FAB_TARGET $FAB_REQUEST") };
+    assert_eq!(finish(session.spawn(&request).await.unwrap()).await.text(), "one it's \"two\"\n");
+}
+
+#[tokio::test]
+async fn compression_and_chosen_algorithms_work() {
+    let sshd = Setup::default().line("Compression yes").start();
+    let mut target = sshd.target();
+    target.compression = true;
+    target.algorithms.ciphers = vec!["aes256-ctr".to_owned()];
+    target.algorithms.macs = vec!["hmac-sha2-512-etm@openssh.com".to_owned()];
+    target.algorithms.kex = vec!["curve25519-sha256".to_owned()];
+    let session = open(&target).await;
+    assert_eq!(run(&*session, "head -c 3000000 /dev/zero").await.stdout.len(), 3_000_000);
+    let log = sshd.log();
+    assert!(
+        log.contains(
+            "kex: client->server cipher: aes256-ctr MAC: hmac-sha2-512-etm@openssh.com compression: zlib@openssh.com"
+        ),
+        "{log}"
+    );
+    assert!(log.contains("kex: algorithm: curve25519-sha256 "), "{log}");
+
+    target.algorithms.ciphers = vec!["3des-cbc".to_owned()];
+    let error = refused(&target).await;
+    assert!(matches!(error.kind, ConnectErrorKind::Handshake { .. } | ConnectErrorKind::Setting { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn fifty_sessions_at_once() {
+    let sshd = Setup::default().line("MaxStartups 10:30:100").start();
+    let connector = Connector::new();
+    let target = sshd.target();
+    let all = (0..50).map(|n| {
+        let (connector, target) = (connector.clone(), target.clone());
+        async move {
+            let session = connector.open(&target, &Emitter::none()).await.unwrap();
+            assert_eq!(run(&*session, format!("echo {n}")).await.text(), format!("{n}\n"));
+        }
+    });
+    futures_util::future::join_all(all).await;
 }

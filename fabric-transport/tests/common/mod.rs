@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use fabric_core::target::{HostKeyCheck, Identity};
 use fabric_core::transport::{Process, ProcessEvent, Program, SpawnRequest};
-use fabric_core::{Emitter, Event, EventKind, EventSink, ExitStatus, Session, Target};
+use fabric_core::{ConnectError, Emitter, Event, EventKind, EventSink, ExitStatus, Session, Target};
+use fabric_transport::connector::Connector;
 use tempfile::TempDir;
 
 /// An sshd that ends with this value.
@@ -259,4 +260,31 @@ pub async fn finish(mut process: Process) -> Done {
 
 pub async fn run(session: &dyn Session, text: impl AsRef<[u8]>) -> Done {
     finish(session.spawn(&command(text)).await.unwrap()).await
+}
+
+/// A session by a connector of its own.
+pub async fn open(target: &Target) -> Arc<dyn Session> {
+    Connector::new().open(target, &Emitter::none()).await.unwrap()
+}
+
+/// The error of a session that must not come about.
+pub async fn refused(target: &Target) -> ConnectError {
+    Connector::new().open(target, &Emitter::none()).await.err().expect("the connection must fail")
+}
+
+/// Tries until there is something: for what another program does in its own time.
+pub async fn retry<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..1000 {
+        if let Some(found) = attempt().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it did not happen within 10 s");
+}
+
+/// Whether a process is there and no zombie.
+pub fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))
 }
