@@ -1,0 +1,76 @@
+//! The global lists: what files, the fabfile, the command line and earlier tasks come to together.
+
+use serde::Serialize;
+
+use super::Selection;
+
+/// What a fabfile's `[env]` does to a global list beyond setting it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Directive {
+    /// Adds to whatever the list is, the command line's included.
+    Extend(Vec<String>),
+    /// Overwrites it, the command line's included.
+    Replace(Vec<String>),
+}
+
+/// A fabfile's `extend` and `replace` of the global lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FabfileLists {
+    /// Of `hosts`.
+    pub hosts: Option<Directive>,
+    /// Of `roles`.
+    pub roles: Option<Directive>,
+}
+
+/// Lists that a task has set for what follows; `None` where none has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuntimeLists {
+    /// `hosts`.
+    pub hosts: Option<Vec<String>>,
+    /// `roles`.
+    pub roles: Option<Vec<String>>,
+    /// `exclude_hosts`.
+    pub exclude: Option<Vec<String>>,
+}
+
+/// Where the global lists come from.
+#[derive(Debug, Clone, Copy)]
+pub struct EnvLists<'a> {
+    /// Plain lists of all layers up to the fabfile's `[env]`, key by key.
+    pub settings: &'a Selection,
+    /// The fabfile's `extend` and `replace`.
+    pub fabfile: &'a FabfileLists,
+    /// `-H`, `-R` and `-x`.
+    pub command_line: &'a Selection,
+    /// What tasks have set.
+    pub runtime: &'a RuntimeLists,
+}
+
+impl EnvLists<'_> {
+    /// The global lists now.
+    ///
+    /// Plain `hosts` and `roles` are both set aside when `-H` or `-R` is given; plain `exclude_hosts` and
+    /// `-x` add up; a fabfile's `extend` and `replace` come after that, and what a task has set, last.
+    pub fn merge(&self) -> Selection {
+        let base = if self.command_line.gives_hosts() { self.command_line } else { self.settings };
+        let mut exclude = self.settings.exclude.clone();
+        exclude.extend(self.command_line.exclude.iter().filter(|x| !self.settings.exclude.contains(x)).cloned());
+        Selection {
+            hosts: directed(&base.hosts, self.fabfile.hosts.as_ref(), self.runtime.hosts.as_ref()),
+            roles: directed(&base.roles, self.fabfile.roles.as_ref(), self.runtime.roles.as_ref()),
+            exclude: self.runtime.exclude.clone().unwrap_or(exclude),
+        }
+    }
+}
+
+fn directed(base: &[String], directive: Option<&Directive>, runtime: Option<&Vec<String>>) -> Vec<String> {
+    if let Some(set) = runtime {
+        return set.clone();
+    }
+    match directive {
+        Some(Directive::Replace(list)) => list.clone(),
+        Some(Directive::Extend(list)) => base.iter().chain(list).cloned().collect(),
+        None => base.to_vec(),
+    }
+}

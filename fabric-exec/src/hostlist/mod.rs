@@ -1,0 +1,428 @@
+//! Host lists: on which hosts a task runs, and why, as pure functions of plain data.
+//!
+//! ```text
+//! task:hosts=..  ─┐
+//! task's own     ─┼─ the highest level that gives anything ─► hosts, then roles' hosts
+//! current host   ─┤                                            ─► dedupe ─► exclude ─► limit ─► shard
+//! env (-H, -R, fabfile, tasks before) ─┘
+//! ```
+//!
+//! The rules are those of Fabric 1's "Execution model": levels override and never merge; within the
+//! level that wins, hosts come before the hosts of its roles; host strings are compared as written.
+//! Two things that were dangerous there are not here: a list that is *emptied*, by exclusion or by an
+//! empty role, runs nothing (it does not turn into a local run), and exclusion works with
+//! `dedupe_hosts = false` too.
+
+mod command_line;
+mod env;
+mod role;
+mod share;
+
+use fabric_core::{HostString, HostStringError};
+use indexmap::{IndexMap, IndexSet};
+use serde::Serialize;
+use thiserror::Error;
+
+pub use command_line::{ListError, read_host_option, read_name_option};
+pub use env::{Directive, EnvLists, FabfileLists, RuntimeLists};
+pub use role::{InventoryError, Role, RoleLookup, RoleSource, Roles, read_inventory};
+pub use share::{Shard, Share, ShareError};
+
+/// Hosts, roles and exclusions as one level gives them. An empty list is the same as none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Selection {
+    /// Host strings.
+    pub hosts: Vec<String>,
+    /// Names of roles.
+    pub roles: Vec<String>,
+    /// Host strings to leave out.
+    pub exclude: Vec<String>,
+}
+
+impl Selection {
+    /// Whether it names hosts or roles. Exclusions alone give no list.
+    pub fn gives_hosts(&self) -> bool {
+        !self.hosts.is_empty() || !self.roles.is_empty()
+    }
+}
+
+/// Everything that decides on a task's host list, roles' hosts apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// The task's name, for texts.
+    pub task: &'a str,
+    /// `task:hosts=..`, or the arguments of `execute`.
+    pub arguments: &'a Selection,
+    /// The task's own hosts and roles (its decorators, Fabric 1).
+    pub own: &'a Selection,
+    /// The host in whose run the task is executed, if it is.
+    pub current: Option<&'a HostString>,
+    /// The global lists, as [`EnvLists::merge`] has them now.
+    pub env: &'a Selection,
+    /// What `-H`, `-R` and `-x` gave, for the warning that they are not used.
+    pub command_line: &'a Selection,
+    /// What is done to the list.
+    pub rules: Rules,
+}
+
+/// What is done to a list once its level is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether a host string that comes twice is used once (`dedupe_hosts`). Default: yes.
+    pub dedupe: bool,
+    /// Only the first so many (`--limit`).
+    pub limit: Option<Share>,
+    /// Only this process's part (`--shard`).
+    pub shard: Option<Shard>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { dedupe: true, limit: None, shard: None }
+    }
+}
+
+/// Which level a host list comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// The arguments of this call of the task.
+    Arguments,
+    /// The task's own hosts and roles.
+    Task,
+    /// The host in whose run the task is executed.
+    Current,
+    /// The global lists.
+    Env,
+    /// No level gives hosts: the task runs once, locally.
+    Local,
+}
+
+/// A host list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostList {
+    /// The level it comes from.
+    pub level: Level,
+    /// The hosts, in order.
+    pub hosts: Vec<Listed>,
+    /// The roles of that level (`effective_roles`).
+    pub roles: Vec<String>,
+    /// Why there is no host left of a list that was given.
+    pub emptied: Option<Emptied>,
+    /// How it came to be, a sentence a step.
+    pub steps: Vec<String>,
+    /// What a person should know about it.
+    pub warnings: Vec<String>,
+}
+
+/// Why a list that was given has no host left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Emptied {
+    /// Its roles name no hosts.
+    Roles,
+    /// All were excluded.
+    Exclusion,
+    /// `--limit 0`, or no host of it is in this shard: that is as it should be.
+    Share,
+}
+
+/// A host of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its host string.
+    pub host: HostString,
+    /// The first of the list's roles that names it.
+    pub role: Option<String>,
+}
+
+impl HostList {
+    /// Whether the task runs once, without a host.
+    pub fn is_local(&self) -> bool {
+        self.level == Level::Local
+    }
+
+    /// The host strings, as written.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(|listed| listed.host.as_str())
+    }
+}
+
+/// Why there is no host list.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostListError {
+    /// Roles that are not defined: all of them, each with the nearest name that is.
+    #[error("task `{task}`: {}", unknown_roles(.roles))]
+    UnknownRoles {
+        /// The task whose list it is.
+        task: String,
+        /// Each unknown name, and the nearest known one.
+        roles: Vec<(String, Option<String>)>,
+    },
+    /// A text of the list is no host string.
+    #[error("task `{task}`: {source}")]
+    Host {
+        /// The task whose list it is.
+        task: String,
+        /// The role that named it, if one did.
+        role: Option<String>,
+        /// What is wrong.
+        source: HostStringError,
+    },
+}
+
+fn unknown_roles(roles: &[(String, Option<String>)]) -> String {
+    let names: Vec<String> = roles
+        .iter()
+        .map(|(name, nearest)| match nearest {
+            Some(nearest) => format!("`{name}` (did you mean `{nearest}`?)"),
+            None => format!("`{name}`"),
+        })
+        .collect();
+    let (noun, verb) = if names.len() == 1 { ("role", "does") } else { ("roles", "do") };
+    format!("the {noun} {} {verb} not exist", names.join(", "))
+}
+
+impl<'a> Sources<'a> {
+    /// The level that decides, with its hosts and roles and the exclusions that apply to it.
+    fn decide(&self) -> (Level, Selection) {
+        let with_exclude = |selection: &Selection, exclude: &[String]| Selection {
+            hosts: selection.hosts.clone(),
+            roles: selection.roles.clone(),
+            exclude: exclude.to_vec(),
+        };
+        if self.arguments.gives_hosts() {
+            (Level::Arguments, self.arguments.clone())
+        } else if self.own.gives_hosts() {
+            // The one exception to "exclusions stay on their level" (Fabric 1).
+            (Level::Task, with_exclude(self.own, &self.arguments.exclude))
+        } else if let Some(current) = self.current {
+            let hosts = vec![current.as_str().to_owned()];
+            (Level::Current, Selection { hosts, ..Selection::default() })
+        } else if self.env.gives_hosts() {
+            (Level::Env, self.env.clone())
+        } else {
+            (Level::Local, Selection::default())
+        }
+    }
+
+    /// The roles whose hosts [`build`] needs: those of the level that decides.
+    ///
+    /// # Errors
+    ///
+    /// All of them that are not among `known`.
+    pub fn roles(&self, known: &Roles) -> Result<Vec<String>, HostListError> {
+        let (_, selection) = self.decide();
+        let unknown: Vec<(String, Option<String>)> = selection
+            .roles
+            .iter()
+            .collect::<IndexSet<_>>()
+            .into_iter()
+            .filter(|role| !known.contains_key(*role))
+            .map(|role| {
+                let nearest = fabric_core::settings::nearest(role, known.keys().map(String::as_str));
+                (role.clone(), nearest.map(str::to_owned))
+            })
+            .collect();
+        if unknown.is_empty() {
+            Ok(selection.roles)
+        } else {
+            Err(HostListError::UnknownRoles { task: self.task.to_owned(), roles: unknown })
+        }
+    }
+
+    fn warn_unused(&self, level: Level, warnings: &mut Vec<String>) {
+        let task = self.task;
+        let given = |options: &[(&'static str, bool)]| -> String {
+            let given: Vec<&str> = options.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+            given.join(" and ")
+        };
+        let cli = self.command_line;
+        if level == Level::Task {
+            let lists = given(&[("-H", !cli.hosts.is_empty()), ("-R", !cli.roles.is_empty())]);
+            if !lists.is_empty() {
+                warnings.push(format!(
+                    "task `{task}` has hosts or roles of its own: {lists} is not used for it (`{task}:hosts=..` would be)"
+                ));
+            }
+        }
+        if matches!(level, Level::Task | Level::Arguments) && !cli.exclude.is_empty() {
+            warnings.push(format!(
+                "-x is not used for task `{task}`, whose hosts are not the global ones (`{task}:exclude_hosts=..` would be)"
+            ));
+        }
+        if level == Level::Env && !self.arguments.exclude.is_empty() {
+            warnings.push(format!("`{task}:exclude_hosts=..` is not used for the global host list (-x would be)"));
+        }
+    }
+}
+
+/// Builds a task's host list. `looked_up` has the hosts of each role that [`Sources::roles`] asked for.
+///
+/// ```
+/// use fabric_exec::hostlist::{Rules, Selection, Sources, build};
+///
+/// let (own, none) = (Selection { roles: vec!["web".into()], ..Default::default() }, Selection::default());
+/// let arguments = Selection { exclude: vec!["web2".into()], ..Default::default() };
+/// let sources = Sources {
+///     task: "deploy", arguments: &arguments, own: &own, current: None, env: &none, command_line: &none,
+///     rules: Rules::default(),
+/// };
+/// let looked_up = [("web".to_owned(), vec!["web1".to_owned(), "web2".to_owned()])].into();
+/// let list = build(&sources, &looked_up)?;
+/// assert_eq!(list.names().collect::<Vec<_>>(), ["web1"]);
+/// # Ok::<(), fabric_exec::hostlist::HostListError>(())
+/// ```
+pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<String>>) -> Result<HostList, HostListError> {
+    let (level, selection) = sources.decide();
+    let mut list = HostList {
+        level,
+        hosts: Vec::new(),
+        roles: selection.roles.clone(),
+        emptied: None,
+        steps: vec![describe(level, sources, &selection)],
+        warnings: Vec::new(),
+    };
+    sources.warn_unused(level, &mut list.warnings);
+    if level == Level::Local {
+        return Ok(list);
+    }
+    collect(sources.task, &selection, looked_up, &mut list)?;
+    if list.hosts.is_empty() {
+        list.emptied = Some(Emptied::Roles);
+    }
+    if sources.rules.dedupe {
+        step(&mut list, "repeated", |hosts| {
+            let mut seen = IndexSet::new();
+            hosts.retain(|listed| seen.insert(listed.host.as_str().to_owned()));
+        });
+    }
+    if !selection.exclude.is_empty() {
+        step(&mut list, "excluded", |hosts| {
+            hosts.retain(|listed| !selection.exclude.iter().any(|excluded| excluded.trim() == listed.host.as_str()));
+        });
+        if list.hosts.is_empty() {
+            list.emptied.get_or_insert(Emptied::Exclusion);
+        }
+    }
+    if level != Level::Current {
+        share(sources, &mut list);
+    }
+    match list.emptied {
+        Some(Emptied::Roles) => list.warnings.push(format!(
+            "task `{}` runs nowhere: {} no hosts",
+            sources.task,
+            if selection.roles.len() == 1 {
+                format!("its role `{}` names", selection.roles[0])
+            } else {
+                format!("its roles `{}` name", selection.roles.join("`, `"))
+            }
+        )),
+        Some(Emptied::Exclusion) => {
+            list.warnings.push(format!("task `{}` runs nowhere: all of its hosts are excluded", sources.task));
+        }
+        Some(Emptied::Share) | None => {}
+    }
+    Ok(list)
+}
+
+/// Hosts first, then each role's, and the first role that names each.
+fn collect(
+    task: &str,
+    selection: &Selection,
+    looked_up: &IndexMap<String, Vec<String>>,
+    list: &mut HostList,
+) -> Result<(), HostListError> {
+    let parse = |text: &str, role: Option<&String>| {
+        HostString::parse(text).map_err(|source| HostListError::Host {
+            task: task.to_owned(),
+            role: role.cloned(),
+            source,
+        })
+    };
+    let mut first_role: IndexMap<String, String> = IndexMap::new();
+    for text in &selection.hosts {
+        list.hosts.push(Listed { host: parse(text, None)?, role: None });
+    }
+    for role in &selection.roles {
+        let hosts = looked_up.get(role).map(Vec::as_slice).unwrap_or_default();
+        list.steps.push(format!("role `{role}`: {}", counted(hosts.len())));
+        for text in hosts {
+            let host = parse(text, Some(role))?;
+            first_role.entry(host.as_str().to_owned()).or_insert_with(|| role.clone());
+            list.hosts.push(Listed { host, role: None });
+        }
+    }
+    for listed in &mut list.hosts {
+        listed.role = first_role.get(listed.host.as_str()).cloned();
+    }
+    Ok(())
+}
+
+fn share(sources: &Sources<'_>, list: &mut HostList) {
+    let before = list.hosts.len();
+    if let Some(limit) = sources.rules.limit {
+        step(list, &format!("beyond --limit {limit}"), |hosts| hosts.truncate(limit.of(hosts.len())));
+    }
+    // A run inside a host's run is part of that host's work, whichever shard the inner host would be in.
+    if let (Some(shard), None) = (sources.rules.shard, sources.current) {
+        step(list, &format!("not in shard {shard}"), |hosts| {
+            let mut position = 0;
+            hosts.retain(|_| {
+                position += 1;
+                shard.has(position - 1)
+            });
+        });
+    }
+    if before > 0 && list.hosts.is_empty() {
+        list.emptied.get_or_insert(Emptied::Share);
+    }
+}
+
+/// Changes the list and says which hosts went, if any.
+fn step(list: &mut HostList, why: &str, change: impl FnOnce(&mut Vec<Listed>)) {
+    let before: Vec<String> = list.names().map(str::to_owned).collect();
+    change(&mut list.hosts);
+    let mut kept: IndexMap<&str, usize> = IndexMap::new();
+    for name in list.hosts.iter().map(|listed| listed.host.as_str()) {
+        *kept.entry(name).or_default() += 1;
+    }
+    let gone: Vec<&str> = before
+        .iter()
+        .map(String::as_str)
+        .filter(|name| match kept.get_mut(name) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                false
+            }
+            _ => true,
+        })
+        .collect();
+    if !gone.is_empty() {
+        let text = format!("{why}: {}", fabric_core::host::fold(gone.iter().copied()));
+        list.steps.push(text);
+    }
+}
+
+fn describe(level: Level, sources: &Sources<'_>, selection: &Selection) -> String {
+    let mut given = Vec::new();
+    if !selection.hosts.is_empty() {
+        given.push(counted(selection.hosts.len()));
+    }
+    if !selection.roles.is_empty() {
+        given.push(format!("roles {}", selection.roles.join(", ")));
+    }
+    let given = given.join(" and ");
+    match level {
+        Level::Arguments => format!("from the call's own arguments: {given}"),
+        Level::Task => format!("from the task's own hosts and roles: {given}"),
+        Level::Current => format!("the current host: {}", selection.hosts.join(", ")),
+        Level::Env => format!("from the global host list: {given}"),
+        Level::Local => format!("nobody gives hosts to `{}`: it runs once, locally", sources.task),
+    }
+}
+
+fn counted(count: usize) -> String {
+    if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") }
+}

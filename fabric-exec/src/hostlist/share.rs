@@ -1,0 +1,186 @@
+//! `N` or `P%`, and `I/N`: how much of a list is meant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+/// A number of hosts, or a share of a list: `5` or `25%`.
+///
+/// ```
+/// use fabric_exec::hostlist::Share;
+///
+/// let quarter: Share = "25%".parse()?;
+/// assert_eq!((quarter.of(100), quarter.of(3), quarter.of(0)), (25, 1, 0));
+/// assert_eq!("5".parse::<Share>()?.of(3), 3);
+/// # Ok::<(), fabric_exec::hostlist::ShareError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Share {
+    /// This many.
+    Count(usize),
+    /// This many of each hundred, from 0 to 100.
+    Percent(u8),
+}
+
+impl Share {
+    /// How many of `total` that is: a share is rounded up, so that a share of something is something.
+    pub fn of(self, total: usize) -> usize {
+        match self {
+            Self::Count(count) => count.min(total),
+            Self::Percent(percent) => (total * usize::from(percent)).div_ceil(100),
+        }
+    }
+
+    /// How many of `total` are allowed by it: a share is rounded down, so that it is never exceeded.
+    pub fn at_most(self, total: usize) -> usize {
+        match self {
+            Self::Count(count) => count,
+            Self::Percent(percent) => total * usize::from(percent) / 100,
+        }
+    }
+}
+
+/// A text that is no share, or no shard.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("`{text}` is not {expected}")]
+pub struct ShareError {
+    /// The text.
+    pub text: String,
+    /// What was expected.
+    pub expected: &'static str,
+}
+
+impl FromStr for Share {
+    type Err = ShareError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || ShareError { text: text.to_owned(), expected: "a number of hosts (5) or a share of them (25%)" };
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match text.trim().strip_suffix('%') {
+            Some(percent) if digits(percent.trim()) => match percent.trim().parse() {
+                Ok(percent @ 0..=100) => Ok(Self::Percent(percent)),
+                _ => Err(error()),
+            },
+            None if digits(text.trim()) => text.trim().parse().map(Self::Count).map_err(|_| error()),
+            _ => Err(error()),
+        }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// This process's part of a run that several processes share: every host whose position in its list is
+/// `index` modulo `count`.
+///
+/// ```
+/// use fabric_exec::hostlist::Shard;
+/// let shard: Shard = "1/3".parse()?;
+/// assert_eq!((0..7).filter(|position| shard.has(*position)).collect::<Vec<_>>(), [1, 4]);
+/// # Ok::<(), fabric_exec::hostlist::ShareError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Shard {
+    index: usize,
+    count: usize,
+}
+
+impl Shard {
+    /// Part `index` of `count`; `None` unless `index < count`.
+    pub fn new(index: usize, count: usize) -> Option<Self> {
+        (index < count).then_some(Self { index, count })
+    }
+
+    /// Reads the index and the number of parts that an engine has set, by looking its variables up:
+    /// Slurm arrays (`SLURM_ARRAY_TASK_ID`, counted from `SLURM_ARRAY_TASK_MIN`, of
+    /// `SLURM_ARRAY_TASK_COUNT`) and Kubernetes Indexed Jobs (`JOB_COMPLETION_INDEX`; Kubernetes doesn't
+    /// tell the number of completions, so that the job has to set it as `JOB_COMPLETIONS`).
+    pub fn auto(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ShareError> {
+        let number = |name: &str| variable(name).and_then(|text| text.trim().parse::<usize>().ok());
+        let slurm = number("SLURM_ARRAY_TASK_ID").zip(number("SLURM_ARRAY_TASK_COUNT"));
+        let (index, count) = match slurm {
+            Some((id, count)) => {
+                let first = number("SLURM_ARRAY_TASK_MIN").unwrap_or(0);
+                let step = number("SLURM_ARRAY_TASK_STEP").filter(|step| *step > 0).unwrap_or(1);
+                (id.saturating_sub(first) / step, count)
+            }
+            None => number("JOB_COMPLETION_INDEX").zip(number("JOB_COMPLETIONS")).ok_or(ShareError {
+                text: "auto".to_owned(),
+                expected: "a shard here: neither SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT nor \
+                           JOB_COMPLETION_INDEX and JOB_COMPLETIONS are set to numbers",
+            })?,
+        };
+        Self::new(index, count)
+            .ok_or_else(|| ShareError { text: format!("{index}/{count}"), expected: "a shard: the index is too high" })
+    }
+
+    /// Whether the host at this position, counted from 0, belongs to this part.
+    pub fn has(self, position: usize) -> bool {
+        position % self.count == self.index
+    }
+}
+
+impl FromStr for Shard {
+    type Err = ShareError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split_once('/')
+            .and_then(|(index, count)| Self::new(index.trim().parse().ok()?, count.trim().parse().ok()?))
+            .ok_or_else(|| ShareError { text: text.to_owned(), expected: "a shard I/N with 0 <= I < N, or auto" })
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_share_or_shard_is_an_error() {
+        for text in ["", "%", "101%", "-1", "a", "1.5", "+5"] {
+            assert!(text.parse::<Share>().is_err(), "{text}");
+        }
+        for text in ["", "1", "3/3", "4/3", "0/0", "a/b", "-1/2"] {
+            assert!(text.parse::<Shard>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shards_part_a_list_without_overlap() {
+        let shards: Vec<Shard> = (0..4).map(|index| Shard::new(index, 4).unwrap()).collect();
+        for position in 0..20 {
+            assert_eq!(shards.iter().filter(|shard| shard.has(position)).count(), 1);
+        }
+    }
+
+    #[test]
+    fn engines_tell_the_shard() {
+        let of = |pairs: &'static [(&str, &str)]| {
+            Shard::auto(move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert_eq!(of(&[("JOB_COMPLETION_INDEX", "2"), ("JOB_COMPLETIONS", "5")]).unwrap().to_string(), "2/5");
+        let slurm: &[(&str, &str)] =
+            &[("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_ARRAY_TASK_COUNT", "4"), ("SLURM_ARRAY_TASK_MIN", "1")];
+        assert_eq!(of(slurm).unwrap().to_string(), "2/4");
+        assert!(of(&[]).is_err());
+    }
+}
