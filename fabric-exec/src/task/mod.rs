@@ -1,0 +1,221 @@
+//! Tasks: named units of work with parameters.
+
+mod argument;
+mod body;
+mod invocation;
+mod options;
+mod param;
+
+use std::fmt;
+use std::sync::Arc;
+
+use fabric_core::{Origin, settings::Map};
+
+use crate::hostlist::{Selection, Share};
+
+pub use argument::Argument;
+pub use body::{FnBody, TaskBody, TaskError};
+pub use invocation::{Args, ArgsError, Invocation, InvocationError};
+pub use options::{Opt, take_options};
+pub use param::{Param, ParamKind};
+
+/// A named unit of work.
+///
+/// ```
+/// use fabric_exec::{Context, Param, Task};
+///
+/// let deploy = Task::from_fn("deploy", |context: Context| async move {
+///     let version: String = context.arg("version")?;
+///     context.connection().await?.run(format!("bin/deploy {version}")).await?;
+///     Ok(())
+/// })
+/// .help("Roll a version out")
+/// .param(Param::required("version"))
+/// .roles(["web"]);
+/// assert_eq!(deploy.own.roles, ["web"]);
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Task {
+    /// Its name, without the namespaces it is in.
+    pub name: String,
+    /// Further names.
+    pub aliases: Vec<String>,
+    /// What it does; the first line is a summary.
+    pub help: Option<String>,
+    /// Its parameters, in order.
+    pub params: Vec<Param>,
+    /// Its own hosts and roles (the decorators of Fabric 1); they beat the global lists.
+    pub own: Selection,
+    /// Whether it runs once a run, whatever its host list, the first host being the one.
+    pub runs_once: bool,
+    /// Whether it runs on its hosts at the same time; `None`: as the `parallel` setting says.
+    pub mode: Option<Mode>,
+    /// How many hosts at the same time; `None`: as the `pool_size` setting says.
+    pub pool_size: Option<u32>,
+    /// How many hosts before it goes on to the next; `None`: as the `batch` setting says.
+    pub batch: Option<Share>,
+    /// What runs before it, once a run.
+    pub pre: Vec<Invocation>,
+    /// What runs after it, once a run.
+    pub post: Vec<Invocation>,
+    /// Settings for the time it runs.
+    pub settings: Arc<Map>,
+    /// Whether its collection's name stands for it.
+    pub default: bool,
+    /// Where it is defined.
+    pub origin: Option<Origin>,
+    /// What it does.
+    pub body: Arc<dyn TaskBody>,
+}
+
+/// Whether a task runs on its hosts one after another or at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// One after another, whatever the settings say.
+    Serial,
+    /// At the same time, whatever the settings say.
+    Parallel,
+}
+
+impl Task {
+    /// A task with this body and nothing else.
+    pub fn new(name: impl Into<String>, body: Arc<dyn TaskBody>) -> Self {
+        Self {
+            name: name.into(),
+            aliases: Vec::new(),
+            help: None,
+            params: Vec::new(),
+            own: Selection::default(),
+            runs_once: false,
+            mode: None,
+            pool_size: None,
+            batch: None,
+            pre: Vec::new(),
+            post: Vec::new(),
+            settings: Arc::default(),
+            default: false,
+            origin: None,
+            body,
+        }
+    }
+
+    /// A task whose body is an async function.
+    pub fn from_fn<F, Fut, T>(name: impl Into<String>, function: F) -> Self
+    where
+        F: Fn(crate::Context) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, TaskError>> + Send + 'static,
+        T: serde::Serialize,
+    {
+        Self::new(name, Arc::new(FnBody::new(function)))
+    }
+
+    /// A further name.
+    #[must_use]
+    pub fn alias(mut self, name: impl Into<String>) -> Self {
+        self.aliases.push(name.into());
+        self
+    }
+
+    /// What it does; the first line is a summary.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    /// One more parameter.
+    #[must_use]
+    pub fn param(mut self, param: Param) -> Self {
+        self.params.push(param);
+        self
+    }
+
+    /// Its own hosts, as host strings.
+    #[must_use]
+    pub fn hosts<T: Into<String>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
+        self.own.hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Its own roles.
+    #[must_use]
+    pub fn roles<T: Into<String>>(mut self, roles: impl IntoIterator<Item = T>) -> Self {
+        self.own.roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Runs once a run.
+    #[must_use]
+    pub fn runs_once(mut self) -> Self {
+        self.runs_once = true;
+        self
+    }
+
+    /// Runs on its hosts at the same time.
+    #[must_use]
+    pub fn parallel(mut self) -> Self {
+        self.mode = Some(Mode::Parallel);
+        self
+    }
+
+    /// Runs on its hosts one after another, whatever the settings say.
+    #[must_use]
+    pub fn serial(mut self) -> Self {
+        self.mode = Some(Mode::Serial);
+        self
+    }
+
+    /// How many hosts at the same time; 0 is all.
+    #[must_use]
+    pub fn pool_size(mut self, hosts: u32) -> Self {
+        self.pool_size = Some(hosts);
+        self
+    }
+
+    /// How many hosts, or what share, before it goes on to the next.
+    #[must_use]
+    pub fn batch(mut self, share: Share) -> Self {
+        self.batch = Some(share);
+        self
+    }
+
+    /// What runs before it, once a run.
+    #[must_use]
+    pub fn pre(mut self, invocation: Invocation) -> Self {
+        self.pre.push(invocation);
+        self
+    }
+
+    /// What runs after it, once a run.
+    #[must_use]
+    pub fn post(mut self, invocation: Invocation) -> Self {
+        self.post.push(invocation);
+        self
+    }
+
+    /// Settings for the time it runs, by their classic names.
+    #[must_use]
+    pub fn with(mut self, settings: Map) -> Self {
+        self.settings = Arc::new(settings);
+        self
+    }
+
+    /// Its collection's name stands for it.
+    #[must_use]
+    pub fn default(mut self) -> Self {
+        self.default = true;
+        self
+    }
+
+    /// The first line of its help that says something.
+    pub fn summary(&self) -> Option<&str> {
+        self.help.as_deref()?.lines().map(str::trim).find(|line| !line.is_empty())
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("name", &self.name).finish_non_exhaustive()
+    }
+}

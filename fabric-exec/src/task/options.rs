@@ -1,0 +1,201 @@
+//! Task arguments as options: `deploy --version 1.2 --no-restart -q`.
+
+use fabric_core::Value;
+use serde_json::json;
+
+use super::{Invocation, Param, ParamKind};
+
+/// The letters of the program's own options: no parameter gets one of them unasked.
+const TAKEN: &str = "HRxPzwupIikaAgtTnDrsfcelFdVh";
+
+/// A parameter as an option.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Opt<'a> {
+    /// The parameter.
+    pub param: &'a Param,
+    /// Its letter, if it has one.
+    pub short: Option<char>,
+}
+
+impl<'a> Opt<'a> {
+    /// The options of a task: each parameter has its name as a long option, and as its letter the one it
+    /// asks for, else the first letter of its name that neither another parameter nor the program has.
+    pub fn all(params: &'a [Param]) -> Vec<Self> {
+        let mut used: Vec<char> = params.iter().filter_map(|param| param.short).collect();
+        params
+            .iter()
+            .map(|param| {
+                let short = param.short.or_else(|| {
+                    let free = |c: &char| c.is_ascii_alphabetic() && !TAKEN.contains(*c) && !used.contains(c);
+                    let letter = param.name.chars().find(free)?;
+                    used.push(letter);
+                    Some(letter)
+                });
+                Self { param, short }
+            })
+            .collect()
+    }
+
+    /// The option as help shows it: `-v, --version TEXT`.
+    pub fn usage(&self) -> String {
+        let short = self.short.map(|c| format!("-{c}, ")).unwrap_or_default();
+        let name = self.param.option();
+        match &self.param.kind {
+            ParamKind::Bool => format!("{short}--[no-]{name}"),
+            ParamKind::Text => format!("{short}--{name} TEXT"),
+            ParamKind::Integer | ParamKind::Number => format!("{short}--{name} NUMBER"),
+            ParamKind::List => format!("{short}--{name} ITEM.."),
+            ParamKind::Choice(words) => format!("{short}--{name} {}", words.join("|")),
+        }
+    }
+}
+
+/// Takes the options at the head of `words` that the task's parameters declare into `call`, and says how
+/// many words they were: 0 if the first word is none of them.
+///
+/// `--name value`, `--name=value`, `--no-name` for what is true or false, `-n value`, `-nvalue`, and
+/// letters of true-or-false parameters together (`-qv`). A list parameter may come several times.
+///
+/// # Errors
+///
+/// A value is missing, or given where none can be.
+///
+/// ```
+/// use fabric_exec::{Invocation, Param, take_options};
+///
+/// let params = [Param::required("version"), Param::optional("restart", true)];
+/// let mut call = Invocation::new("deploy");
+/// let words = ["--version", "1.2", "--no-restart", "next"].map(String::from);
+/// assert_eq!(take_options(&params, &words, &mut call), Ok(3));
+/// assert_eq!(call.bind(&params).unwrap()["restart"], false);
+/// ```
+pub fn take_options(params: &[Param], words: &[String], call: &mut Invocation) -> Result<usize, String> {
+    let options = Opt::all(params);
+    let mut taken = 0;
+    while let Some(word) = words.get(taken) {
+        let next = words.get(taken + 1);
+        let used = match word.strip_prefix("--") {
+            Some("") => break,
+            Some(long) => take_long(&options, long, next, call)?,
+            None => match word.strip_prefix('-') {
+                Some(letters) if !letters.is_empty() => take_short(&options, letters, next, call)?,
+                _ => break,
+            },
+        };
+        match used {
+            0 => break,
+            used => taken += used,
+        }
+    }
+    Ok(taken)
+}
+
+fn take_long(options: &[Opt<'_>], long: &str, next: Option<&String>, call: &mut Invocation) -> Result<usize, String> {
+    let (name, value) = match long.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (long, None),
+    };
+    let find = |name: &str| options.iter().map(|option| option.param).find(|param| param.is_named(name));
+    if let Some(param) = find(name) {
+        return match (value, &param.kind) {
+            (Some(value), _) => set(call, param, json!(value)).map(|()| 1),
+            (None, ParamKind::Bool) => set(call, param, json!(true)).map(|()| 1),
+            (None, _) => match next {
+                Some(value) => set(call, param, json!(value)).map(|()| 2),
+                None => Err(format!("option `--{name}` of task `{}` needs a value", call.task)),
+            },
+        };
+    }
+    match name.strip_prefix("no-").and_then(find) {
+        Some(param) if param.kind == ParamKind::Bool => match value {
+            None => set(call, param, json!(false)).map(|()| 1),
+            Some(_) => Err(format!("option `--{name}` of task `{}` takes no value", call.task)),
+        },
+        _ => Ok(0),
+    }
+}
+
+fn take_short(
+    options: &[Opt<'_>],
+    letters: &str,
+    next: Option<&String>,
+    call: &mut Invocation,
+) -> Result<usize, String> {
+    let find = |letter: char| options.iter().find(|option| option.short == Some(letter)).map(|option| option.param);
+    // All or nothing: a word that holds a letter of somebody else's is somebody else's.
+    for (index, letter) in letters.char_indices() {
+        match find(letter) {
+            None => return Ok(0),
+            Some(param) if param.kind == ParamKind::Bool => {}
+            Some(_) if index + letter.len_utf8() <= letters.len() => break,
+            Some(_) => {}
+        }
+    }
+    for (index, letter) in letters.char_indices() {
+        let Some(param) = find(letter) else { return Ok(0) };
+        if param.kind == ParamKind::Bool {
+            set(call, param, json!(true))?;
+            continue;
+        }
+        let rest = &letters[index + letter.len_utf8()..];
+        if !rest.is_empty() {
+            return set(call, param, json!(rest.strip_prefix('=').unwrap_or(rest))).map(|()| 1);
+        }
+        return match next {
+            Some(value) => set(call, param, json!(value)).map(|()| 2),
+            None => Err(format!("option `-{letter}` of task `{}` needs a value", call.task)),
+        };
+    }
+    Ok(1)
+}
+
+fn set(call: &mut Invocation, param: &Param, value: Value) -> Result<(), String> {
+    if param.kind == ParamKind::List {
+        match call.named.entry(param.name.clone()).or_insert_with(|| json!([])) {
+            Value::Array(items) => items.push(value),
+            other => *other = json!([other.take(), value]),
+        }
+        return Ok(());
+    }
+    call.named.insert(param.name.clone(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(params: &[Param], words: &[&str]) -> Result<(usize, String), String> {
+        let mut call = Invocation::new("t");
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let taken = take_options(params, &words, &mut call)?;
+        Ok((taken, serde_json::to_string(&call.named).unwrap()))
+    }
+
+    #[test]
+    fn the_table_of_spellings() {
+        let params = [
+            Param::required("app_name"),
+            Param::optional("quiet", false),
+            Param::optional("verbose", false),
+            Param::optional("only", json!([])),
+        ];
+        let table: &[(&[&str], usize, &str)] = &[
+            (&["--app-name", "x", "y"], 2, r#"{"app_name":"x"}"#),
+            (&["--app_name=x=y"], 1, r#"{"app_name":"x=y"}"#),
+            (&["--quiet", "--no-verbose"], 2, r#"{"quiet":true,"verbose":false}"#),
+            (&["-qv", "next"], 1, r#"{"quiet":true,"verbose":true}"#),
+            (&["-m", "x"], 2, r#"{"app_name":"x"}"#),
+            (&["-qmx"], 1, r#"{"quiet":true,"app_name":"x"}"#),
+            (&["--only", "a", "--only=b"], 3, r#"{"only":["a","b"]}"#),
+            (&["-H", "web1"], 0, "{}"),
+            (&["--", "x"], 0, "{}"),
+            (&["next"], 0, "{}"),
+        ];
+        for (words, taken, named) in table {
+            assert_eq!(take(&params, words), Ok((*taken, (*named).to_owned())), "{words:?}");
+        }
+        assert!(take(&params, &["--app-name"]).is_err());
+        assert!(take(&params, &["--no-quiet=1"]).is_err());
+    }
+}
