@@ -1,0 +1,283 @@
+//! A fabfile's text as a tree of values that know where they stand, whatever the format.
+
+use fabric_core::Value;
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+/// A value and its line.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Node {
+    /// From 1.
+    pub(super) line: usize,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Kind {
+    /// Anything but a list or a table.
+    Scalar(Value),
+    List(Vec<Node>),
+    /// Members by name, each with the line of its name.
+    Table(IndexMap<String, (usize, Node)>),
+}
+
+/// A text that is not of its format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SyntaxError {
+    pub(super) line: Option<usize>,
+    pub(super) message: String,
+}
+
+impl Node {
+    /// The value without its places.
+    pub(super) fn value(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar(value) => value.clone(),
+            Kind::List(items) => items.iter().map(Node::value).collect(),
+            Kind::Table(table) => {
+                Value::Object(table.iter().map(|(key, (_, node))| (key.clone(), node.value())).collect())
+            }
+        }
+    }
+
+    /// What it is, for messages.
+    pub(super) fn what(&self) -> String {
+        match &self.kind {
+            Kind::Scalar(Value::Null) => "nothing".to_owned(),
+            Kind::Scalar(Value::String(text)) => format!("the text {text:?}"),
+            Kind::Scalar(value) => format!("`{value}`"),
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Table(_) => "a table".to_owned(),
+        }
+    }
+}
+
+/// Line numbers of byte offsets.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect())
+    }
+
+    fn at(&self, offset: usize) -> usize {
+        self.0.partition_point(|end| *end < offset) + 1
+    }
+}
+
+pub(super) fn toml(text: &str) -> Result<Node, Vec<SyntaxError>> {
+    let lines = Lines::of(text);
+    let (table, errors) = toml::de::DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return Err(errors
+            .iter()
+            .map(|error| SyntaxError {
+                line: error.span().map(|span| lines.at(span.start)),
+                message: error.message().to_owned(),
+            })
+            .collect());
+    }
+    let line = lines.at(table.span().start);
+    toml_table(table.get_ref(), line, &lines).map_err(|error| vec![error])
+}
+
+fn toml_table(table: &toml::de::DeTable<'_>, line: usize, lines: &Lines) -> Result<Node, SyntaxError> {
+    let mut members = IndexMap::new();
+    for (key, value) in table {
+        let at = lines.at(key.span().start);
+        members
+            .insert(key.get_ref().to_string(), (at, toml_value(value.get_ref(), lines.at(value.span().start), lines)?));
+    }
+    // Members come sorted by name; a fabfile's order is that of its lines.
+    members.sort_by(|_, (a, _), _, (b, _)| a.cmp(b));
+    Ok(Node { line, kind: Kind::Table(members) })
+}
+
+fn toml_value(value: &toml::de::DeValue<'_>, line: usize, lines: &Lines) -> Result<Node, SyntaxError> {
+    use toml::de::DeValue;
+    let error = |message: &str| SyntaxError { line: Some(line), message: message.to_owned() };
+    let scalar = match value {
+        DeValue::Table(table) => return toml_table(table, line, lines),
+        DeValue::Array(items) => {
+            let items: Result<_, _> =
+                items.iter().map(|item| toml_value(item.get_ref(), lines.at(item.span().start), lines)).collect();
+            return Ok(Node { line, kind: Kind::List(items?) });
+        }
+        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map(Value::from)
+            .map_err(|_| error("the number is too large"))?,
+        DeValue::Float(number) => number
+            .as_str()
+            .parse::<f64>()
+            .ok()
+            .filter(|number| number.is_finite())
+            .map(Value::from)
+            .ok_or_else(|| error("the number is not finite"))?,
+        DeValue::Boolean(truth) => Value::from(*truth),
+        DeValue::Datetime(time) => Value::from(time.to_string()),
+    };
+    Ok(Node { line, kind: Kind::Scalar(scalar) })
+}
+
+pub(super) fn yaml(text: &str) -> Result<Node, Vec<SyntaxError>> {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Node { line: 1, kind: Kind::Table(IndexMap::new()) });
+    }
+    serde_saphyr::from_str::<Spanned<YamlKind>>(text).map(node).map_err(|error| {
+        let line = error.location().and_then(|at| usize::try_from(at.line()).ok()).filter(|line| *line > 0);
+        vec![SyntaxError { line, message: first_line(&error.to_string()) }]
+    })
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+fn node(spanned: Spanned<YamlKind>) -> Node {
+    Node { line: usize::try_from(spanned.referenced.line()).unwrap_or(0).max(1), kind: spanned.value.0 }
+}
+
+/// [`Kind`] as YAML has it.
+struct YamlKind(Kind);
+
+impl<'de> Deserialize<'de> for YamlKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KindVisitor)
+    }
+}
+
+struct KindVisitor;
+
+impl<'de> Visitor<'de> for KindVisitor {
+    type Value = YamlKind;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<YamlKind, E> {
+        Ok(YamlKind(Kind::Scalar(value.into())))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<YamlKind, E> {
+        Ok(YamlKind(Kind::Scalar(value.into())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<YamlKind, E> {
+        Ok(YamlKind(Kind::Scalar(value.into())))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<YamlKind, E> {
+        if value.is_finite() {
+            Ok(YamlKind(Kind::Scalar(value.into())))
+        } else {
+            Err(E::custom("the number is not finite"))
+        }
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<YamlKind, E> {
+        Ok(YamlKind(Kind::Scalar(value.into())))
+    }
+
+    fn visit_unit<E>(self) -> Result<YamlKind, E> {
+        Ok(YamlKind(Kind::Scalar(Value::Null)))
+    }
+
+    fn visit_none<E>(self) -> Result<YamlKind, E> {
+        Ok(YamlKind(Kind::Scalar(Value::Null)))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<YamlKind, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<YamlKind, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element::<Spanned<YamlKind>>()? {
+            items.push(node(item));
+        }
+        Ok(YamlKind(Kind::List(items)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<YamlKind, A::Error> {
+        let mut members = IndexMap::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let value = node(map.next_value::<Spanned<YamlKind>>()?);
+            if members.insert(key.clone(), (value.line, value)).is_some() {
+                return Err(A::Error::custom(format!("`{key}` stands there twice")));
+            }
+        }
+        Ok(YamlKind(Kind::Table(members)))
+    }
+}
+
+/// JSON: checked as JSON, then read as the YAML that it is, which knows the lines.
+pub(super) fn json(text: &str) -> Result<Node, Vec<SyntaxError>> {
+    let checked: Result<serde::de::IgnoredAny, _> = serde_json::from_str(text);
+    if let Err(error) = checked {
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+        return Err(vec![SyntaxError { line: Some(error.line()).filter(|line| *line > 0), message }]);
+    }
+    yaml(&untabbed(text))
+}
+
+/// Tabs between JSON's tokens as blanks, which YAML takes everywhere.
+fn untabbed(text: &str) -> String {
+    let (mut inside, mut escaped) = (false, false);
+    text.chars()
+        .map(|c| {
+            match c {
+                '"' if !escaped => inside = !inside,
+                _ => {}
+            }
+            escaped = inside && c == '\\' && !escaped;
+            if c == '\t' && !inside { ' ' } else { c }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const TOML: &str = "[env]\nhosts = [\n  \"a\",\n  \"b\",\n]\n\n[tasks.x]\nrun = 'id'\n";
+    const YAML: &str = "env:\n  hosts:\n  - a\n  - b\ntasks:\n  x:\n    run: id\n";
+    const JSON: &str = "{\n\t\"env\": {\"hosts\": [\"a\",\n\t\"b\"]},\n\t\"tasks\": {\"x\": {\"run\": \"id\"}}\n}";
+
+    #[test]
+    fn the_three_formats_are_one_tree() {
+        let want = json!({"env": {"hosts": ["a", "b"]}, "tasks": {"x": {"run": "id"}}});
+        for tree in [toml(TOML), yaml(YAML), json(JSON)] {
+            assert_eq!(tree.unwrap().value(), want);
+        }
+    }
+
+    fn second_host_line(node: &Node) -> usize {
+        let Kind::Table(top) = &node.kind else { panic!() };
+        let Kind::Table(env) = &top["env"].1.kind else { panic!() };
+        let Kind::List(hosts) = &env["hosts"].1.kind else { panic!() };
+        hosts[1].line
+    }
+
+    #[test]
+    fn values_know_their_lines() {
+        assert_eq!(second_host_line(&toml(TOML).unwrap()), 4);
+        assert_eq!(second_host_line(&yaml(YAML).unwrap()), 4);
+        assert_eq!(second_host_line(&json(JSON).unwrap()), 3);
+    }
+
+    #[test]
+    fn syntax_errors_have_a_line() {
+        assert_eq!(toml("a = 1\nb = \n").unwrap_err()[0].line, Some(2));
+        assert_eq!(json("{\n \"a\": ,\n}").unwrap_err()[0].line, Some(2));
+        assert!(yaml("a: [1\nb: 2\n").unwrap_err()[0].line.is_some());
+        assert!(yaml("a: 1\na: 2\n").is_err());
+        assert!(toml("a = 1\na = 2\n").is_err());
+        assert_eq!(yaml("# nothing\n").unwrap().value(), json!({}));
+    }
+}

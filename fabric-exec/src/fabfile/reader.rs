@@ -1,0 +1,215 @@
+//! Reading a tree of nodes: typed values out, problems with their lines collected.
+
+use std::path::{Path, PathBuf};
+
+use fabric_core::settings::{Map, Problem, Setting, nearest};
+use fabric_core::{Layer, Origin, Value};
+use indexmap::IndexMap;
+
+use super::node::{Kind, Node, SyntaxError};
+
+/// Collects what is wrong while a file is read.
+pub(super) struct Reader {
+    pub(super) file: PathBuf,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// A table's members.
+pub(super) type Members = IndexMap<String, (usize, Node)>;
+
+impl Reader {
+    pub(super) fn new(file: &Path) -> Self {
+        Self { file: file.to_owned(), problems: Vec::new(), warnings: Vec::new() }
+    }
+
+    pub(super) fn origin(&self, layer: Layer, line: usize) -> Origin {
+        Origin::file(layer, &self.file, Some(line))
+    }
+
+    /// `file:line`, for errors of steps.
+    pub(super) fn at(&self, line: usize) -> String {
+        self.origin(Layer::Fabfile, line).to_string()
+    }
+
+    pub(super) fn problem(&mut self, line: usize, message: impl Into<String>) -> &mut Problem {
+        let problem = Problem::new(message).at(self.origin(Layer::Fabfile, line));
+        self.problems.push(problem);
+        self.problems.last_mut().expect("just pushed")
+    }
+
+    pub(super) fn syntax(&mut self, error: SyntaxError) {
+        let origin = Origin::file(Layer::Fabfile, &self.file, error.line);
+        self.problems.push(Problem::new(error.message).at(origin));
+    }
+
+    fn expected(&mut self, node: &Node, what: &str, expected: &str) {
+        self.problem(node.line, format!("{what}: expected {expected}, found {}", node.what()));
+    }
+
+    /// A key that nobody knows, with the nearest that somebody does.
+    pub(super) fn unknown_key(&mut self, line: usize, key: &str, place: &str, known: &[&str]) {
+        let hint = match nearest(key, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known: {}", known.join(", ")),
+        };
+        self.problem(line, format!("unknown key `{key}` in {place}")).hint = Some(hint);
+    }
+
+    pub(super) fn table<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n Members> {
+        match &node.kind {
+            Kind::Table(members) => Some(members),
+            // An empty section of YAML.
+            Kind::Scalar(Value::Null) => None,
+            _ => {
+                self.expected(node, what, "a table");
+                None
+            }
+        }
+    }
+
+    pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
+        match &node.kind {
+            Kind::Scalar(Value::String(text)) => Some(text.clone()),
+            _ => {
+                self.expected(node, what, "a text");
+                None
+            }
+        }
+    }
+
+    /// A text, or a number or switch as text.
+    pub(super) fn textual(&mut self, node: &Node, what: &str) -> Option<String> {
+        match &node.kind {
+            Kind::Scalar(Value::String(text)) => Some(text.clone()),
+            Kind::Scalar(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
+            _ => {
+                self.expected(node, what, "a text");
+                None
+            }
+        }
+    }
+
+    pub(super) fn truth(&mut self, node: &Node, what: &str) -> Option<bool> {
+        match &node.kind {
+            Kind::Scalar(Value::Bool(truth)) => Some(*truth),
+            _ => {
+                self.expected(node, what, "true or false");
+                None
+            }
+        }
+    }
+
+    pub(super) fn integer(&mut self, node: &Node, what: &str) -> Option<u32> {
+        let number = match &node.kind {
+            Kind::Scalar(value) => value.as_u64().and_then(|number| u32::try_from(number).ok()),
+            _ => None,
+        };
+        if number.is_none() {
+            self.expected(node, what, "a whole number of 0 or more");
+        }
+        number
+    }
+
+    pub(super) fn seconds(&mut self, node: &Node, what: &str) -> Option<f64> {
+        let number = match &node.kind {
+            Kind::Scalar(value) => value.as_f64().filter(|seconds| (0.0..1e9).contains(seconds)),
+            _ => None,
+        };
+        if number.is_none() {
+            self.expected(node, what, "a number of seconds");
+        }
+        number
+    }
+
+    /// A list of texts; a text stands for a list of one.
+    pub(super) fn texts(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
+        match &node.kind {
+            Kind::Scalar(Value::String(text)) => Some(vec![text.clone()]),
+            Kind::List(items) => {
+                Some(items.iter().filter_map(|item| self.text(item, &format!("an item of {what}"))).collect())
+            }
+            _ => {
+                self.expected(node, what, "a list of texts");
+                None
+            }
+        }
+    }
+
+    /// A list of hosts, ranges and braces expanded.
+    pub(super) fn hosts(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
+        let items: Vec<(usize, String)> = match &node.kind {
+            Kind::List(list) => list
+                .iter()
+                .filter_map(|item| Some((item.line, self.text(item, &format!("an item of {what}"))?)))
+                .collect(),
+            _ => self.texts(node, what)?.into_iter().map(|text| (node.line, text)).collect(),
+        };
+        let mut hosts = Vec::new();
+        for (line, text) in items {
+            match expand(&text) {
+                Ok(expanded) => hosts.extend(expanded),
+                Err(error) => drop(self.problem(line, format!("{what}: {error}"))),
+            }
+        }
+        Some(hosts)
+    }
+
+    /// Settings by their classic names or modern aliases; an unknown one is an error.
+    pub(super) fn settings(&mut self, members: &Members, place: &str, skip: &[&str]) -> Map {
+        let mut values = Map::new();
+        for (key, (line, node)) in members {
+            if !skip.contains(&key.as_str()) {
+                self.setting(key, *line, node, place, skip, &mut values);
+            }
+        }
+        values
+    }
+
+    fn setting(&mut self, key: &str, line: usize, node: &Node, place: &str, also: &[&str], values: &mut Map) {
+        let Some(setting) = Setting::find_any(key) else {
+            // `timeouts = { connect = 5 }` is `timeouts.connect = 5`.
+            if let Kind::Table(inner) = &node.kind {
+                let prefix = format!("{key}.");
+                let groups = fabric_core::settings::TABLE.iter().flat_map(|setting| setting.aliases);
+                if groups.into_iter().any(|alias| alias.starts_with(&prefix)) {
+                    for (name, (line, node)) in inner {
+                        self.setting(&format!("{prefix}{name}"), *line, node, place, also, values);
+                    }
+                    return;
+                }
+            }
+            let near = nearest(key, also.iter().copied()).or_else(|| Setting::nearest(key));
+            let hint = near
+                .map_or_else(|| "expected the name of a setting".to_owned(), |near| format!("did you mean `{near}`?"));
+            self.problem(line, format!("unknown key `{key}` in {place}")).hint = Some(hint);
+            return;
+        };
+        if setting.information {
+            self.problem(line, format!("`{key}` in {place} can only be read, not set"));
+            return;
+        }
+        let value = node.value();
+        match setting.kind.check(&value) {
+            Ok(()) => drop(values.insert(setting.name.to_owned(), value)),
+            Err(_) if setting.kind.is_secret() => {
+                self.problem(line, format!("`{key}` in {place}: expected {}", setting.kind.expected()));
+            }
+            Err(_) => {
+                let expected = setting.kind.expected();
+                self.expected(node, &format!("`{key}` in {place}"), &expected);
+            }
+        }
+    }
+}
+
+fn expand(text: &str) -> Result<Vec<String>, fabric_core::HostStringError> {
+    let mut hosts = Vec::new();
+    for item in fabric_core::host::split_list(text) {
+        for host in fabric_core::host::expand(item)? {
+            fabric_core::HostString::parse(&host)?;
+            hosts.push(host);
+        }
+    }
+    Ok(hosts)
+}

@@ -1,0 +1,354 @@
+//! The steps of a task.
+
+use fabric_core::{Value, command};
+use indexmap::IndexMap;
+
+use super::node::{Kind, Node};
+use super::reader::{Members, Reader};
+use crate::steps::{
+    CommandStep, ExecuteStep, Hide, PromptStep, SetValue, ShellChoice, Step, TransferStep, Verb, template,
+};
+
+const VERBS: &[&str] = &["run", "sudo", "local", "put", "get", "execute", "set", "prompt", "open_shell"];
+const COMMON: &[&str] = &["if", "save", "warn_only", "hide"];
+const COMMAND: &[&str] = &["cd", "prefix", "path", "env", "shell", "pty", "timeout", "ok_ret_codes"];
+const SUDO: &[&str] = &["user", "group"];
+const TRANSFER: &[&str] = &["to", "mode", "mirror_local_mode", "use_sudo", "temp_dir", "template"];
+const EXECUTE: &[&str] = &["args", "hosts", "roles", "exclude_hosts"];
+const PROMPT: &[&str] = &["default", "secret"];
+
+impl Reader {
+    pub(super) fn steps(&mut self, node: &Node, what: &str) -> Vec<Step> {
+        let Kind::List(items) = &node.kind else {
+            self.problem(node.line, format!("{what}: expected a list of steps, found {}", node.what()));
+            return Vec::new();
+        };
+        let steps = items.iter().enumerate();
+        steps.filter_map(|(index, item)| self.step(item, &format!("step {} of {what}", index + 1))).collect()
+    }
+
+    fn step(&mut self, node: &Node, place: &str) -> Option<Step> {
+        let Kind::Table(members) = &node.kind else {
+            let found = node.what();
+            self.problem(node.line, format!("{place}: expected a table such as {{ run = \"..\" }}, found {found}"));
+            return None;
+        };
+        let verbs: Vec<&str> = VERBS.iter().copied().filter(|verb| members.contains_key(*verb)).collect();
+        let [verb] = verbs.as_slice() else {
+            self.verb_problem(node.line, members, &verbs, place);
+            return None;
+        };
+        let (line, subject) = &members[*verb];
+        let known = keys(verb);
+        for (key, (line, _)) in members {
+            if !known.contains(&key.as_str()) && key != verb {
+                let all: Vec<&str> = known.iter().copied().chain([*verb]).collect();
+                self.unknown_key(*line, key, &format!("{place} (`{verb}`)"), &all);
+            }
+        }
+        let what = format!("`{verb}` of {place}");
+        let verb = match *verb {
+            "run" => Verb::Run(self.command(subject, members, &what)?),
+            "sudo" => Verb::Sudo(self.command(subject, members, &what)?),
+            "local" => Verb::Local(self.command(subject, members, &what)?),
+            "put" => Verb::Put(self.transfer(subject, members, &what)?),
+            "get" => Verb::Get(self.transfer(subject, members, &what)?),
+            "execute" => Verb::Execute(self.execute(subject, members, &what)?),
+            "set" => Verb::Set(self.set(subject, &what)?),
+            "prompt" => Verb::Prompt(self.prompt(subject, members, &what)?),
+            _ => Verb::OpenShell { command: self.shell_line(subject, &what)? },
+        };
+        let condition = self.optional(members, "if", |reader, node, what| {
+            let text = reader.textual(node, what)?;
+            reader.expression(node.line, &text, what);
+            Some(text)
+        });
+        let save = self.optional(members, "save", |reader, node, what| {
+            let name = reader.text(node, what)?;
+            if !command::is_env_name(&name) || name == "env" {
+                reader
+                    .problem(node.line, format!("{what}: `{name}` can't be a name: letters, digits and _, not `env`"));
+            }
+            Some(name)
+        });
+        let warn_only = self.optional(members, "warn_only", Self::truth);
+        let hide = self.optional(members, "hide", Self::hide).unwrap_or_default();
+        Some(Step { at: self.at(*line), verb, condition, save, warn_only, hide })
+    }
+
+    fn verb_problem(&mut self, line: usize, members: &Members, verbs: &[&str], place: &str) {
+        if !verbs.is_empty() {
+            self.problem(line, format!("{place} has several verbs: {}; give each a step of its own", verbs.join(", ")));
+            return;
+        }
+        let near = members.iter().find_map(|(key, (line, _))| {
+            Some((*line, key, fabric_core::settings::nearest(key, VERBS.iter().copied())?))
+        });
+        match near {
+            Some((line, key, near)) => {
+                self.problem(line, format!("unknown key `{key}` in {place}")).hint =
+                    Some(format!("did you mean `{near}`?"));
+            }
+            None => {
+                self.problem(line, format!("{place} has no verb: one of {}", VERBS.join(", ")));
+            }
+        }
+    }
+
+    /// Reads a key that may be missing.
+    fn optional<T>(
+        &mut self,
+        members: &Members,
+        key: &str,
+        read: impl FnOnce(&mut Self, &Node, &str) -> Option<T>,
+    ) -> Option<T> {
+        let (_, node) = members.get(key)?;
+        read(self, node, &format!("`{key}`"))
+    }
+
+    /// A text that is a template.
+    fn templated(&mut self, node: &Node, what: &str) -> Option<String> {
+        let text = self.textual(node, what)?;
+        self.template(node.line, &text, what);
+        Some(text)
+    }
+
+    fn templates(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
+        let texts = self.texts(node, what)?;
+        for text in &texts {
+            self.template(node.line, text, what);
+        }
+        Some(texts)
+    }
+
+    pub(super) fn template(&mut self, line: usize, text: &str, what: &str) {
+        if let Err(message) = template::check(text) {
+            self.problem(line, format!("{what}: {message} in {text:?}"));
+        }
+    }
+
+    fn expression(&mut self, line: usize, text: &str, what: &str) {
+        if let Err(message) = template::check_expression(text) {
+            self.problem(line, format!("{what}: {message} in {text:?}"));
+        }
+    }
+
+    fn command(&mut self, subject: &Node, members: &Members, what: &str) -> Option<CommandStep> {
+        Some(CommandStep {
+            commands: self.templates(subject, what)?,
+            cd: self.optional(members, "cd", Self::templated),
+            prefix: self.optional(members, "prefix", Self::templates).unwrap_or_default(),
+            path: self.optional(members, "path", Self::templated),
+            env: self.optional(members, "env", Self::text_map).unwrap_or_default(),
+            shell: self.optional(members, "shell", |reader, node, what| match &node.kind {
+                Kind::Scalar(Value::Bool(wrap)) => Some(ShellChoice::Wrapped(*wrap)),
+                _ => reader.text(node, what).map(ShellChoice::Named),
+            }),
+            pty: self.optional(members, "pty", Self::truth),
+            timeout: self.optional(members, "timeout", Self::seconds),
+            ok_ret_codes: self.optional(members, "ok_ret_codes", |reader, node, what| match &node.kind {
+                Kind::List(items) => Some(items.iter().filter_map(|item| reader.integer(item, what)).collect()),
+                _ => reader.integer(node, what).map(|code| vec![code]),
+            }),
+            user: self.optional(members, "user", Self::templated),
+            group: self.optional(members, "group", Self::templated),
+        })
+    }
+
+    fn text_map(&mut self, node: &Node, what: &str) -> Option<IndexMap<String, String>> {
+        let members = self.table(node, what)?;
+        let mut map = IndexMap::new();
+        for (key, (line, node)) in members {
+            if !command::is_env_name(key) {
+                self.problem(*line, format!("{what}: `{key}` is no name of an environment variable"));
+            }
+            if let Some(text) = self.templated(node, &format!("{what}, `{key}`")) {
+                map.insert(key.clone(), text);
+            }
+        }
+        Some(map)
+    }
+
+    fn transfer(&mut self, subject: &Node, members: &Members, what: &str) -> Option<TransferStep> {
+        Some(TransferStep {
+            from: self.templated(subject, what)?,
+            to: self.optional(members, "to", Self::templated),
+            mode: self.optional(members, "mode", Self::mode),
+            mirror_local_mode: self.optional(members, "mirror_local_mode", Self::truth).unwrap_or_default(),
+            use_sudo: self.optional(members, "use_sudo", Self::truth).unwrap_or_default(),
+            temp_dir: self.optional(members, "temp_dir", Self::templated),
+            template: self.optional(members, "template", Self::truth).unwrap_or_default(),
+        })
+    }
+
+    /// `"0644"`, or TOML's `0o644`. The number 644 is refused: it is not the mode that it looks like.
+    fn mode(&mut self, node: &Node, what: &str) -> Option<u32> {
+        let mode = match &node.kind {
+            Kind::Scalar(Value::String(text)) => {
+                let digits = text.strip_prefix("0o").unwrap_or(text);
+                u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o7777)
+            }
+            Kind::Scalar(value) => {
+                value.as_u64().and_then(|mode| u32::try_from(mode).ok()).filter(|mode| *mode <= 0o777)
+            }
+            _ => None,
+        };
+        if mode.is_none() {
+            let found = node.what();
+            self.problem(node.line, format!("{what}: expected a mode such as \"0644\" or 0o644, found {found}"));
+        }
+        mode
+    }
+
+    fn execute(&mut self, subject: &Node, members: &Members, what: &str) -> Option<ExecuteStep> {
+        let args = self.optional(members, "args", |reader, node, what| {
+            let Kind::Table(members) = &node.kind else {
+                reader.table(node, what);
+                return None;
+            };
+            let value = |(name, (line, node)): (&String, &(usize, Node))| {
+                let value = node.value();
+                reader.value_templates(*line, &value, what);
+                (name.clone(), value)
+            };
+            Some(members.iter().map(value).collect())
+        });
+        Some(ExecuteStep {
+            task: self.templated(subject, what)?,
+            args: args.unwrap_or_default(),
+            hosts: self.optional(members, "hosts", Self::templates).unwrap_or_default(),
+            roles: self.optional(members, "roles", Self::templates).unwrap_or_default(),
+            exclude_hosts: self.optional(members, "exclude_hosts", Self::templates).unwrap_or_default(),
+        })
+    }
+
+    fn value_templates(&mut self, line: usize, value: &Value, what: &str) {
+        match value {
+            Value::String(text) => self.template(line, text, what),
+            Value::Array(items) => items.iter().for_each(|item| self.value_templates(line, item, what)),
+            Value::Object(map) => map.values().for_each(|item| self.value_templates(line, item, what)),
+            _ => {}
+        }
+    }
+
+    fn set(&mut self, subject: &Node, what: &str) -> Option<IndexMap<String, SetValue>> {
+        let members = self.table(subject, what)?;
+        let mut values = IndexMap::new();
+        for (name, (line, node)) in members {
+            let what = format!("{what}, `{name}`");
+            let is_list = matches!(name.as_str(), "hosts" | "exclude_hosts");
+            let value = match &node.kind {
+                Kind::Table(inner) if is_list => {
+                    inner.iter().filter(|(key, _)| *key != "command").for_each(|(key, (line, _))| {
+                        self.unknown_key(*line, key, &what, &["command"]);
+                    });
+                    let Some((_, command)) = inner.get("command") else {
+                        self.problem(*line, format!("{what}: expected a list of hosts or {{ command = \"..\" }}"));
+                        continue;
+                    };
+                    SetValue::Command(self.templated(command, &what)?)
+                }
+                _ => {
+                    self.set_kind(name, *line, node, &what);
+                    let value = node.value();
+                    self.value_templates(*line, &value, &what);
+                    SetValue::Plain(value)
+                }
+            };
+            values.insert(name.clone(), value);
+        }
+        Some(values)
+    }
+
+    fn set_kind(&mut self, name: &str, line: usize, node: &Node, what: &str) {
+        use fabric_core::settings::{Kind as Type, Setting};
+        match Setting::find(name) {
+            Some(setting) if setting.information => {
+                self.problem(line, format!("{what} can only be read, not set"));
+            }
+            // A text may be a template that yields the right type.
+            Some(setting) if !matches!(node.kind, Kind::Scalar(Value::String(_))) || setting.kind == Type::Text => {
+                if setting.kind.check(&node.value()).is_err() {
+                    self.problem(line, format!("{what}: expected {}", setting.kind.expected()));
+                }
+            }
+            Some(_) => {}
+            None => {
+                if let Some(near) = Setting::nearest(name) {
+                    let origin = self.origin(fabric_core::Layer::Task, line);
+                    let problem =
+                        fabric_core::settings::Problem::new(format!("{what} is no setting: it is shared state"));
+                    self.warnings.push(problem.at(origin).hint(format!("did you mean `{near}`?")));
+                }
+            }
+        }
+    }
+
+    fn prompt(&mut self, subject: &Node, members: &Members, what: &str) -> Option<PromptStep> {
+        Some(PromptStep {
+            text: self.templated(subject, what)?,
+            default: self.optional(members, "default", Self::templated),
+            secret: self.optional(members, "secret", Self::truth).unwrap_or_default(),
+        })
+    }
+
+    /// `open_shell = true`, or the line to begin with.
+    fn shell_line(&mut self, subject: &Node, what: &str) -> Option<Option<String>> {
+        match &subject.kind {
+            Kind::Scalar(Value::Bool(true)) => Some(None),
+            Kind::Scalar(Value::String(text)) if text.is_empty() => Some(None),
+            _ => self.templated(subject, what).map(Some),
+        }
+    }
+
+    /// `hide = true`, or the levels and groups of the command line's `--hide`.
+    fn hide(&mut self, node: &Node, what: &str) -> Option<Hide> {
+        if let Kind::Scalar(Value::Bool(both)) = &node.kind {
+            return Some(Hide { stdout: *both, stderr: *both, running: false });
+        }
+        const LEVELS: &[&str] = &[
+            "stdout",
+            "stderr",
+            "running",
+            "output",
+            "commands",
+            "everything",
+            "both",
+            "out",
+            "err",
+            "status",
+            "aborts",
+            "warnings",
+            "user",
+            "exceptions",
+            "debug",
+        ];
+        let mut hide = Hide::default();
+        for level in self.texts(node, what)? {
+            match level.as_str() {
+                "stdout" | "out" => hide.stdout = true,
+                "stderr" | "err" => hide.stderr = true,
+                "running" => hide.running = true,
+                "output" | "both" => (hide.stdout, hide.stderr) = (true, true),
+                "commands" => (hide.stdout, hide.running) = (true, true),
+                "everything" => hide = Hide { stdout: true, stderr: true, running: true },
+                "status" | "aborts" | "warnings" | "user" | "exceptions" | "debug" => {}
+                other => self.unknown_key(node.line, other, what, LEVELS),
+            }
+        }
+        Some(hide)
+    }
+}
+
+/// The keys that go with a verb.
+fn keys(verb: &str) -> Vec<&'static str> {
+    let own: &[&[&'static str]] = match verb {
+        "run" | "local" => &[COMMAND],
+        "sudo" => &[COMMAND, SUDO],
+        "put" | "get" => &[TRANSFER],
+        "execute" => &[EXECUTE],
+        "prompt" => &[PROMPT],
+        _ => &[],
+    };
+    own.iter().copied().flatten().chain(COMMON).copied().collect()
+}

@@ -1,0 +1,215 @@
+//! `[tasks]`.
+
+use std::sync::Arc;
+
+use fabric_core::Layer;
+
+use super::node::{Kind, Node};
+use super::reader::{Members, Reader};
+use crate::collection::Collection;
+use crate::hostlist::Share;
+use crate::steps::{CommandStep, Hide, Step, Steps, Verb};
+use crate::task::{Invocation, Mode, Param, ParamKind, Task};
+
+const KEYS: &[&str] = &[
+    "help",
+    "aliases",
+    "hosts",
+    "roles",
+    "runs_once",
+    "parallel",
+    "pool_size",
+    "batch",
+    "args",
+    "pre",
+    "post",
+    "with",
+    "run",
+    "steps",
+    "default",
+];
+
+const ARG_KEYS: &[&str] = &["name", "default", "help", "type", "choices", "short"];
+
+const ARG_TYPES: &[&str] = &["text", "integer", "number", "bool", "list"];
+
+impl Reader {
+    pub(super) fn tasks(&mut self, node: &Node, collection: &mut Collection) {
+        let Some(members) = self.table(node, "`tasks`") else { return };
+        for (name, (line, node)) in members {
+            let task = match &node.kind {
+                Kind::Table(members) => self.task(name, *line, members),
+                _ => self.shorthand(name, node),
+            };
+            let Some(mut task) = task else { continue };
+            task.origin = Some(self.origin(Layer::Task, *line));
+            if let Err(error) = collection.add(task) {
+                self.problem(*line, error.to_string());
+            }
+        }
+    }
+
+    /// `uptime = "uptime"`: commands on the host.
+    fn shorthand(&mut self, name: &str, node: &Node) -> Option<Task> {
+        let steps = self.run_steps(node, &format!("task `{name}`"))?;
+        let task = Task::new(name, Arc::new(Steps::new(steps)));
+        Some(match &node.kind {
+            Kind::Scalar(fabric_core::Value::String(command)) => task.help(format!("run: {command}")),
+            _ => task,
+        })
+    }
+
+    fn run_steps(&mut self, node: &Node, what: &str) -> Option<Vec<Step>> {
+        let commands = self.texts(node, what)?;
+        for command in &commands {
+            self.template(node.line, command, what);
+        }
+        let step = |command| Step {
+            at: self.at(node.line),
+            verb: Verb::Run(CommandStep { commands: vec![command], ..CommandStep::default() }),
+            condition: None,
+            save: None,
+            warn_only: None,
+            hide: Hide::default(),
+        };
+        Some(commands.into_iter().map(step).collect())
+    }
+
+    fn task(&mut self, name: &str, line: usize, members: &Members) -> Option<Task> {
+        let place = format!("task `{name}`");
+        let mut task = Task::new(name, Arc::new(Steps::new(Vec::new())));
+        let mut steps = None;
+        for (key, (line, node)) in members {
+            let what = format!("`{key}` of {place}");
+            match key.as_str() {
+                "help" => task.help = self.text(node, &what),
+                "aliases" => task.aliases = self.texts(node, &what).unwrap_or_default(),
+                "hosts" => task.own.hosts = self.hosts(node, &what).unwrap_or_default(),
+                "roles" => task.own.roles = self.texts(node, &what).unwrap_or_default(),
+                "runs_once" => task.runs_once = self.truth(node, &what).unwrap_or_default(),
+                "parallel" => {
+                    let mode = |parallel| if parallel { Mode::Parallel } else { Mode::Serial };
+                    task.mode = self.truth(node, &what).map(mode);
+                }
+                "pool_size" => task.pool_size = self.integer(node, &what),
+                "batch" => task.batch = self.share(node, &what),
+                "default" => task.default = self.truth(node, &what).unwrap_or_default(),
+                "args" => task.params = self.params(node, &place),
+                "pre" => task.pre = self.calls(node, &what),
+                "post" => task.post = self.calls(node, &what),
+                "with" => {
+                    if let Some(members) = self.table(node, &what) {
+                        task.settings = Arc::new(self.settings(members, &format!("`with` of {place}"), &[]));
+                    }
+                }
+                "run" | "steps" if steps.is_some() => {
+                    self.problem(*line, format!("{place} has `run` and `steps`: leave one out"));
+                }
+                "run" => steps = Some(self.run_steps(node, &what).unwrap_or_default()),
+                "steps" => steps = Some(self.steps(node, &what)),
+                _ => self.unknown_key(*line, key, &place, KEYS),
+            }
+        }
+        // A task may be there for what it draws along, but not for nothing.
+        if steps.is_none() && task.pre.is_empty() && task.post.is_empty() {
+            let clean = members.keys().all(|key| KEYS.contains(&key.as_str()));
+            if clean {
+                self.problem(line, format!("{place} does nothing: it needs `run`, `steps`, `pre` or `post`"));
+            }
+        }
+        task.body = Arc::new(Steps::new(steps.unwrap_or_default()));
+        Some(task)
+    }
+
+    fn share(&mut self, node: &Node, what: &str) -> Option<Share> {
+        let text = self.textual(node, what)?;
+        match text.parse() {
+            Ok(share) => Some(share),
+            Err(error) => {
+                self.problem(node.line, format!("{what}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn calls(&mut self, node: &Node, what: &str) -> Vec<Invocation> {
+        let mut calls = Vec::new();
+        for token in self.texts(node, what).unwrap_or_default() {
+            match Invocation::parse(&token) {
+                Ok(call) => calls.push(call),
+                Err(error) => drop(self.problem(node.line, format!("{what}: {error}"))),
+            }
+        }
+        calls
+    }
+
+    fn params(&mut self, node: &Node, place: &str) -> Vec<Param> {
+        let Kind::List(items) = &node.kind else {
+            self.problem(node.line, format!("`args` of {place}: expected a list, found {}", node.what()));
+            return Vec::new();
+        };
+        let mut params: Vec<Param> = Vec::new();
+        for item in items {
+            let param = match &item.kind {
+                Kind::Table(members) => self.param(item.line, members, place),
+                _ => self.text(item, &format!("an item of `args` of {place}")).map(Param::required),
+            };
+            let Some(param) = param else { continue };
+            let name = param.name.as_str();
+            let fits = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+                && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+            if !fits {
+                self.problem(item.line, format!("argument `{name}` of {place}: a name is letters, digits and _"));
+            } else if Invocation::is_reserved(name) || name == "env" {
+                self.problem(item.line, format!("argument `{name}` of {place}: the name is taken"));
+            } else if params.iter().any(|other| other.is_named(name)) {
+                self.problem(item.line, format!("argument `{name}` of {place} is there twice"));
+            } else {
+                params.push(param);
+            }
+        }
+        params
+    }
+
+    fn param(&mut self, line: usize, members: &Members, place: &str) -> Option<Param> {
+        let Some((_, name)) = members.get("name") else {
+            self.problem(line, format!("an item of `args` of {place} has no `name`"));
+            return None;
+        };
+        let name = self.text(name, &format!("`name` of an argument of {place}"))?;
+        let what = format!("argument `{name}` of {place}");
+        let mut param = match members.get("default") {
+            Some((_, default)) => Param::optional(&name, default.value()),
+            None => Param::required(&name),
+        };
+        for (key, (line, node)) in members {
+            let what = format!("`{key}` of {what}");
+            match key.as_str() {
+                "name" | "default" => {}
+                "help" => param.help = self.text(node, &what),
+                "short" => param.short = self.text(node, &what).and_then(|text| text.chars().next()),
+                "choices" => param.kind = ParamKind::Choice(self.texts(node, &what).unwrap_or_default()),
+                "type" => match self.text(node, &what)?.as_str() {
+                    "text" => param.kind = ParamKind::Text,
+                    "integer" => param.kind = ParamKind::Integer,
+                    "number" => param.kind = ParamKind::Number,
+                    "bool" => param.kind = ParamKind::Bool,
+                    "list" => param.kind = ParamKind::List,
+                    other => {
+                        self.problem(
+                            *line,
+                            format!("{what}: expected one of {}, found `{other}`", ARG_TYPES.join(", ")),
+                        );
+                    }
+                },
+                _ => self.unknown_key(*line, key, &what, ARG_KEYS),
+            }
+        }
+        if let (Some(default), Some((line, _))) = (&param.default, members.get("default")) {
+            if let (Err(expected), false) = (param.check(default), default.is_null()) {
+                self.problem(*line, format!("`default` of {what}: expected {expected}, found `{default}`"));
+            }
+        }
+        Some(param)
+    }
+}

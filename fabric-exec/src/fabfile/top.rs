@@ -1,0 +1,216 @@
+//! A fabfile's top level: `env`, `roledefs`, `hosts`, `tasks`, `include`.
+
+use std::path::{Path, PathBuf};
+
+use fabric_core::settings::{Problem, Problems};
+use fabric_core::{Layer, Origin, Value};
+
+use super::node::{self, Kind, Node};
+use super::reader::Reader;
+use super::{Fabfile, Format, HostSection};
+use crate::collection::Collection;
+use crate::hostlist::{Directive, FabfileLists, Roles};
+
+const KEYS: &[&str] = &["env", "roledefs", "hosts", "tasks", "include", "help"];
+
+pub(super) fn load(path: &Path) -> Result<Fabfile, Problems> {
+    let text = read(path)?;
+    let format = Format::of(path).ok_or_else(|| {
+        let ending = Problem::new("a declared fabfile ends in .toml, .yaml, .yml or .json");
+        Problems::from(ending.at(Origin::file(Layer::Fabfile, path, None)))
+    })?;
+    parse(path, &text, format)
+}
+
+fn read(path: &Path) -> Result<String, Problems> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Problem::new(format!("cannot be read: {error}")).at(Origin::file(Layer::Fabfile, path, None)).into()
+    })
+}
+
+pub(super) fn parse(path: &Path, text: &str, format: Format) -> Result<Fabfile, Problems> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let mut files = Files {
+        dir: dir.clone(),
+        env: Vec::new(),
+        lists: FabfileLists::default(),
+        sections: Vec::new(),
+        roles: Roles::new(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        open: vec![path.to_owned()],
+    };
+    let collection = files.file(path, text, format);
+    if !files.problems.is_empty() {
+        return Err(Problems(files.problems));
+    }
+    Ok(Fabfile {
+        path: path.to_owned(),
+        dir,
+        collection,
+        env: files.env,
+        lists: files.lists,
+        sections: files.sections,
+        roles: files.roles,
+        warnings: files.warnings,
+    })
+}
+
+/// What the fabfile and the files it includes come to together.
+struct Files {
+    dir: PathBuf,
+    env: Vec<(String, Value, Origin)>,
+    lists: FabfileLists,
+    sections: Vec<HostSection>,
+    roles: Roles,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// The files being read, outermost first.
+    open: Vec<PathBuf>,
+}
+
+impl Files {
+    fn file(&mut self, path: &Path, text: &str, format: Format) -> Collection {
+        let mut reader = Reader::new(path);
+        let tree = match format {
+            Format::Toml => node::toml(text),
+            Format::Yaml => node::yaml(text),
+            Format::Json => node::json(text),
+        };
+        let collection = match tree {
+            Ok(tree) => self.tree(&mut reader, &tree),
+            Err(errors) => {
+                errors.into_iter().for_each(|error| reader.syntax(error));
+                Collection::new()
+            }
+        };
+        self.problems.append(&mut reader.problems);
+        self.warnings.append(&mut reader.warnings);
+        collection
+    }
+
+    fn tree(&mut self, reader: &mut Reader, tree: &Node) -> Collection {
+        let mut collection = Collection::new();
+        let Some(members) = reader.table(tree, "the fabfile") else { return collection };
+        // The including file's values come after, and so win over, those of what it includes.
+        if let Some((_, include)) = members.get("include") {
+            self.include(reader, include, &mut collection);
+        }
+        for (key, (line, node)) in members {
+            match key.as_str() {
+                "env" => self.env(reader, node),
+                "roledefs" => reader.roles(node, &self.dir, &mut self.roles),
+                "hosts" => self.sections(reader, node),
+                "tasks" => reader.tasks(node, &mut collection),
+                "help" => collection = collection.doc(reader.text(node, "`help`").unwrap_or_default()),
+                "include" => {}
+                _ => reader.unknown_key(*line, key, "the fabfile", KEYS),
+            }
+        }
+        collection
+    }
+
+    fn env(&mut self, reader: &mut Reader, node: &Node) {
+        let Some(members) = reader.table(node, "`env`") else { return };
+        for (key, (line, node)) in members {
+            let value = match key.as_str() {
+                "hosts" | "exclude_hosts" if !matches!(node.kind, Kind::Table(_)) => {
+                    reader.hosts(node, &format!("`{key}` of `env`")).map(Value::from)
+                }
+                "hosts" | "roles" if matches!(node.kind, Kind::Table(_)) => {
+                    let directive = directive(reader, key, node);
+                    let list = if key == "hosts" { &mut self.lists.hosts } else { &mut self.lists.roles };
+                    *list = directive.or(list.take());
+                    None
+                }
+                "roledefs" => {
+                    reader.roles(node, &self.dir, &mut self.roles);
+                    None
+                }
+                _ => Some(node.value()),
+            };
+            if let Some(value) = value {
+                self.env.push((key.clone(), value, reader.origin(Layer::Fabfile, *line)));
+            }
+        }
+    }
+
+    fn sections(&mut self, reader: &mut Reader, node: &Node) {
+        let Some(members) = reader.table(node, "`hosts`") else { return };
+        for (pattern, (line, node)) in members {
+            let Some(values) = reader.table(node, &format!("`hosts.{pattern:?}`")) else { continue };
+            // Checked here as well, so that everything in the file is told at once.
+            reader.settings(values, &format!("hosts.{pattern:?}"), &[]);
+            self.sections.push(HostSection {
+                pattern: pattern.clone(),
+                origin: reader.origin(Layer::Host, *line),
+                values: values
+                    .iter()
+                    .map(|(key, (line, node))| (key.clone(), node.value(), reader.origin(Layer::Host, *line)))
+                    .collect(),
+            });
+        }
+    }
+
+    /// `include = { db = "db.toml" }`, or a list, each file's namespace being its name without ending.
+    fn include(&mut self, reader: &mut Reader, node: &Node, collection: &mut Collection) {
+        let files: Vec<(usize, String, Option<String>)> = match &node.kind {
+            Kind::Table(members) => members
+                .iter()
+                .filter_map(|(name, (line, node))| {
+                    Some((*line, reader.text(node, &format!("`include.{name}`"))?, Some(name.clone())))
+                })
+                .collect(),
+            _ => {
+                let files = reader.texts(node, "`include`").unwrap_or_default();
+                files.into_iter().map(|file| (node.line, file, None)).collect()
+            }
+        };
+        for (line, file, name) in files {
+            let path = reader.file.parent().unwrap_or(Path::new("")).join(&file);
+            if self.open.contains(&path) {
+                reader.problem(line, format!("`{file}` includes itself"));
+                continue;
+            }
+            let Some(format) = Format::of(&path) else {
+                reader.problem(line, format!("`{file}` can't be included: expected .toml, .yaml, .yml or .json"));
+                continue;
+            };
+            let text = match std::fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) => {
+                    reader.problem(line, format!("`{file}` can't be included: {error}"));
+                    continue;
+                }
+            };
+            self.open.push(path.clone());
+            let inner = self.file(&path, &text, format);
+            self.open.pop();
+            let name = name.or_else(|| Some(path.file_stem()?.to_str()?.to_owned())).unwrap_or_default();
+            if let Err(error) = collection.add_namespace(name, inner) {
+                reader.problem(line, error.to_string());
+            }
+        }
+    }
+}
+
+fn directive(reader: &mut Reader, key: &str, node: &Node) -> Option<Directive> {
+    let members = reader.table(node, &format!("`{key}` of `env`"))?;
+    let mut directive = None;
+    for (name, (line, node)) in members {
+        let what = format!("`{key}.{name}` of `env`");
+        let make = match name.as_str() {
+            "extend" => Directive::Extend,
+            "replace" => Directive::Replace,
+            _ => {
+                reader.unknown_key(*line, name, &format!("`{key}` of `env`"), &["extend", "replace"]);
+                continue;
+            }
+        };
+        let list = if key == "hosts" { reader.hosts(node, &what) } else { reader.texts(node, &what) }?;
+        if directive.replace(make(list)).is_some() {
+            reader.problem(*line, format!("`{key}` of `env` has `extend` and `replace`: leave one out"));
+        }
+    }
+    directive
+}

@@ -1,0 +1,154 @@
+//! A finished run as data.
+
+use std::time::Duration;
+
+use fabric_core::{HostStatus, Value};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A finished run: what ran where, how it ended, and what it returned.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The run's name.
+    pub run: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// How long it took.
+    #[serde(rename = "duration_ms", with = "millis")]
+    pub duration: Duration,
+    /// How it ended as a whole.
+    pub ending: Ending,
+    /// What was wrong with the command line, the fabfile or the settings, if that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The tasks in the order in which they began, nested ones included.
+    pub tasks: Vec<TaskReport>,
+    /// Each host's worst status over all tasks.
+    pub hosts: IndexMap<String, HostReport>,
+    /// The status of the command after `--`, where it was all there was and ran on one host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sole_command: Option<u8>,
+    /// Which part of a run this is (`I/N`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+}
+
+/// How a run ended as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// All well, or only failures that were asked to be warnings.
+    Ok,
+    /// Nothing ran, because every host list was emptied.
+    NothingRan,
+    /// Something failed.
+    Failed,
+    /// The command line, the fabfile or the settings are wrong.
+    Usage,
+    /// It was interrupted.
+    Interrupted,
+}
+
+/// A host over all tasks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Its worst status.
+    pub status: HostStatus,
+    /// Why it is not ok.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One execution of a task.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// The task's name.
+    pub task: String,
+    /// How it ran: `local`, `serial`, `parallel`, `batches`.
+    pub strategy: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// How long it took.
+    #[serde(rename = "duration_ms", with = "millis")]
+    pub duration: Duration,
+    /// What it was on each host, in the order of its host list; one without a host where it ran locally.
+    pub results: Vec<HostResult>,
+}
+
+/// One execution of a task on one host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HostResult {
+    /// The host string, as written; absent for a local run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// How it ended.
+    pub status: HostStatus,
+    /// Why it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Whether its failure was asked to be a warning (`warn_only`, `skip_bad_hosts`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tolerated: bool,
+    /// What the task returned.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub value: Value,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// How long it took, over all tries.
+    #[serde(rename = "duration_ms", with = "millis")]
+    pub duration: Duration,
+}
+
+impl Report {
+    /// The exit status that the contract gives this run.
+    ///
+    /// `0` all well, or only failures that were asked to be warnings; `1` a failure, or nothing ran because
+    /// every host list was emptied; `2` the command line, the fabfile or the settings are wrong; `130`
+    /// interrupted. A sole `-- COMMAND` on one host has that command's own status.
+    pub fn exit_code(&self) -> u8 {
+        match self.ending {
+            Ending::Ok => 0,
+            Ending::NothingRan => 1,
+            Ending::Failed => self.sole_command.filter(|status| *status != 0).unwrap_or(1),
+            Ending::Usage => 2,
+            Ending::Interrupted => 130,
+        }
+    }
+
+    /// The hosts of a status.
+    pub fn hosts_with(&self, status: HostStatus) -> impl Iterator<Item = &str> {
+        self.hosts.iter().filter(move |(_, host)| host.status == status).map(|(name, _)| name.as_str())
+    }
+
+    /// How many hosts are ok, failed (timed out and unreachable included), and skipped.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |test: fn(HostStatus) -> bool| self.hosts.values().filter(|host| test(host.status)).count();
+        (
+            count(|status| status == HostStatus::Ok),
+            count(HostStatus::is_failure),
+            count(|status| status == HostStatus::Skipped),
+        )
+    }
+
+    /// The hosts that a further run has to do: failed ones and those never started.
+    pub fn unfinished(&self) -> Vec<&str> {
+        self.hosts.iter().filter(|(_, host)| host.status != HostStatus::Ok).map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// Durations as whole milliseconds.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}

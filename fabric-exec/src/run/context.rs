@@ -1,0 +1,456 @@
+//! What a task's body is given: its host, its arguments, its connection, and the rest of the run.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric_core::settings::{Map, Overlay, Settings};
+use fabric_core::{
+    Emitter, EventKind, ExitStatus, HostString, Layer, Origin, PromptKind, PromptRequest, Secret, Value,
+};
+use fabric_transport::Connection;
+use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+
+use super::dispatch::{Job, execute};
+use super::shared::{Shared, task_overlay};
+use super::{Env, Interrupt};
+use crate::hostlist::{HostList, Listed};
+use crate::report::HostResult;
+use crate::task::{Args, Argument, Invocation, Task, TaskError};
+
+/// What one execution of a task has in common for all its hosts.
+pub(crate) struct Scope {
+    pub(crate) task: Arc<Task>,
+    pub(crate) name: Arc<str>,
+    pub(crate) args: Args,
+    pub(crate) hosts: Vec<Arc<str>>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) emitter: Emitter,
+    overlays: Vec<Overlay>,
+    usage: Mutex<Option<String>>,
+}
+
+impl Scope {
+    pub(crate) fn new(shared: &Shared, job: &Job, list: &HostList, parallel: bool) -> Self {
+        let mut overlays: Vec<Overlay> = task_overlay(&job.task).into_iter().collect();
+        if parallel {
+            let values: Map =
+                [("parallel".to_owned(), true.into()), ("linewise".to_owned(), true.into())].into_iter().collect();
+            overlays.push(Overlay::new(Origin::place(Layer::Step, "parallel execution"), values));
+        }
+        Self {
+            task: job.task.clone(),
+            name: job.name.clone(),
+            args: job.args.clone(),
+            hosts: list.names().map(Arc::from).collect(),
+            roles: list.roles.clone(),
+            emitter: shared.emitter.for_task(job.name.clone()),
+            overlays,
+            usage: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn tell_usage(&self, message: String) {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+    }
+
+    pub(crate) fn take_usage(&self) -> Option<String> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What a task's body is given. Cheap to clone; clones share the connection.
+#[derive(Clone)]
+pub struct Context {
+    shared: Arc<Shared>,
+    scope: Arc<Scope>,
+    host: Option<HostString>,
+    overlays: Arc<Vec<Overlay>>,
+    emitter: Emitter,
+    /// A failure that the settings asked to be a warning.
+    tolerated: Arc<Mutex<Option<String>>>,
+    attempt: u32,
+}
+
+/// An execution of another task, as [`Context::execute`] takes it.
+///
+/// ```
+/// use fabric_exec::run::Execute;
+/// let migrate = Execute::task("migrate").arg("to", "2.4").hosts(["db1", "db2"]);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Execute {
+    pub(crate) call: Invocation,
+    pub(crate) task: Option<Arc<Task>>,
+}
+
+impl Execute {
+    /// Of the task with this name, as on the command line.
+    pub fn task(name: impl Into<String>) -> Self {
+        Self { call: Invocation::new(name), task: None }
+    }
+
+    /// Of a task that need not be in the collection.
+    pub fn this(task: impl Into<Arc<Task>>) -> Self {
+        let task = task.into();
+        Self { call: Invocation::new(task.name.clone()), task: Some(task) }
+    }
+
+    /// Of this call.
+    pub fn call(call: Invocation) -> Self {
+        Self { call, task: None }
+    }
+
+    /// With an argument.
+    #[must_use]
+    pub fn arg(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.call.named.insert(name.into(), value.into());
+        self
+    }
+
+    /// On these hosts.
+    #[must_use]
+    pub fn hosts<T: Into<String>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
+        self.call.selection.hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// On the hosts of these roles.
+    #[must_use]
+    pub fn roles<T: Into<String>>(mut self, roles: impl IntoIterator<Item = T>) -> Self {
+        self.call.selection.roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Without these hosts.
+    #[must_use]
+    pub fn exclude_hosts<T: Into<String>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
+        self.call.selection.exclude = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+/// The key under which [`Context::execute`] yields what a task returned that ran without a host.
+pub const LOCAL_ONLY: &str = "<local-only>";
+
+impl Context {
+    pub(crate) fn new(shared: Arc<Shared>, scope: Arc<Scope>, job: &Job, listed: Option<&Listed>) -> Self {
+        let mut overlays = Vec::new();
+        if let Some(role) = listed.and_then(|listed| listed.role.as_ref()) {
+            if let Some(def) = shared.roles.get(role).filter(|def| !def.settings.is_empty()) {
+                let origin = def.origin.clone().unwrap_or_else(|| Origin::place(Layer::Role, format!("role `{role}`")));
+                overlays.push(Overlay::new(Origin { layer: Layer::Role, ..origin }, def.settings.clone()));
+            }
+        }
+        overlays.extend(scope.overlays.iter().cloned());
+        let _ = job;
+        let emitter = match listed {
+            Some(listed) => scope.emitter.for_host(listed.host.as_str()),
+            None => scope.emitter.clone(),
+        };
+        Self {
+            host: listed.map(|listed| listed.host.clone()),
+            overlays: Arc::new(overlays),
+            emitter,
+            shared,
+            scope,
+            tolerated: Arc::default(),
+            attempt: 1,
+        }
+    }
+
+    /// The same for another try.
+    pub(crate) fn again(&self, attempt: u32) -> Self {
+        Self { tolerated: Arc::default(), attempt, ..self.clone() }
+    }
+
+    /// The host it runs on; `None` where it runs locally.
+    pub fn host(&self) -> Option<&HostString> {
+        self.host.as_ref()
+    }
+
+    /// The task.
+    pub fn task(&self) -> &Arc<Task> {
+        &self.scope.task
+    }
+
+    /// The task's name, as it was called.
+    pub fn task_name(&self) -> &str {
+        &self.scope.name
+    }
+
+    /// The host list of this execution (`env.all_hosts`).
+    pub fn all_hosts(&self) -> &[Arc<str>] {
+        &self.scope.hosts
+    }
+
+    /// The roles of that list (`env.effective_roles`).
+    pub fn effective_roles(&self) -> &[String] {
+        &self.scope.roles
+    }
+
+    /// Which try on this host it is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The task's arguments, defaults filled in.
+    pub fn args(&self) -> &Args {
+        &self.scope.args
+    }
+
+    /// One argument, as the type that is wanted.
+    pub fn arg<T: DeserializeOwned>(&self, name: &str) -> Result<T, TaskError> {
+        let error = |message: String| TaskError::Argument { name: name.to_owned(), message };
+        let value = self.scope.args.get(name).ok_or_else(|| error("the task has no such parameter".to_owned()))?;
+        serde_json::from_value(value.clone()).map_err(|problem| error(problem.to_string()))
+    }
+
+    /// One argument, as a parameter's type.
+    pub fn argument<T: Argument>(&self, name: &str) -> Result<T, TaskError> {
+        let error = |message: String| TaskError::Argument { name: name.to_owned(), message };
+        let value = self.scope.args.get(name).ok_or_else(|| error("the task has no such parameter".to_owned()))?;
+        T::from_value(value).map_err(|expected| error(format!("expected {expected}, not `{value}`")))
+    }
+
+    /// Shared state: what tasks set for those that follow.
+    pub fn env(&self) -> &Env {
+        &self.shared.env
+    }
+
+    /// The settings in force here and now.
+    pub fn settings(&self) -> Result<Arc<Settings>, TaskError> {
+        Ok(self.shared.resolver.settings(self.host.as_ref(), &self.layers())?)
+    }
+
+    /// A value of `env`: information about this run, a setting, or shared state. Secrets are not given.
+    pub fn env_value(&self, name: &str) -> Result<Option<Value>, TaskError> {
+        let texts = |list: &mut dyn Iterator<Item = &str>| list.map(Value::from).collect::<Vec<_>>().into();
+        Ok(match name {
+            "all_hosts" => Some(texts(&mut self.scope.hosts.iter().map(AsRef::as_ref))),
+            "effective_roles" => Some(texts(&mut self.scope.roles.iter().map(String::as_str))),
+            "command" => Some(self.task_name().into()),
+            "tasks" => Some(texts(&mut self.shared.tokens.iter().map(String::as_str))),
+            "host_string" => Some(self.host.as_ref().map(HostString::as_str).into()),
+            "host" if self.host.is_none() => Some(Value::Null),
+            _ if fabric_core::settings::Setting::find(name).is_some_and(|setting| setting.kind.is_secret()) => None,
+            "host" | "user" | "port" if self.host.is_some() => {
+                let target = self.target()?;
+                Some(match name {
+                    "host" => target.host.into(),
+                    "user" => target.user.into(),
+                    _ => target.port.into(),
+                })
+            }
+            _ => self.settings()?.get(name),
+        })
+    }
+
+    pub(crate) fn target(&self) -> Result<fabric_core::Target, TaskError> {
+        let host = self.host.as_ref().ok_or(TaskError::Interrupted)?;
+        Ok(self.shared.resolver.target(host, &self.layers())?)
+    }
+
+    pub(crate) fn layers(&self) -> Vec<Overlay> {
+        self.overlays.iter().cloned().chain(self.shared.env.overlay()).collect()
+    }
+
+    /// The same with these settings for a block of code (`settings(..)` of Fabric 1); this one is not
+    /// changed.
+    #[must_use]
+    pub fn with(&self, values: Map) -> Self {
+        let mut overlays = (*self.overlays).clone();
+        overlays.push(Overlay::new(Origin::place(Layer::Step, "settings(..)"), values));
+        Self { overlays: Arc::new(overlays), ..self.clone() }
+    }
+
+    /// The connection with the host; it opens when it is first used, and is the same for all tasks of
+    /// the run on this user, host and port.
+    ///
+    /// Without a host it asks for one, once a run.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::NoHost`] where there is no host and nobody to ask.
+    pub async fn connection(&self) -> Result<Connection, TaskError> {
+        let context = match &self.host {
+            Some(_) => self.clone(),
+            None => self.ask_for_host().await?,
+        };
+        let settings = context.settings()?;
+        let target = context.target()?;
+        Ok(self.shared.connections.get(&self.shared, &context, target, settings)?)
+    }
+
+    /// A connection for local commands, which opens nothing.
+    pub(crate) fn local_connection(&self) -> Result<Connection, TaskError> {
+        let settings = self.settings()?;
+        Ok(match &self.host {
+            Some(_) => self.shared.connections.get(&self.shared, self, self.target()?, settings)?,
+            None => Connection::builder("local://localhost")
+                .settings(settings)
+                .prompter(self.shared.prompter.clone())
+                .emitter(self.emitter.clone())
+                .interrupt(self.shared.interrupt.token().clone())
+                .build()?,
+        })
+    }
+
+    /// Asks for a host, once a run: what was meant for a host never runs locally.
+    async fn ask_for_host(&self) -> Result<Self, TaskError> {
+        let mut known = self.shared.asked_host.lock().await;
+        let host = match &*known {
+            Some(host) => host.clone(),
+            None => loop {
+                let request = PromptRequest {
+                    kind: PromptKind::Host,
+                    host: None,
+                    message: "No hosts found. Please specify (single) host string for connection:".to_owned(),
+                };
+                let answer = self.shared.prompter.ask(request).await.map_err(TaskError::NoHost)?;
+                match HostString::parse(answer.expose()) {
+                    Ok(host) => break known.insert(host).clone(),
+                    Err(error) => self.emitter.warn(error.to_string()),
+                }
+            },
+        };
+        let emitter = self.emitter.for_host(host.as_str());
+        Ok(Self { host: Some(host), emitter, ..self.clone() })
+    }
+
+    /// Executes another task by all the rules of host lists, and yields what it returned on each host, in
+    /// host order; under [`LOCAL_ONLY`] where it ran without a host.
+    ///
+    /// A task without hosts that is executed inside a host's run keeps that host.
+    ///
+    /// # Errors
+    ///
+    /// A failure that the failure policy doesn't allow, on any host: the text names all of them.
+    pub async fn execute(&self, execute: Execute) -> Result<IndexMap<String, Value>, TaskError> {
+        let results = self.execute_all(execute).await?;
+        Ok(results
+            .into_iter()
+            .map(|result| (result.host.unwrap_or_else(|| LOCAL_ONLY.to_owned()), result.value))
+            .collect())
+    }
+
+    /// The same, with each host's status.
+    pub async fn execute_all(&self, what: Execute) -> Result<Vec<HostResult>, TaskError> {
+        let usage = |error| TaskError::Usage(Box::new(error));
+        let job = match what.task {
+            Some(task) => Job {
+                args: what.call.bind(&task.params).map_err(|error| usage(error.into()))?,
+                name: what.call.task.as_str().into(),
+                selection: what.call.selection,
+                task,
+            },
+            None => self.shared.job(&what.call).map_err(usage)?,
+        };
+        let name = job.name.clone();
+        let current = self.host.is_some().then(|| self.clone());
+        let outcome = execute(self.shared.clone(), job, current).await.map_err(usage)?;
+        if let Some(message) = outcome.usage {
+            self.scope.tell_usage(message.clone());
+            return Err(TaskError::Execute(message));
+        }
+        if self.shared.interrupt.is_stopping() {
+            return Err(TaskError::Interrupted);
+        }
+        if outcome.failed {
+            let failures: Vec<String> = outcome
+                .results
+                .iter()
+                .filter(|result| result.status.is_failure() && !result.tolerated)
+                .map(|result| result.error.clone().unwrap_or_else(|| result.status.to_string()))
+                .collect();
+            return Err(TaskError::Execute(format!("task `{name}` failed: {}", failures.join("; "))));
+        }
+        Ok(outcome.results)
+    }
+
+    /// Asks a person.
+    pub async fn prompt(&self, message: impl Into<String>, default: Option<String>) -> Result<String, TaskError> {
+        let kind = PromptKind::Text { default, secret: false };
+        Ok(self.ask(kind, message.into()).await?.expose().to_owned())
+    }
+
+    /// Asks a person for what must not be shown.
+    pub async fn prompt_secret(&self, message: impl Into<String>) -> Result<Secret, TaskError> {
+        self.ask(PromptKind::Text { default: None, secret: true }, message.into()).await
+    }
+
+    /// Asks a person yes or no.
+    pub async fn confirm(&self, message: impl Into<String>, default: bool) -> Result<bool, TaskError> {
+        let answer = self.ask(PromptKind::Confirm { default }, message.into()).await?;
+        Ok(answer.expose() == "yes")
+    }
+
+    async fn ask(&self, kind: PromptKind, message: String) -> Result<Secret, TaskError> {
+        let host = self.host.as_ref().map(|host| host.as_str().to_owned());
+        Ok(self.shared.prompter.ask(PromptRequest { kind, host, message }).await?)
+    }
+
+    /// Says something to whoever watches the run (`puts` of Fabric 1).
+    pub fn say(&self, text: impl Into<String>) {
+        self.emitter.emit(EventKind::Message { text: text.into() });
+    }
+
+    /// Warns whoever watches the run.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.emitter.warn(text);
+    }
+
+    /// Where events of this host and task go.
+    pub fn emitter(&self) -> &Emitter {
+        &self.emitter
+    }
+
+    /// How the run is stopped; a long body of one's own should end when it is.
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.shared.interrupt
+    }
+
+    /// Whether to tell what would be done instead of doing it.
+    pub fn is_dry_run(&self) -> bool {
+        self.shared.dry_run
+    }
+
+    /// Where local commands and relative local paths start.
+    pub fn dir(&self) -> Option<&Path> {
+        self.shared.dir.as_deref()
+    }
+
+    /// A local path, seen from there.
+    pub(crate) fn local_path(&self, path: &str) -> PathBuf {
+        match self.dir() {
+            Some(dir) => dir.join(path),
+            None => PathBuf::from(path),
+        }
+    }
+
+    /// A failure that the settings asked to be a warning: the task goes on, the host counts as failed,
+    /// the run does not.
+    pub(crate) fn tolerate(&self, error: String) {
+        self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    pub(crate) fn tolerated(&self) -> Option<String> {
+        self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The status of the command after `--`.
+    pub(crate) fn tell_sole(&self, exit: &ExitStatus) {
+        self.shared.tell_sole(exit.as_shell_status());
+    }
+
+    /// A host list that a local command prints.
+    pub(crate) async fn inventory(&self, line: &str) -> Result<Vec<String>, TaskError> {
+        let dir = self.dir().map(Path::to_path_buf).unwrap_or_default();
+        let text = self.shared.capture(line, &dir).await.map_err(TaskError::Abort)?;
+        crate::hostlist::read_inventory(&text, "hosts").map_err(|error| TaskError::Abort(format!("`{line}`: {error}")))
+    }
+}

@@ -1,0 +1,424 @@
+//! One execution of a task: its hosts started in order, by its strategy, and all that comes back.
+//!
+//! The dispatcher owns the state of an execution. Hosts run in tasks of the runtime (never in threads of
+//! their own), so that a panic is one host's failure and giving up is dropping.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use fabric_core::{EventKind, HostStatus, Value};
+use jiff::Timestamp;
+use tokio::task::{Id, JoinSet};
+
+use super::RunError;
+use super::context::{Context, Scope};
+use super::host::run_on_host;
+use super::lists::Shares;
+use super::once::Claim;
+use super::shared::{Shared, millis};
+use crate::hostlist::{Emptied, HostList, Level, Selection, Share};
+use crate::report::{HostResult, TaskReport};
+use crate::task::{Args, Mode, Task};
+
+/// How long bodies have after the first interrupt before they are given up.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A task with its arguments, ready to be executed.
+#[derive(Clone)]
+pub(crate) struct Job {
+    pub(crate) task: Arc<Task>,
+    pub(crate) name: Arc<str>,
+    pub(crate) args: Args,
+    pub(crate) selection: Selection,
+}
+
+/// What an execution came to.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// In the order of the host list.
+    pub(crate) results: Vec<HostResult>,
+    /// Whether there was a failure that nobody asked to be a warning.
+    pub(crate) failed: bool,
+    /// Whether nothing more may be started.
+    pub(crate) halt: bool,
+    /// Whether nothing ran, because the host list was emptied.
+    pub(crate) emptied: bool,
+    /// What was wrong with the fabfile or the settings, if that is why.
+    pub(crate) usage: Option<String>,
+}
+
+/// How an execution goes over its hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Strategy {
+    /// How many hosts at the same time.
+    pub(crate) window: usize,
+    /// How many hosts before the next ones.
+    pub(crate) batch: usize,
+    /// How many hosts may fail.
+    pub(crate) may_fail: usize,
+}
+
+impl Strategy {
+    /// For a list of `total` hosts.
+    pub(crate) fn of(task: &Task, settings: &fabric_core::Settings, total: usize) -> Result<Self, RunError> {
+        let Shares { batch, max_failures } = Shares::of(settings)?;
+        let parallel = match task.mode {
+            Some(mode) => mode == Mode::Parallel,
+            // A batch is a number of hosts at the same time.
+            None => !task.runs_once && (settings.parallel || batch.is_some()),
+        };
+        let pool = if settings.pool_size == 0 { total } else { settings.pool_size as usize };
+        Ok(Self {
+            window: if parallel { pool.clamp(1, total.max(1)) } else { 1 },
+            batch: batch.map_or(total, |share: Share| share.of(total)).max(1),
+            may_fail: max_failures.map_or(0, |share: Share| share.at_most(total)),
+        })
+    }
+
+    /// Its name in events and reports.
+    pub(crate) fn name(self, total: usize, local: bool) -> &'static str {
+        match self {
+            _ if local => "local",
+            Self { batch, .. } if batch < total => "batches",
+            Self { window: 1, .. } => "serial",
+            _ => "parallel",
+        }
+    }
+}
+
+/// Executes a job, `pre` and `post` included, inside `current`'s run if there is one.
+pub(crate) fn execute(
+    shared: Arc<Shared>,
+    job: Job,
+    current: Option<Context>,
+) -> Pin<Box<dyn Future<Output = Result<Outcome, RunError>> + Send>> {
+    Box::pin(async move {
+        let mut before = around(&shared, &job.task.pre, current.as_ref()).await?;
+        if before.halt {
+            before.results.clear();
+            return Ok(before);
+        }
+        let mut outcome = execute_alone(&shared, &job, current.as_ref()).await?;
+        if !outcome.halt {
+            let after = around(&shared, &job.task.post, current.as_ref()).await?;
+            outcome.failed |= after.failed;
+            outcome.halt |= after.halt;
+            outcome.usage = outcome.usage.or(after.usage);
+        }
+        outcome.failed |= before.failed;
+        Ok(outcome)
+    })
+}
+
+/// Runs the calls that have not run in this run.
+async fn around(
+    shared: &Arc<Shared>,
+    calls: &[crate::task::Invocation],
+    current: Option<&Context>,
+) -> Result<Outcome, RunError> {
+    let mut all = Outcome::default();
+    for call in calls {
+        let first = shared.around.lock().unwrap_or_else(PoisonError::into_inner).insert(call.token());
+        if !first {
+            continue;
+        }
+        let outcome = execute(shared.clone(), shared.job(call)?, current.cloned()).await?;
+        all.failed |= outcome.failed;
+        all.usage = all.usage.or(outcome.usage);
+        if outcome.halt {
+            all.halt = true;
+            break;
+        }
+    }
+    Ok(all)
+}
+
+async fn execute_alone(shared: &Arc<Shared>, job: &Job, current: Option<&Context>) -> Result<Outcome, RunError> {
+    let current_host = current.and_then(Context::host);
+    let list = shared.host_list(&job.name, &job.task, &job.selection, current_host).await?;
+    let emitter = shared.emitter.for_task(job.name.clone());
+    for warning in &list.warnings {
+        emitter.warn(warning.clone());
+    }
+    if let (Some(outer), false) = (current, list.level == Level::Current || list.is_local()) {
+        let hosts = outer.all_hosts().len();
+        if hosts > 1 && !outer.task().runs_once {
+            shared.warn_multiplying(&job.name, outer.task_name(), hosts);
+        }
+    }
+    if let Some(why) = list.emptied {
+        return Ok(Outcome { emptied: why != Emptied::Share, ..Outcome::default() });
+    }
+    let settings = shared.task_settings(&job.task)?;
+    let strategy = Strategy::of(&job.task, &settings, list.hosts.len())?;
+    Dispatcher::new(shared, job, list, strategy).run(&settings).await
+}
+
+/// One execution on its host list.
+struct Dispatcher<'a> {
+    shared: &'a Arc<Shared>,
+    job: &'a Job,
+    scope: Arc<Scope>,
+    list: HostList,
+    strategy: Strategy,
+    results: Vec<Option<HostResult>>,
+    failures: usize,
+    failed: bool,
+    usage: Option<String>,
+}
+
+impl<'a> Dispatcher<'a> {
+    fn new(shared: &'a Arc<Shared>, job: &'a Job, list: HostList, strategy: Strategy) -> Self {
+        let scope = Scope::new(shared, job, &list, strategy.window > 1);
+        let places = list.hosts.len().max(1);
+        Self {
+            shared,
+            job,
+            scope: Arc::new(scope),
+            list,
+            strategy,
+            results: vec![None; places],
+            failures: 0,
+            failed: false,
+            usage: None,
+        }
+    }
+
+    async fn run(mut self, settings: &fabric_core::Settings) -> Result<Outcome, RunError> {
+        let began = Instant::now();
+        let strategy = self.strategy.name(self.list.hosts.len(), self.list.is_local()).to_owned();
+        let place = self.shared.tell_task(TaskReport {
+            task: self.job.name.to_string(),
+            strategy: strategy.clone(),
+            started: Timestamp::now(),
+            duration: Duration::ZERO,
+            results: Vec::new(),
+        });
+        let hosts: Vec<Arc<str>> = self.list.names().map(Arc::from).collect();
+        for host in &hosts {
+            self.shared.tell_host(host, HostStatus::Skipped, None);
+        }
+        self.scope.emitter.ready().await;
+        self.scope.emitter.emit(EventKind::TaskStarted { hosts: hosts.clone(), strategy });
+
+        if self.job.task.runs_once {
+            self.run_once().await;
+        } else if self.list.is_local() {
+            self.run_window(&[0]).await;
+        } else {
+            self.run_batches(&hosts).await;
+        }
+        self.tell_skipped();
+        self.scope.emitter.emit(EventKind::TaskFinished { duration_ms: millis(began.elapsed()) });
+        if settings.eagerly_disconnect {
+            self.shared.connections.close_all().await;
+        }
+        let halt = self.halts() || self.shared.interrupt.is_stopping();
+        let outcome = Outcome {
+            results: self.results.into_iter().flatten().collect(),
+            failed: self.failed,
+            halt,
+            emptied: false,
+            usage: self.usage,
+        };
+        self.shared.end_task(place, &outcome, began);
+        Ok(outcome)
+    }
+
+    fn halts(&self) -> bool {
+        self.failures > self.strategy.may_fail || self.usage.is_some()
+    }
+
+    fn may_start(&self) -> bool {
+        !self.halts() && !self.shared.interrupt.is_stopping()
+    }
+
+    async fn run_batches(&mut self, hosts: &[Arc<str>]) {
+        // A host that failed in an earlier task of this run is not touched again.
+        let places: Vec<usize> = (0..hosts.len()).filter(|place| !self.was_lost(&hosts[*place])).collect();
+        let batches = places.chunks(self.strategy.batch).collect::<Vec<_>>();
+        for (index, batch) in batches.iter().enumerate() {
+            if !self.may_start() {
+                break;
+            }
+            if self.strategy.batch < hosts.len() {
+                let hosts = batch.iter().map(|place| hosts[*place].clone()).collect();
+                self.scope.emitter.emit(EventKind::BatchStarted { batch: index + 1, batches: batches.len(), hosts });
+            }
+            self.run_window(batch).await;
+        }
+    }
+
+    fn was_lost(&self, host: &str) -> bool {
+        self.strategy.may_fail > 0 && self.shared.is_lost(host)
+    }
+
+    /// Runs these places of the list, at most a window of them at the same time, started in order.
+    async fn run_window(&mut self, places: &[usize]) {
+        let mut waiting = places.iter().copied();
+        let mut running: JoinSet<HostResult> = JoinSet::new();
+        let mut at: HashMap<Id, (usize, Instant)> = HashMap::new();
+        let interrupt = self.shared.interrupt.clone();
+        let mut giving_up = false;
+        loop {
+            while running.len() < self.strategy.window && self.may_start() {
+                let Some(place) = waiting.next() else { break };
+                let context = self.context(place);
+                context.emitter().ready().await;
+                context.emitter().emit(EventKind::HostStarted { attempt: 1 });
+                let id = running.spawn(run_on_host(context)).id();
+                at.insert(id, (place, Instant::now()));
+            }
+            if running.is_empty() {
+                return;
+            }
+            let done = tokio::select! {
+                done = running.join_next_with_id() => done,
+                () = given_up(&interrupt), if !giving_up => {
+                    giving_up = true;
+                    running.abort_all();
+                    continue;
+                }
+            };
+            let (id, result) = match done {
+                Some(Ok((id, result))) => (id, Ok(result)),
+                Some(Err(error)) => (error.id(), Err(error)),
+                None => return,
+            };
+            let Some((place, began)) = at.remove(&id) else { continue };
+            let result = result.unwrap_or_else(|error| self.lost(place, error, began));
+            self.finish(place, result);
+        }
+    }
+
+    /// A runs-once task: whoever comes first does it, on the first host of its list.
+    async fn run_once(&mut self) {
+        // A task is itself under all of its names.
+        let key = format!("{:p}", Arc::as_ptr(&self.job.task));
+        let value = match self.shared.once.claim(&key) {
+            Claim::Mine(owner) => {
+                self.run_window(&[0]).await;
+                let value = match &self.results[0] {
+                    Some(result) if result.status == HostStatus::Ok || result.tolerated => Ok(result.value.clone()),
+                    Some(result) => Err(result.error.clone().unwrap_or_default()),
+                    None => Err("it was never started".to_owned()),
+                };
+                owner.finish(value.clone());
+                value
+            }
+            Claim::Theirs(receiver) => {
+                let value = self.shared.once.wait(receiver).await;
+                if let Err(error) = &value {
+                    self.failed = true;
+                    self.failures += 1;
+                    self.scope.emitter.warn(format!("`{}` runs once a run and has failed: {error}", self.job.name));
+                }
+                value
+            }
+        };
+        // Every host has the one value.
+        if let Ok(value) = value {
+            for place in 0..self.results.len() {
+                if self.results[place].is_none() {
+                    self.results[place] = Some(self.result(place, HostStatus::Skipped, None, value.clone()));
+                }
+            }
+        }
+    }
+
+    fn context(&self, place: usize) -> Context {
+        let listed = self.list.hosts.get(place);
+        Context::new(self.shared.clone(), self.scope.clone(), self.job, listed)
+    }
+
+    fn result(&self, place: usize, status: HostStatus, error: Option<String>, value: Value) -> HostResult {
+        HostResult {
+            host: self.list.hosts.get(place).map(|listed| listed.host.as_str().to_owned()),
+            status,
+            error,
+            tolerated: false,
+            value,
+            attempts: 0,
+            duration: Duration::ZERO,
+        }
+    }
+
+    /// The result of a host whose task did not come back: it panicked or was given up.
+    fn lost(&self, place: usize, error: tokio::task::JoinError, began: Instant) -> HostResult {
+        let text = match error.try_into_panic() {
+            Ok(panic) => {
+                let text = panic
+                    .downcast_ref::<&str>()
+                    .map(|text| (*text).to_owned())
+                    .or_else(|| panic.downcast_ref::<String>().cloned())
+                    .unwrap_or_default();
+                format!("the task panicked: {text}")
+            }
+            Err(_) => "interrupted; what it started on the host may still be running".to_owned(),
+        };
+        let mut result = self.result(place, HostStatus::Failed, Some(text), Value::Null);
+        result.attempts = 1;
+        result.duration = began.elapsed();
+        result
+    }
+
+    fn finish(&mut self, place: usize, mut result: HostResult) {
+        let emitter = match self.list.hosts.get(place) {
+            Some(listed) => self.scope.emitter.for_host(listed.host.as_str()),
+            None => self.scope.emitter.clone(),
+        };
+        if let Some(usage) = self.scope.take_usage() {
+            self.usage.get_or_insert(usage);
+        }
+        if result.status.is_failure() && !result.tolerated {
+            self.failed = true;
+            self.failures += 1;
+        }
+        emitter.emit(EventKind::HostFinished {
+            status: result.status,
+            error: result.error.clone(),
+            duration_ms: millis(result.duration),
+        });
+        if let Some(host) = emitter.host() {
+            self.shared.tell_host(host, result.status, result.error.as_deref());
+            if result.status.is_failure() && !result.tolerated {
+                self.shared.lose(host);
+            }
+        }
+        result.host = emitter.host().map(ToString::to_string);
+        self.results[place] = Some(result);
+    }
+
+    /// Hosts that were never started are told too, so that nobody has to guess.
+    fn tell_skipped(&mut self) {
+        if self.job.task.runs_once || self.list.is_local() {
+            return;
+        }
+        for place in 0..self.results.len() {
+            if self.results[place].is_none() {
+                let result = self.result(place, HostStatus::Skipped, None, Value::Null);
+                if let Some(host) = &result.host {
+                    self.scope.emitter.for_host(host.as_str()).emit(EventKind::HostFinished {
+                        status: HostStatus::Skipped,
+                        error: None,
+                        duration_ms: 0,
+                    });
+                }
+                self.results[place] = Some(result);
+            }
+        }
+    }
+}
+
+/// Waits until what runs is to be given up: at the second interrupt, or a while after the first.
+async fn given_up(interrupt: &super::Interrupt) {
+    tokio::select! {
+        () = interrupt.aborting() => {}
+        () = async {
+            interrupt.stopping().await;
+            tokio::time::sleep(GRACE).await;
+        } => {}
+    }
+}

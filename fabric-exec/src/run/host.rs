@@ -1,0 +1,85 @@
+//! A task on one host: its tries, and what its end means.
+
+use std::time::{Duration, Instant};
+
+use fabric_core::{EventKind, HostStatus, Value};
+
+use super::Context;
+use super::shared::millis;
+use crate::report::HostResult;
+use crate::task::TaskError;
+
+/// The first pause between tries; each further one is twice as long, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Runs the body until it succeeds or its tries are used up.
+pub(super) async fn run_on_host(context: Context) -> HostResult {
+    let began = Instant::now();
+    let settings = context.settings();
+    let retries = settings.as_ref().map_or(0, |settings| settings.retries);
+    let mut attempt = 1;
+    let (context, ended) = loop {
+        let context = context.again(attempt);
+        let ended = context.task().body.call(context.clone()).await;
+        let Err(error) = &ended else { break (context, ended) };
+        if attempt > retries || !error.is_worth_a_retry() || context.interrupt().is_stopping() {
+            break (context, ended);
+        }
+        let pause = FIRST_PAUSE.saturating_mul(1 << (attempt - 1).min(10)).min(LONGEST_PAUSE);
+        context.emitter().emit(EventKind::Retrying { attempt, error: error.to_string(), delay_ms: millis(pause) });
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = context.interrupt().stopping() => break (context, ended),
+        }
+        attempt += 1;
+        context.emitter().emit(EventKind::HostStarted { attempt });
+    };
+    let (warn_only, skip_bad_hosts) =
+        settings.as_ref().map_or((false, false), |settings| (settings.warn_only, settings.skip_bad_hosts));
+    let mut result = HostResult {
+        host: context.host().map(|host| host.as_str().to_owned()),
+        status: HostStatus::Ok,
+        error: None,
+        tolerated: false,
+        value: Value::Null,
+        attempts: attempt,
+        duration: began.elapsed(),
+    };
+    match ended {
+        Ok(value) => {
+            result.value = value;
+            if let Some(error) = context.tolerated() {
+                result.status = HostStatus::Failed;
+                result.error = Some(error);
+                result.tolerated = true;
+            }
+        }
+        Err(error) => {
+            if error.is_usage() {
+                context.scope().tell_usage(error.to_string());
+            }
+            result.status = error.status();
+            result.tolerated = match result.status {
+                HostStatus::Unreachable => skip_bad_hosts,
+                // A time limit is never softened (Fabric 1).
+                HostStatus::TimedOut => false,
+                _ => warn_only && is_failure_of_work(&error),
+            };
+            if result.tolerated {
+                context.warn(match result.status {
+                    HostStatus::Unreachable => format!("{error}; the host is skipped"),
+                    _ => error.to_string(),
+                });
+            }
+            result.error = Some(error.to_string());
+        }
+    }
+    result
+}
+
+/// Whether an error is what a command or transfer came to, which is what `warn_only` is about.
+fn is_failure_of_work(error: &TaskError) -> bool {
+    use fabric_core::Error;
+    matches!(error.fabric(), Some(Error::UnexpectedExit(_) | Error::File { .. }))
+}

@@ -1,0 +1,231 @@
+//! Runs: tasks carried out on their hosts, in order, by their strategies, and what came of it.
+//!
+//! [`Run::start`] checks everything that can be checked before anything begins, then goes through the
+//! calls in order. For each, [`lists`] makes the host list, [`dispatch`] starts the hosts in its order
+//! and owns all that happens to them, and [`host`] runs the body on one host, tries included.
+
+mod connections;
+mod context;
+mod dispatch;
+mod env;
+mod host;
+mod interrupt;
+mod lists;
+mod once;
+mod shared;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fabric_core::settings::Problems;
+use fabric_core::{EventSink, Prompter, RefusePrompts, Resolve};
+use fabric_transport::Connector;
+use fabric_transport::connection::Terminal;
+use thiserror::Error;
+
+use crate::collection::{Collection, UnknownTask};
+use crate::hostlist::{FabfileLists, HostListError, Roles, Selection, Shard};
+use crate::report::Report;
+use crate::task::{ArgsError, Invocation};
+
+pub use context::{Context, Execute, LOCAL_ONLY};
+pub use env::Env;
+pub use interrupt::Interrupt;
+
+/// One thing to do in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Call {
+    /// A task of the collection.
+    Task(Invocation),
+    /// A command for every host of the global host list (`-- COMMAND`). It is never a template.
+    Command(String),
+}
+
+/// Why a run, or a nested execution, could not even begin.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Names that no task has.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    UnknownTasks(Vec<UnknownTask>),
+    /// Arguments that don't fit.
+    #[error(transparent)]
+    Args(#[from] ArgsError),
+    /// Roles that don't exist, or texts that are no hosts.
+    #[error(transparent)]
+    HostList(#[from] HostListError),
+    /// A role's hosts could not be found out.
+    #[error("role `{role}`: {message}")]
+    Role {
+        /// The role.
+        role: String,
+        /// What happened.
+        message: String,
+    },
+    /// A setting is wrong.
+    #[error(transparent)]
+    Settings(#[from] Problems),
+    /// A task needs itself before or after it.
+    #[error("task `{0}` needs itself: look at `pre` and `post`")]
+    Cycle(String),
+}
+
+/// A run to be. Everything it needs is handed in; nothing is read from the environment.
+///
+/// ```no_run
+/// # async fn run(settings: fabric_core::Settings) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use fabric_exec::{Call, Collection, Context, Invocation, Run, Task, hostlist::Selection};
+///
+/// let uptime = Task::from_fn("uptime", |context: Context| async move {
+///     let outcome = context.connection().await?.run("uptime").await?;
+///     Ok(outcome.stdout().into_owned())
+/// });
+/// let report = Run::new(Collection::new().task(uptime)?, Arc::new(settings))
+///     .command_line(Selection { hosts: vec!["web1".into(), "web2".into()], ..Selection::default() })
+///     .start(vec![Call::Task(Invocation::new("uptime"))])
+///     .await?;
+/// std::process::exit(report.exit_code().into());
+/// # }
+/// ```
+pub struct Run {
+    collection: Arc<Collection>,
+    resolver: Arc<dyn Resolve>,
+    connector: Arc<Connector>,
+    events: Arc<dyn EventSink>,
+    prompter: Arc<dyn Prompter>,
+    roles: Roles,
+    fabfile_lists: FabfileLists,
+    command_line: Selection,
+    shard: Option<Shard>,
+    dry_run: bool,
+    dir: Option<PathBuf>,
+    terminal: Option<Terminal>,
+    interrupt: Interrupt,
+    id: Option<String>,
+    tokens: Vec<String>,
+}
+
+impl Run {
+    /// A run of tasks of this collection, under the settings that `resolver` yields.
+    pub fn new(collection: impl Into<Arc<Collection>>, resolver: Arc<dyn Resolve>) -> Self {
+        Self {
+            collection: collection.into(),
+            resolver,
+            connector: Arc::new(Connector::new()),
+            events: Arc::new(fabric_core::event::NoEvents),
+            prompter: Arc::new(RefusePrompts::default()),
+            roles: Roles::new(),
+            fabfile_lists: FabfileLists::default(),
+            command_line: Selection::default(),
+            shard: None,
+            dry_run: false,
+            dir: None,
+            terminal: None,
+            interrupt: Interrupt::new(),
+            id: None,
+            tokens: Vec::new(),
+        }
+    }
+
+    /// Who opens sessions. Default: a connector of its own.
+    #[must_use]
+    pub fn connector(mut self, connector: Arc<Connector>) -> Self {
+        self.connector = connector;
+        self
+    }
+
+    /// Where events go. Default: nowhere.
+    #[must_use]
+    pub fn events(mut self, events: Arc<dyn EventSink>) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Who answers questions. Default: nobody.
+    #[must_use]
+    pub fn prompter(mut self, prompter: Arc<dyn Prompter>) -> Self {
+        self.prompter = prompter;
+        self
+    }
+
+    /// The roles.
+    #[must_use]
+    pub fn roles(mut self, roles: Roles) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    /// The fabfile's `extend` and `replace` of the global lists.
+    #[must_use]
+    pub fn fabfile_lists(mut self, lists: FabfileLists) -> Self {
+        self.fabfile_lists = lists;
+        self
+    }
+
+    /// `-H`, `-R` and `-x`.
+    #[must_use]
+    pub fn command_line(mut self, selection: Selection) -> Self {
+        self.command_line = selection;
+        self
+    }
+
+    /// This process's part of every host list.
+    #[must_use]
+    pub fn shard(mut self, shard: Option<Shard>) -> Self {
+        self.shard = shard;
+        self
+    }
+
+    /// Whether to tell what would be done instead of doing it. Default: no.
+    #[must_use]
+    pub fn dry_run(mut self, dry: bool) -> Self {
+        self.dry_run = dry;
+        self
+    }
+
+    /// Where local commands and relative local paths start. Default: the current directory.
+    #[must_use]
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// The local terminal, whose type and size pseudo-terminals take. Default: none.
+    #[must_use]
+    pub fn terminal(mut self, terminal: Option<Terminal>) -> Self {
+        self.terminal = terminal;
+        self
+    }
+
+    /// How the run is stopped from outside.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    /// The run's name, in events and reports. Default: made of the time and a random number.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// The tasks as typed, for `env.tasks`. Default: made of the calls.
+    #[must_use]
+    pub fn tokens(mut self, tokens: Vec<String>) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
+    /// Carries the calls out, one after another, and reports.
+    ///
+    /// # Errors
+    ///
+    /// What can be known to be wrong before anything begins: unknown tasks, arguments that don't fit,
+    /// settings. Nothing has run then. All that goes wrong later is in the report.
+    pub async fn start(self, calls: Vec<Call>) -> Result<Report, RunError> {
+        shared::Shared::new(self, &calls)?.start(calls).await
+    }
+}

@@ -1,0 +1,96 @@
+//! Work that is done once a run, whoever asks first.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+/// Results by key. The first to ask does the work; all others wait for it and get its result, failures
+/// included. A worker that is dropped before it has a result leaves `abandoned` behind, so that nobody
+/// waits for ever and nothing is begun twice.
+pub(crate) struct OnceMap<T> {
+    entries: Mutex<HashMap<String, watch::Receiver<Option<T>>>>,
+    abandoned: T,
+}
+
+/// What [`OnceMap::claim`] finds.
+pub(crate) enum Claim<T> {
+    /// Nobody has begun: do the work and [`Owner::finish`] it.
+    Mine(Owner<T>),
+    /// Somebody has: wait for the result.
+    Theirs(watch::Receiver<Option<T>>),
+}
+
+/// The one who does the work.
+pub(crate) struct Owner<T> {
+    sender: watch::Sender<Option<T>>,
+    abandoned: Option<T>,
+}
+
+impl<T: Clone + Send + Sync> OnceMap<T> {
+    pub(crate) fn new(abandoned: T) -> Self {
+        Self { entries: Mutex::default(), abandoned }
+    }
+
+    pub(crate) fn claim(&self, key: &str) -> Claim<T> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(receiver) = entries.get(key) {
+            return Claim::Theirs(receiver.clone());
+        }
+        let (sender, receiver) = watch::channel(None);
+        entries.insert(key.to_owned(), receiver);
+        Claim::Mine(Owner { sender, abandoned: Some(self.abandoned.clone()) })
+    }
+
+    /// The result of another's work.
+    pub(crate) async fn wait(&self, mut receiver: watch::Receiver<Option<T>>) -> T {
+        match receiver.wait_for(Option::is_some).await {
+            Ok(value) => value.clone().unwrap_or_else(|| self.abandoned.clone()),
+            Err(_) => self.abandoned.clone(),
+        }
+    }
+}
+
+impl<T> Owner<T> {
+    pub(crate) fn finish(mut self, value: T) {
+        self.abandoned = None;
+        self.sender.send_replace(Some(value));
+    }
+}
+
+impl<T> Drop for Owner<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.abandoned.take() {
+            self.sender.send_replace(Some(value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn get(map: &OnceMap<Result<u32, &'static str>>) -> Result<u32, &'static str> {
+        match map.claim("t") {
+            Claim::Mine(_) => panic!("the work is begun already"),
+            Claim::Theirs(receiver) => map.wait(receiver).await,
+        }
+    }
+
+    #[tokio::test]
+    async fn waiters_get_the_result_and_failures_are_remembered() {
+        let map = OnceMap::new(Err("abandoned"));
+        let Claim::Mine(owner) = map.claim("t") else { panic!("first") };
+        let (_, value) = tokio::join!(async { owner.finish(Err("failed")) }, get(&map));
+        assert_eq!(value, Err("failed"));
+        assert_eq!(get(&map).await, Err("failed"));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_owner_leaves_nobody_waiting() {
+        let map = OnceMap::new(Err("abandoned"));
+        let Claim::Mine(owner) = map.claim("t") else { panic!("first") };
+        let (value, ()) = tokio::join!(get(&map), async { drop(owner) });
+        assert_eq!(value, Err("abandoned"));
+    }
+}

@@ -1,0 +1,322 @@
+//! What all tasks of a run share, and the run from its first call to its report.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use fabric_core::settings::{Map, Overlay, Settings};
+use fabric_core::{Emitter, EventKind, HostStatus, HostString, Layer, Origin, Prompter, Resolve, Value};
+use fabric_transport::Connector;
+use fabric_transport::connection::Terminal;
+use indexmap::IndexMap;
+use jiff::Timestamp;
+
+use super::connections::Connections;
+use super::dispatch::{Job, Outcome};
+use super::once::OnceMap;
+use super::{Call, Env, Interrupt, Run, RunError};
+use crate::collection::Collection;
+use crate::hostlist::{FabfileLists, Roles, Selection, Shard};
+use crate::report::{Ending, HostReport, Report, TaskReport};
+use crate::steps::Anonymous;
+use crate::task::{Args, Invocation, Task};
+
+/// The name of the anonymous task (Fabric 1).
+pub(crate) const REMAINDER: &str = "<remainder>";
+
+/// What all tasks of a run share.
+pub(crate) struct Shared {
+    pub(crate) collection: Arc<Collection>,
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) connections: Connections,
+    pub(crate) prompter: Arc<dyn Prompter>,
+    pub(crate) roles: Roles,
+    pub(crate) fabfile_lists: FabfileLists,
+    pub(crate) command_line: Selection,
+    pub(crate) shard: Option<Shard>,
+    pub(crate) dry_run: bool,
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) terminal: Option<Terminal>,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) emitter: Emitter,
+    pub(crate) env: Env,
+    pub(crate) tokens: Vec<String>,
+    /// Results of `runs_once` tasks.
+    pub(crate) once: OnceMap<OnceResult>,
+    /// The calls of `pre` and `post` that have run.
+    pub(crate) around: Mutex<HashSet<String>>,
+    /// The host that a person named where none was known.
+    pub(crate) asked_host: tokio::sync::Mutex<Option<HostString>>,
+    /// Whether it was said that a nested execution multiplies.
+    warned_multiplying: AtomicBool,
+    started: (Timestamp, Instant),
+    told: Mutex<Told>,
+}
+
+/// What a task that runs once came to.
+pub(crate) type OnceResult = Result<Value, String>;
+
+/// What the report will say.
+#[derive(Default)]
+struct Told {
+    hosts: IndexMap<Arc<str>, (HostStatus, Option<String>)>,
+    lost: HashSet<Arc<str>>,
+    tasks: Vec<TaskReport>,
+    sole: Option<u8>,
+}
+
+impl Shared {
+    pub(crate) fn new(run: Run, calls: &[Call]) -> Result<Arc<Self>, RunError> {
+        let started = (Timestamp::now(), Instant::now());
+        let id = run.id.unwrap_or_else(|| {
+            format!("{}-{:06x}", started.0.strftime("%Y%m%dT%H%M%S"), rand::random::<u32>() & 0x00ff_ffff)
+        });
+        let tokens = if run.tokens.is_empty() { calls.iter().map(token).collect() } else { run.tokens };
+        Ok(Arc::new(Self {
+            collection: run.collection,
+            resolver: run.resolver,
+            connector: run.connector,
+            connections: Connections::default(),
+            prompter: run.prompter,
+            roles: run.roles,
+            fabfile_lists: run.fabfile_lists,
+            command_line: run.command_line,
+            shard: run.shard,
+            dry_run: run.dry_run,
+            dir: run.dir,
+            terminal: run.terminal,
+            interrupt: run.interrupt,
+            emitter: Emitter::new(run.events, id),
+            env: Env::default(),
+            tokens,
+            once: OnceMap::new(Err("it was given up before it ended".to_owned())),
+            around: Mutex::default(),
+            asked_host: tokio::sync::Mutex::new(None),
+            warned_multiplying: AtomicBool::new(false),
+            started,
+            told: Mutex::default(),
+        }))
+    }
+
+    /// The settings of a task, apart from any host.
+    pub(crate) fn task_settings(&self, task: &Task) -> Result<Arc<Settings>, RunError> {
+        let overlays: Vec<Overlay> = task_overlay(task).into_iter().chain(self.env.overlay()).collect();
+        Ok(self.resolver.settings(None, &overlays)?)
+    }
+
+    /// Finds a task and binds its arguments.
+    pub(crate) fn job(&self, call: &Invocation) -> Result<Job, RunError> {
+        let task = self
+            .collection
+            .find(&call.task)
+            .ok_or_else(|| RunError::UnknownTasks(vec![self.collection.unknown(&call.task)]))?;
+        let args = call.bind(&task.params)?;
+        Ok(Job { task: task.clone(), name: call.task.as_str().into(), args, selection: call.selection.clone() })
+    }
+
+    /// Everything that the calls name, `pre` and `post` included, checked before anything begins.
+    fn check(&self, calls: &[Call]) -> Result<Vec<Job>, RunError> {
+        let settings = self.resolver.settings(None, &[])?;
+        let (mut jobs, mut unknown, mut other) = (Vec::new(), Vec::new(), None);
+        for call in calls {
+            let job = match call {
+                Call::Task(call) => {
+                    self.job(call).and_then(|job| self.check_around(&job.task, &mut Vec::new()).map(|()| job))
+                }
+                Call::Command(line) => Ok(Job {
+                    task: Arc::new(Task::new(REMAINDER, Arc::new(Anonymous::new(line.clone())))),
+                    name: REMAINDER.into(),
+                    args: Args::new(),
+                    selection: Selection::default(),
+                }),
+            };
+            match job {
+                Ok(job) => jobs.push(job),
+                Err(RunError::UnknownTasks(names)) if settings.skip_unknown_tasks => {
+                    for name in names {
+                        self.emitter.warn(format!("{name}: it is skipped"));
+                    }
+                }
+                Err(RunError::UnknownTasks(names)) => unknown.extend(names),
+                Err(error) => drop(other.get_or_insert(error)),
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(RunError::UnknownTasks(unknown));
+        }
+        other.map_or(Ok(jobs), Err)
+    }
+
+    fn check_around(&self, task: &Arc<Task>, path: &mut Vec<*const Task>) -> Result<(), RunError> {
+        if path.contains(&Arc::as_ptr(task)) {
+            return Err(RunError::Cycle(task.name.clone()));
+        }
+        path.push(Arc::as_ptr(task));
+        for call in task.pre.iter().chain(&task.post) {
+            let job = self.job(call)?;
+            self.check_around(&job.task, path)?;
+        }
+        path.pop();
+        Ok(())
+    }
+
+    /// The run, from its first call to its report.
+    pub(crate) async fn start(self: Arc<Self>, calls: Vec<Call>) -> Result<Report, RunError> {
+        let jobs = self.check(&calls)?;
+        self.emitter.emit(EventKind::RunStarted { version: fabric_core::event::VERSION, tasks: self.tokens.clone() });
+        let sole_command = matches!(calls.as_slice(), [Call::Command(_)]);
+        let mut ending = Ending::Ok;
+        let mut usage = None;
+        let mut done = jobs.is_empty() && !calls.is_empty();
+        for job in jobs {
+            if self.interrupt.is_stopping() {
+                break;
+            }
+            match super::dispatch::execute(self.clone(), job, None).await {
+                Ok(outcome) => {
+                    done |= !outcome.emptied;
+                    if outcome.failed {
+                        ending = ending.max(Ending::Failed);
+                    }
+                    if outcome.usage.is_some() {
+                        usage = outcome.usage;
+                    }
+                    if outcome.halt {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    usage = Some(error.to_string());
+                    break;
+                }
+            }
+        }
+        if usage.is_some() {
+            ending = Ending::Usage;
+        }
+        if self.interrupt.is_stopping() {
+            ending = Ending::Interrupted;
+        }
+        if ending == Ending::Ok && !done {
+            ending = Ending::NothingRan;
+        }
+        self.connections.close_all().await;
+        self.connector.close_all().await;
+        Ok(self.report(ending, usage, sole_command))
+    }
+
+    fn report(&self, ending: Ending, error: Option<String>, sole_command: bool) -> Report {
+        let told = std::mem::take(&mut *self.told());
+        let duration = self.started.1.elapsed();
+        let sole = told.sole.filter(|_| sole_command && told.hosts.len() == 1);
+        let hosts: IndexMap<String, HostReport> = told
+            .hosts
+            .iter()
+            .map(|(host, (status, error))| (host.to_string(), HostReport { status: *status, error: error.clone() }))
+            .collect();
+        let report = Report {
+            run: self.emitter.run().to_string(),
+            started: self.started.0,
+            duration,
+            ending,
+            error,
+            tasks: told.tasks,
+            hosts,
+            sole_command: sole,
+            shard: self.shard.map(|shard| shard.to_string()),
+        };
+        let (hosts_ok, hosts_failed, hosts_skipped) = report.counts();
+        self.emitter.emit(EventKind::Summary {
+            hosts_ok,
+            hosts_failed,
+            hosts_skipped,
+            duration_ms: millis(duration),
+            errors: told.hosts.iter().filter_map(|(host, (_, error))| Some((host.clone(), error.clone()?))).collect(),
+            hosts: told.hosts.into_iter().map(|(host, (status, _))| (host, status)).collect(),
+        });
+        report
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A host came to this status; of several, the worst stays, with its reason.
+    pub(crate) fn tell_host(&self, host: &Arc<str>, status: HostStatus, error: Option<&str>) {
+        let mut told = self.told();
+        let entry = told.hosts.entry(host.clone()).or_insert((HostStatus::Skipped, None));
+        if status > entry.0 || (entry.1.is_none() && status == entry.0) {
+            *entry = (status, error.map(str::to_owned));
+        }
+    }
+
+    /// A host has failed for good: where failures are allowed, later tasks leave it alone.
+    pub(crate) fn lose(&self, host: &Arc<str>) {
+        self.told().lost.insert(host.clone());
+    }
+
+    /// Whether a host has failed for good.
+    pub(crate) fn is_lost(&self, host: &str) -> bool {
+        self.told().lost.contains(host)
+    }
+
+    /// A task begins; the place of its report is kept, so that reports are in the order of beginnings.
+    pub(crate) fn tell_task(&self, report: TaskReport) -> usize {
+        let mut told = self.told();
+        told.tasks.push(report);
+        told.tasks.len() - 1
+    }
+
+    /// A task ended.
+    pub(crate) fn end_task(&self, place: usize, outcome: &Outcome, began: Instant) {
+        if let Some(report) = self.told().tasks.get_mut(place) {
+            report.duration = began.elapsed();
+            report.results.clone_from(&outcome.results);
+        }
+    }
+
+    /// The command after `--` ended with this status, as a shell would say it.
+    pub(crate) fn tell_sole(&self, status: u8) {
+        self.told().sole = Some(status);
+    }
+
+    /// Says once a run that a nested execution multiplies.
+    pub(crate) fn warn_multiplying(&self, inner: &str, outer: &str, hosts: usize) {
+        if !self.warned_multiplying.swap(true, Ordering::Relaxed) {
+            self.emitter.warn(format!(
+                "`{inner}` is executed with a host list of its own inside `{outer}`, once for each of its {hosts} hosts \
+                 (mark `{outer}` runs_once if once is meant)"
+            ));
+        }
+    }
+}
+
+/// A task's own settings as a layer, if it has any.
+pub(crate) fn task_overlay(task: &Task) -> Option<Overlay> {
+    let mut values: Map = (*task.settings).clone();
+    if let Some(pool_size) = task.pool_size {
+        values.insert("pool_size".to_owned(), pool_size.into());
+    }
+    if let Some(batch) = task.batch {
+        values.insert("batch".to_owned(), batch.to_string().into());
+    }
+    if values.is_empty() {
+        return None;
+    }
+    let origin = task.origin.clone().unwrap_or_else(|| Origin::place(Layer::Task, format!("task `{}`", task.name)));
+    Some(Overlay::new(Origin { layer: Layer::Task, ..origin }, values))
+}
+
+fn token(call: &Call) -> String {
+    match call {
+        Call::Task(call) => call.token(),
+        Call::Command(line) => format!("-- {line}"),
+    }
+}
+
+pub(crate) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

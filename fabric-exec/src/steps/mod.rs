@@ -1,0 +1,157 @@
+//! Declared steps: what the tasks of a TOML, YAML or JSON fabfile are made of.
+
+mod body;
+pub(crate) mod template;
+mod transfer;
+mod work;
+
+use fabric_core::Value;
+use indexmap::IndexMap;
+
+pub(crate) use body::Anonymous;
+pub use body::Steps;
+
+/// One step of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Where it stands, `file:line`.
+    pub at: String,
+    /// What it does.
+    pub verb: Verb,
+    /// The condition under which it does it, an expression.
+    pub condition: Option<String>,
+    /// The name under which its outcome is kept for the steps after it.
+    pub save: Option<String>,
+    /// Whether its failure is a warning; `None`: as the settings say.
+    pub warn_only: Option<bool>,
+    /// Which of its output is not shown.
+    pub hide: Hide,
+}
+
+/// What of a step is not shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hide {
+    /// Its standard output.
+    pub stdout: bool,
+    /// Its standard error.
+    pub stderr: bool,
+    /// That it runs.
+    pub running: bool,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Verb {
+    /// Runs commands on the host.
+    Run(CommandStep),
+    /// Runs commands on the host as another user.
+    Sudo(CommandStep),
+    /// Runs commands on this machine.
+    Local(CommandStep),
+    /// Sends a file or directory.
+    Put(TransferStep),
+    /// Fetches a file or directory.
+    Get(TransferStep),
+    /// Executes another task by all the rules of host lists.
+    Execute(ExecuteStep),
+    /// Sets shared state and settings for what follows.
+    Set(IndexMap<String, SetValue>),
+    /// Asks a person.
+    Prompt(PromptStep),
+    /// Opens an interactive shell on the host.
+    OpenShell {
+        /// A line to begin with.
+        command: Option<String>,
+    },
+}
+
+/// Commands and what is around them. Texts are templates.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CommandStep {
+    /// The command lines, one after another.
+    pub commands: Vec<String>,
+    /// The working directory.
+    pub cd: Option<String>,
+    /// Commands that must succeed first, in the same shell.
+    pub prefix: Vec<String>,
+    /// Directories for `$PATH`.
+    pub path: Option<String>,
+    /// Environment variables.
+    pub env: IndexMap<String, String>,
+    /// Whether to wrap it in a shell, and in which.
+    pub shell: Option<ShellChoice>,
+    /// Whether it gets a pseudo-terminal.
+    pub pty: Option<bool>,
+    /// How long it may take, in seconds.
+    pub timeout: Option<f64>,
+    /// The statuses that count as success.
+    pub ok_ret_codes: Option<Vec<u32>>,
+    /// The user to become (`sudo`).
+    pub user: Option<String>,
+    /// The group to become (`sudo`).
+    pub group: Option<String>,
+}
+
+/// Whether a command is wrapped in a shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShellChoice {
+    /// In the one that the `shell` setting names, or in none.
+    Wrapped(bool),
+    /// In this one.
+    Named(String),
+}
+
+/// A transfer. Texts are templates.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TransferStep {
+    /// What is read: a local path for `put`, a remote one for `get`.
+    pub from: String,
+    /// What is written; `None`: the default of the verb.
+    pub to: Option<String>,
+    /// The mode of the written file.
+    pub mode: Option<u32>,
+    /// Whether the mode is the local file's.
+    pub mirror_local_mode: bool,
+    /// Whether root reads or writes the remote file.
+    pub use_sudo: bool,
+    /// Where the remote file stands meanwhile, with `use_sudo`.
+    pub temp_dir: Option<String>,
+    /// Whether the local file is a template that is rendered first.
+    pub template: bool,
+}
+
+/// An execution of another task. Texts are templates.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ExecuteStep {
+    /// The task, by name or as `task:args`.
+    pub task: String,
+    /// Arguments by name.
+    pub args: IndexMap<String, Value>,
+    /// Hosts for this execution.
+    pub hosts: Vec<String>,
+    /// Roles for this execution.
+    pub roles: Vec<String>,
+    /// Hosts to leave out of this execution.
+    pub exclude_hosts: Vec<String>,
+}
+
+/// A value to set.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SetValue {
+    /// This; texts in it are templates.
+    Plain(Value),
+    /// The hosts that a local command prints. The command is a template.
+    Command(String),
+}
+
+/// A question.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PromptStep {
+    /// The text.
+    pub text: String,
+    /// The answer that an empty line stands for.
+    pub default: Option<String>,
+    /// Whether the answer is not shown.
+    pub secret: bool,
+}

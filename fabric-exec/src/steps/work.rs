@@ -1,0 +1,331 @@
+//! Carrying steps out on one host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_core::command::join_dir;
+use fabric_core::event::EventKind;
+use fabric_core::settings::Map;
+use fabric_core::{CommandOutcome, Error, Value};
+use fabric_transport::Connection;
+use fabric_transport::connection::CommandRequest;
+use minijinja::Environment;
+use serde_json::json;
+
+use super::{CommandStep, ExecuteStep, Hide, PromptStep, SetValue, ShellChoice, Step, Verb, template};
+use crate::Context;
+use crate::run::Execute;
+use crate::task::{Invocation, TaskError};
+
+/// A task's steps on one host: what was saved so far, and what templates see.
+pub(super) struct Work {
+    pub(super) context: Context,
+    environment: Environment<'static>,
+    saved: Map,
+    last: Value,
+}
+
+impl Work {
+    pub(super) fn new(context: Context) -> Self {
+        Self { context, environment: template::environment(), saved: Map::new(), last: Value::Null }
+    }
+
+    /// What the last step that yields something yielded.
+    pub(super) fn into_value(self) -> Value {
+        self.last
+    }
+
+    /// Carries one step out.
+    pub(super) async fn step(&mut self, step: &Step) -> Result<(), TaskError> {
+        if self.context.interrupt().is_stopping() {
+            return Err(TaskError::Interrupted);
+        }
+        match self.carry_out(step).await {
+            Ok(()) => Ok(()),
+            Err(error @ TaskError::Step { .. }) => Err(error),
+            // A usage error is about the command line, not about the step that brought it up.
+            Err(error @ (TaskError::NoHost(_) | TaskError::Interrupted)) => Err(error),
+            Err(error) => Err(TaskError::Step { at: step.at.clone(), error: Box::new(error) }),
+        }
+    }
+
+    async fn carry_out(&mut self, step: &Step) -> Result<(), TaskError> {
+        if let Some(condition) = &step.condition
+            && !template::holds(&self.environment, condition, &self.scope())?
+        {
+            return Ok(());
+        }
+        let value = match &step.verb {
+            Verb::Run(command) => self.commands(step, command, Connection::run, true).await?,
+            Verb::Sudo(command) => self.commands(step, command, Connection::sudo, true).await?,
+            Verb::Local(command) => self.commands(step, command, Connection::local, false).await?,
+            Verb::Put(transfer) => self.put(step, transfer).await?,
+            Verb::Get(transfer) => self.get(step, transfer).await?,
+            Verb::Execute(execute) => self.execute(execute).await?,
+            Verb::Set(values) => {
+                for (name, value) in values {
+                    let value = self.set_value(value).await?;
+                    self.set(name, value)?;
+                }
+                return Ok(());
+            }
+            Verb::Prompt(prompt) => self.prompt(prompt).await?,
+            Verb::OpenShell { command } => self.open_shell(command.as_deref()).await?,
+        };
+        if let Some(name) = &step.save {
+            self.saved.insert(name.clone(), value.clone());
+        }
+        // A value for the report: what a command printed, not all about it.
+        self.last = value.get("stdout").cloned().unwrap_or(value);
+        Ok(())
+    }
+
+    pub(super) fn render(&self, text: &str) -> Result<String, TaskError> {
+        template::render(&self.environment, text, &self.scope())
+    }
+
+    pub(super) fn render_all(&self, texts: &[String]) -> Result<Vec<String>, TaskError> {
+        texts.iter().map(|text| self.render(text)).collect()
+    }
+
+    pub(super) fn render_some(&self, text: Option<&String>) -> Result<Option<String>, TaskError> {
+        text.map(|text| self.render(text)).transpose()
+    }
+
+    /// What templates see: arguments and saved outcomes by name, and `env`.
+    pub(super) fn scope(&self) -> minijinja::Value {
+        scope_of(&self.context, &self.saved)
+    }
+
+    async fn commands(
+        &mut self,
+        step: &Step,
+        command: &CommandStep,
+        verb: fn(&Connection, Vec<u8>) -> CommandRequest,
+        remote: bool,
+    ) -> Result<Value, TaskError> {
+        let connection = if remote { self.context.connection().await? } else { self.context.local_connection()? };
+        let mut last = Value::Null;
+        for line in &command.commands {
+            let line = self.render(line)?;
+            let request = self.request(step, command, verb(&connection, line.into_bytes()), remote)?;
+            let outcome = request.await?;
+            if outcome.failed() && step.warn_only.is_none() {
+                self.context.tolerate(format!("`{}` ended with {}", outcome.command, outcome.exit));
+            }
+            last = outcome_value(&outcome);
+        }
+        Ok(last)
+    }
+
+    fn request(
+        &self,
+        step: &Step,
+        command: &CommandStep,
+        mut request: CommandRequest,
+        remote: bool,
+    ) -> Result<CommandRequest, TaskError> {
+        request = request.dry(self.context.is_dry_run()).hide(hidden(step.hide)).echo(!step.hide.running);
+        if let Some(dir) = self.render_some(command.cd.as_ref())? {
+            request = request.cd(dir);
+        }
+        for prefix in self.render_all(&command.prefix)? {
+            request = request.prefix(prefix);
+        }
+        if let Some(path) = self.render_some(command.path.as_ref())? {
+            request = request.path(path, self.context.settings()?.path_behavior);
+        }
+        for (name, value) in &command.env {
+            request = request.env(name.clone(), self.render(value)?);
+        }
+        match &command.shell {
+            Some(ShellChoice::Wrapped(wrap)) => request = request.shell(*wrap),
+            Some(ShellChoice::Named(shell)) => request = request.shell(shell.as_str()),
+            None => {}
+        }
+        if let Some(pty) = command.pty {
+            request = request.pty(pty);
+        }
+        if let Some(seconds) = command.timeout {
+            request = request.timeout((seconds > 0.0).then(|| Duration::from_secs_f64(seconds)));
+        }
+        if let Some(codes) = &command.ok_ret_codes {
+            request = request.ok_codes(codes.clone());
+        }
+        if let Some(warn) = step.warn_only {
+            request = request.warn(warn);
+        }
+        if remote {
+            if let Some(user) = self.render_some(command.user.as_ref())? {
+                request = request.user(user);
+            }
+            if let Some(group) = self.render_some(command.group.as_ref())? {
+                request = request.group(group);
+            }
+        }
+        Ok(request)
+    }
+
+    async fn execute(&mut self, step: &ExecuteStep) -> Result<Value, TaskError> {
+        let token = self.render(&step.task)?;
+        let mut call = Invocation::parse(&token).map_err(|error| TaskError::Abort(error.to_string()))?;
+        for (name, value) in &step.args {
+            let value = template::render_value(&self.environment, value, &self.scope())?;
+            call.named.insert(name.clone(), value);
+        }
+        let given = [
+            (&step.hosts, &mut call.selection.hosts, true),
+            (&step.roles, &mut call.selection.roles, false),
+            (&step.exclude_hosts, &mut call.selection.exclude, true),
+        ];
+        for (texts, list, hosts) in given {
+            if texts.is_empty() {
+                continue;
+            }
+            let mut items = Vec::new();
+            for text in texts {
+                let text = template::render(&self.environment, text, &scope_of(&self.context, &self.saved))?;
+                if hosts {
+                    items.extend(expand(&text)?);
+                } else {
+                    items.push(text);
+                }
+            }
+            *list = items;
+        }
+        let results = self.context.execute(Execute::call(call)).await?;
+        Ok(json!(results))
+    }
+
+    async fn set_value(&self, value: &SetValue) -> Result<Value, TaskError> {
+        match value {
+            SetValue::Plain(value) => template::render_value(&self.environment, value, &self.scope()),
+            SetValue::Command(line) => Ok(json!(self.context.inventory(&self.render(line)?).await?)),
+        }
+    }
+
+    fn set(&self, name: &str, value: Value) -> Result<(), TaskError> {
+        use fabric_core::settings::{Kind, Setting};
+        let value = match (name, &value, Setting::find(name)) {
+            ("hosts" | "exclude_hosts", Value::String(text), _) => json!(expand(text)?),
+            ("hosts" | "exclude_hosts", Value::Array(items), _) => {
+                let mut hosts = Vec::new();
+                for item in items {
+                    hosts.extend(expand(item.as_str().unwrap_or_default())?);
+                }
+                json!(hosts)
+            }
+            // What a template yields is text; the setting has its type.
+            (_, Value::String(text), Some(setting)) if setting.kind != Kind::Text => {
+                setting.kind.parse(text).map_err(|expected| TaskError::Abort(format!("`{name}`: {expected}")))?
+            }
+            _ => value,
+        };
+        self.context.env().set(name, value);
+        Ok(())
+    }
+
+    async fn prompt(&mut self, prompt: &PromptStep) -> Result<Value, TaskError> {
+        let text = self.render(&prompt.text)?;
+        let default = self.render_some(prompt.default.as_ref())?;
+        if self.context.is_dry_run() {
+            self.plan("prompt", text);
+            return Ok(json!(default.unwrap_or_default()));
+        }
+        let answer = if prompt.secret {
+            self.context.prompt_secret(text).await?.expose().to_owned()
+        } else {
+            self.context.prompt(text, default).await?
+        };
+        Ok(json!(answer))
+    }
+
+    async fn open_shell(&mut self, command: Option<&str>) -> Result<Value, TaskError> {
+        let command = command.map(|text| self.render(text)).transpose()?;
+        if self.context.is_dry_run() {
+            self.plan("open_shell", command.unwrap_or_default());
+            return Ok(Value::Null);
+        }
+        Err(TaskError::abort("open_shell"))
+    }
+
+    pub(super) fn plan(&self, verb: &str, what: String) {
+        self.context.emitter().emit(EventKind::Planned { verb: verb.to_owned(), what });
+    }
+
+    /// A failure of a transfer: an error, or a warning where the step or the settings ask for that.
+    pub(super) fn failed_transfer(&self, step: &Step, error: Error) -> Result<(), TaskError> {
+        let settings_warn = self.context.settings()?.warn_only;
+        if !matches!(error, Error::File { .. }) || !step.warn_only.unwrap_or(settings_warn) {
+            return Err(error.into());
+        }
+        self.context.warn(error.to_string());
+        if step.warn_only.is_none() {
+            self.context.tolerate(error.to_string());
+        }
+        Ok(())
+    }
+
+    /// A remote directory below the `cwd` setting.
+    pub(super) fn below(base: &str, path: &str) -> String {
+        let mut dir = base.as_bytes().to_vec();
+        join_dir(&mut dir, path.as_bytes());
+        String::from_utf8_lossy(&dir).into_owned()
+    }
+}
+
+fn scope_of(context: &Context, saved: &Map) -> minijinja::Value {
+    let names = context.args().iter().chain(saved);
+    let mut scope: std::collections::BTreeMap<String, minijinja::Value> =
+        names.map(|(name, value)| (name.clone(), template::value(value))).collect();
+    scope.insert("env".to_owned(), minijinja::Value::from_object(EnvObject(context.clone())));
+    minijinja::Value::from_iter(scope)
+}
+
+fn expand(text: &str) -> Result<Vec<String>, TaskError> {
+    let mut hosts = Vec::new();
+    for item in fabric_core::host::split_list(text) {
+        hosts.extend(fabric_core::host::expand(item).map_err(|error| TaskError::Abort(error.to_string()))?);
+    }
+    Ok(hosts)
+}
+
+fn hidden(hide: Hide) -> fabric_transport::connection::Hide {
+    use fabric_transport::connection::Hide as Streams;
+    match (hide.stdout, hide.stderr) {
+        (false, false) => Streams::None,
+        (true, false) => Streams::Stdout,
+        (false, true) => Streams::Stderr,
+        (true, true) => Streams::Both,
+    }
+}
+
+/// What a template sees of a command's outcome. Texts are trimmed, as in Fabric 1.
+fn outcome_value(outcome: &CommandOutcome) -> Value {
+    json!({
+        "stdout": outcome.stdout().trim(),
+        "stderr": outcome.stderr().trim(),
+        "exit": outcome.exit.code(),
+        "ok": outcome.ok(),
+        "failed": outcome.failed(),
+        "command": outcome.command,
+        "duration": outcome.duration.as_secs_f64(),
+    })
+}
+
+/// `env` in templates: information, settings and shared state, looked up when asked for.
+#[derive(Clone)]
+struct EnvObject(Context);
+
+impl std::fmt::Debug for EnvObject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("env")
+    }
+}
+
+impl minijinja::value::Object for EnvObject {
+    fn get_value(self: &Arc<Self>, key: &minijinja::Value) -> Option<minijinja::Value> {
+        let value = self.0.env_value(key.as_str()?).ok().flatten()?;
+        Some(template::value(&value))
+    }
+}
