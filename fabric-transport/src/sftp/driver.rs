@@ -409,11 +409,10 @@ fn hand_out(frame: Bytes, waiting: &Waiting, conversation: &Weak<Conversation>) 
 
 /// Writes requests until the stream fails; small ones are gathered.
 async fn write_frames<W: AsyncWrite + Unpin>(mut writer: W, mut queue: mpsc::UnboundedReceiver<Queued>) -> CloseReason {
-    let mut batch = BytesMut::new();
     loop {
         // The sender is dropped with the last handle of the client, which ends this task anyway.
         let Some(first) = queue.recv().await else { return CloseReason::Shutdown };
-        let mut next = Some(first);
+        let (mut next, mut batch) = (Some(first), BytesMut::new());
         let written = async {
             while let Some(queued) = next {
                 if queued.frame.len() >= BATCH_BYTES {

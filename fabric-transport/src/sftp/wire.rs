@@ -72,7 +72,7 @@ pub struct FrameBuffer {
 
 impl FrameBuffer {
     /// Where few bytes are due, as many are asked for: many short answers then cost one read.
-    const READ_AHEAD: usize = 32 * 1024;
+    const READ_AHEAD: usize = 16 * 1024;
     /// Beyond the end of a long frame only this much is asked for, since it has to be moved once the next
     /// long frame calls for a buffer of its own.
     const OVERSHOOT: usize = 4 * 1024;
@@ -99,6 +99,10 @@ impl FrameBuffer {
         let whole = self.announced().map_or(0, |length| 4 + length.min(MAX_FRAME) as usize);
         let lacking = whole.saturating_sub(self.buffer.len());
         let room = if lacking > Self::READ_AHEAD { lacking + Self::OVERSHOOT } else { Self::READ_AHEAD };
+        if self.buffer.is_empty() {
+            // What a long frame needed would otherwise be held on to while nothing happens.
+            self.buffer = BytesMut::new();
+        }
         self.buffer.reserve(room);
         (&mut self.buffer).limit(room)
     }
