@@ -1,5 +1,6 @@
 //! What `ssh -G` prints: every directive in force, in its order, with its spelling.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -8,6 +9,7 @@ use super::directives::{self, Directive};
 use super::forward::Endpoint;
 use super::origin::Origin;
 use super::parse::{ANY_TUNNEL, NO_ESCAPE};
+use super::resolve::LISTS;
 use super::resolved::{self, Resolved};
 use super::value::Value;
 
@@ -97,7 +99,7 @@ impl Dump<'_> {
 
     /// Printed only if set, and not to `none`.
     fn text_or_none(&mut self, directive: Directive) {
-        if let Some(text) = self.resolved.state.text_or_none(directive) {
+        if let Some(text) = self.resolved.state.printed_text(directive) {
             self.line(directive, text.to_string());
         }
     }
@@ -109,7 +111,17 @@ impl Dump<'_> {
     }
 
     fn algorithms(&mut self, directive: Directive) {
-        self.line(directive, self.resolved.algorithms(directive));
+        let state = &self.resolved.state;
+        let place = LISTS.iter().position(|list| *list == directive);
+        // From the one that failed on, lists are as they were written.
+        let failed = place.zip(state.failed_list).map(|(place, failed)| place.cmp(&failed));
+        match (failed, state.value(directive)) {
+            (Some(Ordering::Greater), Some(Value::Algorithms { written, .. })) => {
+                self.line(directive, written.to_string())
+            }
+            (Some(Ordering::Greater | Ordering::Equal), _) => {}
+            _ => self.line(directive, self.resolved.algorithms(directive)),
+        }
     }
 
     /// All words in one line, `none` for none.
@@ -156,7 +168,8 @@ impl Dump<'_> {
         self.text(D::BindAddress);
         self.text(D::BindInterface);
         self.algorithms(D::Ciphers);
-        self.optional(D::ControlPath, resolved.control_path());
+        let none = resolved.state.printed_text(D::ControlPath).map(|text| &**text);
+        self.optional(D::ControlPath, resolved.control_path().or(none));
         self.algorithms(D::HostKeyAlgorithms);
         self.optional(D::HostKeyAlias, resolved.host_key_alias().as_deref());
         self.algorithms(D::HostbasedAcceptedAlgorithms);
@@ -166,7 +179,8 @@ impl Dump<'_> {
         self.algorithms(D::KexAlgorithms);
         self.algorithms(D::CaSignatureAlgorithms);
         self.text_or_none(D::LocalCommand);
-        self.optional(D::RemoteCommand, resolved.remote_command());
+        let none = resolved.state.printed_text(D::RemoteCommand).map(|text| &**text);
+        self.optional(D::RemoteCommand, resolved.remote_command().or(none));
         self.word(D::LogLevel);
         self.algorithms(D::Macs);
         self.text_or_none(D::Pkcs11Provider);
@@ -262,7 +276,11 @@ impl Dump<'_> {
             _ => &[],
         };
         let rules: Vec<String> = match cnames {
-            [(source, target)] if target.is_empty() && source.eq_ignore_ascii_case("none") => Vec::new(),
+            [(source, target)]
+                if state.failed_list.is_none() && target.is_empty() && source.eq_ignore_ascii_case("none") =>
+            {
+                Vec::new()
+            }
             rules => rules.iter().map(|(source, target)| format!("{source}:{target}")).collect(),
         };
         self.words(D::CanonicalizePermittedCnames, &rules);
@@ -286,6 +304,7 @@ impl Dump<'_> {
         self.word(D::SyslogFacility);
         match state.jump() {
             Some(jump) => self.line(D::ProxyJump, jump.to_string()),
+            None if state.failed_list.is_some() && state.at(D::ProxyJump).is_some() => self.line(D::ProxyJump, "none"),
             None => self.text_or_none(D::ProxyCommand),
         }
     }

@@ -51,7 +51,20 @@ pub(super) struct State {
     pub(super) local_forwards: Vec<(Forward, At)>,
     pub(super) remote_forwards: Vec<(Forward, At)>,
     pub(super) send_env: Vec<(Arc<str>, At)>,
+    /// Where in [`LISTS`] the first list is from which nothing is left. OpenSSH 9.2 complains of it, goes on, and
+    /// omits what it would have done after it, which shows in what it prints.
+    pub(super) failed_list: Option<usize>,
 }
+
+/// Lists of algorithms, in the order in which OpenSSH puts them together.
+pub(super) const LISTS: [Directive; 6] = [
+    Directive::Ciphers,
+    Directive::Macs,
+    Directive::KexAlgorithms,
+    Directive::HostbasedAcceptedAlgorithms,
+    Directive::PubkeyAcceptedAlgorithms,
+    Directive::CaSignatureAlgorithms,
+];
 
 impl State {
     fn item(&self, at: At) -> Option<&Item> {
@@ -83,6 +96,11 @@ impl State {
     /// As [`text`](Self::text), with `none` taken for nothing.
     pub(super) fn text_or_none(&self, directive: Directive) -> Option<&Arc<str>> {
         self.text(directive).filter(|text| !text.eq_ignore_ascii_case("none"))
+    }
+
+    /// As [`text_or_none`](Self::text_or_none), unless OpenSSH didn't get as far as taking `none` for nothing.
+    pub(super) fn printed_text(&self, directive: Directive) -> Option<&Arc<str>> {
+        if self.failed_list.is_some() { self.text(directive) } else { self.text_or_none(directive) }
     }
 
     pub(super) fn number(&self, directive: Directive) -> Option<i64> {
@@ -157,6 +175,7 @@ pub(super) fn resolve(loaded: &Arc<Loaded>, lookup: &Lookup<'_>) -> Result<Resol
         local_forwards: Vec::new(),
         remote_forwards: Vec::new(),
         send_env: Vec::new(),
+        failed_list: None,
     };
     let host = lookup.host.to_owned();
     let mut walk = Walk { lookup, state, host, final_pass: false, wants_final_pass: false, problems: Vec::new() };
@@ -608,6 +627,8 @@ fn finish(walk: Walk<'_>) -> Result<Resolved, Refusal> {
         port,
         local: Arc::clone(&lookup.local),
     };
+    let empty = |directive: &Directive| matches!(state.value(*directive), Some(Value::Algorithms { list: None, .. }));
+    state.failed_list = LISTS.iter().position(empty);
     check_conflicts(&state, &facts)?;
     let expanded = expand(&mut state, &facts)?;
     Ok(Resolved { state, facts, expanded })
@@ -615,12 +636,8 @@ fn finish(walk: Walk<'_>) -> Result<Resolved, Refusal> {
 
 fn check_conflicts(state: &State, facts: &Facts) -> Result<(), Refusal> {
     let refuse = |fault, directive| Err((fault, Some(state.origin_of(directive))));
-    for directive in TABLE.iter().zip(0..).filter_map(|(_, n)| *state.slots.get(n)?) {
-        if let Some(Item { what: What::Set(directive, Value::Algorithms { written, list: None }), .. }) =
-            state.item(directive)
-        {
-            return refuse(Fault::BadAlgorithms { value: written.to_string() }, *directive);
-        }
+    if let Some(Value::Algorithms { written, list: None }) = state.value(Directive::HostKeyAlgorithms) {
+        return refuse(Fault::BadAlgorithms { value: written.to_string() }, Directive::HostKeyAlgorithms);
     }
     if let Some(last) = state.jump().and_then(super::jump::Jump::last) {
         let same_user = last.user.as_ref().is_none_or(|user| *user == facts.user);
@@ -636,7 +653,7 @@ fn check_conflicts(state: &State, facts: &Facts) -> Result<(), Refusal> {
         return refuse(Fault::Conflict("ConnectionAttempts must be at least 1"), Directive::ConnectionAttempts);
     }
     if state.number(Directive::ForkAfterAuthentication) == Some(1)
-        && state.text_or_none(Directive::RemoteCommand).is_none()
+        && state.printed_text(Directive::RemoteCommand).is_none()
         && state.number(Directive::SessionType) != Some(0)
     {
         let fault = Fault::Conflict("ForkAfterAuthentication needs a RemoteCommand or SessionType none");

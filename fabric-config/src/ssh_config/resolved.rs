@@ -629,7 +629,7 @@ impl Resolved {
         }
     }
 
-    /// A list of algorithms in force, comma-separated.
+    /// A list of algorithms in force, comma-separated; the default if a line left nothing.
     pub(super) fn algorithms(&self, directive: Directive) -> &str {
         match self.state.value(directive) {
             Some(Value::Algorithms { list: Some(list), .. } | Value::Text(list)) => list,
