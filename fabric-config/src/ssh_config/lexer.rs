@@ -21,7 +21,7 @@ fn skip_blank(bytes: &[u8], from: usize) -> usize {
 pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = (u32, String)> {
     text.split_inclusive(|b| *b == b'\n').zip(1u32..).map(|(line, number)| {
         let line = line.split(|b| *b == 0).next().unwrap_or_default();
-        (number, trim_end(&String::from_utf8_lossy(line)).to_owned())
+        (number, String::from_utf8_lossy(line).into_owned())
     })
 }
 
@@ -96,7 +96,7 @@ pub(super) fn statement(line: &str) -> Option<Statement> {
     if line.is_empty() {
         return None;
     }
-    let mut cutter = Cutter::new(line);
+    let mut cutter = Cutter::new(trim_end(line));
     let mut keyword = cutter.next()?;
     if keyword.is_empty() {
         keyword = cutter.next()?;
@@ -186,7 +186,8 @@ mod tests {
         for (line, keyword, rest) in cases {
             assert_eq!(statement(line), Some(Statement { keyword: keyword.into(), rest: rest.into() }), "{line}");
         }
-        for line in ["", " ", "# x", "  #x", "\"Host web1", "Ho\"st web1"] {
+        assert_eq!(statement("Host a \x0c\r\n").unwrap().rest, "a");
+        for line in ["", " ", " \n", "# x", "  #x", "\"Host web1", "Ho\"st web1"] {
             assert_eq!(statement(line), None, "{line}");
         }
     }
@@ -225,8 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_at_nul_and_lose_trailing_blanks() {
+    fn lines_end_at_nul() {
         let got: Vec<_> = lines(b"Host a \x0c\r\nPort 1\0 2\n \n\xff x").collect();
-        assert_eq!(got, [(1, "Host a".into()), (2, "Port 1".into()), (3, " ".into()), (4, "\u{fffd} x".to_owned())]);
+        assert_eq!(
+            got,
+            [(1, "Host a \x0c\r\n".into()), (2, "Port 1".into()), (3, " \n".into()), (4, "\u{fffd} x".to_owned())]
+        );
     }
 }

@@ -36,6 +36,9 @@ const COMMAND_LINE: u32 = u32::MAX;
 const MAX_KEY_FILES: usize = 100;
 /// How many known_hosts files, domains and alias rules it keeps.
 const MAX_WORDS: usize = 32;
+/// What decides how the host name of the second pass comes about.
+const CANONICALISATION: [Directive; 3] =
+    [Directive::CanonicalizeHostname, Directive::CanonicalizeMaxDots, Directive::CanonicalizeFallbackLocal];
 /// OpenSSH's port.
 pub(super) const DEFAULT_PORT: u16 = 22;
 
@@ -165,7 +168,9 @@ struct Walk<'a> {
 /// Answers a lookup.
 pub(super) fn resolve(loaded: &Arc<Loaded>, lookup: &Lookup<'_>) -> Result<Resolved, SshConfigError> {
     let unusable = |(fault, origin)| SshConfigError::Unusable { host: lookup.host.to_owned(), fault, origin };
-    check_names(lookup).map_err(|fault| unusable((fault, None)))?;
+    if !valid_host(lookup.host) {
+        return Err(unusable((Fault::BadHostname, None)));
+    }
     let state = State {
         loaded: Arc::clone(loaded),
         command_line: Vec::new(),
@@ -184,6 +189,9 @@ pub(super) fn resolve(loaded: &Arc<Loaded>, lookup: &Lookup<'_>) -> Result<Resol
         Stop::Unusable(fault, origin) => unusable((fault, origin)),
     };
     walk.command_line().map_err(end)?;
+    if walk.state.text(Directive::User).is_some_and(|user| !valid_user(user)) {
+        return Err(unusable((Fault::BadUsername, None)));
+    }
     walk.files().map_err(end)?;
     let hostname = walk.hostname(lookup.host).map_err(end)?;
     let host_origin = || walk.state.at(Directive::HostName).map(|at| walk.state.origin(at));
@@ -196,19 +204,13 @@ pub(super) fn resolve(loaded: &Arc<Loaded>, lookup: &Lookup<'_>) -> Result<Resol
     finish(walk).map_err(unusable)
 }
 
-/// Refuses what could be taken for an option or for shell code once it is in a command.
-fn check_names(lookup: &Lookup<'_>) -> Result<(), Fault> {
-    if lookup.user.is_some_and(|user| !valid_user(user)) {
-        return Err(Fault::BadUsername);
-    }
-    if valid_host(lookup.host) { Ok(()) } else { Err(Fault::BadHostname) }
-}
-
+/// Whether a host from the command line is safe in a command: nothing that a shell would act on, no option.
 fn valid_host(host: &str) -> bool {
     let bad = |c: char| "'`\"$\\;&<>|(){},".contains(c) || c == ' ' || c.is_ascii_control();
     !host.starts_with('-') && !host.contains(bad)
 }
 
+/// Likewise a user; a configuration may name others.
 fn valid_user(user: &str) -> bool {
     let mut after_space = false;
     for c in user.chars() {
@@ -560,6 +562,8 @@ impl Walk<'_> {
     fn take_slot(&mut self, directive: Directive, value: &Value, at: At) -> Result<(), Fault> {
         let taken = |state: &State, directive: Directive| state.at(directive).is_some();
         match value {
+            // Settled with the first pass, whether or not a line spoke of them.
+            _ if self.final_pass && CANONICALISATION.contains(&directive) => return Ok(()),
             Value::Jump(JumpSpec::Hops(_)) if taken(&self.state, Directive::ProxyCommand) => return Ok(()),
             // Once there are hops, a command comes too late; after `ProxyJump none` it doesn't.
             _ if directive == Directive::ProxyCommand && self.state.jump().is_some() => return Ok(()),

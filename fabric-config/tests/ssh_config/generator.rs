@@ -33,6 +33,8 @@ struct Taste {
     includes: Vec<String>,
     /// Canonicalisation is on, so that no domain may be tried (which would ask the network).
     canonical: bool,
+    /// Short files that begin with all but noise.
+    wild: bool,
 }
 
 /// Writes a set of files below a folder that is `$HOME` to ssh.
@@ -48,20 +50,21 @@ pub(crate) fn files(rng: &mut Rng, home: &Path) -> Files {
         (home.join(".ssh/d/2.conf"), vec!["d/*.conf".into(), "~/.ssh/d/?.conf".into()]),
         (folder.join("a b.conf"), vec![format!("{text}/conf.d/a b.conf"), format!("{text}/conf.d/*")]),
     ];
-    let wrong = [usize::MAX, usize::MAX, usize::MAX, 60, 15][rng.below(5)];
+    let wrong = [usize::MAX, usize::MAX, usize::MAX, usize::MAX, 120, 30][rng.below(6)];
     let canonical = rng.one_in(3);
     let mut written = Vec::new();
     let mut includes: Vec<String> = vec!["nothing*".into(), "/no/such/file".into(), "d/missing".into()];
     for (path, patterns) in names {
-        let taste = Taste { wrong: wrong.saturating_mul(2), includes: includes.clone(), canonical };
+        let taste = Taste { wrong: wrong.saturating_mul(2), includes: includes.clone(), canonical, wild: false };
         written.push((path, file(rng, &taste, 0, 8)));
         includes.extend(patterns);
     }
     if rng.one_in(40) {
         includes.push(root.to_str().unwrap().to_owned());
     }
-    let taste = Taste { wrong, includes, canonical };
-    written.push((root.clone(), file(rng, &taste, 3, 40)));
+    let wild = rng.one_in(8);
+    let taste = Taste { wrong, includes, canonical, wild };
+    written.push((root.clone(), if wild { file(rng, &taste, 0, 2) } else { file(rng, &taste, 3, 40) }));
     for (path, text) in &written {
         fs::write(path, text).unwrap();
     }
@@ -73,6 +76,12 @@ pub(crate) fn files(rng: &mut Rng, home: &Path) -> Files {
 
 fn file(rng: &mut Rng, taste: &Taste, least: usize, most: usize) -> String {
     let mut text = String::new();
+    if taste.wild {
+        for _ in 0..1 + rng.below(2) {
+            text.push_str(&wild(rng));
+            text.push('\n');
+        }
+    }
     for _ in 0..least + rng.below(most - least + 1) {
         let mut line = statement(rng, taste);
         if taste.wrong != usize::MAX && rng.one_in(taste.wrong) {
@@ -325,14 +334,91 @@ fn command(rng: &mut Rng) -> String {
 
 /// A line for `-o`.
 pub(crate) fn option(rng: &mut Rng) -> String {
-    let taste = Taste { wrong: usize::MAX, includes: vec!["x".into()], canonical: true };
+    let taste = Taste { wrong: usize::MAX, includes: vec!["x".into()], canonical: true, wild: false };
     match rng.below(12) {
         0 => rng
             .pick(&["Host web1", "Match all", "Include x", "Bogus yes", "", "# x", "ProxyJump=$(x)@y", "ProxyJump=a;b"])
             .to_owned(),
         1 => "IgnoreUnknown=bogus*,futur?".to_owned(),
-        _ => setting(rng, &taste),
+        _ => {
+            let lines = setting(rng, &taste);
+            // One line only; and ssh wants a command for a subsystem that the command line asks for.
+            let line = lines.lines().next().unwrap_or_default();
+            if line.to_lowercase().contains("subsystem") { "SessionType none".to_owned() } else { line.to_owned() }
+        }
     }
+}
+
+/// A known keyword with characters that mean something somewhere.
+fn wild(rng: &mut Rng) -> String {
+    let keyword = match rng.below(5) {
+        0 => rng.pick(TEXTS),
+        // Without the first two, of which one could have names looked up.
+        1 => WORDS[2 + rng.below(WORDS.len() - 2)].0,
+        _ => rng.pick(KEYWORDS),
+    };
+    let pieces = rng.several(1, 6, |rng| {
+        rng.pick(&[
+            " ",
+            " ",
+            "\t",
+            "\"",
+            "'",
+            "\\",
+            "#",
+            "=",
+            "%",
+            "%h",
+            "%%",
+            "${FAB_NAME}",
+            "${",
+            "}",
+            "$",
+            "~",
+            "*",
+            "!",
+            "?",
+            ",",
+            ":",
+            "/",
+            "[",
+            "]",
+            "@",
+            "+",
+            "-",
+            "^",
+            "none",
+            "any",
+            "yes",
+            "no",
+            "all",
+            "host",
+            "user",
+            "1",
+            "22",
+            "0",
+            "5m",
+            "1G",
+            "K",
+            "a",
+            "web1",
+            "confirm",
+            "aes128-ctr",
+            "ssh-rsa",
+            "exec true",
+            "final",
+            "\r",
+            "\x0b",
+            "\x0c",
+            "é",
+            ".",
+            "ssh://",
+            "default",
+            "-A",
+            "A=b",
+        ])
+    });
+    line(rng, keyword, &pieces.concat())
 }
 
 fn flag(rng: &mut Rng) -> String {
@@ -818,6 +904,51 @@ fn unusual(rng: &mut Rng) -> String {
     }
 }
 
+/// Directives whose arguments have a form of their own.
+const KEYWORDS: &[&str] = &[
+    "Host",
+    "Match",
+    "Match",
+    "Include",
+    "AddKeysToAgent",
+    "CanonicalDomains",
+    "Ciphers",
+    "ConnectTimeout",
+    "ControlPath",
+    "ControlPersist",
+    "DynamicForward",
+    "EscapeChar",
+    "ForwardAgent",
+    "GlobalKnownHostsFile",
+    "GSSAPIKexAlgorithms",
+    "HostKeyAlgorithms",
+    "HostName",
+    "IdentityAgent",
+    "IdentityFile",
+    "IgnoreUnknown",
+    "IPQoS",
+    "KnownHostsCommand",
+    "LocalForward",
+    "LogVerbose",
+    "NumberOfPasswordPrompts",
+    "PermitRemoteOpen",
+    "Port",
+    "Protocol",
+    "ProxyCommand",
+    "ProxyJump",
+    "RekeyLimit",
+    "RemoteCommand",
+    "RemoteForward",
+    "SendEnv",
+    "SetEnv",
+    "StreamLocalBindMask",
+    "TunnelDevice",
+    "User",
+    "UserKnownHostsFile",
+    "Cipher",
+    "RSAAuthentication",
+    "Bogus",
+];
 const FLAGS: &[&str] = &[
     "BatchMode",
     "CanonicalizeFallbackLocal",
