@@ -17,7 +17,11 @@ fn config() -> String {
             3 => format!("Host *{n}.internal rack{n}-*"),
             _ => format!("Host *.zone{n}.example.org w?b-{n}-*"),
         };
-        let _ = write!(text, "{head}\n  HostName %h.example.org\n  Port {}\n  IdentityFile ~/.ssh/id_{n}\n  ServerAliveInterval 30\n", 2000 + n);
+        let _ = write!(
+            text,
+            "{head}\n  HostName %h.example.org\n  Port {}\n  IdentityFile ~/.ssh/id_{n}\n  ServerAliveInterval 30\n",
+            2000 + n
+        );
     }
     text.push_str("Host *\n  User deploy\n  ForwardAgent no\n  Ciphers +aes128-cbc\n  UserKnownHostsFile ~/.ssh/known_hosts.d/%k\n");
     text
@@ -33,11 +37,20 @@ fn resolve(c: &mut Criterion) {
     group.bench_function("parse 2,000 lines", |b| b.iter(|| SshConfig::parse(&text, "config")));
     group.bench_function("resolve 10,000 hosts", |b| {
         b.iter(|| {
-            hosts.iter().map(|host| parsed.resolve(&Lookup::new(host, &local)).map_or(0, |found| usize::from(found.port()))).sum::<usize>()
+            hosts
+                .iter()
+                .map(|host| parsed.resolve(&Lookup::new(host, &local)).map_or(0, |found| usize::from(found.port())))
+                .sum::<usize>()
         });
     });
     group.bench_function("print 1,000 hosts", |b| {
-        b.iter(|| hosts[..1000].iter().filter_map(|host| parsed.resolve(&Lookup::new(host, &local)).ok()).map(|found| found.dump().len()).sum::<usize>());
+        b.iter(|| {
+            hosts[..1000]
+                .iter()
+                .filter_map(|host| parsed.resolve(&Lookup::new(host, &local)).ok())
+                .map(|found| found.dump().len())
+                .sum::<usize>()
+        });
     });
     group.finish();
 }

@@ -9,8 +9,8 @@ use super::directives::{self, Directive};
 use super::forward::Endpoint;
 use super::origin::Origin;
 use super::parse::{ANY_TUNNEL, NO_ESCAPE};
-use super::resolve::LISTS;
 use super::resolved::{self, Resolved};
+use super::state::LISTS;
 use super::value::Value;
 
 /// One line of `ssh -G`.
@@ -117,7 +117,7 @@ impl Dump<'_> {
         let failed = place.zip(state.failed_list).map(|(place, failed)| place.cmp(&failed));
         match (failed, state.value(directive)) {
             (Some(Ordering::Greater), Some(Value::Algorithms { written, .. })) => {
-                self.line(directive, written.to_string())
+                self.line(directive, written.to_string());
             }
             (Some(Ordering::Greater | Ordering::Equal), _) => {}
             _ => self.line(directive, self.resolved.algorithms(directive)),

@@ -1,10 +1,11 @@
 //! One question to a configuration: which host, asked by whom, with what already decided.
 
 use std::collections::HashMap;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use super::canonical::HostResolver;
+use super::canonical::{AddressFamily, HostResolver};
 use super::local::Local;
 
 /// Runs the commands of `Match exec`.
@@ -27,6 +28,23 @@ impl MatchExec for ShellExec {
             Some(code) => Ok(code == 0),
             None => Err(std::io::Error::other("killed by a signal")),
         }
+    }
+}
+
+/// Looks names up as the system does (files, DNS), over the network if it must. The canonical name of an alias
+/// is not known to it, so that `CanonicalizePermittedCNAMEs` has no effect.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemResolver;
+
+impl HostResolver for SystemResolver {
+    fn canonical_name(&self, name: &str, family: AddressFamily) -> Option<String> {
+        let mut addresses = (name, 0).to_socket_addrs().ok()?;
+        let fits = |address: SocketAddr| match family {
+            AddressFamily::Any => true,
+            AddressFamily::Inet => address.is_ipv4(),
+            AddressFamily::Inet6 => address.is_ipv6(),
+        };
+        addresses.any(fits).then(String::new)
     }
 }
 
@@ -106,5 +124,26 @@ impl<'a> Lookup<'a> {
     pub fn resolver(mut self, resolver: &'a dyn HostResolver) -> Self {
         self.resolver = Some(resolver);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_knows_this_machine() {
+        assert_eq!(SystemResolver.canonical_name("127.0.0.1", AddressFamily::Any).as_deref(), Some(""));
+        assert_eq!(SystemResolver.canonical_name("127.0.0.1", AddressFamily::Inet6), None);
+    }
+
+    #[test]
+    fn commands_run_by_the_shell_of_the_environment() {
+        let env = HashMap::from([("X".to_owned(), "1".to_owned())]);
+        assert!(ShellExec.succeeds("test $X = 1", &env).unwrap());
+        assert!(!ShellExec.succeeds("exit 3", &env).unwrap());
+        assert!(ShellExec.succeeds("kill -9 $$", &env).is_err());
+        let env = HashMap::from([("SHELL".to_owned(), "/no/such/shell".to_owned())]);
+        assert!(ShellExec.succeeds("true", &env).is_err());
     }
 }

@@ -38,17 +38,21 @@
 //! commands and who looks names up.
 //!
 //! Where things are: `lexer` cuts lines, `parse` turns them into values by the table in `directives`, `include`
-//! finds the files, `matcher` and `pattern` decide which lines apply, `resolve` walks them, `canonical` completes
-//! the host name, `tokens` expands, `resolved` and `dump` are the answer.
+//! finds the files, `matcher` and `pattern` decide which lines apply, `resolve` walks them into a
+//! `state`, `canonical` completes the host name, `finish` checks and expands (`tokens`, `facts`), `resolved` and
+//! `dump` are the answer.
 //!
 //! Differences to `ssh` that remain: what is not UTF-8 becomes U+FFFD; users, groups and services are looked
 //! up in `/etc` only; without a resolver no name is known, and an alias that cannot be followed is no error.
 
 mod algorithms;
 mod canonical;
+mod choices;
 mod directives;
 mod dump;
 mod error;
+mod facts;
+mod finish;
 mod forward;
 mod glob;
 mod include;
@@ -63,6 +67,7 @@ mod parse;
 mod pattern;
 mod resolve;
 mod resolved;
+mod state;
 mod system;
 mod tokens;
 mod value;
@@ -71,6 +76,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use canonical::{AddressFamily, HostResolver};
+pub use choices::{
+    ForwardAgent, IdentityAgent, IpQos, LogLevel, RekeyLimit, RequestTty, StrictHostKeyChecking, YesNoAsk,
+};
 pub use directives::Directive;
 pub use dump::{DumpLine, DumpValue};
 pub use error::{Fault, Problem, SshConfigError};
@@ -78,12 +86,9 @@ pub use forward::{Endpoint, Forward};
 pub use include::Sources;
 pub use jump::Hop;
 pub use local::Local;
-pub use lookup::{Lookup, MatchExec, ShellExec};
+pub use lookup::{Lookup, MatchExec, ShellExec, SystemResolver};
 pub use origin::Origin;
-pub use resolved::{
-    ForwardAgent, IdentityAgent, IpQos, LogLevel, RekeyLimit, RequestTty, Resolved, Sourced, StrictHostKeyChecking,
-    YesNoAsk,
-};
+pub use resolved::{Resolved, Sourced};
 
 /// One or several configuration files, read and ready to be asked. Cheap to clone.
 #[derive(Debug, Clone, Default)]

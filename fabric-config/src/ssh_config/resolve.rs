@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
-use super::canonical::{self, AddressFamily, Mode, Rules};
-use super::directives::{Directive, Keep, TABLE};
+use super::canonical::{self, Mode, Rules};
+use super::directives::{Directive, Keep, Kind};
 use super::error::{Fault, Problem, SshConfigError};
-use super::forward::{Direction, Forward, ForwardSpec};
+use super::facts::Facts;
+use super::finish;
+use super::forward::{Direction, ForwardSpec};
 use super::include::{Loaded, MAX_DEPTH};
 use super::jump::JumpSpec;
 use super::local::Local;
@@ -17,21 +19,12 @@ use super::lookup::Lookup;
 use super::matcher::{MatchLine, Test};
 use super::origin::Origin;
 use super::parse::{self, Parsed};
-use super::pattern::PatternList;
-use super::resolved::{Expanded, Facts, Resolved};
+use super::pattern::{Pattern, PatternList};
+use super::resolved::Resolved;
+use super::state::{At, COMMAND_LINE, DEFAULT_PORT, State};
 use super::tokens;
 use super::value::{Block, Head, Item, Value, What};
 
-/// Where an item is: the lookup's own come first, under [`COMMAND_LINE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct At {
-    file: u32,
-    block: u32,
-    item: u32,
-}
-
-/// Not a file: the user, port and options of the lookup.
-const COMMAND_LINE: u32 = u32::MAX;
 /// How many key files and certificates OpenSSH keeps.
 const MAX_KEY_FILES: usize = 100;
 /// How many known_hosts files, domains and alias rules it keeps.
@@ -39,108 +32,6 @@ const MAX_WORDS: usize = 32;
 /// What decides how the host name of the second pass comes about.
 const CANONICALISATION: [Directive; 3] =
     [Directive::CanonicalizeHostname, Directive::CanonicalizeMaxDots, Directive::CanonicalizeFallbackLocal];
-/// OpenSSH's port.
-pub(super) const DEFAULT_PORT: u16 = 22;
-
-/// The values as they accumulate.
-#[derive(Debug, Clone)]
-pub(super) struct State {
-    pub(super) loaded: Arc<Loaded>,
-    command_line: Vec<Item>,
-    slots: Vec<Option<At>>,
-    /// Key files with whether the user's own files named them.
-    pub(super) identity_files: Vec<(Arc<str>, bool, At)>,
-    pub(super) certificate_files: Vec<(Arc<str>, bool, At)>,
-    pub(super) local_forwards: Vec<(Forward, At)>,
-    pub(super) remote_forwards: Vec<(Forward, At)>,
-    pub(super) send_env: Vec<(Arc<str>, At)>,
-    /// Where in [`LISTS`] the first list is from which nothing is left. OpenSSH 9.2 complains of it, goes on, and
-    /// omits what it would have done after it, which shows in what it prints.
-    pub(super) failed_list: Option<usize>,
-}
-
-/// Lists of algorithms, in the order in which OpenSSH puts them together.
-pub(super) const LISTS: [Directive; 6] = [
-    Directive::Ciphers,
-    Directive::Macs,
-    Directive::KexAlgorithms,
-    Directive::HostbasedAcceptedAlgorithms,
-    Directive::PubkeyAcceptedAlgorithms,
-    Directive::CaSignatureAlgorithms,
-];
-
-impl State {
-    fn item(&self, at: At) -> Option<&Item> {
-        if at.file == COMMAND_LINE {
-            return self.command_line.get(at.item as usize);
-        }
-        self.loaded.files.get(at.file as usize)?.blocks.get(at.block as usize)?.items.get(at.item as usize)
-    }
-
-    pub(super) fn at(&self, directive: Directive) -> Option<At> {
-        self.slots[directive as usize]
-    }
-
-    /// What the line that won says.
-    pub(super) fn value(&self, directive: Directive) -> Option<&Value> {
-        match &self.item(self.at(directive)?)?.what {
-            What::Set(_, value) => Some(value),
-            _ => None,
-        }
-    }
-
-    pub(super) fn text(&self, directive: Directive) -> Option<&Arc<str>> {
-        match self.value(directive)? {
-            Value::Text(text) | Value::Socket(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// As [`text`](Self::text), with `none` taken for nothing.
-    pub(super) fn text_or_none(&self, directive: Directive) -> Option<&Arc<str>> {
-        self.text(directive).filter(|text| !text.eq_ignore_ascii_case("none"))
-    }
-
-    /// As [`text_or_none`](Self::text_or_none), unless OpenSSH didn't get as far as taking `none` for nothing.
-    pub(super) fn printed_text(&self, directive: Directive) -> Option<&Arc<str>> {
-        if self.failed_list.is_some() { self.text(directive) } else { self.text_or_none(directive) }
-    }
-
-    pub(super) fn number(&self, directive: Directive) -> Option<i64> {
-        match self.value(directive)? {
-            Value::Number(number) => Some(*number),
-            // A socket for the agent implies that it is forwarded.
-            Value::Socket(_) => Some(1),
-            _ => None,
-        }
-    }
-
-    pub(super) fn words(&self, directive: Directive) -> Option<&[Arc<str>]> {
-        match self.value(directive)? {
-            Value::Words(words) => Some(words),
-            _ => None,
-        }
-    }
-
-    /// The hops of a `ProxyJump` that is in force.
-    pub(super) fn jump(&self) -> Option<&super::jump::Jump> {
-        match self.value(Directive::ProxyJump)? {
-            Value::Jump(JumpSpec::Hops(jump)) => Some(jump),
-            _ => None,
-        }
-    }
-
-    pub(super) fn origin(&self, at: At) -> Origin {
-        let Some(file) = self.loaded.files.get(at.file as usize) else { return Origin::CommandLine };
-        let line = self.item(at).map_or(0, |item| item.line);
-        Origin::File { path: Arc::clone(&file.path), line }
-    }
-
-    pub(super) fn origin_of(&self, directive: Directive) -> Origin {
-        self.at(directive).map_or(Origin::Default, |at| self.origin(at))
-    }
-}
-
 /// Why a walk ended early.
 enum Stop {
     Problems(Vec<Problem>),
@@ -171,17 +62,7 @@ pub(super) fn resolve(loaded: &Arc<Loaded>, lookup: &Lookup<'_>) -> Result<Resol
     if !valid_host(lookup.host) {
         return Err(unusable((Fault::BadHostname, None)));
     }
-    let state = State {
-        loaded: Arc::clone(loaded),
-        command_line: Vec::new(),
-        slots: vec![None; TABLE.len()],
-        identity_files: Vec::new(),
-        certificate_files: Vec::new(),
-        local_forwards: Vec::new(),
-        remote_forwards: Vec::new(),
-        send_env: Vec::new(),
-        failed_list: None,
-    };
+    let state = State::new(loaded);
     let host = lookup.host.to_owned();
     let mut walk = Walk { lookup, state, host, final_pass: false, wants_final_pass: false, problems: Vec::new() };
     let end = |stop| match stop {
@@ -197,11 +78,11 @@ pub(super) fn resolve(loaded: &Arc<Loaded>, lookup: &Lookup<'_>) -> Result<Resol
     let host_origin = || walk.state.at(Directive::HostName).map(|at| walk.state.origin(at));
     walk.host = canonical::canonicalize(&hostname, &rules(&walk.state), lookup.resolver)
         .map_err(|fault| unusable((fault, host_origin())))?;
-    if walk.wants_final_pass || canonicalize_mode(&walk.state) != Mode::No {
+    if walk.wants_final_pass || walk.state.canonicalize_mode() != Mode::No {
         walk.final_pass = true;
         walk.files().map_err(end)?;
     }
-    finish(walk).map_err(unusable)
+    finish::finish(walk.state, lookup, walk.host).map_err(unusable)
 }
 
 /// Whether a host from the command line is safe in a command: nothing that a shell would act on, no option.
@@ -222,22 +103,6 @@ fn valid_user(user: &str) -> bool {
     !user.starts_with('-') && !user.ends_with('\\')
 }
 
-pub(super) fn canonicalize_mode(state: &State) -> Mode {
-    match state.number(Directive::CanonicalizeHostname) {
-        Some(1) => Mode::Yes,
-        Some(2) => Mode::Always,
-        _ => Mode::No,
-    }
-}
-
-pub(super) fn address_family(state: &State) -> AddressFamily {
-    match state.number(Directive::AddressFamily) {
-        Some(4) => AddressFamily::Inet,
-        Some(6) => AddressFamily::Inet6,
-        _ => AddressFamily::Any,
-    }
-}
-
 fn rules(state: &State) -> Rules<'_> {
     let cnames = match state.value(Directive::CanonicalizePermittedCnames) {
         Some(Value::Cnames(rules)) => &**rules,
@@ -245,13 +110,13 @@ fn rules(state: &State) -> Rules<'_> {
     };
     let jumps = state.at(Directive::ProxyJump).is_some();
     Rules {
-        mode: canonicalize_mode(state),
+        mode: state.canonicalize_mode(),
         domains: state.words(Directive::CanonicalDomains).unwrap_or_default(),
         max_dots: state.number(Directive::CanonicalizeMaxDots).unwrap_or(1),
         fall_back: state.number(Directive::CanonicalizeFallbackLocal) != Some(0),
         cnames,
         direct: !jumps && state.text_or_none(Directive::ProxyCommand).is_none(),
-        family: address_family(state),
+        family: state.address_family(),
     }
 }
 
@@ -338,13 +203,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn host_applies(
-        &mut self,
-        patterns: &[Option<(bool, super::pattern::Pattern)>],
-        here: At,
-        block: &Block,
-        within: Within,
-    ) -> bool {
+    fn host_applies(&mut self, patterns: &[Option<(bool, Pattern)>], here: At, block: &Block, within: Within) -> bool {
         let mut applies = false;
         for pattern in patterns {
             let Some((negated, pattern)) = pattern else {
@@ -512,7 +371,7 @@ impl Walk<'_> {
             (_, Value::Forward(spec)) => {
                 let forward = spec.get(local)?;
                 if active {
-                    let remote = directive.row().kind == super::directives::Kind::Forward(Direction::Remote);
+                    let remote = directive.row().kind == Kind::Forward(Direction::Remote);
                     let list = if remote { &mut self.state.remote_forwards } else { &mut self.state.local_forwards };
                     if !list.iter().any(|(known, _)| *known == forward) {
                         list.push((forward, at));
@@ -536,7 +395,7 @@ impl Walk<'_> {
                 for word in words.iter() {
                     match word.strip_prefix('-') {
                         Some(pattern) => {
-                            let pattern = super::pattern::Pattern::new(pattern);
+                            let pattern = Pattern::new(pattern);
                             self.state.send_env.retain(|(name, _)| !pattern.matches(name));
                         }
                         None => self.state.send_env.push((Arc::clone(word), at)),
@@ -608,103 +467,4 @@ fn written(directive: Directive, value: &Value) -> String {
         _ => "..".into(),
     };
     format!("{} {argument}", directive.name())
-}
-
-/// What is refused, and the line that it comes from.
-type Refusal = (Fault, Option<Origin>);
-
-/// Checks what only shows once all is known, and expands the values that OpenSSH expands at once.
-fn finish(walk: Walk<'_>) -> Result<Resolved, Refusal> {
-    let Walk { lookup, mut state, host, .. } = walk;
-    if state.number(Directive::ClearAllForwardings) == Some(1) {
-        state.local_forwards.clear();
-        state.remote_forwards.clear();
-    }
-    let user = state.text(Directive::User).map_or_else(|| lookup.local.user.clone(), std::string::ToString::to_string);
-    let port = state.number(Directive::Port).map_or(DEFAULT_PORT, |port| port as u16);
-    let alias = state.text(Directive::HostKeyAlias).map(|alias| alias.to_ascii_lowercase());
-    let facts = Facts {
-        key_alias: alias.unwrap_or_else(|| lookup.host.to_owned()),
-        hostname: host,
-        host: lookup.host.to_owned(),
-        user,
-        port,
-        local: Arc::clone(&lookup.local),
-    };
-    let empty = |directive: &Directive| matches!(state.value(*directive), Some(Value::Algorithms { list: None, .. }));
-    state.failed_list = LISTS.iter().position(empty);
-    check_conflicts(&state, &facts)?;
-    let expanded = expand(&mut state, &facts)?;
-    Ok(Resolved { state, facts, expanded })
-}
-
-fn check_conflicts(state: &State, facts: &Facts) -> Result<(), Refusal> {
-    let refuse = |fault, directive| Err((fault, Some(state.origin_of(directive))));
-    if let Some(Value::Algorithms { written, list: None }) = state.value(Directive::HostKeyAlgorithms) {
-        return refuse(Fault::BadAlgorithms { value: written.to_string() }, Directive::HostKeyAlgorithms);
-    }
-    if let Some(last) = state.jump().and_then(super::jump::Jump::last) {
-        let same_user = last.user.as_ref().is_none_or(|user| *user == facts.user);
-        if last.host == facts.hostname && last.port.unwrap_or(DEFAULT_PORT) == facts.port && same_user {
-            return refuse(Fault::JumpLoop { host: last.host.clone() }, Directive::ProxyJump);
-        }
-    } else if state.text(Directive::ProxyCommand).is_some_and(|command| &**command == "-")
-        && state.number(Directive::ProxyUseFdpass) == Some(1)
-    {
-        return refuse(Fault::Conflict("ProxyCommand=- and ProxyUseFDPass are incompatible"), Directive::ProxyCommand);
-    }
-    if state.number(Directive::ConnectionAttempts) == Some(0) {
-        return refuse(Fault::Conflict("ConnectionAttempts must be at least 1"), Directive::ConnectionAttempts);
-    }
-    if state.number(Directive::ForkAfterAuthentication) == Some(1)
-        && state.printed_text(Directive::RemoteCommand).is_none()
-        && state.number(Directive::SessionType) != Some(0)
-    {
-        let fault = Fault::Conflict("ForkAfterAuthentication needs a RemoteCommand or SessionType none");
-        return refuse(fault, Directive::ForkAfterAuthentication);
-    }
-    Ok(())
-}
-
-fn expand(state: &mut State, facts: &Facts) -> Result<Expanded, Refusal> {
-    let path = |text: &str| tokens::percent_and_variables(&tokens::tilde(text, &facts.local)?, facts, &facts.local);
-    let path_of = |state: &State, directive, text: Option<&Arc<str>>| -> Result<Option<String>, Refusal> {
-        text.map(|text| path(text)).transpose().map_err(|fault| (fault, Some(state.origin_of(directive))))
-    };
-    let remote_command = state.text_or_none(Directive::RemoteCommand).map(|text| tokens::percent(text, facts));
-    let expanded = Expanded {
-        remote_command: remote_command
-            .transpose()
-            .map_err(|fault| (fault, Some(state.origin_of(Directive::RemoteCommand))))?,
-        control_path: path_of(state, Directive::ControlPath, state.text_or_none(Directive::ControlPath))?,
-        identity_agent: path_of(state, Directive::IdentityAgent, state.text(Directive::IdentityAgent))?,
-        forward_agent_socket: path_of(state, Directive::ForwardAgentSocket, state.text(Directive::ForwardAgentSocket))?,
-        user_known_hosts: match state.words(Directive::UserKnownHostsFile) {
-            None => None,
-            Some([none]) if none.eq_ignore_ascii_case("none") => Some(Vec::new()),
-            Some(files) => {
-                let files = files.iter().map(|file| path(file)).collect::<Result<Vec<_>, _>>();
-                Some(files.map_err(|fault| (fault, Some(state.origin_of(Directive::UserKnownHostsFile))))?)
-            }
-        },
-    };
-    if let Some(socket) = &expanded.forward_agent_socket
-        && state.number(Directive::ExitOnForwardFailure) == Some(1)
-        && std::fs::metadata(socket).is_err()
-    {
-        let fault = Fault::Conflict("the agent's socket to forward isn't there, and ExitOnForwardFailure is on");
-        return Err((fault, Some(state.origin_of(Directive::ForwardAgentSocket))));
-    }
-    let State { local_forwards, remote_forwards, .. } = state;
-    let mut failed = None;
-    for (forward, at) in local_forwards.iter_mut().chain(remote_forwards) {
-        if let Err(fault) = forward.expand(facts) {
-            failed = Some((fault, *at));
-            break;
-        }
-    }
-    match failed {
-        Some((fault, at)) => Err((fault, Some(state.origin(at)))),
-        None => Ok(expanded),
-    }
 }

@@ -1,67 +1,21 @@
 //! The answer to a lookup: typed values, and where each comes from.
 
-use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
-
-use sha1::{Digest, Sha1};
 
 use super::algorithms::{self, Family};
 use super::canonical::AddressFamily;
+use super::choices::{
+    ForwardAgent, IdentityAgent, IpQos, LogLevel, RekeyLimit, RequestTty, StrictHostKeyChecking, YesNoAsk,
+};
 use super::directives::{self, Directive, Kind};
 use super::error::Fault;
+use super::facts::Facts;
 use super::forward::Forward;
 use super::jump::Hop;
-use super::local::Local;
 use super::origin::Origin;
-use super::resolve::{self, State};
-use super::tokens::{self, Tokens};
+use super::state::{At, State};
+use super::tokens::{self, Tokens as _};
 use super::value::Value;
-
-/// What tokens stand for once everything is known.
-#[derive(Debug, Clone)]
-pub(super) struct Facts {
-    pub(super) hostname: String,
-    /// As it was asked for.
-    pub(super) host: String,
-    pub(super) user: String,
-    pub(super) port: u16,
-    pub(super) key_alias: String,
-    pub(super) local: Arc<Local>,
-}
-
-impl Tokens for Facts {
-    fn push(&self, letter: char, out: &mut String) -> bool {
-        match letter {
-            'C' => out.push_str(&self.connection_hash()),
-            'L' => out.push_str(self.local.short_hostname()),
-            'd' => out.push_str(&self.local.home),
-            'h' => out.push_str(&self.hostname),
-            'i' => out.push_str(&self.local.uid.to_string()),
-            'k' => out.push_str(&self.key_alias),
-            'l' => out.push_str(&self.local.hostname),
-            'n' => out.push_str(&self.host),
-            'p' => out.push_str(&self.port.to_string()),
-            'r' => out.push_str(&self.user),
-            'u' => out.push_str(&self.local.user),
-            _ => return false,
-        }
-        true
-    }
-}
-
-impl Facts {
-    /// `%C`: SHA-1 of `%l%h%p%r`, in hexadecimal.
-    fn connection_hash(&self) -> String {
-        let digest = Sha1::digest(
-            [&self.local.hostname, &self.hostname, &self.port.to_string(), &self.user].map(String::as_str).concat(),
-        );
-        digest.iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
-    }
-}
 
 /// Values that OpenSSH expands as soon as all is known.
 #[derive(Debug, Clone)]
@@ -80,101 +34,6 @@ pub struct Sourced<T> {
     pub value: T,
     /// Where it comes from.
     pub origin: Origin,
-}
-
-/// `StrictHostKeyChecking`: what happens to a host whose key isn't known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StrictHostKeyChecking {
-    /// `no`, `off`: the key is taken; even a changed one only disables passwords.
-    Off,
-    /// `accept-new`: an unknown key is taken, a changed one refused.
-    AcceptNew,
-    /// `yes`: only known keys.
-    Yes,
-    /// `ask`: the user decides.
-    Ask,
-}
-
-/// A switch that can be left to the user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum YesNoAsk {
-    /// `no`
-    No,
-    /// `yes`
-    Yes,
-    /// `ask`
-    Ask,
-}
-
-/// `RequestTTY`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestTty {
-    /// `auto`: for a shell, not for a command.
-    Auto,
-    /// `no`
-    No,
-    /// `yes`: if there is a terminal here.
-    Yes,
-    /// `force`
-    Force,
-}
-
-/// `LogLevel`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum LogLevel {
-    Quiet,
-    Fatal,
-    Error,
-    Info,
-    Verbose,
-    Debug1,
-    Debug2,
-    Debug3,
-}
-
-/// `IdentityAgent`: which agent to ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IdentityAgent {
-    /// The one that the environment's `SSH_AUTH_SOCK` names: nothing else is said, or that is.
-    Environment,
-    /// No agent.
-    None,
-    /// The one whose socket this variable names (`$NAME`).
-    Variable(String),
-    /// The one with this socket.
-    Socket(String),
-}
-
-/// `ForwardAgent`: which agent the other side may ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ForwardAgent {
-    /// None.
-    No,
-    /// The one that is used here.
-    Yes,
-    /// The one whose socket this variable names (`$NAME`).
-    Variable(String),
-    /// The one with this socket.
-    Socket(String),
-}
-
-/// `RekeyLimit`: when keys are renewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RekeyLimit {
-    /// After so many bytes; `None` for the cipher's default.
-    pub bytes: Option<u64>,
-    /// After so long; `None` for never.
-    pub interval: Option<Duration>,
-}
-
-/// `IPQoS`: the byte in the IP header for interactive sessions and for the others; `None` leaves the system's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IpQos {
-    /// For sessions with a terminal.
-    pub interactive: Option<u8>,
-    /// For all others.
-    pub bulk: Option<u8>,
 }
 
 /// Everything that is in force for one host.
@@ -480,7 +339,7 @@ impl Resolved {
 
     /// `AddressFamily`.
     pub fn address_family(&self) -> AddressFamily {
-        resolve::address_family(&self.state)
+        self.state.address_family()
     }
 
     /// `SendEnv`: patterns of variables to send.
@@ -531,7 +390,7 @@ impl Resolved {
         forwards.map(|(value, at)| Sourced { value, origin: self.state.origin(*at) }).collect()
     }
 
-    fn forwards<'a>(&'a self, list: &'a [(Forward, resolve::At)], dynamic: bool) -> Vec<Sourced<&'a Forward>> {
+    fn forwards<'a>(&'a self, list: &'a [(Forward, At)], dynamic: bool) -> Vec<Sourced<&'a Forward>> {
         let forwards = list.iter().filter(|(forward, _)| forward.is_dynamic() == dynamic);
         forwards.map(|(value, at)| Sourced { value, origin: self.state.origin(*at) }).collect()
     }

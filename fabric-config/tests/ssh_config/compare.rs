@@ -9,6 +9,7 @@ use fabric_config::ssh_config::{HostResolver, Local, Lookup, Resolved, Sources, 
 
 use crate::generator::{self, Files};
 use crate::rng::Rng;
+use crate::settings;
 
 /// The lines of an answer.
 pub(crate) type Lines = Vec<(String, String)>;
@@ -29,7 +30,7 @@ impl Case {
     }
 
     pub(crate) fn random(rng: &mut Rng, files: &Files) -> Self {
-        let mut case = Self::plain(files.root.clone(), generator::host(rng));
+        let mut case = Self::plain(files.root.clone(), settings::host(rng));
         if rng.one_in(4) {
             case.user = Some(rng.pick(&["deploy", "root", "Admin", "a.b", "x y"]));
         }
@@ -101,7 +102,7 @@ impl Oracle {
             lookup = lookup.resolver(resolver);
         }
         let answer = config.resolve(&lookup);
-        let what = match (&answer, &expected) {
+        let found = match (&answer, &expected) {
             (Err(_), None) => return Ok(false),
             (Err(error), Some(_)) => format!("ssh answers, the resolver says: {error}"),
             (Ok(_), None) => {
@@ -110,18 +111,20 @@ impl Oracle {
                 let output = ssh.stdin(Stdio::null()).output().expect("ssh is installed");
                 format!("the resolver answers, ssh says: {}", String::from_utf8_lossy(&output.stderr))
             }
-            (Ok(resolved), Some(expected)) => {
-                let lines = lines(resolved);
-                if lines == *expected {
+            (Ok(values), Some(expected)) => {
+                let ours = lines(values);
+                if ours == *expected {
                     return Ok(true);
                 }
                 let only = |a: &Lines, b: &Lines| {
-                    a.iter().filter(|line| !b.contains(line)).map(|(k, v)| format!("{k} {v}\n")).collect::<String>()
+                    a.iter()
+                        .filter(|line| !b.contains(line))
+                        .fold(String::new(), |all, (k, v)| all + k + " " + v + "\n")
                 };
-                format!("--- ssh:\n{}--- the resolver:\n{}", only(expected, &lines), only(&lines, expected))
+                format!("--- ssh:\n{}--- the resolver:\n{}", only(expected, &ours), only(&ours, expected))
             }
         };
-        Err(format!("ssh -G {} -- {}\n{what}", arguments.join(" "), case.host))
+        Err(format!("ssh -G {} -- {}\n{found}", arguments.join(" "), case.host))
     }
 }
 
