@@ -1,1 +1,42 @@
 //! The harness of the end-to-end tests.
+//!
+//! * [`Sshd`]: real OpenSSH servers on loopback: N host names are N addresses in 127.0.0.0/8.
+//! * [`case!`] makes a [`Case`]: one run of the real `fab` in a home of its own, compared exactly.
+//! * [`TestUser`]: a throw-away user with a password and a sudo rule, for tests that run as root.
+//! * [`Guard`]: what must be undone is undone, even if the test is killed.
+//!
+//! ```ignore
+//! #[test]
+//! fn a_command_runs_on_every_host() {
+//!     case!()
+//!         .hosts(2)
+//!         .args(["-H", "{hosts}", "--", "echo hello"])
+//!         .stdout("[{h1}] out: hello\n[{h2}] out: hello\n")
+//!         .run();
+//! }
+//! ```
+//!
+//! What is missing on a system makes a test fail, and say what to install; `scripts/setup-tests` installs it.
+
+mod case;
+mod guard;
+mod sshd;
+mod tool;
+mod user;
+
+pub use case::{Case, Ran};
+pub use guard::Guard;
+pub use sshd::{Host, Sshd, SshdBuilder};
+pub use tool::{is_root, tool};
+pub use user::TestUser;
+
+/// A [`Case`] that runs the `fab` which cargo has just built.
+///
+/// Cargo tells the path of a program only to the integration tests of the same package, so the package of the tests
+/// has the program too, under the name `fab-under-test`, from the same `main`.
+#[macro_export]
+macro_rules! case {
+    () => {
+        $crate::Case::new(env!("CARGO_BIN_EXE_fab-under-test"))
+    };
+}

@@ -1,0 +1,441 @@
+//! One run of `fab`, and what must come of it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::sshd::{Host, Sshd};
+
+/// How long a run may take before it counts as hanging.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// One run of `fab` and what is expected of it: unless a case says otherwise, nothing on standard output, nothing on
+/// standard error, and status 0.
+///
+/// It runs in an empty directory with an empty home, an environment of `PATH` and `HOME` only, and `/dev/null` as its
+/// standard input. In arguments, files, variables, input and expectations stand
+///
+/// | text | for |
+/// | --- | --- |
+/// | `{h1}`, `{h2}`, ... | the hosts, as `address:port` |
+/// | `{hosts}` | all of them, separated by commas |
+/// | `{address1}`, ...; `{port}` | their parts |
+/// | `{key}` | the private key that logs in; given as `-i` already, unless [`Case::no_key`] |
+/// | `{home}`, `{dir}` | the home and the working directory of `fab` |
+/// | `{far}` | an empty directory on the hosts, which are this machine |
+#[must_use = "a case does nothing until it is run"]
+pub struct Case {
+    program: PathBuf,
+    root: TempDir,
+    hosts: Vec<Host>,
+    key: Option<PathBuf>,
+    give_key: bool,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    stdin: Option<Vec<u8>>,
+    stdout: Expected,
+    stderr: Expected,
+    status: i32,
+    values: Vec<(String, String)>,
+}
+
+/// What must be on a stream.
+#[derive(Default)]
+struct Expected {
+    exact: Option<String>,
+    any: bool,
+    unordered: Option<Vec<String>>,
+    has: Vec<String>,
+    lacks: Vec<String>,
+}
+
+impl Case {
+    /// A run of this program. Tests use [`case!`](crate::case).
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        let root = tempfile::Builder::new().prefix("fabric-case-").tempdir().expect("a temporary directory");
+        for dir in ["home/.ssh", "dir", "far", "bin"] {
+            fs::create_dir_all(root.path().join(dir)).expect("a directory of the case");
+        }
+        // Called by its own name, which it shows in its usage text.
+        let program = program.into();
+        let fab = root.path().join("bin/fab");
+        std::os::unix::fs::symlink(program, &fab).expect("a link to the program");
+        Self {
+            program: fab,
+            root,
+            hosts: Vec::new(),
+            key: None,
+            give_key: true,
+            args: Vec::new(),
+            env: Vec::new(),
+            stdin: None,
+            stdout: Expected::default(),
+            stderr: Expected::default(),
+            status: 0,
+            values: Vec::new(),
+        }
+    }
+
+    /// With this many hosts of a shared [`Sshd`], whose keys are known.
+    #[track_caller]
+    pub fn hosts(self, count: usize) -> Self {
+        let sshd = if count <= Sshd::shared_size() { Sshd::shared() } else { Sshd::shared_many() };
+        assert!(count <= sshd.hosts().len(), "there are {} hosts", sshd.hosts().len());
+        self.on(sshd).first_hosts(count)
+    }
+
+    /// With the hosts of this server, whose keys are known.
+    pub fn on(self, sshd: &Sshd) -> Self {
+        let case = self.reach(sshd.hosts().to_vec(), &sshd.key());
+        case.known_hosts(sshd.known_hosts())
+    }
+
+    /// With these hosts, into which this key logs in; for an embedded fleet.
+    pub fn reach(mut self, hosts: Vec<Host>, key: &Path) -> Self {
+        self.hosts = hosts;
+        self.key = Some(key.to_owned());
+        self
+    }
+
+    fn first_hosts(mut self, count: usize) -> Self {
+        self.hosts.truncate(count);
+        self
+    }
+
+    /// What `~/.ssh/known_hosts` has.
+    pub fn known_hosts(self, text: impl AsRef<str>) -> Self {
+        self.home_file(".ssh/known_hosts", text)
+    }
+
+    /// Without `-i`.
+    pub fn no_key(mut self) -> Self {
+        self.give_key = false;
+        self
+    }
+
+    /// A `fabfile.toml` in the working directory.
+    pub fn fabfile(self, text: impl AsRef<str>) -> Self {
+        self.file("fabfile.toml", text)
+    }
+
+    /// A file in the working directory.
+    pub fn file(self, path: impl AsRef<Path>, text: impl AsRef<str>) -> Self {
+        let file = self.dir().join(path);
+        self.write(&file, text.as_ref())
+    }
+
+    /// A file in the home directory.
+    pub fn home_file(self, path: impl AsRef<Path>, text: impl AsRef<str>) -> Self {
+        let file = self.root.path().join("home").join(path);
+        self.write(&file, text.as_ref())
+    }
+
+    fn write(self, file: &Path, text: &str) -> Self {
+        fs::create_dir_all(file.parent().expect("a file has a directory")).expect("its directory");
+        fs::write(file, self.fill(text)).expect("a file of the case");
+        self
+    }
+
+    /// A placeholder of this case's own: `{name}` stands for `value`.
+    pub fn value(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.values.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Arguments, after those there are.
+    pub fn args<A: AsRef<str>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Its standard input.
+    pub fn stdin(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(input.into());
+        self
+    }
+
+    /// All of its standard output.
+    pub fn stdout(mut self, text: impl Into<String>) -> Self {
+        self.stdout.exact = Some(text.into());
+        self
+    }
+
+    /// All lines of its standard output, in any order.
+    pub fn stdout_lines<L: Into<String>>(mut self, lines: impl IntoIterator<Item = L>) -> Self {
+        self.stdout.unordered = Some(lines.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// A part of its standard output; the rest doesn't matter.
+    pub fn stdout_has(mut self, part: impl Into<String>) -> Self {
+        self.stdout.has.push(part.into());
+        self
+    }
+
+    /// What isn't in its standard output; the rest doesn't matter.
+    pub fn stdout_lacks(mut self, part: impl Into<String>) -> Self {
+        self.stdout.lacks.push(part.into());
+        self
+    }
+
+    /// Any standard output.
+    pub fn any_stdout(mut self) -> Self {
+        self.stdout.any = true;
+        self
+    }
+
+    /// All of its standard error.
+    pub fn stderr(mut self, text: impl Into<String>) -> Self {
+        self.stderr.exact = Some(text.into());
+        self
+    }
+
+    /// A part of its standard error; the rest doesn't matter.
+    pub fn stderr_has(mut self, part: impl Into<String>) -> Self {
+        self.stderr.has.push(part.into());
+        self
+    }
+
+    /// What isn't in its standard error; the rest doesn't matter.
+    pub fn stderr_lacks(mut self, part: impl Into<String>) -> Self {
+        self.stderr.lacks.push(part.into());
+        self
+    }
+
+    /// Any standard error.
+    pub fn any_stderr(mut self) -> Self {
+        self.stderr.any = true;
+        self
+    }
+
+    /// Its exit status. Default: 0.
+    pub fn status(mut self, status: i32) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The working directory.
+    pub fn dir(&self) -> PathBuf {
+        self.root.path().join("dir")
+    }
+
+    /// The home directory.
+    pub fn home(&self) -> PathBuf {
+        self.root.path().join("home")
+    }
+
+    /// The directory on the hosts.
+    pub fn far(&self) -> PathBuf {
+        self.root.path().join("far")
+    }
+
+    /// A text with its placeholders filled in.
+    pub fn fill(&self, text: &str) -> String {
+        let mut filled = text.to_owned();
+        let mut put = |name: &str, value: &str| filled = filled.replace(&format!("{{{name}}}"), value);
+        for (name, value) in &self.values {
+            put(name, value);
+        }
+        let strings: Vec<String> = self.hosts.iter().map(Host::host_string).collect();
+        put("hosts", &strings.join(","));
+        for (number, (host, string)) in self.hosts.iter().zip(&strings).enumerate() {
+            put(&format!("h{}", number + 1), string);
+            put(&format!("address{}", number + 1), &host.address.to_string());
+        }
+        if let Some(host) = self.hosts.first() {
+            put("port", &host.port.to_string());
+        }
+        if let Some(key) = &self.key {
+            put("key", &key.to_string_lossy());
+        }
+        for (name, path) in [("home", self.home()), ("dir", self.dir()), ("far", self.far())] {
+            put(name, &path.to_string_lossy());
+        }
+        filled
+    }
+
+    /// Runs it, and compares.
+    #[track_caller]
+    pub fn run(self) -> Ran {
+        let mut command = Command::new(&self.program);
+        if let (true, Some(key)) = (self.give_key, &self.key) {
+            command.arg("-i").arg(key);
+        }
+        command.args(self.args.iter().map(|arg| self.fill(arg)));
+        command.current_dir(self.dir()).env_clear().env("HOME", self.home());
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.root.path().join("bin").display()));
+        // A panic must not hide behind a missing backtrace, nor an error grow one.
+        command.env("RUST_BACKTRACE", "1");
+        command.envs(self.env.iter().map(|(name, value)| (name, self.fill(value))));
+        let input = self.stdin.clone().map(|input| match String::from_utf8(input) {
+            Ok(text) => self.fill(&text).into_bytes(),
+            Err(bytes) => bytes.into_bytes(),
+        });
+        let (stdout, stderr, exit) = finish(&mut command, input);
+        let ran = Ran { stdout, stderr, exit, case: self };
+        let problems = ran.problems();
+        assert!(problems.is_empty(), "{problems}\n{}", ran.describe(&command));
+        ran
+    }
+}
+
+/// Runs a command to its end, with a limit.
+fn finish(command: &mut Command, input: Option<Vec<u8>>) -> (String, String, ExitStatus) {
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("fab starts");
+    if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+        std::thread::spawn(move || {
+            // It need not read all of it.
+            let _ = stdin.write_all(&input);
+        });
+    }
+    let (sender, receiver) = mpsc::channel();
+    let read = |mut from: Box<dyn Read + Send>, number: usize| {
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = from.read_to_end(&mut bytes);
+            let _ = sender.send((number, String::from_utf8_lossy(&bytes).into_owned()));
+        });
+    };
+    read(Box::new(child.stdout.take().expect("piped")), 0);
+    read(Box::new(child.stderr.take().expect("piped")), 1);
+    let mut texts = [String::new(), String::new()];
+    for _ in 0..2 {
+        let Ok((number, text)) = receiver.recv_timeout(LIMIT) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            while let Ok((number, text)) = receiver.recv_timeout(Duration::from_secs(1)) {
+                texts[number] = text;
+            }
+            panic!("still running after {LIMIT:?}: {command:?}\nstdout:\n{}\nstderr:\n{}", texts[0], texts[1]);
+        };
+        texts[number] = text;
+    }
+    let exit = child.wait().expect("its status");
+    let [stdout, stderr] = texts;
+    (stdout, stderr, exit)
+}
+
+/// A run that came out as expected, for further questions.
+pub struct Ran {
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+    exit: ExitStatus,
+    case: Case,
+}
+
+impl Ran {
+    /// The content of a file in the working directory.
+    #[track_caller]
+    pub fn read(&self, path: &str) -> String {
+        let file = self.case.dir().join(path);
+        fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    }
+
+    /// The content of a file in the directory on the hosts.
+    #[track_caller]
+    pub fn read_far(&self, path: &str) -> String {
+        let file = self.case.far().join(path);
+        fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    }
+
+    /// The case, with its directories.
+    pub fn case(&self) -> &Case {
+        &self.case
+    }
+
+    fn problems(&self) -> String {
+        let mut problems = String::new();
+        let status = self.exit.code().unwrap_or_else(|| 128 + self.exit.signal().unwrap_or_default());
+        if status != self.case.status {
+            let _ = writeln!(problems, "status is {status} and should be {}", self.case.status);
+        }
+        for (name, text, expected) in
+            [("stdout", &self.stdout, &self.case.stdout), ("stderr", &self.stderr, &self.case.stderr)]
+        {
+            expected.judge(name, text, &self.case, &mut problems);
+            for sign in ["panicked at", "stack backtrace", "RUST_BACKTRACE"] {
+                if text.contains(sign) {
+                    let _ = writeln!(problems, "{name} shows a panic or a backtrace ({sign})");
+                }
+            }
+        }
+        problems
+    }
+
+    fn describe(&self, command: &Command) -> String {
+        let args: Vec<_> = command.get_args().map(|arg| format!("{:?}", arg.to_string_lossy())).collect();
+        format!(
+            "\nfab {}\n--- stdout ---\n{}--- stderr ---\n{}--- status: {}",
+            args.join(" "),
+            self.stdout,
+            self.stderr,
+            self.exit
+        )
+    }
+}
+
+impl Expected {
+    fn judge(&self, name: &str, text: &str, case: &Case, problems: &mut String) {
+        for part in &self.has {
+            let part = case.fill(part);
+            if !text.contains(&part) {
+                let _ = writeln!(problems, "{name} should have {part:?}");
+            }
+        }
+        for part in &self.lacks {
+            let part = case.fill(part);
+            if text.contains(&part) {
+                let _ = writeln!(problems, "{name} should not have {part:?}");
+            }
+        }
+        if let Some(lines) = &self.unordered {
+            let mut expected: Vec<String> = lines.iter().map(|line| case.fill(line)).collect();
+            let mut seen: Vec<&str> = text.lines().collect();
+            expected.sort();
+            seen.sort_unstable();
+            if seen != expected {
+                let _ = writeln!(problems, "{name} should have these lines, in any order:\n{}", expected.join("\n"));
+            }
+        }
+        let free = self.any || !self.has.is_empty() || !self.lacks.is_empty() || self.unordered.is_some();
+        let exact = match &self.exact {
+            Some(exact) => case.fill(exact),
+            None if free => return,
+            None => String::new(),
+        };
+        if text != exact {
+            let _ = writeln!(problems, "{name} should be:\n{exact}{}", first_difference(&exact, text));
+        }
+    }
+}
+
+/// Where two texts part.
+fn first_difference(expected: &str, seen: &str) -> String {
+    let (mut left, mut right) = (expected.lines(), seen.lines());
+    for number in 1.. {
+        match (left.next(), right.next()) {
+            (None, None) => break,
+            (one, other) if one == other => {}
+            (one, other) => return format!("(line {number}: expected {one:?}, seen {other:?})"),
+        }
+    }
+    "(they differ in line ends)".to_owned()
+}

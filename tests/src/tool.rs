@@ -1,0 +1,32 @@
+//! Programs of the system that the tests need.
+
+use std::path::{Path, PathBuf};
+
+/// Where servers are that an ordinary user's `PATH` doesn't have.
+const ELSEWHERE: [&str; 6] =
+    ["/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/lib/openssh", "/opt/homebrew/sbin", "/opt/homebrew/bin"];
+
+/// The absolute path of a program. Without it the test fails, and says what to do.
+#[track_caller]
+pub fn tool(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .chain(ELSEWHERE.iter().map(PathBuf::from))
+        .map(|dir| dir.join(name))
+        .find(|file| is_program(file));
+    found.unwrap_or_else(|| {
+        let command = if is_root() { "scripts/setup-tests" } else { "sudo scripts/setup-tests" };
+        panic!("the tests need `{name}`, which is not installed. Run: {command}")
+    })
+}
+
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+}
+
+/// Whether the tests run as root. Those that need it (another user's login, a real sudo) are run by CI as root;
+/// elsewhere they say that they did nothing.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

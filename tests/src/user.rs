@@ -1,0 +1,71 @@
+//! A throw-away user.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::guard::Guard;
+use crate::tool::{is_root, tool};
+
+/// A user with a password, a home and a sudo rule that asks for the password, until dropped. Needs root.
+pub struct TestUser {
+    name: String,
+    password: String,
+    _guard: Guard,
+}
+
+impl TestUser {
+    /// Makes one; `None`, with a word on standard error, if the tests don't run as root.
+    #[track_caller]
+    pub fn new() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !is_root() {
+            eprintln!("not root: this test, which needs another user, did nothing (CI runs it as root)");
+            return None;
+        }
+        let name = format!("fabtest{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let password = format!("pw {name} $'\"\\ ä");
+        let rule = PathBuf::from(format!("/etc/sudoers.d/{name}"));
+        // First the guard, so that nothing is ever left.
+        let undo = "exec 2>/dev/null; rm -f \"$2\"; pkill -KILL -u \"$1\"; userdel -rf \"$1\"";
+        let guard = Guard::new(undo, [&name, &rule.display().to_string()]);
+
+        run(Command::new(tool("useradd")).args(["-m", "-s", "/bin/sh", &name]), "");
+        run(&mut Command::new(tool("chpasswd")), &format!("{name}:{password}\n"));
+        tool("sudo");
+        fs::write(&rule, format!("{name} ALL=(ALL:ALL) ALL\nDefaults:{name} !lecture\n")).expect("a sudo rule");
+        fs::set_permissions(&rule, fs::Permissions::from_mode(0o440)).expect("its mode");
+        Some(Self { name, password, _guard: guard })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its password, with characters that a shell or a careless program would stumble over.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Its home directory.
+    pub fn home(&self) -> PathBuf {
+        PathBuf::from(format!("/home/{}", self.name))
+    }
+}
+
+#[track_caller]
+fn run(command: &mut Command, input: &str) {
+    use std::io::Write;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads its input");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
