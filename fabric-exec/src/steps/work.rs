@@ -275,11 +275,9 @@ impl Work {
 }
 
 fn scope_of(context: &Context, saved: &Map) -> minijinja::Value {
-    let names = context.args().iter().chain(saved);
-    let mut scope: std::collections::BTreeMap<String, minijinja::Value> =
-        names.map(|(name, value)| (name.clone(), template::value(value))).collect();
-    scope.insert("env".to_owned(), minijinja::Value::from_object(EnvObject(context.clone())));
-    minijinja::Value::from_iter(scope)
+    let env = minijinja::Value::from_object(EnvObject(context.clone()));
+    let names = context.args().iter().chain(saved).map(|(name, value)| (name.clone(), template::value(value)));
+    minijinja::Value::from_pairs(names.chain([("env".to_owned(), env)]))
 }
 
 fn expand(text: &str) -> Result<Vec<String>, TaskError> {
