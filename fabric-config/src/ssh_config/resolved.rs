@@ -302,9 +302,14 @@ impl Resolved {
         kbd_interactive_devices KbdInteractiveDevices;
     }
 
-    /// `RevokedHostKeys`: a file of keys that no host may have. Not expanded, as OpenSSH 9.2 does with `~` only.
+    /// `RevokedHostKeys`: a file of keys that no host may have; OpenSSH 9.2 expands nothing in it.
     pub fn revoked_host_keys(&self) -> Option<&str> {
         self.state.text_or_none(Directive::RevokedHostKeys).map(|text| &**text)
+    }
+
+    /// `KnownHostsCommand`, tokens not replaced: a command that prints more lines for known_hosts.
+    pub fn known_hosts_command(&self) -> Option<&str> {
+        self.state.text_or_none(Directive::KnownHostsCommand).map(|text| &**text)
     }
 
     /// `NumberOfPasswordPrompts`.

@@ -88,6 +88,25 @@ fn corner_cases_resolve_as_ssh_does() {
     }
 }
 
+/// Files that include one another, as deep as it goes and one deeper; in blocks that apply and that don't.
+#[test]
+fn includes_nest_as_deep_as_in_ssh() {
+    for depth in [1, 15, 16, 17] {
+        for head in ["", "Host web1\n", "Host other\n", "Match final\n"] {
+            let home = tempfile::tempdir().unwrap();
+            let oracle = Oracle::new(home.path());
+            let name = |n: usize| home.path().join(n.to_string());
+            for n in 0..depth {
+                let text = format!("{head}Include {}\nIdentityFile /k{n}\n", name(n + 1).display());
+                std::fs::write(name(n), text).unwrap();
+            }
+            std::fs::write(name(depth), "Host web1\nUser last\n").unwrap();
+            let answered = oracle.difference(&Case::plain(name(0), "web1"), None);
+            assert_eq!(answered, Ok(depth <= 16), "{depth} {head:?}");
+        }
+    }
+}
+
 /// Knows what every machine knows without asking anybody.
 struct LoopbackOnly;
 
