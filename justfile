@@ -26,7 +26,7 @@ lint:
 
 # Rewrite generated pages (docs/settings.md, schemas).
 generate:
-    UPDATE=1 cargo test -q -p fabric-config --test pages
+    UPDATE=1 cargo test -q -p fabric-config --test reference
 
 # The API documentation.
 doc:

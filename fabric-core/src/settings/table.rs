@@ -270,7 +270,9 @@ settings! {
         transport_options: Map = Map::new();
         /// Plugin files to load.
         plugins: Vec<String> = Vec::new(), option "--plugin";
-        /// Whether environment variables are part of the command; false sends them beside it, where most servers drop them.
+        /// Whether plugins run in child processes, so that even a crash of one is only an error of its hosts.
+    plugin_isolation: bool = false;
+    /// Whether environment variables are part of the command; false sends them beside it, where most servers drop them.
         inline_ssh_env: bool = true;
     }
 

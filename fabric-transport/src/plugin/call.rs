@@ -2,21 +2,48 @@
 #![allow(unsafe_code, reason = "a C ABI is crossed here")]
 
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_plugin_sdk::PluginError;
 use fabric_plugin_sdk::abi::{Buf, Status, Str};
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::Plugin;
-use super::library::take;
+use super::library::{Library, take};
+use super::{Backend, Plugin};
 
 /// How much longer than its time limit a call may take until it is given up: it was asked to stop then.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// What can be asked of a plugin; the texts are its JSON requests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Call {
+    Dial(String),
+    Open(String),
+    Spawn(u64, String),
+    Files(u64),
+    Close(u64),
+}
+
+/// What a plugin answers: descriptors, some of which may be left out, and a session's number.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) session: u64,
+    pub(super) fds: Vec<Option<OwnedFd>>,
+}
+
+impl Answer {
+    /// The descriptor at this place.
+    pub(super) fn take_fd(&mut self, at: usize) -> Result<OwnedFd, CallError> {
+        let fd = self.fds.get_mut(at).and_then(Option::take);
+        fd.ok_or_else(|| CallError::Failed("a descriptor is missing from its answer".to_owned()))
+    }
+}
+
 /// Why a call came to nothing; the plugin's name is added by who tells it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum CallError {
     Unsupported,
     Failed(String),
@@ -33,97 +60,19 @@ impl CallError {
     }
 }
 
-/// Gateways: a connected stream.
-pub(super) async fn dial(plugin: &Plugin, request: String, limit: Duration) -> Result<OwnedFd, CallError> {
-    call(plugin, limit, move |plugin, cancel| {
-        let dial = plugin.0.table.dial.ok_or(CallError::Unsupported)?;
-        let (mut fd, mut error) = (-1, Buf::empty());
-        // SAFETY: called as the header says: the request and the cancel descriptor live through the call, the
-        // out pointers are writable.
-        let status = unsafe { dial(Str::borrowed(&request), cancel.as_raw_fd(), &raw mut fd, &raw mut error) };
-        check(plugin, status, error)?;
-        adopt(fd)
-    })
-    .await
-}
-
-/// Transports: a session's number.
-pub(super) async fn open(plugin: &Plugin, request: String, limit: Duration) -> Result<u64, CallError> {
-    call(plugin, limit, move |plugin, cancel| {
-        let open = plugin.0.table.open.ok_or(CallError::Unsupported)?;
-        let (mut session, mut error) = (0, Buf::empty());
-        // SAFETY: as above.
-        let status = unsafe { open(Str::borrowed(&request), cancel.as_raw_fd(), &raw mut session, &raw mut error) };
-        check(plugin, status, error)?;
-        Ok(session)
-    })
-    .await
-}
-
-/// Transports: a process's standard input, output, error and control.
-pub(super) async fn spawn(
-    plugin: &Plugin,
-    session: u64,
-    request: String,
-    limit: Duration,
-) -> Result<(OwnedFd, OwnedFd, Option<OwnedFd>, OwnedFd), CallError> {
-    call(plugin, limit, move |plugin, cancel| {
-        let spawn = plugin.0.table.spawn.ok_or(CallError::Unsupported)?;
-        let (mut fds, mut error) = ([-1; 4], Buf::empty());
-        let request = Str::borrowed(&request);
-        // SAFETY: as above; there is room for four descriptors.
-        let status = unsafe { spawn(session, request, cancel.as_raw_fd(), fds.as_mut_ptr(), &raw mut error) };
-        check(plugin, status, error)?;
-        let stderr = if fds[2] < 0 { None } else { Some(adopt(fds[2])?) };
-        Ok((adopt(fds[0])?, adopt(fds[1])?, stderr, adopt(fds[3])?))
-    })
-    .await
-}
-
-/// Transports: a stream that speaks SFTP.
-pub(super) async fn files(plugin: &Plugin, session: u64, limit: Duration) -> Result<OwnedFd, CallError> {
-    call(plugin, limit, move |plugin, cancel| {
-        let files = plugin.0.table.files.ok_or(CallError::Unsupported)?;
-        let (mut fd, mut error) = (-1, Buf::empty());
-        // SAFETY: as above.
-        let status = unsafe { files(session, cancel.as_raw_fd(), &raw mut fd, &raw mut error) };
-        check(plugin, status, error)?;
-        adopt(fd)
-    })
-    .await
-}
-
-/// Transports: the session has ended. Not waited for.
-pub(super) fn close(plugin: &Plugin, session: u64) {
-    let Some(close) = plugin.0.table.close else { return };
-    // If no thread can be had, the plugin's session ends with the program.
-    let _ = std::thread::Builder::new().name("plugin-close".to_owned()).spawn(move || {
-        // SAFETY: called as the header says, with a number that the plugin gave.
-        unsafe { close(session) };
-    });
-}
-
-/// Runs `work` on a thread that the program's end does not wait for. When the answer is no longer wanted, or
-/// its time is up, the descriptor `work` was given becomes readable.
-async fn call<T: Send + 'static>(
-    plugin: &Plugin,
-    limit: Duration,
-    work: impl FnOnce(&Plugin, BorrowedFd<'_>) -> Result<T, CallError> + Send + 'static,
-) -> Result<T, CallError> {
-    use std::os::fd::AsFd as _;
-    let failed = |error: std::io::Error| CallError::Failed(error.to_string());
-    // Whoever waits holds the writing end: dropping it makes the reading end readable.
-    let (cancel, waiting) = std::io::pipe().map_err(failed)?;
-    let (answer, answered) = oneshot::channel();
-    let plugin = plugin.clone();
-    let thread = std::thread::Builder::new().name(format!("plugin-{}", plugin.name()));
-    let run = move || {
-        // What comes too late is dropped here, descriptors included.
-        let _ = answer.send(work(&plugin, cancel.as_fd()));
+/// Asks, and waits for at most `limit`. Where the plugin lives makes no difference.
+pub(super) async fn call(plugin: &Plugin, call: Call, limit: Duration) -> Result<Answer, CallError> {
+    let (mut answered, waiting): (_, Box<dyn Send>) = match &plugin.0.backend {
+        Backend::Library(library) => {
+            let (answered, waiting) = on_a_thread(library.clone(), call)?;
+            (answered, Box::new(waiting))
+        }
+        Backend::Child(child) => {
+            let (answered, waiting) = child.ask(call)?;
+            (answered, Box::new(waiting))
+        }
     };
-    thread.spawn(run).map_err(failed)?;
     let lost = || CallError::Failed("its thread ended without an answer".to_owned());
-    let mut answered = answered;
     if let Ok(answer) = tokio::time::timeout(limit, &mut answered).await {
         return answer.unwrap_or_else(|_| Err(lost()));
     }
@@ -134,8 +83,76 @@ async fn call<T: Send + 'static>(
     }
 }
 
-fn check(plugin: &Plugin, status: i32, error: Buf) -> Result<(), CallError> {
-    let text = take(&plugin.0.table, error).map_err(CallError::Failed)?;
+/// Tells a plugin that a session has ended. Not waited for.
+pub(super) fn close(plugin: &Plugin, session: u64) {
+    // If it cannot be told, its session ends with it.
+    match &plugin.0.backend {
+        Backend::Library(library) => drop(on_a_thread(library.clone(), Call::Close(session))),
+        Backend::Child(child) => drop(child.ask(Call::Close(session))),
+    }
+}
+
+pub(super) type Answered = oneshot::Receiver<Result<Answer, CallError>>;
+
+/// Performs a call on a thread that the program's end does not wait for. Dropping what is returned beside
+/// the answer makes the call's cancel descriptor readable.
+pub(super) fn on_a_thread(library: Arc<Library>, call: Call) -> Result<(Answered, std::io::PipeWriter), CallError> {
+    let failed = |error: std::io::Error| CallError::Failed(error.to_string());
+    let (cancel, waiting) = std::io::pipe().map_err(failed)?;
+    let (answer, answered) = oneshot::channel();
+    let run = move || {
+        // What comes too late is dropped here, descriptors included.
+        let _ = answer.send(perform(&library, &call, cancel.as_fd()));
+    };
+    std::thread::Builder::new().name("plugin".to_owned()).spawn(run).map_err(failed)?;
+    Ok((answered, waiting))
+}
+
+/// The call itself, here and now.
+fn perform(library: &Library, call: &Call, cancel: BorrowedFd<'_>) -> Result<Answer, CallError> {
+    let table = &library.table;
+    let cancel = cancel.as_raw_fd();
+    let mut error = Buf::empty();
+    let mut fds = [-1; 4];
+    let mut session = 0;
+    let missing = || CallError::Unsupported;
+    // SAFETY: each is called as the header says: the request and the cancel descriptor live through the call,
+    // the out pointers are writable, and `spawn` has room for four descriptors.
+    let (status, wanted) = unsafe {
+        match call {
+            Call::Dial(request) => {
+                let dial = table.dial.ok_or_else(missing)?;
+                (dial(Str::borrowed(request), cancel, fds.as_mut_ptr(), &raw mut error), 1)
+            }
+            Call::Open(request) => {
+                let open = table.open.ok_or_else(missing)?;
+                (open(Str::borrowed(request), cancel, &raw mut session, &raw mut error), 0)
+            }
+            Call::Spawn(session, request) => {
+                let spawn = table.spawn.ok_or_else(missing)?;
+                (spawn(*session, Str::borrowed(request), cancel, fds.as_mut_ptr(), &raw mut error), 4)
+            }
+            Call::Files(session) => {
+                let files = table.files.ok_or_else(missing)?;
+                (files(*session, cancel, fds.as_mut_ptr(), &raw mut error), 1)
+            }
+            Call::Close(session) => {
+                if let Some(close) = table.close {
+                    close(*session);
+                }
+                (Status::Ok as i32, 0)
+            }
+        }
+    };
+    check(library, status, error)?;
+    let optional = |at: usize, fd: c_int| wanted == 4 && at == 2 && fd < 0;
+    let adopt_all = fds.iter().take(wanted).enumerate();
+    let fds = adopt_all.map(|(at, fd)| if optional(at, *fd) { Ok(None) } else { adopt(*fd).map(Some) });
+    Ok(Answer { session, fds: fds.collect::<Result<_, _>>()? })
+}
+
+fn check(library: &Library, status: i32, error: Buf) -> Result<(), CallError> {
+    let text = take(&library.table, error).map_err(CallError::Failed)?;
     let or = |default: &str| if text.is_empty() { default.to_owned() } else { text.clone() };
     match Status::from_number(status) {
         Some(Status::Ok) => Ok(()),

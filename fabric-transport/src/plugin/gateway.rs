@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use fabric_core::{ConnectError, ConnectErrorKind, Phase, Secret, Target, transport::BoxStream};
 use fabric_plugin_sdk::DialRequest;
 
+use super::call::Call;
 use super::stream::FdStream;
 use super::{Plugin, call};
 use crate::gateway::GatewayDialer;
@@ -31,7 +32,8 @@ impl GatewayDialer for PluginGateway {
             options: self.0.options(target).map_err(error)?,
         };
         let request = serde_json::to_string(&request).map_err(|e| error(e.to_string()))?;
-        let fd = call::dial(&self.0, request, limit).await.map_err(|e| error(e.text()))?;
+        let mut answer = call::call(&self.0, Call::Dial(request), limit).await.map_err(|e| error(e.text()))?;
+        let fd = answer.take_fd(0).map_err(|e| error(e.text()))?;
         let stream = FdStream::new(fd).map_err(|e| error(format!("its descriptor cannot be used: {e}")))?;
         Ok(Box::new(stream))
     }

@@ -18,17 +18,21 @@
 //! A panic, an error, nonsense in an answer, a bad descriptor: an error of the host that was being
 //! reached. A call that hangs: the same, once its time is up; the thread it hangs on is left behind, and the
 //! end of the program does not wait for it. A library is never unloaded, as its threads may still be in it.
-//! A segmentation fault ends the program: only a process of its own could prevent that.
+//! A segmentation fault ends the program, unless the plugin was loaded by [`Plugin::load_isolated`]: then it
+//! ends a child process, and is an error of the hosts that the child was serving.
 
 mod call;
+mod child;
 mod commands;
 mod gateway;
 mod library;
 mod search;
 mod session;
 mod stream;
+mod wire;
 
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fabric_core::settings::nearest;
@@ -41,7 +45,24 @@ pub use search::{Found, find};
 
 /// A loaded plugin. Cloning is cheap; the library stays loaded to the end of the program.
 #[derive(Clone, Debug)]
-pub struct Plugin(Arc<library::Library>);
+pub struct Plugin(Arc<Loaded>);
+
+#[derive(Debug)]
+struct Loaded {
+    file: PathBuf,
+    name: String,
+    version: String,
+    abi: u32,
+    description: Description,
+    backend: Backend,
+}
+
+/// Where a plugin's code runs.
+#[derive(Debug)]
+enum Backend {
+    Library(Arc<library::Library>),
+    Child(child::Child),
+}
 
 /// Why a file is not taken as a plugin.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
@@ -64,7 +85,33 @@ impl Plugin {
     /// no library or of another architecture, one that lacks the entry symbol, another ABI version, a table
     /// too small, or a description that makes no sense.
     pub fn load(file: &Path) -> Result<Self, PluginLoadError> {
-        library::load(file).map(Self)
+        let library = library::load(file)?;
+        Ok(Self(Arc::new(Loaded {
+            file: library.file.clone(),
+            name: library.name.clone(),
+            version: library.version.clone(),
+            abi: library.abi,
+            description: library.description.clone(),
+            backend: Backend::Library(library),
+        })))
+    }
+
+    /// Loads a plugin in a child process: `program` with the file as its last argument, which must call
+    /// [`host`]. A crash there is an error of the hosts it served; the next call starts a new child.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Plugin::load`], and a child that cannot be started.
+    pub fn load_isolated(file: &Path, program: &[String]) -> Result<Self, PluginLoadError> {
+        let (child, introduction) = child::Child::start(program, file)?;
+        Ok(Self(Arc::new(Loaded {
+            file: file.to_owned(),
+            name: introduction.name,
+            version: introduction.version,
+            abi: introduction.abi,
+            description: introduction.description,
+            backend: Backend::Child(child),
+        })))
     }
 
     /// The scheme or transport name that it serves.
@@ -146,4 +193,10 @@ fn limit(target: &fabric_core::Target) -> std::time::Duration {
         (Some(connect), Some(banner)) => connect + banner,
         _ => std::time::Duration::from_hours(1),
     }
+}
+
+/// The whole life of a child that hosts a plugin for [`Plugin::load_isolated`]: `socket` is its standard
+/// input. Returns when the program at the other end has gone.
+pub fn host(file: &Path, socket: UnixStream) {
+    child::host(file, socket);
 }

@@ -21,7 +21,7 @@ use fabric_plugin_sdk::{Control, Ended, OpenRequest, Pty};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf, WriteHalf};
 use tokio::sync::{Mutex, OnceCell, watch};
 
-use super::call::CallError;
+use super::call::{Call, CallError};
 use super::commands::CommandFiles;
 use super::stream::FdStream;
 use super::{Plugin, call};
@@ -63,10 +63,10 @@ impl Transport for PluginTransport {
             options: self.0.options(target).map_err(error)?,
         };
         let request = serde_json::to_string(&request).map_err(|e| error(e.to_string()))?;
-        let number = call::open(&self.0, request, limit).await.map_err(|e| error(e.text()))?;
+        let answer = call::call(&self.0, Call::Open(request), limit).await.map_err(|e| error(e.text()))?;
         Ok(Arc::new(PluginSession(Arc::new(Inner {
             plugin: self.0.clone(),
-            number,
+            number: answer.session,
             limit: target.timeouts.channel.unwrap_or(limit),
             open: AtomicBool::new(true),
             closed: watch::Sender::new(false),
@@ -133,9 +133,11 @@ impl Session for PluginSession {
         let what = "starting a process";
         let message =
             serde_json::to_string(&message).map_err(|e| inner.error(what, &CallError::Failed(e.to_string())))?;
-        let (stdin, stdout, stderr, control) = call::spawn(&inner.plugin, inner.number, message, inner.limit)
-            .await
-            .map_err(|error| inner.error(what, &error))?;
+        let asked = call::call(&inner.plugin, Call::Spawn(inner.number, message), inner.limit).await;
+        let mut answer = asked.map_err(|error| inner.error(what, &error))?;
+        let stderr = answer.take_fd(2).ok();
+        let mut take = |at| answer.take_fd(at).map_err(|error| inner.error(what, &error));
+        let (stdin, stdout, control) = (take(0)?, take(1)?, take(3)?);
         let stream = |fd| FdStream::new(fd).map_err(|e| inner.error("a descriptor", &CallError::Failed(e.to_string())));
         let (control_read, control_write) = tokio::io::split(stream(control)?);
         let ended = watch::Sender::new(None);
@@ -166,8 +168,9 @@ impl Session for PluginSession {
     async fn files(&self) -> Result<Arc<dyn Files>, SessionError> {
         let inner = &self.0;
         let files = inner.files.get_or_try_init(|| async {
-            match call::files(&inner.plugin, inner.number, inner.limit).await {
-                Ok(fd) => {
+            match call::call(&inner.plugin, Call::Files(inner.number), inner.limit).await {
+                Ok(mut answer) => {
+                    let fd = answer.take_fd(0).map_err(|error| inner.error("opening files", &error))?;
                     let failed = |reason: String| inner.error("opening files", &CallError::Failed(reason));
                     let stream = FdStream::new(fd).map_err(|e| failed(e.to_string()))?;
                     let client = crate::sftp::Client::start(stream).await.map_err(|e| failed(e.to_string()))?;

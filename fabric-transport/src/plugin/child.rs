@@ -1,0 +1,264 @@
+//! A plugin in a process of its own, so that even a crash of it is only an error of the hosts it served.
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric_plugin_sdk::Description;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::call::{Answer, Answered, Call, CallError, on_a_thread};
+use super::library::{self, Library};
+use super::{PluginLoadError, wire};
+
+/// What a program and its child say to each other.
+#[derive(Debug, Serialize, Deserialize)]
+enum Question {
+    Call(Call),
+    Cancel,
+}
+
+/// An answer without its descriptors: which of them there are.
+#[derive(Debug, Serialize, Deserialize)]
+struct Told {
+    session: u64,
+    fds: Vec<bool>,
+}
+
+/// What the child says first.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Introduction {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) abi: u32,
+    pub(super) description: Description,
+}
+
+/// How to start a child that hosts a plugin; it is started again when it has crashed.
+#[derive(Debug)]
+pub(super) struct Child {
+    program: Vec<String>,
+    file: PathBuf,
+    running: Mutex<Option<Arc<Running>>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    socket: UnixStream,
+    sending: Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    waiting: HashMap<u64, oneshot::Sender<Result<Answer, CallError>>>,
+    ended: Option<String>,
+}
+
+/// Calls a call off when it is dropped; harmless once it is answered.
+pub(super) struct Waiting(Arc<Running>, u64);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // A child that has gone has nothing to call off.
+        let _ = self.0.send(self.1, &Question::Cancel);
+    }
+}
+
+impl Child {
+    /// Starts `program FILE`, which must call [`host`](super::host), and hears what the plugin is.
+    pub(super) fn start(program: &[String], file: &Path) -> Result<(Self, Introduction), PluginLoadError> {
+        let error = |reason: String| PluginLoadError { file: file.display().to_string(), reason };
+        let child = Self { program: program.to_vec(), file: file.to_owned(), running: Mutex::new(None) };
+        let (running, introduction) = child.run().map_err(error)?;
+        *child.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        Ok((child, introduction))
+    }
+
+    fn run(&self) -> Result<(Arc<Running>, Introduction), String> {
+        let (ours, theirs) = UnixStream::pair().map_err(|e| e.to_string())?;
+        let (program, args) = self.program.split_first().ok_or("no program is given to host plugins")?;
+        let mut command = Command::new(program);
+        command.args(args).arg(&self.file).stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn().map_err(|e| format!("cannot start {program}: {e}"))?;
+        drop(command);
+        let introduced = match wire::receive(&ours) {
+            Ok(frame) => {
+                serde_json::from_slice::<Result<Introduction, String>>(&frame.json).map_err(|e| e.to_string())?
+            }
+            Err(_) => Err(ended(process.wait().ok(), process.stderr.take())),
+        };
+        let introduction = introduced?;
+        let running = Arc::new(Running { socket: ours, sending: Mutex::default(), state: Mutex::default() });
+        let reader = running.clone();
+        let read = move || {
+            while let Ok(frame) = wire::receive(&reader.socket) {
+                reader.answered(frame);
+            }
+            let stderr = process.stderr.take();
+            reader.ended(ended(process.wait().ok(), stderr));
+        };
+        std::thread::Builder::new().name("plugin-child".to_owned()).spawn(read).map_err(|e| e.to_string())?;
+        Ok((running, introduction))
+    }
+
+    /// Asks; a child that has crashed is replaced first.
+    pub(super) fn ask(&self, call: Call) -> Result<(Answered, Waiting), CallError> {
+        let running = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            let alive = running.as_ref().filter(|running| running.state().ended.is_none()).cloned();
+            match alive {
+                Some(alive) => alive,
+                None => running.insert(self.run().map_err(CallError::Failed)?.0).clone(),
+            }
+        };
+        let (answer, answered) = oneshot::channel();
+        let number = {
+            let mut state = running.state();
+            if let Some(ended) = &state.ended {
+                return Err(CallError::Failed(ended.clone()));
+            }
+            state.next += 1;
+            let number = state.next;
+            state.waiting.insert(number, answer);
+            number
+        };
+        // If it cannot be sent the child has gone, and the reader says so to all that wait.
+        let _ = running.send(number, &Question::Call(call));
+        Ok((answered, Waiting(running, number)))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The child ends when its socket does.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+impl Running {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, number: u64, question: &Question) -> std::io::Result<()> {
+        let json = serde_json::to_vec(question)?;
+        let _turn = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        wire::send(&self.socket, number, &json, &[])
+    }
+
+    fn answered(&self, frame: wire::Frame) {
+        let Some(waiting) = self.state().waiting.remove(&frame.call) else { return };
+        let answer = match serde_json::from_slice::<Result<Told, CallError>>(&frame.json) {
+            Ok(Ok(told)) => {
+                let mut fds = frame.fds.into_iter();
+                let fds = told.fds.iter().map(|there| if *there { fds.next() } else { None }).collect();
+                Ok(Answer { session: told.session, fds })
+            }
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(CallError::Failed(error.to_string())),
+        };
+        // Whoever waited may have given up.
+        let _ = waiting.send(answer);
+    }
+
+    fn ended(&self, how: String) {
+        let mut state = self.state();
+        for (_, waiting) in state.waiting.drain() {
+            let _ = waiting.send(Err(CallError::Failed(how.clone())));
+        }
+        state.ended = Some(how);
+    }
+}
+
+/// How the child came to its end, with the last that it said.
+fn ended(status: Option<ExitStatus>, stderr: Option<std::process::ChildStderr>) -> String {
+    let mut said = String::new();
+    if let Some(mut stderr) = stderr {
+        // What cannot be read was not said.
+        let _ = stderr.read_to_string(&mut said);
+    }
+    let how = match status.map(|status| (status.signal(), status)) {
+        Some((Some(signal), _)) => format!("it crashed (signal {signal})"),
+        Some((None, status)) => format!("its process ended ({status})"),
+        None => "its process ended".to_owned(),
+    };
+    match said.lines().rfind(|line| !line.trim().is_empty()) {
+        Some(line) => format!("{how}: {}", line.trim()),
+        None => how,
+    }
+}
+
+/// Hosts the plugin in `file` for the program at the other end of `socket`, until that closes.
+pub(super) fn host(file: &Path, socket: UnixStream) {
+    let socket = Arc::new(socket);
+    let library = library::load(file);
+    let introduction = library.as_ref().map(|library| Introduction {
+        name: library.name.clone(),
+        version: library.version.clone(),
+        abi: library.abi,
+        description: library.description.clone(),
+    });
+    let introduction = introduction.map_err(|error| error.reason.clone());
+    let Ok(json) = serde_json::to_vec(&introduction) else { return };
+    let (Ok(()), Ok(library)) = (wire::send(&socket, 0, &json, &[]), library) else { return };
+    let sending = Arc::new(Mutex::new(()));
+    let cancels = Arc::new(Mutex::new(HashMap::new()));
+    while let Ok(frame) = wire::receive(&socket) {
+        match serde_json::from_slice(&frame.json) {
+            Ok(Question::Call(call)) => answer(&library, frame.call, call, &socket, &sending, &cancels),
+            Ok(Question::Cancel) | Err(_) => {
+                drop(cancels.lock().unwrap_or_else(PoisonError::into_inner).remove(&frame.call));
+            }
+        }
+    }
+}
+
+type Cancels = Arc<Mutex<HashMap<u64, std::io::PipeWriter>>>;
+
+fn answer(
+    library: &Arc<Library>,
+    number: u64,
+    call: Call,
+    socket: &Arc<UnixStream>,
+    sending: &Arc<Mutex<()>>,
+    cancels: &Cancels,
+) {
+    let (socket, sending, cancels) = (socket.clone(), sending.clone(), cancels.clone());
+    let reply = move |answer: Result<Answer, CallError>| {
+        let (told, fds) = match answer {
+            Ok(answer) => {
+                let told = Told { session: answer.session, fds: answer.fds.iter().map(Option::is_some).collect() };
+                (Ok(told), answer.fds.into_iter().flatten().collect())
+            }
+            Err(error) => (Err(error), Vec::new()),
+        };
+        let borrowed: Vec<_> = fds.iter().map(OwnedFd::as_fd).collect();
+        if let Ok(json) = serde_json::to_vec(&told) {
+            let _turn = sending.lock().unwrap_or_else(PoisonError::into_inner);
+            // A program that has gone needs no answer.
+            let _ = wire::send(&socket, number, &json, &borrowed);
+        }
+    };
+    match on_a_thread(library.clone(), call) {
+        Ok((answered, cancel)) => {
+            cancels.lock().unwrap_or_else(PoisonError::into_inner).insert(number, cancel);
+            let wait = move || {
+                let lost = || Err(CallError::Failed("its thread ended without an answer".to_owned()));
+                let answer = answered.blocking_recv().unwrap_or_else(|_| lost());
+                cancels.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+                reply(answer);
+            };
+            // Without a thread there is no answer, and the asker's time limit says so.
+            let _ = std::thread::Builder::new().name("plugin-answer".to_owned()).spawn(wait);
+        }
+        Err(error) => reply(Err(error)),
+    }
+}
