@@ -402,3 +402,48 @@ async fn a_failed_try_is_repeated_as_often_as_wanted() {
     let retries = events.take().iter().filter(|event| matches!(event, EventKind::Retrying { .. })).count();
     assert_eq!(retries, 1);
 }
+
+#[tokio::test]
+async fn a_host_certificate_is_trusted_through_its_authority() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    keygen(&at("ca"), &["-t", "ed25519"]);
+    keygen(&at("host"), &["-t", "ed25519"]);
+    let sign = |principal: &str| {
+        let mut command = std::process::Command::new("ssh-keygen");
+        command.args(["-q", "-h", "-I", "host", "-n", principal, "-s"]).arg(at("ca")).arg(at("host.pub"));
+        assert!(command.status().unwrap().success());
+    };
+    for (principal, good) in [("127.0.0.1", true), ("elsewhere", false)] {
+        sign(principal);
+        let sshd = Setup::default()
+            .line(format!("HostKey {}", at("host").display()))
+            .line(format!("HostCertificate {}", at("host-cert.pub").display()))
+            .start();
+        let ca = fs::read_to_string(at("ca.pub")).unwrap();
+        fs::write(sshd.known_hosts(), format!("@cert-authority [127.0.0.1]:* {ca}")).unwrap();
+        let mut target = sshd.target();
+        target.host_keys.check = HostKeyCheck::Strict;
+        if good {
+            open(&target).await;
+        } else {
+            let error = refused(&target).await;
+            assert!(matches!(error.kind, ConnectErrorKind::HostKeyRefused { .. }), "{error}");
+            assert!(attempts(&sshd).is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_whatever_the_policy() {
+    let sshd = Sshd::start();
+    let public = fs::read_to_string(sshd.path("host_ed25519.pub")).unwrap();
+    fs::write(sshd.known_hosts(), format!("@revoked * {public}[127.0.0.1]:{} {public}", sshd.port)).unwrap();
+    for check in [HostKeyCheck::AcceptNew, HostKeyCheck::Off] {
+        let mut target = sshd.target();
+        target.host_keys.check = check;
+        let error = refused(&target).await;
+        assert!(matches!(error.kind, ConnectErrorKind::HostKeyRefused { .. }), "{error}");
+    }
+    assert!(attempts(&sshd).is_empty());
+}

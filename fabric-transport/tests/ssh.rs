@@ -291,3 +291,34 @@ async fn fifty_sessions_at_once() {
     });
     futures_util::future::join_all(all).await;
 }
+
+#[tokio::test]
+async fn a_host_that_has_gone_silent_is_noticed_and_can_be_left() {
+    let sshd = Sshd::start();
+    let mut target = sshd.target();
+    target.keepalive.interval = Some(Duration::from_millis(100));
+    target.keepalive.count = 2;
+    let session = open(&target).await;
+    let mut process = session.spawn(&command("echo $PPID; cat")).await.unwrap();
+    let Some(ProcessEvent::Stdout(pid)) = process.next().await else { panic!("no pid") };
+    let pid = str::from_utf8(&pid).unwrap().trim().to_owned();
+    let signal = |name: &str| std::process::Command::new("kill").args([name, &pid]).status().unwrap();
+    assert!(signal("-STOP").success());
+    let reason = session.closed().await;
+    assert!(reason.to_string().contains("keepalive"), "{reason}");
+
+    // Without keepalives nobody notices, but closing takes no longer for it.
+    signal("-CONT");
+    target.keepalive.interval = None;
+    let session = open(&target).await;
+    let mut process = session.spawn(&command("echo $PPID; sleep 1000")).await.unwrap();
+    let Some(ProcessEvent::Stdout(pid)) = process.next().await else { panic!("no pid") };
+    let pid = str::from_utf8(&pid).unwrap().trim().to_owned();
+    std::process::Command::new("kill").args(["-STOP", &pid]).status().unwrap();
+    // More than any window: the connection waits for its peer.
+    let full = tokio::time::timeout(Duration::from_millis(500), process.stdin.write_all(&vec![0; 64 << 20])).await;
+    assert!(full.is_err());
+    session.close().await;
+    assert!(matches!(finish(process).await.lost, Some(_)));
+    std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+}

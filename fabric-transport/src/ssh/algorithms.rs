@@ -7,38 +7,44 @@ use russh::{Preferred, cipher, compression, kex, mac};
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg};
 
 use super::Failure;
-use super::host_keys::KnownKeys;
+use super::host_keys::HostKeyVerifier;
 
-/// What to offer to `target`, of whom `known` keys are known.
-pub(super) fn preferred(target: &Target, known: &KnownKeys) -> Result<Preferred, Failure> {
+/// What to offer to `target`; `verifier` knows which host keys are worth asking for.
+pub(super) async fn preferred(target: &Target, verifier: &dyn HostKeyVerifier) -> Result<Preferred, Failure> {
     let wanted = &target.algorithms;
     let mut kex = choose("KexAlgorithms", &wanted.kex, &kex_order())?;
     // Not algorithms but announcements, which OpenSSH's lists don't hold (RFC 8308; strict key exchange).
     kex.extend([kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT]);
-    let host_keys = choose("HostKeyAlgorithms", &wanted.host_keys, &host_key_order())?;
-    let certificates = if known.certificates { host_keys.clone() } else { Vec::new() };
+    let (plain, certified) = host_keys(target, verifier).await?;
     Ok(Preferred {
         kex: Cow::Owned(kex),
-        key: Cow::Owned(known_first(host_keys, known, !wanted.host_keys.is_empty())),
-        host_key_certificates: Cow::Owned(certificates.into_iter().map(|name| name.0).collect()),
+        key: Cow::Owned(plain),
+        host_key_certificates: Cow::Owned(certified),
         cipher: Cow::Owned(choose("Ciphers", &wanted.ciphers, &cipher_order(has_aes()))?),
         mac: Cow::Owned(choose("MACs", &wanted.macs, &mac_order())?),
         compression: Cow::Owned(compression_order(target.compression)),
     })
 }
 
-/// A host with several keys must show the one that is known, or it would look changed. An order that a
-/// person gave stands, as in OpenSSH.
-fn known_first(order: Vec<HostKeyName>, known: &KnownKeys, fixed: bool) -> Vec<Algorithm> {
-    let is_known = |name: &HostKeyName| known.algorithms.iter().any(|known| same_key_type(known, &name.0));
-    let (mut first, rest): (Vec<_>, Vec<_>) = order.into_iter().partition(|name| !fixed && is_known(name));
-    first.extend(rest);
-    first.into_iter().map(|name| name.0).collect()
-}
-
-/// RSA keys serve under several signature algorithms.
-fn same_key_type(a: &Algorithm, b: &Algorithm) -> bool {
-    a == b || matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }))
+/// The algorithms of plain host keys and of certified ones.
+async fn host_keys(
+    target: &Target,
+    verifier: &dyn HostKeyVerifier,
+) -> Result<(Vec<Algorithm>, Vec<Algorithm>), Failure> {
+    let wanted = &target.algorithms.host_keys;
+    let mut names = choose("HostKeyAlgorithms", wanted, &host_key_order())?;
+    let mut certificates = true;
+    // An order that a person gave stands, as in OpenSSH; additions to the default one are none.
+    if wanted.first().is_none_or(|first| first.starts_with(['+', '-'])) {
+        names.sort_by_key(|name| name.certified);
+        let offered = names.iter().map(Named::name).collect();
+        let order = verifier.order(target, offered).await.map_err(|kind| (Phase::HostKey, kind))?;
+        names = order.iter().filter_map(|name| HostKeyName::from_name(name)).collect();
+        certificates = !names.is_sorted_by_key(|name| name.certified);
+    }
+    let (certified, plain): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.certified);
+    let algorithms = |names: Vec<HostKeyName>| names.into_iter().map(|name| name.algorithm).collect();
+    Ok((algorithms(plain), if certificates { algorithms(certified) } else { Vec::new() }))
 }
 
 fn kex_order() -> Vec<kex::Name> {
@@ -87,16 +93,16 @@ fn compression_order(wanted: bool) -> Vec<compression::Name> {
 }
 
 fn host_key_order() -> Vec<HostKeyName> {
-    [
+    let algorithms = [
         Algorithm::Ed25519,
         Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
         Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
         Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
         Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
         Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-    ]
-    .map(HostKeyName)
-    .to_vec()
+    ];
+    let both = [false, true].into_iter();
+    both.flat_map(|certified| algorithms.clone().map(|algorithm| HostKeyName { algorithm, certified })).collect()
 }
 
 /// Something with a name on the wire.
@@ -122,21 +128,26 @@ macro_rules! named {
 
 named!(kex::Name, cipher::Name, mac::Name);
 
-/// A host key algorithm. Certificate names stand for their plain ones: certificates are offered where a
-/// certificate authority is known.
+/// A host key algorithm, of a plain key or of one with a certificate.
 #[derive(Debug, Clone, PartialEq)]
-struct HostKeyName(Algorithm);
+struct HostKeyName {
+    algorithm: Algorithm,
+    certified: bool,
+}
+
+const CERTIFICATE: &str = "-cert-v01@openssh.com";
 
 impl Named for HostKeyName {
     fn from_name(name: &str) -> Option<Self> {
-        match Algorithm::new(name).ok()? {
+        let plain = name.strip_suffix(CERTIFICATE);
+        match Algorithm::new(plain.unwrap_or(name)).ok()? {
             Algorithm::Other(_) | Algorithm::Dsa => None,
-            known => Some(Self(known)),
+            algorithm => Some(Self { algorithm, certified: plain.is_some() }),
         }
     }
 
     fn name(&self) -> String {
-        self.0.to_string()
+        format!("{}{}", self.algorithm, if self.certified { CERTIFICATE } else { "" })
     }
 }
 
@@ -214,11 +225,9 @@ mod tests {
     }
 
     #[test]
-    fn the_key_that_is_known_comes_first() {
-        let known = KnownKeys { algorithms: vec![Algorithm::Rsa { hash: None }], certificates: false };
-        let order = known_first(host_key_order(), &known, false);
-        assert_eq!(order[0], Algorithm::Rsa { hash: Some(HashAlg::Sha512) });
-        assert_eq!(order[2], Algorithm::Ed25519);
-        assert_eq!(known_first(host_key_order(), &known, true)[0], Algorithm::Ed25519);
+    fn names_of_host_keys_are_read_back() {
+        for name in host_key_order() {
+            assert_eq!(HostKeyName::from_name(&name.name()), Some(name));
+        }
     }
 }

@@ -155,6 +155,7 @@ pub(super) async fn drain<F>(
     mut channel: ChannelReadHalf,
     writer: Arc<ChannelWriteHalf<Msg>>,
     life: Life,
+    cut: &CancellationToken,
     mut take: impl FnMut(ChannelMsg) -> F,
 ) where
     F: Future<Output = ()>,
@@ -169,6 +170,8 @@ pub(super) async fn drain<F>(
     };
     tokio::select! {
         () = reading => {}
+        // The connection's task may be waiting for us to take something.
+        () = cut.cancelled() => {}
         // An answer to it is of no interest; a connection that is gone has closed the channel anyway.
         () = life.unused.cancelled() => {
             let _ = writer.close().await;
@@ -258,8 +261,9 @@ impl ChannelIo {
             _close: life.unused.clone().drop_guard(),
             _held: None,
         };
+        let cut = this.shared.cut.clone();
         tokio::spawn(async move {
-            drain(reader, writer, life, |message| {
+            drain(reader, writer, life, &cut, |message| {
                 let store = store.clone();
                 async move {
                     match message {

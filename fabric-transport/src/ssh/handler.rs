@@ -10,6 +10,7 @@ use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelOpenFailure};
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::channel::ChannelIo;
 use super::clock::Clock;
@@ -25,6 +26,10 @@ pub(super) struct Shared {
     pub(super) listeners: Mutex<HashMap<ListenKey, mpsc::UnboundedSender<BoxStream>>>,
     /// The user's agent, for the hosts that may use it.
     pub(super) agent: Option<PathBuf>,
+    /// Cancelled to cut the connection off, whatever it is waiting for.
+    pub(super) cut: CancellationToken,
+    /// Cancelled when the task that serves the connection is gone.
+    pub(super) over: CancellationToken,
 }
 
 /// What a listener is known by when the server announces a connection.
@@ -38,7 +43,14 @@ pub(super) enum ListenKey {
 
 impl Shared {
     pub(super) fn new(agent: Option<PathBuf>) -> Self {
-        Self { ended: watch::Sender::new(None), banner: Mutex::default(), listeners: Mutex::default(), agent }
+        Self {
+            ended: watch::Sender::new(None),
+            banner: Mutex::default(),
+            listeners: Mutex::default(),
+            agent,
+            cut: CancellationToken::new(),
+            over: CancellationToken::new(),
+        }
     }
 
     /// Tells everybody why the session has ended; the first reason stands.
@@ -117,6 +129,7 @@ impl Drop for Handler {
     /// However the connection's task ends, nobody waits for it in vain.
     fn drop(&mut self) {
         self.shared.end(SessionError::Lost { reason: "the connection ended".to_owned() });
+        self.shared.over.cancel();
     }
 }
 

@@ -37,12 +37,11 @@ pub(super) async fn handshake(
     verifier: Arc<dyn HostKeyVerifier>,
     context: &OpenContext,
 ) -> Result<VerifiedConnection, Failure> {
-    let known = verifier.known(target).await.map_err(|kind| (Phase::HostKey, kind))?;
-    let config = Arc::new(config(target, algorithms::preferred(target, &known)?));
-    let (stream, greeting) = Watched::new(stream);
+    let config = Arc::new(config(target, algorithms::preferred(target, &*verifier).await?));
     let clock = Clock::new();
     let verified = Arc::new(Mutex::new(None));
     let shared = Arc::new(Shared::new(target.forward_agent.then(|| target.auth.agent.clone()).flatten()));
+    let (stream, greeting) = Watched::new(stream, &shared.cut);
     let handler = Handler {
         target: target.clone(),
         context: context.clone(),

@@ -1,18 +1,17 @@
 //! Whether a host's key is to be trusted.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use fabric_core::target::HostKeyCheck;
 use fabric_core::transport::OpenContext;
-use fabric_core::{ConnectErrorKind, EventKind, HostKeyPolicy, PromptKind, PromptRequest, Target};
-use ssh_key::{Algorithm, Certificate, HashAlg, PublicKey};
+use fabric_core::{ConnectErrorKind, EventKind, PromptKind, PromptRequest, Target};
+use ssh_key::{Certificate, HashAlg, PublicKey};
 
-use crate::known_hosts::{self, Marker, Place, ReadError, RecordError, Recorded, Verdict};
+use crate::known_hosts::{Host, KnownHosts, ReadError, RecordError, Recorded, Verdict};
 
 /// What a host shows in the key exchange. That it has the private half is proven already.
 #[derive(Debug, Clone)]
@@ -32,23 +31,49 @@ impl HostKey {
             Self::Certificate(certificate) => PublicKey::new(certificate.public_key().clone(), ""),
         }
     }
-}
 
-/// What is known of a host before it is asked.
-#[derive(Debug, Clone, Default)]
-pub struct KnownKeys {
-    /// The algorithms of its known keys: offered first, or a host with several keys would show one that
-    /// nobody knows.
-    pub algorithms: Vec<Algorithm>,
-    /// Whether a certificate authority is known for it, so that certificates are worth asking for.
-    pub certificates: bool,
+    fn shown(&self) -> crate::known_hosts::HostKey<'_> {
+        match self {
+            Self::Key(key) => key.into(),
+            Self::Certificate(certificate) => (&**certificate).into(),
+        }
+    }
 }
 
 /// Decides whether a host's key is to be trusted.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use fabric_core::transport::OpenContext;
+/// use fabric_core::{ConnectErrorKind, Target};
+/// use fabric_transport::ssh::{HostKey, HostKeyVerifier, SshTransport};
+///
+/// /// Trusts one key, whatever host it is.
+/// struct Pinned(String);
+///
+/// #[async_trait]
+/// impl HostKeyVerifier for Pinned {
+///     async fn order(&self, _: &Target, offered: Vec<String>) -> Result<Vec<String>, ConnectErrorKind> {
+///         Ok(offered)
+///     }
+///
+///     async fn verify(&self, _: &Target, key: &HostKey, _: &OpenContext) -> Result<(), ConnectErrorKind> {
+///         let shown = key.public_key().fingerprint(Default::default()).to_string();
+///         if shown == self.0 {
+///             return Ok(());
+///         }
+///         Err(ConnectErrorKind::HostKeyRefused { reason: format!("{shown} is not the pinned key") })
+///     }
+/// }
+///
+/// let transport = SshTransport::with_verifier(std::sync::Arc::new(Pinned("SHA256:..".to_owned())));
+/// ```
 #[async_trait]
 pub trait HostKeyVerifier: Send + Sync {
-    /// What is known of `target`.
-    async fn known(&self, target: &Target) -> Result<KnownKeys, ConnectErrorKind>;
+    /// The host-key algorithms in the order in which to ask `target` for them: known ones first, or a host
+    /// with several keys would show one that nobody knows. Algorithms of certificates come last in
+    /// `offered`, and are asked for only if they no longer do in the answer.
+    async fn order(&self, target: &Target, offered: Vec<String>) -> Result<Vec<String>, ConnectErrorKind>;
 
     /// Whether `target` may be spoken to, given that it shows `key`. An error refuses it, before any byte
     /// of a login is sent.
@@ -70,141 +95,156 @@ pub(super) async fn check(
 }
 
 /// Checks against the known_hosts files that the target's [`HostKeyPolicy`](fabric_core::HostKeyPolicy)
-/// names, by the rules of [`known_hosts`]. Targets with the same files share what was read of them.
+/// names, as OpenSSH does ([`known_hosts`](crate::known_hosts)).
 #[derive(Debug, Default)]
-pub struct KnownHosts {
-    read: Mutex<HashMap<Vec<PathBuf>, Arc<known_hosts::KnownHosts>>>,
+pub struct KnownHostsVerifier {
+    /// Each set of files is read once for all hosts.
+    indexes: Mutex<HashMap<Files, Arc<KnownHosts>>>,
 }
 
-impl KnownHosts {
-    /// The target's files, read when the first target with the same ones came.
-    fn files(&self, target: &Target) -> Result<Arc<known_hosts::KnownHosts>, ConnectErrorKind> {
-        let HostKeyPolicy { user_files, system_files, .. } = &target.host_keys;
-        // The number of user files tells where the system's begin.
-        let marked = user_files.iter().cloned().chain([PathBuf::new()]).chain(system_files.iter().cloned()).collect();
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        match read.entry(marked) {
-            Entry::Occupied(there) => Ok(there.get().clone()),
-            Entry::Vacant(free) => {
-                let files =
-                    known_hosts::KnownHosts::load(user_files, system_files).map_err(|error| unreadable(&error))?;
-                for bad in files.bad_lines() {
-                    tracing::warn!("{bad}");
-                }
-                Ok(free.insert(Arc::new(files)).clone())
-            }
+/// The user's files and the system's.
+type Files = (Vec<PathBuf>, Vec<PathBuf>);
+
+impl KnownHostsVerifier {
+    async fn index(&self, target: &Target) -> Result<Arc<KnownHosts>, ConnectErrorKind> {
+        let files = (target.host_keys.user_files.clone(), target.host_keys.system_files.clone());
+        if let Some(index) = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&files) {
+            return Ok(index.clone());
         }
+        let (user, system) = files.clone();
+        let loaded = blocking(move || KnownHosts::load(&user, &system)).await?.map_err(unreadable)?;
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(indexes.entry(files).or_insert_with(|| Arc::new(loaded)).clone())
+    }
+
+    async fn record(
+        &self,
+        index: Arc<KnownHosts>,
+        target: &Target,
+        key: &HostKey,
+        context: &OpenContext,
+    ) -> Result<(), ConnectErrorKind> {
+        let (host, shown, hash) = (host(target), key.clone(), target.host_keys.hash_names);
+        // It waits for other processes that record.
+        let recorded = blocking(move || index.record(&host, &shown.shown(), hash)).await?;
+        let name = lookup_name(target);
+        match recorded {
+            Ok(Recorded::Already) => {}
+            Ok(Recorded::Added) => context.events.emit(EventKind::HostKeyRecorded {
+                fingerprint: fingerprint(key),
+                file: target.host_keys.user_files.first().map(|file| file.display().to_string()).unwrap_or_default(),
+            }),
+            Err(RecordError::Conflict(other)) => return Err(changed(target, key, &other.place)),
+            Err(RecordError::Read(error)) => return Err(unreadable(error)),
+            // As with ssh: the host is not less trusted for that.
+            Err(error) => context.events.warn(format!("the new host key of {name} was accepted, but {error}")),
+        }
+        Ok(())
     }
 }
 
 #[async_trait]
-impl HostKeyVerifier for KnownHosts {
-    async fn known(&self, target: &Target) -> Result<KnownKeys, ConnectErrorKind> {
-        let keys = self.files(target).and_then(|files| files.keys(&host(target)).map_err(|error| unreadable(&error)));
-        let keys = match keys {
-            Err(_) if target.host_keys.check == HostKeyCheck::Off => return Ok(KnownKeys::default()),
-            keys => keys?,
-        };
-        let (marked, plain): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.marker.is_some());
-        Ok(KnownKeys {
-            algorithms: plain.into_iter().map(|key| key.key.algorithm()).collect(),
-            certificates: marked.iter().any(|key| key.marker == Some(Marker::CertAuthority)),
-        })
+impl HostKeyVerifier for KnownHostsVerifier {
+    async fn order(&self, target: &Target, offered: Vec<String>) -> Result<Vec<String>, ConnectErrorKind> {
+        if target.host_keys.check == HostKeyCheck::Off {
+            return Ok(offered);
+        }
+        let index = self.index(target).await?;
+        let names: Vec<&str> = offered.iter().map(String::as_str).collect();
+        let order = index.algorithms(&host(target), &names).map_err(unreadable)?;
+        Ok(order.into_iter().map(str::to_owned).collect())
     }
 
     async fn verify(&self, target: &Target, key: &HostKey, context: &OpenContext) -> Result<(), ConnectErrorKind> {
         let policy = target.host_keys.check;
-        let shown = match key {
-            HostKey::Key(key) => known_hosts::HostKey::from(key),
-            HostKey::Certificate(certificate) => known_hosts::HostKey::from(&**certificate),
-        };
-        let verdict = self.files(target).and_then(|files| {
-            let verdict = files.check(&host(target), &shown, SystemTime::now()).map_err(|error| unreadable(&error))?;
-            Ok((files, verdict))
-        });
-        let (files, verdict) = match verdict {
+        let index = match self.index(target).await {
             Err(_) if policy == HostKeyCheck::Off => return Ok(()),
-            verdict => verdict?,
+            index => index?,
         };
-        let refused = |reason| Err(ConnectErrorKind::HostKeyRefused { reason });
+        let verdict = match index.check(&host(target), &key.shown(), SystemTime::now()) {
+            Err(_) if policy == HostKeyCheck::Off => return Ok(()),
+            verdict => verdict.map_err(unreadable)?,
+        };
         match verdict {
-            Verdict::Revoked(place) => return refused(format!("it is revoked by {place}")),
-            Verdict::Known(_) => return Ok(()),
-            _ if policy == HostKeyCheck::Off => return Ok(()),
-            Verdict::BadCertificate { place, fault } => {
-                return refused(format!("the authority at {place} signed its certificate, but {fault}"));
+            Verdict::Revoked(place) => {
+                Err(ConnectErrorKind::HostKeyRefused { reason: format!("{} is revoked at {place}", fingerprint(key)) })
             }
-            Verdict::Changed(others) => return Err(changed(target, key, others.first().map(|other| &other.place))),
-            Verdict::Unknown => {}
-        }
-        let key = key.public_key();
-        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
-        if policy == HostKeyCheck::Strict || (policy == HostKeyCheck::Ask && !ask(target, &key, context).await?) {
-            let (host, key_type) = (lookup_name(target), key.algorithm().to_string());
-            return Err(ConnectErrorKind::HostKeyUnknown { host, key_type, fingerprint });
-        }
-        let Some(file) = target.host_keys.user_files.first() else { return Ok(()) };
-        // On another thread: this waits for other processes that record.
-        let (whose, hash, new) = (host(target), target.host_keys.hash_names, key.clone());
-        let recording = tokio::task::spawn_blocking(move || files.record(&whose, &(&new).into(), hash));
-        match recording.await {
-            Ok(Ok(Recorded::Added)) => {
-                let file = file.display().to_string();
-                context.events.emit(EventKind::HostKeyRecorded { fingerprint, file });
-                Ok(())
-            }
-            Ok(Ok(Recorded::Already)) => Ok(()),
-            // Another process was faster, and trusts another key.
-            Ok(Err(RecordError::Conflict(other))) => Err(changed(target, &HostKey::Key(key), Some(&other.place))),
-            Ok(Err(error)) => Err(failure(file, &error)),
-            Err(error) => Err(failure(file, &error)),
+            Verdict::Known(_) => Ok(()),
+            _ if policy == HostKeyCheck::Off => Ok(()),
+            Verdict::BadCertificate { place, fault } => Err(ConnectErrorKind::HostKeyRefused {
+                reason: format!("its certificate is not in order: {fault} (authority at {place})"),
+            }),
+            Verdict::Changed(known) => match known.first() {
+                Some(other) => Err(changed(target, key, &other.place)),
+                None => Err(unknown(target, key)),
+            },
+            Verdict::Unknown => match policy {
+                HostKeyCheck::Strict => Err(unknown(target, key)),
+                HostKeyCheck::Ask if !ask(target, key, context).await? => Err(unknown(target, key)),
+                _ => self.record(index, target, key, context).await,
+            },
         }
     }
 }
 
-/// The host under its names in the files.
-fn host(target: &Target) -> known_hosts::Host {
-    known_hosts::Host::new(&target.host, target.port).alias(target.host_keys.alias.clone())
-}
-
-fn changed(target: &Target, key: &HostKey, other: Option<&Place>) -> ConnectErrorKind {
-    let key = key.public_key();
-    ConnectErrorKind::HostKeyChanged {
-        host: lookup_name(target),
-        key_type: key.algorithm().to_string(),
-        fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
-        file: other.map(|place| place.file.display().to_string()).unwrap_or_default(),
-        line: other.map_or(0, |place| place.line),
-    }
-}
-
-fn unreadable(error: &ReadError) -> ConnectErrorKind {
-    failure(&error.file, &error.source)
-}
-
-fn failure(file: &Path, error: &dyn std::error::Error) -> ConnectErrorKind {
-    ConnectErrorKind::KnownHosts { file: file.display().to_string(), reason: error.to_string() }
-}
-
-async fn ask(target: &Target, key: &PublicKey, context: &OpenContext) -> Result<bool, ConnectErrorKind> {
-    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+async fn ask(target: &Target, key: &HostKey, context: &OpenContext) -> Result<bool, ConnectErrorKind> {
+    let fingerprint = fingerprint(key);
     let request = PromptRequest {
         message: format!(
             "The host {} is not known; its {} key is {fingerprint}. Trust it (yes/no)?",
             lookup_name(target),
-            key.algorithm()
+            key.public_key().algorithm()
         ),
         kind: PromptKind::HostKey { fingerprint },
         host: Some(target.host_string.as_str().to_owned()),
     };
-    Ok(context.prompter.ask(request).await?.expose() == "yes")
+    Ok(context.prompter.ask(request).await?.expose().eq_ignore_ascii_case("yes"))
 }
 
-/// The name under which keys are looked up: `[host]:port` where the port isn't 22.
+/// What the host is looked up under.
+fn host(target: &Target) -> Host {
+    Host::new(target.host.clone(), target.port).alias(target.host_keys.alias.clone())
+}
+
+/// The same as text.
 fn lookup_name(target: &Target) -> String {
     match &target.host_keys.alias {
-        Some(alias) => alias.to_lowercase(),
-        None if target.port == 22 => target.host.to_lowercase(),
-        None => format!("[{}]:{}", target.host.to_lowercase(), target.port),
+        Some(alias) => alias.clone(),
+        None if target.port == 22 => target.host.clone(),
+        None => format!("[{}]:{}", target.host, target.port),
     }
+}
+
+fn fingerprint(key: &HostKey) -> String {
+    key.public_key().fingerprint(HashAlg::Sha256).to_string()
+}
+
+fn changed(target: &Target, key: &HostKey, known: &crate::known_hosts::Place) -> ConnectErrorKind {
+    ConnectErrorKind::HostKeyChanged {
+        host: lookup_name(target),
+        key_type: key.public_key().algorithm().to_string(),
+        fingerprint: fingerprint(key),
+        file: known.file.display().to_string(),
+        line: known.line,
+    }
+}
+
+fn unknown(target: &Target, key: &HostKey) -> ConnectErrorKind {
+    ConnectErrorKind::HostKeyUnknown {
+        host: lookup_name(target),
+        key_type: key.public_key().algorithm().to_string(),
+        fingerprint: fingerprint(key),
+    }
+}
+
+fn unreadable(error: ReadError) -> ConnectErrorKind {
+    let file = error.file.display().to_string();
+    ConnectErrorKind::KnownHosts { file, reason: format!("cannot be read: {}", error.source) }
+}
+
+/// On a thread of its own, for what waits for the disk or for other processes.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ConnectErrorKind> {
+    let done = tokio::task::spawn_blocking(work).await;
+    // Only a panic or the end of the runtime can come between.
+    done.map_err(|error| ConnectErrorKind::Setting { reason: format!("checking host keys failed: {error}") })
 }

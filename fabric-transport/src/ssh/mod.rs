@@ -35,7 +35,7 @@ use async_trait::async_trait;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectError, Session, Target, Transport};
 
-pub use self::host_keys::{HostKey, HostKeyVerifier, KnownHosts, KnownKeys};
+pub use self::host_keys::{HostKey, HostKeyVerifier, KnownHostsVerifier};
 
 /// Opens sessions over SSH.
 ///
@@ -69,7 +69,7 @@ pub struct SshTransport {
 impl SshTransport {
     /// Checks host keys against the known_hosts files that each target names.
     pub fn new() -> Self {
-        Self::with_verifier(Arc::new(KnownHosts::default()))
+        Self::with_verifier(Arc::new(KnownHostsVerifier::default()))
     }
 
     /// Checks host keys by a rule of the caller's own.

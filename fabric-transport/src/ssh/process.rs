@@ -85,7 +85,7 @@ async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life:
             }
         }
     };
-    drain(reader, writer, life, take).await;
+    drain(reader, writer, life, &link.shared.cut, take).await;
     if !ended.is_cancelled() {
         let lost = link.shared.ended.borrow().clone();
         store.push(lost.map_or(ProcessEvent::Exit(ExitStatus::Unknown), ProcessEvent::Lost), 0).await;

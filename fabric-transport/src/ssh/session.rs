@@ -15,6 +15,9 @@ use super::handler::{Handler, Shared};
 use super::{listen, process};
 use crate::sftp;
 
+/// How long closing may take before the connection is cut.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// A session over SSH.
 pub(super) struct SshSession {
     link: Arc<Link>,
@@ -116,8 +119,14 @@ impl Link {
 
     async fn close(&self) {
         self.shared.end(SessionError::Closed);
-        // A connection that is gone cannot be told.
-        let _ = self.handle.disconnect(Disconnect::ByApplication, "", "").await;
+        let politely = async {
+            // A connection that is gone cannot be told.
+            let _ = self.handle.disconnect(Disconnect::ByApplication, "", "").await;
+            self.shared.over.cancelled().await;
+        };
+        // A connection that waits for its peer hears nothing else.
+        let _ = tokio::time::timeout(GOODBYE, politely).await;
+        self.shared.cut.cancel();
     }
 }
 

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use fabric_core::transport::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// russh reads a packet in two calls; from a buffer they cost no system call each.
 const READ_BUFFER: usize = 64 * 1024;
@@ -105,23 +106,35 @@ impl Greeting {
     }
 }
 
-/// A buffered stream whose greeting is watched.
+/// A buffered stream whose greeting is watched and which can be cut.
 pub(super) struct Watched {
     stream: BufReader<BoxStream>,
     greeting: Arc<Greeting>,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Watched {
-    pub(super) fn new(stream: BoxStream) -> (Self, Arc<Greeting>) {
+    pub(super) fn new(stream: BoxStream, cut: &CancellationToken) -> (Self, Arc<Greeting>) {
         let greeting = Arc::new(Greeting::default());
-        (Self { stream: BufReader::with_capacity(READ_BUFFER, stream), greeting: greeting.clone() }, greeting)
+        let stream = BufReader::with_capacity(READ_BUFFER, stream);
+        let cut = Box::pin(cut.clone().cancelled_owned());
+        (Self { stream, greeting: greeting.clone(), cut }, greeting)
+    }
+
+    /// What waits for the peer no longer waits once the stream is cut.
+    fn or_cut<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_pending() && self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed by this side")));
+        }
+        result
     }
 }
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        ready!(self.or_cut(cx, read))?;
         if !self.greeting.is_complete() {
             self.greeting.watch(&buf.filled()[before..]);
         }
@@ -131,15 +144,18 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.or_cut(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.or_cut(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.or_cut(cx, shut)
     }
 }
 

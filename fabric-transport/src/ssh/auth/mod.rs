@@ -3,7 +3,7 @@
 mod agent;
 mod keys;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, Phase, PromptError, PromptKind, PromptRequest, Secret, Target};
@@ -17,6 +17,9 @@ use super::clock::{Clock, Expired};
 use super::handler::{Handler, Shared};
 use super::handshake::VerifiedConnection;
 use super::host_keys::Verified;
+
+/// So much of a server's banner is part of an error message.
+const BANNER: usize = 200;
 
 /// A connection on which somebody is logged in.
 pub(super) struct Login {
@@ -126,8 +129,15 @@ impl Attempt<'_> {
     }
 
     fn failed(&self) -> ConnectErrorKind {
+        let mut tried = self.tried.clone();
+        // Where servers say why somebody may not come in.
+        let banner = self.shared.banner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = banner.lines().map(str::trim).find(|line| !line.is_empty()) {
+            let line: String = line.chars().filter(|c| !c.is_control()).take(BANNER).collect();
+            tried.push(format!("the server says \"{line}\""));
+        }
         let offered = self.offered.iter().flatten().map(|kind| <&str>::from(kind).to_owned()).collect();
-        ConnectErrorKind::AuthFailed { user: self.user.clone(), tried: self.tried.clone(), offered }
+        ConnectErrorKind::AuthFailed { user: self.user.clone(), tried, offered }
     }
 
     /// Notes the server's answer to `what`.
@@ -136,7 +146,7 @@ impl Attempt<'_> {
             AuthResult::Success => Ok(Step::Done),
             // russh says so when the connection has ended.
             AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty() => {
-                self.tried.push(format!("{what} (the server closed the connection)"));
+                self.tried.push(format!("{what} ({})", self.shared.reason()));
                 if self.handle.is_closed() && self.offered.is_none() {
                     let reason = self.shared.reason().to_string();
                     return Err(ConnectErrorKind::Dropped { phase: Phase::Auth, reason });
