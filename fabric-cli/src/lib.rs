@@ -1,7 +1,48 @@
 //! The `fab` command line: arguments, fabfiles, rendering. Thin: what it asks for is done by the crates
 //! below it.
+//!
+//! A program of your own with tasks in Rust gets the whole command line by [`main!`]:
+//!
+//! ```no_run
+//! use fabric_exec::{Context, TaskError, task};
+//!
+//! /// Says how long a host has been up.
+//! #[task]
+//! async fn uptime(context: Context) -> Result<(), TaskError> {
+//!     context.connection().await?.run("uptime").await?;
+//!     Ok(())
+//! }
+//!
+//! fabric_cli::main!(uptime);
+//! ```
 
 pub mod args;
+mod demo;
 pub mod exit;
+mod failure;
+mod list;
+mod program;
+mod project;
 pub mod prompter;
 pub mod render;
+mod run;
+
+pub use failure::Failure;
+pub use program::{Program, main};
+
+#[doc(hidden)]
+pub use fabric_exec;
+
+/// The `main` of a program with tasks of its own: a list of functions that are `#[task]`s, or
+/// `= EXPRESSION` for a [`Collection`](fabric_exec::Collection).
+#[macro_export]
+macro_rules! main {
+    ($($task:ident),+ $(,)?) => {
+        $crate::main!(= $crate::fabric_exec::Collection::new()$(.task($task::task()).and_then)?);
+    };
+    (= $collection:expr) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::Program::new().tasks($collection).main()
+        }
+    };
+}

@@ -1,2 +1,7 @@
-//! The program `fab`.
-fn main() {}
+//! The program `fab`; see the library `fabric_cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fabric_cli::main()
+}

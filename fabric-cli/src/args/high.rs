@@ -1,13 +1,16 @@
 //! What the command line means.
 
+use std::io;
 use std::path::PathBuf;
 
 use fabric_core::Value;
 use fabric_core::settings::Setting;
+use fabric_exec::Invocation;
+use fabric_exec::hostlist::{Selection, Share, read_host_option};
 
-use super::low::{Given, Typed, TypedTask};
+use super::UsageError;
+use super::low::{Given, Typed};
 use super::table::Does;
-use super::{UsageError, hosts};
 use crate::render::Levels;
 
 /// The command line, understood.
@@ -20,7 +23,9 @@ pub struct Options {
     /// The texts of `--set`.
     pub set: Vec<String>,
     /// The tasks, in order.
-    pub tasks: Vec<TypedTask>,
+    pub tasks: Vec<Invocation>,
+    /// The tasks' words, as typed.
+    pub words: Vec<String>,
     /// The command after `--`, its words joined by single blanks (Fabric 1).
     pub command: Option<String>,
     /// How tasks are listed.
@@ -143,12 +148,13 @@ pub enum InitKind {
 
 impl Options {
     /// The meaning of what was typed. `stdin` gives the text of standard input, for `@-`.
-    pub fn new(typed: Typed, stdin: &mut dyn FnMut() -> std::io::Result<String>) -> Result<Self, UsageError> {
+    pub fn new(typed: Typed, stdin: &mut dyn FnMut() -> io::Result<String>) -> Result<Self, UsageError> {
         let mut options = Self {
             action: Action::Run,
             settings: Vec::new(),
             set: Vec::new(),
             tasks: typed.tasks,
+            words: typed.words,
             command: typed.remainder.map(|words| words.join(" ")).filter(|command| !command.trim().is_empty()),
             list_format: None,
             format: Format::Text,
@@ -180,8 +186,8 @@ impl Options {
                 }
                 Does::Add(setting) => options.add(setting, value, given),
                 Does::SetHosts(setting) => {
-                    let list =
-                        hosts::hosts(&value, stdin).map_err(|reason| UsageError::BadValue { option: name, reason })?;
+                    let list = read_host_option(&value, |file| read_list(file, stdin))
+                        .map_err(|error| UsageError::BadValue { option: name, reason: error.to_string() })?;
                     options.set(setting, list.into(), given);
                 }
             }
@@ -195,6 +201,24 @@ impl Options {
     /// The value that an option has given a setting, if one has.
     pub fn setting(&self, name: &str) -> Option<&Value> {
         self.settings.iter().rev().find(|(setting, ..)| *setting == name).map(|(_, value, _)| value)
+    }
+
+    /// Whether nothing at all was asked for: neither a task nor a command nor anything with options.
+    pub fn asks_nothing(&self) -> bool {
+        self.action == Action::Run
+            && self.tasks.is_empty()
+            && self.command.is_none()
+            && self.settings.is_empty()
+            && self.set.is_empty()
+    }
+
+    /// `-H`, `-R` and `-x`.
+    pub fn selection(&self) -> Selection {
+        let list = |name: &str| match self.setting(name) {
+            Some(Value::Array(items)) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
+            _ => Vec::new(),
+        };
+        Selection { hosts: list("hosts"), roles: list("roles"), exclude: list("exclude_hosts") }
     }
 
     fn own(&mut self, given: &Given, value: &str, action: &mut Option<(String, Action)>) -> Result<(), UsageError> {
@@ -334,35 +358,36 @@ fn read(name: &str, text: &str) -> Result<Value, String> {
     let kind = Setting::find(name).map(|setting| setting.kind);
     let value = kind.map_or(Ok(text.into()), |kind| kind.parse(text))?;
     // What the type of the value alone doesn't tell.
-    let fits = match (name, &value) {
-        ("port", Value::Number(number)) => number.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
-        ("batch" | "max_failures" | "limit", Value::String(text)) => is_count_or_percent(text),
-        _ => true,
-    };
-    match (fits, name) {
-        (true, _) => Ok(value),
-        (false, "port") => Err(format!("`{text}` is not a number from 1 to 65535")),
-        (false, _) => Err(format!("`{text}` is neither a number of hosts nor a share such as 25%")),
+    match (name, &value) {
+        ("port", Value::Number(port)) if !port.as_u64().is_some_and(|port| (1..=65535).contains(&port)) => {
+            Err(format!("`{text}` is not a number from 1 to 65535"))
+        }
+        ("batch" | "max_failures" | "limit", Value::String(share)) => {
+            share.parse::<Share>().map(|_| value.clone()).map_err(|error| error.to_string())
+        }
+        _ => Ok(value),
     }
 }
 
-fn is_count_or_percent(text: &str) -> bool {
-    let text = text.trim();
-    match text.strip_suffix('%') {
-        Some(percent) => percent.trim().parse::<f64>().is_ok_and(|percent| (0.0..=100.0).contains(&percent)),
-        None => text.parse::<usize>().is_ok(),
+/// The text of a host list's file; `-` is standard input.
+fn read_list(file: &str, stdin: &mut dyn FnMut() -> io::Result<String>) -> io::Result<String> {
+    match (file, file.strip_prefix("~/"), std::env::home_dir()) {
+        ("-", ..) => stdin(),
+        // No shell expands the `~` of `-H @~/hosts`.
+        (_, Some(rest), Some(home)) => std::fs::read_to_string(home.join(rest)),
+        _ => std::fs::read_to_string(file),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::low::{NothingDeclared, parse};
+    use super::super::low::parse;
     use super::*;
     use serde_json::json;
 
     fn options(args: &[&str]) -> Result<Options, UsageError> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        Options::new(parse(&args, &NothingDeclared)?, &mut || Ok("in1\nin2\n".to_owned()))
+        Options::new(parse(&args, &|_| Vec::new())?, &mut || Ok("in1\nin2\n".to_owned()))
     }
 
     fn setting(args: &[&str], name: &str) -> Option<Value> {
@@ -393,7 +418,7 @@ mod tests {
         for (args, expected) in [
             (&["-z", "many"][..], "--pool-size: expected a whole number of 0 or more"),
             (&["--port", "99999"], "--port: `99999` is not a number from 1 to 65535"),
-            (&["--limit", "ten"], "--limit: `ten` is neither a number of hosts nor a share such as 25%"),
+            (&["--limit", "ten"], "--limit: `ten` is not a number of hosts (5) or a share of them (25%)"),
             (&["--list", "--demo"], "--list and --demo cannot be used together"),
             (
                 &["--hide", "stdot"],

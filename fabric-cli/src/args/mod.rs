@@ -6,15 +6,14 @@
 
 mod help;
 mod high;
-mod hosts;
 pub mod low;
 pub mod table;
 
+use fabric_exec::InvocationError;
 use thiserror::Error;
 
 pub use help::{help, version};
 pub use high::{Action, Format, InitKind, ListFormat, Options, OutputMode, Progress};
-pub use low::{Declared, Flag, FlagKind, NothingDeclared, TypedTask};
 
 /// A command line that makes no sense; the program exits with status 2.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -39,6 +38,9 @@ pub enum UsageError {
     /// Options that exclude each other.
     #[error("{0} and {1} cannot be used together")]
     Conflict(String, String),
+    /// A task's word that cannot be read.
+    #[error(transparent)]
+    Invocation(#[from] InvocationError),
     /// A value is missing.
     #[error("{option} needs a value: {value}")]
     MissingValue {
@@ -62,6 +64,9 @@ pub enum UsageError {
     /// An argument that is no text.
     #[error("argument {0} is not valid UTF-8: {1}")]
     NotUtf8(usize, String),
+    /// A task's option without its value, or with one that it doesn't take.
+    #[error("{0}")]
+    TaskOption(String),
     /// A value for an option that takes none.
     #[error("{option} takes no value")]
     UnexpectedValue {

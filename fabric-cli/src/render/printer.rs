@@ -111,6 +111,12 @@ impl Printer {
         Held(self)
     }
 
+    /// Shows a line of the program itself on standard error, after what came before.
+    pub fn note(&self, line: &str) {
+        self.shared.state().page.note(line);
+        self.shared.work.notify_one();
+    }
+
     /// Writes everything that is left. Events that come later are lost.
     pub fn finish(&self) {
         let mut state = self.shared.state();

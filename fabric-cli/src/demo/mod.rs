@@ -1,0 +1,94 @@
+//! `fab --demo`: a fleet inside the program, and a small deploy on it.
+//!
+//! Everything that runs, runs as it would for a person: the same command lines go the same way, over real
+//! SSH connections, into a real shell. Only the fleet is made up: five hosts on loopback addresses, with keys
+//! and directories that end with the program.
+
+use std::path::Path;
+
+use fabric_config::Environment;
+use fabric_transport::server::Fleet;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::program::Program;
+use crate::project::Surroundings;
+use crate::run::runtime;
+
+/// The fabfile that the demonstration shows and runs.
+const FABFILE: &str = include_str!("fabfile.toml");
+
+/// The hosts. `web3` is not yet warm when it is first asked for its health.
+const HOSTS: [&str; 5] = ["db1", "web1", "web2", "web3", "web4"];
+
+/// The health check of the web hosts.
+const HEALTH: &str = "\
+if [ -e warming-up ]; then
+    rm warming-up
+    echo '503 warming up' >&2
+    exit 1
+fi
+echo \"200 OK, version $(cat current/VERSION)\"
+";
+
+/// The command lines.
+const STEPS: [&[&str]; 3] = [
+    &["--list"],
+    &["deploy", "--version", "2.4"],
+    &["-R", "web", "-P", "--output", "grouped", "--", "cat current/VERSION"],
+];
+
+/// Runs the demonstration.
+pub(crate) fn demo() -> Result<Exit, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("the demo's fleet: {error}"));
+    let runtime = runtime()?;
+    let fleet = runtime.block_on(Fleet::builder().names(HOSTS).start()).map_err(|error| failed(&error))?;
+    prepare(&fleet)?;
+    println!("Five SSH servers on loopback, and this fabfile in {}:\n", fleet.dir().display());
+    for line in FABFILE.lines() {
+        println!("{}", format!("    {line}").trim_end());
+    }
+    for args in STEPS {
+        let shown: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
+        println!("\n$ fab {}", shown.join(" "));
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let exit = Program::new().within(surroundings(fleet.dir())).run(&args);
+        if exit != Exit::Ok {
+            return Ok(exit);
+        }
+    }
+    println!("\nThat was real: five logins over SSH, a failed health check, a second try.");
+    println!("`fab --init` writes a fabfile for hosts of your own.");
+    drop(fleet);
+    runtime.shutdown_background();
+    Ok(Exit::Ok)
+}
+
+fn quoted(arg: &str) -> String {
+    if arg.contains(' ') { format!("'{arg}'") } else { arg.to_owned() }
+}
+
+/// Nothing of the user's: neither settings nor keys nor known hosts.
+fn surroundings(dir: &Path) -> Surroundings {
+    let user = Environment::capture().user.unwrap_or_else(|| "demo".to_owned());
+    let ssh_config = dir.join("ssh_config").to_string_lossy().into_owned();
+    let environment = Environment::new(user, dir).variable("FABRIC_SSH_CONFIG_PATH", ssh_config);
+    Surroundings { environment, dir: dir.to_owned() }
+}
+
+fn prepare(fleet: &Fleet) -> Result<(), Failure> {
+    write(&fleet.dir().join("fabfile.toml"), FABFILE)?;
+    for host in fleet.hosts() {
+        let bin = host.dir().join("bin");
+        std::fs::create_dir_all(&bin).map_err(|source| Failure::File { what: "writing", path: bin.clone(), source })?;
+        write(&bin.join("health"), HEALTH)?;
+        if host.name() == "web3" {
+            write(&host.dir().join("warming-up"), "")?;
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|source| Failure::File { what: "writing", path: path.to_owned(), source })
+}

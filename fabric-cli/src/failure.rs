@@ -1,0 +1,127 @@
+//! What keeps `fab` from doing what it was asked to, as a person gets to read it.
+
+use std::io;
+use std::path::PathBuf;
+
+use fabric_core::PromptError;
+use fabric_core::settings::{Problem, Problems};
+use fabric_exec::RunError;
+use thiserror::Error;
+
+use crate::args::UsageError;
+use crate::exit::Exit;
+use crate::render::visible;
+
+/// Why nothing was run, or why what ran could not be told.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The command line.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// Files, variables and settings.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    /// Tasks, their arguments, roles and host lists.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A question before the run got no answer.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// There is no fabfile and one is needed.
+    #[error(
+        "there is no fabfile: neither {name}.toml, .yaml, .yml, .json or .py in {} or above it; \
+         `fab --init` writes one, `fab -H HOST -- COMMAND` needs none",
+        .from.display()
+    )]
+    NoFabfile {
+        /// The name that was looked for.
+        name: String,
+        /// Where the search began.
+        from: PathBuf,
+    },
+    /// A file cannot be read or written.
+    #[error("{what} {}: {source}", .path.display())]
+    File {
+        /// What was being done: `reading`, `writing`.
+        what: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system said no.
+    #[error("{what}: {source}")]
+    System {
+        /// What was being done.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Anything else that is wrong with what was asked for.
+    #[error("{0}")]
+    Refused(String),
+    /// Something that failed.
+    #[error("{0}")]
+    Failed(String),
+    /// A person interrupted before anything ran.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Failure {
+    /// The exit status that goes with it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Failed(_) | Self::System { .. } | Self::File { what: "writing", .. } => Exit::Failed,
+            Self::Prompt(PromptError::Cancelled { .. }) | Self::Interrupted => Exit::Interrupted,
+            _ => Exit::Usage,
+        }
+    }
+
+    /// For standard error: one line a problem, each with its place.
+    pub fn report(&self, program: &str) -> String {
+        match self {
+            Self::Problems(Problems(problems)) | Self::Run(RunError::Settings(Problems(problems))) => {
+                problems.iter().map(|one| problem("error", one)).collect()
+            }
+            Self::Run(RunError::UnknownTasks(_)) => {
+                format!("{program}: {}\nSee `{program} --list` for the tasks there are.\n", lines(self))
+            }
+            Self::Usage(_) => format!("{program}: {}\nSee `{program} --help`.\n", lines(self)),
+            _ => format!("{program}: {}\n", lines(self)),
+        }
+    }
+}
+
+fn lines(error: &Failure) -> String {
+    error.to_string().split('\n').map(visible::text).collect::<Vec<_>>().join("\n")
+}
+
+/// One problem with its place, and its advice on a line of its own.
+pub(crate) fn problem(severity: &str, problem: &Problem) -> String {
+    let place = problem.origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default();
+    let mut text = format!("{}{severity}: {}\n", visible::text(&place), visible::text(&problem.message));
+    if let Some(hint) = &problem.hint {
+        text.extend(["  = ", &visible::text(hint), "\n"]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fabric_core::{Layer, Origin};
+
+    #[test]
+    fn problems_say_where_they_are() {
+        let origin = Origin::file(Layer::Fabfile, "fabfile.toml", Some(3));
+        let one = Problem::new("unknown key `runn`").at(origin).hint("did you mean `run`?");
+        let failure = Failure::from(Problems(vec![one, Problem::new("and more")]));
+        assert_eq!(
+            failure.report("fab"),
+            "fabfile.toml:3: error: unknown key `runn`\n  = did you mean `run`?\nerror: and more\n"
+        );
+        assert_eq!(failure.exit(), Exit::Usage);
+    }
+}

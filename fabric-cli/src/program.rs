@@ -1,0 +1,273 @@
+//! From the command line to the exit status.
+
+use std::cell::OnceCell;
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use fabric_core::{HostString, Resolve};
+use fabric_exec::Collection;
+
+use crate::args::low::{parse, parse_head};
+use crate::args::{Action, Format, ListFormat, Options, UsageError, help, version};
+use crate::demo;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::list;
+use crate::project::{Project, Surroundings};
+use crate::run;
+
+/// The `main` of `fab`.
+pub fn main() -> ExitCode {
+    Program::new().main()
+}
+
+/// A program with the command line of `fab`.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    tasks: Option<Collection>,
+    surroundings: Option<Surroundings>,
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Program {
+    /// `fab` itself: its tasks come from fabfiles.
+    pub fn new() -> Self {
+        Self { name: "fab".to_owned(), tasks: None, surroundings: None }
+    }
+
+    /// With these tasks instead of a fabfile's.
+    #[must_use]
+    pub fn tasks(mut self, tasks: Collection) -> Self {
+        self.tasks = Some(tasks);
+        self
+    }
+
+    /// In these surroundings instead of the process's own.
+    #[must_use]
+    pub(crate) fn within(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = Some(surroundings);
+        self
+    }
+
+    /// Does what the command line of this process asks for.
+    pub fn main(self) -> ExitCode {
+        let args: Result<Vec<String>, UsageError> = std::env::args_os()
+            .skip(1)
+            .enumerate()
+            .map(|(index, arg)| {
+                arg.into_string().map_err(|arg| UsageError::NotUtf8(index + 1, arg.to_string_lossy().into_owned()))
+            })
+            .collect();
+        match args {
+            Ok(args) => self.run(&args).into(),
+            Err(error) => tell(&self.name, &error.into()).into(),
+        }
+    }
+
+    /// Does what this command line asks for, the name of the program not included, and says how it ended.
+    pub fn run(self, args: &[String]) -> Exit {
+        std::panic::set_hook(Box::new(|panic| {
+            // A task's panic on one host is told as that host's error; this is where it happened.
+            eprintln!("fab: internal error: {panic}");
+        }));
+        let name = self.name.clone();
+        match catch_unwind(AssertUnwindSafe(|| self.act(args))) {
+            Ok(Ok(exit)) => exit,
+            Ok(Err(failure)) => tell(&name, &failure),
+            Err(_) => {
+                eprintln!(
+                    "This is a mistake in {name} {}. Please report it, with the command line and the lines above, at {}/issues.",
+                    env!("CARGO_PKG_VERSION"),
+                    env!("CARGO_PKG_REPOSITORY"),
+                );
+                Exit::Failed
+            }
+        }
+    }
+
+    fn act(mut self, args: &[String]) -> Result<Exit, Failure> {
+        let stdin = OnceCell::new();
+        let mut stdin = || {
+            if let Some(text) = stdin.get() {
+                Ok(String::clone(text))
+            } else {
+                let mut text = String::new();
+                io::stdin().read_to_string(&mut text)?;
+                Ok(stdin.get_or_init(|| text).clone())
+            }
+        };
+        let (head, rest) = parse_head(args)?;
+        // Only for what must be known first; host lists may be read from standard input, and once.
+        let head = without_hosts(head);
+        let head = Options::new(head, &mut stdin)?;
+        match &head.action {
+            Action::Version => return print(&version()),
+            Action::Help if rest.is_empty() => return print(&help(&self.name, width())),
+            Action::Demo => return demo::demo(),
+            _ => {}
+        }
+        let surroundings = match self.surroundings.take() {
+            Some(surroundings) => surroundings,
+            None => Surroundings::capture()?,
+        };
+        let (project, options) = match self.tasks.take() {
+            Some(tasks) => {
+                let project = Project::code(tasks);
+                let options = Options::new(parse(args, &|task| project.params(task))?, &mut stdin)?;
+                (project, options)
+            }
+            None => load(args, &head, &surroundings, &mut stdin)?,
+        };
+        start_log(options.log.as_deref())?;
+        self.dispatch(&project, &surroundings, &options)
+    }
+
+    fn dispatch(&self, project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Exit, Failure> {
+        let collection = &project.collection;
+        match &options.action {
+            Action::Version => print(&version()),
+            Action::Help if options.tasks.is_empty() => print(&help(&self.name, width())),
+            Action::Help => {
+                let texts: Result<Vec<String>, Failure> =
+                    options.tasks.iter().map(|call| list::details(collection, &call.task)).collect();
+                print(&texts?.join("\n"))
+            }
+            Action::List => {
+                needs_fabfile(project, surroundings, options)?;
+                print(&list::list(collection, options.list_format.unwrap_or(ListFormat::Normal), width()))
+            }
+            Action::Display(task) => {
+                needs_fabfile(project, surroundings, options)?;
+                print(&list::details(collection, task)?)
+            }
+            Action::ShowConfig(host) => {
+                let host = host.as_deref().map(HostString::parse).transpose();
+                let host = host.map_err(|error| Failure::Refused(error.to_string()))?;
+                let shown = everything(project, surroundings, options)?.show(host.as_ref(), &[])?;
+                print(&match options.format {
+                    Format::Text => shown.to_string(),
+                    Format::Json => format!("{:#}\n", shown.to_json()),
+                })
+            }
+            Action::Explain(setting) => {
+                let explained = everything(project, surroundings, options)?.explain(setting, None, &[])?;
+                print(&match options.format {
+                    Format::Text => explained.to_string(),
+                    Format::Json => format!("{:#}\n", explained.to_json()),
+                })
+            }
+            Action::Run if options.asks_nothing() && collection.default_task().is_none() => {
+                print(&help(&self.name, width()))
+            }
+            Action::Run => {
+                if !options.tasks.is_empty() {
+                    needs_fabfile(project, surroundings, options)?;
+                }
+                run::run(project, surroundings, options)
+            }
+            Action::RetryFailed => Err(not_there("--retry-failed")),
+            Action::Plan(_) => Err(not_there("--plan")),
+            Action::Init(_) => Err(not_there("--init")),
+            Action::Demo => demo::demo(),
+            Action::Completion(_) => Err(not_there("--completion")),
+            Action::Plugins => Err(not_there("--plugins")),
+            Action::MergeReports(_) => Err(not_there("--merge-reports")),
+        }
+    }
+}
+
+fn not_there(option: &str) -> Failure {
+    Failure::Refused(format!("{option}: this version of fab does not do that yet"))
+}
+
+/// The settings with every option of the command line among them.
+fn everything(
+    project: &Project,
+    surroundings: &Surroundings,
+    options: &Options,
+) -> Result<fabric_config::Config, Failure> {
+    let mut builder = project.builder(surroundings, options);
+    for (name, value, option) in &options.settings {
+        if matches!(*name, "hosts" | "roles" | "exclude_hosts") {
+            builder = builder.option(name, value.clone(), option);
+        }
+    }
+    let config = builder.build()?;
+    eprint!("{}", project.warnings(&config));
+    Ok(config)
+}
+
+/// Loads the fabfile and reads the command line with what its tasks declare.
+fn load(
+    args: &[String],
+    head: &Options,
+    surroundings: &Surroundings,
+    stdin: &mut dyn FnMut() -> io::Result<String>,
+) -> Result<(Project, Options), Failure> {
+    let project = surroundings.load(head)?;
+    let options = Options::new(parse(args, &|task| project.params(task))?, stdin)?;
+    if options.setting("fabfile") == head.setting("fabfile") && options.setting("rcfile") == head.setting("rcfile") {
+        return Ok((project, options));
+    }
+    // `-f` or `-c` after a task that doesn't declare them.
+    let project = surroundings.load(&options)?;
+    let options = Options::new(parse(args, &|task| project.params(task))?, stdin)?;
+    Ok((project, options))
+}
+
+fn without_hosts(mut head: crate::args::low::Typed) -> crate::args::low::Typed {
+    head.options.retain(|given| !matches!(given.option.long, "hosts" | "exclude-hosts"));
+    head
+}
+
+fn needs_fabfile(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<(), Failure> {
+    if project.fabfile.is_some() || !project.collection.is_empty() {
+        return Ok(());
+    }
+    let settings = surroundings.builder(options).build()?.settings(None, &[])?;
+    Err(Failure::NoFabfile { name: settings.fabfile.clone(), from: surroundings.dir.clone() })
+}
+
+/// Starts the diagnostic log, if one is wanted.
+fn start_log(filter: Option<&str>) -> Result<(), Failure> {
+    let Some(filter) = filter else { return Ok(()) };
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| UsageError::BadValue { option: "--log".to_owned(), reason: error.to_string() })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init()
+        .map_err(|error| Failure::Failed(format!("starting the log: {error}")))
+}
+
+/// Prints what was asked for. That nobody reads it to its end is no failure.
+fn print(text: &str) -> Result<Exit, Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::System { what: "writing to standard output", source })
+        }
+        _ => Ok(Exit::Ok),
+    }
+}
+
+fn tell(program: &str, failure: &Failure) -> Exit {
+    eprint!("{}", failure.report(program));
+    failure.exit()
+}
+
+/// The width of the terminal, or 80.
+fn width() -> usize {
+    rustix::termios::tcgetwinsize(rustix::stdio::stdout())
+        .ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0)
+        .unwrap_or(80)
+}

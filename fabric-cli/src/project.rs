@@ -1,0 +1,137 @@
+//! The fabfile and the settings around it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fabric_config::{Config, ConfigBuilder, Environment, Sources};
+use fabric_core::Resolve;
+use fabric_exec::fabfile::{self, Fabfile, Found};
+use fabric_exec::hostlist::{FabfileLists, Roles};
+use fabric_exec::{Collection, Param};
+
+use crate::args::Options;
+use crate::failure::{Failure, problem};
+
+/// Everything that is known before a run: tasks, roles, and where settings come from.
+#[derive(Debug, Default)]
+pub(crate) struct Project {
+    /// The fabfile, if there is one.
+    pub fabfile: Option<Fabfile>,
+    /// The tasks.
+    pub collection: Arc<Collection>,
+}
+
+/// Where fabfiles and settings are looked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    /// The environment of the process.
+    pub environment: Environment,
+    /// Where the search begins.
+    pub dir: PathBuf,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub(crate) fn capture() -> Result<Self, Failure> {
+        let dir = std::env::current_dir()
+            .map_err(|source| Failure::System { what: "finding the current directory", source })?;
+        Ok(Self { environment: Environment::capture(), dir })
+    }
+
+    /// The sources that don't depend on the fabfile: environment, files and the command line.
+    pub(crate) fn builder(&self, options: &Options) -> ConfigBuilder {
+        let mut builder =
+            Config::builder().environment(self.environment.clone()).sources(Sources::standard(&self.environment));
+        for text in &options.set {
+            builder = builder.set(text);
+        }
+        for (name, value, option) in &options.settings {
+            match *name {
+                // Read at once: everything else may stand in it.
+                "rcfile" => {
+                    builder = builder.rcfile(self.environment.expand(value.as_str().unwrap_or_default()));
+                }
+                // These are the run's to merge, by rules of their own.
+                "hosts" | "roles" | "exclude_hosts" => {}
+                _ => builder = builder.option(name, value.clone(), option),
+            }
+        }
+        builder
+    }
+
+    /// Finds and reads the fabfile that these options mean.
+    pub(crate) fn load(&self, options: &Options) -> Result<Project, Failure> {
+        let name = match options.setting("fabfile").and_then(|name| name.as_str()) {
+            Some(name) => name.to_owned(),
+            // What a command line with no such option is rests on files and variables.
+            None => self.builder(options).build()?.settings(None, &[])?.fabfile.clone(),
+        };
+        let path = self.environment.expand(&name);
+        let found =
+            fabfile::find(&path.to_string_lossy(), &self.dir).map_err(|error| Failure::Refused(error.to_string()))?;
+        match found {
+            Some(Found::Declared(path)) => Project::declared(&path),
+            Some(Found::Python(path)) => Err(not_yet("Python fabfiles", &path)),
+            Some(Found::Rust(path)) => Err(not_yet("fabfiles in Rust", &path)),
+            None if options.setting("fabfile").is_some() => {
+                Err(Failure::Refused(format!("there is no fabfile {name} (given by -f)")))
+            }
+            None => Ok(Project::default()),
+        }
+    }
+}
+
+fn not_yet(what: &str, path: &Path) -> Failure {
+    Failure::Refused(format!("{}: {what} can't be loaded by this version of fab yet", path.display()))
+}
+
+impl Project {
+    /// The project of a declared fabfile.
+    pub(crate) fn declared(path: &Path) -> Result<Self, Failure> {
+        let mut fabfile = fabfile::load(path)?;
+        let collection = Arc::new(std::mem::take(&mut fabfile.collection));
+        Ok(Self { fabfile: Some(fabfile), collection })
+    }
+
+    /// The project of a program's own tasks.
+    pub(crate) fn code(collection: Collection) -> Self {
+        Self { fabfile: None, collection: Arc::new(collection) }
+    }
+
+    /// The parameters of a task.
+    pub(crate) fn params(&self, task: &str) -> Vec<Param> {
+        self.collection.find(task).map(|task| task.params.clone()).unwrap_or_default()
+    }
+
+    /// The roles.
+    pub(crate) fn roles(&self) -> Roles {
+        self.fabfile.as_ref().map(|fabfile| fabfile.roles.clone()).unwrap_or_default()
+    }
+
+    /// The fabfile's changes to the global lists.
+    pub(crate) fn lists(&self) -> FabfileLists {
+        self.fabfile.as_ref().map(|fabfile| fabfile.lists.clone()).unwrap_or_default()
+    }
+
+    /// The fabfile's directory.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.fabfile.as_ref().map(|fabfile| fabfile.dir.as_path())
+    }
+
+    /// All sources of settings.
+    pub(crate) fn builder(&self, surroundings: &Surroundings, options: &Options) -> ConfigBuilder {
+        let mut builder = surroundings.builder(options);
+        let Some(fabfile) = &self.fabfile else { return builder.beside(&surroundings.dir) };
+        builder = builder.beside(&fabfile.dir).fabfile(fabfile.env.iter().cloned());
+        for section in &fabfile.sections {
+            builder = builder.hosts(&section.pattern, section.origin.clone(), section.values.iter().cloned());
+        }
+        builder
+    }
+
+    /// What is odd about the fabfile and the settings, for standard error.
+    pub(crate) fn warnings(&self, config: &Config) -> String {
+        let fabfile = self.fabfile.iter().flat_map(|fabfile| &fabfile.warnings);
+        fabfile.chain(config.warnings()).map(|one| problem("warning", one)).collect()
+    }
+}

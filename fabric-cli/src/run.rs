@@ -1,0 +1,197 @@
+//! A run: the runtime, output, questions and Ctrl-C around fabric-exec's [`Run`].
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_config::Config;
+use fabric_core::settings::Settings;
+use fabric_core::{PromptKind, PromptRequest, Resolve};
+use fabric_exec::hostlist::Shard;
+use fabric_exec::{Call, Interrupt, Report, Run};
+use fabric_transport::Connector;
+use fabric_transport::connection::Terminal;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::{Options, OutputMode, Progress, UsageError};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::project::{Project, Surroundings};
+use crate::prompter::TerminalPrompter;
+use crate::render::{Look, Outputs, Printer, renderer};
+
+/// How long the program waits for an orderly end after it was told to end at once.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Runs what the options ask for, and says how it ended.
+pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Exit, Failure> {
+    refuse_what_is_not_there(options)?;
+    let mut calls: Vec<Call> = options.tasks.iter().cloned().map(Call::Task).collect();
+    calls.extend(options.command.clone().map(Call::Command));
+    if calls.is_empty()
+        && let Some(task) = project.collection.default_task()
+    {
+        calls.push(Call::Task(fabric_exec::Invocation::new(&task.name)));
+    }
+    if calls.is_empty() {
+        return Err(Failure::Refused("nothing to do: name a task, or give a command after `--`".to_owned()));
+    }
+    let shard = options.shard.as_deref().map(|text| shard(text, surroundings)).transpose()?;
+
+    let config = project.builder(surroundings, options).build()?;
+    let settings = config.settings(None, &[])?;
+    eprint!("{}", project.warnings(&config));
+    let interrupt = Interrupt::new();
+    let printer = Arc::new(Printer::new(
+        renderer(options.output.unwrap_or(OutputMode::Prefix), look(options, &settings)),
+        Outputs::process({
+            // Nobody reads any more: as little as possible is done after that.
+            let interrupt = interrupt.clone();
+            move || interrupt.stop()
+        }),
+    ));
+    let prompter = Arc::new(TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone())));
+    let config = ask_first(config, project, surroundings, options, &prompter)?;
+
+    let mut run = Run::new(project.collection.clone(), Arc::new(config))
+        .connector(Arc::new(Connector::new().with_prompter(prompter.clone())))
+        .prompter(prompter.clone())
+        .events(printer.clone())
+        .roles(project.roles())
+        .fabfile_lists(project.lists())
+        .command_line(options.selection())
+        .shard(shard)
+        .dry_run(options.dry_run)
+        .interrupt(interrupt.clone())
+        .tokens(options.words.clone());
+    if let Some(dir) = project.dir() {
+        run = run.dir(dir);
+    }
+    let runtime = runtime()?;
+    let report = runtime.block_on(async {
+        let terminal = Terminal::of_this_program(surroundings.environment.get("TERM").unwrap_or("xterm"));
+        let run = run.terminal(terminal);
+        let watching = tokio::spawn(watch_signals(interrupt.clone(), printer.clone(), prompter.clone()));
+        let report = run.start(calls).await;
+        watching.abort();
+        report
+    });
+    // A thread that still waits for the terminal must not keep the program.
+    runtime.shutdown_background();
+    printer.finish();
+    let report = report?;
+    if let Some(path) = &options.report {
+        write_report(path, &report)?;
+    }
+    Ok(exit(&report))
+}
+
+/// The runtime of a run.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("fab")
+        .build()
+        .map_err(|source| Failure::System { what: "starting threads", source })
+}
+
+/// Options whose feature is not there must not be passed over.
+fn refuse_what_is_not_there(options: &Options) -> Result<(), Failure> {
+    if options.progress == Progress::Always {
+        return Err(Failure::Refused("--progress always: this version of fab has no live view yet".to_owned()));
+    }
+    if let Some(path) = &options.report
+        && path.extension().is_none_or(|ending| ending != "json")
+    {
+        let reason = format!("{}: this version of fab writes reports as .json only", path.display());
+        return Err(UsageError::BadValue { option: "--report".to_owned(), reason }.into());
+    }
+    Ok(())
+}
+
+fn shard(text: &str, surroundings: &Surroundings) -> Result<Shard, UsageError> {
+    let shard = match text {
+        "auto" => Shard::auto(|name| surroundings.environment.get(name).map(str::to_owned)),
+        _ => text.parse(),
+    };
+    shard.map_err(|error| UsageError::BadValue { option: "--shard".to_owned(), reason: error.to_string() })
+}
+
+fn look(options: &Options, settings: &Settings) -> Look {
+    let colours = std::io::stderr().is_terminal()
+        && ["NO_COLOR", "FABRIC_DISABLE_COLORS"].iter().all(|name| std::env::var_os(name).is_none_or(|v| v.is_empty()));
+    Look {
+        levels: options.levels,
+        output_prefix: settings.output_prefix,
+        error_colours: settings.colorize_errors && colours,
+    }
+}
+
+/// `-I` and `--initial-sudo-password-prompt`: asks before anything runs.
+fn ask_first(
+    config: Config,
+    project: &Project,
+    surroundings: &Surroundings,
+    options: &Options,
+    prompter: &TerminalPrompter,
+) -> Result<Config, Failure> {
+    if !options.ask_password && !options.ask_sudo_password {
+        return Ok(config);
+    }
+    let user = config.settings(None, &[])?.user.clone().unwrap_or_default();
+    let mut builder = project.builder(surroundings, options);
+    let questions = [
+        (options.ask_password, "password", "-I", PromptKind::Password { user: user.clone() }),
+        (options.ask_sudo_password, "sudo_password", "--initial-sudo-password-prompt", PromptKind::Sudo { user }),
+    ];
+    for (wanted, setting, option, kind) in questions {
+        if wanted {
+            let message = format!("Initial value for env.{setting}");
+            let answer = prompter.ask_now(&PromptRequest { kind, host: None, message })?;
+            builder = builder.option(setting, answer.expose(), option);
+        }
+    }
+    Ok(builder.build()?)
+}
+
+/// Ctrl-C, and its kin from other programs: first politely, then at once.
+async fn watch_signals(interrupt: Interrupt, printer: Arc<Printer>, prompter: Arc<TerminalPrompter>) {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let (told, mut signals) = tokio::sync::mpsc::unbounded_channel();
+    for kind in kinds {
+        // A signal that cannot be watched ends the program, as it does everywhere.
+        let Ok(mut stream) = signal(kind) else { continue };
+        let told = told.clone();
+        tokio::spawn(async move { while stream.recv().await.is_some() && told.send(()).is_ok() {} });
+    }
+    signals.recv().await;
+    prompter.cancel();
+    interrupt.stop();
+    printer.note("Stopping: what runs is ended, nothing new is started. Ctrl-C again stops at once.");
+    signals.recv().await;
+    interrupt.abort();
+    tokio::select! {
+        () = tokio::time::sleep(LAST_WAIT) => {}
+        _ = signals.recv() => {}
+    }
+    std::process::exit(Exit::Interrupted.code().into());
+}
+
+fn write_report(path: &Path, report: &Report) -> Result<(), Failure> {
+    let failed = |source| Failure::File { what: "writing", path: path.to_owned(), source };
+    let mut text = serde_json::to_string_pretty(report).map_err(|error| failed(error.into()))?;
+    text.push('\n');
+    std::fs::write(path, text).map_err(failed)
+}
+
+fn exit(report: &Report) -> Exit {
+    match report.exit_code() {
+        0 => Exit::Ok,
+        1 => Exit::Failed,
+        2 => Exit::Usage,
+        130 => Exit::Interrupted,
+        status => Exit::Command(status),
+    }
+}
