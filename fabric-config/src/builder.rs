@@ -142,7 +142,7 @@ impl ConfigBuilder {
     ///
     /// All that is wrong, at once.
     pub fn build(self) -> Result<Config, Problems> {
-        let mut reading = Reading::default();
+        let mut reading = Reading { warnings: self.sources.passed_over(), ..Reading::default() };
         for file in self.sources.files() {
             reading.take(sources::read(&file));
         }

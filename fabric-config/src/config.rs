@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fabric_core::settings::{Layer, Overlay, Problem, Problems};
+use fabric_core::settings::{Layer, Origin, Overlay, Problem, Problems};
 use fabric_core::{HostString, Settings};
 
 use crate::builder::ConfigBuilder;
@@ -101,14 +101,27 @@ impl Config {
         &self.0.warnings
     }
 
-    /// The settings in force for a host string.
+    /// The settings in force for a host string, and where each stands.
+    ///
+    /// ```
+    /// use fabric_config::{Config, Format};
+    /// use fabric_core::settings::Layer;
+    ///
+    /// let text = "[timeouts]\nconnect = 5\n";
+    /// let config = Config::builder().text(Layer::Project, "fabric.toml", Format::Toml, text).build()?;
+    /// let web1 = config.for_host("deploy@web1")?;
+    /// assert_eq!(web1.user.as_deref(), Some("deploy"));
+    /// assert_eq!(web1.origin("timeout").unwrap().to_string(), "fabric.toml:2");
+    /// # Ok::<(), fabric_core::settings::Problems>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// A text that is no host string, or an ssh_config that can't be applied to it.
-    pub fn for_host(&self, host: &str) -> Result<Arc<Settings>, Problems> {
+    pub fn for_host(&self, host: &str) -> Result<HostSettings, Problems> {
         let host = HostString::parse(host).map_err(|error| Problem::new(error.to_string()))?;
-        fabric_core::Resolve::settings(self, Some(&host), &[])
+        let settings = fabric_core::Resolve::settings(self, Some(&host), &[])?;
+        Ok(HostSettings { config: self.clone(), host, settings })
     }
 
     /// The ladder merged for a host, kept for the next host with the same sections and overlays.
@@ -144,6 +157,39 @@ impl Config {
         let mut rungs: Vec<&LayerValues> = self.0.layers.iter().chain(sections).chain(added).collect();
         rungs.sort_by_key(|rung| rung.layer);
         rungs
+    }
+}
+
+/// The settings in force for one host: [`Settings`], with where each stands.
+#[derive(Debug, Clone)]
+pub struct HostSettings {
+    config: Config,
+    host: HostString,
+    settings: Arc<Settings>,
+}
+
+impl HostSettings {
+    /// The host string.
+    pub fn host_string(&self) -> &HostString {
+        &self.host
+    }
+
+    /// Where a setting's value stands, by its classic or a modern name; `None` for a name that is none.
+    pub fn origin(&self, name: &str) -> Option<Origin> {
+        self.config.explain(name, Some(&self.host), &[]).ok().map(|told| told.origin().clone())
+    }
+
+    /// The settings alone.
+    pub fn into_settings(self) -> Arc<Settings> {
+        self.settings
+    }
+}
+
+impl std::ops::Deref for HostSettings {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
     }
 }
 

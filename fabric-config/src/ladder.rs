@@ -245,4 +245,37 @@ mod tests {
         assert_eq!(merged.settings.exclude_hosts, ["a", "b"]);
         assert_eq!((merged.settings.hosts.as_slice(), merged.settings.roles.len()), (["y".to_owned()].as_slice(), 0));
     }
+
+    /// Values without host lists, whose rules look at the command line. A setting has the same type in all
+    /// layers; where a table could become a text and then a table again, the order of merging would show.
+    fn any_values() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = || prop_oneof![any::<bool>().prop_map(|v| json!(v)), any::<u32>().prop_map(|v| json!(v))];
+        let table = || prop::collection::hash_map("[a-d]", leaf(), 0..4).prop_map(|map| json!(map));
+        let deep = prop::collection::hash_map("[a-d]", table(), 0..4).prop_map(|map| json!(map));
+        let maybe = |value: BoxedStrategy<Value>| prop::option::of(value);
+        let plain = prop_oneof![leaf(), Just(Value::Null)].boxed();
+        (maybe(plain), maybe(table().boxed()), maybe(deep.boxed())).prop_map(|(x, y, z)| {
+            let given = [("x", x), ("y", y), ("z", z)].into_iter();
+            given.filter_map(|(key, value)| Some((key.to_owned(), value?))).collect::<Map>().into()
+        })
+    }
+
+    fn as_layer(merged: &Merged, layer: Layer) -> LayerValues {
+        LayerValues { layer, values: merged.values.clone() }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn merging_is_associative(a in any_values(), b in any_values(), c in any_values()) {
+            let (a, b, c) = (layer(Layer::User, a), layer(Layer::Project, b), layer(Layer::Fabfile, c));
+            let values = |layers: &[&LayerValues]| Merged::new(layers, &Settings::default()).values;
+            let all = values(&[&a, &b, &c]);
+            let low = as_layer(&merge(&[a.clone(), b.clone()]), Layer::User);
+            let high = as_layer(&merge(&[b.clone(), c.clone()]), Layer::Fabfile);
+            proptest::prop_assert_eq!(&values(&[&low, &c]), &all);
+            proptest::prop_assert_eq!(&values(&[&a, &high]), &all);
+            proptest::prop_assert_eq!(&values(&[&a, &a]), &values(&[&a]));
+        }
+    }
 }

@@ -38,7 +38,7 @@ mod ssh_layer;
 mod values;
 
 pub use builder::ConfigBuilder;
-pub use config::Config;
+pub use config::{Config, HostSettings};
 pub use document::Format;
 pub use environment::Environment;
 pub use explain::{Explanation, Rung, Shown};

@@ -2,7 +2,7 @@
 //! collected.
 
 use fabric_core::Settings;
-use fabric_core::settings::{Layer, Map, Origin, Problem, Setting, TABLE, Value, nearest};
+use fabric_core::settings::{Kind, Layer, Map, Origin, Problem, Setting, TABLE, Value, nearest};
 use indexmap::IndexMap;
 
 /// One value and where it stands.
@@ -36,6 +36,8 @@ pub(crate) struct Intake {
     layer: LayerValues,
     spelled: IndexMap<&'static str, String>,
     unknown: Unknown,
+    /// Whether `yes` and `no` are switches where a switch is expected, as in YAML.
+    words: bool,
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Problem>,
 }
@@ -46,9 +48,16 @@ impl Intake {
             layer: LayerValues { layer, values: IndexMap::new() },
             spelled: IndexMap::new(),
             unknown,
+            words: false,
             problems: Vec::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// Takes `yes` and `no` as switches where a switch is expected (YAML 1.1).
+    pub(crate) fn with_words(mut self) -> Self {
+        self.words = true;
+        self
     }
 
     pub(crate) fn finish(self) -> (LayerValues, Vec<Problem>, Vec<Problem>) {
@@ -123,6 +132,12 @@ impl Intake {
             self.problems.push(problem.at(origin).hint(format!("keep `{}`", setting.name)));
             return;
         }
+        let value = match (setting.kind, value) {
+            (Kind::Bool | Kind::Maybe, Value::String(word)) if self.words => {
+                setting.kind.parse(&word).unwrap_or(Value::String(word))
+            }
+            (_, value) => value,
+        };
         let Some(value) = conversion.apply(value) else { return };
         if let Err(problem) = check(setting, &value) {
             let message = problem.message.replacen(&format!("`{}`", setting.name), &format!("`{name}`"), 1);

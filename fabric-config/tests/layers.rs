@@ -143,7 +143,7 @@ fn everything_wrong_is_told_at_once_with_its_line() {
         "fabric.toml:1: unknown setting `warn_onyl` (did you mean `warn_only`?)",
         "fabric.toml:2: setting `parallel`: expected true or false, found \"yes\"",
         "fabric.toml:3: setting `password`: expected a text",
-        "fabric.toml:4: setting `port`: expected a whole number of 0 or more, found 70000",
+        "fabric.toml:4: setting `port`: expected a port from 1 to 65535, found 70000",
         "fabric.toml:6: unknown setting `run.warm` (did you mean `run.warn`?)",
         "rc:3: `user` is given twice, first on line 1",
         "rc:4: expected `key = value`: `nonsense`",
@@ -213,4 +213,14 @@ fn gateways_are_hosts_with_settings_of_their_own() {
     assert!(hop.gateway.is_none(), "a gateway that needs itself is dialled directly");
     assert!(config.target(&host("direct"), &[]).unwrap().gateway.is_none());
     assert!(config.target(&host("root@bastion"), &[]).unwrap().gateway.is_none());
+}
+
+#[test]
+fn yaml_words_are_switches_only_for_switches() {
+    let text = "parallel: yes\nlinewise: off\nuser: no\nshell_env: {COUNTRY: no, ANSWER: 'yes'}\n";
+    let settings =
+        builder().text(Layer::User, "f.yaml", Format::Yaml, text).build().unwrap().settings(None, &[]).unwrap();
+    assert!(settings.parallel && !settings.linewise);
+    assert_eq!(settings.user.as_deref(), Some("no"));
+    assert_eq!((settings.shell_env["COUNTRY"].as_str(), settings.shell_env["ANSWER"].as_str()), ("no", "yes"));
 }

@@ -13,7 +13,9 @@ pub(super) fn parse(text: &str) -> Parsed {
     if text.trim().is_empty() {
         return Ok((Map::new(), Lines::new()));
     }
-    match serde_saphyr::from_str::<Option<Node>>(text) {
+    // `no` is Norway as often as false: only a setting's type can tell.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    match serde_saphyr::from_str_with_options::<Option<Node>>(text, options) {
         Ok(None) => Ok((Map::new(), Lines::new())),
         Ok(Some(node)) => {
             let mut lines = Lines::new();

@@ -52,6 +52,7 @@ fn value(setting: &Setting) -> Value {
     let mut schema = match setting.kind {
         Kind::Bool | Kind::Maybe => json!({"type": "boolean"}),
         Kind::Integer => json!({"type": "integer", "minimum": 0}),
+        Kind::Port => json!({"type": "integer", "minimum": 1, "maximum": 65535}),
         Kind::Seconds => json!({"type": "number", "minimum": 0}),
         Kind::Text | Kind::Secret => json!({"type": "string"}),
         Kind::List if crate::values::is_host_list(setting.name) => json!({"anyOf": [

@@ -3,7 +3,7 @@
 use fabric_core::settings::{Origin, Problem};
 
 use super::{SourceFile, parse_rc};
-use crate::document::Document;
+use crate::document::{Document, Format};
 use crate::values::{Intake, Unknown};
 
 /// Reads one file.
@@ -23,6 +23,9 @@ pub(crate) fn read(file: &SourceFile) -> Intake {
 pub(crate) fn parse(file: &SourceFile, bytes: &[u8]) -> Intake {
     let Some(format) = file.format else { return parse_rc(file.layer, &file.path, bytes) };
     let mut intake = Intake::new(file.layer, Unknown::Refuse);
+    if format == Format::Yaml {
+        intake = intake.with_words();
+    }
     match Document::parse(file.layer, &file.path, format, bytes) {
         Ok(document) => intake.table(&document.values, &|path| document.origin(path)),
         Err(problems) => intake.problems = problems,

@@ -7,7 +7,7 @@ mod variables;
 
 use std::path::{Path, PathBuf};
 
-use fabric_core::settings::Layer;
+use fabric_core::settings::{Layer, Problem};
 
 pub(crate) use file::{parse, read};
 pub(crate) use rc::parse as parse_rc;
@@ -92,8 +92,11 @@ impl Sources {
 
     /// The files that are there, from the lowest in the ladder to the highest.
     pub fn files(&self) -> Vec<SourceFile> {
-        let mut files = Vec::new();
-        first_of_each(Layer::System, &self.system, &mut files);
+        let mut files: Vec<SourceFile> = Vec::new();
+        let first = |layer, stems: &[PathBuf]| -> Vec<SourceFile> {
+            stems.iter().filter_map(|stem| candidates(layer, stem).next()).collect()
+        };
+        files.extend(first(Layer::System, &self.system));
         match (&self.rc_named, &self.rc) {
             (Some(path), _) => {
                 files.push(SourceFile { layer: Layer::User, path: path.clone(), format: Format::of(path) });
@@ -103,9 +106,24 @@ impl Sources {
             }
             _ => {}
         }
-        first_of_each(Layer::User, &self.user, &mut files);
-        first_of_each(Layer::Project, &self.project, &mut files);
+        files.extend(first(Layer::User, &self.user));
+        files.extend(first(Layer::Project, &self.project));
         files
+    }
+
+    /// Files that are there and are not read, because one of the same name with another ending comes first.
+    pub(crate) fn passed_over(&self) -> Vec<Problem> {
+        let stems = self.system.iter().chain(&self.user).chain(&self.project);
+        stems
+            .flat_map(|stem| {
+                let mut found = candidates(Layer::User, stem);
+                let read = found.next();
+                found.filter_map(move |file| {
+                    let read = read.as_ref()?.path.display();
+                    Some(Problem::new(format!("{} is not read, because {read} is there", file.path.display())))
+                })
+            })
+            .collect()
     }
 }
 
@@ -120,17 +138,16 @@ pub struct SourceFile {
     pub format: Option<Format>,
 }
 
-fn first_of_each(layer: Layer, stems: &[PathBuf], files: &mut Vec<SourceFile>) {
-    for stem in stems {
-        let found = Format::ENDINGS.iter().find_map(|(ending, format)| {
-            let mut name = stem.clone().into_os_string();
-            name.push(".");
-            name.push(ending);
-            let path = PathBuf::from(name);
-            is_there(&path).then_some(SourceFile { layer, path, format: Some(*format) })
-        });
-        files.extend(found);
-    }
+/// The files with this name and a known ending that are there, in the order of the endings.
+fn candidates(layer: Layer, stem: &Path) -> impl Iterator<Item = SourceFile> {
+    let name = stem.as_os_str().to_owned();
+    Format::ENDINGS.iter().filter_map(move |(ending, format)| {
+        let mut name = name.clone();
+        name.push(".");
+        name.push(ending);
+        let path = PathBuf::from(name);
+        is_there(&path).then_some(SourceFile { layer, path, format: Some(*format) })
+    })
 }
 
 /// Whether there is something of that name; what can't be looked at is there, so that reading it tells why.
@@ -169,6 +186,11 @@ mod tests {
                 (Layer::User, "config.toml"),
                 (Layer::Project, "fabric.yml")
             ]
+        );
+        let passed_over = Sources::standard(&environment).passed_over();
+        assert!(
+            passed_over.iter().any(|problem| problem.message.contains(".fabric.json is not read")),
+            "{passed_over:?}"
         );
         let other = Sources::standard(&environment.variable("FABRIC_RCFILE", "~/other"));
         assert_eq!(other.rc(), Some(home.join("other").as_path()));

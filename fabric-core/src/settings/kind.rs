@@ -17,6 +17,8 @@ pub enum Kind {
     Bool,
     /// A whole number, not negative.
     Integer,
+    /// A port, from 1 to 65535.
+    Port,
     /// Seconds, whole or not.
     Seconds,
     /// A text.
@@ -49,6 +51,7 @@ impl Kind {
         match self {
             Self::Bool | Self::Maybe => "true or false".to_owned(),
             Self::Integer => "a whole number of 0 or more".to_owned(),
+            Self::Port => "a port from 1 to 65535".to_owned(),
             Self::Seconds => "a number of seconds".to_owned(),
             Self::Text | Self::Secret => "a text".to_owned(),
             Self::List => "a list of texts".to_owned(),
@@ -74,6 +77,7 @@ impl Kind {
         let fits = match self {
             Self::Bool | Self::Maybe => value.is_boolean(),
             Self::Integer => value.is_u64(),
+            Self::Port => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
             Self::Seconds => value.as_f64().is_some_and(|seconds| (0.0..1e9).contains(&seconds)),
             Self::Text | Self::Secret => value.is_string(),
             Self::List => value.is_string() || texts(value),
@@ -98,7 +102,7 @@ impl Kind {
         let value = match self {
             Self::Maybe if trimmed.is_empty() || trimmed.eq_ignore_ascii_case("none") => Value::Null,
             Self::Bool | Self::Maybe => json!(parse_bool(trimmed).ok_or_else(wrong)?),
-            Self::Integer => json!(trimmed.parse::<u64>().map_err(|_| wrong())?),
+            Self::Integer | Self::Port => json!(trimmed.parse::<u64>().map_err(|_| wrong())?),
             Self::Seconds => match trimmed.parse::<u64>() {
                 Ok(whole) => json!(whole),
                 Err(_) => json!(trimmed.parse::<f64>().map_err(|_| wrong())?),
@@ -231,7 +235,7 @@ macro_rules! from_value {
 from_value!(bool, Kind::Bool, |v| v.as_bool(), |b| json!(b));
 from_value!(Option<bool>, Kind::Maybe, |v| Some(v.as_bool()), |b| json!(b));
 from_value!(u32, Kind::Integer, |v| v.as_u64().and_then(|n| u32::try_from(n).ok()), |n| json!(n));
-from_value!(Option<u16>, Kind::Integer, |v| Some(Some(u16::try_from(v.as_u64()?).ok()?)), |n| json!(n));
+from_value!(Option<u16>, Kind::Port, |v| Some(Some(u16::try_from(v.as_u64()?).ok()?)), |n| json!(n));
 from_value!(Option<u64>, Kind::Integer, |v| Some(v.as_u64()), |n| json!(n));
 from_value!(u64, Kind::Integer, |v| v.as_u64(), |n| json!(n));
 from_value!(String, Kind::Text, |v| v.as_str().map(str::to_owned), |s| json!(s));
