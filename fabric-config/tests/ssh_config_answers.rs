@@ -62,7 +62,7 @@ fn connections_are_described() {
     assert_eq!((plain.connect_timeout(), plain.server_alive_interval(), plain.connection_attempts()), (None, None, 1));
     assert_eq!(plain.rekey_limit(), RekeyLimit { bytes: None, interval: None });
     assert_eq!(plain.ip_qos(), IpQos { interactive: Some(0x10), bulk: Some(0x08) });
-    assert_eq!(answer("BatchMode yes").server_alive_interval(), Some(Duration::from_secs(300)));
+    assert_eq!(answer("BatchMode yes").server_alive_interval(), Some(Duration::from_mins(5)));
 }
 
 #[test]

@@ -158,7 +158,11 @@ fn address(name: &str, family: AddressFamily) -> Option<String> {
     {
         return Some(v4.to_string());
     }
-    if family == AddressFamily::Inet { None } else { v6(name) }
+    match family {
+        // IPv4 in the clothes of IPv6 counts as what it is.
+        AddressFamily::Inet => name.parse::<Ipv6Addr>().ok()?.to_ipv4_mapped().map(|v4| v4.to_string()),
+        _ => v6(name),
+    }
 }
 
 /// IPv4 with one to four parts, each decimal, octal (`0`) or hexadecimal (`0x`).
@@ -258,6 +262,7 @@ mod tests {
         }
         assert_eq!(address("127.1", AddressFamily::Inet6), None);
         assert_eq!(address("::1", AddressFamily::Inet), None);
+        assert_eq!(address("::FFFF:1.2.3.4", AddressFamily::Inet).as_deref(), Some("1.2.3.4"));
     }
 
     fn dns(name: &str, _: AddressFamily) -> Option<String> {

@@ -72,14 +72,41 @@ fn corner_cases_resolve_as_ssh_does() {
     let long_domains = format!("CanonicalDomains {}", vec!["a.org"; 33].join(" "));
     let many_keys: String = (0..101).fold(String::new(), |all, n| all + "IdentityFile /k" + &n.to_string() + "\n");
     let mut cases: Vec<&str> = include_str!("corner_cases.txt").split("\n----\n").collect();
+    let long = |n: usize| "w".repeat(n);
+    let limits = [
+        format!("LocalForward 8080 {}:80", long(240)),
+        format!("LocalForward 8080 {}:80", long(248)),
+        format!("LocalForward 8080 {}:80", long(300)),
+        format!("LocalForward /{} /{}", long(106), long(107)),
+        format!("RemoteForward /{}", long(107)),
+        format!("Match host web1,{}\nUser x", long(1022)),
+        format!("Match host web1,{}\nUser x", long(1023)),
+        format!("Match host !{},web1\nUser x", long(1023)),
+        format!("Host {} web1\nUser {}", long(5000), long(5000)),
+        format!("UserKnownHostsFile {}", "/a ".repeat(32)),
+        format!("UserKnownHostsFile {}", "/a ".repeat(33)),
+        format!("CanonicalizePermittedCNAMEs {}\nProxyCommand x", "a:b ".repeat(33)),
+        format!("SendEnv {}", "A ".repeat(500)),
+        format!("Match final\n{}", "CertificateFile a\n".repeat(101)),
+    ];
     cases.extend([long_domains.as_str(), many_keys.as_str()]);
+    cases.extend(limits.iter().map(String::as_str));
     assert!(cases.len() > 30);
     for text in cases {
         let home = tempfile::tempdir().unwrap();
         let oracle = Oracle::new(home.path());
         let config = home.path().join("config");
         std::fs::write(&config, text).unwrap();
-        for host in ["web1", "Web1.Example.org", "127.1", "2001:DB8::1", "fe80::1%lo", "10.0.0.1", "localhost"] {
+        for host in [
+            "web1",
+            "Web1.Example.org",
+            "127.1",
+            "2001:DB8::1",
+            "fe80::1%lo",
+            "::FFFF:1.2.3.4",
+            "10.0.0.1",
+            "localhost",
+        ] {
             let case = Case::plain(config.clone(), host);
             if let Err(difference) = oracle.difference(&case, None) {
                 panic!("{difference}\n{text}");
