@@ -188,11 +188,16 @@ impl Client {
         users.is_empty() || users.iter().any(|known| known == user)
     }
 
+    /// A refusal; as with sshd, the same method may be tried again.
+    fn reject(&self) -> Auth {
+        Auth::Reject { proceed_with_methods: Some(self.host.access.methods()), partial_success: false }
+    }
+
     /// What a method's success or failure comes to.
     fn judge(&mut self, method: MethodKind, right: bool) -> Auth {
         let required = &self.host.access.required;
         if required.is_empty() {
-            return if right { Auth::Accept } else { Auth::reject() };
+            return if right { Auth::Accept } else { self.reject() };
         }
         let right = right && required.get(self.passed.len()) == Some(&method);
         if right {
@@ -276,7 +281,7 @@ impl Handler for Client {
 
     async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
         self.attempt(user);
-        Ok(Auth::Reject { proceed_with_methods: Some(self.host.access.methods()), partial_success: false })
+        Ok(self.reject())
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
@@ -288,7 +293,7 @@ impl Handler for Client {
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
         let may = self.attempt(user);
         let known = self.host.access.keys.iter().any(|key| key.key_data() == offer.public_key.key_data());
-        Ok(if may && known { Auth::Accept } else { Auth::reject() })
+        Ok(if may && known { Auth::Accept } else { self.reject() })
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {

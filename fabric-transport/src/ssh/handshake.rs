@@ -93,9 +93,8 @@ fn failed(error: &russh::Error, phase: Phase, greeting: &Greeting) -> ConnectErr
                 ours.join(",")
             ),
         },
-        russh::Error::Version => ConnectErrorKind::Handshake {
-            reason: format!("the peer does not speak SSH 2; it said \"{}\"", greeting.line()),
-        },
+        russh::Error::Version => not_ssh(greeting),
+        russh::Error::IO(error) if error.kind() == std::io::ErrorKind::InvalidData => not_ssh(greeting),
         russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_) => {
             let said = greeting.line();
             let reason = match error {
@@ -107,4 +106,9 @@ fn failed(error: &russh::Error, phase: Phase, greeting: &Greeting) -> ConnectErr
         }
         other => ConnectErrorKind::Handshake { reason: lost_text(other) },
     }
+}
+
+fn not_ssh(greeting: &Greeting) -> ConnectErrorKind {
+    let reason = format!("the peer does not speak SSH 2; it said \"{}\"", greeting.line());
+    ConnectErrorKind::Handshake { reason }
 }

@@ -89,7 +89,8 @@ impl Greeting {
         String::from_utf8_lossy(&line).trim_end().escape_debug().to_string()
     }
 
-    fn watch(&self, bytes: &[u8]) {
+    /// Takes in what was read; an error if the server speaks another version of the protocol.
+    fn watch(&self, bytes: &[u8]) -> io::Result<()> {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         for byte in bytes {
             if line.last() == Some(&b'\n') {
@@ -99,10 +100,15 @@ impl Greeting {
                 line.push(*byte);
             }
             if *byte == b'\n' && line.starts_with(b"SSH-") {
+                // 1.99 speaks both (RFC 4253, section 5.1).
+                if !line.starts_with(b"SSH-2.") && !line.starts_with(b"SSH-1.99-") {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "not version 2 of the protocol"));
+                }
                 self.complete.store(true, Ordering::Release);
-                return;
+                break;
             }
         }
+        Ok(())
     }
 }
 
@@ -136,7 +142,7 @@ impl AsyncRead for Watched {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         ready!(self.or_cut(cx, read))?;
         if !self.greeting.is_complete() {
-            self.greeting.watch(&buf.filled()[before..]);
+            self.greeting.watch(&buf.filled()[before..])?;
         }
         Poll::Ready(Ok(()))
     }
@@ -166,10 +172,11 @@ mod tests {
     #[test]
     fn the_version_line_is_found_behind_other_lines() {
         let greeting = Greeting::default();
-        greeting.watch(b"go away\r\nSSH-2.0-Op");
+        greeting.watch(b"go away\r\nSSH-2.0-Op").unwrap();
         assert!(!greeting.is_complete());
-        greeting.watch(b"enSSH_9.2\r\n\0\0\x01binary\n");
+        greeting.watch(b"enSSH_9.2\r\n\0\0\x01binary\n").unwrap();
         assert!(greeting.is_complete());
         assert_eq!(greeting.line(), "SSH-2.0-OpenSSH_9.2");
+        Greeting::default().watch(b"SSH-1.5-old\n").unwrap_err();
     }
 }

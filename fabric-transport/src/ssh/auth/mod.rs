@@ -227,8 +227,9 @@ impl Attempt<'_> {
 
     async fn password(&mut self) -> Result<Step, ConnectErrorKind> {
         let mut given = self.target.auth.password.clone();
-        let prompts = self.target.auth.password_prompts.max(1);
-        for _ in 0..=prompts {
+        // What is given costs none of the tries that a person has.
+        let tries = self.target.auth.password_prompts + u32::from(given.is_some());
+        for _ in 0..tries {
             let password = match given.take() {
                 Some(password) => password,
                 None => match self.ask_password().await? {

@@ -1,0 +1,254 @@
+//! Passwords, questions, second factors and misbehaving hosts, against the embedded fleet: sshd takes
+//! passwords of this machine's users only.
+#![cfg(feature = "server")]
+
+mod common;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use common::{command, finish, refused, run};
+use fabric_core::target::{HostKeyCheck, Identity};
+use fabric_core::{
+    ConnectError, ConnectErrorKind, Emitter, ExitStatus, Phase, PromptError, PromptKind, PromptRequest, Prompter,
+    Secret, Session, Target,
+};
+use fabric_transport::connector::Connector;
+use fabric_transport::server::{ExitFault, Faults, Fleet, FleetHost, Greeting, MaxStartups, Method};
+
+/// Answers from a list, and keeps the questions.
+struct Person {
+    answers: Mutex<VecDeque<&'static str>>,
+    questions: Mutex<Vec<PromptRequest>>,
+}
+
+impl Person {
+    fn with(answers: &[&'static str]) -> Arc<Self> {
+        Arc::new(Self { answers: Mutex::new(answers.iter().copied().collect()), questions: Mutex::default() })
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.questions.lock().unwrap().iter().map(|question| question.message.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Prompter for Person {
+    async fn ask(&self, request: PromptRequest) -> Result<Secret, PromptError> {
+        let (message, host) = (request.message.clone(), request.host.clone());
+        self.questions.lock().unwrap().push(request);
+        tokio::task::yield_now().await;
+        let answer = self.answers.lock().unwrap().pop_front();
+        answer.map(Secret::from).ok_or(PromptError::NoTerminal { message, host })
+    }
+}
+
+fn target(host: &FleetHost) -> Target {
+    let mut target = Target::new(format!("me@{}", host.address()).parse().unwrap());
+    target.host_keys.check = HostKeyCheck::Off;
+    target
+}
+
+fn with_key(fleet: &Fleet, host: &FleetHost) -> Target {
+    let mut target = target(host);
+    target.auth.identities = vec![Identity { path: fleet.client_key().to_owned(), explicit: true }];
+    target
+}
+
+async fn open(person: &Arc<Person>, target: &Target) -> Result<Arc<dyn Session>, ConnectError> {
+    Connector::new().with_prompter(person.clone()).open(target, &Emitter::none()).await
+}
+
+#[tokio::test]
+async fn a_password_is_taken_from_the_target_or_asked_for() {
+    let fleet = Fleet::builder().password("right").start().await.unwrap();
+    let mut target = target(&fleet.hosts()[0]);
+    target.auth.password = Some(Secret::from("right"));
+    let nobody = Person::with(&[]);
+    let session = open(&nobody, &target).await.unwrap();
+    assert_eq!(run(&*session, "echo in").await.text(), "in\n");
+    assert!(nobody.asked().is_empty());
+
+    target.auth.password = Some(Secret::from("wrong"));
+    let person = Person::with(&["wrong again", "right"]);
+    open(&person, &target).await.unwrap();
+    assert_eq!(person.asked(), ["Login password for me@127.0.1.1", "Login password for me@127.0.1.1"]);
+
+    target.auth.password = None;
+    let error = open(&Person::with(&["a", "b", "c", "right"]), &target).await.err().unwrap();
+    let ConnectErrorKind::AuthFailed { tried, .. } = &error.kind else { panic!("{error}") };
+    assert_eq!(tried, &["password (refused)"; 3]);
+    assert!(!error.to_string().contains("right"));
+}
+
+#[tokio::test]
+async fn where_nobody_may_be_asked_the_error_says_so() {
+    let fleet = Fleet::builder().password("right").start().await.unwrap();
+    let error = refused(&target(&fleet.hosts()[0])).await;
+    let text = error.to_string();
+    assert!(text.contains("no terminal") && text.contains("the server offers"), "{text}");
+}
+
+#[tokio::test]
+async fn one_answer_serves_all_hosts_that_ask_the_same() {
+    let fleet = Fleet::builder().hosts(20).password("right").start().await.unwrap();
+    let person = Person::with(&["right"]);
+    let connector = Connector::new().with_prompter(person.clone());
+    let opening = fleet.hosts().iter().map(async |host| connector.open(&target(host), &Emitter::none()).await.is_ok());
+    let opened = futures_util::future::join_all(opening).await;
+    assert_eq!(opened, vec![true; 20]);
+    assert_eq!(person.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn questions_are_answered_one_by_one() {
+    let questions = [("Token code: ", "123456"), ("PIN: ", "9999")];
+    let fleet = Fleet::builder().keyboard_interactive(questions).start().await.unwrap();
+    let target = target(&fleet.hosts()[0]);
+    let person = Person::with(&["123456", "9999"]);
+    open(&person, &target).await.unwrap();
+    assert_eq!(person.asked(), ["Token code:", "PIN:"]);
+    let kinds: Vec<_> = person.questions.lock().unwrap().iter().map(|question| question.kind.clone()).collect();
+    assert_eq!(kinds, vec![PromptKind::Challenge { echo: false }; 2]);
+    // Wrong at first.
+    open(&Person::with(&["1", "2", "123456", "9999"]), &target).await.unwrap();
+    // Nobody there: an error, and no waiting.
+    assert!(matches!(open(&Person::with(&[]), &target).await.err().unwrap().kind, ConnectErrorKind::AuthFailed { .. }));
+}
+
+#[tokio::test]
+async fn the_password_answers_a_lone_question_for_it() {
+    let fleet = Fleet::builder().keyboard_interactive([("me's Password: ", "right")]).start().await.unwrap();
+    let mut target = target(&fleet.hosts()[0]);
+    target.auth.password = Some(Secret::from("right"));
+    open(&Person::with(&[]), &target).await.unwrap();
+    target.auth.password = None;
+    let person = Person::with(&["right"]);
+    open(&person, &target).await.unwrap();
+    assert_eq!(person.asked(), ["Login password for me@127.0.1.1"]);
+}
+
+#[tokio::test]
+async fn two_factors_are_both_given() {
+    let methods = [Method::PublicKey, Method::Password];
+    let fleet = Fleet::builder().password("right").require(methods).start().await.unwrap();
+    let mut target = with_key(&fleet, &fleet.hosts()[0]);
+    let error = refused(&target).await;
+    let ConnectErrorKind::AuthFailed { tried, offered, .. } = &error.kind else { panic!("{error}") };
+    assert!(tried[0].ends_with("(accepted, more is wanted)"), "{tried:?}");
+    assert_eq!(offered, &["password"]);
+    target.auth.password = Some(Secret::from("right"));
+    open(&Person::with(&[]), &target).await.unwrap();
+
+    let methods = [Method::Password, Method::KeyboardInteractive];
+    let questions = [("Code: ", "42")];
+    let fleet = Fleet::builder().password("right").keyboard_interactive(questions).require(methods);
+    let fleet = fleet.start().await.unwrap();
+    let person = Person::with(&["right", "42"]);
+    open(&person, &self::target(&fleet.hosts()[0])).await.unwrap();
+    assert_eq!(person.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_drops_early_logins_is_given_time() {
+    let fleet = Fleet::builder().start().await.unwrap();
+    let host = &fleet.hosts()[0];
+    let mut faults = Faults::default();
+    faults.max_startups = Some(MaxStartups { begin: 3, rate: 100, full: 3 });
+    host.set_faults(faults);
+    let connector = Connector::new();
+    let target = with_key(&fleet, host);
+    let opening = (0..60).map(async |_| connector.open(&target, &Emitter::none()).await.map(drop));
+    for result in futures_util::future::join_all(opening).await {
+        result.unwrap();
+    }
+    assert_eq!(host.logins(), 60);
+}
+
+#[tokio::test]
+async fn a_connection_cut_anywhere_is_an_error_and_no_wait() {
+    let fleet = Fleet::builder().start().await.unwrap();
+    let host = &fleet.hosts()[0];
+    let mut target = with_key(&fleet, host);
+    target.timeouts.banner = Some(Duration::from_millis(500));
+    target.timeouts.auth = Some(Duration::from_millis(500));
+    target.timeouts.channel = Some(Duration::from_millis(500));
+    let mut phases = std::collections::HashSet::new();
+    for after in (0..3200).step_by(160) {
+        let cases: [fn(&mut Faults, u64); 3] = [
+            |faults, after| faults.cut_after = Some(after),
+            |faults, after| faults.stall_after = Some(after),
+            |faults, after| faults.garble_after = Some(after),
+        ];
+        for set in cases {
+            let mut faults = Faults::default();
+            set(&mut faults, after);
+            host.set_faults(faults);
+            // Without the governor, which would be patient with what is dropped early.
+            let transport = fabric_transport::ssh::SshTransport::new();
+            let context = fabric_core::transport::OpenContext { prompter: Person::with(&[]), events: Emitter::none() };
+            let limit = Duration::from_secs(20);
+            let opening = fabric_core::Transport::open(&transport, &target, None, &context);
+            match tokio::time::timeout(limit, opening).await.expect("within its limits") {
+                Err(error) => {
+                    phases.insert(error.phase);
+                }
+                Ok(session) => {
+                    let spawned = tokio::time::timeout(limit, session.spawn(&command("echo x"))).await;
+                    if let Ok(process) = spawned.expect("within its limits") {
+                        let done = tokio::time::timeout(Duration::from_secs(1), finish(process)).await;
+                        assert!(!matches!(done, Ok(common::Done { lost: None, exit: None, .. })), "{done:?}");
+                    }
+                }
+            }
+        }
+    }
+    for phase in [Phase::Banner, Phase::KeyExchange, Phase::Auth] {
+        assert!(phases.contains(&phase), "{phases:?}");
+    }
+}
+
+#[tokio::test]
+async fn greetings_that_are_none_are_errors() {
+    let fleet = Fleet::builder().start().await.unwrap();
+    let host = &fleet.hosts()[0];
+    let mut target = with_key(&fleet, host);
+    target.timeouts.banner = Some(Duration::from_millis(300));
+    for (greeting, timed_out) in [
+        (Greeting::Silence, true),
+        (Greeting::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), true),
+        (Greeting::Raw(b"SSH-1.5-old\r\n".to_vec()), false),
+        (Greeting::Endless, false),
+    ] {
+        let mut faults = Faults::default();
+        faults.greeting = greeting.clone();
+        host.set_faults(faults);
+        let error = refused(&target).await;
+        let is_timeout = matches!(error.kind, ConnectErrorKind::TimedOut { phase: Phase::Banner, .. });
+        let is_handshake = matches!(error.kind, ConnectErrorKind::Handshake { .. });
+        assert!(if timed_out { is_timeout } else { is_handshake }, "{greeting:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_exit_status_may_come_early_late_or_never() {
+    let fleet = Fleet::builder().start().await.unwrap();
+    let host = &fleet.hosts()[0];
+    for (fault, expected) in [
+        (ExitFault::None, ExitStatus::Code(3)),
+        (ExitFault::First, ExitStatus::Code(0)),
+        (ExitFault::Missing, ExitStatus::Unknown),
+    ] {
+        let mut faults = Faults::default();
+        faults.exit = fault;
+        host.set_faults(faults);
+        let session = open(&Person::with(&[]), &with_key(&fleet, host)).await.unwrap();
+        let done = run(&*session, "echo all of it; exit 3").await;
+        assert_eq!(done.text(), "all of it\n", "{fault:?}");
+        if fault != ExitFault::First {
+            assert_eq!(done.exit, Some(expected), "{fault:?}");
+        }
+    }
+}
