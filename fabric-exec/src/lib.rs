@@ -13,6 +13,8 @@
 pub mod collection;
 pub mod fabfile;
 pub mod hostlist;
+pub mod journal;
+pub mod plan;
 pub mod queue;
 pub mod report;
 pub mod run;
@@ -22,6 +24,7 @@ pub mod task;
 pub use collection::{Collection, CollectionError, UnknownTask};
 pub use fabric_core::Value;
 pub use fabric_exec_macros::{Choice, task};
+pub use plan::Plan;
 pub use report::Report;
 pub use run::{Call, Context, Execute, Interrupt, Run, RunError};
 pub use task::{

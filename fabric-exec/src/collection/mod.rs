@@ -47,12 +47,29 @@ pub enum CollectionError {
 
 /// A name that no task has.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
-#[error("there is no task `{name}`{}", .nearest.as_ref().map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default())]
+#[error("{}there is no task `{name}`{}", prefix(.at.as_ref()), suggestion(.nearest.as_ref()))]
 pub struct UnknownTask {
     /// The name.
     pub name: String,
     /// The name nearest to it.
     pub nearest: Option<String>,
+    /// Where it stands, if in a fabfile.
+    pub at: Option<String>,
+}
+
+fn prefix(at: Option<&String>) -> String {
+    at.map(|at| format!("{at}: ")).unwrap_or_default()
+}
+
+fn suggestion(nearest: Option<&String>) -> String {
+    nearest.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+}
+
+impl UnknownTask {
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        self.at = Some(place.to_owned());
+        self
+    }
 }
 
 impl Collection {
@@ -137,6 +154,6 @@ impl Collection {
     pub fn unknown(&self, name: &str) -> UnknownTask {
         let names: Vec<String> = self.listing().names().collect();
         let nearest = fabric_core::settings::nearest(name, names.iter().map(String::as_str));
-        UnknownTask { name: name.to_owned(), nearest: nearest.map(str::to_owned) }
+        UnknownTask { name: name.to_owned(), nearest: nearest.map(str::to_owned), at: None }
     }
 }

@@ -18,6 +18,8 @@ mod env;
 mod role;
 mod share;
 
+use std::collections::HashSet;
+
 use fabric_core::{HostString, HostStringError};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
@@ -140,6 +142,15 @@ impl HostList {
     /// Whether the task runs once, without a host.
     pub fn is_local(&self) -> bool {
         self.level == Level::Local
+    }
+
+    /// Keeps only these hosts.
+    pub fn keep(&mut self, only: &HashSet<String>) {
+        let given = !self.hosts.is_empty();
+        step(self, "not to be tried again", |hosts| hosts.retain(|listed| only.contains(listed.host.as_str())));
+        if given && self.hosts.is_empty() {
+            self.emptied.get_or_insert(Emptied::Share);
+        }
     }
 
     /// The host strings, as written.

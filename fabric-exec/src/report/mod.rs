@@ -1,5 +1,11 @@
-//! A finished run as data.
+//! A finished run as data, and the files it is written to.
 
+mod html;
+mod junit;
+mod merge;
+
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use fabric_core::{HostStatus, Value};
@@ -135,6 +141,68 @@ impl Report {
     /// The hosts that a further run has to do: failed ones and those never started.
     pub fn unfinished(&self) -> Vec<&str> {
         self.hosts.iter().filter(|(_, host)| host.status != HostStatus::Ok).map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// What a report is written as, by a file's ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// JSON: everything, readable by [`Report::merge`]'s callers.
+    Json,
+    /// JUnit XML.
+    Junit,
+    /// An HTML page.
+    Html,
+}
+
+impl ReportFormat {
+    /// By a file's ending: `.json`, `.xml`, `.html`.
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "json" => Some(Self::Json),
+            "xml" => Some(Self::Junit),
+            "html" | "htm" => Some(Self::Html),
+            _ => None,
+        }
+    }
+}
+
+impl Report {
+    /// The report as a text of this format.
+    pub fn render(&self, format: ReportFormat) -> String {
+        match format {
+            // Everything in it serialises.
+            ReportFormat::Json => serde_json::to_string_pretty(self).unwrap_or_default() + "\n",
+            ReportFormat::Junit => self.to_junit(),
+            ReportFormat::Html => self.to_html(),
+        }
+    }
+
+    /// Writes the report by the file's ending, through a file beside it, so that nobody reads half a one.
+    ///
+    /// # Errors
+    ///
+    /// The ending is none of `.json`, `.xml`, `.html`, or the file cannot be written.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let format = ReportFormat::of(path).ok_or_else(|| {
+            let text = format!("{}: a report's file ends in .json, .xml or .html", path.display());
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })?;
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}.part", std::process::id()));
+        std::fs::write(&beside, self.render(format))?;
+        std::fs::rename(&beside, path).inspect_err(|_| drop(std::fs::remove_file(&beside)))
+    }
+
+    /// Reads a report that was written as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is no report.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        serde_json::from_slice(&std::fs::read(path)?).map_err(|error| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{} is no report: {error}", path.display()))
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::process::Command;
 use super::RunError;
 use super::shared::Shared;
 use crate::hostlist::{
-    EnvLists, HostList, HostListError, Role, RoleSource, Rules, Selection, Share, ShareError, Sources, build,
+    EnvLists, HostList, HostListError, Level, Role, RoleSource, Rules, Selection, Share, ShareError, Sources, build,
     read_inventory,
 };
 use crate::task::Task;
@@ -48,7 +48,11 @@ impl Shared {
                 looked_up.insert(name, hosts);
             }
         }
-        Ok(build(&sources, &looked_up)?)
+        let mut list = build(&sources, &looked_up)?;
+        if let Some(only) = self.only.as_ref().filter(|_| list.level != Level::Current) {
+            list.keep(only);
+        }
+        Ok(list)
     }
 
     /// The global lists now.

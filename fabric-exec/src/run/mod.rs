@@ -6,13 +6,13 @@
 
 mod connections;
 mod context;
-mod dispatch;
+pub(crate) mod dispatch;
 mod env;
 mod host;
 mod interrupt;
 mod lists;
 mod once;
-mod shared;
+pub(crate) mod shared;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use thiserror::Error;
 
 use crate::collection::{Collection, UnknownTask};
 use crate::hostlist::{FabfileLists, HostListError, Roles, Selection, Shard};
+use crate::plan::{Plan, Planner};
 use crate::report::Report;
 use crate::task::{ArgsError, Invocation};
 
@@ -98,6 +99,7 @@ pub struct Run {
     fabfile_lists: FabfileLists,
     command_line: Selection,
     shard: Option<Shard>,
+    only: Option<Vec<String>>,
     dry_run: bool,
     dir: Option<PathBuf>,
     terminal: Option<Terminal>,
@@ -119,6 +121,7 @@ impl Run {
             fabfile_lists: FabfileLists::default(),
             command_line: Selection::default(),
             shard: None,
+            only: None,
             dry_run: false,
             dir: None,
             terminal: None,
@@ -177,6 +180,13 @@ impl Run {
         self
     }
 
+    /// Only these hosts of every host list (`--retry-failed`).
+    #[must_use]
+    pub fn only_hosts(mut self, hosts: Option<Vec<String>>) -> Self {
+        self.only = hosts;
+        self
+    }
+
     /// Whether to tell what would be done instead of doing it. Default: no.
     #[must_use]
     pub fn dry_run(mut self, dry: bool) -> Self {
@@ -227,5 +237,16 @@ impl Run {
     /// settings. Nothing has run then. All that goes wrong later is in the report.
     pub async fn start(self, calls: Vec<Call>) -> Result<Report, RunError> {
         shared::Shared::new(self, &calls)?.start(calls).await
+    }
+
+    /// What the run would do; nothing is connected to, though commands of roles are asked.
+    ///
+    /// # Errors
+    ///
+    /// Everything that would end the run with exit status 2, as far as it can be known.
+    pub async fn plan(self, calls: &[Call]) -> Result<Plan, RunError> {
+        let shared = shared::Shared::new(self, calls)?;
+        let jobs = shared.check(calls)?;
+        Planner::new(shared).plan(jobs).await
     }
 }

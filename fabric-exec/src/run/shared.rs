@@ -20,7 +20,7 @@ use super::{Call, Env, Interrupt, Run, RunError};
 use crate::collection::Collection;
 use crate::hostlist::{FabfileLists, Roles, Selection, Shard};
 use crate::report::{Ending, HostReport, Report, TaskReport};
-use crate::steps::Anonymous;
+use crate::steps::{Anonymous, Verb, template};
 use crate::task::{Args, Invocation, Task};
 
 /// The name of the anonymous task (Fabric 1).
@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) fabfile_lists: FabfileLists,
     pub(crate) command_line: Selection,
     pub(crate) shard: Option<Shard>,
+    pub(crate) only: Option<HashSet<String>>,
     pub(crate) dry_run: bool,
     pub(crate) dir: Option<PathBuf>,
     pub(crate) terminal: Option<Terminal>,
@@ -85,6 +86,7 @@ impl Shared {
             fabfile_lists: run.fabfile_lists,
             command_line: run.command_line,
             shard: run.shard,
+            only: run.only.map(HashSet::from_iter),
             dry_run: run.dry_run,
             dir: run.dir,
             terminal: run.terminal,
@@ -118,7 +120,7 @@ impl Shared {
     }
 
     /// Everything that the calls name, `pre` and `post` included, checked before anything begins.
-    fn check(&self, calls: &[Call]) -> Result<Vec<Job>, RunError> {
+    pub(crate) fn check(&self, calls: &[Call]) -> Result<Vec<(Job, String)>, RunError> {
         let settings = self.resolver.settings(None, &[])?;
         let (mut jobs, mut unknown, mut other) = (Vec::new(), Vec::new(), None);
         for call in calls {
@@ -134,7 +136,7 @@ impl Shared {
                 }),
             };
             match job {
-                Ok(job) => jobs.push(job),
+                Ok(job) => jobs.push((job, token(call))),
                 Err(RunError::UnknownTasks(names)) if settings.skip_unknown_tasks => {
                     for name in names {
                         self.emitter.warn(format!("{name}: it is skipped"));
@@ -150,6 +152,7 @@ impl Shared {
         other.map_or(Ok(jobs), Err)
     }
 
+    /// What a task draws along: `pre` and `post` without a circle, and tasks that its steps execute by name.
     fn check_around(&self, task: &Arc<Task>, path: &mut Vec<*const Task>) -> Result<(), RunError> {
         if path.contains(&Arc::as_ptr(task)) {
             return Err(RunError::Cycle(task.name.clone()));
@@ -160,7 +163,17 @@ impl Shared {
             self.check_around(&job.task, path)?;
         }
         path.pop();
-        Ok(())
+        let mut unknown = Vec::new();
+        for step in task.body.steps().unwrap_or_default() {
+            if let Verb::Execute(execute) = &step.verb
+                && !template::is_template(&execute.task)
+                && let Ok(call) = Invocation::parse(&execute.task)
+                && self.collection.find(&call.task).is_none()
+            {
+                unknown.push(self.collection.unknown(&call.task).at(&step.at));
+            }
+        }
+        if unknown.is_empty() { Ok(()) } else { Err(RunError::UnknownTasks(unknown)) }
     }
 
     /// The run, from its first call to its report.
@@ -171,7 +184,7 @@ impl Shared {
         let mut ending = Ending::Ok;
         let mut usage = None;
         let mut done = jobs.is_empty() && !calls.is_empty();
-        for job in jobs {
+        for (job, _) in jobs {
             if self.interrupt.is_stopping() {
                 break;
             }
@@ -310,7 +323,7 @@ pub(crate) fn task_overlay(task: &Task) -> Option<Overlay> {
     Some(Overlay::new(Origin { layer: Layer::Task, ..origin }, values))
 }
 
-fn token(call: &Call) -> String {
+pub(crate) fn token(call: &Call) -> String {
     match call {
         Call::Task(call) => call.token(),
         Call::Command(line) => format!("-- {line}"),

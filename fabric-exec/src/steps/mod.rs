@@ -66,6 +66,38 @@ pub enum Verb {
     },
 }
 
+impl Verb {
+    /// Its word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "run",
+            Self::Sudo(_) => "sudo",
+            Self::Local(_) => "local",
+            Self::Put(_) => "put",
+            Self::Get(_) => "get",
+            Self::Execute(_) => "execute",
+            Self::Set(_) => "set",
+            Self::Prompt(_) => "prompt",
+            Self::OpenShell { .. } => "open_shell",
+        }
+    }
+
+    /// Its commands, paths or names, as they are written.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Run(command) | Self::Sudo(command) | Self::Local(command) => command.commands.join("\n"),
+            Self::Put(transfer) | Self::Get(transfer) => match &transfer.to {
+                Some(to) => format!("{} -> {to}", transfer.from),
+                None => transfer.from.clone(),
+            },
+            Self::Execute(execute) => execute.task.clone(),
+            Self::Set(values) => values.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+            Self::Prompt(prompt) => prompt.text.clone(),
+            Self::OpenShell { command } => command.clone().unwrap_or_default(),
+        }
+    }
+}
+
 /// Commands and what is around them. Texts are templates.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CommandStep {

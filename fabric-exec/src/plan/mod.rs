@@ -1,0 +1,268 @@
+//! Plans: which task would run on which hosts, in which order and how, before anything runs.
+//!
+//! Nothing is connected to. Commands of roles are asked, since without them there is no host list; what
+//! only the run itself can tell (hosts that a task sets, what code executes) is marked and not guessed.
+
+mod text;
+
+use std::sync::Arc;
+
+use fabric_core::HostString;
+use serde::Serialize;
+
+use crate::hostlist::{Emptied, HostList, Level, Selection};
+use crate::run::RunError;
+use crate::run::dispatch::{Job, Strategy};
+use crate::run::shared::Shared;
+use crate::steps::{Step, Verb, template};
+use crate::task::{Invocation, Task};
+
+/// What a run would do.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The tasks in the order in which they would run, `pre` and `post` included.
+    pub tasks: Vec<PlannedTask>,
+}
+
+/// What a task would do.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct PlannedTask {
+    /// The task, with its arguments, as one would type it.
+    pub task: String,
+    /// Why it runs: because it was asked for, or before or after another.
+    pub because: Because,
+    /// Its hosts, in order.
+    pub hosts: Vec<String>,
+    /// Which level its host list comes from.
+    pub level: Level,
+    /// The roles of that level.
+    pub roles: Vec<String>,
+    /// How: `local`, `serial`, `parallel`, `batches`, or `nowhere`.
+    pub strategy: String,
+    /// How many hosts at the same time.
+    pub pool_size: usize,
+    /// The batches, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<Vec<String>>,
+    /// Whether it runs on its first host only.
+    pub runs_once: bool,
+    /// How its host list came to be.
+    pub reasons: Vec<String>,
+    /// What a person should know about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Why its host list may be another one when it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dynamic: Option<String>,
+    /// What it does, where that is declared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<PlannedStep>,
+    /// Whether it is code, about which nothing is known ahead.
+    pub code: bool,
+}
+
+/// Why a task runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Because {
+    /// It was asked for.
+    Asked,
+    /// Before another.
+    Pre,
+    /// After another.
+    Post,
+    /// Another executes it.
+    Executed,
+}
+
+/// A step of a planned task.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedStep {
+    /// Its verb.
+    pub verb: &'static str,
+    /// Its commands, paths or names, templates as they are written.
+    pub what: String,
+    /// The condition under which it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// The task that it executes, `pre` and `post` included, where that can be known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub executes: Vec<PlannedTask>,
+}
+
+/// Makes a plan: goes the way that the run would go.
+pub(crate) struct Planner {
+    shared: Arc<Shared>,
+    around: Vec<String>,
+    /// What changed the global lists, so that they are no longer known.
+    changed: Option<String>,
+    /// The tasks being planned, outermost first: a task may execute itself.
+    open: Vec<*const Task>,
+}
+
+impl Planner {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, around: Vec::new(), changed: None, open: Vec::new() }
+    }
+
+    pub(crate) async fn plan(mut self, jobs: Vec<(Job, String)>) -> Result<Plan, RunError> {
+        let mut tasks = Vec::new();
+        for (job, token) in jobs {
+            self.task(job, token, Because::Asked, None, &mut tasks).await?;
+        }
+        Ok(Plan { tasks })
+    }
+
+    async fn task(
+        &mut self,
+        job: Job,
+        token: String,
+        because: Because,
+        current: Option<&HostString>,
+        tasks: &mut Vec<PlannedTask>,
+    ) -> Result<(), RunError> {
+        let task = job.task.clone();
+        self.open.push(Arc::as_ptr(&task));
+        self.around(&task.pre, Because::Pre, current, tasks).await?;
+        let planned = self.alone(job, token, because, current).await?;
+        tasks.push(planned);
+        self.around(&task.post, Because::Post, current, tasks).await?;
+        self.open.pop();
+        Ok(())
+    }
+
+    async fn around(
+        &mut self,
+        calls: &[Invocation],
+        because: Because,
+        current: Option<&HostString>,
+        tasks: &mut Vec<PlannedTask>,
+    ) -> Result<(), RunError> {
+        for call in calls {
+            let token = call.token();
+            if !self.around.contains(&token) {
+                self.around.push(token.clone());
+                let job = self.shared.job(call)?;
+                Box::pin(self.task(job, token, because, current, tasks)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn alone(
+        &mut self,
+        job: Job,
+        token: String,
+        because: Because,
+        current: Option<&HostString>,
+    ) -> Result<PlannedTask, RunError> {
+        let task = &job.task;
+        let list = self.shared.host_list(&job.name, task, &job.selection, current).await?;
+        let settings = self.shared.task_settings(task)?;
+        let strategy = Strategy::of(task, &settings, list.hosts.len())?;
+        let hosts: Vec<String> = list.names().map(str::to_owned).collect();
+        let batched = strategy.batch < hosts.len();
+        let dynamic = self.dynamic(&list);
+        let steps = match task.body.steps() {
+            Some(steps) => self.steps(steps, list.hosts.first().map(|listed| &listed.host)).await?,
+            None => Vec::new(),
+        };
+        Ok(PlannedTask {
+            task: token,
+            because,
+            level: list.level,
+            roles: list.roles.clone(),
+            strategy: match list.emptied {
+                Some(Emptied::Roles | Emptied::Exclusion | Emptied::Share) => "nowhere".to_owned(),
+                None => strategy.name(hosts.len(), list.is_local()).to_owned(),
+            },
+            pool_size: strategy.window,
+            batches: if batched { hosts.chunks(strategy.batch).map(<[String]>::to_vec).collect() } else { Vec::new() },
+            hosts,
+            runs_once: task.runs_once,
+            reasons: list.steps,
+            warnings: list.warnings,
+            dynamic,
+            code: task.body.steps().is_none() && *job.name != *crate::run::shared::REMAINDER,
+            steps,
+        })
+    }
+
+    fn dynamic(&self, list: &HostList) -> Option<String> {
+        let changed = self.changed.as_ref()?;
+        matches!(list.level, Level::Env | Level::Local)
+            .then(|| format!("{changed} sets the global host list while it runs"))
+    }
+
+    async fn steps(&mut self, steps: &[Step], current: Option<&HostString>) -> Result<Vec<PlannedStep>, RunError> {
+        let mut planned = Vec::new();
+        for step in steps {
+            let mut executes = Vec::new();
+            match &step.verb {
+                Verb::Execute(execute) => executes = self.executed(execute, current).await?,
+                Verb::Set(values) => {
+                    let lists = ["hosts", "roles", "exclude_hosts"];
+                    if values.keys().any(|name| lists.contains(&name.as_str())) {
+                        self.changed.get_or_insert_with(|| step.at.clone());
+                    }
+                }
+                _ => {}
+            }
+            planned.push(PlannedStep {
+                verb: step.verb.name(),
+                what: step.verb.what(),
+                condition: step.condition.clone(),
+                executes,
+            });
+        }
+        Ok(planned)
+    }
+
+    /// What a step executes; nothing where only the run can tell.
+    async fn executed(
+        &mut self,
+        execute: &crate::steps::ExecuteStep,
+        current: Option<&HostString>,
+    ) -> Result<Vec<PlannedTask>, RunError> {
+        let texts = [&execute.hosts, &execute.roles, &execute.exclude_hosts].into_iter().flatten();
+        if std::iter::once(&execute.task).chain(texts).any(|text| template::is_template(text)) {
+            return Ok(Vec::new());
+        }
+        let Ok(mut call) = Invocation::parse(&execute.task) else { return Ok(Vec::new()) };
+        let expand = |list: &[String]| -> Vec<String> {
+            list.iter()
+                .flat_map(|item| fabric_core::host::expand(item).unwrap_or_else(|_| vec![item.clone()]))
+                .collect()
+        };
+        let given = Selection {
+            hosts: expand(&execute.hosts),
+            roles: execute.roles.clone(),
+            exclude: expand(&execute.exclude_hosts),
+        };
+        for (list, given) in [
+            (&mut call.selection.hosts, given.hosts),
+            (&mut call.selection.roles, given.roles),
+            (&mut call.selection.exclude, given.exclude),
+        ] {
+            if !given.is_empty() {
+                *list = given;
+            }
+        }
+        call.named.extend(execute.args.clone());
+        let token = call.token();
+        let Some(task) = self.shared.collection.find(&call.task).cloned() else {
+            return Err(RunError::UnknownTasks(vec![self.shared.collection.unknown(&call.task)]));
+        };
+        if self.open.contains(&Arc::as_ptr(&task)) {
+            return Ok(Vec::new());
+        }
+        // Arguments may be templates: they are bound when it runs.
+        let job =
+            Job { args: crate::task::Args::new(), name: call.task.as_str().into(), selection: call.selection, task };
+        let mut tasks = Vec::new();
+        Box::pin(self.task(job, token, Because::Executed, current, &mut tasks)).await?;
+        Ok(tasks)
+    }
+}

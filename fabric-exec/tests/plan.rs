@@ -1,0 +1,100 @@
+//! Plans, over hosts that nobody may connect to.
+
+mod common;
+
+use common::{World, calls, fabfile};
+use fabric_exec::RunError;
+
+const FABFILE: &str = "
+[roledefs]
+web = ['web[1-4]']
+dyn = { command = 'printf \"d1\\nd2\\n\"' }
+
+[tasks.build]
+steps = [{ local = 'make' }]
+
+[tasks.deploy]
+roles = ['web']
+args = ['version']
+pre = ['build']
+batch = '50%'
+steps = [{ run = 'install {{ version }}', if = 'version' }]
+
+[tasks.release]
+steps = [{ execute = 'deploy', args = { version = '2' }, exclude_hosts = ['web[3-4]'] }, { execute = '{{ env.what }}' }]
+
+[tasks.pick]
+steps = [{ set = { hosts = { command = 'false' } } }]
+
+[tasks.dyn]
+roles = ['dyn']
+parallel = true
+run = 'id'
+
+[tasks]
+id = 'id'
+";
+
+async fn plan(world: &World, tokens: &[&str]) -> String {
+    let plan = world.run_of(&fabfile(FABFILE)).plan(&calls(tokens)).await.unwrap();
+    assert!(world.fleet.known().is_empty(), "nothing is connected to");
+    assert!(world.events.story().is_empty(), "nothing runs");
+    plan.to_string()
+}
+
+#[tokio::test]
+async fn a_plan_says_what_runs_where_in_which_order_and_why() {
+    let text = plan(&World::new(), &["deploy:1", "dyn"]).await;
+    assert_eq!(
+        text,
+        "\
+1. build (before the next): locally, once
+   nobody gives hosts to `build`: it runs once, locally
+   local: make
+2. deploy:1: 4 hosts in 2 batches
+   hosts: web1, web2, web3, web4
+   batch 1: web1, web2
+   batch 2: web3, web4
+   from the task's own hosts and roles: roles web
+   role `web`: 4 hosts
+   run: install {{ version }}  (if version)
+3. dyn: 2 hosts in parallel
+   hosts: d1, d2
+   from the task's own hosts and roles: roles dyn
+   role `dyn`: 2 hosts
+   run: id
+"
+    );
+}
+
+#[tokio::test]
+async fn nested_executions_are_planned_and_what_cannot_be_known_is_said() {
+    let text = plan(&World::new().hosts(&["h1", "h2"]), &["release:hosts=x", "pick:hosts=y", "id"]).await;
+    assert!(text.contains("execute build (before the next): locally, once\n"), "{text}");
+    assert!(text.contains("execute deploy:version=2,exclude_hosts=web3;web4: 2 hosts in 2 batches"), "{text}");
+    assert!(text.contains("execute: {{ env.what }}\n"), "{text}");
+    assert!(text.contains("3. id: 2 hosts, one after another, as far as is known\n"), "{text}");
+    assert!(text.contains("not known ahead: fabfile.toml:20 sets the global host list"), "{text}");
+}
+
+#[tokio::test]
+async fn the_json_has_the_same() {
+    let world = World::new().hosts(&["h1"]);
+    let plan = world.run_of(&fabfile(FABFILE)).plan(&calls(&["id:hosts=a;b", "-- uptime"])).await.unwrap();
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(json["tasks"][0]["hosts"], serde_json::json!(["a", "b"]));
+    assert_eq!(json["tasks"][0]["level"], "arguments");
+    assert_eq!(json["tasks"][1]["task"], "-- uptime");
+    assert_eq!(json["tasks"][1]["strategy"], "serial");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_known_ahead() {
+    let world = World::new();
+    let bad = fabfile("[tasks.t]\nsteps = [{ execute = 'nope' }]\n");
+    let error = world.run_of(&bad).plan(&calls(&["t"])).await.unwrap_err();
+    assert_eq!(error.to_string(), "fabfile.toml:2: there is no task `nope`");
+    let circle = fabfile("[tasks.a]\npre = ['b']\n[tasks.b]\npost = ['a']\n");
+    let error = world.run_of(&circle).plan(&calls(&["a"])).await.unwrap_err();
+    assert!(matches!(error, RunError::Cycle(_)));
+}
