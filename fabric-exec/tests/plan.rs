@@ -70,7 +70,7 @@ async fn a_plan_says_what_runs_where_in_which_order_and_why() {
 #[tokio::test]
 async fn nested_executions_are_planned_and_what_cannot_be_known_is_said() {
     let text = plan(&World::new().hosts(&["h1", "h2"]), &["release:hosts=x", "pick:hosts=y", "id"]).await;
-    assert!(text.contains("execute build (before the next): locally, once\n"), "{text}");
+    assert!(text.contains("execute build (before the next): 1 host\n"), "{text}");
     assert!(text.contains("execute deploy:version=2,exclude_hosts=web3;web4: 2 hosts in 2 batches"), "{text}");
     assert!(text.contains("execute: {{ env.what }}\n"), "{text}");
     assert!(text.contains("3. id: 2 hosts, one after another, as far as is known\n"), "{text}");

@@ -70,6 +70,7 @@ fn how(task: &PlannedTask) -> String {
         "parallel" if task.pool_size < count => format!("{hosts} in parallel, {} at the same time", task.pool_size),
         "parallel" => format!("{hosts} in parallel"),
         "batches" => format!("{hosts} in {} batches", task.batches.len()),
+        _ if count == 1 => hosts,
         _ => format!("{hosts}, one after another"),
     };
     if task.runs_once && count > 0 {
