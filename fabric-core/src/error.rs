@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::outcome::CommandOutcome;
+use crate::outcome::{CommandOutcome, TransferOutcome};
 use crate::prompt::PromptError;
 
 /// A text that is no host string or list of them.
@@ -496,6 +496,9 @@ pub enum Error {
         /// What happened.
         source: FileError,
     },
+    /// Some files of a transfer of several did not arrive; the outcome says which, and why.
+    #[error("{}", incomplete(.0))]
+    TransferIncomplete(Box<TransferOutcome>),
     /// Somebody should have been asked.
     #[error(transparent)]
     Prompt(#[from] PromptError),
@@ -517,6 +520,7 @@ impl Error {
             | Self::Command { host, .. }
             | Self::Session { host, .. }
             | Self::File { host, .. } => Some(host),
+            Self::TransferIncomplete(outcome) => Some(&outcome.host),
             Self::Prompt(_) | Self::Usage(_) => None,
         }
     }
@@ -540,6 +544,20 @@ fn unexpected_exit(outcome: &CommandOutcome) -> String {
         if !tail.is_empty() {
             text.extend(["\n", &stream.to_string(), ":\n", &tail]);
         }
+    }
+    text
+}
+
+/// The first few files that failed, each with the reason.
+fn incomplete(outcome: &TransferOutcome) -> String {
+    const SHOWN: usize = 5;
+    let (failed, all) = (outcome.failed.len(), outcome.failed.len() + outcome.local.len().max(outcome.remote.len()));
+    let mut text = format!("{}: {failed} of {all} files were not transferred", outcome.host);
+    for (name, reason) in outcome.failed.iter().take(SHOWN) {
+        text.extend(["\n", name, ": ", reason]);
+    }
+    if failed > SHOWN {
+        text.push_str("\n..");
     }
     text
 }

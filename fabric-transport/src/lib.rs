@@ -14,6 +14,7 @@ pub mod server;
 pub mod sftp;
 #[cfg(feature = "ssh")]
 pub mod ssh;
+pub mod transfer;
 
 pub use connection::Connection;
 pub use connector::Connector;

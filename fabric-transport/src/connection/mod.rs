@@ -31,7 +31,8 @@ use std::sync::Arc;
 
 use fabric_core::error::SessionError;
 use fabric_core::event::Verb;
-use fabric_core::{Emitter, Error, Files, Prompter, Secret, Session, Settings, Target};
+use fabric_core::settings::Gate;
+use fabric_core::{CommandOutcome, Emitter, Error, Files, Prompter, Secret, Session, Settings, Target};
 use tokio_util::sync::CancellationToken;
 
 use crate::connector::Connector;
@@ -236,6 +237,35 @@ impl Connection {
     /// `combine_stderr` don't apply (Fabric 1).
     pub fn local(&self, command: impl Into<Vec<u8>>) -> CommandRequest {
         CommandRequest::new(self.clone(), Verb::Local, command.into())
+    }
+
+    /// Without what settings add to each command: for commands of this crate's own.
+    pub(crate) fn plain(&self) -> Self {
+        self.with(|settings| {
+            settings.cwd.clear();
+            settings.command_prefixes.clear();
+            settings.path.clear();
+            settings.shell_env.clear();
+            settings.prompts.clear();
+            settings.command_timeout = None;
+            settings.capture_buffer_size = None;
+            settings.ok_ret_codes = vec![0];
+            settings.shell_escape = true;
+            settings.use_shell = Gate::Open;
+            settings.inline_ssh_env = true;
+        })
+    }
+
+    /// Does `work` unless the run is interrupted, which gives [`Error::Interrupted`].
+    pub(crate) async fn unless_interrupted<T>(&self, what: &str, work: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            () = self.interrupt.cancelled() => {
+                let outcome = Box::new(CommandOutcome::new(self.host_string(), what));
+                Err(Error::Interrupted { outcome, still_running: None })
+            }
+            done = work => Ok(done),
+        }
     }
 
     fn session_error(&self, source: SessionError) -> Error {

@@ -1,0 +1,44 @@
+//! Files to and from a host, over any transport's [`Files`](fabric_core::Files).
+//!
+//! [`Connection::put`](crate::Connection::put) and [`Connection::get`](crate::Connection::get) take a file, a
+//! directory, a glob or a stream. What is promised for each file:
+//!
+//! * **Whole or not at all.** It is written under a temporary name beside its target and renamed; what fails
+//!   leaves neither a half-written file nor the temporary one. A target that is a link is written where the
+//!   link points; a replaced file keeps its mode.
+//! * **Inside the target.** Names that a host lists are used only if they are one plain name: nothing can be
+//!   written outside the directory that was asked for. Links to directories are not followed on a host.
+//! * **All of them.** One file that fails doesn't keep the others; the outcome lists it with its reason.
+//!
+//! Many files are under way at once. Byte names survive; text is made of them only to be shown.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let connection = fabric_transport::Connection::builder("local://localhost").build()?;
+//! # let temp = tempfile::tempdir()?;
+//! # let dir = temp.path().display();
+//! use fabric_transport::transfer::Source;
+//!
+//! connection.put(Source::bytes("hello\n"), format!("{dir}/greeting")).mode(0o600).await?;
+//! let outcome = connection.get(format!("{dir}/greeting"), format!("{dir}/copies/{{host}}/{{path}}")).await?;
+//! assert_eq!(outcome.local, [format!("{dir}/copies/localhost/greeting")]);
+//! # Ok(()) }
+//! ```
+
+mod engine;
+mod get;
+mod glob;
+mod local;
+mod names;
+mod options;
+mod privileged;
+mod progress;
+mod put;
+mod template;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod walk;
+
+pub use get::{Destination, Get};
+pub use put::{Put, Source};

@@ -1,0 +1,127 @@
+//! Paths and names on both sides, as bytes.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use fabric_core::command::join_dir;
+use fabric_core::error::{FileError, FileErrorKind};
+use fabric_core::transport::Files;
+
+/// Whether a name that a host sent is one plain name, so that it can be a part of a path without leading
+/// anywhere else.
+pub(super) fn is_plain(name: &[u8]) -> bool {
+    !name.is_empty() && name != b"." && name != b".." && !name.iter().any(|b| matches!(b, b'/' | 0))
+}
+
+/// `dir/name`.
+pub(super) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut path = dir.to_vec();
+    if !path.is_empty() && !path.ends_with(b"/") {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    path
+}
+
+/// The last part of a path; empty for `/` and for a path that ends in `.` or `..`.
+pub(super) fn base(path: &[u8]) -> &[u8] {
+    let last = trimmed(path).rsplit(|b| *b == b'/').next().unwrap_or_default();
+    if is_plain(last) { last } else { b"" }
+}
+
+/// What is above the last part.
+pub(super) fn parent(path: &[u8]) -> &[u8] {
+    let path = trimmed(path);
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(0) => b"/",
+        Some(at) => &path[..at],
+        None => b".",
+    }
+}
+
+/// Without the slashes at its end.
+pub(super) fn trimmed(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|b| *b != b'/').map_or(path.len().min(1), |at| at + 1);
+    &path[..end]
+}
+
+pub(super) fn text(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}
+
+/// A path on a host, absolute: relative ones start in `cwd`, that in the login directory; `~` is the login
+/// directory.
+pub(super) async fn remote(files: &dyn Files, cwd: &str, path: &[u8]) -> Result<Vec<u8>, FileError> {
+    let mut full = cwd.as_bytes().to_vec();
+    join_dir(&mut full, path);
+    if full.starts_with(b"/") {
+        return Ok(full);
+    }
+    let home = files.canonicalize(b".").await?;
+    if !home.starts_with(b"/") {
+        return Err(FileError::new("resolve", ".", FileErrorKind::Protocol("it is not an absolute path".to_owned())));
+    }
+    Ok(match full.as_slice() {
+        b"" | b"~" => home,
+        [b'~', b'/', rest @ ..] => join(&home, rest),
+        relative => join(&home, relative),
+    })
+}
+
+/// A path on this machine, absolute: relative ones start in `lcwd`, that in the directory this program runs
+/// in; `~` is the home directory.
+pub(super) fn local(lcwd: &str, path: &Path) -> PathBuf {
+    let mut full = lcwd.as_bytes().to_vec();
+    join_dir(&mut full, path.as_os_str().as_bytes());
+    let full = match full.as_slice() {
+        [b'~'] => std::env::home_dir().unwrap_or_else(|| "~".into()),
+        [b'~', b'/', rest @ ..] => std::env::home_dir().unwrap_or_else(|| "~".into()).join(OsStr::from_bytes(rest)),
+        _ => PathBuf::from(OsString::from_vec(full)),
+    };
+    // Fails for an empty path only, which is the directory itself.
+    std::path::absolute(&full).unwrap_or_else(|_| std::env::current_dir().unwrap_or(full))
+}
+
+/// A name for what is not finished yet, beside `target`. With `resume` it is the same each time.
+pub(super) fn temporary(target: &[u8], resume: bool) -> Vec<u8> {
+    /// Names are 255 bytes at most on most systems.
+    const KEPT: usize = 200;
+    let base = base(target);
+    let base = &base[..base.len().min(KEPT)];
+    let end = if resume { ".part".to_owned() } else { format!(".{:016x}.part", rand::random::<u64>()) };
+    join(parent(target), &[b".", base, end.as_bytes()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_paths() {
+        for (path, above, last) in [
+            ("/a/b", "/a", "b"),
+            ("/a/b/", "/a", "b"),
+            ("/a", "/", "a"),
+            ("/", ".", ""),
+            ("a", ".", "a"),
+            ("a/..", "a", ""),
+            (".", ".", ""),
+        ] {
+            assert_eq!(base(path.as_bytes()), last.as_bytes(), "{path}");
+            if !last.is_empty() {
+                assert_eq!(parent(path.as_bytes()), above.as_bytes(), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_one_plain_name_is_plain() {
+        for bad in [&b""[..], b".", b"..", b"a/b", b"/etc", b"../x", b"a\0b"] {
+            assert!(!is_plain(bad));
+        }
+        for good in [&b"a"[..], b"...", b"a b", b"-rf", b"\xff", b"a\nb", b".x"] {
+            assert!(is_plain(good));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The options that `put` and `get` have in common.
+
+/// What the methods of a transfer said.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub(super) mode: Option<u32>,
+    pub(super) mirror_mode: bool,
+    pub(super) preserve_times: bool,
+    pub(super) use_sudo: bool,
+    pub(super) temp_dir: Option<Vec<u8>>,
+    pub(super) glob: bool,
+    pub(super) parents: bool,
+    pub(super) resume: bool,
+    pub(super) verify: bool,
+    pub(super) skip_same: bool,
+    pub(super) sync: bool,
+    pub(super) dry: bool,
+    pub(super) silent: bool,
+    pub(super) warn: Option<bool>,
+    pub(super) concurrency: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            mode: None,
+            mirror_mode: false,
+            preserve_times: false,
+            use_sudo: false,
+            temp_dir: None,
+            glob: true,
+            parents: false,
+            resume: false,
+            verify: false,
+            skip_same: false,
+            sync: false,
+            dry: false,
+            silent: false,
+            warn: None,
+            concurrency: None,
+        }
+    }
+}
+
+/// The methods of both requests, written once.
+macro_rules! option_methods {
+    () => {
+        /// The permission bits of the files. Default: those of a file that is replaced, else what the side
+        /// that is written gives new files.
+        pub fn mode(mut self, mode: u32) -> Self {
+            self.options.mode = Some(mode);
+            self
+        }
+
+        /// Whether files and directories get the permission bits of those they are made from
+        /// (`mirror_local_mode` of Fabric 1, `preserve_mode` of Fabric 3). Default: no.
+        pub fn mirror_mode(mut self, mirror: bool) -> Self {
+            self.options.mirror_mode = mirror;
+            self
+        }
+
+        /// Whether files and directories get the times of those they are made from. Default: no.
+        pub fn preserve_times(mut self, preserve: bool) -> Self {
+            self.options.preserve_times = preserve;
+            self
+        }
+
+        /// Whether the host's files are reached by `sudo`, as its user. Default: no. The host needs a shell
+        /// with `stat`, `cat`, `mv` and the like; files that are made belong to that user.
+        pub fn use_sudo(mut self, sudo: bool) -> Self {
+            self.options.use_sudo = sudo;
+            self
+        }
+
+        /// Whether `*`, `?` and `[..]` in the path that is read are a pattern, where no file has that very
+        /// name. Default: yes.
+        pub fn glob(mut self, glob: bool) -> Self {
+            self.options.glob = glob;
+            self
+        }
+
+        /// Whether to go on where an earlier try was cut short, which then leaves its part behind as
+        /// `.NAME.part`. Default: no. Whether the file has changed in between is only found by
+        /// `verify`.
+        pub fn resume(mut self, resume: bool) -> Self {
+            self.options.resume = resume;
+            self
+        }
+
+        /// Whether to compare SHA-256 checksums before a file gets its final name; the host needs
+        /// `sha256sum`, `shasum` or `openssl`. Default: no.
+        pub fn verify(mut self, verify: bool) -> Self {
+            self.options.verify = verify;
+            self
+        }
+
+        /// Whether to leave files alone that are there already with the same size, and the same time of
+        /// change or the same SHA-256 checksum. Default: no.
+        pub fn skip_same(mut self, skip: bool) -> Self {
+            self.options.skip_same = skip;
+            self
+        }
+
+        /// Whether to wait until each file is on the disk before it gets its final name. Default: no.
+        pub fn sync(mut self, sync: bool) -> Self {
+            self.options.sync = sync;
+            self
+        }
+
+        /// Whether to only tell what would be transferred; nothing is opened. Default: no.
+        pub fn dry(mut self, dry: bool) -> Self {
+            self.options.dry = dry;
+            self
+        }
+
+        /// Whether the transfer is told of, by events. Default: yes.
+        pub fn echo(mut self, echo: bool) -> Self {
+            self.options.silent = !echo;
+            self
+        }
+
+        /// Whether files that can't be transferred are a warning instead of an error; the outcome lists
+        /// them. Default: as `warn_only` says, which is no.
+        pub fn warn(mut self, warn: bool) -> Self {
+            self.options.warn = Some(warn);
+            self
+        }
+
+        /// How many files are under way at once. Default: 32; with `use_sudo` 4.
+        pub fn concurrency(mut self, files: usize) -> Self {
+            self.options.concurrency = Some(files.max(1));
+            self
+        }
+    };
+}
+pub(super) use option_methods;

@@ -1,0 +1,67 @@
+//! Tells how a transfer goes on: a start, now and then how far it is, an end.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use fabric_core::Emitter;
+use fabric_core::event::EventKind;
+use fabric_core::outcome::Direction;
+
+/// How often it is told how far a transfer is, at most.
+const EVERY: Duration = Duration::from_millis(100);
+
+pub(super) struct Progress {
+    emitter: Emitter,
+    direction: Direction,
+    local: String,
+    remote: String,
+    size: Option<u64>,
+    bytes: AtomicU64,
+    began: Instant,
+    told: Mutex<Instant>,
+}
+
+impl Progress {
+    pub(super) fn start(
+        emitter: Emitter,
+        direction: Direction,
+        local: String,
+        remote: String,
+        size: Option<u64>,
+        began: Instant,
+    ) -> Self {
+        let started = EventKind::TransferStarted { direction, local: local.clone(), remote: remote.clone(), size };
+        emitter.emit(started);
+        let told = Mutex::new(Instant::now());
+        Self { emitter, direction, local, remote, size, bytes: AtomicU64::new(0), began, told }
+    }
+
+    /// Further bytes have moved.
+    pub(super) fn add(&self, bytes: u64) {
+        let so_far = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() >= EVERY || self.size == Some(so_far) {
+            *told = Instant::now();
+            drop(told);
+            let remote = self.remote.clone();
+            self.emitter.emit(EventKind::TransferProgress { remote, bytes: so_far, size: self.size });
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn finish(&self, error: Option<String>) {
+        self.emitter.emit(EventKind::TransferFinished {
+            direction: self.direction,
+            local: self.local.clone(),
+            remote: self.remote.clone(),
+            bytes: self.bytes(),
+            duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            error,
+        });
+    }
+}

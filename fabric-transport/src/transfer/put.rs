@@ -1,0 +1,294 @@
+//! Files to the host.
+
+use std::future::{Future, IntoFuture};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use fabric_core::error::{FileError, FileErrorKind};
+use fabric_core::event::EventKind;
+use fabric_core::outcome::Direction;
+use fabric_core::transport::{FileKind, FileStat, Files};
+use fabric_core::{Error, TransferOutcome};
+use tokio::io::AsyncRead;
+
+use super::engine::{Engine, Existing, Job, conclude, shown};
+use super::local::MadeDirs;
+use super::options::{Options, option_methods};
+use super::privileged::SudoFiles;
+use super::progress::Progress;
+use super::walk::{Tree, walk};
+use super::{glob, local, names};
+use crate::connection::Connection;
+
+/// What is put.
+pub enum Source {
+    /// A file, a directory or a pattern. Relative paths start in `lcwd`; `~` is the home directory.
+    Path(PathBuf),
+    /// What can be read from here, to the end.
+    Reader(Box<dyn AsyncRead + Send + Unpin>),
+}
+
+impl Source {
+    /// These bytes.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Self::reader(std::io::Cursor::new(bytes.into()))
+    }
+
+    /// What can be read from `reader`.
+    pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        Self::Reader(Box::new(reader))
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for Source {
+    fn from(path: P) -> Self {
+        Self::Path(path.into())
+    }
+}
+
+/// A transfer to the host that is asked for, to be awaited; see [`Connection::put`].
+#[must_use = "a transfer does nothing until it is awaited"]
+pub struct Put {
+    connection: Connection,
+    source: Source,
+    remote: Vec<u8>,
+    options: Options,
+}
+
+impl Connection {
+    /// Puts a file, a directory with all that is in it, everything a pattern matches, or a stream on the
+    /// host.
+    ///
+    /// A file goes into `remote` if that is a directory or ends in `/`, else it becomes `remote`. A directory
+    /// goes into `remote` if that is one, else it becomes it. Relative paths start in `cwd`, that in the login
+    /// directory, which is what an empty path and `~` mean too. A stream has no name: it needs a file's.
+    ///
+    /// Links below a directory are followed.
+    pub fn put(&self, local: impl Into<Source>, remote: impl Into<Vec<u8>>) -> Put {
+        Put { connection: self.clone(), source: local.into(), remote: remote.into(), options: Options::default() }
+    }
+}
+
+impl Put {
+    option_methods!();
+
+    /// Whether missing directories above the target are made. Default: no.
+    pub fn parents(mut self, parents: bool) -> Self {
+        self.options.parents = parents;
+        self
+    }
+
+    /// Where on the host a file is until it is whole. Default: beside its target, which alone makes sure that
+    /// it appears there at once.
+    pub fn temp_dir(mut self, dir: impl Into<Vec<u8>>) -> Self {
+        self.options.temp_dir = Some(dir.into());
+        self
+    }
+
+    async fn execute(mut self) -> Result<TransferOutcome, Error> {
+        let began = Instant::now();
+        let connection = self.connection.clone();
+        let host = connection.host_string().to_owned();
+        let mut outcome = TransferOutcome::new(&host, Direction::Put);
+        let (path, given) = match &self.source {
+            Source::Path(path) => (Some(names::local(&connection.settings().lcwd, path)), Some(shown(path))),
+            Source::Reader(_) => (None, None),
+        };
+        outcome.orig_local = given;
+        outcome.orig_remote = Some(names::text(&self.remote));
+        let from = path.as_deref().map_or_else(|| "(stream)".to_owned(), shown);
+        if self.options.dry {
+            let what = format!("{from} -> {}", names::text(&self.remote));
+            connection.emitter().emit(EventKind::Planned { verb: "put".to_owned(), what });
+            return Ok(outcome);
+        }
+        let failed = |source| Error::File { host: host.clone(), source };
+
+        // What is missing here is found before anything is opened.
+        let local_files: Arc<dyn Files> = Arc::new(local::files());
+        let roots = match &path {
+            Some(path) => find(&*local_files, path, self.options.glob).await.map_err(failed)?,
+            None => Vec::new(),
+        };
+        let remote_files: Arc<dyn Files> =
+            if self.options.use_sudo { Arc::new(SudoFiles::new(&connection)) } else { connection.files().await? };
+        let to = names::remote(&*remote_files, &connection.settings().cwd, &self.remote).await.map_err(failed)?;
+        if let Some(dir) = self.options.temp_dir.take() {
+            self.options.temp_dir = Some(names::remote(&*remote_files, "", &dir).await.map_err(failed)?);
+        }
+        let mut size = Some(0);
+        for root in &roots {
+            size = size.and_then(|size| Some(size + root.size()?));
+        }
+        let emitter = if self.options.silent { fabric_core::Emitter::none() } else { connection.emitter().clone() };
+        let size = size.filter(|_| path.is_some());
+        let progress = Arc::new(Progress::start(emitter, Direction::Put, from, names::text(&to), size, began));
+        let engine = Arc::new(Engine {
+            connection: connection.clone(),
+            direction: Direction::Put,
+            options: self.options.clone(),
+            remote: remote_files,
+            local: local_files,
+        });
+        let work = async {
+            match self.source {
+                Source::Path(_) => put_paths(&engine, roots, &to, &progress, &mut outcome).await,
+                Source::Reader(mut reader) => {
+                    let to = engine.deliver_stream(&mut *reader, &to, &progress).await.map_err(failed)?;
+                    engine.delivered(b"", &to, &mut outcome);
+                    Ok(None)
+                }
+            }
+        };
+        let first = connection.unless_interrupted("put", work).await.and_then(|done| done);
+        outcome.bytes = progress.bytes();
+        outcome.duration = began.elapsed();
+        let ended = first.and_then(|first| conclude(&connection, &self.options, outcome, first));
+        progress.finish(ended.as_ref().err().map(ToString::to_string));
+        ended
+    }
+}
+
+impl IntoFuture for Put {
+    type Output = Result<TransferOutcome, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.execute())
+    }
+}
+
+/// A file or directory that was named or matched.
+struct Root {
+    path: Vec<u8>,
+    stat: FileStat,
+    /// What is below it, if it is a directory.
+    tree: Option<Tree>,
+}
+
+impl Root {
+    fn size(&self) -> Option<u64> {
+        match &self.tree {
+            Some(tree) => tree.files.iter().map(|file| file.stat.size).sum(),
+            None => self.stat.size,
+        }
+    }
+
+    /// The name it goes by in another directory.
+    fn name(&self) -> Vec<u8> {
+        let name = names::base(&self.path);
+        if !name.is_empty() {
+            return name.to_vec();
+        }
+        let full = std::fs::canonicalize(local::path(&self.path)).unwrap_or_default();
+        names::base(&local::bytes(&full)).to_vec()
+    }
+}
+
+async fn find(files: &dyn Files, path: &Path, patterns: bool) -> Result<Vec<Root>, FileError> {
+    let path = local::bytes(path);
+    let paths = match files.stat(&path).await {
+        Ok(_) => vec![path.clone()],
+        Err(_) if patterns && glob::is_pattern(&path) => glob::expand(files, &path).await?,
+        Err(error) => return Err(error),
+    };
+    if paths.is_empty() {
+        return Err(FileError::new("match", &path, FileErrorKind::NotFound));
+    }
+    let mut roots = Vec::new();
+    for path in paths {
+        let stat = files.stat(&path).await?;
+        let tree = match stat.kind {
+            FileKind::Directory => Some(walk(files, &path, true).await),
+            FileKind::File => None,
+            _ => {
+                return Err(FileError::new(
+                    "read",
+                    &path,
+                    FileErrorKind::WrongKind("it is neither a file nor a directory"),
+                ));
+            }
+        };
+        roots.push(Root { path, stat, tree });
+    }
+    Ok(roots)
+}
+
+/// Puts files and directories where they belong.
+async fn put_paths(
+    engine: &Arc<Engine>,
+    roots: Vec<Root>,
+    to: &[u8],
+    progress: &Arc<Progress>,
+    outcome: &mut TransferOutcome,
+) -> Result<Option<FileError>, Error> {
+    let host = engine.connection.host_string();
+    let failed = |source| Error::File { host: host.to_owned(), source };
+    let there = match engine.remote.stat(to).await {
+        Ok(stat) => Some(stat),
+        Err(FileError { kind: FileErrorKind::NotFound, .. }) => None,
+        Err(error) => return Err(failed(error)),
+    };
+    let is_dir = there.as_ref().is_some_and(|stat| stat.kind == FileKind::Directory);
+    if roots.len() > 1 && there.is_some() && !is_dir {
+        let text =
+            format!("{host}: {} is no directory, so that {} files can't be put into it", names::text(to), roots.len());
+        return Err(Error::Usage(text));
+    }
+    let becomes_dir = |root: &Root| root.tree.is_some() && !is_dir && roots.len() == 1;
+    let into = is_dir || roots.len() > 1 || (to.ends_with(b"/") && !roots.iter().any(becomes_dir));
+    let mut made = MadeDirs::default();
+    let needed = if into { Some(to) } else { Some(names::parent(to)).filter(|_| engine.options.parents) };
+    if let Some(dir) = needed.filter(|_| !is_dir) {
+        if engine.options.parents {
+            made.make(&*engine.remote, dir).await.map_err(failed)?;
+        } else {
+            engine.remote.create_dir(names::trimmed(dir), None).await.map_err(failed)?;
+        }
+    }
+
+    let mut jobs = Vec::new();
+    let mut trees = Vec::new();
+    let mut first = None;
+    for root in roots {
+        let place = if into { names::join(to, &root.name()) } else { names::trimmed(to).to_vec() };
+        let Some(mut tree) = root.tree else {
+            let existing = if into && !is_dir { Existing::Nothing } else { Existing::Unknown };
+            jobs.push(Job { from: root.path, to: place, stat: root.stat, existing });
+            continue;
+        };
+        for (below, error) in tree.failed.drain(..) {
+            outcome.failed.push((names::text(&names::join(&root.path, &below)), error.to_string()));
+            first.get_or_insert(error);
+        }
+        let inside = engine.make_tree(&place, &tree.directories).await.map_err(failed)?;
+        for file in std::mem::take(&mut tree.files) {
+            let (dir, name) = split(&file.below);
+            let existing = inside.get(dir).and_then(|entries| entries.get(name));
+            let existing = existing.map_or(Existing::Nothing, |stat| Existing::Is(stat.clone()));
+            let (from, to) = (names::join(&root.path, &file.below), names::join(&place, &file.below));
+            jobs.push(Job { from, to, stat: file.stat, existing });
+        }
+        tree.directories.insert(0, super::walk::Found { below: Vec::new(), stat: root.stat });
+        trees.push((place, tree.directories));
+    }
+    let failure = engine.run(jobs, progress, outcome).await;
+    if outcome.remote.is_empty() && failure.is_some() {
+        made.undo(&*engine.remote).await;
+    }
+    for (place, directories) in trees {
+        engine.finish_tree(&place, &directories).await.map_err(failed)?;
+    }
+    Ok(first.or(failure))
+}
+
+/// The directory and the name in it; the directory is empty for what is at the top.
+pub(super) fn split(below: &[u8]) -> (&[u8], &[u8]) {
+    match below.iter().rposition(|b| *b == b'/') {
+        Some(at) => (&below[..at], &below[at + 1..]),
+        None => (b"", below),
+    }
+}

@@ -1,0 +1,282 @@
+//! Hosts that fail and hosts that lie.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fabric_core::error::{FileError, FileErrorKind, SessionError};
+use fabric_core::transport::{
+    BoxStream, DirEntry, FileChanges, FileKind, FileStat, Files, OpenContext, Progress, SpawnRequest, WriteOptions,
+};
+use fabric_core::{ConnectError, Error, Process, Session, Target, Transport};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+
+use super::{listed, tree};
+use crate::connection::Connection;
+use crate::connector::Connector;
+use crate::local::LocalFiles;
+use crate::transfer::Source;
+
+/// This machine's files, with faults.
+struct Faulty {
+    real: LocalFiles,
+    /// Each listing has these names too, as regular files and as directories.
+    lies: Vec<(Vec<u8>, FileKind)>,
+    /// Every reading and writing breaks off after so many bytes.
+    cut_after: AtomicU64,
+    /// Content that is read comes out changed.
+    garbles: bool,
+}
+
+impl Faulty {
+    fn new() -> Self {
+        Self { real: LocalFiles::in_dir("/"), lies: Vec::new(), cut_after: AtomicU64::new(u64::MAX), garbles: false }
+    }
+
+    fn connect(self) -> (Connection, Arc<Self>) {
+        let files = Arc::new(self);
+        let connector = Arc::new(Connector::new().with_transport(Arc::new(Host(files.clone()))));
+        (Connection::builder("faulty://host").connector(connector).build().unwrap(), files)
+    }
+}
+
+struct Host(Arc<Faulty>);
+
+#[async_trait]
+impl Transport for Host {
+    #[allow(clippy::unnecessary_literal_bound)]
+    fn name(&self) -> &str {
+        "faulty"
+    }
+
+    async fn open(&self, _: &Target, _: Option<BoxStream>, _: &OpenContext) -> Result<Arc<dyn Session>, ConnectError> {
+        Ok(Arc::new(Host(self.0.clone())))
+    }
+}
+
+#[async_trait]
+impl Session for Host {
+    async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
+        crate::local::LocalSession::here().spawn(request).await
+    }
+
+    async fn open_stream(&self, _: &str, _: u16) -> Result<BoxStream, SessionError> {
+        Err(SessionError::Unsupported { what: "streams" })
+    }
+
+    async fn files(&self) -> Result<Arc<dyn Files>, SessionError> {
+        Ok(self.0.clone())
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    async fn closed(&self) -> SessionError {
+        std::future::pending().await
+    }
+
+    async fn close(&self) {}
+}
+
+#[async_trait]
+impl Files for Faulty {
+    async fn stat(&self, path: &[u8]) -> Result<FileStat, FileError> {
+        self.real.stat(path).await
+    }
+
+    async fn lstat(&self, path: &[u8]) -> Result<FileStat, FileError> {
+        self.real.lstat(path).await
+    }
+
+    async fn set_stat(&self, path: &[u8], changes: &FileChanges) -> Result<(), FileError> {
+        self.real.set_stat(path, changes).await
+    }
+
+    async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>, FileError> {
+        let mut entries = self.real.read_dir(path).await?;
+        let stat = self.real.stat(path).await?;
+        let lie = |(name, kind): &(Vec<u8>, FileKind)| DirEntry {
+            name: name.clone(),
+            stat: FileStat { kind: *kind, size: Some(4), ..stat.clone() },
+        };
+        entries.extend(self.lies.iter().map(lie));
+        Ok(entries)
+    }
+
+    async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {
+        self.real.create_dir(path, mode).await
+    }
+
+    async fn remove_file(&self, path: &[u8]) -> Result<(), FileError> {
+        self.real.remove_file(path).await
+    }
+
+    async fn remove_dir(&self, path: &[u8]) -> Result<(), FileError> {
+        self.real.remove_dir(path).await
+    }
+
+    async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), FileError> {
+        self.real.rename(from, to).await
+    }
+
+    async fn symlink(&self, to: &[u8], path: &[u8]) -> Result<(), FileError> {
+        self.real.symlink(to, path).await
+    }
+
+    async fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, FileError> {
+        self.real.read_link(path).await
+    }
+
+    async fn canonicalize(&self, path: &[u8]) -> Result<Vec<u8>, FileError> {
+        self.real.canonicalize(path).await
+    }
+
+    async fn read_file(
+        &self,
+        path: &[u8],
+        offset: u64,
+        sink: &mut (dyn AsyncWrite + Send + Unpin),
+        progress: Progress<'_>,
+    ) -> Result<u64, FileError> {
+        let cut = self.cut_after.load(Ordering::Relaxed);
+        if cut == u64::MAX && !self.garbles {
+            return self.real.read_file(path, offset, sink, progress).await;
+        }
+        let mut content = Vec::new();
+        self.real.read_file(path, offset, &mut content, &|_| ()).await?;
+        if self.garbles {
+            content.iter_mut().for_each(|byte| *byte ^= 1);
+        }
+        let whole = content.len() as u64;
+        content.truncate(usize::try_from(cut).unwrap_or(usize::MAX));
+        let local = |error: std::io::Error| FileError::new("read", path, FileErrorKind::Local(error.to_string()));
+        sink.write_all(&content).await.map_err(local)?;
+        sink.flush().await.map_err(local)?;
+        progress(content.len() as u64);
+        if whole > cut { Err(lost(path)) } else { Ok(whole) }
+    }
+
+    async fn write_file(
+        &self,
+        path: &[u8],
+        options: &WriteOptions,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+        progress: Progress<'_>,
+    ) -> Result<u64, FileError> {
+        use tokio::io::AsyncReadExt as _;
+        let cut = self.cut_after.load(Ordering::Relaxed);
+        let mut some = source.take(cut);
+        let written = self.real.write_file(path, options, &mut some, progress).await?;
+        if written == cut { Err(lost(path)) } else { Ok(written) }
+    }
+}
+
+fn lost(path: &[u8]) -> FileError {
+    let reason = "the network is gone".to_owned();
+    FileError::new("transfer", path, FileErrorKind::Session(SessionError::Lost { reason }))
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[tokio::test]
+async fn a_name_that_a_host_lists_cannot_lead_out() {
+    let mut faulty = Faulty::new();
+    let names: [&[u8]; 7] = [b"../evil", b"..", b".", b"/etc/evil", b"a/b", b"", b"nul\0"];
+    for name in names {
+        faulty.lies.push((name.to_vec(), FileKind::File));
+        faulty.lies.push((name.to_vec(), FileKind::Directory));
+    }
+    let (connection, _) = faulty.connect();
+    let (there, here) = (tree(&["app/good", "app/sub/fine"]), tempfile::tempdir().unwrap());
+    for (local, prefix) in [("in/app", ""), ("by/{path}", "app/")] {
+        let error = connection.get(text(&there.path().join("app")), here.path().join(local)).await.unwrap_err();
+        let Error::TransferIncomplete(outcome) = &error else { panic!("{error}") };
+        assert_eq!((outcome.local.len(), outcome.failed.len()), (2, 2 * 2 * names.len()), "{prefix}");
+        assert!(outcome.failed.iter().all(|(_, why)| why.contains("leads out")), "{error}");
+    }
+    let made = ["by/", "by/app/", "by/app/good", "by/app/sub/", "by/app/sub/fine"];
+    let made = made.into_iter().chain(["in/", "in/app/", "in/app/good", "in/app/sub/", "in/app/sub/fine"]);
+    assert_eq!(listed(here.path()), made.collect::<Vec<_>>());
+    let warned = connection.get(text(&there.path().join("app")), here.path().join("w")).warn(true).await.unwrap();
+    assert!(!warned.ok());
+}
+
+#[tokio::test]
+async fn what_breaks_off_leaves_the_old_file_and_nothing_else() {
+    let (connection, faulty) = Faulty::new().connect();
+    let (there, here) = (tree(&["old", "new"]), tree(&["old", "new"]));
+    faulty.cut_after.store(2, Ordering::Relaxed);
+    connection.put(here.path().join("new"), text(&there.path().join("old"))).await.unwrap_err();
+    connection.get(text(&there.path().join("new")), here.path().join("old")).await.unwrap_err();
+    connection.get(text(&there.path().join("new")), here.path().join("deep/er/x")).await.unwrap_err();
+    connection.put(Source::bytes("stream"), text(&there.path().join("old"))).await.unwrap_err();
+    for dir in [&there, &here] {
+        assert_eq!(listed(dir.path()), ["new", "old"]);
+        assert_eq!(std::fs::read_to_string(dir.path().join("old")).unwrap(), "old");
+    }
+}
+
+#[tokio::test]
+async fn a_transfer_goes_on_where_it_broke_off() {
+    let (connection, faulty) = Faulty::new().connect();
+    let (there, here) = (tree(&["content"]), tree(&["content"]));
+    let (remote, local) = (text(&there.path().join("copy")), here.path().join("copy"));
+    faulty.cut_after.store(3, Ordering::Relaxed);
+    let put = || connection.put(here.path().join("content"), remote.clone()).resume(true).verify(true);
+    let get = || connection.get(text(&there.path().join("content")), &local).resume(true).verify(true);
+    put().await.unwrap_err();
+    get().await.unwrap_err();
+    assert_eq!(listed(there.path()), [".copy.part", "content"]);
+    faulty.cut_after.store(u64::MAX, Ordering::Relaxed);
+    assert_eq!(put().await.unwrap().bytes, 4);
+    assert_eq!(get().await.unwrap().bytes, 4);
+    for dir in [&there, &here] {
+        assert_eq!(listed(dir.path()), ["content", "copy"]);
+        assert_eq!(std::fs::read_to_string(dir.path().join("copy")).unwrap(), "content");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_differs_is_found() {
+    let mut faulty = Faulty::new();
+    faulty.garbles = true;
+    let (connection, _) = faulty.connect();
+    let (there, here) = (tree(&["x"]), tempfile::tempdir().unwrap());
+    let error = connection.get(text(&there.path().join("x")), here.path().join("x")).verify(true).await.unwrap_err();
+    assert!(error.to_string().contains("the copy differs: SHA-256"), "{error}");
+    assert!(listed(here.path()).is_empty());
+}
+
+#[tokio::test]
+async fn one_file_that_fails_does_not_keep_the_others() {
+    let (connection, _) = Faulty::new().connect();
+    let (there, here) = (tree(&["to/b/"]), tree(&["from/a", "from/b", "from/c"]));
+    let to = there.path().join("to");
+    let error = connection.put(here.path().join("from/*"), text(&to)).await.unwrap_err();
+    let Error::TransferIncomplete(outcome) = &error else { panic!("{error}") };
+    assert_eq!((outcome.remote.len(), outcome.failed.len()), (2, 1));
+    assert!(error.to_string().contains("1 of 3 files were not transferred"), "{error}");
+    assert_eq!(listed(&to), ["a", "b/", "c"]);
+}
+
+#[tokio::test]
+async fn a_transfer_that_is_given_up_is_taken_back() {
+    let (connection, _) = Faulty::new().connect();
+    let there = tempfile::tempdir().unwrap();
+    let (mut ours, theirs) = tokio::io::duplex(64);
+    ours.write_all(b"begun").await.unwrap();
+    let put = connection.put(Source::reader(theirs), text(&there.path().join("x")));
+    let task = tokio::spawn(put.into_future());
+    while listed(there.path()).is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    task.abort();
+    while !listed(there.path()).is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
