@@ -70,7 +70,7 @@ impl Engine {
         let mut rest: Vec<&Found> = directories.iter().collect();
         while !rest.is_empty() {
             let here: Vec<_> =
-                rest.extract_if(.., |dir| dir.below.iter().filter(|b| **b == b'/').count() == depth).collect();
+                rest.extract_if(.., |dir| dir.below.split(|b| *b == b'/').count() == depth + 1).collect();
             let made = here
                 .into_iter()
                 .map(|dir| async move { (dir.below.clone(), self.make_dir(&names::join(root, &dir.below)).await) });

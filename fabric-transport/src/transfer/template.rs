@@ -80,12 +80,11 @@ impl Template {
                 },
                 b'%' if after.starts_with(b"(") => {
                     let end = after.windows(2).position(|pair| pair == b")s");
-                    match end.and_then(|end| Some((Key::find(&after[1..end])?, end))) {
-                        Some((key, end)) => (Some(Part::Key { key, classic: true }), end + 3),
-                        None => {
-                            plain.push(byte);
-                            (None, 1)
-                        }
+                    if let Some((key, end)) = end.and_then(|end| Some((Key::find(&after[1..end])?, end))) {
+                        (Some(Part::Key { key, classic: true }), end + 3)
+                    } else {
+                        plain.push(byte);
+                        (None, 1)
                     }
                 }
                 _ => {

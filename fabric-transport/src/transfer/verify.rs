@@ -22,7 +22,8 @@ pub(super) async fn local_sha256(path: &[u8]) -> Result<String, FileError> {
                 count => digest.update(&buffer[..count]),
             }
         }
-        Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        let hex = |byte: u8| [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
+        Ok(digest.finalize().into_iter().flat_map(hex).collect::<String>())
     });
     let sum = sum.await.unwrap_or_else(|error| Err(std::io::Error::from(error)));
     sum.map_err(|error| local::failed("read", path, &error))

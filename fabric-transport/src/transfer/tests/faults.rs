@@ -148,7 +148,7 @@ impl Files for Faulty {
         let mut content = Vec::new();
         self.real.read_file(path, offset, &mut content, &|_| ()).await?;
         if self.garbles {
-            content.iter_mut().for_each(|byte| *byte ^= 1);
+            content = content.into_iter().map(|byte| byte ^ 1).collect();
         }
         let whole = content.len() as u64;
         content.truncate(usize::try_from(cut).unwrap_or(usize::MAX));
