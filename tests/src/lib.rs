@@ -2,6 +2,8 @@
 //!
 //! * [`Sshd`]: real OpenSSH servers on loopback: N host names are N addresses in 127.0.0.0/8.
 //! * [`case!`] makes a [`Case`]: one run of the real `fab` in a home of its own, compared exactly.
+//! * [`World`]: one host, over the in-memory, the local, the embedded or the real transport; [`transports!`] runs a test
+//!   over several of them.
 //! * [`TestUser`]: a throw-away user with a password and a sudo rule, for tests that run as root.
 //! * [`Guard`]: what must be undone is undone, even if the test is killed.
 //!
@@ -23,12 +25,14 @@ mod guard;
 mod sshd;
 mod tool;
 mod user;
+mod world;
 
 pub use case::{Case, Ran};
 pub use guard::Guard;
 pub use sshd::{Host, Sshd, SshdBuilder};
 pub use tool::{is_root, tool};
 pub use user::TestUser;
+pub use world::World;
 
 /// A [`Case`] that runs the `fab` which cargo has just built.
 ///

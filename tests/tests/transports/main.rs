@@ -1,0 +1,7 @@
+//! What every transport does alike: in memory, on this machine, over SSH with the embedded fleet and with a real sshd.
+
+mod commands;
+mod files;
+mod processes;
+mod sessions;
+mod streams;
