@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -178,7 +178,7 @@ impl MemoryHost {
         let mut state = self.state();
         state.sessions.retain(|session| session.borrow().is_none());
         state.sessions.push(open.clone());
-        Ok(Arc::new(MemorySession { host: self.clone(), user: target.user.clone(), ended: open }))
+        Ok(Arc::new(MemorySession { host: self.clone(), user: target.user.clone(), ended: open, shell: OnceLock::new() }))
     }
 
     fn refusal(&self) -> Option<(Phase, ConnectErrorKind)> {
@@ -212,9 +212,25 @@ struct MemorySession {
     host: Arc<MemoryHost>,
     user: Option<String>,
     ended: watch::Sender<Option<SessionError>>,
+    /// What runs commands by a real shell, once one was asked for.
+    shell: OnceLock<Arc<LocalSession>>,
 }
 
 impl MemorySession {
+    /// The real shell of this session; it ends, and what it runs, when the session does.
+    fn shell(&self, dir: PathBuf) -> &LocalSession {
+        self.shell.get_or_init(|| {
+            let shell = Arc::new(LocalSession::in_dir(dir));
+            let (ending, mut ended) = (Arc::clone(&shell), self.ended.subscribe());
+            tokio::spawn(async move {
+                // An error is a session that was dropped; nobody sees its processes any more.
+                let _ = ended.wait_for(Option::is_some).await;
+                ending.close().await;
+            });
+            shell
+        })
+    }
+
     fn check(&self) -> Result<(), SessionError> {
         self.ended.borrow().clone().map_or(Ok(()), Err)
     }
@@ -244,7 +260,7 @@ impl Session for MemorySession {
             return Ok(process::start(reply, stdin, self.ended.subscribe()));
         }
         if let Some(dir) = self.host.find(|host| host.state().shell.clone()) {
-            return LocalSession::in_dir(dir).spawn(request).await;
+            return self.shell(dir).spawn(request).await;
         }
         let text = format!("{}: nobody told this host to answer: {}\n", self.host.name, asked.text());
         Ok(process::start(Reply::stderr(text).exit(127), stdin, self.ended.subscribe()))
