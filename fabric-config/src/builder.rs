@@ -185,7 +185,7 @@ struct Reading {
 impl Reading {
     fn take(&mut self, intake: Intake) {
         let layer = self.checked(intake);
-        // Of one layer's several sources the later win: they become one rung, so that tables still merge.
+        // Of one layer's several sources the later wins: layers are sorted stably.
         if !layer.values.is_empty() {
             self.layers.push(layer);
         }

@@ -125,10 +125,17 @@ impl Config {
             list.into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
         target.auth.key_algorithms = named(Directive::PubkeyAcceptedAlgorithms, resolved.pubkey_accepted_algorithms());
-        target.algorithms.kex = named(Directive::KexAlgorithms, resolved.kex_algorithms());
-        target.algorithms.ciphers = named(Directive::Ciphers, resolved.ciphers());
-        target.algorithms.macs = named(Directive::Macs, resolved.macs());
-        target.algorithms.host_keys = named(Directive::HostKeyAlgorithms, resolved.host_key_algorithms());
+        let algorithms = &mut target.algorithms;
+        for (list, directive, names) in [
+            (&mut algorithms.kex, Directive::KexAlgorithms, resolved.kex_algorithms()),
+            (&mut algorithms.ciphers, Directive::Ciphers, resolved.ciphers()),
+            (&mut algorithms.macs, Directive::Macs, resolved.macs()),
+            (&mut algorithms.host_keys, Directive::HostKeyAlgorithms, resolved.host_key_algorithms()),
+        ] {
+            if list.is_empty() {
+                *list = named(directive, names);
+            }
+        }
         target.host_keys.user_files = resolved.user_known_hosts_files().into_iter().map(PathBuf::from).collect();
         let named_system = view.settings.system_known_hosts.iter().map(|path| environment.expand(path));
         let system = resolved.global_known_hosts_files().into_iter().map(PathBuf::from);
@@ -178,6 +185,9 @@ impl Config {
         behind: &mut Vec<HostString>,
     ) -> Result<Option<Gateway>, ConnectError> {
         let from_settings = view.merged.values.get("gateway").is_some_and(|entry| !entry.value.is_null());
+        if host.scheme().unwrap_or(&view.settings.transport) == "local" {
+            return Ok(None);
+        }
         let text = match (&view.settings.gateway, &view.ssh) {
             (Switch::To(text), _) if from_settings => text.clone(),
             (Switch::To(_), Some(ssh)) => match ssh.resolved.proxy_jump() {

@@ -2,7 +2,6 @@
 //! target needs.
 
 use std::collections::HashMap;
-use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,8 +14,8 @@ use crate::config::Config;
 use crate::environment::Environment;
 use crate::ladder::Merged;
 use crate::ssh_config::{
-    self, AddressFamily, Directive, DumpValue, Fault, ForwardAgent, Hop, Local, Lookup, Resolved, SshConfig,
-    SshConfigError, StrictHostKeyChecking,
+    self, Directive, DumpValue, Fault, ForwardAgent, Hop, Local, Lookup, Resolved, SshConfig, SshConfigError,
+    StrictHostKeyChecking, SystemResolver,
 };
 use crate::values::{Entry, LayerValues};
 
@@ -62,6 +61,9 @@ struct Question {
 
 /// How many answers are kept.
 const MOST_ANSWERS: usize = 1 << 16;
+
+/// The transports that ssh_config is about.
+const SPEAK_SSH: [&str; 2] = ["ssh", "openssh"];
 
 impl SshFiles {
     pub(crate) fn new(environment: &Environment, given: SshSource) -> Self {
@@ -129,25 +131,12 @@ impl SshFiles {
     }
 }
 
-/// The system's resolver, which is asked only where `CanonicalizeHostname` says so.
-struct SystemResolver;
-
-impl ssh_config::HostResolver for SystemResolver {
-    fn canonical_name(&self, name: &str, family: AddressFamily) -> Option<String> {
-        let fits = |address: &std::net::SocketAddr| match family {
-            AddressFamily::Any => true,
-            AddressFamily::Inet => address.is_ipv4(),
-            AddressFamily::Inet6 => address.is_ipv6(),
-        };
-        (name, 0).to_socket_addrs().ok()?.any(|address| fits(&address)).then(String::new)
-    }
-}
-
 impl Config {
     /// What ssh_config says about a host under these settings; nothing where it isn't to be read.
     pub(crate) fn ssh_host(&self, host: &HostString, merged: &Merged) -> Result<Option<Arc<SshHost>>, Problems> {
         let settings = &merged.settings;
-        if !settings.use_ssh_config {
+        let transport = host.scheme().unwrap_or(&settings.transport);
+        if !settings.use_ssh_config || !SPEAK_SSH.contains(&transport) {
             return Ok(None);
         }
         let said = |name: &str| merged.values.get(name).is_some_and(|entry| !entry.value.is_null());

@@ -270,7 +270,10 @@ pub(crate) fn without_effect() -> impl Iterator<Item = (&'static str, &'static s
 /// Modern settings (Fabric 3, Invoke 2) that have nothing to steer here, and what does the same.
 const WITHOUT: &[(&str, &str)] = &[
     ("authentication.strategy_class", "keys, agent and passwords are tried in OpenSSH's order"),
-    ("connect_kwargs.disabled_algorithms", "use Ciphers, MACs, KexAlgorithms, ... of ssh_config"),
+    (
+        "connect_kwargs.disabled_algorithms",
+        "use the settings `ciphers`, `kex_algorithms`, `macs` and `host_key_algorithms`",
+    ),
     ("connect_kwargs.gss_host", ""),
     ("connect_kwargs.gss_trust_dns", ""),
     ("run.asynchronous", ""),

@@ -160,6 +160,13 @@ fn one_setting_under_two_names_is_ambiguous() {
     let text = "warn_only = true\n[run]\nwarn = false\n";
     let error = builder().text(Layer::User, "f.toml", Format::Toml, text).build().unwrap_err().to_string();
     assert!(error.contains("`run.warn` and `warn_only`") && error.starts_with("f.toml:3"), "{error}");
+    let both = |one: &str, other: &str| {
+        let environment = Environment::new("me", "/").variable(one, "yes").variable(other, "no");
+        Config::builder().environment(environment).build().unwrap_err().to_string()
+    };
+    let error = both("FABRIC_RUN_WARN", "FABRIC_RUN__WARN");
+    assert!(error.contains("FABRIC_RUN_WARN") && error.contains("FABRIC_RUN__WARN"), "{error}");
+    assert!(both("FABRIC_WARN_ONLY", "FABRIC_RUN_WARN").contains("same setting"));
 }
 
 #[test]

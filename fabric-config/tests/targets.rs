@@ -177,3 +177,23 @@ fn a_broken_ssh_config_names_file_and_line() {
     let error = missing.for_host("web").unwrap_err().to_string();
     assert!(error.contains("/nowhere/config"), "{error}");
 }
+
+#[test]
+fn algorithms_come_from_settings_first() {
+    let ssh = "Ciphers aes128-ctr\nMACs hmac-sha2-256\n";
+    let found = target(builder(ssh).set(r"ciphers=aes256-ctr\,aes192-ctr"), "web").algorithms;
+    assert_eq!(
+        (found.ciphers.join(","), found.macs.join(",")),
+        ("aes256-ctr,aes192-ctr".into(), "hmac-sha2-256".into())
+    );
+}
+
+#[test]
+fn ssh_config_and_gateways_are_not_for_other_transports() {
+    let ssh = "Host *\n HostName elsewhere\n ProxyJump bastion\n";
+    let found = target(builder(ssh), "container://web");
+    assert_eq!((found.transport.as_str(), found.host.as_str()), ("container", "web"));
+    assert!(found.gateway.is_none());
+    assert!(target(builder(ssh).set("gateway=bastion,transport=local"), "web").gateway.is_none());
+    assert_eq!(target(builder(ssh), "web").host, "elsewhere");
+}

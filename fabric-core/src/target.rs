@@ -354,6 +354,12 @@ impl Target {
         };
         target.keepalive.interval = settings.keepalive.limit();
         target.compression = settings.compression;
+        target.algorithms = Algorithms {
+            kex: settings.kex_algorithms.clone(),
+            ciphers: settings.ciphers.clone(),
+            macs: settings.macs.clone(),
+            host_keys: settings.host_key_algorithms.clone(),
+        };
         target.forward_agent = settings.forward_agent;
         target.options = settings.transport_options.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         target

@@ -33,6 +33,9 @@ A value is taken from the highest of these that has one; tables are merged key b
 In text (`~/.fabricrc`, variables, `--set`) a switch is `true`, `yes`, `on` or `1` and their opposites; lists are
 separated by commas or are JSON; tables are `key=value,...` or JSON. In `--set`, a comma inside a value is `\\,`. A
 variable reaches into a table by `__`: `FABRIC_SHELL_ENV__RELEASE=2.4`.
+
+Editors that know JSON Schema complete settings files by [schema/fabric.json](schema/fabric.json), fabfiles by
+[schema/fabfile.json](schema/fabfile.json).
 ";
 
 /// The reference page in Markdown.

@@ -4,6 +4,8 @@
 //! joined nested names by one `_`; that spelling (`FABRIC_TIMEOUTS_CONNECT`) is taken too, as no two
 //! settings share one.
 
+use std::collections::HashMap;
+
 use fabric_core::settings::{Kind, Layer, Origin, Problem, Setting, TABLE, Value};
 
 use crate::environment::Environment;
@@ -18,9 +20,16 @@ pub(crate) fn read(environment: &Environment) -> Intake {
         intake.problems.push(Problem::new("the value is not UTF-8").at(origin(name)));
     }
     let mut tables: Vec<(&Setting, fabric_core::settings::Map, Origin)> = Vec::new();
+    let mut spelled: HashMap<&str, &str> = HashMap::new();
     for (variable, text) in environment.variables.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
         match setting_of(variable) {
-            Some((spelling, None)) => intake.text(spelling, text, origin(variable)),
+            Some((spelling, None)) => match spelled.insert(spelling, variable) {
+                Some(earlier) => {
+                    let problem = Problem::new(format!("{earlier} means the same, and both are given"));
+                    intake.problems.push(problem.at(origin(variable)));
+                }
+                None => intake.text(spelling, text, origin(variable)),
+            },
             Some((spelling, Some(key))) => nested(&mut intake, &mut tables, (spelling, key, text), variable),
             None => {
                 let name = variable[PREFIX.len()..].to_lowercase().replace("__", ".");
@@ -105,7 +114,7 @@ mod tests {
 
     #[test]
     fn no_two_settings_share_a_variable() {
-        let mut seen = std::collections::HashMap::new();
+        let mut seen = HashMap::new();
         for setting in TABLE {
             for spelling in setting.spellings() {
                 for name in [spelling.replace('.', "_"), spelling.replace('.', "__")] {

@@ -251,6 +251,14 @@ settings! {
         port: Option<u16> = None, option "--port";
         /// Whether to compress.
         compression: bool = false, alias "connect_kwargs.compress";
+        /// Ciphers to offer, in order; none are ssh_config's, else the transport's own.
+        ciphers: Vec<String> = Vec::new();
+        /// Key exchange algorithms to offer, in order; none are ssh_config's, else the transport's own.
+        kex_algorithms: Vec<String> = Vec::new();
+        /// Message authentication codes to offer, in order; none are ssh_config's, else the transport's own.
+        macs: Vec<String> = Vec::new();
+        /// Types of host keys to accept, in order; none are ssh_config's, else the transport's own.
+        host_key_algorithms: Vec<String> = Vec::new();
         /// Whether to take any host key, unread and unrecorded.
         disable_known_hosts: bool = false, option "-D, --disable-known-hosts";
         /// Whether hosts that no known_hosts file has are refused.
