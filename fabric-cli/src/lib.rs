@@ -17,10 +17,13 @@
 //! ```
 
 pub mod args;
+mod completion;
 mod demo;
 pub mod exit;
 mod failure;
+mod init;
 mod list;
+mod plugins;
 mod program;
 mod project;
 pub mod prompter;

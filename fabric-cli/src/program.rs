@@ -10,10 +10,13 @@ use fabric_exec::Collection;
 
 use crate::args::low::{parse, parse_head};
 use crate::args::{Action, Format, ListFormat, Options, UsageError, help, version};
+use crate::completion;
 use crate::demo;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::init::init;
 use crate::list;
+use crate::plugins;
 use crate::project::{Project, Surroundings};
 use crate::run;
 
@@ -93,6 +96,11 @@ impl Program {
     }
 
     fn act(mut self, args: &[String]) -> Result<Exit, Failure> {
+        match args {
+            [ask, words @ ..] if ask == completion::ASK => return print(&completion::complete(words)),
+            [child, file] if child == plugins::CHILD => return plugins::child(file.as_ref()),
+            _ => {}
+        }
         let stdin = OnceCell::new();
         let mut stdin = || {
             if let Some(text) = stdin.get() {
@@ -111,6 +119,14 @@ impl Program {
             Action::Version => return print(&version()),
             Action::Help if rest.is_empty() => return print(&help(&self.name, width())),
             Action::Demo => return demo::demo(),
+            Action::Completion(shell) => return print(completion::script(shell)),
+            Action::Init(kind) => {
+                let dir = match &self.surroundings {
+                    Some(surroundings) => surroundings.dir.clone(),
+                    None => Surroundings::capture()?.dir,
+                };
+                return print(&init(*kind, &dir)?);
+            }
             _ => {}
         }
         let surroundings = match self.surroundings.take() {
@@ -174,10 +190,14 @@ impl Program {
             }
             Action::RetryFailed => Err(not_there("--retry-failed")),
             Action::Plan(_) => Err(not_there("--plan")),
-            Action::Init(_) => Err(not_there("--init")),
+            Action::Init(kind) => print(&init(*kind, &surroundings.dir)?),
             Action::Demo => demo::demo(),
-            Action::Completion(_) => Err(not_there("--completion")),
-            Action::Plugins => Err(not_there("--plugins")),
+            Action::Completion(shell) => print(completion::script(shell)),
+            Action::Plugins => {
+                let settings = everything(project, surroundings, options)?.settings(None, &[])?;
+                let found = plugins::found(&settings, &surroundings.environment);
+                print(&plugins::list(&found, &surroundings.environment))
+            }
             Action::MergeReports(_) => Err(not_there("--merge-reports")),
         }
     }

@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{Options, OutputMode, Progress, UsageError};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::plugins;
 use crate::project::{Project, Surroundings};
 use crate::prompter::TerminalPrompter;
 use crate::render::{Look, Outputs, Printer, renderer};
@@ -55,8 +56,11 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let prompter = Arc::new(TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone())));
     let config = ask_first(config, project, surroundings, options, &prompter)?;
 
+    let connector = Connector::new().with_prompter(prompter.clone());
+    let connector = plugins::register(connector, &settings, &surroundings.environment)?;
+
     let mut run = Run::new(project.collection.clone(), Arc::new(config))
-        .connector(Arc::new(Connector::new().with_prompter(prompter.clone())))
+        .connector(Arc::new(connector))
         .prompter(prompter.clone())
         .events(printer.clone())
         .roles(project.roles())
@@ -82,10 +86,21 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     runtime.shutdown_background();
     printer.finish();
     let report = report?;
+    tell_what_ended_it(&report);
     if let Some(path) = &options.report {
         write_report(path, &report)?;
     }
     Ok(exit(&report))
+}
+
+/// Tells what was found wrong with the command line, the fabfile or the settings in the middle of the run,
+/// unless it was told as a host's error.
+fn tell_what_ended_it(report: &Report) {
+    let Some(error) = &report.error else { return };
+    let mut told = report.tasks.iter().flat_map(|task| &task.results).filter_map(|result| result.error.as_ref());
+    if !told.any(|told| told.contains(error.as_str())) {
+        eprint!("{}", Failure::Refused(error.clone()).report("fab"));
+    }
 }
 
 /// The runtime of a run.

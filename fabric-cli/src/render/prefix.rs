@@ -1,5 +1,6 @@
 //! Each line with its host: `[web1] out: ..`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fabric_core::event::{EventKind, Output, Verb};
@@ -17,6 +18,8 @@ pub(super) struct Prefix {
     look: Look,
     /// A line that has begun and not ended.
     open: Option<OpenLine>,
+    /// The last warning of each host: a failure that was told as one is not told again as an error.
+    warned: HashMap<Arc<str>, String>,
 }
 
 struct OpenLine {
@@ -29,7 +32,7 @@ struct OpenLine {
 impl Prefix {
     /// Shows what `look` says.
     pub(super) fn new(look: Look) -> Self {
-        Self { look, open: None }
+        Self { look, open: None, warned: HashMap::new() }
     }
 
     /// Ends the line that has begun, if there is one.
@@ -151,10 +154,14 @@ impl Render for Prefix {
                 }
             }
             EventKind::Warning { message } if levels.warnings => {
+                if let Some(host) = &event.host {
+                    self.warned.insert(host.clone(), message.clone());
+                }
                 self.tell(event, "warning: ", message, self.look.warning_colour(), page);
             }
             EventKind::Retrying { attempt, error, delay_ms } if levels.warnings => {
-                let error = without_host(error, event.host.as_deref()).lines().next().unwrap_or_default();
+                let error = without_host(error, event.host.as_deref());
+                let error = error.lines().next().unwrap_or_default();
                 let again = match delay_ms {
                     0 => "trying again".to_owned(),
                     ms => format!("trying again in {}", duration(*ms)),
@@ -163,6 +170,10 @@ impl Render for Prefix {
                 self.tell(event, "warning: ", &text, self.look.warning_colour(), page);
             }
             EventKind::HostFinished { error: Some(error), status, .. } if levels.aborts && status.is_failure() => {
+                let warned = event.host.as_ref().and_then(|host| self.warned.remove(host));
+                if warned.is_some_and(|warned| warned.starts_with(error.as_str())) {
+                    return;
+                }
                 self.tell(event, "error: ", error, self.look.error_colour(), page);
             }
             EventKind::TransferFinished { error: Some(error), .. } if levels.debug => {
@@ -286,6 +297,16 @@ mod tests {
             shown(look, &events[2..3]).lines().next(),
             Some("2> [web1] \x1b[31merror: `false` ended with exit status 1\x1b[0m")
         );
+    }
+
+    #[test]
+    fn a_failure_that_was_a_warning_is_told_once() {
+        let error = Some("web1: down".to_owned());
+        let events = [
+            event("web1", EventKind::Warning { message: "web1: down; the host is skipped".into() }),
+            event("web1", EventKind::HostFinished { status: HostStatus::Unreachable, error, duration_ms: 1 }),
+        ];
+        assert_eq!(shown(Look::default(), &events), "2> [web1] warning: down; the host is skipped\n");
     }
 
     #[test]

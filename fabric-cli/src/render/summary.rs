@@ -1,5 +1,6 @@
 //! The end of a run, for a person.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use fabric_core::HostStatus;
@@ -49,9 +50,15 @@ pub(super) fn first_line(error: &str, host: &str) -> String {
     visible::text(without_host(error, Some(host)).lines().next().unwrap_or_default())
 }
 
-/// An error without the host that it begins with, for where the host is shown already.
-pub(super) fn without_host<'a>(error: &'a str, host: Option<&str>) -> &'a str {
-    host.and_then(|host| error.strip_prefix(host)?.strip_prefix(": ")).unwrap_or(error)
+/// An error without the host that it begins with, for where the host is shown already. It may stand behind
+/// the place in a fabfile.
+pub(super) fn without_host<'a>(error: &'a str, host: Option<&str>) -> Cow<'a, str> {
+    let Some(prefix) = host.map(|host| format!("{host}: ")) else { return error.into() };
+    match (error.strip_prefix(&prefix), error.split_once(&format!(": {prefix}"))) {
+        (Some(rest), _) => rest.into(),
+        (None, Some((place, rest))) if !place.contains('\n') => format!("{place}: {rest}").into(),
+        _ => error.into(),
+    }
 }
 
 /// A duration as a person says it: `0.4 s`, `3 min 20 s`.
@@ -74,8 +81,8 @@ mod tests {
         hosts.extend([("web4", HostStatus::Skipped), ("db", HostStatus::Unreachable)]);
         let errors = [
             ("web2", "web2: `exit 3` ended with exit status 3\nstderr:\nmore"),
-            ("web3", "not started"),
-            ("web4", "not started"),
+            ("web3", "fabfile.toml:3: web3: not started"),
+            ("web4", "fabfile.toml:3: web4: not started"),
             ("db", "db: connection refused"),
         ];
         let kind = EventKind::Summary {
@@ -91,7 +98,7 @@ mod tests {
             "5 hosts: 1 ok, 2 failed, 2 skipped (2.1 s)\n\
              \x20 unreachable  db: connection refused\n\
              \x20 failed       web2: `exit 3` ended with exit status 3\n\
-             \x20 skipped      web[3-4]: not started\n"
+             \x20 skipped      web[3-4]: fabfile.toml:3: not started\n"
         );
     }
 

@@ -41,7 +41,7 @@ use thiserror::Error;
 
 use crate::connector::Connector;
 
-pub use search::{Found, find};
+pub use search::{Found, find, find_by};
 
 /// A loaded plugin. Cloning is cheap; the library stays loaded to the end of the program.
 #[derive(Clone, Debug)]

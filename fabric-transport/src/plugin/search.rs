@@ -16,6 +16,15 @@ pub struct Found {
 /// Loads the given files and the libraries in the given directories, in that order, by name within a
 /// directory. A directory that is not there has none. The first plugin of a name is the one that serves it.
 pub fn find(files: &[PathBuf], directories: &[PathBuf]) -> Vec<Found> {
+    find_by(files, directories, Plugin::load)
+}
+
+/// The same with another way to load each, such as [`Plugin::load_isolated`].
+pub fn find_by(
+    files: &[PathBuf],
+    directories: &[PathBuf],
+    load: impl Fn(&Path) -> Result<Plugin, PluginLoadError>,
+) -> Vec<Found> {
     let in_directories = directories.iter().flat_map(|directory| libraries(directory));
     let mut seen = std::collections::HashSet::new();
     files
@@ -23,7 +32,7 @@ pub fn find(files: &[PathBuf], directories: &[PathBuf]) -> Vec<Found> {
         .cloned()
         .chain(in_directories)
         .filter(|file| seen.insert(file.clone()))
-        .map(|file| Found { plugin: Plugin::load(&file), file })
+        .map(|file| Found { plugin: load(&file), file })
         .collect()
 }
 

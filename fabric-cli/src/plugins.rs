@@ -1,0 +1,103 @@
+//! Plugins: where they are found, `--plugins`, and the child process of an isolated one.
+
+use std::fmt::Write as _;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use fabric_config::Environment;
+use fabric_core::settings::Settings;
+use fabric_transport::Connector;
+use fabric_transport::plugin::{Found, Plugin, find_by, host};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render::visible;
+
+/// The hidden first argument of a child that hosts a plugin.
+pub(crate) const CHILD: &str = "__plugin";
+
+/// The plugins that settings name, and those in the user's directory.
+pub(crate) fn found(settings: &Settings, environment: &Environment) -> Vec<Found> {
+    let directories: Vec<PathBuf> = directory(environment).into_iter().collect();
+    if settings.plugins.is_empty() && !directories.iter().any(|directory| directory.is_dir()) {
+        return Vec::new();
+    }
+    let load = |file: &Path| {
+        if settings.plugin_isolation { Plugin::load_isolated(file, &child_program()) } else { Plugin::load(file) }
+    };
+    find_by(&named(settings, environment), &directories, load)
+}
+
+/// Adds the plugins to a connector. One that was named and cannot be loaded is an error, one that merely
+/// lies in the directory a warning.
+pub(crate) fn register(
+    mut connector: Connector,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Connector, Failure> {
+    let named = named(settings, environment);
+    for Found { file, plugin } in found(settings, environment) {
+        match plugin {
+            Ok(plugin) => connector = plugin.register(connector),
+            Err(error) if named.contains(&file) => return Err(Failure::Refused(error.to_string())),
+            Err(error) => eprintln!("warning: {}", visible::text(&error.to_string())),
+        }
+    }
+    Ok(connector)
+}
+
+/// `--plugins`: what was found, with what each serves and takes.
+pub(crate) fn list(found: &[Found], environment: &Environment) -> String {
+    let mut text = String::new();
+    for Found { file, plugin } in found {
+        match plugin {
+            Ok(plugin) => {
+                let about = plugin.description();
+                let kind = format!("{:?}", about.kind).to_lowercase();
+                let _ = writeln!(text, "{}  {kind}  {} (ABI {})", plugin.name(), plugin.version(), plugin.abi());
+                let _ = writeln!(text, "    {}", visible::text(&about.summary));
+                let _ = writeln!(text, "    {}", visible::text(&file.display().to_string()));
+                for (name, option) in &about.options {
+                    let kind = format!("{:?}", option.kind).to_lowercase();
+                    let required = if option.required { ", required" } else { "" };
+                    let doc = visible::text(&option.doc);
+                    let _ = writeln!(text, "    {} ({kind}{required}): {doc}", visible::text(name));
+                }
+            }
+            Err(error) => _ = writeln!(text, "not taken: {}", visible::text(&error.to_string())),
+        }
+    }
+    if text.is_empty() {
+        let place = directory(environment).map(|directory| format!(" in {}", directory.display())).unwrap_or_default();
+        text = format!("No plugins{place}, in the setting `plugins`, or by --plugin.\n");
+    }
+    text
+}
+
+/// The life of a child that hosts one plugin.
+pub(crate) fn child(file: &Path) -> Result<Exit, Failure> {
+    let socket = io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|source| Failure::System { what: "hosting a plugin", source })?;
+    host(file, UnixStream::from(socket));
+    Ok(Exit::Ok)
+}
+
+fn child_program() -> Vec<String> {
+    let program = std::env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok());
+    vec![program.unwrap_or_else(|| "fab".to_owned()), CHILD.to_owned()]
+}
+
+fn named(settings: &Settings, environment: &Environment) -> Vec<PathBuf> {
+    settings.plugins.iter().map(|file| environment.expand(file)).collect()
+}
+
+/// `$XDG_DATA_HOME/fabric/plugins`, or below `~/.local/share`.
+fn directory(environment: &Environment) -> Option<PathBuf> {
+    let data = environment.get("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = data.or_else(|| Some(environment.home.as_ref()?.join(".local/share")));
+    Some(data?.join("fabric/plugins"))
+}
