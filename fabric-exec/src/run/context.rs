@@ -1,6 +1,6 @@
 //! What a task's body is given: its host, its arguments, its connection, and the rest of the run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fabric_core::settings::{Map, Overlay, Settings};
@@ -220,7 +220,13 @@ impl Context {
 
     /// The settings in force here and now.
     pub fn settings(&self) -> Result<Arc<Settings>, TaskError> {
-        Ok(self.shared.resolver.settings(self.host.as_ref(), &self.layers())?)
+        let mut settings = self.shared.resolver.settings(self.host.as_ref(), &self.layers())?;
+        // Relative local paths and local commands start in the fabfile's directory.
+        if let Some(dir) = &self.shared.dir {
+            let lcwd = dir.join(&settings.lcwd);
+            Arc::make_mut(&mut settings).lcwd = lcwd.to_string_lossy().into_owned();
+        }
+        Ok(settings)
     }
 
     /// A value of `env`: information about this run, a setting, or shared state. Secrets are not given.
@@ -418,14 +424,6 @@ impl Context {
     /// Where local commands and relative local paths start.
     pub fn dir(&self) -> Option<&Path> {
         self.shared.dir.as_deref()
-    }
-
-    /// A local path, seen from there.
-    pub(crate) fn local_path(&self, path: &str) -> PathBuf {
-        match self.dir() {
-            Some(dir) => dir.join(path),
-            None => PathBuf::from(path),
-        }
     }
 
     /// A failure that the settings asked to be a warning: the task goes on, the host counts as failed,

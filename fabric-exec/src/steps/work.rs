@@ -6,7 +6,7 @@ use std::time::Duration;
 use fabric_core::command::join_dir;
 use fabric_core::event::EventKind;
 use fabric_core::settings::Map;
-use fabric_core::{CommandOutcome, Error, Value};
+use fabric_core::{CommandOutcome, Value};
 use fabric_transport::Connection;
 use fabric_transport::connection::CommandRequest;
 use minijinja::Environment;
@@ -251,19 +251,6 @@ impl Work {
 
     pub(super) fn plan(&self, verb: &str, what: String) {
         self.context.emitter().emit(EventKind::Planned { verb: verb.to_owned(), what });
-    }
-
-    /// A failure of a transfer: an error, or a warning where the step or the settings ask for that.
-    pub(super) fn failed_transfer(&self, step: &Step, error: Error) -> Result<(), TaskError> {
-        let settings_warn = self.context.settings()?.warn_only;
-        if !matches!(error, Error::File { .. }) || !step.warn_only.unwrap_or(settings_warn) {
-            return Err(error.into());
-        }
-        self.context.warn(error.to_string());
-        if step.warn_only.is_none() {
-            self.context.tolerate(error.to_string());
-        }
-        Ok(())
     }
 
     /// A remote directory below the `cwd` setting.
