@@ -486,3 +486,50 @@ async fn the_summary_is_last_and_says_what_the_report_says() {
     assert_eq!((&json["hosts_ok"], &json["hosts_failed"], &json["hosts_skipped"]), (&1.into(), &1.into(), &1.into()));
     assert_eq!(json["hosts"], serde_json::json!({"h1": "ok", "h2": "failed", "h3": "skipped"}));
 }
+
+#[tokio::test]
+async fn files_and_local_commands_start_in_the_fabfiles_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("app.conf", "release {{ version }} on {{ env.host }}\n");
+    write("plain", "{{ stays }}\n");
+    write(
+        "fabfile.toml",
+        "
+        [tasks.t]
+        args = ['version']
+        steps = [
+          { local = 'pwd', save = 'here' },
+          { put = 'app.conf', to = '/etc/', template = true },
+          { put = 'plain', to = '/tmp/{{ version }}', save = 'sent' },
+          { get = '/tmp/{{ version }}', to = 'back/{{ env.host }}' },
+          { get = '/etc/app.conf' },
+          { run = 'echo {{ here.stdout }} {{ sent.remote[0] }}' },
+        ]
+        ",
+    );
+    let world = World::new().hosts(&["h1"]);
+    world.fleet.host("h1").files().insert("/etc/passwd", "");
+    world.fleet.host("h1").files().insert("/tmp/x", "");
+    let fabfile = fabric_exec::fabfile::load(dir.path().join("fabfile.toml")).unwrap();
+    let report = world.run_of(&fabfile).start(calls(&["t:2.4"])).await.unwrap();
+    assert_eq!(report.exit_code(), 0, "{:?}", report.hosts);
+    let files = world.fleet.host("h1").files();
+    assert_eq!(files.content("/etc/app.conf").unwrap(), b"release 2.4 on h1\n");
+    assert_eq!(files.content("/tmp/2.4").unwrap(), b"{{ stays }}\n");
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert_eq!(read("back/h1"), "{{ stays }}\n");
+    assert_eq!(read("h1/app.conf"), "release 2.4 on h1\n");
+    let real = dir.path().canonicalize().unwrap();
+    assert_eq!(world.commands("h1"), [format!("echo {} /tmp/2.4", real.display())]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_fails_the_task_or_warns() {
+    for (warn, code, ran) in [("", 1, 0), (", warn_only = true", 0, 1)] {
+        let world = World::new().hosts(&["h1"]);
+        let text = format!("[tasks.t]\nsteps = [{{ get = '/none', to = '/tmp/never'{warn} }}, {{ run = 'id' }}]\n");
+        let report = world.toml(&text, &["t"]).await;
+        assert_eq!((report.exit_code(), world.commands("h1").len()), (code, ran), "{report:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! `put` and `get`.
 
 use fabric_core::transport::FileKind;
-use fabric_core::{TransferOutcome, Value};
+use fabric_core::{Error, TransferOutcome, Value};
 use fabric_transport::Connection;
 use fabric_transport::transfer::Source;
 use serde_json::json;
@@ -32,8 +32,8 @@ impl Work {
         if let Some(warn) = step.warn_only {
             put = put.warn(warn);
         }
-        let outcome = put.await?;
-        Ok(self.transferred(step, &outcome))
+        let ended = put.await;
+        self.transferred(step, ended)
     }
 
     pub(super) async fn get(&mut self, step: &Step, transfer: &TransferStep) -> Result<Value, TaskError> {
@@ -48,8 +48,8 @@ impl Work {
         if let Some(warn) = step.warn_only {
             get = get.warn(warn);
         }
-        let outcome = get.await?;
-        Ok(self.transferred(step, &outcome))
+        let ended = get.await;
+        self.transferred(step, ended)
     }
 
     /// A local file as a template, rendered.
@@ -83,18 +83,31 @@ impl Work {
         Ok(if is_dir { format!("{to}/{name}") } else { to })
     }
 
-    /// What a template sees of a transfer's outcome.
-    fn transferred(&self, step: &Step, outcome: &TransferOutcome) -> Value {
-        if let (Some((name, reason)), None) = (outcome.failed.first(), step.warn_only) {
-            self.context.tolerate(format!("{name}: {reason}"));
+    /// What a template sees of a transfer's outcome. Where failures are to be warnings, a file that is not
+    /// there at all is one too.
+    fn transferred(&self, step: &Step, ended: Result<TransferOutcome, Error>) -> Result<Value, TaskError> {
+        let outcome = match ended {
+            Ok(outcome) => outcome,
+            Err(error @ Error::File { .. }) => {
+                if !step.warn_only.unwrap_or(self.context.settings()?.warn_only) {
+                    return Err(error.into());
+                }
+                self.context.warn(error.to_string());
+                self.tolerate(step, error.to_string());
+                return Ok(json!({"ok": false, "failed": [], "local": [], "remote": [], "bytes": 0, "duration": 0}));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some((name, reason)) = outcome.failed.first() {
+            self.tolerate(step, format!("{name}: {reason}"));
         }
-        json!({
+        Ok(json!({
             "ok": outcome.ok(),
             "failed": outcome.failed.iter().map(|(name, _)| name).collect::<Vec<_>>(),
             "local": outcome.local,
             "remote": outcome.remote,
             "bytes": outcome.bytes,
             "duration": outcome.duration.as_secs_f64(),
-        })
+        }))
     }
 }

@@ -110,8 +110,8 @@ impl Work {
             let line = self.render(line)?;
             let request = self.request(step, command, verb(&connection, line.into_bytes()), remote)?;
             let outcome = request.await?;
-            if outcome.failed() && step.warn_only.is_none() {
-                self.context.tolerate(format!("`{}` ended with {}", outcome.command, outcome.exit));
+            if outcome.failed() {
+                self.tolerate(step, format!("`{}` ended with {}", outcome.command, outcome.exit));
             }
             last = outcome_value(&outcome);
         }
@@ -247,6 +247,13 @@ impl Work {
             return Ok(Value::Null);
         }
         Err(TaskError::abort("open_shell"))
+    }
+
+    /// A failure that was a warning: the author's business where the step says so, else the host's.
+    pub(super) fn tolerate(&self, step: &Step, error: String) {
+        if step.warn_only.is_none() {
+            self.context.tolerate(error);
+        }
     }
 
     pub(super) fn plan(&self, verb: &str, what: String) {
