@@ -126,7 +126,7 @@ impl Picture {
         let settings = Resolve::settings(config, host, overlays)?;
         let mut added = read_overlays(overlays)?;
         added.extend(config.ssh_layer(host, overlays)?);
-        added.extend(host.map(host_string_layer));
+        added.extend(host.map(|host| host_string_layer(host, settings.host.as_deref())));
         let sections = host.map(|host| config.0.sections.matching(host.host())).unwrap_or_default();
         let layers = config.rungs(&sections, &added).into_iter().cloned().collect();
         Ok(Self { layers, settings, defaults: config.0.defaults.clone() })
@@ -151,14 +151,17 @@ impl Picture {
     }
 }
 
-/// What the host string itself says.
-fn host_string_layer(host: &HostString) -> LayerValues {
+/// What the host string itself says; `name` is the host's name in force, which may be ssh_config's.
+fn host_string_layer(host: &HostString, name: Option<&str>) -> LayerValues {
     let origin = Origin::place(Layer::HostString, host.as_str());
     let mut values = indexmap::IndexMap::new();
     let mut say = |name: &str, value: Value| {
         values.insert(name.to_owned(), crate::values::Entry { value, origin: origin.clone() });
     };
     say("host_string", json!(host.as_str()));
+    if name == Some(host.host()) {
+        say("host", json!(host.host()));
+    }
     if let Some(user) = host.user() {
         say("user", json!(user));
     }

@@ -9,8 +9,7 @@ const SECRET_WORDS: [&str; 5] = ["password", "passphrase", "passwd", "secret", "
 /// A setting's or shared value as it may be shown.
 pub(crate) fn shown(name: &str, value: &Value) -> Value {
     match Setting::find(name) {
-        // Answers to prompts are passwords as often as not.
-        Some(setting) if setting.kind.is_secret() || name == "prompts" => hidden(setting.kind, value),
+        Some(setting) if setting.is_secret() => hidden(setting.kind, value),
         Some(_) if name == "gateway" => gateway(value),
         Some(setting) if setting.kind == Kind::Map => inside(value),
         Some(_) => value.clone(),

@@ -201,7 +201,7 @@ pub(crate) fn nearest_name(name: &str) -> Option<&'static str> {
 }
 
 fn shown(setting: &Setting, value: &Value) -> String {
-    if setting.kind.is_secret() { String::new() } else { format!(", found {value}") }
+    if setting.is_secret() { String::new() } else { format!(", found {value}") }
 }
 
 /// What a name means.

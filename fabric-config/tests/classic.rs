@@ -223,7 +223,7 @@ fn the_wrong_type_is_refused_everywhere_and_secrets_stay_secret() {
         let text = json!({setting.name: wrong}).to_string();
         let error = builder().text(Layer::Project, "fabric.json", Format::Json, text).build().unwrap_err().to_string();
         assert!(error.starts_with("fabric.json:1: ") && error.contains(setting.name), "{error}");
-        if setting.kind.is_secret() {
+        if setting.is_secret() {
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

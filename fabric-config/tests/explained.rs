@@ -47,6 +47,9 @@ fn one_setting_with_all_its_layers() {
     assert_eq!(config().explain("run.warn", None, &[]).unwrap().name, "warn_only");
     assert_eq!(config().explain("release", None, &[]).unwrap().value, json!("2.4"));
 
+    let told = config().explain("host", Some(&"root@web1:22".parse().unwrap()), &[]).unwrap();
+    assert_eq!((told.origin().layer, &told.value), (Layer::HostString, &json!("web1")));
+
     let error = config().explain("pol_size", None, &[]).unwrap_err().to_string();
     assert!(error.contains("did you mean `pool_size`"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Texts and their lines.
 
-use fabric_core::settings::TABLE;
+use fabric_core::settings::{Setting, TABLE};
 
 /// The text of a file, without a byte order mark. The error is a line and what is wrong there.
 pub(crate) fn text_of(bytes: &[u8]) -> Result<&str, (usize, String)> {
@@ -44,8 +44,7 @@ pub(crate) fn shown_line(text: &str, line: usize) -> String {
 
 /// Whether a secret's name stands in this line: a text over several lines may go on after it.
 fn may_hold_secret(line: &str) -> bool {
-    let secret = TABLE.iter().filter(|setting| setting.kind.is_secret());
-    let mut names = secret.flat_map(|setting| std::iter::once(&setting.name).chain(setting.aliases));
+    let mut names = TABLE.iter().filter(|setting| setting.is_secret()).flat_map(Setting::spellings);
     names.any(|name| {
         let last = name.rsplit('.').next().unwrap_or(name);
         line.match_indices(last).any(|(at, _)| {

@@ -1,6 +1,6 @@
 //! The typed values that steer behaviour: every env var of the classic `env`, under its classic name.
 //!
-//! One table ([`table`]) defines each setting in one block: name, type, default, documentation, and
+//! One table ([`TABLE`]) defines each setting in one block: name, type, default, documentation, and
 //! where else it can be set. The struct [`Settings`], the parsers of text and of untyped values, the
 //! did-you-mean, the reference page and the completions are all made from it.
 
@@ -63,6 +63,11 @@ impl Setting {
     /// Every name under which it can be set: its own, then the modern ones.
     pub fn spellings(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.name).chain(self.aliases.iter().chain(self.inverse).copied())
+    }
+
+    /// Whether its value must never be shown. Answers to prompts are passwords as often as not.
+    pub fn is_secret(&self) -> bool {
+        self.kind.is_secret() || self.name == "prompts"
     }
 
     /// Its default, as an untyped value.

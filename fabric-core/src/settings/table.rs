@@ -75,7 +75,11 @@ macro_rules! settings {
 
 fn typed<T: FromValue>(name: &str, value: &Value) -> Result<T, Problem> {
     let wrong = |why: String| {
-        let shown = if T::KIND.is_secret() { String::new() } else { format!(", found {value}") };
+        let shown = if Setting::find(name).is_some_and(Setting::is_secret) {
+            String::new()
+        } else {
+            format!(", found {value}")
+        };
         Problem::new(format!("setting `{name}`: {why}{shown}"))
     };
     T::KIND.check(value).map_err(wrong)?;
