@@ -13,15 +13,18 @@
 mod builder;
 mod capture;
 mod drive;
+mod forward;
 mod lines;
 mod prepare;
 mod request;
 mod running;
+mod shell;
 mod slot;
 mod stdin;
 mod sudo;
 mod terminal;
 mod watch;
+mod working_files;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +35,7 @@ use std::sync::Arc;
 use fabric_core::error::SessionError;
 use fabric_core::event::Verb;
 use fabric_core::settings::Gate;
+use fabric_core::transport::BoxStream;
 use fabric_core::{CommandOutcome, Emitter, Error, Files, Prompter, Secret, Session, Settings, Target};
 use tokio_util::sync::CancellationToken;
 
@@ -39,11 +43,14 @@ use crate::connector::Connector;
 use slot::SessionSlot;
 
 pub use builder::ConnectionBuilder;
+pub use forward::{Endpoint, Forward, ForwardRequest};
 pub use request::{CommandRequest, Hide, ShellChoice};
 pub use running::Running;
+pub use shell::ShellRequest;
 pub use stdin::Stdin;
 pub use terminal::Terminal;
 pub use watch::{FailingResponder, Refused, Responder, Watcher, Watching};
+pub use working_files::WorkingFiles;
 
 /// A handle on one host, cheap to clone; clones share the session.
 ///
@@ -199,6 +206,32 @@ impl Connection {
     pub async fn files(&self) -> Result<Arc<dyn Files>, Error> {
         let session = self.session().await?;
         self.shared.slot.files(&session).await.map_err(|source| self.session_error(source))
+    }
+
+    /// The host's files by paths from a working directory: the same value each time, as long as the session
+    /// stands.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let connection = fabric_transport::Connection::builder("local://localhost").build()?;
+    /// connection.sftp().await?.chdir("/etc").await?;
+    /// let hosts = connection.sftp().await?.read("hosts").await?;
+    /// # assert!(!hosts.is_empty());
+    /// # Ok(()) }
+    /// ```
+    pub async fn sftp(&self) -> Result<Arc<WorkingFiles>, Error> {
+        let session = self.session().await?;
+        self.shared.slot.working_files(&session).await.map_err(|source| self.session_error(source))
+    }
+
+    /// The byte stream on which a session with the target would run, through its gateway if it has one: for
+    /// those who bring a protocol of their own. It is a new stream each time.
+    pub async fn open_gateway(&self) -> Result<BoxStream, Error> {
+        let target = self.target();
+        match self.shared.connector.gateway_stream(target, &self.emitter).await? {
+            Some(stream) => Ok(stream),
+            None => crate::local::connect(&target.host, target.port).await.map_err(|source| self.session_error(source)),
+        }
     }
 
     /// Runs a command on the host, in the user's login shell.

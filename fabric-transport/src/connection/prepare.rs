@@ -84,7 +84,7 @@ pub(super) fn prepare(request: &CommandRequest) -> Result<Prepared, Error> {
     }
 
     let gate = |gate: fabric_core::settings::Gate, asked| if local { asked == Some(true) } else { gate.apply(asked) };
-    let pty = gate(settings.always_use_pty, options.pty);
+    let pty = if options.login_shell { options.pty != Some(false) } else { gate(settings.always_use_pty, options.pty) };
     let rendered = command.render().map_err(|source| Error::Command { host: host.to_owned(), source })?;
 
     let mut outcome = CommandOutcome::new(host, String::from_utf8_lossy(&request.line));
@@ -97,7 +97,7 @@ pub(super) fn prepare(request: &CommandRequest) -> Result<Prepared, Error> {
 
     Ok(Prepared {
         spawn: SpawnRequest {
-            program: Program::Command(rendered.into_bytes()),
+            program: if options.login_shell { Program::Shell } else { Program::Command(rendered.into_bytes()) },
             pty: pty.then(|| pty_request(request)),
             env: beside,
             forward_agent: request.connection.target().forward_agent,

@@ -102,6 +102,8 @@ pub(super) type Sink = Box<dyn AsyncWrite + Send + Unpin>;
 #[derive(Default)]
 #[allow(clippy::option_option)]
 pub(super) struct Options {
+    /// The user's login shell instead of a command.
+    pub(super) login_shell: bool,
     pub(super) shell: Option<ShellChoice>,
     pub(super) pty: Option<bool>,
     pub(super) env: Vec<(String, Vec<u8>)>,

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fabric_core::error::SessionError;
 use fabric_core::{ConnectError, Files, Session};
 
+use super::working_files::WorkingFiles;
+
 #[derive(Default)]
 pub(super) struct SessionSlot {
     current: Mutex<Option<Current>>,
@@ -15,9 +17,16 @@ pub(super) struct SessionSlot {
     ended: AtomicU64,
 }
 
+/// What is opened once a session.
+#[derive(Default)]
+struct Memo {
+    files: tokio::sync::OnceCell<Arc<dyn Files>>,
+    working: tokio::sync::OnceCell<Arc<WorkingFiles>>,
+}
+
 struct Current {
     session: Arc<dyn Session>,
-    files: Arc<tokio::sync::OnceCell<Arc<dyn Files>>>,
+    memo: Arc<Memo>,
 }
 
 impl SessionSlot {
@@ -45,7 +54,7 @@ impl SessionSlot {
         match opened {
             Ok(session) => {
                 *failure = None;
-                *self.lock() = Some(Current { session: session.clone(), files: Arc::default() });
+                *self.lock() = Some(Current { session: session.clone(), memo: Arc::default() });
                 Ok(session)
             }
             Err(error) => {
@@ -57,17 +66,24 @@ impl SessionSlot {
 
     /// The files of `session`, memoised for as long as it is the current one.
     pub(super) async fn files(&self, session: &Arc<dyn Session>) -> Result<Arc<dyn Files>, SessionError> {
-        let cell = {
-            let current = self.lock();
-            current
-                .as_ref()
-                .filter(|current| Arc::ptr_eq(&current.session, session))
-                .map(|current| current.files.clone())
-        };
-        match cell {
-            Some(cell) => cell.get_or_try_init(|| session.files()).await.cloned(),
+        match self.memo(session) {
+            Some(memo) => memo.files.get_or_try_init(|| session.files()).await.cloned(),
             None => session.files().await,
         }
+    }
+
+    /// The same with a working directory, memoised too.
+    pub(super) async fn working_files(&self, session: &Arc<dyn Session>) -> Result<Arc<WorkingFiles>, SessionError> {
+        let make = async || Ok(Arc::new(WorkingFiles::new(self.files(session).await?)));
+        match self.memo(session) {
+            Some(memo) => memo.working.get_or_try_init(make).await.cloned(),
+            None => make().await,
+        }
+    }
+
+    fn memo(&self, session: &Arc<dyn Session>) -> Option<Arc<Memo>> {
+        let current = self.lock();
+        current.as_ref().filter(|current| Arc::ptr_eq(&current.session, session)).map(|current| current.memo.clone())
     }
 
     pub(super) fn is_open(&self) -> bool {

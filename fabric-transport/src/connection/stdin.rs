@@ -40,6 +40,16 @@ impl Stdin {
     pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
         Self::Reader(Box::new(reader))
     }
+
+    /// What it reads from; `None` for nothing.
+    pub(super) fn into_reader(self) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
+        match self {
+            Self::None | Self::Handle => None,
+            Self::Inherit => inherited(),
+            Self::Bytes(bytes) => Some(Box::new(std::io::Cursor::new(bytes))),
+            Self::Reader(reader) => Some(reader),
+        }
+    }
 }
 
 impl fmt::Debug for Stdin {
@@ -91,12 +101,7 @@ pub(super) async fn pump(
     mut feed: mpsc::UnboundedReceiver<Feed>,
     options: PumpOptions,
 ) {
-    let mut source: Option<Box<dyn AsyncRead + Send + Unpin>> = match source {
-        Stdin::None | Stdin::Handle => None,
-        Stdin::Inherit => inherited(),
-        Stdin::Bytes(bytes) => Some(Box::new(std::io::Cursor::new(bytes))),
-        Stdin::Reader(reader) => Some(reader),
-    };
+    let mut source = source.into_reader();
     let PumpOptions { mut gated, mut keep_open, pty, echo } = options;
     let mut buffer = BytesMut::with_capacity(CHUNK);
     let mut ended = false;

@@ -11,14 +11,14 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::system;
 
-pub(super) async fn connect(host: &str, port: u16) -> Result<BoxStream, SessionError> {
+pub(crate) async fn connect(host: &str, port: u16) -> Result<BoxStream, SessionError> {
     let failed = |error| system(format!("connect to {host} port {port}"), error);
     let stream = TcpStream::connect((host, port)).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     Ok(Box::new(stream))
 }
 
-pub(super) async fn connect_unix(path: &[u8]) -> Result<BoxStream, SessionError> {
+pub(crate) async fn connect_unix(path: &[u8]) -> Result<BoxStream, SessionError> {
     let path = PathBuf::from(OsStr::from_bytes(path));
     let stream = UnixStream::connect(&path).await;
     Ok(Box::new(stream.map_err(|error| system(format!("connect to {}", path.display()), error))?))

@@ -35,7 +35,7 @@ use fabric_core::{ConnectError, Files, Process, ProcessControl as _, Session, Ta
 use tokio::sync::watch;
 
 pub use files::LocalFiles;
-pub(crate) use listen::listen;
+pub(crate) use listen::{connect, connect_unix, listen};
 use process::LocalControl;
 
 /// How long what still runs on a session that is closed has to end by itself.
@@ -120,11 +120,11 @@ impl Session for LocalSession {
     }
 
     async fn open_stream(&self, host: &str, port: u16) -> Result<BoxStream, SessionError> {
-        listen::connect(host, port).await
+        connect(host, port).await
     }
 
     async fn open_unix_stream(&self, path: &[u8]) -> Result<BoxStream, SessionError> {
-        listen::connect_unix(path).await
+        connect_unix(path).await
     }
 
     async fn listen(&self, at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {

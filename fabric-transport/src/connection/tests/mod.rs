@@ -1,7 +1,9 @@
 //! Connections over the memory and the local transport.
 
 mod commands;
+mod forwards;
 mod lifecycle;
+mod shell;
 mod sudo;
 
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,247 @@
+//! Forwards: connections made on one side, carried to the other (`ssh -L`, `ssh -R`).
+
+use std::ffi::OsString;
+use std::future::{Future, IntoFuture};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use fabric_core::Error;
+use fabric_core::error::SessionError;
+use fabric_core::transport::{BoxStream, ListenAddress, Listener};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::Connection;
+use crate::local;
+
+/// How much is on its way in each direction of one forwarded connection.
+const BUFFER: usize = 64 * 1024;
+
+/// One end of a forward: a port, or a unix socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A host and port, as the side sees them that dials or listens.
+    Tcp(String, u16),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// A port of `localhost`.
+impl From<u16> for Endpoint {
+    fn from(port: u16) -> Self {
+        Self::Tcp("localhost".to_owned(), port)
+    }
+}
+
+impl<H: Into<String>> From<(H, u16)> for Endpoint {
+    fn from((host, port): (H, u16)) -> Self {
+        Self::Tcp(host.into(), port)
+    }
+}
+
+impl From<&Path> for Endpoint {
+    fn from(path: &Path) -> Self {
+        Self::Unix(path.to_owned())
+    }
+}
+
+impl From<PathBuf> for Endpoint {
+    fn from(path: PathBuf) -> Self {
+        Self::Unix(path)
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(host, port) => write!(f, "{host} port {port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl Endpoint {
+    fn address(&self) -> ListenAddress {
+        match self {
+            Self::Tcp(host, port) => ListenAddress::Tcp { host: host.clone(), port: *port },
+            Self::Unix(path) => ListenAddress::Unix { path: path.as_os_str().as_bytes().to_vec() },
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// Listens here, dials there.
+    Local,
+    /// Listens there, dials here.
+    Remote,
+}
+
+/// A forward that is asked for, to be awaited: it listens once that has given the [`Forward`].
+#[must_use = "a forward does nothing until it is awaited"]
+pub struct ForwardRequest {
+    connection: Connection,
+    side: Side,
+    listen: Endpoint,
+    to: Option<Endpoint>,
+}
+
+impl Connection {
+    /// Carries connections made to `listen` on this machine to the host, and on to what [`ForwardRequest::to`]
+    /// says, as the host sees it (`ssh -L`). Default: the same port of the host's `localhost`.
+    ///
+    /// ```no_run
+    /// # async fn example(connection: fabric_transport::Connection) -> Result<(), fabric_core::Error> {
+    /// let forward = connection.forward_local(0).to(("db.internal", 5432)).await?;
+    /// println!("the database is at localhost:{}", forward.port());
+    /// # Ok(()) }
+    /// ```
+    pub fn forward_local(&self, listen: impl Into<Endpoint>) -> ForwardRequest {
+        ForwardRequest { connection: self.clone(), side: Side::Local, listen: listen.into(), to: None }
+    }
+
+    /// Carries connections made to `listen` on the host to this machine, and on to what
+    /// [`ForwardRequest::to`] says (`ssh -R`). Default: the same port of this machine's `localhost`.
+    pub fn forward_remote(&self, listen: impl Into<Endpoint>) -> ForwardRequest {
+        ForwardRequest { connection: self.clone(), side: Side::Remote, listen: listen.into(), to: None }
+    }
+}
+
+impl ForwardRequest {
+    /// Where connections are carried to.
+    pub fn to(mut self, to: impl Into<Endpoint>) -> Self {
+        self.to = Some(to.into());
+        self
+    }
+
+    async fn execute(self) -> Result<Forward, Error> {
+        let Self { connection, side, listen, to } = self;
+        let to = match (to, &listen) {
+            (Some(to), _) => to,
+            (None, Endpoint::Tcp(_, port)) if *port != 0 => Endpoint::from(*port),
+            (None, _) => {
+                let host = connection.host_string();
+                return Err(Error::Usage(format!("{host}: say where the forward from {listen} leads to")));
+            }
+        };
+        let failed = |source| connection.session_error(source);
+        let listener = match side {
+            Side::Local => {
+                let listener = local::listen(&listen.address()).await.map_err(failed)?;
+                // A host that can't be reached is found now, not by who connects.
+                connection.open().await?;
+                listener
+            }
+            Side::Remote => connection.session().await?.listen(&listen.address()).await.map_err(failed)?,
+        };
+        let port = listener.port();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(serve(connection.clone(), side, listener, to, stop.clone()));
+        Ok(Forward { port, stop, task })
+    }
+}
+
+impl IntoFuture for ForwardRequest {
+    type Output = Result<Forward, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.execute())
+    }
+}
+
+/// A forward that listens, until it is dropped or closed; with it end the connections that it carries.
+///
+/// Each connection is on its own: one that can't be carried on is closed with a warning, and harms no other.
+/// An end of one direction is passed on and leaves the other open.
+#[derive(Debug)]
+pub struct Forward {
+    port: u16,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Forward {
+    /// The port that is listened on; 0 for a unix socket.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether it still listens: not after the host that listened has gone.
+    pub fn is_listening(&self) -> bool {
+        !self.task.is_finished()
+    }
+
+    /// Stops listening and ends what is carried; returns once that is done.
+    pub async fn close(mut self) {
+        self.stop.cancel();
+        // A panic of the task has been told by its hook.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn serve(
+    connection: Connection,
+    side: Side,
+    mut listener: Box<dyn Listener>,
+    to: Endpoint,
+    stop: CancellationToken,
+) {
+    let mut carried = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(_) = carried.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Some(stream) => {
+                    carried.spawn(carry(connection.clone(), side, stream, to.clone()));
+                }
+                None => break,
+            },
+        }
+    }
+    if !stop.is_cancelled() {
+        // The listener has ended by itself; what is being carried may go on to its own end.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = async { while carried.join_next().await.is_some() {} } => {}
+        }
+    }
+    listener.close().await;
+}
+
+async fn carry(connection: Connection, side: Side, mut from: BoxStream, to: Endpoint) {
+    let mut onward = match dial(&connection, side, &to).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            connection.emitter().warn(format!("a forwarded connection to {to} failed: {error}"));
+            return;
+        }
+    };
+    if let Err(error) = tokio::io::copy_bidirectional_with_sizes(&mut from, &mut onward, BUFFER, BUFFER).await {
+        tracing::debug!(%error, %to, "a forwarded connection broke");
+    }
+}
+
+async fn dial(connection: &Connection, side: Side, to: &Endpoint) -> Result<BoxStream, Error> {
+    let failed = |source: SessionError| connection.session_error(source);
+    match (side, to) {
+        (Side::Local, Endpoint::Tcp(host, port)) => {
+            connection.session().await?.open_stream(host, *port).await.map_err(failed)
+        }
+        (Side::Local, Endpoint::Unix(path)) => {
+            let path = OsString::from(path).into_vec();
+            connection.session().await?.open_unix_stream(&path).await.map_err(failed)
+        }
+        (Side::Remote, Endpoint::Tcp(host, port)) => local::connect(host, *port).await.map_err(failed),
+        (Side::Remote, Endpoint::Unix(path)) => local::connect_unix(path.as_os_str().as_bytes()).await.map_err(failed),
+    }
+}

@@ -1,0 +1,51 @@
+//! Login shells and files with a working directory.
+
+use fabric_core::ExitStatus;
+use tokio::io::AsyncReadExt as _;
+
+use super::{fleet, here};
+use crate::memory::Reply;
+
+#[tokio::test]
+async fn a_shell_has_a_terminal_and_gives_its_status() {
+    let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
+    let shell = here().shell().line("tty; echo first").stdin("echo second\nexit 7\n").out_stream(ours);
+    assert_eq!(shell.await.unwrap(), ExitStatus::Code(7));
+    let mut seen = String::new();
+    theirs.read_to_string(&mut seen).await.unwrap();
+    // Interactive shells print control sequences around their prompts, and then a carriage return.
+    let found = |line: &str| seen.split(['\r', '\n']).any(|part| part == line);
+    assert!(seen.contains("/dev/") && found("first") && found("second"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_shell_without_a_terminal_is_left_alone_by_settings() {
+    let (fleet, connect) = fleet();
+    fleet.host("web1").on("", Reply::ok().echo_stdin().exit(3));
+    let connection = connect("web1").build().unwrap().with(|s| {
+        s.cwd = "/srv".into();
+        s.command_prefixes.push("false".into());
+    });
+    assert_eq!(connection.shell().pty(false).stdin("x").await.unwrap(), ExitStatus::Code(3));
+    let asked = &fleet.host("web1").asked()[0];
+    assert!(asked.pty.is_none() && asked.command.is_empty());
+    assert_eq!(fleet.host("web1").stdin(0).unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn files_have_one_working_directory_a_session() {
+    let (fleet, connect) = fleet();
+    let files = fleet.host("web1").files();
+    files.insert("/srv/app/VERSION", "1");
+    let connection = connect("web1").build().unwrap();
+    let sftp = connection.sftp().await.unwrap();
+    assert_eq!(sftp.cwd().await.unwrap(), b"/home/user");
+    sftp.chdir("/srv").await.unwrap();
+    sftp.chdir("app").await.unwrap();
+    assert_eq!(connection.sftp().await.unwrap().read("VERSION").await.unwrap(), "1");
+    sftp.write("../new", "2").await.unwrap();
+    assert_eq!(files.content("/srv/new").unwrap(), b"2");
+    assert!(sftp.chdir("VERSION").await.is_err());
+    connection.close().await;
+    assert_eq!(connection.sftp().await.unwrap().cwd().await.unwrap(), b"/home/user");
+}

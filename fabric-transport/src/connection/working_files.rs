@@ -1,0 +1,133 @@
+//! A host's files with a working directory (`sftp()` of Fabric 3).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fabric_core::command::join_dir;
+use fabric_core::error::{FileError, FileErrorKind};
+use fabric_core::transport::{DirEntry, FileChanges, FileKind, FileStat, Files, Progress, WriteOptions};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A host's files, by paths that start in a working directory of its own.
+///
+/// It has the methods of [`Files`], and short ones for whole files. See
+/// [`Connection::sftp`](super::Connection::sftp).
+pub struct WorkingFiles {
+    files: Arc<dyn Files>,
+    /// Empty is the login directory.
+    dir: Mutex<Vec<u8>>,
+}
+
+impl WorkingFiles {
+    pub(super) fn new(files: Arc<dyn Files>) -> Self {
+        Self { files, dir: Mutex::default() }
+    }
+
+    /// Changes the working directory, which must be one.
+    pub async fn chdir(&self, path: impl AsRef<[u8]>) -> Result<(), FileError> {
+        let full = self.files.canonicalize(&self.at(path.as_ref())).await?;
+        if self.files.stat(&full).await?.kind != FileKind::Directory {
+            return Err(FileError::new("change to", full, FileErrorKind::WrongKind("it is not a directory")));
+        }
+        *self.dir.lock().unwrap_or_else(PoisonError::into_inner) = full;
+        Ok(())
+    }
+
+    /// The working directory, absolute.
+    pub async fn cwd(&self) -> Result<Vec<u8>, FileError> {
+        self.files.canonicalize(&self.at(b".")).await
+    }
+
+    /// All of a file.
+    pub async fn read(&self, path: impl AsRef<[u8]>) -> Result<Bytes, FileError> {
+        let mut content = Vec::new();
+        self.read_file(path.as_ref(), 0, &mut content, &|_| ()).await?;
+        Ok(content.into())
+    }
+
+    /// Makes or replaces a file, in place; [`Connection::put`](super::Connection::put) does it safely.
+    pub async fn write(&self, path: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Result<(), FileError> {
+        let mut content = content.as_ref();
+        self.write_file(path.as_ref(), &WriteOptions::default(), &mut content, &|_| ()).await?;
+        Ok(())
+    }
+
+    fn at(&self, path: &[u8]) -> Vec<u8> {
+        let mut full = self.dir.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if path.starts_with(b"~") {
+            // No shell is here to expand it: it is a name.
+            join_dir(&mut full, &[b"./", path].concat());
+        } else {
+            join_dir(&mut full, path);
+        }
+        full
+    }
+}
+
+#[async_trait]
+impl Files for WorkingFiles {
+    async fn stat(&self, path: &[u8]) -> Result<FileStat, FileError> {
+        self.files.stat(&self.at(path)).await
+    }
+
+    async fn lstat(&self, path: &[u8]) -> Result<FileStat, FileError> {
+        self.files.lstat(&self.at(path)).await
+    }
+
+    async fn set_stat(&self, path: &[u8], changes: &FileChanges) -> Result<(), FileError> {
+        self.files.set_stat(&self.at(path), changes).await
+    }
+
+    async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>, FileError> {
+        self.files.read_dir(&self.at(path)).await
+    }
+
+    async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {
+        self.files.create_dir(&self.at(path), mode).await
+    }
+
+    async fn remove_file(&self, path: &[u8]) -> Result<(), FileError> {
+        self.files.remove_file(&self.at(path)).await
+    }
+
+    async fn remove_dir(&self, path: &[u8]) -> Result<(), FileError> {
+        self.files.remove_dir(&self.at(path)).await
+    }
+
+    async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), FileError> {
+        self.files.rename(&self.at(from), &self.at(to)).await
+    }
+
+    async fn symlink(&self, to: &[u8], path: &[u8]) -> Result<(), FileError> {
+        self.files.symlink(to, &self.at(path)).await
+    }
+
+    async fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, FileError> {
+        self.files.read_link(&self.at(path)).await
+    }
+
+    async fn canonicalize(&self, path: &[u8]) -> Result<Vec<u8>, FileError> {
+        self.files.canonicalize(&self.at(path)).await
+    }
+
+    async fn read_file(
+        &self,
+        path: &[u8],
+        offset: u64,
+        sink: &mut (dyn AsyncWrite + Send + Unpin),
+        progress: Progress<'_>,
+    ) -> Result<u64, FileError> {
+        self.files.read_file(&self.at(path), offset, sink, progress).await
+    }
+
+    async fn write_file(
+        &self,
+        path: &[u8],
+        options: &WriteOptions,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+        progress: Progress<'_>,
+    ) -> Result<u64, FileError> {
+        self.files.write_file(&self.at(path), options, source, progress).await
+    }
+}
