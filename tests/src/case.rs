@@ -30,6 +30,8 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// | `{key}` | the private key that logs in; given as `-i` already, unless [`Case::no_key`] |
 /// | `{home}`, `{dir}` | the home and the working directory of `fab` |
 /// | `{far}` | an empty directory on the hosts, which are this machine |
+///
+/// In what comes out, `(T s)` stands for every time in seconds.
 #[must_use = "a case does nothing until it is run"]
 pub struct Case {
     program: PathBuf,
@@ -286,11 +288,31 @@ impl Case {
             Err(bytes) => bytes.into_bytes(),
         });
         let (stdout, stderr, exit) = finish(&mut command, input);
+        let (stdout, stderr) = (without_times(&stdout), without_times(&stderr));
         let ran = Ran { stdout, stderr, exit, case: self };
         let problems = ran.problems();
         assert!(problems.is_empty(), "{problems}\n{}", ran.describe(&command));
         ran
     }
+}
+
+/// A text with every `(1.2 s)` as `(T s)`: how long things took is no part of what must come out.
+fn without_times(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('(') {
+        kept.push_str(before);
+        kept.push('(');
+        rest = match after.split_once(" s)") {
+            Some((time, end)) if time.parse::<f64>().is_ok() => {
+                kept.push_str("T s)");
+                end
+            }
+            _ => after,
+        };
+    }
+    kept.push_str(rest);
+    kept
 }
 
 /// Runs a command to its end, with a limit.

@@ -197,6 +197,8 @@ impl SshdBuilder {
         let dir = tempfile::Builder::new().prefix("fabric-sshd-").tempdir().expect("a temporary directory").keep();
         // Another user's login reads its authorized_keys as that user.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("its mode");
+        // A home without the start-up files of whoever runs the tests, which print and cost what they like.
+        fs::create_dir(dir.join("home")).expect("a home");
         make_key(&dir.join("host_key"));
         make_key(&dir.join("client_key"));
         fs::copy(dir.join("client_key.pub"), dir.join("authorized_keys")).expect("authorized_keys");
@@ -249,7 +251,7 @@ impl SshdBuilder {
             for address in some {
                 let _ = writeln!(text, "ListenAddress {address}:{port}");
             }
-            let dir = dir.display();
+            let (tag, dir) = (dir.file_name().unwrap_or_default().display(), dir.display());
             let _ = write!(
                 text,
                 "HostKey {dir}/host_key\n\
@@ -266,8 +268,12 @@ impl SshdBuilder {
                  UseDNS no\n\
                  LogLevel VERBOSE\n\
                  AcceptEnv FABRIC_TEST_*\n\
-                 Subsystem sftp internal-sftp\n",
+                 Subsystem sftp internal-sftp\n\
+                 SetEnv FABRIC_SSHD={tag}\n\
+                 Match User {me}\n\
+                 SetEnv FABRIC_SSHD={tag} HOME={dir}/home\n",
                 self.max_startups.as_deref().unwrap_or("1000:30:2000"),
+                me = current_user(),
             );
             let file = PathBuf::from(format!("{dir}/sshd_config.{number}"));
             fs::write(&file, text).expect("sshd_config");
@@ -283,7 +289,7 @@ dir=$1 tag=$2 sshd=$3
 shift 3
 servers=
 for config; do
-    "$sshd" -D -e -f "$config" -o "SetEnv=FABRIC_SSHD=$tag" &
+    "$sshd" -D -e -f "$config" &
     servers="$servers $!"
 done
 "#;
@@ -309,6 +315,11 @@ fn make_key(file: &Path) {
         .output()
         .expect("ssh-keygen starts");
     assert!(made.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+fn current_user() -> String {
+    let output = Command::new(tool("id")).arg("-un").output().expect("id starts");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 fn free_port(address: Ipv4Addr) -> u16 {

@@ -1,0 +1,80 @@
+//! What a failing command does to a run and to its exit status.
+
+use tests::case;
+
+const FAILING: &str = "echo out; echo err >&2; exit 3";
+
+#[test]
+fn a_failure_skips_the_hosts_after_it() {
+    case!()
+        .hosts(2)
+        .args(["-H", "{hosts}", "--", FAILING])
+        .stdout("[{h1}] Executing task '<remainder>'\n[{h1}] run: echo out; echo err >&2; exit 3\n[{h1}] out: out\n")
+        .stderr_has("[{h1}] err: err\n")
+        .stderr_has("0 ok, 1 failed, 1 skipped")
+        .stderr_has("skipped      {h2}")
+        .stderr_lacks("[{h2}]")
+        .status(1)
+        .run();
+}
+
+#[test]
+fn with_warn_only_all_hosts_run_and_the_status_is_0() {
+    case!()
+        .hosts(2)
+        .args(["-w", "-H", "{hosts}", "--", FAILING])
+        .stdout_has("[{h1}] out: out\n")
+        .stdout_has("[{h2}] out: out\n")
+        .stderr_has("[{h1}] err: err\n")
+        .stderr_has("[{h2}] err: err\n")
+        .stderr_has("[{h2}] warning: ")
+        .run();
+}
+
+#[test]
+fn on_one_host_the_status_is_the_commands_own() {
+    for (command, status) in [(FAILING, 3), ("true", 0), ("exit 255", 255), ("kill -TERM $$", 128 + 15)] {
+        let case = case!().hosts(1).args(["-H", "{h1}", "--", command]).any_stdout().any_stderr();
+        case.status(status).run();
+    }
+}
+
+#[test]
+fn a_failing_task_is_status_1_on_one_host_too() {
+    case!()
+        .hosts(1)
+        .fabfile("[tasks.broken]\nhosts = [\"{h1}\"]\nrun = \"exit 3\"\n")
+        .args(["broken"])
+        .any_stdout()
+        .stderr_has("[{h1}]")
+        .stderr_has("exit status 3")
+        .status(1)
+        .run();
+}
+
+#[test]
+fn a_failure_is_told_in_json() {
+    let ran = case!()
+        .hosts(2)
+        .args(["--output", "json", "-H", "{hosts}", "--", FAILING])
+        .any_stdout()
+        .any_stderr()
+        .status(1)
+        .run();
+    let events: Vec<serde_json::Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).expect("every line is an event")).collect();
+    let (first, second) = (ran.case().fill("{h1}"), ran.case().fill("{h2}"));
+    let lines = |stream: &str| -> Vec<_> {
+        let of = |event: &&serde_json::Value| event["stream"] == stream && !event["line"].is_null();
+        events.iter().filter(of).map(|event| (event["host"].clone(), event["line"].clone())).collect()
+    };
+    assert_eq!(lines("stdout"), [(first.clone().into(), "out".into())]);
+    assert_eq!(lines("stderr"), [(first.clone().into(), "err".into())]);
+    let summary = events.last().expect("a summary");
+    assert_eq!(summary["event"], "summary");
+    assert_eq!(
+        (&summary["hosts_ok"], &summary["hosts_failed"], &summary["hosts_skipped"]),
+        (&0.into(), &1.into(), &1.into())
+    );
+    assert_eq!((&summary["hosts"][&first], &summary["hosts"][&second]), (&"failed".into(), &"skipped".into()));
+}

@@ -1,0 +1,9 @@
+//! The real `fab` against real servers.
+
+mod demo;
+mod failures;
+mod input;
+mod many_hosts;
+mod messages;
+mod sudo;
+mod transfers;

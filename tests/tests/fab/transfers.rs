@@ -1,0 +1,67 @@
+//! Files that go to hosts and come from them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use tests::case;
+
+#[test]
+fn a_file_goes_to_every_host_and_comes_back_from_each() {
+    let ran = case!()
+        .hosts(2)
+        .file("app/notes.txt", "grüße\n")
+        .fabfile(
+            "[tasks.ship]\nhosts = [\"{h1}\", \"{h2}\"]\nsteps = [\n  { run = \"mkdir -p '{far}/{{ env.host }}'\" },\n  \
+             { put = \"app/notes.txt\", to = \"{far}/{{ env.host }}/notes.txt\" },\n  \
+             { run = \"echo seen >> notes.txt\", cd = \"{far}/{{ env.host }}\" },\n  \
+             { get = \"{far}/{{ env.host }}/notes.txt\", to = \"back/{{ env.host }}.txt\" },\n]\n",
+        )
+        .args(["ship"])
+        .any_stdout()
+        .any_stderr()
+        .run();
+    for host in ["{address1}", "{address2}"] {
+        let host = ran.case().fill(host);
+        assert_eq!(ran.read_far(&format!("{host}/notes.txt")), "grüße\nseen\n");
+        assert_eq!(ran.read(&format!("back/{host}.txt")), "grüße\nseen\n");
+    }
+}
+
+#[test]
+fn directories_modes_and_empty_files_arrive() {
+    let case = case!()
+        .hosts(1)
+        .file("site/index.html", "<p>")
+        .file("site/empty", "")
+        .file("site/bin/run", "#!/bin/sh\necho ran\n")
+        .fabfile(
+            "[tasks.ship]\nhosts = [\"{h1}\"]\nsteps = [\n  { put = \"site\", to = \"{far}/www\", mirror_local_mode = true },\n  \
+             { run = \"{far}/www/bin/run\" },\n  { get = \"{far}/www\", to = \"copy\" },\n]\n",
+        );
+    fs::set_permissions(case.dir().join("site/bin/run"), fs::Permissions::from_mode(0o750)).unwrap();
+    let ran = case.args(["ship"]).stdout_has("[{h1}] out: ran\n").any_stderr().run();
+    assert_eq!(ran.read_far("www/index.html"), "<p>");
+    assert_eq!(ran.read("copy/empty"), "");
+    assert_eq!(ran.read("copy/bin/run"), "#!/bin/sh\necho ran\n");
+}
+
+#[test]
+fn what_cannot_be_put_or_got_names_the_host_and_the_path() {
+    for (task, path) in [("a", "{far}/no/such/dir"), ("b", "missing"), ("c", "{far}/missing")] {
+        let ran = case!()
+            .hosts(1)
+            .file("file", "content")
+            .fabfile(
+                "[tasks.a]\nhosts = [\"{h1}\"]\nsteps = [{ put = \"file\", to = \"{far}/no/such/dir/file\" }]\n\n\
+                 [tasks.b]\nhosts = [\"{h1}\"]\nsteps = [{ put = \"missing\", to = \"{far}/missing\" }]\n\n\
+                 [tasks.c]\nhosts = [\"{h1}\"]\nsteps = [{ get = \"{far}/missing\", to = \"back\" }]\n",
+            )
+            .args([task])
+            .any_stdout()
+            .stderr_has("[{h1}] error: ")
+            .stderr_has(path)
+            .status(1)
+            .run();
+        assert!(!ran.case().dir().join("back").exists());
+    }
+}
