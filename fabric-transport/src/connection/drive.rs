@@ -73,7 +73,11 @@ impl Drive {
             shown: !outcome.hidden.contains(&which),
             sink,
             watching: options.watchers.iter().map(|watcher| watcher.start()).collect(),
-            scanner: sudo.clone().map(|texts| Scanner::new(texts, outcome.pty)),
+            // The stream that `sudo` speaks on. The other one may be ahead of it, with the command's output.
+            scanner: sudo
+                .clone()
+                .filter(|_| outcome.pty == (which == Stream::Stdout))
+                .map(|t| Scanner::new(t, outcome.pty)),
             capture: Capture::new(prepared.capture_limit),
             lines: Lines::new(linewise),
         };
@@ -82,7 +86,6 @@ impl Drive {
             emitter,
             feed,
             combine_stderr: prepared.combine_stderr,
-            pty: outcome.pty,
             answered: options.watchers.iter().map(|_| false).collect(),
             stdout: stream(Stream::Stdout, options.out_stream),
             stderr: stream(Stream::Stderr, options.err_stream),
@@ -256,7 +259,6 @@ struct OutputSide {
     emitter: Emitter,
     feed: mpsc::UnboundedSender<Feed>,
     combine_stderr: bool,
-    pty: bool,
     /// Which watchers have answered.
     answered: Vec<bool>,
     stdout: OneStream,
@@ -305,16 +307,15 @@ impl OutputSide {
         if self.announced {
             return self.show(stream, bytes).await;
         }
-        let found = self.stream(stream).scanner.as_mut().map_or_else(Vec::new, |scanner| scanner.push(&bytes));
+        let Some(scanner) = &mut self.stream(stream).scanner else {
+            // A `sudo_prefix` that swallows the announcement must not keep the input back for ever.
+            let _ = self.feed.send(Feed::Open);
+            return self.show(stream, bytes).await;
+        };
+        let found = scanner.push(&bytes);
         for found in found {
             match found {
-                Found::Bytes(bytes) => {
-                    // A `sudo_prefix` that swallows the announcement must not keep the input back for ever.
-                    if stream == Stream::Stdout && !self.pty {
-                        let _ = self.feed.send(Feed::Open);
-                    }
-                    self.show(stream, bytes).await?;
-                }
+                Found::Bytes(bytes) => self.show(stream, bytes).await?,
                 Found::Prompt => {
                     if let Some(dialogue) = &mut self.sudo {
                         let password = dialogue.answer().await?;

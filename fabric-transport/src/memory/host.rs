@@ -178,7 +178,12 @@ impl MemoryHost {
         let mut state = self.state();
         state.sessions.retain(|session| session.borrow().is_none());
         state.sessions.push(open.clone());
-        Ok(Arc::new(MemorySession { host: self.clone(), user: target.user.clone(), ended: open, shell: OnceLock::new() }))
+        Ok(Arc::new(MemorySession {
+            host: self.clone(),
+            user: target.user.clone(),
+            ended: open,
+            shell: OnceLock::new(),
+        }))
     }
 
     fn refusal(&self) -> Option<(Phase, ConnectErrorKind)> {
