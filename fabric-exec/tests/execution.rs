@@ -520,8 +520,8 @@ async fn files_and_local_commands_start_in_the_fabfiles_directory() {
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     assert_eq!(read("back/h1"), "{{ stays }}\n");
     assert_eq!(read("h1/app.conf"), "release 2.4 on h1\n");
-    let real = dir.path().canonicalize().unwrap();
-    assert_eq!(world.commands("h1"), [format!("echo {} /tmp/2.4", real.display())]);
+    let here = dir.path().canonicalize().unwrap();
+    assert_eq!(world.commands("h1"), [format!("echo {} /tmp/2.4", here.display())]);
 }
 
 #[tokio::test]

@@ -69,13 +69,11 @@ impl Reader {
     }
 
     pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
-        match &node.kind {
-            Kind::Scalar(Value::String(text)) => Some(text.clone()),
-            _ => {
-                self.expected(node, what, "a text");
-                None
-            }
+        if let Kind::Scalar(Value::String(text)) = &node.kind {
+            return Some(text.clone());
         }
+        self.expected(node, what, "a text");
+        None
     }
 
     /// A text, or a number or switch as text.
@@ -91,13 +89,11 @@ impl Reader {
     }
 
     pub(super) fn truth(&mut self, node: &Node, what: &str) -> Option<bool> {
-        match &node.kind {
-            Kind::Scalar(Value::Bool(truth)) => Some(*truth),
-            _ => {
-                self.expected(node, what, "true or false");
-                None
-            }
+        if let Kind::Scalar(Value::Bool(truth)) = &node.kind {
+            return Some(*truth);
         }
+        self.expected(node, what, "true or false");
+        None
     }
 
     pub(super) fn integer(&mut self, node: &Node, what: &str) -> Option<u32> {

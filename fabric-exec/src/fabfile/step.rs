@@ -16,6 +16,23 @@ const SUDO: &[&str] = &["user", "group"];
 const TRANSFER: &[&str] = &["to", "mode", "mirror_local_mode", "use_sudo", "temp_dir", "template"];
 const EXECUTE: &[&str] = &["args", "hosts", "roles", "exclude_hosts"];
 const PROMPT: &[&str] = &["default", "secret"];
+const LEVELS: &[&str] = &[
+    "stdout",
+    "stderr",
+    "running",
+    "output",
+    "commands",
+    "everything",
+    "both",
+    "out",
+    "err",
+    "status",
+    "aborts",
+    "warnings",
+    "user",
+    "exceptions",
+    "debug",
+];
 
 impl Reader {
     pub(super) fn steps(&mut self, node: &Node, what: &str) -> Vec<Step> {
@@ -56,7 +73,7 @@ impl Reader {
             "execute" => Verb::Execute(self.execute(subject, members, &what)?),
             "set" => Verb::Set(self.set(subject, &what)?),
             "prompt" => Verb::Prompt(self.prompt(subject, members, &what)?),
-            _ => Verb::OpenShell { command: self.shell_line(subject, &what)? },
+            _ => self.open_shell(subject, &what)?,
         };
         let condition = self.optional(members, "if", |reader, node, what| {
             let text = reader.textual(node, what)?;
@@ -293,12 +310,13 @@ impl Reader {
     }
 
     /// `open_shell = true`, or the line to begin with.
-    fn shell_line(&mut self, subject: &Node, what: &str) -> Option<Option<String>> {
-        match &subject.kind {
-            Kind::Scalar(Value::Bool(true)) => Some(None),
-            Kind::Scalar(Value::String(text)) if text.is_empty() => Some(None),
-            _ => self.templated(subject, what).map(Some),
-        }
+    fn open_shell(&mut self, subject: &Node, what: &str) -> Option<Verb> {
+        let command = match &subject.kind {
+            Kind::Scalar(Value::Bool(true)) => None,
+            Kind::Scalar(Value::String(text)) if text.is_empty() => None,
+            _ => Some(self.templated(subject, what)?),
+        };
+        Some(Verb::OpenShell { command })
     }
 
     /// `hide = true`, or the levels and groups of the command line's `--hide`.
@@ -306,23 +324,6 @@ impl Reader {
         if let Kind::Scalar(Value::Bool(both)) = &node.kind {
             return Some(Hide { stdout: *both, stderr: *both, running: false });
         }
-        const LEVELS: &[&str] = &[
-            "stdout",
-            "stderr",
-            "running",
-            "output",
-            "commands",
-            "everything",
-            "both",
-            "out",
-            "err",
-            "status",
-            "aborts",
-            "warnings",
-            "user",
-            "exceptions",
-            "debug",
-        ];
         let mut hide = Hide::default();
         for level in self.texts(node, what)? {
             match level.as_str() {

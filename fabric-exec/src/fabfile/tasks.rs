@@ -38,7 +38,7 @@ impl Reader {
         let Some(members) = self.table(node, "`tasks`") else { return };
         for (name, (line, node)) in members {
             let task = match &node.kind {
-                Kind::Table(members) => self.task(name, *line, members),
+                Kind::Table(members) => Some(self.task(name, *line, members)),
                 _ => self.shorthand(name, node),
             };
             let Some(mut task) = task else { continue };
@@ -75,7 +75,7 @@ impl Reader {
         Some(commands.into_iter().map(step).collect())
     }
 
-    fn task(&mut self, name: &str, line: usize, members: &Members) -> Option<Task> {
+    fn task(&mut self, name: &str, line: usize, members: &Members) -> Task {
         let place = format!("task `{name}`");
         let mut task = Task::new(name, Arc::new(Steps::new(Vec::new())));
         let mut steps = None;
@@ -118,7 +118,7 @@ impl Reader {
             }
         }
         task.body = Arc::new(Steps::new(steps.unwrap_or_default()));
-        Some(task)
+        task
     }
 
     fn share(&mut self, node: &Node, what: &str) -> Option<Share> {
@@ -205,10 +205,10 @@ impl Reader {
                 _ => self.unknown_key(*line, key, &what, ARG_KEYS),
             }
         }
-        if let (Some(default), Some((line, _))) = (&param.default, members.get("default")) {
-            if let (Err(expected), false) = (param.check(default), default.is_null()) {
-                self.problem(*line, format!("`default` of {what}: expected {expected}, found `{default}`"));
-            }
+        if let (Some(default), Some((line, _))) = (&param.default, members.get("default"))
+            && let (Err(expected), false) = (param.check(default), default.is_null())
+        {
+            self.problem(*line, format!("`default` of {what}: expected {expected}, found `{default}`"));
         }
         Some(param)
     }

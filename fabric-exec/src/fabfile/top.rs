@@ -80,7 +80,9 @@ impl Files {
         let collection = match tree {
             Ok(tree) => self.tree(&mut reader, &tree),
             Err(errors) => {
-                errors.into_iter().for_each(|error| reader.syntax(error));
+                for error in errors {
+                    reader.syntax(error);
+                }
                 Collection::new()
             }
         };
@@ -154,17 +156,14 @@ impl Files {
 
     /// `include = { db = "db.toml" }`, or a list, each file's namespace being its name without ending.
     fn include(&mut self, reader: &mut Reader, node: &Node, collection: &mut Collection) {
-        let files: Vec<(usize, String, Option<String>)> = match &node.kind {
-            Kind::Table(members) => members
-                .iter()
-                .filter_map(|(name, (line, node))| {
-                    Some((*line, reader.text(node, &format!("`include.{name}`"))?, Some(name.clone())))
-                })
-                .collect(),
-            _ => {
-                let files = reader.texts(node, "`include`").unwrap_or_default();
-                files.into_iter().map(|file| (node.line, file, None)).collect()
-            }
+        let files: Vec<(usize, String, Option<String>)> = if let Kind::Table(members) = &node.kind {
+            let named = |(name, (line, node)): (&String, &(usize, Node))| {
+                Some((*line, reader.text(node, &format!("`include.{name}`"))?, Some(name.clone())))
+            };
+            members.iter().filter_map(named).collect()
+        } else {
+            let files = reader.texts(node, "`include`").unwrap_or_default();
+            files.into_iter().map(|file| (node.line, file, None)).collect()
         };
         for (line, file, name) in files {
             let path = reader.file.parent().unwrap_or(Path::new("")).join(&file);

@@ -195,7 +195,7 @@ fn unknown_roles(roles: &[(String, Option<String>)]) -> String {
     format!("the {noun} {} {verb} not exist", names.join(", "))
 }
 
-impl<'a> Sources<'a> {
+impl Sources<'_> {
     /// The level that decides, with its hosts and roles and the exclusions that apply to it.
     fn decide(&self) -> (Level, Selection) {
         let with_exclude = |selection: &Selection, exclude: &[String]| Selection {
@@ -253,8 +253,9 @@ impl<'a> Sources<'a> {
         if level == Level::Task {
             let lists = given(&[("-H", !cli.hosts.is_empty()), ("-R", !cli.roles.is_empty())]);
             if !lists.is_empty() {
+                let verb = if lists.contains(' ') { "are" } else { "is" };
                 warnings.push(format!(
-                    "task `{task}` has hosts or roles of its own: {lists} is not used for it (`{task}:hosts=..` would be)"
+                    "task `{task}` has hosts or roles of its own: {lists} {verb} not used for it (`{task}:hosts=..` would be)"
                 ));
             }
         }

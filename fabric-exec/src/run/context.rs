@@ -134,16 +134,15 @@ impl Execute {
 pub const LOCAL_ONLY: &str = "<local-only>";
 
 impl Context {
-    pub(crate) fn new(shared: Arc<Shared>, scope: Arc<Scope>, job: &Job, listed: Option<&Listed>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, scope: Arc<Scope>, listed: Option<&Listed>) -> Self {
         let mut overlays = Vec::new();
-        if let Some(role) = listed.and_then(|listed| listed.role.as_ref()) {
-            if let Some(def) = shared.roles.get(role).filter(|def| !def.settings.is_empty()) {
-                let origin = def.origin.clone().unwrap_or_else(|| Origin::place(Layer::Role, format!("role `{role}`")));
-                overlays.push(Overlay::new(Origin { layer: Layer::Role, ..origin }, def.settings.clone()));
-            }
+        if let Some(role) = listed.and_then(|listed| listed.role.as_ref())
+            && let Some(def) = shared.roles.get(role).filter(|def| !def.settings.is_empty())
+        {
+            let origin = def.origin.clone().unwrap_or_else(|| Origin::place(Layer::Role, format!("role `{role}`")));
+            overlays.push(Overlay::new(Origin { layer: Layer::Role, ..origin }, def.settings.clone()));
         }
         overlays.extend(scope.overlays.iter().cloned());
-        let _ = job;
         let emitter = match listed {
             Some(listed) => scope.emitter.for_host(listed.host.as_str()),
             None => scope.emitter.clone(),

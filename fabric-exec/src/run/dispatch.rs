@@ -330,7 +330,7 @@ impl<'a> Dispatcher<'a> {
 
     fn context(&self, place: usize) -> Context {
         let listed = self.list.hosts.get(place);
-        Context::new(self.shared.clone(), self.scope.clone(), self.job, listed)
+        Context::new(self.shared.clone(), self.scope.clone(), listed)
     }
 
     fn result(&self, place: usize, status: HostStatus, error: Option<String>, value: Value) -> HostResult {

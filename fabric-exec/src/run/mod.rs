@@ -100,7 +100,7 @@ pub struct Run {
     command_line: Selection,
     shard: Option<Shard>,
     only: Option<Vec<String>>,
-    dry_run: bool,
+    dry: bool,
     dir: Option<PathBuf>,
     terminal: Option<Terminal>,
     interrupt: Interrupt,
@@ -122,7 +122,7 @@ impl Run {
             command_line: Selection::default(),
             shard: None,
             only: None,
-            dry_run: false,
+            dry: false,
             dir: None,
             terminal: None,
             interrupt: Interrupt::new(),
@@ -190,7 +190,7 @@ impl Run {
     /// Whether to tell what would be done instead of doing it. Default: no.
     #[must_use]
     pub fn dry_run(mut self, dry: bool) -> Self {
-        self.dry_run = dry;
+        self.dry = dry;
         self
     }
 
@@ -236,7 +236,7 @@ impl Run {
     /// What can be known to be wrong before anything begins: unknown tasks, arguments that don't fit,
     /// settings. Nothing has run then. All that goes wrong later is in the report.
     pub async fn start(self, calls: Vec<Call>) -> Result<Report, RunError> {
-        shared::Shared::new(self, &calls)?.start(calls).await
+        shared::Shared::new(self, &calls).start(calls).await
     }
 
     /// What the run would do; nothing is connected to, though commands of roles are asked.
@@ -245,7 +245,7 @@ impl Run {
     ///
     /// Everything that would end the run with exit status 2, as far as it can be known.
     pub async fn plan(self, calls: &[Call]) -> Result<Plan, RunError> {
-        let shared = shared::Shared::new(self, calls)?;
+        let shared = shared::Shared::new(self, calls);
         let jobs = shared.check(calls)?;
         Planner::new(shared).plan(jobs).await
     }

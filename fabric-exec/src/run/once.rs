@@ -81,7 +81,7 @@ mod tests {
     async fn waiters_get_the_result_and_failures_are_remembered() {
         let map = OnceMap::new(Err("abandoned"));
         let Claim::Mine(owner) = map.claim("t") else { panic!("first") };
-        let (_, value) = tokio::join!(async { owner.finish(Err("failed")) }, get(&map));
+        let ((), value) = tokio::join!(async { owner.finish(Err("failed")) }, get(&map));
         assert_eq!(value, Err("failed"));
         assert_eq!(get(&map).await, Err("failed"));
     }

@@ -70,13 +70,13 @@ struct Told {
 }
 
 impl Shared {
-    pub(crate) fn new(run: Run, calls: &[Call]) -> Result<Arc<Self>, RunError> {
+    pub(crate) fn new(run: Run, calls: &[Call]) -> Arc<Self> {
         let started = (Timestamp::now(), Instant::now());
         let id = run.id.unwrap_or_else(|| {
             format!("{}-{:06x}", started.0.strftime("%Y%m%dT%H%M%S"), rand::random::<u32>() & 0x00ff_ffff)
         });
         let tokens = if run.tokens.is_empty() { calls.iter().map(token).collect() } else { run.tokens };
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             collection: run.collection,
             resolver: run.resolver,
             connector: run.connector,
@@ -87,7 +87,7 @@ impl Shared {
             command_line: run.command_line,
             shard: run.shard,
             only: run.only.map(HashSet::from_iter),
-            dry_run: run.dry_run,
+            dry_run: run.dry,
             dir: run.dir,
             terminal: run.terminal,
             interrupt: run.interrupt,
@@ -100,7 +100,7 @@ impl Shared {
             warned_multiplying: AtomicBool::new(false),
             started,
             told: Mutex::default(),
-        }))
+        })
     }
 
     /// The settings of a task, apart from any host.

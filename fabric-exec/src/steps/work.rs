@@ -42,9 +42,8 @@ impl Work {
         }
         match self.carry_out(step).await {
             Ok(()) => Ok(()),
-            Err(error @ TaskError::Step { .. }) => Err(error),
-            // A usage error is about the command line, not about the step that brought it up.
-            Err(error @ (TaskError::NoHost(_) | TaskError::Interrupted)) => Err(error),
+            // A missing host is about the command line, not about the step that brought it up.
+            Err(error @ (TaskError::Step { .. } | TaskError::NoHost(_) | TaskError::Interrupted)) => Err(error),
             Err(error) => Err(TaskError::Step { at: step.at.clone(), error: Box::new(error) }),
         }
     }

@@ -98,17 +98,17 @@ fn take_long(options: &[Opt<'_>], long: &str, next: Option<&String>, call: &mut 
     let find = |name: &str| options.iter().map(|option| option.param).find(|param| param.is_named(name));
     if let Some(param) = find(name) {
         return match (value, &param.kind) {
-            (Some(value), _) => set(call, param, json!(value)).map(|()| 1),
-            (None, ParamKind::Bool) => set(call, param, json!(true)).map(|()| 1),
+            (Some(value), _) => Ok(set(call, param, json!(value), 1)),
+            (None, ParamKind::Bool) => Ok(set(call, param, json!(true), 1)),
             (None, _) => match next {
-                Some(value) => set(call, param, json!(value)).map(|()| 2),
+                Some(value) => Ok(set(call, param, json!(value), 2)),
                 None => Err(format!("option `--{name}` of task `{}` needs a value", call.task)),
             },
         };
     }
     match name.strip_prefix("no-").and_then(find) {
         Some(param) if param.kind == ParamKind::Bool => match value {
-            None => set(call, param, json!(false)).map(|()| 1),
+            None => Ok(set(call, param, json!(false), 1)),
             Some(_) => Err(format!("option `--{name}` of task `{}` takes no value", call.task)),
         },
         _ => Ok(0),
@@ -134,31 +134,32 @@ fn take_short(
     for (index, letter) in letters.char_indices() {
         let Some(param) = find(letter) else { return Ok(0) };
         if param.kind == ParamKind::Bool {
-            set(call, param, json!(true))?;
+            set(call, param, json!(true), 1);
             continue;
         }
         let rest = &letters[index + letter.len_utf8()..];
         if !rest.is_empty() {
-            return set(call, param, json!(rest.strip_prefix('=').unwrap_or(rest))).map(|()| 1);
+            return Ok(set(call, param, json!(rest.strip_prefix('=').unwrap_or(rest)), 1));
         }
         return match next {
-            Some(value) => set(call, param, json!(value)).map(|()| 2),
+            Some(value) => Ok(set(call, param, json!(value), 2)),
             None => Err(format!("option `-{letter}` of task `{}` needs a value", call.task)),
         };
     }
     Ok(1)
 }
 
-fn set(call: &mut Invocation, param: &Param, value: Value) -> Result<(), String> {
+/// Sets an argument, and says how many words it took.
+fn set(call: &mut Invocation, param: &Param, value: Value, words: usize) -> usize {
     if param.kind == ParamKind::List {
         match call.named.entry(param.name.clone()).or_insert_with(|| json!([])) {
             Value::Array(items) => items.push(value),
             other => *other = json!([other.take(), value]),
         }
-        return Ok(());
+    } else {
+        call.named.insert(param.name.clone(), value);
     }
-    call.named.insert(param.name.clone(), value);
-    Ok(())
+    words
 }
 
 #[cfg(test)]
