@@ -1,8 +1,8 @@
 //! Runs: tasks carried out on their hosts, in order, by their strategies, and what came of it.
 //!
 //! [`Run::start`] checks everything that can be checked before anything begins, then goes through the
-//! calls in order. For each, [`lists`] makes the host list, [`dispatch`] starts the hosts in its order
-//! and owns all that happens to them, and [`host`] runs the body on one host, tries included.
+//! calls in order. For each, `lists` makes the host list, `dispatch` starts the hosts in its order
+//! and owns all that happens to them, and `host` runs the body on one host, tries included.
 
 mod connections;
 mod context;
