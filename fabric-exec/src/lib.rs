@@ -12,6 +12,7 @@
 
 pub mod collection;
 pub mod fabfile;
+pub mod group;
 pub mod hostlist;
 pub mod journal;
 pub mod plan;
@@ -24,6 +25,7 @@ pub mod task;
 pub use collection::{Collection, CollectionError, UnknownTask};
 pub use fabric_core::Value;
 pub use fabric_exec_macros::{Choice, task};
+pub use group::{Group, GroupError, GroupOutcome};
 pub use plan::Plan;
 pub use report::Report;
 pub use run::{Call, Context, Execute, Interrupt, Run, RunError};

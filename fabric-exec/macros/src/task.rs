@@ -133,6 +133,10 @@ fn builder(option: &Opt) -> Result<TokenStream> {
         "parallel" => none().map(|()| quote! { .parallel() })?,
         "serial" => none().map(|()| quote! { .serial() })?,
         "default" => none().map(|()| quote! { .default() })?,
+        // An explicit empty list is the same as none, and has no type by itself.
+        "hosts" | "roles" if matches!(&option.value, Some(Expr::Array(list)) if list.elems.is_empty()) => {
+            TokenStream::new()
+        }
         "hosts" => value().map(|list| quote! { .hosts(#list) })?,
         "roles" => value().map(|list| quote! { .roles(#list) })?,
         "alias" => value().map(|alias| quote! { .alias(#alias) })?,
@@ -175,10 +179,20 @@ fn text(option: &Opt) -> Result<LitStr> {
 }
 
 fn with_param(ty: &Type, name: &str, settings: &ParamSettings, help: Option<String>) -> TokenStream {
-    let default = settings
-        .default
-        .as_ref()
-        .map(|value| quote! { .default_value(::fabric_exec::Argument::to_value(&<#ty>::from(#value))) });
+    let default = settings.default.as_ref().map(|value| {
+        // A number is of the parameter's type by itself; a text has to become one.
+        let is_number = match value {
+            Expr::Unary(_) => true,
+            Expr::Lit(literal) => !matches!(literal.lit, Lit::Str(_)),
+            _ => false,
+        };
+        let value = if is_number {
+            quote! { #value }
+        } else {
+            quote! { <#ty>::from(#value) }
+        };
+        quote! { .default_value({ let value: #ty = #value; ::fabric_exec::Argument::to_value(&value) }) }
+    });
     let short = settings.short.as_ref().map(|letter| quote! { .short(#letter) });
     let help = help.map(|help| quote! { .help(#help) });
     quote! { .param(<#ty as ::fabric_exec::Argument>::param(#name) #default #short #help) }

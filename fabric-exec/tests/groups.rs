@@ -1,0 +1,64 @@
+//! Groups: the same work on several connections.
+
+mod common;
+
+use std::sync::Arc;
+
+use fabric_exec::Group;
+use fabric_transport::Connection;
+use fabric_transport::connector::Connector;
+use fabric_transport::memory::{MemoryTransport, Reply};
+
+fn members(fleet: &Arc<MemoryTransport>, hosts: &[&str]) -> Vec<Connection> {
+    let connector = Arc::new(Connector::new().with_transport(fleet.clone()));
+    hosts.iter().map(|host| Connection::builder(*host).connector(connector.clone()).build().unwrap()).collect()
+}
+
+fn fleet() -> Arc<MemoryTransport> {
+    let fleet = MemoryTransport::named("ssh");
+    fleet.every_host().on_match("^who$", |_| Reply::stdout("me\n"));
+    fleet.host("h2").on("who", Reply::stderr("nobody\n").exit(7));
+    fleet
+}
+
+#[tokio::test]
+async fn every_member_is_tried_and_every_failure_told() {
+    for parallel in [false, true] {
+        let fleet = fleet();
+        let members = members(&fleet, &["h1", "h2", "h3"]);
+        let group = if parallel { Group::parallel(members) } else { Group::serial(members) };
+        let outcome = group.run("who").await;
+        assert_eq!(outcome.succeeded().map(|(host, _)| host).collect::<Vec<_>>(), ["h1", "h3"]);
+        assert_eq!(outcome.failed().map(|(host, _)| host).collect::<Vec<_>>(), ["h2"]);
+        let error = outcome.into_result().unwrap_err();
+        assert!(error.to_string().starts_with("1 of 3 hosts failed:\n  h2: `who` ended with exit status 7"), "{error}");
+        group.close().await;
+        assert_eq!(fleet.host("h1").open_sessions(), 0);
+    }
+}
+
+#[tokio::test]
+async fn options_and_differences_between_members() {
+    let fleet = fleet();
+    let group = Group::parallel(members(&fleet, &["h1", "h2"])).pool_size(1);
+    let calm = group.run_with("who", |request| request.warn(true)).await.into_result().unwrap();
+    assert_eq!(calm["h2"].exit.code(), Some(7));
+    let each = group.each(|member| async move {
+        let word = if member.host_string() == "h2" { "true" } else { "who" };
+        member.run(word).warn(true).await
+    });
+    assert_eq!(each.await.get("h1").unwrap().as_ref().unwrap().stdout(), "me\n");
+}
+
+#[tokio::test]
+async fn files_go_to_all_and_come_from_all() {
+    let fleet = MemoryTransport::named("ssh");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("f");
+    std::fs::write(&file, "x").unwrap();
+    let group = Group::parallel(members(&fleet, &["h1", "h2"]));
+    group.put(file.to_str().unwrap(), "/f").await.into_result().unwrap();
+    let back = format!("{}/{{host}}/{{basename}}", dir.path().display());
+    group.get("/f", &back).await.into_result().unwrap();
+    assert_eq!(std::fs::read(dir.path().join("h2/f")).unwrap(), b"x");
+}
