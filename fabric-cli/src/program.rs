@@ -3,10 +3,12 @@
 use std::cell::OnceCell;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fabric_core::{HostString, Resolve};
-use fabric_exec::Collection;
+use fabric_exec::report::ReportFormat;
+use fabric_exec::{Collection, Report, journal};
 
 use crate::args::low::{parse, parse_head};
 use crate::args::{Action, Format, ListFormat, Options, UsageError, help, version};
@@ -120,6 +122,7 @@ impl Program {
             Action::Help if rest.is_empty() => return print(&help(&self.name, width())),
             Action::Demo => return demo::demo(),
             Action::Completion(shell) => return print(completion::script(shell)),
+            Action::MergeReports(files) if rest.is_empty() => return merge_reports(files, &head),
             Action::Init(kind) => {
                 let dir = match &self.surroundings {
                     Some(surroundings) => surroundings.dir.clone(),
@@ -188,8 +191,18 @@ impl Program {
                 }
                 run::run(project, surroundings, options)
             }
-            Action::RetryFailed => Err(not_there("--retry-failed")),
-            Action::Plan(_) => Err(not_there("--plan")),
+            Action::RetryFailed => retry_failed(&self.name, surroundings, options),
+            Action::Plan(format) => {
+                if !options.tasks.is_empty() {
+                    needs_fabfile(project, surroundings, options)?;
+                }
+                let plan = run::plan(project, surroundings, options)?;
+                print(&match format {
+                    Format::Text => plan.to_string(),
+                    // Names and texts: writing them cannot fail.
+                    Format::Json => serde_json::to_string_pretty(&plan).unwrap_or_default() + "\n",
+                })
+            }
             Action::Init(kind) => print(&init(*kind, &surroundings.dir)?),
             Action::Demo => demo::demo(),
             Action::Completion(shell) => print(completion::script(shell)),
@@ -198,13 +211,54 @@ impl Program {
                 let found = plugins::found(&settings, &surroundings.environment);
                 print(&plugins::list(&found, &surroundings.environment))
             }
-            Action::MergeReports(_) => Err(not_there("--merge-reports")),
+            Action::MergeReports(files) => merge_reports(files, options),
         }
     }
 }
 
-fn not_there(option: &str) -> Failure {
-    Failure::Refused(format!("{option}: this version of fab does not do that yet"))
+/// Runs the last command line again, on the hosts it failed on.
+fn retry_failed(program: &str, surroundings: &Surroundings, options: &Options) -> Result<Exit, Failure> {
+    let none = || Failure::Refused("--retry-failed: there is no earlier run".to_owned());
+    let dir = run::journals(&surroundings.environment).ok_or_else(none)?;
+    let last = journal::last(&dir)
+        .map_err(|source| Failure::File { what: "reading the journals in", path: dir, source })?
+        .ok_or_else(none)?;
+    let failed = last.failed();
+    if failed.is_empty() {
+        eprintln!("{program}: the last run, {}, failed on no host", last.asked.run);
+        return Ok(Exit::Ok);
+    }
+    // What was typed now comes first, so that the tasks and the command stay last.
+    let mut arguments: Vec<String> =
+        options.arguments.iter().filter(|argument| *argument != "--retry-failed").cloned().collect();
+    arguments.extend(last.asked.arguments);
+    let surroundings = Surroundings { dir: last.asked.directory, ..surroundings.clone() };
+    let mut stdin = || Ok(String::new());
+    let head = Options::new(without_hosts(parse_head(&arguments)?.0), &mut stdin)?;
+    let (project, mut again) = load(&arguments, &head, &surroundings, &mut stdin)?;
+    if again.action != Action::Run {
+        return Err(none());
+    }
+    again.only_hosts = Some(failed);
+    run::run(&project, &surroundings, &again)
+}
+
+/// One report out of several, written to `--report` or printed.
+fn merge_reports(files: &[PathBuf], options: &Options) -> Result<Exit, Failure> {
+    let mut reports = Vec::new();
+    for path in files {
+        let report = Report::read(path);
+        reports.push(report.map_err(|source| Failure::File { what: "reading", path: path.clone(), source })?);
+    }
+    let nothing = || Failure::Refused("--merge-reports: no reports are named".to_owned());
+    let report = Report::merge(reports).ok_or_else(nothing)?;
+    match &options.report {
+        Some(path) => {
+            report.write(path).map_err(|source| Failure::File { what: "writing", path: path.clone(), source })?;
+        }
+        None => _ = print(&report.render(ReportFormat::Json))?,
+    }
+    Ok(run::exit(&report))
 }
 
 /// The settings with every option of the command line among them.

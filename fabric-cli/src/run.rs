@@ -1,17 +1,20 @@
 //! A run: the runtime, output, questions and Ctrl-C around fabric-exec's [`Run`].
 
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fabric_config::Config;
+use fabric_config::{Config, Environment};
 use fabric_core::settings::Settings;
-use fabric_core::{PromptKind, PromptRequest, Resolve};
+use fabric_core::{EventSink, PromptKind, PromptRequest, Resolve};
 use fabric_exec::hostlist::Shard;
-use fabric_exec::{Call, Interrupt, Report, Run};
+use fabric_exec::journal::{Asked, Journal};
+use fabric_exec::report::ReportFormat;
+use fabric_exec::{Call, Interrupt, Invocation, Plan, Report, Run};
 use fabric_transport::Connector;
 use fabric_transport::connection::Terminal;
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -29,21 +32,11 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 /// Runs what the options ask for, and says how it ended.
 pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Exit, Failure> {
     refuse_what_is_not_there(options)?;
-    let mut calls: Vec<Call> = options.tasks.iter().cloned().map(Call::Task).collect();
-    calls.extend(options.command.clone().map(Call::Command));
-    if calls.is_empty()
-        && let Some(task) = project.collection.default_task()
-    {
-        calls.push(Call::Task(fabric_exec::Invocation::new(&task.name)));
-    }
-    if calls.is_empty() {
-        return Err(Failure::Refused("nothing to do: name a task, or give a command after `--`".to_owned()));
-    }
-    let shard = options.shard.as_deref().map(|text| shard(text, surroundings)).transpose()?;
-
+    let calls = calls(project, options)?;
     let config = project.builder(surroundings, options).build()?;
     let settings = config.settings(None, &[])?;
     eprint!("{}", project.warnings(&config));
+
     let interrupt = Interrupt::new();
     let printer = Arc::new(Printer::new(
         renderer(options.output.unwrap_or(OutputMode::Prefix), look(options, &settings)),
@@ -55,29 +48,20 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     ));
     let prompter = Arc::new(TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone())));
     let config = ask_first(config, project, surroundings, options, &prompter)?;
-
     let connector = Connector::new().with_prompter(prompter.clone());
     let connector = plugins::register(connector, &settings, &surroundings.environment)?;
-
-    let mut run = Run::new(project.collection.clone(), Arc::new(config))
+    let id = run_name();
+    let run = prepare(project, surroundings, options, config)?
         .connector(Arc::new(connector))
         .prompter(prompter.clone())
-        .events(printer.clone())
-        .roles(project.roles())
-        .fabfile_lists(project.lists())
-        .command_line(options.selection())
-        .shard(shard)
-        .dry_run(options.dry_run)
-        .interrupt(interrupt.clone())
-        .tokens(options.words.clone());
-    if let Some(dir) = project.dir() {
-        run = run.dir(dir);
-    }
+        .events(journaled(printer.clone(), &id, surroundings, options))
+        .id(id)
+        .interrupt(interrupt.clone());
+
     let runtime = runtime()?;
     let report = runtime.block_on(async {
-        let terminal = Terminal::of_this_program(surroundings.environment.get("TERM").unwrap_or("xterm"));
-        let run = run.terminal(terminal);
-        let watching = tokio::spawn(watch_signals(interrupt.clone(), printer.clone(), prompter.clone()));
+        let run = run.terminal(Terminal::of_this_program(surroundings.environment.get("TERM").unwrap_or("xterm")));
+        let watching = tokio::spawn(watch_signals(interrupt, printer.clone(), prompter));
         let report = run.start(calls).await;
         watching.abort();
         report
@@ -88,9 +72,96 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let report = report?;
     tell_what_ended_it(&report);
     if let Some(path) = &options.report {
-        write_report(path, &report)?;
+        report.write(path).map_err(|source| Failure::File { what: "writing", path: path.clone(), source })?;
     }
     Ok(exit(&report))
+}
+
+/// What the run would do.
+pub(crate) fn plan(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Plan, Failure> {
+    let calls = calls(project, options)?;
+    let config = project.builder(surroundings, options).build()?;
+    eprint!("{}", project.warnings(&config));
+    let run = prepare(project, surroundings, options, config)?;
+    Ok(runtime()?.block_on(run.plan(&calls))?)
+}
+
+/// The runtime of a run.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("fab")
+        .build()
+        .map_err(|source| Failure::System { what: "starting threads", source })
+}
+
+/// How a run ended, as this process ends.
+pub(crate) fn exit(report: &Report) -> Exit {
+    match report.exit_code() {
+        0 => Exit::Ok,
+        1 => Exit::Failed,
+        2 => Exit::Usage,
+        130 => Exit::Interrupted,
+        status => Exit::Command(status),
+    }
+}
+
+/// Where journals are kept: `$XDG_STATE_HOME/fabric/runs`, or below `~/.local/state`.
+pub(crate) fn journals(environment: &Environment) -> Option<PathBuf> {
+    let state = environment.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = state.or_else(|| Some(environment.home.as_ref()?.join(".local/state")));
+    Some(state?.join("fabric/runs"))
+}
+
+/// What is asked for: tasks, then the command, or the default task.
+fn calls(project: &Project, options: &Options) -> Result<Vec<Call>, Failure> {
+    let mut calls: Vec<Call> = options.tasks.iter().cloned().map(Call::Task).collect();
+    calls.extend(options.command.clone().map(Call::Command));
+    if calls.is_empty() {
+        let nothing = || Failure::Refused("nothing to do: name a task, or give a command after `--`".to_owned());
+        let task = project.collection.default_task().ok_or_else(nothing)?;
+        calls.push(Call::Task(Invocation::new(&task.name)));
+    }
+    Ok(calls)
+}
+
+/// The run, apart from whom it talks to.
+fn prepare(project: &Project, surroundings: &Surroundings, options: &Options, config: Config) -> Result<Run, Failure> {
+    let shard = options.shard.as_deref().map(|text| shard(text, surroundings)).transpose()?;
+    let run = Run::new(project.collection.clone(), Arc::new(config))
+        .roles(project.roles())
+        .fabfile_lists(project.lists())
+        .command_line(options.selection())
+        .shard(shard)
+        .only_hosts(options.only_hosts.clone())
+        .dry_run(options.dry_run)
+        .dir(project.dir().unwrap_or(&surroundings.dir))
+        .tokens(options.words.clone());
+    Ok(run)
+}
+
+/// The printer with a journal before it. Without one the run goes on: it is only for later.
+fn journaled(printer: Arc<Printer>, id: &str, surroundings: &Surroundings, options: &Options) -> Arc<dyn EventSink> {
+    let Some(dir) = journals(&surroundings.environment).filter(|_| !options.dry_run) else { return printer };
+    let asked = Asked {
+        run: id.to_owned(),
+        at: Timestamp::now(),
+        arguments: options.arguments.clone(),
+        directory: surroundings.dir.clone(),
+    };
+    match Journal::create(&dir, &asked, printer.clone()) {
+        Ok(journal) => Arc::new(journal),
+        Err(error) => {
+            tracing::info!("no journal in {}: {error}", dir.display());
+            printer
+        }
+    }
+}
+
+/// A name for the run: sorts by time, and two of one second differ.
+fn run_name() -> String {
+    let now = Timestamp::now();
+    format!("{}-{:06x}-{}", now.strftime("%Y%m%dT%H%M%S"), now.subsec_nanosecond() / 1000, std::process::id())
 }
 
 /// Tells what was found wrong with the command line, the fabfile or the settings in the middle of the run,
@@ -103,24 +174,15 @@ fn tell_what_ended_it(report: &Report) {
     }
 }
 
-/// The runtime of a run.
-pub(crate) fn runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("fab")
-        .build()
-        .map_err(|source| Failure::System { what: "starting threads", source })
-}
-
 /// Options whose feature is not there must not be passed over.
 fn refuse_what_is_not_there(options: &Options) -> Result<(), Failure> {
     if options.progress == Progress::Always {
         return Err(Failure::Refused("--progress always: this version of fab has no live view yet".to_owned()));
     }
     if let Some(path) = &options.report
-        && path.extension().is_none_or(|ending| ending != "json")
+        && ReportFormat::of(path).is_none()
     {
-        let reason = format!("{}: this version of fab writes reports as .json only", path.display());
+        let reason = format!("{}: the name must end in .json, .xml (JUnit) or .html", path.display());
         return Err(UsageError::BadValue { option: "--report".to_owned(), reason }.into());
     }
     Ok(())
@@ -192,21 +254,4 @@ async fn watch_signals(interrupt: Interrupt, printer: Arc<Printer>, prompter: Ar
         _ = signals.recv() => {}
     }
     std::process::exit(Exit::Interrupted.code().into());
-}
-
-fn write_report(path: &Path, report: &Report) -> Result<(), Failure> {
-    let failed = |source| Failure::File { what: "writing", path: path.to_owned(), source };
-    let mut text = serde_json::to_string_pretty(report).map_err(|error| failed(error.into()))?;
-    text.push('\n');
-    std::fs::write(path, text).map_err(failed)
-}
-
-fn exit(report: &Report) -> Exit {
-    match report.exit_code() {
-        0 => Exit::Ok,
-        1 => Exit::Failed,
-        2 => Exit::Usage,
-        130 => Exit::Interrupted,
-        status => Exit::Command(status),
-    }
 }

@@ -18,6 +18,11 @@ use crate::render::Levels;
 pub struct Options {
     /// What to do.
     pub action: Action,
+    /// The same command line in long options, without its secrets and with host lists read: what a journal may
+    /// hold.
+    pub arguments: Vec<String>,
+    /// Only these hosts of every host list (`--retry-failed`).
+    pub only_hosts: Option<Vec<String>>,
     /// The settings that options set, in the order typed: name, value, and the option as help spells it.
     pub settings: Vec<(&'static str, Value, String)>,
     /// The texts of `--set`.
@@ -149,12 +154,15 @@ pub enum InitKind {
 impl Options {
     /// The meaning of what was typed. `stdin` gives the text of standard input, for `@-`.
     pub fn new(typed: Typed, stdin: &mut dyn FnMut() -> io::Result<String>) -> Result<Self, UsageError> {
+        let remainder = typed.remainder.clone();
         let mut options = Self {
             action: Action::Run,
+            arguments: Vec::new(),
+            only_hosts: None,
             settings: Vec::new(),
             set: Vec::new(),
-            tasks: typed.tasks,
-            words: typed.words,
+            tasks: typed.tasks.clone(),
+            words: typed.words.clone(),
             command: typed.remainder.map(|words| words.join(" ")).filter(|command| !command.trim().is_empty()),
             list_format: None,
             format: Format::Text,
@@ -195,12 +203,40 @@ impl Options {
         if let Some((_, action)) = action {
             options.action = action;
         }
+        options.arguments = options.spelled_out(&typed.options, remainder);
         Ok(options)
     }
 
     /// The value that an option has given a setting, if one has.
     pub fn setting(&self, name: &str) -> Option<&Value> {
         self.settings.iter().rev().find(|(setting, ..)| *setting == name).map(|(_, value, _)| value)
+    }
+
+    fn spelled_out(&self, given: &[Given], remainder: Option<Vec<String>>) -> Vec<String> {
+        let is_secret = |name: &str| Setting::find_any(name).is_some_and(|setting| setting.kind.is_secret());
+        let mut arguments = Vec::new();
+        for Given { option, value } in given {
+            let value = match (option.does, value) {
+                (Does::Set(setting), _) if is_secret(setting) => continue,
+                (Does::SetHosts(setting), _) => match self.setting(setting).and_then(Value::as_array) {
+                    Some(hosts) => Some(hosts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
+                    None => continue,
+                },
+                (Does::Own, Some(list)) if option.long == "set" => {
+                    // Cut as the settings cut it; whatever holds a secret is left out whole.
+                    let keys = fabric_config::parse_set(list).unwrap_or_default();
+                    if keys.iter().any(|(key, _)| is_secret(key)) {
+                        continue;
+                    }
+                    Some(list.clone())
+                }
+                (_, value) => value.clone(),
+            };
+            arguments.push(value.map_or_else(|| option.name(), |value| format!("{}={value}", option.name())));
+        }
+        arguments.extend(self.tasks.iter().map(Invocation::token));
+        arguments.extend(remainder.into_iter().flat_map(|words| std::iter::once("--".to_owned()).chain(words)));
+        arguments
     }
 
     /// Whether nothing at all was asked for: neither a task nor a command nor anything with options.
@@ -425,6 +461,29 @@ mod tests {
         ] {
             assert_eq!(options(args).err().map(|error| error.to_string()).as_deref(), Some(expected), "{args:?}");
         }
+    }
+
+    #[test]
+    fn a_command_line_spelled_out_holds_no_secret() {
+        let run = options(&[
+            "-Pw",
+            "-H",
+            "web[1-2],@-",
+            "-p",
+            "hunter2",
+            "--sudo-password=hunter2",
+            "--set",
+            "passwords={}",
+            "--set",
+            "a=b",
+            "deploy:x\\,y",
+            "--",
+            "echo",
+            "-p",
+        ]);
+        let hosts = "--hosts=web1,web2,in1,in2";
+        let expected = ["--parallel", "--warn-only", hosts, "--set=a=b", "deploy:x\\,y", "--", "echo", "-p"];
+        assert_eq!(run.unwrap().arguments, expected);
     }
 
     #[test]

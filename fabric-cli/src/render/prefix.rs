@@ -155,7 +155,7 @@ impl Render for Prefix {
             }
             EventKind::Warning { message } if levels.warnings => {
                 if let Some(host) = &event.host {
-                    self.warned.insert(host.clone(), message.clone());
+                    self.warned.insert(host.clone(), without_host(message, Some(host)).into_owned());
                 }
                 self.tell(event, "warning: ", message, self.look.warning_colour(), page);
             }
@@ -171,7 +171,8 @@ impl Render for Prefix {
             }
             EventKind::HostFinished { error: Some(error), status, .. } if levels.aborts && status.is_failure() => {
                 let warned = event.host.as_ref().and_then(|host| self.warned.remove(host));
-                if warned.is_some_and(|warned| warned.starts_with(error.as_str())) {
+                let told = without_host(error, event.host.as_deref());
+                if warned.is_some_and(|warned| warned.starts_with(&*told)) {
                     return;
                 }
                 self.tell(event, "error: ", error, self.look.error_colour(), page);
@@ -303,7 +304,7 @@ mod tests {
     fn a_failure_that_was_a_warning_is_told_once() {
         let error = Some("web1: down".to_owned());
         let events = [
-            event("web1", EventKind::Warning { message: "web1: down; the host is skipped".into() }),
+            event("web1", EventKind::Warning { message: "down; the host is skipped".into() }),
             event("web1", EventKind::HostFinished { status: HostStatus::Unreachable, error, duration_ms: 1 }),
         ];
         assert_eq!(shown(Look::default(), &events), "2> [web1] warning: down; the host is skipped\n");
