@@ -181,5 +181,5 @@ pub struct GroupError {
 }
 
 fn lines(failures: &[(String, Error)]) -> String {
-    failures.iter().map(|(_, error)| format!("\n  {}", error.to_string().replace('\n', "\n  "))).collect()
+    failures.iter().flat_map(|(_, error)| ["\n  ".to_owned(), error.to_string().replace('\n', "\n  ")]).collect()
 }

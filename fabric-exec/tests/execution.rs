@@ -524,6 +524,34 @@ async fn files_and_local_commands_start_in_the_fabfiles_directory() {
     assert_eq!(world.commands("h1"), [format!("echo {} /tmp/2.4", here.display())]);
 }
 
+/// A terminal on which every shell ends with status 3.
+struct Fake(std::sync::Mutex<Vec<String>>);
+
+#[async_trait::async_trait]
+impl fabric_exec::run::Interactive for Fake {
+    async fn open_shell(
+        &self,
+        connection: fabric_transport::Connection,
+        line: Option<String>,
+    ) -> Result<fabric_core::ExitStatus, fabric_core::Error> {
+        self.0.lock().unwrap().push(format!("{} {line:?}", connection.host_string()));
+        Ok(fabric_core::ExitStatus::Code(3))
+    }
+}
+
+#[tokio::test]
+async fn a_shell_is_opened_on_the_runs_terminal() {
+    let text = "[tasks.t]\nsteps = [{ open_shell = 'cd {{ env.host }}', save = 'shell' }, { run = 'echo {{ shell.exit }}' }]\n";
+    let world = World::new().hosts(&["h1", "h2"]).set("parallel", true);
+    let fake = Arc::new(Fake(std::sync::Mutex::default()));
+    let run = world.run_of(&common::fabfile(text)).interactive(fake.clone());
+    assert_eq!(run.start(calls(&["t"])).await.unwrap().exit_code(), 0);
+    assert_eq!(*fake.0.lock().unwrap(), ["h1 Some(\"cd h1\")", "h2 Some(\"cd h2\")"]);
+    assert_eq!(world.commands("h1"), ["echo 3"]);
+    let without = World::new().hosts(&["h1"]).toml(text, &["t"]).await;
+    assert!(without.hosts["h1"].error.as_ref().unwrap().contains("needs a terminal"));
+}
+
 #[tokio::test]
 async fn a_file_that_is_not_there_fails_the_task_or_warns() {
     for (warn, code, ran) in [("", 1, 0), (", warn_only = true", 0, 1)] {

@@ -34,6 +34,7 @@ async fn deploy(
 }
 
 #[task(runs_once)]
+#[allow(clippy::needless_pass_by_value)]
 fn note(text: String) {
     assert!(!text.is_empty());
 }

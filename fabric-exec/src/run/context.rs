@@ -373,6 +373,20 @@ impl Context {
         Ok(outcome.results)
     }
 
+    /// Opens an interactive shell on the host, and says how it ended.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Abort`] where the run has no terminal.
+    pub async fn open_shell(&self, line: Option<String>) -> Result<ExitStatus, TaskError> {
+        let connection = self.connection().await?;
+        let interactive = self.shared.interactive.lock().await;
+        match &*interactive {
+            Some(interactive) => Ok(interactive.open_shell(connection, line).await?),
+            None => Err(TaskError::abort("open_shell needs a terminal, and this run has none")),
+        }
+    }
+
     /// Asks a person.
     pub async fn prompt(&self, message: impl Into<String>, default: Option<String>) -> Result<String, TaskError> {
         let kind = PromptKind::Text { default, secret: false };

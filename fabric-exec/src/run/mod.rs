@@ -17,9 +17,10 @@ pub(crate) mod shared;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use fabric_core::settings::Problems;
-use fabric_core::{EventSink, Prompter, RefusePrompts, Resolve};
-use fabric_transport::Connector;
+use fabric_core::{Error, EventSink, ExitStatus, Prompter, RefusePrompts, Resolve};
+use fabric_transport::{Connection, Connector};
 use fabric_transport::connection::Terminal;
 use thiserror::Error;
 
@@ -32,6 +33,14 @@ use crate::task::{ArgsError, Invocation};
 pub use context::{Context, Execute, LOCAL_ONLY};
 pub use env::Env;
 pub use interrupt::Interrupt;
+
+/// Who has the terminal that an interactive shell (`open_shell`) is shown on.
+#[async_trait]
+pub trait Interactive: Send + Sync {
+    /// Opens a shell on the host of `connection`, types `line` first if there is one, and stays until the
+    /// shell has ended. Called for one host at a time.
+    async fn open_shell(&self, connection: Connection, line: Option<String>) -> Result<ExitStatus, Error>;
+}
 
 /// One thing to do in a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,6 +112,7 @@ pub struct Run {
     dry: bool,
     dir: Option<PathBuf>,
     terminal: Option<Terminal>,
+    interactive: Option<Arc<dyn Interactive>>,
     interrupt: Interrupt,
     id: Option<String>,
     tokens: Vec<String>,
@@ -125,6 +135,7 @@ impl Run {
             dry: false,
             dir: None,
             terminal: None,
+            interactive: None,
             interrupt: Interrupt::new(),
             id: None,
             tokens: Vec::new(),
@@ -205,6 +216,13 @@ impl Run {
     #[must_use]
     pub fn terminal(mut self, terminal: Option<Terminal>) -> Self {
         self.terminal = terminal;
+        self
+    }
+
+    /// Who shows interactive shells. Default: nobody, and `open_shell` fails.
+    #[must_use]
+    pub fn interactive(mut self, interactive: Arc<dyn Interactive>) -> Self {
+        self.interactive = Some(interactive);
         self
     }
 

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::connections::Connections;
 use super::dispatch::{Job, Outcome};
 use super::once::OnceMap;
-use super::{Call, Env, Interrupt, Run, RunError};
+use super::{Call, Env, Interactive, Interrupt, Run, RunError};
 use crate::collection::Collection;
 use crate::hostlist::{FabfileLists, Roles, Selection, Shard};
 use crate::report::{Ending, HostReport, Report, TaskReport};
@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) dry_run: bool,
     pub(crate) dir: Option<PathBuf>,
     pub(crate) terminal: Option<Terminal>,
+    /// Held while a shell is open: there is one terminal.
+    pub(crate) interactive: tokio::sync::Mutex<Option<Arc<dyn Interactive>>>,
     pub(crate) interrupt: Interrupt,
     pub(crate) emitter: Emitter,
     pub(crate) env: Env,
@@ -90,6 +92,7 @@ impl Shared {
             dry_run: run.dry,
             dir: run.dir,
             terminal: run.terminal,
+            interactive: tokio::sync::Mutex::new(run.interactive),
             interrupt: run.interrupt,
             emitter: Emitter::new(run.events, id),
             env: Env::default(),
