@@ -561,3 +561,80 @@ async fn a_file_that_is_not_there_fails_the_task_or_warns() {
         assert_eq!((report.exit_code(), world.commands("h1").len()), (code, ran), "{report:?}");
     }
 }
+
+const ROLLING: &str = "
+    [roledefs]
+    web = ['h[1-5]']
+    [tasks.deploy]
+    roles = ['web']
+    canary = 1
+    batch = 2
+    health = 'healthy'
+    rollback = 'undo'
+    run = 'install'
+    [tasks]
+    healthy = 'check'
+    undo = 'undo'
+";
+
+#[tokio::test]
+async fn rolling_goes_from_canary_to_batches_through_the_gate() {
+    let world = World::new();
+    let report = world.toml(ROLLING, &["deploy"]).await;
+    assert_eq!((report.exit_code(), report.counts()), (0, (5, 0, 0)));
+    let story = world.events.story();
+    let batches: Vec<_> = story.iter().filter(|word| word.starts_with("batch")).collect();
+    assert_eq!(batches, ["batch 1/3", "batch 2/3", "batch 3/3"]);
+    assert_eq!(story[..5], ["batch 1/3", "deploy@h1", "deploy@h1 ok", "healthy@h1", "healthy@h1 ok"]);
+    assert_eq!(world.commands("h5"), ["install", "check"]);
+}
+
+#[tokio::test]
+async fn a_closed_gate_stops_and_rolls_back_what_was_begun() {
+    let world = World::new();
+    world.fleet.host("h3").on("check", Reply::status(1));
+    let report = world.toml(ROLLING, &["deploy"]).await;
+    assert_eq!(report.exit_code(), 1);
+    assert_eq!(world.commands("h1"), ["install", "check", "undo"]);
+    assert_eq!(world.commands("h3"), ["install", "check", "undo"]);
+    assert_eq!(world.commands("h4"), Vec::<String>::new());
+    assert_eq!(report.hosts["h4"].status, HostStatus::Skipped);
+    let failed = World::new();
+    failed.fleet.host("h1").on("install", Reply::status(1));
+    failed.toml(ROLLING, &["deploy"]).await;
+    assert_eq!(failed.commands("h1"), ["install", "undo"]);
+}
+
+/// Answers every question with one word.
+struct Says(&'static str);
+
+#[async_trait::async_trait]
+impl fabric_core::Prompter for Says {
+    async fn ask(&self, _: fabric_core::PromptRequest) -> Result<fabric_core::Secret, fabric_core::PromptError> {
+        Ok(self.0.into())
+    }
+}
+
+#[tokio::test]
+async fn a_person_decides_after_the_canary() {
+    let text = ROLLING.replace("canary = 1", "canary = 1\n    pause = true");
+    for (answer, installed, code) in [("yes", 5, 0), ("no", 1, 1)] {
+        let world = World::new();
+        let run = world.run_of(&common::fabfile(&text)).prompter(Arc::new(Says(answer)));
+        let report = run.start(calls(&["deploy"])).await.unwrap();
+        let hosts = (1..=5).filter(|n| world.commands(&format!("h{n}")).contains(&"install".to_owned()));
+        assert_eq!((hosts.count(), report.exit_code()), (installed, code));
+    }
+    let nobody = World::new();
+    assert_eq!(nobody.toml(&text, &["deploy"]).await.exit_code(), 1);
+}
+
+#[tokio::test]
+async fn a_person_names_the_host_once() {
+    let world = World::new();
+    let text = "[tasks]\na = 'a'\nb = 'b'\n";
+    let run = world.run_of(&common::fabfile(text)).prompter(Arc::new(Says("u@h9:2200")));
+    let report = run.start(calls(&["a", "b"])).await.unwrap();
+    assert_eq!(report.exit_code(), 0);
+    assert_eq!(world.commands("h9"), ["a", "b"]);
+}

@@ -163,7 +163,6 @@ impl Planner {
         let settings = self.shared.task_settings(task)?;
         let strategy = Strategy::of(task, &settings, list.hosts.len())?;
         let hosts: Vec<String> = list.names().map(str::to_owned).collect();
-        let batched = strategy.batch < hosts.len();
         let dynamic = self.dynamic(&list);
         let steps = match task.body.steps() {
             Some(steps) => self.steps(steps, list.hosts.first().map(|listed| &listed.host)).await?,
@@ -179,7 +178,10 @@ impl Planner {
                 None => strategy.name(hosts.len(), list.is_local()).to_owned(),
             },
             pool_size: strategy.window,
-            batches: if batched { hosts.chunks(strategy.batch).map(<[String]>::to_vec).collect() } else { Vec::new() },
+            batches: Some(strategy.batches(&hosts))
+                .filter(|batches| batches.len() > 1)
+                .map(|batches| batches.into_iter().map(<[String]>::to_vec).collect())
+                .unwrap_or_default(),
             hosts,
             runs_once: task.runs_once,
             reasons: list.steps,

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use fabric_core::{EventKind, HostStatus, Value};
+use fabric_core::{EventKind, HostStatus, PromptKind, PromptRequest, Value};
 use jiff::Timestamp;
 use tokio::task::{Id, JoinSet};
 
@@ -20,7 +20,7 @@ use super::once::Claim;
 use super::shared::{Shared, millis};
 use crate::hostlist::{Emptied, HostList, Level, Selection, Share};
 use crate::report::{HostResult, TaskReport};
-use crate::task::{Args, Mode, Task};
+use crate::task::{Args, Invocation, Mode, Task};
 
 /// How long bodies have after the first interrupt before they are given up.
 const GRACE: Duration = Duration::from_secs(10);
@@ -54,6 +54,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Strategy {
     /// How many hosts at the same time.
     pub(crate) window: usize,
+    /// How many hosts come first, where that is another number than [`Strategy::batch`].
+    pub(crate) canary: Option<usize>,
     /// How many hosts before the next ones.
     pub(crate) batch: usize,
     /// How many hosts may fail.
@@ -67,21 +69,28 @@ impl Strategy {
         let parallel = match task.mode {
             Some(mode) => mode == Mode::Parallel,
             // A batch is a number of hosts at the same time.
-            None => !task.runs_once && (settings.parallel || batch.is_some()),
+            None => !task.runs_once && (settings.parallel || batch.is_some() || task.rolling.canary.is_some()),
         };
         let pool = if settings.pool_size == 0 { total } else { settings.pool_size as usize };
         Ok(Self {
             window: if parallel { pool.clamp(1, total.max(1)) } else { 1 },
+            canary: task.rolling.canary.map(|share| share.of(total).max(1)),
             batch: batch.map_or(total, |share: Share| share.of(total)).max(1),
             may_fail: max_failures.map_or(0, |share: Share| share.at_most(total)),
         })
+    }
+
+    /// The list in batches, the canary first.
+    pub(crate) fn batches<T>(self, list: &[T]) -> Vec<&[T]> {
+        let (canary, rest) = list.split_at(self.canary.unwrap_or(0).min(list.len()));
+        std::iter::once(canary).filter(|batch| !batch.is_empty()).chain(rest.chunks(self.batch)).collect()
     }
 
     /// Its name in events and reports.
     pub(crate) fn name(self, total: usize, local: bool) -> &'static str {
         match self {
             _ if local => "local",
-            Self { batch, .. } if batch < total => "batches",
+            Self { batch, canary, .. } if batch.min(canary.unwrap_or(batch)) < total => "batches",
             Self { window: 1, .. } => "serial",
             _ => "parallel",
         }
@@ -113,11 +122,7 @@ pub(crate) fn execute(
 }
 
 /// Runs the calls that have not run in this run.
-async fn around(
-    shared: &Arc<Shared>,
-    calls: &[crate::task::Invocation],
-    current: Option<&Context>,
-) -> Result<Outcome, RunError> {
+async fn around(shared: &Arc<Shared>, calls: &[Invocation], current: Option<&Context>) -> Result<Outcome, RunError> {
     let mut all = Outcome::default();
     for call in calls {
         let first = shared.around.lock().unwrap_or_else(PoisonError::into_inner).insert(call.token());
@@ -166,6 +171,7 @@ struct Dispatcher<'a> {
     results: Vec<Option<HostResult>>,
     failures: usize,
     failed: bool,
+    gate_closed: bool,
     usage: Option<String>,
 }
 
@@ -182,6 +188,7 @@ impl<'a> Dispatcher<'a> {
             results: vec![None; places],
             failures: 0,
             failed: false,
+            gate_closed: false,
             usage: None,
         }
     }
@@ -228,7 +235,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn halts(&self) -> bool {
-        self.failures > self.strategy.may_fail || self.usage.is_some()
+        self.failures > self.strategy.may_fail || self.gate_closed || self.usage.is_some()
     }
 
     fn may_start(&self) -> bool {
@@ -238,16 +245,77 @@ impl<'a> Dispatcher<'a> {
     async fn run_batches(&mut self, hosts: &[Arc<str>]) {
         // A host that failed in an earlier task of this run is not touched again.
         let places: Vec<usize> = (0..hosts.len()).filter(|place| !self.was_lost(&hosts[*place])).collect();
-        let batches = places.chunks(self.strategy.batch).collect::<Vec<_>>();
+        let batches = self.strategy.batches(&places);
         for (index, batch) in batches.iter().enumerate() {
             if !self.may_start() {
                 break;
             }
-            if self.strategy.batch < hosts.len() {
-                let hosts = batch.iter().map(|place| hosts[*place].clone()).collect();
-                self.scope.emitter.emit(EventKind::BatchStarted { batch: index + 1, batches: batches.len(), hosts });
+            let names = || batch.iter().map(|place| hosts[*place].clone()).collect();
+            if batches.len() > 1 {
+                let (batch, batches) = (index + 1, batches.len());
+                self.scope.emitter.emit(EventKind::BatchStarted { batch, batches, hosts: names() });
             }
             self.run_window(batch).await;
+            if self.may_start() {
+                let left = batches[index + 1..].iter().map(|batch| batch.len()).sum();
+                self.gate(names(), index == 0, left).await;
+            }
+        }
+        if self.halts() {
+            self.roll_back().await;
+        }
+    }
+
+    /// What stands between a batch and the next one.
+    async fn gate(&mut self, batch: Vec<Arc<str>>, first: bool, left: usize) {
+        let rolling = self.job.task.rolling.clone();
+        if let Some(health) = &rolling.health
+            && let Err(why) = self.execute_on(health, batch).await
+        {
+            self.close_gate(format!("`{}` failed: {why}", health.task));
+        } else if rolling.pause && first && left > 0 {
+            let done = self.results.iter().flatten().count();
+            let message = format!("{}: {done} done, {left} to go. Go on?", self.job.name);
+            let request = PromptRequest { kind: PromptKind::Confirm { default: false }, host: None, message };
+            match self.shared.prompter.ask(request).await {
+                Ok(answer) if answer.expose() == "yes" => {}
+                Ok(_) => self.close_gate("a person said no".to_owned()),
+                Err(error) => self.close_gate(error.to_string()),
+            }
+        }
+    }
+
+    fn close_gate(&mut self, why: String) {
+        self.scope.emitter.warn(format!("`{}` does not go on: {why}", self.job.name));
+        self.failed = true;
+        self.gate_closed = true;
+    }
+
+    /// Runs the rollback on all hosts that were begun.
+    async fn roll_back(&mut self) {
+        let Some(rollback) = self.job.task.rolling.rollback.clone() else { return };
+        let begun = |result: &HostResult| result.host.as_deref().map(Arc::from);
+        let hosts: Vec<Arc<str>> = self.results.iter().flatten().filter_map(begun).collect();
+        if hosts.is_empty() {
+            return;
+        }
+        self.scope.emitter.warn(format!("rolling `{}` back on {} hosts", self.job.name, hosts.len()));
+        if let Err(why) = self.execute_on(&rollback, hosts).await {
+            self.scope.emitter.warn(format!("`{}` failed: {why}", rollback.task));
+        }
+    }
+
+    /// Executes another task on these hosts.
+    async fn execute_on(&self, call: &Invocation, hosts: Vec<Arc<str>>) -> Result<(), String> {
+        let mut job = self.shared.job(call).map_err(|error| error.to_string())?;
+        job.selection.hosts = hosts.iter().map(ToString::to_string).collect();
+        job.selection.roles.clear();
+        let outcome = execute(self.shared.clone(), job, None).await.map_err(|error| error.to_string())?;
+        let failure = outcome.results.iter().find(|result| result.status.is_failure() && !result.tolerated);
+        match failure {
+            Some(result) => Err(result.error.clone().unwrap_or_default()),
+            None if outcome.failed => Err(outcome.usage.unwrap_or_default()),
+            None => Ok(()),
         }
     }
 

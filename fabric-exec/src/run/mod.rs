@@ -20,8 +20,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fabric_core::settings::Problems;
 use fabric_core::{Error, EventSink, ExitStatus, Prompter, RefusePrompts, Resolve};
-use fabric_transport::{Connection, Connector};
 use fabric_transport::connection::Terminal;
+use fabric_transport::{Connection, Connector};
 use thiserror::Error;
 
 use crate::collection::{Collection, UnknownTask};

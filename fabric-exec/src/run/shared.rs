@@ -161,6 +161,9 @@ impl Shared {
             return Err(RunError::Cycle(task.name.clone()));
         }
         path.push(Arc::as_ptr(task));
+        for call in task.rolling.health.iter().chain(&task.rolling.rollback) {
+            self.job(call)?;
+        }
         for call in task.pre.iter().chain(&task.post) {
             let job = self.job(call)?;
             self.check_around(&job.task, path)?;

@@ -55,6 +55,8 @@ pub struct Task {
     pub pool_size: Option<u32>,
     /// How many hosts before it goes on to the next; `None`: as the `batch` setting says.
     pub batch: Option<Share>,
+    /// What guards its way over the batches.
+    pub rolling: Rolling,
     /// What runs before it, once a run.
     pub pre: Vec<Invocation>,
     /// What runs after it, once a run.
@@ -67,6 +69,19 @@ pub struct Task {
     pub origin: Option<Origin>,
     /// What it does.
     pub body: Arc<dyn TaskBody>,
+}
+
+/// What guards a task's way over its batches.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rolling {
+    /// How many hosts, or what share, the first batch is: the canary.
+    pub canary: Option<Share>,
+    /// What runs on the hosts of each batch when they are done; if it fails on one, nothing more is started.
+    pub health: Option<Invocation>,
+    /// Whether a person is asked after the first batch if it is to go on. Whoever cannot be asked says no.
+    pub pause: bool,
+    /// What runs on all hosts that were begun, if it does not come to its end.
+    pub rollback: Option<Invocation>,
 }
 
 /// Whether a task runs on its hosts one after another or at the same time.
@@ -91,6 +106,7 @@ impl Task {
             mode: None,
             pool_size: None,
             batch: None,
+            rolling: Rolling::default(),
             pre: Vec::new(),
             post: Vec::new(),
             settings: Arc::default(),
@@ -177,6 +193,13 @@ impl Task {
     #[must_use]
     pub fn batch(mut self, share: Share) -> Self {
         self.batch = Some(share);
+        self
+    }
+
+    /// What guards its way over the batches.
+    #[must_use]
+    pub fn rolling(mut self, rolling: Rolling) -> Self {
+        self.rolling = rolling;
         self
     }
 
