@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::faults::{Faults, Greeting};
 use super::forward::{self, Agent, Remote};
 use super::host::HostState;
-use super::input::{self, Feed, Input, Output};
+use super::input::{self, Feed, Input, Life, Output};
 use super::process::{self, Running, Spec, What};
 use super::sftp;
 use super::stream::FaultyStream;
@@ -157,7 +157,7 @@ struct Idle {
     env: Vec<(String, String)>,
     terminal: Option<Terminal>,
     agent: Option<Agent>,
-    ended: CancellationToken,
+    life: Life,
 }
 
 impl Client {
@@ -219,12 +219,12 @@ impl Client {
         self.channels.values().filter(|slot| !matches!(slot.kind, Kind::Busy)).count()
     }
 
-    /// A new channel's slot, its input, and the token that ends what serves it.
-    fn open(&mut self, channel: ChannelId, kind: impl FnOnce(Input, CancellationToken) -> Kind) {
+    /// A new channel's slot; `kind` gets its input and how long to serve it.
+    fn open(&mut self, channel: ChannelId, kind: impl FnOnce(Input, Life) -> Kind) {
         let (feed, input) = input::queue();
-        let ended = self.ended.child_token();
-        let guard = ended.clone().drop_guard();
-        self.channels.insert(channel, Slot { feed: Some(feed), kind: kind(input, ended), _end: guard });
+        let life = Life { closed: self.ended.child_token(), ended: self.ended.clone() };
+        let guard = life.closed.clone().drop_guard();
+        self.channels.insert(channel, Slot { feed: Some(feed), kind: kind(input, life), _end: guard });
     }
 
     fn idle(&mut self, channel: ChannelId) -> Option<&mut Idle> {
@@ -243,6 +243,17 @@ impl Client {
                 slot.kind = busy;
                 None
             }
+        }
+    }
+
+    /// Whether there was something that listened there.
+    async fn stop_listening(&mut self, at: (String, u32)) -> bool {
+        match self.remotes.remove(&at) {
+            Some(remote) => {
+                remote.close().await;
+                true
+            }
+            None => false,
         }
     }
 
@@ -268,7 +279,7 @@ impl Client {
             terminal: idle.terminal,
             agent: idle.agent,
         };
-        let running = process::start(&self.host, spec, idle.input, idle.output, session.handle(), idle.ended, faults);
+        let running = process::start(&self.host, spec, idle.input, idle.output, session.handle(), &idle.life, faults);
         if let (Some(running), Some(slot)) = (running, self.channels.get_mut(&channel)) {
             slot.kind = Kind::Process(running);
         }
@@ -342,8 +353,8 @@ impl Handler for Client {
         }
         let id = channel.id();
         let (_, output) = channel.split();
-        self.open(id, |input, ended| {
-            Kind::Idle(Box::new(Idle { output, input, env: Vec::new(), terminal: None, agent: None, ended }))
+        self.open(id, |input, life| {
+            Kind::Idle(Box::new(Idle { output, input, env: Vec::new(), terminal: None, agent: None, life }))
         });
         reply.accept().await;
         Ok(())
@@ -363,8 +374,8 @@ impl Handler for Client {
         let target = forward::Destination::Tcp(host.to_owned(), port);
         let id = channel.id();
         let (_, output) = channel.split();
-        self.open(id, |input, ended| {
-            tokio::spawn(forward::direct(access, target, reply, input, output, ended));
+        self.open(id, |input, life| {
+            tokio::spawn(forward::direct(access, target, reply, input, output, life));
             Kind::Busy
         });
         Ok(())
@@ -381,8 +392,8 @@ impl Handler for Client {
         let target = forward::Destination::Unix(self.host.dir.join(path));
         let id = channel.id();
         let (_, output) = channel.split();
-        self.open(id, |input, ended| {
-            tokio::spawn(forward::direct(access, target, reply, input, output, ended));
+        self.open(id, |input, life| {
+            tokio::spawn(forward::direct(access, target, reply, input, output, life));
             Kind::Busy
         });
         Ok(())
@@ -491,7 +502,7 @@ impl Handler for Client {
             return session.channel_failure(channel);
         };
         session.channel_success(channel)?;
-        tokio::spawn(sftp::serve(Arc::clone(&self.host), idle.input, idle.output, idle.ended));
+        tokio::spawn(sftp::serve(Arc::clone(&self.host), idle.input, idle.output, idle.life));
         Ok(())
     }
 
@@ -509,7 +520,7 @@ impl Handler for Client {
         port: &mut u32,
         session: &mut Session,
     ) -> Result<bool, Self::Error> {
-        match Remote::listen(address, *port, session.handle(), self.ended.child_token()).await {
+        match Remote::listen(address, *port, session.handle(), self.ended.clone()).await {
             Ok((remote, bound)) => {
                 *port = u32::from(bound);
                 self.remotes.insert((address.to_owned(), *port), remote);
@@ -525,12 +536,12 @@ impl Handler for Client {
         port: u32,
         _session: &mut Session,
     ) -> Result<bool, Self::Error> {
-        Ok(self.remotes.remove(&(address.to_owned(), port)).is_some())
+        Ok(self.stop_listening((address.to_owned(), port)).await)
     }
 
     async fn streamlocal_forward(&mut self, path: &str, session: &mut Session) -> Result<bool, Self::Error> {
         let absolute = self.host.dir.join(path);
-        match Remote::listen_unix(path, &absolute, session.handle(), self.ended.child_token()) {
+        match Remote::listen_unix(path, &absolute, session.handle(), self.ended.clone()) {
             Ok(remote) => {
                 self.remotes.insert((path.to_owned(), 0), remote);
                 Ok(true)
@@ -540,7 +551,7 @@ impl Handler for Client {
     }
 
     async fn cancel_streamlocal_forward(&mut self, path: &str, _session: &mut Session) -> Result<bool, Self::Error> {
-        Ok(self.remotes.remove(&(path.to_owned(), 0)).is_some())
+        Ok(self.stop_listening((path.to_owned(), 0)).await)
     }
 }
 

@@ -12,10 +12,11 @@ use russh::{Channel, ChannelOpenFailure};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::host::Access;
-use super::input::{Input, Output, drain};
+use super::input::{Input, Life, Output, drain};
 
 /// Where a client wants to go from the host.
 pub(super) enum Destination {
@@ -32,30 +33,28 @@ pub(super) async fn direct(
     reply: ChannelOpenHandle,
     input: Input,
     output: Output,
-    ended: CancellationToken,
+    life: Life,
 ) {
+    let closed = life.closed;
     let work = async {
         match destination {
             Destination::Tcp(host, port) => match connect(&access, &host, port).await {
                 Ok(stream) => {
                     reply.accept().await;
-                    carry(stream, input, output).await;
+                    carry(stream, input, output, &closed).await;
                 }
                 Err(reason) => reply.reject(reason).await,
             },
             Destination::Unix(path) => match UnixStream::connect(path).await {
                 Ok(stream) => {
                     reply.accept().await;
-                    carry(stream, input, output).await;
+                    carry(stream, input, output, &closed).await;
                 }
                 Err(_) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
             },
         }
     };
-    tokio::select! {
-        () = ended.cancelled() => {}
-        () = work => {}
-    }
+    life.ended.run_until_cancelled(work).await;
 }
 
 async fn connect(access: &Access, host: &str, port: u32) -> Result<TcpStream, ChannelOpenFailure> {
@@ -78,8 +77,9 @@ async fn connect(access: &Access, host: &str, port: u32) -> Result<TcpStream, Ch
     Ok(stream)
 }
 
-/// Carries bytes both ways; each direction ends by itself.
-async fn carry(stream: impl AsyncRead + AsyncWrite, mut input: Input, output: Output) {
+/// Carries bytes both ways; each direction ends by itself. What the client had sent when it closed the channel is still
+/// delivered.
+async fn carry(stream: impl AsyncRead + AsyncWrite, mut input: Input, output: Output, closed: &CancellationToken) {
     let (mut read, mut write) = tokio::io::split(stream);
     let inward = async {
         while let Some(data) = input.next().await {
@@ -98,24 +98,27 @@ async fn carry(stream: impl AsyncRead + AsyncWrite, mut input: Input, output: Ou
         }
         let _ = output.eof().await;
     };
-    tokio::join!(inward, outward);
+    tokio::join!(inward, closed.run_until_cancelled(outward));
     let _ = output.close().await;
 }
 
 /// Carries what came in on a listener to a channel that the client has opened for it.
 async fn carry_back(stream: impl AsyncRead + AsyncWrite, channel: Channel<Msg>) {
     let (read, write) = channel.split();
-    carry(stream, drain(read), write).await;
+    let (input, closed) = drain(read);
+    carry(stream, input, write, &closed).await;
 }
 
 /// A port or socket that a host listens on for a client, until dropped.
+/// What was accepted before goes on, as with sshd, until the connection ends.
 pub(super) struct Remote {
-    _end: DropGuard,
     socket: Option<PathBuf>,
+    accepting: JoinHandle<()>,
 }
 
 impl Drop for Remote {
     fn drop(&mut self) {
+        self.accepting.abort();
         if let Some(socket) = &self.socket {
             let _ = std::fs::remove_file(socket);
         }
@@ -123,28 +126,34 @@ impl Drop for Remote {
 }
 
 impl Remote {
+    /// Stops listening; when this returns, nothing is accepted any more.
+    pub(super) async fn close(mut self) {
+        self.accepting.abort();
+        // Cancelled: that is what was asked for.
+        let _ = (&mut self.accepting).await;
+    }
+
     /// Listens on a port of 127.0.0.1, whatever interface was asked for: `GatewayPorts no`, sshd's default.
     pub(super) async fn listen(
         address: &str,
         port: u32,
         handle: Handle,
-        ended: CancellationToken,
+        connection: CancellationToken,
     ) -> io::Result<(Self, u16)> {
         let port = u16::try_from(port).map_err(|_| io::ErrorKind::InvalidInput)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let bound = listener.local_addr()?.port();
-        let remote = Self { _end: ended.clone().drop_guard(), socket: None };
         let address = address.to_owned();
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             loop {
                 let accepted = tokio::select! {
-                    () = ended.cancelled() => return,
+                    () = connection.cancelled() => return,
                     accepted = listener.accept() => accepted,
                 };
                 let Ok((stream, peer)) = accepted else { return };
                 let _ = stream.set_nodelay(true);
-                let (handle, address, ended) = (handle.clone(), address.clone(), ended.clone());
-                tokio::spawn(ended.run_until_cancelled_owned(async move {
+                let (handle, address, connection) = (handle.clone(), address.clone(), connection.clone());
+                tokio::spawn(connection.run_until_cancelled_owned(async move {
                     let from = (peer.ip().to_string(), u32::from(peer.port()));
                     let opened = handle.channel_open_forwarded_tcpip(address, u32::from(bound), from.0, from.1).await;
                     if let Ok(channel) = opened {
@@ -153,30 +162,34 @@ impl Remote {
                 }));
             }
         });
-        Ok((remote, bound))
+        Ok((Self { socket: None, accepting }, bound))
     }
 
     /// Listens on a unix socket; `name` is what the client called it.
-    pub(super) fn listen_unix(name: &str, path: &Path, handle: Handle, ended: CancellationToken) -> io::Result<Self> {
+    pub(super) fn listen_unix(
+        name: &str,
+        path: &Path,
+        handle: Handle,
+        connection: CancellationToken,
+    ) -> io::Result<Self> {
         let listener = UnixListener::bind(path)?;
-        let remote = Self { _end: ended.clone().drop_guard(), socket: Some(path.to_owned()) };
         let name = name.to_owned();
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             loop {
                 let accepted = tokio::select! {
-                    () = ended.cancelled() => return,
+                    () = connection.cancelled() => return,
                     accepted = listener.accept() => accepted,
                 };
                 let Ok((stream, _)) = accepted else { return };
-                let (handle, name, ended) = (handle.clone(), name.clone(), ended.clone());
-                tokio::spawn(ended.run_until_cancelled_owned(async move {
+                let (handle, name, connection) = (handle.clone(), name.clone(), connection.clone());
+                tokio::spawn(connection.run_until_cancelled_owned(async move {
                     if let Ok(channel) = handle.channel_open_forwarded_streamlocal(name).await {
                         carry_back(stream, channel).await;
                     }
                 }));
             }
         });
-        Ok(remote)
+        Ok(Self { socket: Some(path.to_owned()), accepting })
     }
 }
 

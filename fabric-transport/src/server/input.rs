@@ -9,6 +9,7 @@ use bytes::Bytes;
 use russh::server::Msg;
 use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 
 /// How many bytes wait for one reader before the connection stands still.
 const BOUND: usize = 16 << 20;
@@ -58,9 +59,11 @@ impl Drop for Input {
     }
 }
 
-/// The input of a channel that this side opened.
-pub(super) fn drain(mut channel: ChannelReadHalf) -> Input {
+/// The input of a channel that this side opened, and what ends when the client closes it.
+pub(super) fn drain(mut channel: ChannelReadHalf) -> (Input, CancellationToken) {
     let (feed, input) = queue();
+    let closed = CancellationToken::new();
+    let guard = closed.clone().drop_guard();
     tokio::spawn(async move {
         while let Some(message) = channel.wait().await {
             match message {
@@ -72,8 +75,18 @@ pub(super) fn drain(mut channel: ChannelReadHalf) -> Input {
         drop(feed);
         // Whatever comes after end-of-file must not fill russh's own queue.
         while channel.wait().await.is_some() {}
+        drop(guard);
     });
-    input
+    (input, closed)
+}
+
+/// How long what serves a channel may go on.
+#[derive(Clone)]
+pub(super) struct Life {
+    /// Ends with the channel: the client takes no more output.
+    pub(super) closed: CancellationToken,
+    /// Ends with the connection: nothing is of use any more.
+    pub(super) ended: CancellationToken,
 }
 
 /// The writing half of a channel on the server side.

@@ -16,13 +16,12 @@ use russh::{ChannelId, Sig};
 use rustix::process::{Pid, kill_process_group, test_kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::Child;
-use tokio_util::sync::CancellationToken;
 
 use super::answers::Answer;
 use super::faults::{ExitFault, Faults};
 use super::forward::Agent;
 use super::host::HostState;
-use super::input::{Input, Output};
+use super::input::{Input, Life, Output};
 use super::terminal::{Terminal, cells};
 
 const STDERR: u32 = 1;
@@ -119,7 +118,7 @@ pub(super) fn start(
     input: Input,
     output: Output,
     handle: Handle,
-    ended: CancellationToken,
+    life: &Life,
     faults: Arc<Faults>,
 ) -> Option<Running> {
     let channel = Chan { output, handle, faults };
@@ -138,13 +137,24 @@ pub(super) fn start(
     let group = child.id().and_then(|id| Pid::from_raw(id as i32))?;
     host.access.groups.add(group);
     let host = Arc::clone(host);
+    // What the client sent before it closed the channel still reaches a pipe; a terminal is hung up at once. As sshd.
+    let outputs = match streams {
+        Streams::Pipes { stdin, stdout, stderr } => {
+            tokio::spawn(life.ended.clone().run_until_cancelled_owned(pump_in(input, stdin)));
+            Outputs::Pipes(stdout, stderr)
+        }
+        Streams::Terminal(read, write, rest) => {
+            tokio::spawn(life.closed.clone().run_until_cancelled_owned(pump_in(input, write)));
+            Outputs::Terminal(read, rest)
+        }
+    };
+    let closed = life.closed.clone();
     tokio::spawn(async move {
         let mut child = child;
         tokio::select! {
-            // The client has gone: what holds the process's pipes or terminal is dropped, which hangs up a terminal
-            // and otherwise ends nothing, as with sshd.
-            () = ended.cancelled() => {}
-            () = serve(&mut child, streams, input, &channel) => {}
+            // The client has gone: the pipes are dropped, which by itself ends nothing, as with sshd.
+            () = closed.cancelled() => {}
+            () = serve(&mut child, outputs, &channel) => {}
         }
         drop(channel);
         drop(agent);
@@ -272,43 +282,32 @@ impl Chan {
     }
 }
 
-async fn serve(child: &mut Child, streams: Streams, input: Input, channel: &Chan) {
+/// Where a process's output comes from.
+enum Outputs {
+    Pipes(tokio::process::ChildStdout, tokio::process::ChildStderr),
+    Terminal(pty_process::OwnedReadPty, OwnedFd),
+}
+
+async fn serve(child: &mut Child, outputs: Outputs, channel: &Chan) {
     if channel.faults.exit == ExitFault::First {
         channel.tell(ExitStatus::from_raw(0)).await;
     }
-    let status = match streams {
-        Streams::Pipes { stdin, stdout, stderr } => {
+    let status = match outputs {
+        Outputs::Pipes(stdout, stderr) => {
             // A process that a shell left in the background may hold the pipes open; sshd waits for those, too.
-            let outputs = async {
-                tokio::join!(
-                    pump_out(stdout, &channel.output, None),
-                    pump_out(stderr, &channel.output, Some(STDERR)),
-                    child.wait(),
-                )
-                .2
-            };
-            alongside(outputs, pump_in(input, stdin)).await
+            tokio::join!(
+                pump_out(stdout, &channel.output, None),
+                pump_out(stderr, &channel.output, Some(STDERR)),
+                child.wait(),
+            )
+            .2
         }
-        Streams::Terminal(read, write, rest) => {
-            alongside(terminal_out(child, read, rest, &channel.output), pump_in(input, write)).await
-        }
+        Outputs::Terminal(read, rest) => terminal_out(child, read, rest, &channel.output).await,
     };
     if let Ok(status) = status {
         channel.end(status).await;
     } else {
         let _ = channel.output.close().await;
-    }
-}
-
-/// Runs `main` to its end, and `side` as long.
-async fn alongside<T>(main: impl Future<Output = T>, side: impl Future<Output = ()>) -> T {
-    let side = async {
-        side.await;
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        result = main => result,
-        () = side => unreachable!("the side never ends"),
     }
 }
 

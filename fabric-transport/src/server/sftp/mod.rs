@@ -9,12 +9,10 @@ mod wire;
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use self::files::Files;
 use self::wire::{Reader, Writer};
 use super::host::HostState;
-use super::input::{Input, Output};
+use super::input::{Input, Life, Output};
 
 /// The longest request that is read, as in OpenSSH (`SFTP_MAX_MSG_LENGTH`).
 const MAX_PACKET: usize = 256 * 1024;
@@ -22,9 +20,9 @@ const MAX_PACKET: usize = 256 * 1024;
 const MAX_DATA: u32 = 255 * 1024;
 
 /// Serves one subsystem channel until the client closes it.
-pub(super) async fn serve(host: Arc<HostState>, input: Input, output: Output, ended: CancellationToken) {
+pub(super) async fn serve(host: Arc<HostState>, input: Input, output: Output, life: Life) {
     tokio::select! {
-        () = ended.cancelled() => {}
+        () = life.closed.cancelled() => {}
         () = answer_all(&host, input, &output) => {
             let _ = output.eof().await;
             let _ = output.exit_status(0).await;
