@@ -447,3 +447,17 @@ async fn a_revoked_key_is_refused_whatever_the_policy() {
     }
     assert!(attempts(&sshd).is_empty());
 }
+
+#[tokio::test]
+async fn a_key_that_cannot_be_opened_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let locked = dir.path().join("locked");
+    keygen(&locked, &["-t", "ed25519", "-N", "secret"]);
+    let sshd = Setup::default().authorize(fs::read_to_string(dir.path().join("locked.pub")).unwrap()).start();
+    let mut target = sshd.target_without_auth();
+    target.auth.identities = vec![explicit(&locked), explicit(sshd.key())];
+    open(&target).await;
+    target.auth.identities.pop();
+    let error = refused(&target).await;
+    assert!(tried(&error.kind)[0].contains("no terminal"), "{error}");
+}

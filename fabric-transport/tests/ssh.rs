@@ -12,7 +12,11 @@ use sha2::Digest as _;
 use tokio::io::AsyncWriteExt as _;
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[tokio::test]
@@ -319,6 +323,45 @@ async fn a_host_that_has_gone_silent_is_noticed_and_can_be_left() {
     let full = tokio::time::timeout(Duration::from_millis(500), process.stdin.write_all(&vec![0; 64 << 20])).await;
     assert!(full.is_err());
     session.close().await;
-    assert!(matches!(finish(process).await.lost, Some(_)));
+    assert!(finish(process).await.lost.is_some());
     std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+}
+
+#[tokio::test]
+async fn keys_are_exchanged_again_in_the_middle_of_data() {
+    for compression in [false, true] {
+        let sshd = Setup::default().line("RekeyLimit 1M").line("Compression yes").start();
+        let mut target = sshd.target();
+        target.compression = compression;
+        let session = open(&target).await;
+        let mut process = session.spawn(&command("cat")).await.unwrap();
+        let mut stdin = std::mem::replace(&mut process.stdin, Box::new(tokio::io::sink()));
+        let data: Vec<u8> = (0..12_000_000_u32).map(|n| (n.wrapping_mul(n) % 249) as u8).collect();
+        let sent = data.clone();
+        let writing = tokio::spawn(async move {
+            stdin.write_all(&sent).await.unwrap();
+            stdin.shutdown().await.unwrap();
+        });
+        let done = finish(process).await;
+        writing.await.unwrap();
+        assert!(done.stdout == data, "{} of {} bytes, {:?}", done.stdout.len(), data.len(), done.lost);
+        assert!(sshd.log().matches("rekey").count() > 4);
+    }
+}
+
+#[tokio::test]
+async fn stopping_works_while_input_is_stuck_and_output_floods() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let mut process = session.spawn(&command("sleep 1000")).await.unwrap();
+    let stuck = tokio::time::timeout(Duration::from_millis(300), process.stdin.write_all(&vec![0; 64 << 20])).await;
+    assert!(stuck.is_err());
+    assert_eq!(process.control.stop(Duration::from_secs(2)).await, StopOutcome::Ended);
+    // Nobody reads this one.
+    let mut process = session.spawn(&command("cat /dev/zero")).await.unwrap();
+    process.next().await.unwrap();
+    assert_eq!(process.control.stop(Duration::from_secs(2)).await, StopOutcome::Ended);
+    let done = finish(process).await;
+    assert!(done.exit.is_some(), "{:?}", done.lost);
+    assert!(done.stdout.len() < 20 << 20, "{}", done.stdout.len());
 }

@@ -87,13 +87,12 @@ impl Jumps {
         let slots = slots.entry(key.clone()).or_default();
         slots.retain(|slot| slot.is_usable());
         let free = slots.iter().find(|slot| slot.streams.load(Ordering::Relaxed) < STREAMS);
-        let slot = match free {
-            Some(slot) => slot.clone(),
-            None => {
-                let slot = Arc::new(Slot { session: OnceCell::new(), streams: AtomicUsize::new(0) });
-                slots.push(slot.clone());
-                slot
-            }
+        let slot = if let Some(slot) = free {
+            slot.clone()
+        } else {
+            let slot = Arc::new(Slot { session: OnceCell::new(), streams: AtomicUsize::new(0) });
+            slots.push(slot.clone());
+            slot
         };
         // Under the lock, as is every other change.
         slot.streams.fetch_add(1, Ordering::Relaxed);

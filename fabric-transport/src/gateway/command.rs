@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -26,7 +26,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub struct Witness {
     command: String,
     stderr: Arc<Mutex<Vec<u8>>>,
-    ended: watch::Receiver<Option<Option<ExitStatus>>>,
+    /// How it ended, once it has.
+    ended: watch::Receiver<Option<String>>,
 }
 
 /// Starts a command through the user's shell and yields its pipes, as OpenSSH does: `SHELL -c "exec COMMAND"`.
@@ -63,7 +64,7 @@ async fn attend(
     mut child: Child,
     mut stderr: tokio::process::ChildStderr,
     tail: Arc<Mutex<Vec<u8>>>,
-    end: watch::Sender<Option<Option<ExitStatus>>>,
+    end: watch::Sender<Option<String>>,
     closed: tokio::sync::oneshot::Receiver<()>,
 ) {
     let reading = async {
@@ -78,7 +79,7 @@ async fn attend(
     let running = async {
         // What it left running may hold its standard error open.
         let (status, _) = tokio::join!(child.wait(), tokio::time::timeout(LAST_WORDS, reading));
-        end.send_replace(Some(status.ok()));
+        end.send_replace(Some(status.map_or_else(|error| error.to_string(), |status| status.to_string())));
     };
     tokio::select! {
         () = running => {}
@@ -92,7 +93,7 @@ impl Witness {
     /// `None` if it runs and has said nothing.
     pub async fn testimony(mut self) -> Option<ConnectErrorKind> {
         let ended = tokio::time::timeout(LAST_WORDS * 2, self.ended.wait_for(Option::is_some)).await;
-        let status = ended.ok().and_then(Result::ok).and_then(|status| *status).flatten();
+        let status = ended.ok().and_then(Result::ok).and_then(|status| status.clone());
         let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let said = String::from_utf8_lossy(&stderr).trim().to_owned();
         let reason = match (status, said.is_empty()) {

@@ -153,7 +153,7 @@ impl Named for HostKeyName {
 
 /// The wanted names that exist here; a list that begins with `+`, `-` or `^` changes the default one, as
 /// in ssh_config(5).
-fn choose<T: Named>(what: &str, wanted: &[String], default: &[T]) -> Result<Vec<T>, Failure> {
+fn choose<T: Named>(keyword: &str, wanted: &[String], default: &[T]) -> Result<Vec<T>, Failure> {
     let Some(first) = wanted.first() else { return Ok(default.to_vec()) };
     let (change, first) = match first.chars().next() {
         Some(c @ ('+' | '-' | '^')) => (Some(c), &first[1..]),
@@ -167,21 +167,24 @@ fn choose<T: Named>(what: &str, wanted: &[String], default: &[T]) -> Result<Vec<
             default.iter().filter(|d| !patterns.iter().any(|p| wildcard(p, &d.name()))).cloned().collect()
         }
         Some(change) => {
-            let named: Vec<T> = known(names);
-            let in_named = |d: &&T| named.iter().any(|n| n.name() == d.name());
-            let rest: Vec<T> = default.iter().filter(|d| change == '+' || !in_named(d)).cloned().collect();
+            let chosen: Vec<T> = known(names);
+            let is_chosen = |d: &&T| chosen.iter().any(|n| n.name() == d.name());
+            let rest: Vec<T> = default.iter().filter(|d| change == '+' || !is_chosen(d)).cloned().collect();
             if change == '^' {
-                named.into_iter().chain(rest).collect()
+                chosen.into_iter().chain(rest).collect()
             } else {
-                let added = named.into_iter().filter(|n| !default.iter().any(|d| d.name() == n.name()));
+                let added = chosen.into_iter().filter(|n| !default.iter().any(|d| d.name() == n.name()));
                 rest.into_iter().chain(added).collect()
             }
         }
     };
     if chosen.is_empty() {
         let have: Vec<String> = default.iter().map(Named::name).collect();
-        let reason =
-            format!("{what} `{}` names nothing that is known here (there are {})", wanted.join(","), have.join(", "));
+        let reason = format!(
+            "{keyword} `{}` names nothing that is known here (there are {})",
+            wanted.join(","),
+            have.join(", ")
+        );
         return Err((Phase::KeyExchange, ConnectErrorKind::Setting { reason }));
     }
     Ok(chosen)

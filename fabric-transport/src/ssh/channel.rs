@@ -44,12 +44,22 @@ struct Inner<T> {
     finished: bool,
     /// Nobody wants any more.
     discard: bool,
+    /// What doesn't fit is dropped instead of waited for.
+    lossy: bool,
     waker: Option<Waker>,
 }
 
 impl<T> Store<T> {
     pub(super) fn new(limit: usize) -> Arc<Self> {
-        let inner = Inner { queue: VecDeque::new(), bytes: 0, limit, finished: false, discard: false, waker: None };
+        let inner = Inner {
+            queue: VecDeque::new(),
+            bytes: 0,
+            limit,
+            finished: false,
+            discard: false,
+            lossy: false,
+            waker: None,
+        };
         Arc::new(Self { inner: Mutex::new(inner), room: Notify::new() })
     }
 
@@ -61,13 +71,13 @@ impl<T> Store<T> {
     pub(super) async fn push(&self, item: T, size: usize) {
         {
             let mut inner = self.lock();
-            if inner.discard {
+            if inner.discard || (inner.lossy && size > 0 && inner.bytes > inner.limit) {
                 return;
             }
             inner.queue.push_back((item, size));
             inner.bytes += size;
             inner.wake();
-            if inner.bytes <= inner.limit {
+            if inner.bytes <= inner.limit || inner.lossy {
                 return;
             }
         }
@@ -82,7 +92,7 @@ impl<T> Store<T> {
 
     fn has_room(&self) -> bool {
         let inner = self.lock();
-        inner.discard || inner.bytes <= inner.limit
+        inner.discard || inner.lossy || inner.bytes <= inner.limit
     }
 
     /// Nothing more will come.
@@ -102,9 +112,15 @@ impl<T> Store<T> {
         self.room.notify_one();
     }
 
-    /// Room for so much more, so that the host's answers to other things are read.
-    pub(super) fn widen(&self, bytes: usize) {
-        self.lock().limit += bytes;
+    /// From now on nothing waits: what doesn't fit is dropped, so that what comes behind it on the
+    /// connection is seen. There is room for as much again, for a consumer that is only a little behind.
+    pub(super) fn never_wait(&self) {
+        let mut inner = self.lock();
+        if !inner.lossy {
+            inner.lossy = true;
+            inner.limit *= 2;
+        }
+        drop(inner);
         self.room.notify_one();
     }
 
@@ -238,13 +254,13 @@ pub(super) struct ChannelIo {
     writer: ChannelWriter,
     shared: Arc<Shared>,
     _close: DropGuard,
-    _held: Option<Box<dyn Send + Sync>>,
+    held: Option<Box<dyn Send + Sync>>,
 }
 
 impl ChannelIo {
     /// Keeps `value` until this is dropped.
     pub(super) fn holding(mut self, value: impl Send + Sync + 'static) -> Self {
-        self._held = Some(Box::new(value));
+        self.held = Some(Box::new(value));
         self
     }
 
@@ -259,7 +275,7 @@ impl ChannelIo {
             writer: ChannelWriter::new(&writer, &life),
             shared,
             _close: life.unused.clone().drop_guard(),
-            _held: None,
+            held: None,
         };
         let cut = this.shared.cut.clone();
         tokio::spawn(async move {

@@ -77,7 +77,7 @@ mod tests {
         let clock = Clock::new();
         let limit = Some(Duration::from_secs(1));
         let slow = async {
-            clock.while_asking(tokio::time::sleep(Duration::from_secs(60))).await;
+            clock.while_asking(tokio::time::sleep(Duration::from_mins(1))).await;
             tokio::time::sleep(Duration::from_millis(900)).await;
             "answered"
         };

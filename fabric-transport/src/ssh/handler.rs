@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectErrorKind, SessionError, Target};
 use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
+use russh::keys::agent::AgentSessionBinding;
 use russh::{Channel, ChannelOpenFailure};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::auth::agent;
 use super::channel::ChannelIo;
 use super::clock::Clock;
 use super::host_keys::{self, HostKey, HostKeyVerifier, Verified};
@@ -26,6 +28,8 @@ pub(super) struct Shared {
     pub(super) listeners: Mutex<HashMap<ListenKey, mpsc::UnboundedSender<BoxStream>>>,
     /// The user's agent, for the hosts that may use it.
     pub(super) agent: Option<PathBuf>,
+    /// What binds an agent to this connection, known once the keys are exchanged.
+    pub(super) binding: OnceLock<AgentSessionBinding>,
     /// Cancelled to cut the connection off, whatever it is waiting for.
     pub(super) cut: CancellationToken,
     /// Cancelled when the task that serves the connection is gone.
@@ -48,6 +52,7 @@ impl Shared {
             banner: Mutex::default(),
             listeners: Mutex::default(),
             agent,
+            binding: OnceLock::new(),
             cut: CancellationToken::new(),
             over: CancellationToken::new(),
         }
@@ -191,10 +196,13 @@ impl russh::client::Handler for Handler {
             return Ok(());
         };
         reply.accept().await;
-        let mut stream = ChannelIo::new(channel, self.shared.clone());
+        let shared = self.shared.clone();
         tokio::spawn(async move {
-            let mut agent = tokio::net::UnixStream::connect(agent).await?;
-            tokio::io::copy_bidirectional(&mut stream, &mut agent).await
+            let mut stream = ChannelIo::new(channel, shared.clone());
+            // An agent that is gone closes the channel: the program there is told that there is none.
+            if let Ok(mut agent) = agent::connect_forwarded(&agent, shared.binding.get()).await {
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut agent).await;
+            }
         });
         Ok(())
     }

@@ -27,7 +27,7 @@ pub(super) struct VerifiedConnection {
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Clock,
     /// There is no other way to this than through the check.
-    pub(super) verified: Verified,
+    pub(super) proof: Verified,
 }
 
 /// Does all that comes before the login.
@@ -39,7 +39,7 @@ pub(super) async fn handshake(
 ) -> Result<VerifiedConnection, Failure> {
     let config = Arc::new(config(target, algorithms::preferred(target, &*verifier).await?));
     let clock = Clock::new();
-    let verified = Arc::new(Mutex::new(None));
+    let proof = Arc::new(Mutex::new(None));
     let shared = Arc::new(Shared::new(target.forward_agent.then(|| target.auth.agent.clone()).flatten()));
     let (stream, greeting) = Watched::new(stream, &shared.cut);
     let handler = Handler {
@@ -47,7 +47,7 @@ pub(super) async fn handshake(
         context: context.clone(),
         verifier,
         clock: clock.clone(),
-        verified: verified.clone(),
+        verified: proof.clone(),
         shared: shared.clone(),
     };
     let limit = target.timeouts.banner;
@@ -62,13 +62,17 @@ pub(super) async fn handshake(
             return Err((phase(), ConnectErrorKind::TimedOut { phase: phase(), after, setting: "banner_timeout" }));
         }
     };
-    let verified = verified.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(verified) = verified else {
+    if let Some(binding) = handle.agent_session_binding() {
+        // Set here only.
+        let _ = shared.binding.set(binding.clone());
+    }
+    let proof = proof.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(proof) = proof else {
         // A key exchange without a host key (`none`) is never offered.
         let reason = "the server showed no host key".to_owned();
         return Err((Phase::HostKey, ConnectErrorKind::HostKeyRefused { reason }));
     };
-    Ok(VerifiedConnection { handle, shared, clock, verified })
+    Ok(VerifiedConnection { handle, shared, clock, proof })
 }
 
 fn config(target: &Target, preferred: russh::Preferred) -> Config {

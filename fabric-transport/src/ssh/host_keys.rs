@@ -237,6 +237,7 @@ fn unknown(target: &Target, key: &HostKey) -> ConnectErrorKind {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn unreadable(error: ReadError) -> ConnectErrorKind {
     let file = error.file.display().to_string();
     ConnectErrorKind::KnownHosts { file, reason: format!("cannot be read: {}", error.source) }

@@ -346,9 +346,9 @@ impl Control {
         self.link.processes.place(self.order)
     }
 
-    /// Takes output in even if nobody reads it, so that what is behind it on the connection is seen.
-    pub(super) fn make_room(&self) {
-        self.store.widen(OUTPUT_STORE);
+    /// Output that nobody reads no longer stops the connection, over which the process is to be ended.
+    pub(super) fn make_way(&self) {
+        self.store.never_wait();
     }
 
     /// Starts another process on the same connection, which doesn't count among the others.

@@ -50,7 +50,7 @@ const SCRIPT: &str = concat!(
 
 /// Ends the process behind `control`.
 pub(super) async fn stop(control: &Control, grace: Duration) -> StopOutcome {
-    control.make_room();
+    control.make_way();
     let work = async {
         // The list may be out of step for a moment, when another process of the connection ends just now.
         let mut reason = String::new();

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "shared by several test programs")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -60,7 +61,8 @@ impl Setup {
         // Taken and given back: sshd cannot say which port it got.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut config = self.lines.join("\n");
-        config.push_str(&format!(
+        let _ = write!(
+            config,
             "
 Port {port}
 ListenAddress 127.0.0.1
@@ -78,7 +80,7 @@ LogLevel DEBUG1
 Subsystem sftp internal-sftp
 ",
             dir.path().display()
-        ));
+        );
         fs::write(at("sshd_config"), config).unwrap();
         // sshd wants this directory for its unprivileged half.
         let _ = fs::create_dir_all("/run/sshd");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use russh::keys::agent::client::AgentClient;
+use russh::keys::agent::client::{AgentClient, AgentStream};
 use russh::keys::agent::{AgentIdentity, AgentSessionBinding};
 use ssh_key::HashAlg;
 use tokio::net::UnixStream;
@@ -16,6 +16,20 @@ impl std::fmt::Debug for Agent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Agent").finish_non_exhaustive()
     }
+}
+
+/// Connects to the agent for somebody on the host, and tells it so: keys may be constrained to the hosts
+/// through which they are asked for.
+pub(in crate::ssh) async fn connect_forwarded(
+    socket: &Path,
+    binding: Option<&AgentSessionBinding>,
+) -> Result<Box<dyn AgentStream + Send + Unpin>, russh::keys::Error> {
+    let mut client = AgentClient::connect_uds(socket).await?;
+    if let Some(binding) = binding {
+        // As for logins, an agent that doesn't know this serves all the same.
+        let _ = client.bind_session(binding, true).await;
+    }
+    Ok(client.into_inner())
 }
 
 impl Agent {

@@ -14,7 +14,7 @@ use russh::keys::signature::Signer as _;
 use russh::keys::ssh_encoding::Encode as _;
 use sha2::Digest as _;
 use ssh_key::private::KeypairData;
-use ssh_key::{Certificate, HashAlg, PrivateKey, PublicKey};
+use ssh_key::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey};
 use thiserror::Error;
 
 use super::agent::Agent;
@@ -337,6 +337,10 @@ impl Signer<'_> {
             }
             Candidate::File { file, .. } => {
                 let key = file.open(self.target, self.context).await?;
+                if matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256) {
+                    let reason = "a security key signs through the agent only: add it with ssh-add";
+                    return Err(SignError::Key(reason.to_owned()));
+                }
                 sign(&key, hash, to_sign).map_err(|error| SignError::Key(error.to_string()))
             }
         }
@@ -355,6 +359,7 @@ fn sign(key: &PrivateKey, hash: Option<HashAlg>, mut data: Vec<u8>) -> Result<Ve
 
 /// The hash for an RSA key: SHA-2 by what the server announced, SHA-1 (`Some(None)`) only where
 /// `PubkeyAcceptedAlgorithms` asks for it, `None` where there is no way.
+#[expect(clippy::option_option, reason = "russh's own way to say it, in and out")]
 pub(super) fn rsa_hash(announced: Option<Option<HashAlg>>, wanted: &[String]) -> Option<Option<HashAlg>> {
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w.trim_start_matches(['+', '^']) == name);
     let sha1 = wanted.iter().any(|w| w.trim_start_matches(['+', '^']) == "ssh-rsa");

@@ -1,6 +1,6 @@
 //! Logging in, in OpenSSH's order.
 
-mod agent;
+pub(super) mod agent;
 mod keys;
 
 use std::sync::{Arc, PoisonError};
@@ -34,7 +34,7 @@ pub(super) async fn login(
     context: &OpenContext,
     keys: &KeyStore,
 ) -> Result<Login, Failure> {
-    let VerifiedConnection { handle, shared, clock, verified } = connection;
+    let VerifiedConnection { handle, shared, clock, proof: verified } = connection;
     let user = match &target.user {
         Some(user) => user.clone(),
         None => local_user()?,
