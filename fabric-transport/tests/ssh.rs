@@ -365,3 +365,16 @@ async fn stopping_works_while_input_is_stuck_and_output_floods() {
     assert!(done.exit.is_some(), "{:?}", done.lost);
     assert!(done.stdout.len() < 20 << 20, "{}", done.stdout.len());
 }
+
+#[tokio::test]
+async fn a_dropped_session_is_a_closed_one() {
+    let sshd = Sshd::start();
+    let session = open(&sshd.target()).await;
+    let pid = run(&*session, "echo $PPID").await.text().trim().to_owned();
+    session.files().await.unwrap();
+    let process = session.spawn(&command("cat")).await.unwrap();
+    drop(session);
+    assert!(is_alive(&pid), "a process keeps its session");
+    drop(process);
+    retry(async || (!is_alive(&pid)).then_some(())).await;
+}
