@@ -638,3 +638,15 @@ async fn a_person_names_the_host_once() {
     assert_eq!(report.exit_code(), 0);
     assert_eq!(world.commands("h9"), ["a", "b"]);
 }
+
+#[tokio::test]
+async fn output_that_nobody_looks_at_is_not_kept() {
+    let world = World::new().hosts(&["h1"]);
+    let flood = |_: &_| Reply::ok().flood(fabric_core::Stream::Stdout, "0123456789abcde\n", 1 << 20);
+    world.fleet.host("h1").on_match("^flood$", flood);
+    let text = "[tasks]\nt = 'flood'\n[tasks.saved]\nsteps = [{ run = 'flood', save = 'all' }, { run = 'echo {{ all.stdout | length }}' }]\n";
+    let report = world.toml(text, &["t"]).await;
+    assert_eq!(report.tasks[0].results[0].value.as_str().unwrap().len(), 65535, "the end of it, trimmed");
+    world.toml(text, &["saved"]).await;
+    assert_eq!(world.commands("h1")[2], format!("echo {}", (1 << 20) - 1));
+}

@@ -272,20 +272,20 @@ impl<'a> Dispatcher<'a> {
         if let Some(health) = &rolling.health
             && let Err(why) = self.execute_on(health, batch).await
         {
-            self.close_gate(format!("`{}` failed: {why}", health.task));
+            self.close_gate(&format!("`{}` failed: {why}", health.task));
         } else if rolling.pause && first && left > 0 {
             let done = self.results.iter().flatten().count();
             let message = format!("{}: {done} done, {left} to go. Go on?", self.job.name);
             let request = PromptRequest { kind: PromptKind::Confirm { default: false }, host: None, message };
             match self.shared.prompter.ask(request).await {
                 Ok(answer) if answer.expose() == "yes" => {}
-                Ok(_) => self.close_gate("a person said no".to_owned()),
-                Err(error) => self.close_gate(error.to_string()),
+                Ok(_) => self.close_gate("a person said no"),
+                Err(error) => self.close_gate(&error.to_string()),
             }
         }
     }
 
-    fn close_gate(&mut self, why: String) {
+    fn close_gate(&mut self, why: &str) {
         self.scope.emitter.warn(format!("`{}` does not go on: {why}", self.job.name));
         self.failed = true;
         self.gate_closed = true;

@@ -5,7 +5,7 @@ use fabric_core::{Error, Value};
 use serde_json::json;
 
 use super::Step;
-use super::work::Work;
+use super::work::{Work, keep_the_end};
 use crate::Context;
 use crate::task::{TaskBody, TaskError};
 
@@ -49,7 +49,8 @@ impl Anonymous {
 impl TaskBody for Anonymous {
     async fn call(&self, context: Context) -> Result<Value, TaskError> {
         let connection = context.connection().await?;
-        let ended = connection.run(self.0.as_str()).dry(context.is_dry_run()).await;
+        let request = connection.run(self.0.as_str()).dry(context.is_dry_run());
+        let ended = keep_the_end(&context, request)?.await;
         let outcome = match &ended {
             Ok(outcome) => Some(outcome),
             Err(Error::UnexpectedExit(outcome)) => Some(&**outcome),

@@ -26,14 +26,29 @@ pub(crate) fn environment() -> Environment<'static> {
     }
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_formatter(|out, state, value| match word(value) {
+        Some(word) => out.write_str(word).map_err(Error::from),
+        None => minijinja::escape_formatter(out, state, value),
+    });
     environment.add_filter("sh", shell_words);
     environment
 }
 
+/// Switches and nothing, as fabfiles and shells spell them rather than as Python does.
+fn word(value: &minijinja::Value) -> Option<&'static str> {
+    if value.is_none() {
+        return Some("none");
+    }
+    match bool::try_from(value.clone()) {
+        Ok(truth) if value.kind() == minijinja::value::ValueKind::Bool => Some(if truth { "true" } else { "false" }),
+        _ => None,
+    }
+}
+
 /// A value as words for a Bourne shell: a list becomes one word an item.
 fn shell_words(value: &minijinja::Value) -> Result<String, Error> {
-    let word = |value: &minijinja::Value| -> Result<String, Error> {
-        let text = value.to_string();
+    let quoted = |value: &minijinja::Value| -> Result<String, Error> {
+        let text = word(value).map_or_else(|| value.to_string(), str::to_owned);
         let quoted = quote(text.as_bytes())
             .map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("`sh`: {error}")))?;
         Ok(String::from_utf8_lossy(&quoted).into_owned())
@@ -42,10 +57,10 @@ fn shell_words(value: &minijinja::Value) -> Result<String, Error> {
         return Err(Error::from(ErrorKind::UndefinedError));
     }
     if value.kind() == minijinja::value::ValueKind::Seq {
-        let words: Result<Vec<String>, Error> = value.try_iter()?.map(|item| word(&item)).collect();
+        let words: Result<Vec<String>, Error> = value.try_iter()?.map(|item| quoted(&item)).collect();
         return Ok(words?.join(" "));
     }
-    word(value)
+    quoted(value)
 }
 
 /// A value as templates see it.
@@ -165,6 +180,7 @@ mod tests {
         }
         assert_eq!(rendered("{{ '{{' }}").unwrap(), "{{");
         assert_eq!(rendered("{{ version }}\n").unwrap(), "1.2\n");
+        assert_eq!(rendered("{{ yes }} {{ none }} {{ not yes | sh }}").unwrap(), "true none false");
     }
 
     #[test]

@@ -154,6 +154,9 @@ impl Work {
         if let Some(warn) = step.warn_only {
             request = request.warn(warn);
         }
+        if step.save.is_none() {
+            request = keep_the_end(&self.context, request)?;
+        }
         if remote {
             if let Some(user) = self.render_some(command.user.as_ref())? {
                 request = request.user(user);
@@ -266,6 +269,16 @@ impl Work {
         join_dir(&mut dir, path.as_bytes());
         String::from_utf8_lossy(&dir).into_owned()
     }
+}
+
+/// How much is kept of the output of a command that nobody looks at: what a report shows.
+const KEPT: u64 = 64 * 1024;
+
+/// Bounds what is captured, unless the settings do: ten thousand hosts must not fill the memory with what
+/// was shown long ago.
+pub(super) fn keep_the_end(context: &Context, request: CommandRequest) -> Result<CommandRequest, TaskError> {
+    let bounded = context.settings()?.capture_buffer_size.is_some();
+    Ok(if bounded { request } else { request.capture_limit(KEPT) })
 }
 
 fn scope_of(context: &Context, saved: &Map) -> minijinja::Value {
