@@ -38,7 +38,8 @@ impl World {
     /// This machine.
     pub async fn local() -> Self {
         let dir = directory();
-        let connector = Connector::new().with_transport(Arc::new(LocalTransport::in_dir(dir.path())));
+        let connector =
+            Connector::new().with_transport(Arc::new(LocalTransport::in_dir(dir.path()).login_shell("/bin/sh")));
         let target = Target::new("local://localhost".parse().expect("a host string"));
         Self { target, connector: Arc::new(connector), dir, _server: Box::new(()) }
     }

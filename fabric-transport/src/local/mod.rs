@@ -45,6 +45,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default)]
 pub struct LocalTransport {
     dir: Option<PathBuf>,
+    login_shell: Option<PathBuf>,
 }
 
 impl LocalTransport {
@@ -56,7 +57,14 @@ impl LocalTransport {
 
     /// Sessions that start in `dir`.
     pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: Some(dir.into()) }
+        Self { dir: Some(dir.into()), login_shell: None }
+    }
+
+    /// The shell of those who ask for no command. Default: `$SHELL`, else `/bin/sh`.
+    #[must_use]
+    pub fn login_shell(mut self, shell: impl Into<PathBuf>) -> Self {
+        self.login_shell = Some(shell.into());
+        self
     }
 }
 
@@ -74,7 +82,8 @@ impl Transport for LocalTransport {
         _context: &OpenContext,
     ) -> Result<Arc<dyn Session>, ConnectError> {
         let dir = self.dir.clone().or_else(std::env::home_dir).unwrap_or_else(|| PathBuf::from("/"));
-        Ok(Arc::new(LocalSession::in_dir(dir)))
+        let session = LocalSession { login_shell: self.login_shell.clone(), ..LocalSession::in_dir(dir) };
+        Ok(Arc::new(session))
     }
 }
 
@@ -82,6 +91,7 @@ impl Transport for LocalTransport {
 pub struct LocalSession {
     dir: PathBuf,
     clear_env: bool,
+    login_shell: Option<PathBuf>,
     /// What was started and may still run; ended when the session is closed.
     running: Mutex<Vec<Weak<LocalControl>>>,
     open: watch::Sender<bool>,
@@ -95,13 +105,26 @@ impl LocalSession {
 
     /// A session that starts in `dir`.
     pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), clear_env: false, running: Mutex::default(), open: watch::Sender::new(true) }
+        Self {
+            dir: dir.into(),
+            clear_env: false,
+            login_shell: None,
+            running: Mutex::default(),
+            open: watch::Sender::new(true),
+        }
     }
 
     /// Whether processes are started without the environment of this program. Default: they inherit it.
     #[must_use]
     pub fn clear_env(mut self, clear: bool) -> Self {
         self.clear_env = clear;
+        self
+    }
+
+    /// The shell of those who ask for no command. Default: `$SHELL`, else `/bin/sh`.
+    #[must_use]
+    pub fn login_shell(mut self, shell: impl Into<PathBuf>) -> Self {
+        self.login_shell = Some(shell.into());
         self
     }
 }
@@ -112,7 +135,7 @@ impl Session for LocalSession {
         if !self.is_open() {
             return Err(SessionError::Closed);
         }
-        let (process, control) = process::spawn(request, &self.dir, self.clear_env)?;
+        let (process, control) = process::spawn(request, &self.dir, self.login_shell.as_deref(), self.clear_env)?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|control| control.strong_count() > 0);
         running.push(Arc::downgrade(&control));

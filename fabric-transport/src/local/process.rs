@@ -34,6 +34,7 @@ type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub(super) fn spawn(
     request: &SpawnRequest,
     dir: &Path,
+    shell: Option<&Path>,
     clear_env: bool,
 ) -> Result<(Process, Arc<LocalControl>), SessionError> {
     let mut command = match &request.program {
@@ -42,7 +43,7 @@ pub(super) fn spawn(
             command.arg("-c").arg(OsString::from_vec(line.clone()));
             command
         }
-        Program::Shell => login_shell(),
+        Program::Shell => login_shell(shell),
         Program::Subsystem(_) => return Err(SessionError::Unsupported { what: "subsystems" }),
     };
     command.current_dir(dir);
@@ -62,8 +63,9 @@ pub(super) fn spawn(
 }
 
 /// The user's shell, told by the leading dash of its name that it is a login shell, as sshd does.
-fn login_shell() -> Command {
-    let shell = std::env::var_os("SHELL").filter(|s| !s.is_empty()).unwrap_or_else(|| "/bin/sh".into());
+fn login_shell(shell: Option<&Path>) -> Command {
+    let users = || std::env::var_os("SHELL").filter(|s| !s.is_empty()).unwrap_or_else(|| "/bin/sh".into());
+    let shell = shell.map_or_else(users, |shell| shell.as_os_str().to_owned());
     let name = Path::new(&shell).file_name().unwrap_or(shell.as_os_str());
     let mut arg0 = OsString::from("-");
     arg0.push(name);

@@ -225,7 +225,7 @@ impl MemorySession {
     /// The real shell of this session; it ends, and what it runs, when the session does.
     fn shell(&self, dir: PathBuf) -> &LocalSession {
         self.shell.get_or_init(|| {
-            let shell = Arc::new(LocalSession::in_dir(dir));
+            let shell = Arc::new(LocalSession::in_dir(dir).login_shell("/bin/sh"));
             let (ending, mut ended) = (Arc::clone(&shell), self.ended.subscribe());
             tokio::spawn(async move {
                 // An error is a session that was dropped; nobody sees its processes any more.

@@ -2,6 +2,8 @@
 
 mod commands;
 mod files;
+mod forwards;
 mod processes;
 mod sessions;
 mod streams;
+mod transfers;
