@@ -213,6 +213,8 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod connection;
 pub mod connector;
 pub mod gateway;

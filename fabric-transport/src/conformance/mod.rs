@@ -1,0 +1,143 @@
+//! What every transport must do, as a suite to run against one (feature `conformance`).
+//!
+//! The transports of this crate pass it, and so do the plugins that come with Fabric; the author of another
+//! runs it in a test with one line:
+//!
+//! ```no_run
+//! # async fn example(session: std::sync::Arc<dyn fabric_core::Session>) {
+//! fabric_transport::conformance::run(session, &[]).await;
+//! # }
+//! ```
+//!
+//! The host behind the session needs a POSIX shell with the usual utilities. Each case works in a directory
+//! of its own that it removes. Cases that a transport cannot have ([`NAMES`] has all) are left out by name, so
+//! that what it lacks is written down.
+
+mod files;
+mod processes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_core::transport::{Program, PtyRequest, SpawnRequest};
+use fabric_core::{ExitStatus, Process, ProcessEvent, Session};
+use futures_util::future::BoxFuture;
+use tokio::io::AsyncWriteExt as _;
+
+/// No case takes longer than this, whatever the transport does.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Why a case failed.
+type Failure = String;
+type Case = fn(Arc<dyn Session>) -> BoxFuture<'static, Result<(), Failure>>;
+
+macro_rules! cases {
+    ($($module:ident::$name:ident),+ $(,)?) => {
+        const CASES: &[(&str, Case)] = &[$((stringify!($name), |session| Box::pin($module::$name(session)))),+];
+        /// The names of all cases.
+        pub const NAMES: &[&str] = &[$(stringify!($name)),+];
+    };
+}
+
+cases! {
+    processes::streams_stay_apart,
+    processes::exit_status_is_told,
+    processes::a_signal_is_told,
+    processes::end_of_input_ends_a_reader,
+    processes::bytes_both_ways_are_exact,
+    processes::output_is_whole_when_the_process_ends,
+    processes::one_stream_may_end_before_the_other,
+    processes::processes_run_beside_each_other,
+    processes::an_unread_process_holds_up_no_other,
+    processes::a_dropped_process_harms_nothing,
+    processes::a_process_is_stopped,
+    processes::a_terminal_has_its_size,
+    files::content_survives,
+    files::any_name_survives,
+    files::directories_are_listed,
+    files::a_rename_replaces,
+    files::what_is_not_there_is_not_found,
+    files::modes_and_links_are_kept,
+}
+
+/// Runs every case but those named in `without`, one after another, and then closes the session.
+///
+/// # Panics
+///
+/// With the names of the cases that failed, and why. Also for a name in `without` that is no case.
+pub async fn run(session: Arc<dyn Session>, without: &[&str]) {
+    for name in without {
+        assert!(NAMES.contains(name), "there is no case `{name}`");
+    }
+    let mut failed = Vec::new();
+    for (name, case) in CASES.iter().filter(|(name, _)| !without.contains(name)) {
+        match tokio::time::timeout(LIMIT, case(session.clone())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => failed.push(format!("{name}: {failure}")),
+            Err(_) => failed.push(format!("{name}: took longer than {} s", LIMIT.as_secs())),
+        }
+    }
+    if !session.is_open() {
+        failed.push("the session broke".to_owned());
+    }
+    session.close().await;
+    if session.spawn(&command("true")).await.is_ok() {
+        failed.push("a closed session starts a process".to_owned());
+    }
+    assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// Fails with a text unless what is asserted holds.
+macro_rules! ensure {
+    ($holds:expr, $($text:tt)+) => {
+        if !$holds {
+            return Err(format!($($text)+));
+        }
+    };
+}
+use ensure;
+
+fn command(line: &str) -> SpawnRequest {
+    SpawnRequest { program: Program::Command(line.as_bytes().to_vec()), ..SpawnRequest::default() }
+}
+
+fn on_a_terminal(line: &str, pty: PtyRequest) -> SpawnRequest {
+    SpawnRequest { pty: Some(pty), ..command(line) }
+}
+
+async fn start(session: &Arc<dyn Session>, line: &str) -> Result<Process, Failure> {
+    session.spawn(&command(line)).await.map_err(|error| format!("cannot start `{line}`: {error}"))
+}
+
+/// What a process printed and how it ended.
+#[derive(Debug)]
+struct Said {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    exit: ExitStatus,
+}
+
+impl Said {
+    fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+async fn gather(mut process: Process) -> Result<Said, Failure> {
+    let mut said = Said { stdout: Vec::new(), stderr: Vec::new(), exit: ExitStatus::Unknown };
+    while let Some(event) = process.next().await {
+        match event {
+            ProcessEvent::Stdout(bytes) => said.stdout.extend_from_slice(&bytes),
+            ProcessEvent::Stderr(bytes) => said.stderr.extend_from_slice(&bytes),
+            ProcessEvent::Exit(exit) => said.exit = exit,
+            ProcessEvent::Lost(error) => return Err(format!("the process was lost: {error}")),
+        }
+    }
+    Ok(said)
+}
+
+async fn run_line(session: &Arc<dyn Session>, line: &str) -> Result<Said, Failure> {
+    let mut process = start(session, line).await?;
+    process.stdin.shutdown().await.map_err(|error| format!("closing input: {error}"))?;
+    gather(process).await
+}
