@@ -216,7 +216,12 @@ impl Client {
     }
 
     fn sessions(&self) -> usize {
-        self.channels.values().filter(|slot| !matches!(slot.kind, Kind::Busy)).count()
+        let counts = |slot: &&Slot| match &slot.kind {
+            Kind::Idle(_) => true,
+            Kind::Process(running) => running.is_served(),
+            Kind::Busy => false,
+        };
+        self.channels.values().filter(counts).count()
     }
 
     /// A new channel's slot; `kind` gets its input and how long to serve it.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use fabric_core::Signal;
@@ -49,6 +49,8 @@ pub(super) struct Spec {
 pub(super) struct Running {
     group: Pid,
     terminal: Option<OwnedFd>,
+    /// Gone when the channel is closed: a session that no longer counts.
+    served: Weak<()>,
 }
 
 impl Running {
@@ -58,6 +60,11 @@ impl Running {
         if let Some(number) = number {
             let _ = kill_process_group(self.group, number);
         }
+    }
+
+    /// Whether its channel is still open.
+    pub(super) fn is_served(&self) -> bool {
+        self.served.strong_count() > 0
     }
 
     /// Gives its terminal, if it has one, another size.
@@ -149,6 +156,8 @@ pub(super) fn start(
         }
     };
     let closed = life.closed.clone();
+    let serving = Arc::new(());
+    let served = Arc::downgrade(&serving);
     tokio::spawn(async move {
         let mut child = child;
         tokio::select! {
@@ -158,10 +167,11 @@ pub(super) fn start(
         }
         drop(channel);
         drop(agent);
+        drop(serving);
         let _ = child.wait().await;
         host.access.groups.leader_ended(group);
     });
-    Some(Running { group, terminal })
+    Some(Running { group, terminal, served })
 }
 
 fn host_shell(spec: &Spec) -> &'static str {
