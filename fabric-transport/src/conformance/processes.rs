@@ -135,7 +135,8 @@ pub(super) async fn an_unread_process_holds_up_no_other(session: Arc<dyn Session
 }
 
 pub(super) async fn a_dropped_process_harms_nothing(session: Arc<dyn Session>) -> Result<(), Failure> {
-    for _ in 0..20 {
+    // Fewer than sshd lets a connection have at once (MaxSessions): it frees them when the processes have ended.
+    for _ in 0..5 {
         drop(start(&session, "while :; do echo flood; done").await?);
     }
     let said = run_line(&session, "echo still here").await?;
