@@ -155,7 +155,8 @@ pub(super) async fn a_process_is_stopped(session: Arc<dyn Session>) -> Result<()
     ensure!(stopped == StopOutcome::Ended, "{stopped:?}");
     gather(process).await?;
     // One that has ended but that nobody has waited for yet (state Z) runs no more.
-    let said = run_line(&session, &format!("case $(ps -o stat= -p {pid}) in ''|Z*) echo gone;; *) echo alive;; esac")).await?;
+    let said =
+        run_line(&session, &format!("case $(ps -o stat= -p {pid}) in ''|Z*) echo gone;; *) echo alive;; esac")).await?;
     ensure!(said.stdout == b"gone\n", "process {pid} is alive after stop()");
     Ok(())
 }

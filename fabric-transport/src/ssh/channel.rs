@@ -191,19 +191,11 @@ pub(super) async fn drain<F>(
         () = life.unused.cancelled() => true,
     };
     if given_up {
-        // What still comes is taken and dropped until the other side has closed too: the connection's task may
-        // be waiting to hand some of it over, and would never see that we want to close.
-        let rest = async {
-            while !matches!(channel.wait().await, None | Some(ChannelMsg::Close)) {}
-        };
-        let close = async {
-            // A connection that is gone has closed the channel anyway.
-            let _ = writer.close().await;
-        };
-        tokio::select! {
-            _ = futures_util::future::join(close, rest) => {}
-            () = cut.cancelled() => {}
-        }
+        // First, because the connection's task may be waiting to hand something over, and would never see
+        // that we want to close. What comes for a channel that nobody receives from is dropped.
+        drop(channel);
+        // An answer to it is of no interest; a connection that is gone has closed the channel anyway.
+        let _ = writer.close().await;
     }
     life.closed.cancel();
 }
