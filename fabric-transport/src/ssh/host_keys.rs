@@ -167,12 +167,12 @@ impl HostKeyVerifier for KnownHostsVerifier {
         };
         match verdict {
             Verdict::Revoked(place) => {
-                Err(ConnectErrorKind::HostKeyRefused { reason: format!("{} is revoked at {place}", fingerprint(key)) })
+                Err(ConnectErrorKind::HostKeyRefused { reason: format!("it is revoked by {place}") })
             }
             Verdict::Known(_) => Ok(()),
             _ if policy == HostKeyCheck::Off => Ok(()),
             Verdict::BadCertificate { place, fault } => Err(ConnectErrorKind::HostKeyRefused {
-                reason: format!("its certificate is not in order: {fault} (authority at {place})"),
+                reason: format!("the authority at {place} does not vouch for its certificate: {fault}"),
             }),
             Verdict::Changed(known) => match known.first() {
                 Some(other) => Err(changed(target, key, &other.place)),
