@@ -1,6 +1,7 @@
 //! The real `fab` against real servers.
 
 mod demo;
+mod examples;
 mod failures;
 mod input;
 mod many_hosts;
