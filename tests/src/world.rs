@@ -1,18 +1,19 @@
 //! One host, reached by any transport.
 
-use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use fabric_core::target::{HostKeyCheck, Identity};
+use fabric_core::target::{HostKeyCheck, Identity, Keepalive, Timeouts};
 use fabric_core::{Emitter, Session, Target};
 use fabric_transport::local::LocalTransport;
 use fabric_transport::memory::MemoryTransport;
-use fabric_transport::server::Fleet;
+use fabric_transport::server::{Fleet, FleetBuilder, FleetHost};
 use fabric_transport::{Connection, Connector};
 use tempfile::TempDir;
 
 use crate::sshd::Sshd;
+use crate::tool::is_root;
 
 /// A host and what it takes to reach it. Whatever a test does through it must come out the same over every transport;
 /// [`transports!`](crate::transports) runs one test over several.
@@ -20,7 +21,7 @@ pub struct World {
     target: Target,
     connector: Arc<Connector>,
     dir: TempDir,
-    _server: Box<dyn Any + Send + Sync>,
+    fleet: Option<Fleet>,
 }
 
 #[allow(clippy::unused_async, reason = "all are made alike, so that `transports!` can make any")]
@@ -30,9 +31,9 @@ impl World {
         let dir = directory();
         let transport = MemoryTransport::new();
         transport.host("host1").run_by_sh(dir.path());
-        let connector = Connector::new().with_transport(transport.clone());
+        let connector = Connector::new().with_transport(transport);
         let target = Target::new("memory://host1".parse().expect("a host string"));
-        Self { target, connector: Arc::new(connector), dir, _server: Box::new(transport) }
+        Self { target, connector: Arc::new(connector), dir, fleet: None }
     }
 
     /// This machine.
@@ -41,15 +42,20 @@ impl World {
         let connector =
             Connector::new().with_transport(Arc::new(LocalTransport::in_dir(dir.path()).login_shell("/bin/sh")));
         let target = Target::new("local://localhost".parse().expect("a host string"));
-        Self { target, connector: Arc::new(connector), dir, _server: Box::new(()) }
+        Self { target, connector: Arc::new(connector), dir, fleet: None }
     }
 
     /// A host of the embedded fleet.
     pub async fn embedded() -> Self {
-        let fleet = Fleet::builder().start().await.expect("the fleet starts");
+        Self::embedded_as(Fleet::builder()).await
+    }
+
+    /// The first host of this embedded fleet.
+    pub async fn embedded_as(fleet: FleetBuilder) -> Self {
+        let fleet = fleet.start().await.expect("the fleet starts");
         let dir = directory();
         let target = ssh_target(&fleet.host_strings()[0], fleet.client_key(), fleet.known_hosts());
-        Self { target, connector: Arc::new(Connector::new()), dir, _server: Box::new(fleet) }
+        Self { target, connector: Arc::new(Connector::new()), dir, fleet: Some(fleet) }
     }
 
     /// A real sshd.
@@ -59,7 +65,36 @@ impl World {
         let known_hosts = dir.path().join("known_hosts");
         std::fs::write(&known_hosts, sshd.known_hosts()).expect("known_hosts");
         let target = ssh_target(&sshd.hosts()[0].host_string(), &sshd.key(), &known_hosts);
-        Self { target, connector: Arc::new(Connector::new()), dir, _server: Box::new(()) }
+        Self { target, connector: Arc::new(Connector::new()), dir, fleet: None }
+    }
+
+    /// A real sshd that makes terminals; `None`, with a word on standard error, where it can't.
+    ///
+    /// sshd gives a terminal to the group `tty`. The system has done so already if its `/dev/pts` is mounted with that
+    /// group; else only root may.
+    pub async fn sshd_with_terminals() -> Option<Self> {
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let given = |line: &str| line.contains(" devpts ") && line.contains("gid=");
+        if !is_root() && !mounts.is_empty() && !mounts.lines().any(given) {
+            eprintln!("not root, and /dev/pts has no gid=tty: sshd makes no terminals here, this test did nothing");
+            return None;
+        }
+        Some(Self::sshd().await)
+    }
+
+    /// The embedded host.
+    #[track_caller]
+    pub fn fleet_host(&self) -> &FleetHost {
+        &self.fleet.as_ref().expect("a world with an embedded fleet").hosts()[0]
+    }
+
+    /// The same with these limits on every phase of connecting.
+    #[must_use]
+    pub fn limits(mut self, limit: Duration) -> Self {
+        let some = Some(limit);
+        self.target.timeouts = Timeouts { connect: some, banner: some, auth: some, channel: some, attempts: 1 };
+        self.target.keepalive = Keepalive { interval: some, count: 1 };
+        self
     }
 
     /// A new session with the host.
@@ -102,7 +137,10 @@ macro_rules! transports {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $transport() {
-                    super::$case(&$crate::World::$transport().await).await;
+                    let world: Option<$crate::World> = $crate::World::$transport().await.into();
+                    if let Some(world) = world {
+                        super::$case(&world).await;
+                    }
                 }
             )+
         }

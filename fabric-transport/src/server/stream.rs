@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -15,6 +15,8 @@ pub(super) struct FaultyStream {
     inner: TcpStream,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     written: u64,
+    /// Who waits for something to read, and must learn of a cut that a write has brought about.
+    reader: Option<Waker>,
     cut_after: u64,
     stall_after: u64,
     garble_after: u64,
@@ -27,6 +29,7 @@ impl FaultyStream {
             inner,
             ended: Box::pin(ended.cancelled_owned()),
             written: 0,
+            reader: None,
             cut_after: limit(faults.cut_after),
             stall_after: limit(faults.stall_after),
             garble_after: limit(faults.garble_after),
@@ -49,6 +52,9 @@ impl AsyncRead for FaultyStream {
         self.poll_ended(cx)?;
         if self.written >= self.stall_after {
             return Poll::Pending;
+        }
+        if self.cut_after != u64::MAX {
+            self.reader = Some(cx.waker().clone());
         }
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
@@ -73,6 +79,11 @@ impl AsyncWrite for FaultyStream {
         };
         if let Poll::Ready(Ok(count)) = sent {
             self.written += count as u64;
+            if self.written >= self.cut_after
+                && let Some(reader) = self.reader.take()
+            {
+                reader.wake();
+            }
         }
         sent
     }

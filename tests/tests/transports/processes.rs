@@ -19,11 +19,11 @@ transports! {
     output_comes_while_the_process_runs: memory local embedded sshd;
     many_processes_run_at_once: memory local embedded sshd;
     one_that_takes_no_input_stops_no_other: local embedded sshd;
-    a_terminal_has_a_type_and_a_size: local embedded sshd;
-    a_terminal_can_be_resized: local embedded sshd;
+    a_terminal_has_a_type_and_a_size: local embedded sshd_with_terminals;
+    a_terminal_can_be_resized: local embedded sshd_with_terminals;
     stopping_ends_the_group: local embedded sshd;
     stopping_kills_what_ignores_it: local embedded sshd;
-    stopping_works_with_a_terminal: local embedded sshd;
+    stopping_works_with_a_terminal: local embedded sshd_with_terminals;
 }
 
 fn command(text: &str) -> SpawnRequest {
