@@ -1,12 +1,14 @@
 //! Plugins, and above all bad ones: each is an error that names its file, never a crash.
 #![cfg(feature = "plugins")]
 
+use std::mem::offset_of;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use fabric_core::{Emitter, Target};
+use fabric_plugin_sdk::abi::Table;
 use fabric_transport::connector::Connector;
 use fabric_transport::plugin::Plugin;
 
@@ -198,8 +200,9 @@ fn the_header_and_the_table_agree() {
         ["abi_version", "size", "name", "version", "describe", "dial", "open", "spawn", "files", "close", "free"];
     let dir = tempfile::tempdir().unwrap();
     let code = dir.path().join("offsets.c");
-    let prints: String =
+    let prints: Vec<String> =
         offsets.iter().map(|field| format!("printf(\"%zu \", offsetof(fabric_plugin, {field}));")).collect();
+    let prints = prints.concat();
     let source = format!(
         "#include \"fabric_plugin.h\"\n#include <stdio.h>\nint main(void) {{ {prints} printf(\"%zu\", sizeof(fabric_plugin)); return 0; }}"
     );
@@ -208,8 +211,6 @@ fn the_header_and_the_table_agree() {
     assert!(Command::new("cc").arg("-I").arg(header()).arg("-o").arg(&program).arg(&code).status().unwrap().success());
     let output = Command::new(program).output().unwrap();
 
-    use fabric_plugin_sdk::abi::Table;
-    use std::mem::offset_of;
     let ours = [
         offset_of!(Table, abi_version),
         offset_of!(Table, size),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use fabric_core::ConnectErrorKind;
@@ -13,12 +13,12 @@ use fabric_core::transport::BoxStream;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// So much of a command's standard error is kept for an error message.
 const STDERR_TAIL: usize = 2048;
 
-/// How long a command that has closed its output is waited for, to tell how it ended.
+/// How long a command is waited for once the connection has ended, to tell how it did, before it is killed.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What is known of a gateway command, for the case that the connection fails.
@@ -53,19 +53,35 @@ pub fn dial(shell: &Path, command: &str) -> Result<(BoxStream, Witness), Connect
     let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     let tail = Arc::new(Mutex::new(Vec::new()));
     let (end, ended) = watch::channel(None);
-    let (close, closed) = tokio::sync::oneshot::channel();
-    tokio::spawn(attend(child, stderr, tail.clone(), end, closed));
-    let stream = CommandStream { stdin: Some(stdin), stdout, group, _close: close };
+    let (close, closed) = oneshot::channel();
+    tokio::spawn(attend(Running { child, group }, stderr, tail.clone(), end, closed));
+    let stream = CommandStream { stdin: Some(stdin), stdout, silent: false, close: Some(close) };
     Ok((Box::new(stream), Witness { command: command.to_owned(), stderr: tail, ended }))
+}
+
+/// A command that is ended, with all that it started, when this is dropped.
+struct Running {
+    child: Child,
+    group: Option<Pid>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The shell has been replaced by the command, or has others under it, which get the chance to clean
+        // up; the child itself is killed right after this.
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::TERM);
+        }
+    }
 }
 
 /// Reads the command's standard error and waits for its end; ends it when the stream is gone.
 async fn attend(
-    mut child: Child,
+    mut command: Running,
     mut stderr: tokio::process::ChildStderr,
     tail: Arc<Mutex<Vec<u8>>>,
     end: watch::Sender<Option<String>>,
-    closed: tokio::sync::oneshot::Receiver<()>,
+    closed: oneshot::Receiver<bool>,
 ) {
     let reading = async {
         let mut buffer = [0; 1024];
@@ -78,13 +94,16 @@ async fn attend(
     };
     let running = async {
         // What it left running may hold its standard error open.
-        let (status, _) = tokio::join!(child.wait(), tokio::time::timeout(LAST_WORDS, reading));
+        let (status, _) = tokio::join!(command.child.wait(), tokio::time::timeout(LAST_WORDS, reading));
         end.send_replace(Some(status.map_or_else(|error| error.to_string(), |status| status.to_string())));
     };
+    tokio::pin!(running);
     tokio::select! {
-        () = running => {}
-        // Nobody sends: this is the stream being dropped.
-        _ = closed => {}
+        () = &mut running => {}
+        // One that closed its output before us may still be about to say why, and to end by itself.
+        silent = closed => if silent.unwrap_or(false) {
+            let _ = tokio::time::timeout(LAST_WORDS, running).await;
+        }
     }
 }
 
@@ -111,22 +130,26 @@ struct CommandStream {
     /// `None` once it is shut down: a pipe has no other way to say so.
     stdin: Option<ChildStdin>,
     stdout: ChildStdout,
-    group: Option<Pid>,
-    _close: tokio::sync::oneshot::Sender<()>,
+    /// Whether the command has closed its output.
+    silent: bool,
+    close: Option<oneshot::Sender<bool>>,
 }
 
 impl Drop for CommandStream {
     fn drop(&mut self) {
-        if let Some(group) = self.group {
-            // It may have ended already. The task that waits for the shell kills it after this.
-            let _ = kill_process_group(group, Signal::TERM);
+        if let Some(close) = self.close.take() {
+            // Nobody listens any more if the command has ended.
+            let _ = close.send(self.silent);
         }
     }
 }
 
 impl AsyncRead for CommandStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdout).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stdout).poll_read(cx, buf))?;
+        self.silent = buf.filled().len() == before;
+        Poll::Ready(Ok(()))
     }
 }
 

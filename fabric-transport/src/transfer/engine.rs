@@ -11,6 +11,7 @@ use fabric_core::transport::{FileChanges, FileKind, FileStat, Files, WriteOption
 use fabric_core::{Error, TransferOutcome};
 use futures_util::stream::{self, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
+use tokio::sync::Semaphore;
 
 use super::options::Options;
 use super::progress::Progress;
@@ -20,6 +21,8 @@ use crate::connection::Connection;
 
 /// How many files are under way at once.
 const AT_ONCE: usize = 32;
+/// How many checksums a host computes at once.
+pub(super) const CHECKSUMS_AT_ONCE: usize = 4;
 /// By `sudo` each step is a command, and hosts allow few sessions at once (MaxSessions).
 const AT_ONCE_BY_SUDO: usize = 4;
 
@@ -47,6 +50,8 @@ pub(super) struct Engine {
     pub(super) options: Options,
     pub(super) remote: Arc<dyn Files>,
     pub(super) local: Arc<dyn Files>,
+    /// Bounds the commands that compute checksums: hosts allow few sessions at once (MaxSessions).
+    pub(super) checksums: Semaphore,
 }
 
 impl Engine {
@@ -324,12 +329,17 @@ impl Engine {
             Direction::Put => (to, &job.from[..]),
             Direction::Get => (&job.from[..], to),
         };
-        let sudo = self.options.use_sudo;
-        Ok(verify::remote_sha256(&self.connection, remote, sudo).await? == verify::local_sha256(local).await?)
+        Ok(self.remote_sha256(remote).await? == verify::local_sha256(local).await?)
+    }
+
+    async fn remote_sha256(&self, path: &[u8]) -> Result<String, FileError> {
+        // It is never closed.
+        let _turn = self.checksums.acquire().await;
+        verify::remote_sha256(&self.connection, path, self.options.use_sudo).await
     }
 
     async fn compare(&self, remote: &[u8], local: &[u8]) -> Result<(), FileError> {
-        let there = verify::remote_sha256(&self.connection, remote, self.options.use_sudo).await?;
+        let there = self.remote_sha256(remote).await?;
         let here = verify::local_sha256(local).await?;
         if there == here {
             return Ok(());

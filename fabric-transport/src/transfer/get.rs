@@ -12,8 +12,9 @@ use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileKind, FileStat, Files};
 use fabric_core::{Error, TransferOutcome};
 use tokio::io::AsyncWrite;
+use tokio::sync::Semaphore;
 
-use super::engine::{Engine, Existing, Job, conclude};
+use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, conclude};
 use super::local::{self, MadeDirs};
 use super::options::{Options, option_methods};
 use super::privileged::SudoFiles;
@@ -112,6 +113,7 @@ impl Get {
             options: self.options.clone(),
             remote,
             local: Arc::new(local::files()),
+            checksums: Semaphore::new(CHECKSUMS_AT_ONCE),
         });
         let work = async {
             match self.destination {

@@ -13,8 +13,9 @@ use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileKind, FileStat, Files};
 use fabric_core::{Error, TransferOutcome};
 use tokio::io::AsyncRead;
+use tokio::sync::Semaphore;
 
-use super::engine::{Engine, Existing, Job, conclude, shown};
+use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, conclude, shown};
 use super::local::MadeDirs;
 use super::options::{Options, option_methods};
 use super::privileged::SudoFiles;
@@ -132,6 +133,7 @@ impl Put {
             options: self.options.clone(),
             remote: remote_files,
             local: local_files,
+            checksums: Semaphore::new(CHECKSUMS_AT_ONCE),
         });
         let work = async {
             match self.source {

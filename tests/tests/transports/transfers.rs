@@ -47,7 +47,7 @@ async fn a_tree_goes_there_and_back(world: &World) {
     let connection = world.connection();
     let (here, names) = tree();
     let (there, back) = (world.far().join("new"), tempfile::tempdir().unwrap());
-    let put = connection.put(here.path(), text(&there)).await.unwrap();
+    let put = connection.put(here.path(), text(&there)).verify(true).await.unwrap();
     assert_eq!((put.remote.len(), put.failed.len()), (names.len(), 0));
     let get = connection.get(text(&there), back.path().join("copy")).await.unwrap();
     assert_eq!((get.local.len(), get.bytes), (names.len(), put.bytes));

@@ -138,6 +138,20 @@ async fn a_link_is_written_through_and_links_below_are_followed() {
 }
 
 #[tokio::test]
+async fn links_in_a_circle_are_followed_once() {
+    let (connection, there) = here();
+    let dir = tree(&["app/a/x", "app/b/y"]);
+    for (to, link) in [("../b", "app/a/to_b"), ("../a", "app/b/to_a"), (".", "app/here"), ("..", "app/a/up")] {
+        std::os::unix::fs::symlink(to, dir.path().join(link)).unwrap();
+    }
+    let to = there.path().join("new");
+    let outcome = connection.put(dir.path().join("app"), to.display().to_string()).warn(true).await.unwrap();
+    assert!(outcome.failed.iter().all(|(_, why)| why.contains("leads back")), "{outcome:?}");
+    let all = ["a/", "a/to_b/", "a/to_b/y", "a/x", "b/", "b/to_a/", "b/to_a/x", "b/y"];
+    assert_eq!((listed(&to), outcome.failed.len()), (all.map(str::to_owned).to_vec(), 5));
+}
+
+#[tokio::test]
 async fn names_are_bytes() {
     use std::os::unix::ffi::OsStrExt as _;
     let (connection, there) = here();

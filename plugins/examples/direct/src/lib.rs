@@ -16,8 +16,8 @@ impl GatewayPlugin for Direct {
     }
 
     fn dial(&self, request: &DialRequest, cancel: &Cancel<'_>) -> Result<OwnedFd, PluginError> {
-        let other = request.options.get("port").and_then(|port| port.as_u64());
-        let port = other.and_then(|port| u16::try_from(port).ok()).unwrap_or(request.port);
+        let other = request.options.get("port").and_then(|port| u16::try_from(port.as_u64()?).ok());
+        let port = other.unwrap_or(request.port);
         let stream = cancel.connect(&request.host, port, request.timeout())?;
         Ok(stream.into())
     }
