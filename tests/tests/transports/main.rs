@@ -6,4 +6,5 @@ mod forwards;
 mod processes;
 mod sessions;
 mod streams;
+mod sudo;
 mod transfers;
