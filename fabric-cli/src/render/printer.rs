@@ -329,22 +329,21 @@ mod tests {
         assert_eq!(*lock(&kept.0), b"before\nduring\nend\n");
     }
 
-    #[test]
-    fn a_slow_reader_slows_the_run_down() {
+    #[tokio::test]
+    async fn a_slow_reader_slows_the_run_down() {
         let (reader, writer) = io::pipe().unwrap();
         let printer = printer(writer, mpsc::channel().0);
         let emitter = Emitter::new(printer.clone(), "run");
-        let mut cx = Context::from_waker(Waker::noop());
-        // What the pipe and the batch on its way take, is at most this.
-        for _ in 0..64 {
-            emitter.emit(EventKind::Message { text: "x".repeat(FULL / 16) });
-        }
-        assert!(printer.poll_ready(&mut cx).is_pending());
+        let text = "x".repeat(FULL);
+        emitter.emit(EventKind::Message { text: text.clone() });
+        // Once the first batch is on its way, which the pipe is too small for, the second has to wait.
+        emitter.ready().await;
+        emitter.emit(EventKind::Message { text });
+        assert!(printer.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending());
         let reading = std::thread::spawn(move || io::copy(&mut { reader }, &mut io::sink()).unwrap());
-        printer.finish();
-        assert!(printer.poll_ready(&mut cx).is_ready());
+        emitter.ready().await;
         drop((printer, emitter));
-        assert_eq!(reading.join().unwrap(), 64 * (FULL as u64 / 16 + 1) + 4);
+        assert_eq!(reading.join().unwrap(), 2 * (FULL as u64 + 1) + 4);
     }
 
     #[test]
