@@ -92,10 +92,13 @@ impl Link {
                 None => Ok(answer.await),
             }
         };
+        // What `wait_for` yields locks the value: held while the value is read again, with a writer in between,
+        // it would never be let go.
+        let over = async { drop(ended.wait_for(Option::is_some).await) };
         tokio::select! {
             biased;
             answer = timed => answer,
-            _ = ended.wait_for(Option::is_some) => Err(self.shared.reason()),
+            () = over => Err(self.shared.reason()),
         }
     }
 
