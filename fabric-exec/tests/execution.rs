@@ -391,6 +391,22 @@ async fn roles_are_asked_and_bring_their_settings() {
 }
 
 #[tokio::test]
+async fn roles_are_groups_of_an_inventory_file() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("hosts.ini"), "[web]\nw[1:2]\n[db]\nd1 ansible_user=u\n").unwrap();
+    let text = "[roledefs]\nweb = { inventory = 'hosts.ini' }\ndata = { inventory = 'hosts.ini', group = 'db' }\n\
+                none = { inventory = 'hosts.ini' }\n[tasks]\nid = 'id'\n";
+    std::fs::write(dir.path().join("fabfile.toml"), text).unwrap();
+    let fabfile = fabric_exec::fabfile::load(dir.path().join("fabfile.toml")).unwrap();
+    let world = World::new();
+    let go = |token: &'static str| world.run_of(&fabfile).start(calls(&[token]));
+    let report = go("id:roles=web;data").await.unwrap();
+    assert_eq!(report.hosts.keys().collect::<Vec<_>>(), ["w1", "w2", "u@d1"]);
+    let error = go("id:role=none").await.unwrap().error.unwrap();
+    assert!(error.ends_with("hosts.ini: it has no group `none`, only web, db"), "{error}");
+}
+
+#[tokio::test]
 async fn a_sole_command_gives_its_own_status() {
     let one = World::new().hosts(&["h1"]);
     one.fleet.every_host().on("exit 3", Reply::status(3));

@@ -211,7 +211,7 @@ fn everything_that_is_wrong_is_told_with_line_and_advice() {
                 "fabfile.toml:2: `a b` can't be a name: names have no `.`, `:`, `,`, `=`, white space, or `-` at the start",
             ],
         ),
-        ("[roledefs]\na = { host = ['x'] }\n", &["fabfile.toml:2: role `a` needs `hosts` or `command`"]),
+        ("[roledefs]\na = { host = ['x'] }\n", &["fabfile.toml:2: role `a` needs `hosts`, `command` or `inventory`"]),
         (
             "[roledefs]\na = { hosts = ['x'], usr = 'y' }\n",
             &["fabfile.toml:2: unknown key `usr` in role `a` (did you mean `user`?)"],

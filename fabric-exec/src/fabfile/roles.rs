@@ -26,24 +26,30 @@ impl Reader {
         let Kind::Table(members) = &node.kind else {
             return Some(Role::hosts(self.hosts(node, place)?));
         };
-        let hosts = members.get("hosts");
-        let command = members.get("command");
-        let source = match (hosts, command) {
-            (Some((_, hosts)), None) => RoleSource::Hosts(self.hosts(hosts, &format!("`hosts` of {place}"))?),
-            (None, Some((_, command))) => {
-                RoleSource::Command { line: self.text(command, &format!("`command` of {place}"))?, dir: dir.to_owned() }
-            }
-            (None, None) => {
-                self.problem(node.line, format!("{place} needs `hosts` or `command`"));
-                return None;
-            }
-            (Some((line, _)), Some(_)) => {
-                self.problem(*line, format!("{place} has `hosts` and `command`: leave one out"));
-                return None;
-            }
+        let sources = ["hosts", "command", "inventory"];
+        let given: Vec<&str> = sources.into_iter().filter(|key| members.contains_key(*key)).collect();
+        let [key] = given.as_slice() else {
+            let message = if given.is_empty() {
+                "needs `hosts`, `command` or `inventory`".to_owned()
+            } else {
+                format!("has `{}`: leave one out", given.join("` and `"))
+            };
+            self.problem(node.line, format!("{place} {message}"));
+            return None;
         };
-        // The command's name is also a piece of information of the settings; here it is the role's.
-        let settings = self.settings(members, place, &["hosts", "command"]);
+        let what = format!("`{key}` of {place}");
+        let (_, value) = &members[*key];
+        let group = members.get("group").and_then(|(_, node)| self.text(node, &format!("`group` of {place}")));
+        let source = match *key {
+            "hosts" => RoleSource::Hosts(self.hosts(value, &what)?),
+            "command" => RoleSource::Command { line: self.text(value, &what)?, dir: dir.to_owned() },
+            _ => RoleSource::File { path: dir.join(self.text(value, &what)?), group },
+        };
+        let mut known = sources.to_vec();
+        if *key == "inventory" {
+            known.push("group");
+        }
+        let settings = self.settings(members, place, &known);
         Some(Role { settings: Arc::new(settings), ..Role::new(source) })
     }
 }

@@ -4,7 +4,7 @@ use fabric_core::HostStringError;
 use fabric_core::host::{expand, split_list};
 use thiserror::Error;
 
-use super::role::lines;
+use super::inventory::lines;
 
 /// A list option that cannot be read.
 #[derive(Debug, Error)]

@@ -15,6 +15,7 @@
 
 mod command_line;
 mod env;
+mod inventory;
 mod role;
 mod share;
 
@@ -27,7 +28,8 @@ use thiserror::Error;
 
 pub use command_line::{ListError, read_host_option, read_name_option};
 pub use env::{Directive, EnvLists, FabfileLists, RuntimeLists};
-pub use role::{InventoryError, Role, RoleLookup, RoleSource, Roles, read_inventory};
+pub use inventory::{InventoryError, read_inventory};
+pub use role::{Role, RoleLookup, RoleSource, Roles};
 pub use share::{Shard, Share, ShareError};
 
 /// Hosts, roles and exclusions as one level gives them. An empty list is the same as none.

@@ -89,6 +89,14 @@ impl Shared {
         match &role.source {
             RoleSource::Hosts(hosts) => Ok(hosts.clone()),
             RoleSource::Code(code) => code.hosts().await.map_err(error),
+            RoleSource::File { path, group } => {
+                let shown = path.display();
+                let text = tokio::fs::read_to_string(path)
+                    .await
+                    .map_err(|problem| error(format!("inventory {shown} cannot be read: {problem}")))?;
+                read_inventory(&text, group.as_deref().unwrap_or(name))
+                    .map_err(|problem| error(format!("inventory {shown}: {problem}")))
+            }
             RoleSource::Command { line, dir } => {
                 let output = self.capture(line, dir).await.map_err(error)?;
                 read_inventory(&output, name).map_err(|problem| error(format!("`{line}`: {problem}")))
