@@ -9,6 +9,48 @@
 //! Nothing here prints, reads a terminal or ends the process; hosts are whatever implements the
 //! transport traits of fabric-core, settings come from whatever implements
 //! [`Resolve`](fabric_core::Resolve).
+//!
+//! ```
+//! use std::sync::Arc;
+//! use fabric_core::Settings;
+//! use fabric_exec::hostlist::Selection;
+//! use fabric_exec::{Call, Collection, Context, Invocation, Run, TaskError, task};
+//! use fabric_transport::{connector::Connector, memory::{MemoryTransport, Reply}};
+//!
+//! /// Roll a version out.
+//! #[task(parallel, pool_size = 5)]
+//! async fn deploy(context: Context, version: String, force: bool) -> Result<String, TaskError> {
+//!     let command = format!("bin/deploy {version}{}", if force { " --force" } else { "" });
+//!     let outcome = context.connection().await?.run(command).cd("/srv/app").await?;
+//!     Ok(outcome.stdout().trim().to_owned())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Hosts in memory stand in for real ones: a task cannot tell.
+//! let fleet = MemoryTransport::named("ssh");
+//! fleet.every_host().on("cd /srv/app && bin/deploy 2.4", Reply::stdout("done\n"));
+//!
+//! let report = Run::new(Collection::new().task(deploy::task())?, Arc::new(Settings::default()))
+//!     .connector(Arc::new(Connector::new().with_transport(fleet)))
+//!     .command_line(Selection { hosts: vec!["web1".into(), "web2".into()], ..Selection::default() })
+//!     .start(vec![Call::Task(Invocation::parse("deploy:2.4")?)])
+//!     .await?;
+//! assert_eq!(report.exit_code(), 0);
+//! assert_eq!(report.tasks[0].results[1].value, "done");
+//! # Ok(()) }
+//! ```
+//!
+//! # What is promised, and what is not
+//!
+//! * Host lists follow the rules of Fabric 1's "Execution model"; what was dangerous in them is told where
+//!   it differs, in [`hostlist`].
+//! * Results and reports are in the order of the host list, whatever the order in which hosts finish; hosts
+//!   are started in that order too.
+//! * The first failure stops the run, unless settings say otherwise: nothing new is started, what runs goes
+//!   on to its end. A panic is one host's failure.
+//! * Memory is bounded by the number of hosts, not by what they print; no host has a thread of its own.
+//! * Cancelling a run by dropping its future gives everything up at once, without a report; [`Interrupt`]
+//!   ends it politely.
 
 pub mod collection;
 pub mod fabfile;

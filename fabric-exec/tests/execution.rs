@@ -391,6 +391,19 @@ async fn roles_are_asked_and_bring_their_settings() {
 }
 
 #[tokio::test]
+async fn a_task_that_executes_itself_without_end_is_stopped() {
+    for text in
+        ["[tasks.t]\nsteps = [{ execute = 't' }]\n", "[tasks.t]\nruns_once = true\nsteps = [{ execute = 't' }]\n"]
+    {
+        for hosts in [&[][..], &["h1"]] {
+            let report = World::new().hosts(hosts).toml(text, &["t"]).await;
+            assert_eq!(report.exit_code(), 2);
+            assert!(report.error.unwrap().contains("task `t` executes itself without end"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn roles_are_groups_of_an_inventory_file() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("hosts.ini"), "[web]\nw[1:2]\n[db]\nd1 ansible_user=u\n").unwrap();

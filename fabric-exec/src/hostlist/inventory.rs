@@ -44,7 +44,7 @@ pub enum InventoryError {
 /// assert_eq!(read_inventory("web[1-2]\n# off\ndb1\n", "any")?, ["web1", "web2", "db1"]);
 /// assert_eq!(read_inventory(r#"{"web": {"hosts": ["a"]}, "db": ["b"]}"#, "db")?, ["b"]);
 /// assert_eq!(read_inventory("[web]\nw1 ansible_user=u\n[all:children]\nweb\n", "all")?, ["u@w1"]);
-/// assert_eq!(read_inventory("web: w[1-2]\nall: @web,x\n", "all")?, ["w1", "w2", "x"]);
+/// assert_eq!(read_inventory("web: w[1-2]\nall: x,@web\n", "all")?, ["x", "w1", "w2"]);
 /// # Ok::<(), fabric_exec::hostlist::InventoryError>(())
 /// ```
 pub fn read_inventory(text: &str, group: &str) -> Result<Vec<String>, InventoryError> {

@@ -27,11 +27,15 @@ pub(crate) struct Scope {
     pub(crate) roles: Vec<String>,
     pub(crate) emitter: Emitter,
     overlays: Vec<Overlay>,
+    /// The tasks in whose runs this one is executed, outermost first, and itself.
+    pub(crate) path: Vec<Arc<Task>>,
     usage: Mutex<Option<String>>,
 }
 
 impl Scope {
-    pub(crate) fn new(shared: &Shared, job: &Job, list: &HostList, parallel: bool) -> Self {
+    pub(crate) fn new(shared: &Shared, job: &Job, list: &HostList, parallel: bool, parent: Option<&Context>) -> Self {
+        let mut path = parent.map(|parent| parent.scope.path.clone()).unwrap_or_default();
+        path.push(job.task.clone());
         let mut overlays: Vec<Overlay> = task_overlay(&job.task).into_iter().collect();
         if parallel {
             let values: Map =
@@ -46,6 +50,7 @@ impl Scope {
             roles: list.roles.clone(),
             emitter: shared.emitter.for_task(job.name.clone()),
             overlays,
+            path,
             usage: Mutex::default(),
         }
     }
@@ -352,8 +357,7 @@ impl Context {
             None => self.shared.job(&what.call).map_err(usage)?,
         };
         let name = job.name.clone();
-        let current = self.host.is_some().then(|| self.clone());
-        let outcome = execute(self.shared.clone(), job, current).await.map_err(usage)?;
+        let outcome = execute(self.shared.clone(), job, Some(self.clone())).await.map_err(usage)?;
         if let Some(message) = outcome.usage {
             self.scope.tell_usage(message.clone());
             return Err(TaskError::Execute(message));

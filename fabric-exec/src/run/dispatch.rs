@@ -97,21 +97,31 @@ impl Strategy {
     }
 }
 
-/// Executes a job, `pre` and `post` included, inside `current`'s run if there is one.
+/// How deep executions may be nested.
+const DEEPEST: usize = 50;
+
+/// Executes a job, `pre` and `post` included, inside `parent`'s run if there is one.
 pub(crate) fn execute(
     shared: Arc<Shared>,
     job: Job,
-    current: Option<Context>,
+    parent: Option<Context>,
 ) -> Pin<Box<dyn Future<Output = Result<Outcome, RunError>> + Send>> {
     Box::pin(async move {
-        let mut before = around(&shared, &job.task.pre, current.as_ref()).await?;
+        if let Some(parent) = &parent {
+            let path = &parent.scope().path;
+            let waits_for_itself = job.task.runs_once && path.iter().any(|task| Arc::ptr_eq(task, &job.task));
+            if waits_for_itself || path.len() >= DEEPEST {
+                return Err(RunError::Endless(job.name.to_string()));
+            }
+        }
+        let mut before = around(&shared, &job.task.pre, parent.as_ref()).await?;
         if before.halt {
             before.results.clear();
             return Ok(before);
         }
-        let mut outcome = execute_alone(&shared, &job, current.as_ref()).await?;
+        let mut outcome = execute_alone(&shared, &job, parent.as_ref()).await?;
         if !outcome.halt {
-            let after = around(&shared, &job.task.post, current.as_ref()).await?;
+            let after = around(&shared, &job.task.post, parent.as_ref()).await?;
             outcome.failed |= after.failed;
             outcome.halt |= after.halt;
             outcome.usage = outcome.usage.or(after.usage);
@@ -122,14 +132,14 @@ pub(crate) fn execute(
 }
 
 /// Runs the calls that have not run in this run.
-async fn around(shared: &Arc<Shared>, calls: &[Invocation], current: Option<&Context>) -> Result<Outcome, RunError> {
+async fn around(shared: &Arc<Shared>, calls: &[Invocation], parent: Option<&Context>) -> Result<Outcome, RunError> {
     let mut all = Outcome::default();
     for call in calls {
         let first = shared.around.lock().unwrap_or_else(PoisonError::into_inner).insert(call.token());
         if !first {
             continue;
         }
-        let outcome = execute(shared.clone(), shared.job(call)?, current.cloned()).await?;
+        let outcome = execute(shared.clone(), shared.job(call)?, parent.cloned()).await?;
         all.failed |= outcome.failed;
         all.usage = all.usage.or(outcome.usage);
         if outcome.halt {
@@ -140,14 +150,14 @@ async fn around(shared: &Arc<Shared>, calls: &[Invocation], current: Option<&Con
     Ok(all)
 }
 
-async fn execute_alone(shared: &Arc<Shared>, job: &Job, current: Option<&Context>) -> Result<Outcome, RunError> {
-    let current_host = current.and_then(Context::host);
+async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>) -> Result<Outcome, RunError> {
+    let current_host = parent.and_then(Context::host);
     let list = shared.host_list(&job.name, &job.task, &job.selection, current_host).await?;
     let emitter = shared.emitter.for_task(job.name.clone());
     for warning in &list.warnings {
         emitter.warn(warning.clone());
     }
-    if let (Some(outer), false) = (current, list.level == Level::Current || list.is_local()) {
+    if let (Some(outer), false) = (parent, list.level == Level::Current || list.is_local()) {
         let hosts = outer.all_hosts().len();
         if hosts > 1 && !outer.task().runs_once {
             shared.warn_multiplying(&job.name, outer.task_name(), hosts);
@@ -158,7 +168,7 @@ async fn execute_alone(shared: &Arc<Shared>, job: &Job, current: Option<&Context
     }
     let settings = shared.task_settings(&job.task)?;
     let strategy = Strategy::of(&job.task, &settings, list.hosts.len())?;
-    Dispatcher::new(shared, job, list, strategy).run(&settings).await
+    Dispatcher::new(shared, job, list, strategy, parent).run(&settings).await
 }
 
 /// One execution on its host list.
@@ -176,8 +186,14 @@ struct Dispatcher<'a> {
 }
 
 impl<'a> Dispatcher<'a> {
-    fn new(shared: &'a Arc<Shared>, job: &'a Job, list: HostList, strategy: Strategy) -> Self {
-        let scope = Scope::new(shared, job, &list, strategy.window > 1);
+    fn new(
+        shared: &'a Arc<Shared>,
+        job: &'a Job,
+        list: HostList,
+        strategy: Strategy,
+        parent: Option<&Context>,
+    ) -> Self {
+        let scope = Scope::new(shared, job, &list, strategy.window > 1, parent);
         let places = list.hosts.len().max(1);
         Self {
             shared,
@@ -377,7 +393,10 @@ impl<'a> Dispatcher<'a> {
                 value
             }
             Claim::Theirs(receiver) => {
-                let value = self.shared.once.wait(receiver).await;
+                let value = tokio::select! {
+                    value = self.shared.once.wait(receiver) => value,
+                    () = self.shared.interrupt.stopping() => Err("interrupted".to_owned()),
+                };
                 if let Err(error) = &value {
                     self.failed = true;
                     self.failures += 1;

@@ -75,6 +75,9 @@ pub enum RunError {
     /// A setting is wrong.
     #[error(transparent)]
     Settings(#[from] Problems),
+    /// A task executes itself without end, or waits for itself.
+    #[error("task `{0}` executes itself without end")]
+    Endless(String),
     /// A task needs itself before or after it.
     #[error("task `{0}` needs itself: look at `pre` and `post`")]
     Cycle(String),
