@@ -5,6 +5,7 @@
 //! * [`World`]: one host, over the in-memory, the local, the embedded or the real transport; [`transports!`] runs a test
 //!   over several of them.
 //! * [`TestUser`]: a throw-away user with a password and a sudo rule, for tests that run as root.
+//! * [`Link`]: a slow link to a server, that counts round trips.
 //! * [`Guard`]: what must be undone is undone, even if the test is killed.
 //!
 //! ```ignore
@@ -22,6 +23,7 @@
 
 mod case;
 mod guard;
+mod link;
 mod sshd;
 mod tool;
 mod user;
@@ -29,6 +31,7 @@ mod world;
 
 pub use case::{Case, Ran};
 pub use guard::Guard;
+pub use link::Link;
 pub use sshd::{Host, Sshd, SshdBuilder};
 pub use tool::{is_root, tool};
 pub use user::TestUser;
