@@ -1,0 +1,164 @@
+//! On which hosts tasks run, in which order.
+
+use super::*;
+
+#[tokio::test]
+async fn tasks_go_in_order_each_over_its_hosts() {
+    let world = World::new().hosts(&["h1", "h2"]);
+    let report = world.go(collection([running("a"), running("b")]), &["a", "b"]).await;
+    assert_eq!(world.events.story(), ["a@h1", "a@h1 ok", "a@h2", "a@h2 ok", "b@h1", "b@h1 ok", "b@h2", "b@h2 ok"]);
+    assert_eq!((report.exit_code(), report.counts()), (0, (2, 0, 0)));
+    assert_eq!(world.commands("h1"), ["a", "b"]);
+    assert_eq!(world.fleet.host("h1").connects(), 1, "one connection for both tasks");
+    assert_eq!(world.fleet.host("h1").open_sessions(), 0, "closed at the end");
+}
+
+#[tokio::test]
+async fn one_connection_for_each_user_host_and_port() {
+    let world = World::new().hosts(&["root@h1", "h1:22", "h1:23"]).set("user", "root");
+    world.go(collection([running("a")]), &["a"]).await;
+    assert_eq!(world.fleet.host("h1").connects(), 2);
+    assert_eq!(world.commands("h1").len(), 3);
+}
+
+#[tokio::test]
+async fn eager_disconnection_is_after_each_task() {
+    let world = World::new().hosts(&["h1"]).set("eagerly_disconnect", true);
+    world.go(collection([running("a"), running("b")]), &["a", "b"]).await;
+    assert_eq!(world.fleet.host("h1").connects(), 2);
+}
+
+#[tokio::test]
+async fn a_task_without_hosts_runs_once_locally() {
+    let world = World::new();
+    let report =
+        world.go(collection([Task::from_fn("t", |c: Context| async move { Ok(c.host().is_none()) })]), &["t"]).await;
+    assert_eq!(report.tasks[0].strategy, "local");
+    assert_eq!(report.tasks[0].results[0].value, true);
+    assert_eq!((report.exit_code(), report.hosts.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_window_slides_over_the_hosts_in_order() {
+    let names: Vec<String> = (0..20).map(|n| format!("h{n}")).collect();
+    let hosts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let world = World::new().hosts(&hosts).set("parallel", true).set("pool_size", 3);
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (n, m) = (now.clone(), most.clone());
+    let task = Task::from_fn("t", move |_: Context| {
+        let (n, m) = (n.clone(), m.clone());
+        async move {
+            m.fetch_max(n.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
+            n.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        }
+    });
+    let report = world.go(collection([task]), &["t"]).await;
+    assert_eq!(most.load(Ordering::SeqCst), 3);
+    let results: Vec<_> = report.tasks[0].results.iter().map(|r| r.host.clone().unwrap()).collect();
+    assert_eq!(results, names);
+    let started: Vec<String> = world.events.story().into_iter().filter(|w| !w.ends_with(" ok")).collect();
+    assert_eq!(started, names.iter().map(|h| format!("t@{h}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_serial_task_stays_serial() {
+    let world = World::new().hosts(&["h1", "h2"]).set("parallel", true);
+    world.go(collection([running("a").serial()]), &["a"]).await;
+    assert_eq!(world.events.story(), ["a@h1", "a@h1 ok", "a@h2", "a@h2 ok"]);
+}
+
+#[tokio::test]
+async fn a_remote_step_without_a_host_never_runs_locally() {
+    let world = World::new();
+    let report = world.toml("[tasks]\nt = 'touch /tmp/never-here'\n", &["t"]).await;
+    assert_eq!((report.exit_code(), report.ending), (2, Ending::Usage));
+    assert!(report.error.unwrap().contains("no host to run on"));
+    assert!(world.fleet.known().is_empty());
+}
+
+#[tokio::test]
+async fn an_emptied_list_runs_nothing() {
+    let mut world = World::new().hosts(&["h1"]);
+    world.command_line.exclude = vec!["h1".to_owned()];
+    let report = world.go(collection([running("a")]), &["a"]).await;
+    assert_eq!((report.exit_code(), report.ending), (1, Ending::NothingRan));
+    assert!(world.events.warnings()[0].contains("all of its hosts are excluded"));
+}
+
+#[tokio::test]
+async fn unknown_roles_are_all_named() {
+    let world = World::new();
+    let text = "[roledefs]\nweb = ['w']\n[tasks.t]\nroles = ['wbe', 'nope']\nrun = 'x'\n";
+    let report = world.toml(text, &["t"]).await;
+    assert_eq!(report.exit_code(), 2);
+    assert_eq!(report.error.unwrap(), "task `t`: the roles `wbe` (did you mean `web`?), `nope` do not exist");
+}
+
+#[tokio::test]
+async fn roles_are_asked_and_bring_their_settings() {
+    let world = World::new();
+    let text = "
+        [roledefs]
+        dyn = { command = \"echo 'h[1-2]'\" }
+        db = { hosts = ['h2', 'h3'], cwd = '/db' }
+        [tasks.t]
+        roles = ['dyn', 'db']
+        run = 'id'
+    ";
+    let report = world.toml(text, &["t"]).await;
+    assert_eq!(report.exit_code(), 0, "{report:?}");
+    assert_eq!(world.commands("h2"), ["id"], "the first role that named it has no settings");
+    assert_eq!(world.commands("h3"), ["cd /db && id"]);
+}
+
+#[tokio::test]
+async fn roles_are_groups_of_an_inventory_file() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("hosts.ini"), "[web]\nw[1:2]\n[db]\nd1 ansible_user=u\n").unwrap();
+    let text = "[roledefs]\nweb = { inventory = 'hosts.ini' }\ndata = { inventory = 'hosts.ini', group = 'db' }\n\
+                none = { inventory = 'hosts.ini' }\n[tasks]\nid = 'id'\n";
+    std::fs::write(dir.path().join("fabfile.toml"), text).unwrap();
+    let fabfile = fabric_exec::fabfile::load(dir.path().join("fabfile.toml")).unwrap();
+    let world = World::new();
+    let go = |token: &'static str| world.run_of(&fabfile).start(calls(&[token]));
+    let report = go("id:roles=web;data").await.unwrap();
+    assert_eq!(report.hosts.keys().collect::<Vec<_>>(), ["w1", "w2", "u@d1"]);
+    let error = go("id:role=none").await.unwrap().error.unwrap();
+    assert!(error.ends_with("hosts.ini: it has no group `none`, only web, db"), "{error}");
+}
+
+#[tokio::test]
+async fn a_person_names_the_host_once() {
+    let world = World::new();
+    let text = "[tasks]\na = 'a'\nb = 'b'\n";
+    let run = world.run_of(&common::fabfile(text)).prompter(Arc::new(Says("u@h9:2200")));
+    let report = run.start(calls(&["a", "b"])).await.unwrap();
+    assert_eq!(report.exit_code(), 0);
+    assert_eq!(world.commands("h9"), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn parallel_is_sensible_for_one_host_and_for_none() {
+    let one = World::new().hosts(&["h1"]).set("pool_size", 9);
+    assert_eq!(one.go(collection([running("a").parallel()]), &["a"]).await.counts(), (1, 0, 0));
+    let local = Task::from_fn("t", |_: Context| async { Ok(()) }).parallel();
+    let report = World::new().set("parallel", true).go(collection([local]), &["t"]).await;
+    assert_eq!((report.tasks[0].strategy.as_str(), report.exit_code()), ("local", 0));
+}
+
+#[tokio::test]
+async fn env_tells_where_a_task_is_and_keeps_secrets() {
+    let world = World::new().hosts(&["u@h1:23", "h2"]).set("password", "hunter2");
+    let text = "[tasks]\nt = \"echo {{ env.host_string }} {{ env.host }} {{ env.user }} {{ env.port }} {{ env.all_hosts | sh }} {{ env.tasks | sh }}\"\n\
+                l = 'x'\n[tasks.local]\nsteps = [{ local = 'test {{ env.host | sh }} = none' }]\n[tasks.leak]\nsteps = [{ run = 'echo {{ env.password }}' }]\n";
+    world.toml(text, &["t"]).await;
+    assert_eq!(world.commands("h1"), ["echo u@h1:23 h1 u 23 u@h1:23 h2 t"]);
+    let leak = world.toml(text, &["leak"]).await;
+    assert_eq!(leak.exit_code(), 1);
+    assert!(leak.hosts["u@h1:23"].error.as_ref().unwrap().contains("`env.password` is not defined"));
+    assert_eq!(World::new().toml(text, &["local"]).await.exit_code(), 0, "env.host is none outside a host");
+}

@@ -1,0 +1,191 @@
+//! Tasks that draw others along: execute, pre, post, runs_once, set.
+
+use super::*;
+
+#[tokio::test]
+async fn runs_once_is_once_a_run_also_in_parallel() {
+    let world = World::new().hosts(&["h1", "h2", "h3"]).set("parallel", true);
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    let once = Task::from_fn("once", move |_: Context| {
+        let counter = counter.clone();
+        async move { Ok(counter.fetch_add(1, Ordering::SeqCst)) }
+    })
+    .runs_once()
+    .alias("o");
+    let outer = Task::from_fn("outer", |context: Context| async move {
+        let values = context.execute(Execute::task("o")).await?;
+        Ok(values.into_values().next())
+    });
+    let report = world.go(collection([once, outer]), &["outer", "once"]).await;
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    let outer = report.tasks.iter().find(|task| task.task == "outer").unwrap();
+    assert!(outer.results.iter().all(|result| result.value == 0), "{outer:?}");
+}
+
+#[tokio::test]
+async fn a_failed_runs_once_task_fails_whoever_asks() {
+    let world = World::new().hosts(&["h1", "h2"]).set("warn_only", true).set("max_failures", "9");
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    let once = Task::from_fn("once", move |_: Context| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async move { Err::<(), _>(TaskError::abort("no")) }
+    })
+    .runs_once();
+    let outer = Task::from_fn("outer", |context: Context| async move { context.execute(Execute::task("once")).await });
+    let report = world.go(collection([once, outer]), &["outer"]).await;
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    assert_eq!((report.exit_code(), report.counts().1), (1, 2));
+}
+
+#[tokio::test]
+async fn pre_and_post_run_once_a_run() {
+    let world = World::new();
+    let task = |name: &str| {
+        let name = name.to_owned();
+        Task::from_fn(name, |_: Context| async { Ok(()) })
+    };
+    let tasks = [
+        task("build"),
+        task("note").param(fabric_exec::Param::required("text")),
+        task("a").pre(Invocation::new("build")).post(Invocation::parse("note:done").unwrap()),
+        task("b").pre(Invocation::new("build")),
+    ];
+    world.go(collection(tasks), &["a", "b"]).await;
+    assert_eq!(
+        world.events.story(),
+        ["build@-", "build@- ok", "a@-", "a@- ok", "note@-", "note@- ok", "b@-", "b@- ok"]
+    );
+}
+
+#[tokio::test]
+async fn a_failed_pre_task_stops_what_it_is_for() {
+    let world = World::new();
+    let build = Task::from_fn("build", |_: Context| async { Err::<(), _>(TaskError::abort("no compiler")) });
+    let deploy = Task::from_fn("deploy", |_: Context| async { Ok(()) }).pre(Invocation::new("build"));
+    let report = world.go(collection([build, deploy]), &["deploy"]).await;
+    assert_eq!(world.events.story(), ["build@-", "build@- failed"]);
+    assert_eq!(report.exit_code(), 1);
+}
+
+#[tokio::test]
+async fn execute_follows_the_rules_of_host_lists() {
+    let world = World::new();
+    let text = "
+        [roledefs]
+        db = ['db[1-2]']
+        [tasks.migrate]
+        roles = ['db']
+        run = 'migrate'
+        [tasks.restart]
+        args = ['what']
+        hosts = ['web1', 'web2']
+        run = 'restart {{ what }}'
+        [tasks.release]
+        steps = [
+          { execute = 'migrate' },
+          { execute = 'restart', args = { what = 'app' }, exclude_hosts = ['web1'] },
+          { execute = 'restart:cache', hosts = ['c{1,2}'] },
+        ]
+    ";
+    let report = world.toml(text, &["release"]).await;
+    assert_eq!(report.exit_code(), 0, "{report:?}");
+    assert_eq!(world.commands("db2"), ["migrate"]);
+    assert_eq!(world.commands("web2"), ["restart app"]);
+    assert_eq!(world.commands("c1"), ["restart cache"]);
+    assert_eq!(world.fleet.known(), ["c1", "c2", "db1", "db2", "web2"]);
+}
+
+#[tokio::test]
+async fn a_task_without_hosts_inside_a_hosts_run_keeps_that_host() {
+    let world = World::new().hosts(&["h1", "h2"]);
+    let text = "[tasks]\ninner = 'inner'\n[tasks.outer]\nsteps = [{ execute = 'inner' }]\n";
+    world.toml(text, &["outer"]).await;
+    assert_eq!(world.commands("h1"), ["inner"]);
+    assert_eq!(world.commands("h2"), ["inner"]);
+}
+
+#[tokio::test]
+async fn nested_lists_multiply_and_it_is_said_once() {
+    let world = World::new().hosts(&["h1", "h2", "h3"]);
+    let text = "[tasks.inner]\nhosts = ['x']\nrun = 'inner'\n[tasks.outer]\nsteps = [{ execute = 'inner' }]\n";
+    world.toml(text, &["outer"]).await;
+    assert_eq!(world.commands("x").len(), 3);
+    let said: Vec<_> = world.events.warnings().into_iter().filter(|w| w.contains("runs_once")).collect();
+    assert_eq!(said.len(), 1);
+}
+
+#[tokio::test]
+async fn a_task_sets_hosts_for_those_that_follow() {
+    let world = World::new();
+    let text = "
+        [tasks.pick]
+        args = ['kind']
+        steps = [{ set = { hosts = { command = 'printf \"%s1\\n%s2\\n\" {{ kind | sh }} {{ kind | sh }}' }, color = 'blue' } }]
+        [tasks]
+        show = 'echo {{ env.color }} {{ env.host_string }}'
+    ";
+    let report = world.toml(text, &["pick:web", "show"]).await;
+    assert_eq!(report.exit_code(), 0, "{report:?}");
+    assert_eq!(world.commands("web2"), ["echo blue web2"]);
+}
+
+#[tokio::test]
+async fn a_task_that_executes_itself_without_end_is_stopped() {
+    for text in
+        ["[tasks.t]\nsteps = [{ execute = 't' }]\n", "[tasks.t]\nruns_once = true\nsteps = [{ execute = 't' }]\n"]
+    {
+        for hosts in [&[][..], &["h1"]] {
+            let report = World::new().hosts(hosts).toml(text, &["t"]).await;
+            assert_eq!(report.exit_code(), 2);
+            assert!(report.error.unwrap().contains("task `t` executes itself without end"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_nested_host_starts_from_the_global_user_and_port() {
+    let world = World::new().hosts(&["bob@h1:2222"]).set("user", "ann");
+    let text = "
+        [tasks.inner]
+        run = 'echo {{ env.user }} {{ env.port }} {{ env.command }}'
+        [tasks.outer]
+        steps = [{ execute = 'inner', hosts = ['p'] }, { run = 'echo {{ env.user }} {{ env.port }} {{ env.command }}' }]
+    ";
+    world.toml(text, &["outer"]).await;
+    assert_eq!(world.commands("p"), ["echo ann 22 inner"]);
+    assert_eq!(world.commands("h1"), ["echo bob 2222 outer"], "the outer host's are as they were");
+}
+
+#[tokio::test]
+async fn execute_yields_what_each_host_returned_in_host_order() {
+    let world = World::new().set("parallel", true);
+    world.fleet.host("a").on("who", Reply::stdout("1\n").delay(Duration::from_millis(30)));
+    world.fleet.host("b").on("who", Reply::stdout("2\n"));
+    let outer = Task::from_fn("outer", |context: Context| async move {
+        let hosts = context.execute(Execute::task("who").hosts(["a", "b"])).await?;
+        let local = Task::from_fn("local", |_: Context| async { Ok(7) });
+        let alone = context.execute(Execute::this(local)).await?;
+        Ok((hosts, alone))
+    });
+    let report = world.go(collection([outer, running("who")]), &["outer"]).await;
+    let value = serde_json::to_string(&report.tasks[0].results[0].value).unwrap();
+    assert_eq!(value, r#"[{"a":"1","b":"2"},{"<local-only>":7}]"#);
+}
+
+#[tokio::test]
+async fn shared_state_and_settings_for_a_block_of_code() {
+    let world = World::new().hosts(&["h1"]).set("stage", "test");
+    let first = Task::from_fn("first", |context: Context| async move {
+        let inner = context.with([("cwd".to_owned(), "/srv".into())].into_iter().collect());
+        inner.connection().await?.run("inside").await?;
+        context.connection().await?.run("outside").await?;
+        context.env().set("stage", "live");
+        Ok(())
+    });
+    let second = Task::from_fn("second", |context: Context| async move { Ok(context.env_value("stage")?) });
+    let report = world.go(collection([first, second]), &["first", "second"]).await;
+    assert_eq!(world.commands("h1"), ["cd /srv && inside", "outside"]);
+    assert_eq!(report.tasks[1].results[0].value, "live");
+}

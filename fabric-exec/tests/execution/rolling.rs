@@ -1,0 +1,72 @@
+//! Batches, canaries, gates and rollbacks.
+
+use super::*;
+
+#[tokio::test]
+async fn batches_wait_for_each_other_and_stop_at_a_failure() {
+    let world = World::new().hosts(&["h1", "h2", "h3", "h4", "h5"]);
+    world.fleet.host("h3").on("a", Reply::status(1));
+    let report = world.go(collection([running("a").batch("40%".parse().unwrap())]), &["a"]).await;
+    let story = world.events.story();
+    assert_eq!(story[0], "batch 1/3");
+    assert_eq!(story.iter().position(|w| w == "batch 2/3"), Some(5));
+    assert_eq!(story.last().unwrap(), "a@h5 skipped");
+    assert_eq!((report.tasks[0].strategy.as_str(), report.counts()), ("batches", (3, 1, 1)));
+}
+
+const ROLLING: &str = "
+    [roledefs]
+    web = ['h[1-5]']
+    [tasks.deploy]
+    roles = ['web']
+    canary = 1
+    batch = 2
+    health = 'healthy'
+    rollback = 'undo'
+    run = 'install'
+    [tasks]
+    healthy = 'check'
+    undo = 'undo'
+";
+
+#[tokio::test]
+async fn rolling_goes_from_canary_to_batches_through_the_gate() {
+    let world = World::new();
+    let report = world.toml(ROLLING, &["deploy"]).await;
+    assert_eq!((report.exit_code(), report.counts()), (0, (5, 0, 0)));
+    let story = world.events.story();
+    let batches: Vec<_> = story.iter().filter(|word| word.starts_with("batch")).collect();
+    assert_eq!(batches, ["batch 1/3", "batch 2/3", "batch 3/3"]);
+    assert_eq!(story[..5], ["batch 1/3", "deploy@h1", "deploy@h1 ok", "healthy@h1", "healthy@h1 ok"]);
+    assert_eq!(world.commands("h5"), ["install", "check"]);
+}
+
+#[tokio::test]
+async fn a_closed_gate_stops_and_rolls_back_what_was_begun() {
+    let world = World::new();
+    world.fleet.host("h3").on("check", Reply::status(1));
+    let report = world.toml(ROLLING, &["deploy"]).await;
+    assert_eq!(report.exit_code(), 1);
+    assert_eq!(world.commands("h1"), ["install", "check", "undo"]);
+    assert_eq!(world.commands("h3"), ["install", "check", "undo"]);
+    assert_eq!(world.commands("h4"), Vec::<String>::new());
+    assert_eq!(report.hosts["h4"].status, HostStatus::Skipped);
+    let failed = World::new();
+    failed.fleet.host("h1").on("install", Reply::status(1));
+    failed.toml(ROLLING, &["deploy"]).await;
+    assert_eq!(failed.commands("h1"), ["install", "undo"]);
+}
+
+#[tokio::test]
+async fn a_person_decides_after_the_canary() {
+    let text = ROLLING.replace("canary = 1", "canary = 1\n    pause = true");
+    for (answer, installed, code) in [("yes", 5, 0), ("no", 1, 1)] {
+        let world = World::new();
+        let run = world.run_of(&common::fabfile(&text)).prompter(Arc::new(Says(answer)));
+        let report = run.start(calls(&["deploy"])).await.unwrap();
+        let hosts = (1..=5).filter(|n| world.commands(&format!("h{n}")).contains(&"install".to_owned()));
+        assert_eq!((hosts.count(), report.exit_code()), (installed, code));
+    }
+    let nobody = World::new();
+    assert_eq!(nobody.toml(&text, &["deploy"]).await.exit_code(), 1);
+}
