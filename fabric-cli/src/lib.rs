@@ -29,19 +29,21 @@ mod project;
 pub mod prompter;
 pub mod render;
 mod run;
+mod rust_fabfile;
 
 pub use failure::Failure;
-pub use program::{Program, main};
+pub use program::{IntoTasks, Program, main};
 
 #[doc(hidden)]
 pub use fabric_exec;
 
 /// The `main` of a program with tasks of its own: a list of functions that are `#[task]`s, or
-/// `= EXPRESSION` for a [`Collection`](fabric_exec::Collection).
+/// `= EXPRESSION` for a [`Collection`](fabric_exec::Collection) or what building one yields.
 #[macro_export]
 macro_rules! main {
     ($($task:ident),+ $(,)?) => {
-        $crate::main!(= $crate::fabric_exec::Collection::new()$(.task($task::task()).and_then)?);
+        $crate::main!(= ::std::result::Result::Ok($crate::fabric_exec::Collection::new())
+            $(.and_then(|tasks| tasks.task($task::task())))+);
     };
     (= $collection:expr) => {
         fn main() -> ::std::process::ExitCode {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use fabric_core::{HostString, Resolve};
 use fabric_exec::report::ReportFormat;
-use fabric_exec::{Collection, Report, journal};
+use fabric_exec::{Collection, CollectionError, Report, journal};
 
 use crate::args::low::{parse, parse_head};
 use crate::args::{Action, Format, ListFormat, Options, UsageError, help, version};
@@ -21,17 +21,36 @@ use crate::list;
 use crate::plugins;
 use crate::project::{Project, Surroundings};
 use crate::run;
+use crate::rust_fabfile::become_program;
 
 /// The `main` of `fab`.
 pub fn main() -> ExitCode {
     Program::new().main()
 }
 
+/// What a program's tasks can be given as: a collection, or what building one yields.
+pub trait IntoTasks {
+    /// The collection.
+    fn into_tasks(self) -> Result<Collection, CollectionError>;
+}
+
+impl IntoTasks for Collection {
+    fn into_tasks(self) -> Result<Collection, CollectionError> {
+        Ok(self)
+    }
+}
+
+impl IntoTasks for Result<Collection, CollectionError> {
+    fn into_tasks(self) -> Result<Collection, CollectionError> {
+        self
+    }
+}
+
 /// A program with the command line of `fab`.
 #[derive(Debug)]
 pub struct Program {
     name: String,
-    tasks: Option<Collection>,
+    tasks: Option<Result<Collection, CollectionError>>,
     surroundings: Option<Surroundings>,
 }
 
@@ -47,10 +66,11 @@ impl Program {
         Self { name: "fab".to_owned(), tasks: None, surroundings: None }
     }
 
-    /// With these tasks instead of a fabfile's.
+    /// With these tasks instead of a fabfile's. That they could not be put together is told when the program
+    /// runs.
     #[must_use]
-    pub fn tasks(mut self, tasks: Collection) -> Self {
-        self.tasks = Some(tasks);
+    pub fn tasks(mut self, tasks: impl IntoTasks) -> Self {
+        self.tasks = Some(tasks.into_tasks());
         self
     }
 
@@ -138,6 +158,7 @@ impl Program {
         };
         let (project, options) = match self.tasks.take() {
             Some(tasks) => {
+                let tasks = tasks.map_err(|error| Failure::Refused(error.to_string()))?;
                 let project = Project::code(tasks);
                 let options = Options::new(parse(args, &|task| project.params(task))?, &mut stdin)?;
                 (project, options)
@@ -286,12 +307,18 @@ fn load(
     stdin: &mut dyn FnMut() -> io::Result<String>,
 ) -> Result<(Project, Options), Failure> {
     let project = surroundings.load(head)?;
+    if let Some(manifest) = &project.program {
+        return Err(become_program(manifest, args));
+    }
     let options = Options::new(parse(args, &|task| project.params(task))?, stdin)?;
     if options.setting("fabfile") == head.setting("fabfile") && options.setting("rcfile") == head.setting("rcfile") {
         return Ok((project, options));
     }
     // `-f` or `-c` after a task that doesn't declare them.
     let project = surroundings.load(&options)?;
+    if let Some(manifest) = &project.program {
+        return Err(become_program(manifest, args));
+    }
     let options = Options::new(parse(args, &|task| project.params(task))?, stdin)?;
     Ok((project, options))
 }

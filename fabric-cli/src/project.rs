@@ -19,6 +19,8 @@ pub(crate) struct Project {
     pub fabfile: Option<Fabfile>,
     /// The tasks.
     pub collection: Arc<Collection>,
+    /// The manifest of the program that the fabfile is instead.
+    pub program: Option<PathBuf>,
 }
 
 /// Where fabfiles and settings are looked for.
@@ -71,8 +73,11 @@ impl Surroundings {
             fabfile::find(&path.to_string_lossy(), &self.dir).map_err(|error| Failure::Refused(error.to_string()))?;
         match found {
             Some(Found::Declared(path)) => Project::declared(&path),
-            Some(Found::Python(path)) => Err(not_yet("Python fabfiles", &path)),
-            Some(Found::Rust(path)) => Err(not_yet("fabfiles in Rust", &path)),
+            Some(Found::Python(path)) => Err(Failure::Refused(format!(
+                "{}: Python fabfiles can't be loaded by this version of fab yet",
+                path.display()
+            ))),
+            Some(Found::Rust(path)) => Ok(Project { program: Some(path), ..Project::default() }),
             None if options.setting("fabfile").is_some() => {
                 Err(Failure::Refused(format!("there is no fabfile {name} (given by -f)")))
             }
@@ -81,21 +86,17 @@ impl Surroundings {
     }
 }
 
-fn not_yet(what: &str, path: &Path) -> Failure {
-    Failure::Refused(format!("{}: {what} can't be loaded by this version of fab yet", path.display()))
-}
-
 impl Project {
     /// The project of a declared fabfile.
     pub(crate) fn declared(path: &Path) -> Result<Self, Failure> {
         let mut fabfile = fabfile::load(path)?;
         let collection = Arc::new(std::mem::take(&mut fabfile.collection));
-        Ok(Self { fabfile: Some(fabfile), collection })
+        Ok(Self { fabfile: Some(fabfile), collection, program: None })
     }
 
     /// The project of a program's own tasks.
     pub(crate) fn code(collection: Collection) -> Self {
-        Self { fabfile: None, collection: Arc::new(collection) }
+        Self { fabfile: None, collection: Arc::new(collection), program: None }
     }
 
     /// The parameters of a task.

@@ -1,0 +1,82 @@
+//! Fabfiles in Rust: a program with tasks of its own (see [`main!`](crate::main)), built when it has changed and
+//! run in place of this one.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::failure::Failure;
+
+/// Builds the program of this manifest, with cargo's progress on standard error, and becomes it. Returns only
+/// if that fails.
+pub(crate) fn become_program(manifest: &Path, args: &[String]) -> Failure {
+    match build(manifest) {
+        Ok(program) => {
+            let source = Command::new(&program).args(args).exec();
+            Failure::File { what: "starting", path: program, source }
+        }
+        Err(failure) => failure,
+    }
+}
+
+fn build(manifest: &Path) -> Result<PathBuf, Failure> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut child = Command::new(cargo)
+        .args(["build", "--message-format=json-render-diagnostics", "--manifest-path"])
+        .arg(manifest)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|source| Failure::System { what: "starting cargo, which builds fabfiles in Rust", source })?;
+    // What cargo does is shown; that nothing had to be done is not worth a line.
+    let progress = child.stderr.take().map(|progress| {
+        std::thread::spawn(move || {
+            let lines = BufReader::new(progress).lines().map_while(Result::ok);
+            for line in lines.filter(|line| !line.trim_start().starts_with("Finished ")) {
+                eprintln!("{line}");
+            }
+        })
+    });
+    let mut program = None;
+    if let Some(messages) = child.stdout.take() {
+        for line in BufReader::new(messages).lines() {
+            let line = line.map_err(|source| Failure::System { what: "listening to cargo", source })?;
+            program = executable(&line).or(program);
+        }
+    }
+    if let Some(progress) = progress {
+        // It ends with cargo's standard error; a panic in it has been told.
+        let _ = progress.join();
+    }
+    let status = child.wait().map_err(|source| Failure::System { what: "waiting for cargo", source })?;
+    if !status.success() {
+        // cargo has said why.
+        return Err(Failure::Refused(format!("{} does not build", manifest.display())));
+    }
+    let none = || Failure::Refused(format!("{} builds no program: it needs a src/main.rs", manifest.display()));
+    program.ok_or_else(none)
+}
+
+/// The program that one of cargo's messages tells of.
+fn executable(message: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    let is_program = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "bin");
+    Some(message["executable"].as_str().filter(|_| is_program)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_tells_the_program() {
+        let artifact = r#"{"reason":"compiler-artifact","target":{"kind":["bin"]},"executable":"/t/debug/fabfile"}"#;
+        assert_eq!(executable(artifact), Some("/t/debug/fabfile".into()));
+        let library = r#"{"reason":"compiler-artifact","target":{"kind":["lib"]},"executable":null}"#;
+        assert_eq!(executable(library), None);
+        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(executable("Hello"), None);
+    }
+}
