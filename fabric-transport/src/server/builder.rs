@@ -165,7 +165,7 @@ impl FleetBuilder {
         self
     }
 
-    /// Commands that are answered without starting a process; for benchmarks, [`cheap`].
+    /// Commands that are answered without starting a process; for benchmarks, [`cheap`](super::cheap).
     pub fn answers(mut self, answers: Answers) -> Self {
         self.answers = Some(answers);
         self
