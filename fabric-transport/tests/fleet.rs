@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use fabric_transport::server::{ExitFault, Faults, Fleet, Greeting, Method, cheap};
+use fabric_transport::server::{ExitFault, Faults, Fleet, Greeting, Method, Penalties, cheap};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
@@ -313,6 +313,25 @@ async fn faults_are_what_they_say() {
     faults.greeting = Greeting::Late(Duration::from_millis(5));
     host.set_faults(faults);
     check(&ssh(&fleet, &["host1", "echo at last"]).await, "at last\n", "", 0);
+}
+
+#[tokio::test]
+async fn an_address_whose_logins_fail_is_refused_for_a_while() {
+    let mut faults = Faults::default();
+    let long = Duration::from_hours(1);
+    faults.penalties = Some(Penalties { failed: long, max: long, ..Penalties::default() });
+    let fleet = Fleet::builder().users(["somebody"]).faults(faults).start().await.unwrap();
+    let stderr = async |user: &str| {
+        let output = openssh("ssh", &fleet).args(["-l", user, "host1", "echo in"]).output().await.unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    assert_eq!(stderr("somebody").await, "in\n");
+    assert!(stderr("nobody").await.contains("Permission denied"));
+    // Whether the words arrive before the reset does is the system's affair.
+    assert!(!stderr("somebody").await.contains("in\n"));
+    assert_eq!((fleet.hosts()[0].logins(), fleet.hosts()[0].attempts()), (1, 2));
+    fleet.hosts()[0].set_faults(Faults::default());
+    assert_eq!(stderr("somebody").await, "in\n");
 }
 
 #[tokio::test]

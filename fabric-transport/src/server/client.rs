@@ -44,6 +44,11 @@ pub(super) async fn accept(host: Arc<HostState>, listener: TcpListener) {
 async fn serve(host: Arc<HostState>, mut socket: TcpStream, peer: SocketAddr) {
     let faults = host.faults();
     let connection = host.connection_token();
+    if host.penalised(peer.ip()) {
+        // The words of sshd.
+        let _ = socket.write_all(b"Not allowed at this time\r\n").await;
+        return;
+    }
     let starting = Starting::new(&host);
     if let Some(limit) = faults.max_startups
         && limit.refuses(starting.others, rand::random_range(0..100))
@@ -289,6 +294,15 @@ impl Client {
             slot.kind = Kind::Process(running);
         }
         Ok(())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Still starting: nobody has logged in.
+        if self.starting.is_some() {
+            self.host.penalise(self.peer.ip(), self.attempted);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a host misbehaves.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a host does wrong. The default is nothing.
 ///
@@ -18,6 +18,8 @@ pub struct Faults {
     pub greeting: Greeting,
     /// How connections are refused while many are not logged in yet.
     pub max_startups: Option<MaxStartups>,
+    /// How addresses are refused for a while from which logins have failed.
+    pub penalties: Option<Penalties>,
     /// After this many bytes towards the client the connection is cut.
     pub cut_after: Option<u64>,
     /// After this many bytes towards the client nothing more goes either way, and the connection stays open: a
@@ -82,6 +84,44 @@ impl MaxStartups {
     }
 }
 
+/// sshd's `PerSourcePenalties` (OpenSSH 9.8): what a client's address gets for connections that come to nothing. It adds
+/// up, and while it is more than `min`, connections from there are closed with `Not allowed at this time`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Penalties {
+    /// For a login that failed (`authfail`).
+    pub failed: Duration,
+    /// For a connection that ended without trying to log in (`noauth`).
+    pub unused: Duration,
+    /// How much must add up before anything is refused.
+    pub min: Duration,
+    /// How much can add up.
+    pub max: Duration,
+}
+
+impl Default for Penalties {
+    /// sshd's own: 5 s, 1 s, 15 s and 10 min.
+    fn default() -> Self {
+        Self {
+            failed: Duration::from_secs(5),
+            unused: Duration::from_secs(1),
+            min: Duration::from_secs(15),
+            max: Duration::from_mins(10),
+        }
+    }
+}
+
+impl Penalties {
+    /// What is still due at `now`, with `more` on top.
+    pub(super) fn add(self, until: Option<Instant>, now: Instant, more: Duration) -> Instant {
+        (until.unwrap_or(now).max(now) + more).min(now + self.max)
+    }
+
+    /// Whether an address is refused at `now` that has this much due.
+    pub(super) fn refuses(self, until: Instant, now: Instant) -> bool {
+        until.saturating_duration_since(now) > self.min
+    }
+}
+
 /// What becomes of a command's exit status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ExitFault {
@@ -99,6 +139,22 @@ pub enum ExitFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn penalties_add_up_and_pass() {
+        let penalties = Penalties::default();
+        let now = Instant::now();
+        let mut until = None;
+        for _ in 0..3 {
+            until = Some(penalties.add(until, now, penalties.failed));
+        }
+        assert!(!penalties.refuses(until.unwrap(), now));
+        let until = penalties.add(until, now, penalties.unused);
+        assert!(penalties.refuses(until, now));
+        assert!(!penalties.refuses(until, now + Duration::from_secs(2)));
+        let most = (0..1000).fold(until, |until, _| penalties.add(Some(until), now, penalties.failed));
+        assert_eq!(most, now + penalties.max);
+    }
 
     #[test]
     fn refusal_grows_from_begin_to_full() {

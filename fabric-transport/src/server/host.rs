@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fabric_core::Secret;
 use russh::keys::{PrivateKey, PublicKey};
@@ -83,6 +83,8 @@ pub(super) struct HostState {
     pub(super) attempts: AtomicUsize,
     /// Connections that are not logged in yet, for `MaxStartups`.
     pub(super) starting: AtomicUsize,
+    /// Until when the addresses of clients have penalties.
+    penalties: Mutex<HashMap<IpAddr, Instant>>,
     public_key: PublicKey,
     faults: Mutex<Arc<Faults>>,
     connections: Mutex<CancellationToken>,
@@ -157,6 +159,7 @@ impl HostState {
             logins: AtomicUsize::new(0),
             attempts: AtomicUsize::new(0),
             starting: AtomicUsize::new(0),
+            penalties: Mutex::default(),
             faults: Mutex::new(Arc::new(faults)),
         })
     }
@@ -164,6 +167,22 @@ impl HostState {
     /// How it misbehaves at the moment.
     pub(super) fn faults(&self) -> Arc<Faults> {
         Arc::clone(&self.faults.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether connections from this address are refused at the moment.
+    pub(super) fn penalised(&self, address: IpAddr) -> bool {
+        let Some(rule) = self.faults().penalties else { return false };
+        let penalties = self.penalties.lock().unwrap_or_else(PoisonError::into_inner);
+        penalties.get(&address).is_some_and(|until| rule.refuses(*until, Instant::now()))
+    }
+
+    /// Notes a connection from this address that came to nothing, after an attempt to log in or without one.
+    pub(super) fn penalise(&self, address: IpAddr, attempted: bool) {
+        let Some(rule) = self.faults().penalties else { return };
+        let mut penalties = self.penalties.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = if attempted { rule.failed } else { rule.unused };
+        let until = rule.add(penalties.get(&address).copied(), Instant::now(), more);
+        penalties.insert(address, until);
     }
 
     /// A token that ends a new connection together with all others of this host.

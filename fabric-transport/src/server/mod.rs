@@ -52,7 +52,7 @@ use thiserror::Error;
 
 pub use answers::{Answer, Answers, cheap};
 pub use builder::FleetBuilder;
-pub use faults::{ExitFault, Faults, Greeting, MaxStartups};
+pub use faults::{ExitFault, Faults, Greeting, MaxStartups, Penalties};
 pub use host::FleetHost;
 
 use host::Access;
