@@ -4,6 +4,7 @@
 //! A program of your own with tasks in Rust gets the whole command line by [`main!`]:
 //!
 //! ```no_run
+//! # mod program {
 //! use fabric_exec::{Context, TaskError, task};
 //!
 //! /// Says how long a host has been up.
@@ -14,6 +15,7 @@
 //! }
 //!
 //! fabric_cli::main!(uptime);
+//! # }
 //! ```
 
 pub mod args;
