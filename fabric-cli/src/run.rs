@@ -37,6 +37,10 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let settings = config.settings(None, &[])?;
     eprint!("{}", project.warnings(&config));
 
+    if options.dry_run && options.levels.status && options.output != Some(OutputMode::Json) {
+        eprintln!("Dry run: what would be done is told, and not done.");
+    }
+
     let interrupt = Interrupt::new();
     let printer = Arc::new(Printer::new(
         renderer(options.output.unwrap_or(OutputMode::Prefix), look(options, &settings)),
@@ -47,6 +51,10 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         }),
     ));
     let prompter = Arc::new(TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone())));
+    prompter.on_interrupt({
+        let interrupt = interrupt.clone();
+        move || interrupt.stop()
+    });
     let config = ask_first(config, project, surroundings, options, &prompter)?;
     let connector = Connector::new().with_prompter(prompter.clone());
     let connector = plugins::register(connector, &settings, &surroundings.environment)?;

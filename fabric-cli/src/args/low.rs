@@ -104,6 +104,9 @@ impl Parser<'_> {
         while let Some(letter) = rest.next() {
             let option = table::by_letter(letter).ok_or_else(|| self.unknown(&format!("-{letter}")))?;
             if option.takes == Takes::Nothing {
+                if rest.as_str().starts_with('=') {
+                    return Err(UsageError::UnexpectedValue { option: format!("-{letter}") });
+                }
                 self.value(option, None)?;
             } else {
                 let after = rest.as_str();
@@ -245,6 +248,7 @@ mod tests {
             ),
             ("deploy -q", "error: neither fab nor task `deploy` has an option -q"),
             ("--parallel=3", "error: --parallel takes no value"),
+            ("-wP=3", "error: -P takes no value"),
             (
                 "-F nestd",
                 "error: --list-format: `nestd` is not one of short, normal, nested, json: did you mean nested?",

@@ -30,6 +30,7 @@ struct Shared {
     printer: Option<Arc<Printer>>,
     refuse: bool,
     state: Mutex<State>,
+    on_interrupt: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Default)]
@@ -51,7 +52,14 @@ impl TerminalPrompter {
     /// (`abort_on_prompts`) every question is an error instead. `printer` is held back while a question
     /// stands.
     pub fn new(refuse: bool, printer: Option<Arc<Printer>>) -> Self {
-        Self { shared: Arc::new(Shared { tty: OnceLock::new(), printer, refuse, state: Mutex::default() }) }
+        let shared =
+            Shared { tty: OnceLock::new(), printer, refuse, state: Mutex::default(), on_interrupt: OnceLock::new() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What is done when a person answers a hidden question by Ctrl-C; only the first call counts.
+    pub fn on_interrupt(&self, interrupted: impl Fn() + Send + Sync + 'static) {
+        let _ = self.shared.on_interrupt.set(Box::new(interrupted));
     }
 
     /// Asks on this terminal.
@@ -165,8 +173,15 @@ impl Shared {
             return Err(PromptError::NoTerminal { message, host });
         };
         let _held = self.printer.as_ref().map(|printer| printer.hold());
-        if let Ok(Some(answer)) = converse(tty, request, hosts) {
-            return Ok(answer);
+        match converse(tty, request, hosts) {
+            Ok(Some(answer)) => return Ok(answer),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                tty.cancel();
+                if let Some(interrupted) = self.on_interrupt.get() {
+                    interrupted();
+                }
+            }
+            Ok(None) | Err(_) => {}
         }
         // The line of the question is still open.
         let _ = tty.show("\n");

@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
+};
 
 /// The terminal of a person.
 #[derive(Debug)]
@@ -53,10 +55,15 @@ impl Tty {
 
     /// Shows a question and reads a line, without its end; `None` at the end of input or when cancelled. With
     /// `hidden` it is not shown, and what was typed before the question doesn't count.
+    ///
+    /// # Errors
+    ///
+    /// The terminal is gone; or, of the kind [`io::ErrorKind::Interrupted`], Ctrl-C at a hidden question, which is
+    /// no signal here: the terminal is put back first.
     pub fn ask(&self, question: &str, hidden: bool) -> io::Result<Option<String>> {
         let _restored = hidden.then(|| self.hide()).transpose()?;
         self.show(question)?;
-        let mut line = zeroize_on_drop();
+        let mut line = Line::default();
         loop {
             let mut events = [PollFd::new(&self.cancelled, PollFlags::IN), PollFd::new(&self.file, PollFlags::IN)];
             match poll(&mut events, None) {
@@ -66,26 +73,34 @@ impl Tty {
             if !events[0].revents().is_empty() {
                 return Ok(None);
             }
-            let mut chunk = [0_u8; 256];
-            let count = rustix::io::read(self.file.as_fd(), &mut chunk)?;
-            line.0.extend_from_slice(&chunk[..count]);
-            chunk.fill(0);
-            if hidden && line.0.ends_with(b"\n") {
-                self.show("\n")?;
-            }
-            match line.0.strip_suffix(b"\n") {
-                Some(text) => return Ok(Some(String::from_utf8_lossy(text).into_owned())),
-                None if count == 0 => return Ok(None),
-                None => {}
+            let mut byte = [0_u8];
+            let count = rustix::io::read(self.file.as_fd(), &mut byte)?;
+            match (count, byte[0], hidden) {
+                (0, ..) => return Ok(None),
+                (_, b'\n' | b'\r', _) => {
+                    if hidden {
+                        self.show("\n")?;
+                    }
+                    return Ok(Some(line.text()));
+                }
+                // What the terminal does itself where it shows what is typed.
+                (_, 0x03, true) => return Err(io::ErrorKind::Interrupted.into()),
+                (_, 0x04, true) if line.0.is_empty() => return Ok(None),
+                (_, 0x08 | 0x7f, true) => line.rub_out(),
+                (_, 0x15, true) => line.clear(),
+                (_, byte, true) if byte < b' ' => {}
+                (_, byte, _) => line.0.push(byte),
             }
         }
     }
 
+    /// Neither shows what is typed nor lets a key end the program, which would leave the terminal so.
     fn hide(&self) -> io::Result<Restored<'_>> {
         let before = tcgetattr(&self.file)?;
         let mut hidden = before.clone();
-        hidden.local_modes.remove(LocalModes::ECHO);
-        hidden.local_modes.insert(LocalModes::ICANON | LocalModes::ISIG);
+        hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+        hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
+        hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
         *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
         let restored = Restored(self);
         tcflush(&self.file, QueueSelector::IFlush)?;
@@ -103,17 +118,36 @@ impl Drop for Restored<'_> {
     }
 }
 
-/// Bytes that are wiped when dropped.
-struct Wiped(Vec<u8>);
+/// What has been typed; wiped when dropped.
+struct Line(Vec<u8>);
 
-fn zeroize_on_drop() -> Wiped {
-    Wiped(Vec::with_capacity(1024))
+impl Default for Line {
+    /// Large enough that it is not moved, which would leave copies.
+    fn default() -> Self {
+        Self(Vec::with_capacity(1024))
+    }
 }
 
-impl Drop for Wiped {
-    fn drop(&mut self) {
+impl Line {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+
+    /// Takes the last character back.
+    fn rub_out(&mut self) {
+        while self.0.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+    }
+
+    fn clear(&mut self) {
         self.0.fill(0);
         // Keeps the compiler from leaving the write out.
         std::hint::black_box(&self.0);
+        self.0.clear();
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.clear();
     }
 }

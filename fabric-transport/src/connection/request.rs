@@ -345,7 +345,8 @@ impl CommandRequest {
     fn tell_only(self) -> Result<CommandOutcome, Error> {
         let mut outcome = prepare(&self)?.outcome;
         let what = outcome.command.clone();
-        self.connection.emitter.emit(EventKind::Planned { verb: self.verb.to_string(), what });
+        let emitter = self.connection.emitter.for_host(outcome.host.as_str());
+        emitter.emit(EventKind::Planned { verb: self.verb.to_string(), what });
         outcome.exit = ExitStatus::Code(outcome.ok_codes.first().copied().unwrap_or(0));
         Ok(outcome)
     }

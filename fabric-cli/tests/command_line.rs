@@ -1,0 +1,359 @@
+//! What people type, and what `fab` says to it: everything that needs no host.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const FABFILE: &str = r#"
+[env]
+user = "deploy"
+release = "2.4"
+
+[roledefs]
+db = ["db[1-2]"]
+web = ["www1", "www2", "www3"]
+
+[tasks]
+uptime = "uptime"
+
+[tasks.here]
+help = "Say something here"
+args = ["what", { name = "loud", default = false, help = "shout" }]
+steps = [ { local = "echo {{ what | sh }} {{ loud }}; echo oops >&2" } ]
+
+[tasks.deploy]
+help = """Roll a version out.
+
+In batches."""
+aliases = ["d"]
+roles = ["db"]
+args = ["version"]
+steps = [ { put = "fabfile.toml", to = "/tmp/x" }, { sudo = "restart {{ version }}" } ]
+"#;
+
+/// A directory with the fabfile, which is the home as well.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self::with(FABFILE)
+    }
+
+    fn with(fabfile: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("fabfile.toml"), fabfile).unwrap();
+        Self(dir)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fab"));
+        command.args(args).current_dir(self.0.path()).env_clear().env("HOME", self.0.path()).stdin(Stdio::null());
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        command
+    }
+
+    fn fab(&self, args: &[&str]) -> Said {
+        Said::of(&self.command(args).output().unwrap(), self.0.path())
+    }
+}
+
+/// What came of a command line; the directory is shown as `DIR`.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    stdout: String,
+    stderr: String,
+    status: Option<i32>,
+}
+
+impl Said {
+    fn of(output: &Output, dir: &Path) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().replace(dir.to_str().unwrap(), "DIR");
+        Self { stdout: text(&output.stdout), stderr: text(&output.stderr), status: output.status.code() }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        assert_eq!((self.stderr.as_str(), self.status), ("", Some(0)));
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+fn said(stdout: &str, stderr: &str, status: i32) -> Said {
+    Said { stdout: stdout.to_owned(), stderr: stderr.to_owned(), status: Some(status) }
+}
+
+#[test]
+fn version_and_help_read_nothing() {
+    let broken = Place::with("this is no fabfile");
+    let version = format!("fab {}\n", env!("CARGO_PKG_VERSION"));
+    for option in ["-V", "--version", "--vers"] {
+        assert_eq!(broken.fab(&[option]), said(&version, "", 0), "{option}");
+    }
+    let help = broken.fab(&["-h"]);
+    assert!(help.stdout.contains("Usage: fab [OPTIONS] [TASK[:ARGS]") && help.status == Some(0));
+}
+
+#[test]
+fn tasks_are_listed_in_every_format() {
+    let place = Place::new();
+    let normal = "Available commands:\n\n    deploy  Roll a version out.\n    here    Say something here\n    uptime  run: uptime\n";
+    assert_eq!(place.fab(&["-l"]), said(normal, "", 0));
+    for args in [&["--shortlist"][..], &["-l", "-F", "short"], &["-F", "short", "--list"]] {
+        assert_eq!(place.fab(args), said("deploy\nhere\nuptime\n", "", 0), "{args:?}");
+    }
+    let listing = place.fab(&["-l", "-F", "json"]).json();
+    assert_eq!(listing["tasks"][0]["name"], "deploy");
+    assert_eq!(listing["tasks"][0]["aliases"][0], "d");
+    assert_eq!(place.fab(&["-l", "-F", "wide"]).status, Some(2));
+}
+
+#[test]
+fn a_task_is_shown_by_any_of_its_names() {
+    let place = Place::new();
+    let shown = place.fab(&["-d", "deploy"]);
+    assert!(shown.stdout.contains("    In batches.\n") && shown.stdout.contains("--version"), "{shown:?}");
+    for args in [&["-d", "d"][..], &["--help", "deploy"], &["deploy", "--help"], &["d", "-h"]] {
+        assert_eq!(place.fab(args), shown, "{args:?}");
+    }
+    assert_eq!(
+        place.fab(&["-d", "deploi"]),
+        said(
+            "",
+            "fab: there is no task `deploi` (did you mean `deploy`?)\nSee `fab --list` for the tasks there are.\n",
+            2
+        )
+    );
+}
+
+#[test]
+fn task_arguments_go_the_classic_and_the_modern_way() {
+    let place = Place::new();
+    for args in [
+        &["--hide=running", r"here:a\, b,loud=yes"][..],
+        &["here", "--what", "a, b", "--loud", "--hide", "running"],
+        &["here", "--what=a, b", "--loud", "--hide", "running"],
+        &["here:a\\, b", "--loud", "--hide=running"],
+    ] {
+        let got = place.fab(args);
+        assert_eq!((got.stdout.as_str(), got.status), ("[localhost] out: a, b true\n", Some(0)), "{args:?} {got:?}");
+    }
+    assert_eq!(place.fab(&["here"]), said("", "fab: task `here`: argument `what` is missing\n", 2));
+    assert_eq!(place.fab(&["here", "--what"]).status, Some(2));
+}
+
+#[test]
+fn levels_hide_and_show() {
+    let place = Place::new();
+    let all = said(
+        "[localhost] local: echo x false; echo oops >&2\n[localhost] out: x false\n",
+        "[localhost] err: oops\n",
+        0,
+    );
+    assert_eq!(place.fab(&["here:x"]), all);
+    assert_eq!(place.fab(&["here:x", "--hide", "everything"]), said("", "", 0));
+    assert_eq!(place.fab(&["here:x", "--hide", "output,running", "--show", "stderr"]), said("", "", 0));
+    let stderr = said("", "[localhost] err: oops\n", 0);
+    assert_eq!(place.fab(&["here:x", "--hide", "stdout,running"]), stderr);
+    let bare = said("x false\n", "oops\n", 0);
+    assert_eq!(place.fab(&["here:x", "--output", "raw"]), bare);
+    assert_eq!(place.fab(&["here:x", "--hide", "running", "--set", "output_prefix=no"]), bare);
+    assert_eq!(place.fab(&["here:x", "--hide", "stdot"]).status, Some(2));
+}
+
+#[test]
+fn json_is_one_event_a_line_and_ends_with_the_summary() {
+    let got = Place::new().fab(&["here:x", "--output", "json"]);
+    let events: Vec<serde_json::Value> = got.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(
+        events.iter().all(|event| event["event"].is_string() && event["at"].is_string() && event["run"].is_string())
+    );
+    let line = |event: &&serde_json::Value| event["event"] == "output" && event["line"] == "oops";
+    assert_eq!(events.iter().find(line).unwrap()["stream"], "stderr");
+    assert_eq!((events.last().unwrap()["event"].as_str(), got.stderr.as_str()), (Some("summary"), ""));
+}
+
+#[test]
+fn a_dry_run_tells_everything_and_does_nothing() {
+    let place = Place::new();
+    let got = place.fab(&["deploy:3", "here:x", "--dry-run"]);
+    let expected = "[db1] Executing task 'deploy'\n[db1] put: DIR/fabfile.toml -> /tmp/x\n[db1] sudo: restart 3\n\
+                    [db2] Executing task 'deploy'\n[db2] put: DIR/fabfile.toml -> /tmp/x\n[db2] sudo: restart 3\n\
+                    [localhost] local: echo x false; echo oops >&2\n";
+    assert_eq!((got.stdout.as_str(), got.status), (expected, Some(0)), "{got:?}");
+    assert!(got.stderr.starts_with("Dry run: "), "{got:?}");
+}
+
+#[test]
+fn a_plan_says_what_would_run_where() {
+    let place = Place::new();
+    let plan = place.fab(&["--plan=json", "deploy:3", "uptime", "-R", "web", "-x", "www2", "--limit", "1"]).json();
+    let hosts = |index: usize| plan["tasks"][index]["hosts"].clone();
+    assert_eq!((hosts(0), hosts(1)), (serde_json::json!(["db1"]), serde_json::json!(["www1"])));
+    let text = place.fab(&["--plan", "uptime", "-R", "web"]);
+    assert!(text.stdout.contains("www[1-3]") || text.stdout.contains("www1, www2, www3"), "{text:?}");
+    assert_eq!(place.fab(&["--plan", "nosuch"]).status, Some(2));
+}
+
+#[test]
+fn settings_are_shown_with_where_they_come_from() {
+    let place = Place::new();
+    fs::write(place.0.path().join(".fabricrc"), "timeout = 7\nuser = nobody\n").unwrap();
+    let shown =
+        place.fab(&["--show-config", "web1", "--format", "json", "-H", "a,b", "-w", "--set", "port=2222"]).json();
+    let of = |name: &str| (shown["settings"][name]["value"].clone(), shown["settings"][name]["origin"].clone());
+    assert_eq!(shown["host"], "web1");
+    assert_eq!(of("user"), ("deploy".into(), "DIR/fabfile.toml:3".into()));
+    assert_eq!(of("timeout"), (7.into(), "DIR/.fabricrc:1".into()));
+    assert_eq!(of("warn_only"), (true.into(), "-w, --warn-only".into()));
+    assert_eq!(of("hosts"), (serde_json::json!(["a", "b"]), "-H, --hosts".into()));
+    assert_eq!(of("port"), (2222.into(), "--set".into()));
+    assert_eq!(shown["ssh_config"]["port"], "22");
+    let explained = place.fab(&["--explain", "user"]);
+    assert!(explained.stdout.contains("DIR/.fabricrc:2: nobody"), "{explained:?}");
+    assert_eq!(place.fab(&["--explain", "usr"]).status, Some(2));
+}
+
+#[test]
+fn a_password_given_on_the_command_line_shows_nowhere() {
+    let place = Place::new();
+    let args = ["-p", "hunter2", "--sudo-password", "hunter2", "--set", "passwords=a\\=hunter2"];
+    for what in [&["--show-config"][..], &["--explain", "password"], &["--plan", "uptime", "-H", "a"], &["here:x"]] {
+        let got = place.fab(&[&args[..], what].concat());
+        assert!(!format!("{got:?}").contains("hunter2"), "{what:?} {got:?}");
+    }
+    for entry in fs::read_dir(place.0.path().join(".local/state/fabric/runs")).unwrap() {
+        let journal = fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(journal.contains("here:x") && !journal.contains("hunter2"), "{journal}");
+    }
+}
+
+#[test]
+fn only_the_failed_hosts_are_tried_again() {
+    let place = Place::new();
+    let none = place.fab(&["--retry-failed"]);
+    assert_eq!(none, said("", "fab: --retry-failed: there is no earlier run\n", 2));
+    // Nothing listens on port 1 of loopback addresses; `here` needs no host.
+    let report = "report.json";
+    let first = place.fab(&["-H", "127.0.0.1:1", "-D", "--report", report, "--", "true"]);
+    assert_eq!(first.status, Some(1), "{first:?}");
+    let again = place.fab(&["--retry-failed"]);
+    assert!(again.stdout.starts_with("[127.0.0.1:1] Executing task"), "{again:?}");
+    assert_eq!(again.status, Some(1));
+    assert_eq!(place.fab(&["here:x"]).status, Some(0));
+    let nothing = place.fab(&["--retry-failed"]);
+    assert!(nothing.stderr.contains("failed on no host") && nothing.status == Some(0), "{nothing:?}");
+}
+
+#[test]
+fn reports_are_written_by_their_ending_and_merged() {
+    let place = Place::new();
+    for (file, has) in [("r.json", "\"tasks\""), ("r.xml", "<testsuite"), ("r.html", "<html")] {
+        assert_eq!(place.fab(&["here:x", "--report", file]).status, Some(0), "{file}");
+        let text = fs::read_to_string(place.0.path().join(file)).unwrap();
+        assert!(text.contains(has), "{file}: {text}");
+    }
+    let wrong = place.fab(&["here:x", "--report", "r.txt"]);
+    assert!(wrong.stdout.is_empty() && wrong.status == Some(2), "{wrong:?}");
+    let merged = place.fab(&["--merge-reports", "r.json", "r.json", "--report", "all.json"]);
+    assert_eq!(merged, said("", "", 0));
+    assert!(place.0.path().join("all.json").exists());
+}
+
+#[test]
+fn a_starter_is_written_once() {
+    let place = Place::new();
+    assert_eq!(place.fab(&["--init"]), said("", "fab: DIR/fabfile.toml is there already; nothing was written\n", 2));
+    fs::remove_file(place.0.path().join("fabfile.toml")).unwrap();
+    assert_eq!(place.fab(&["--init", "toml"]).status, Some(0));
+    assert!(place.fab(&["--shortlist"]).stdout.contains("deploy\n"));
+}
+
+#[test]
+fn without_a_fabfile_only_tasks_are_missing() {
+    let place = Place::new();
+    fs::remove_file(place.0.path().join("fabfile.toml")).unwrap();
+    let missing = place.fab(&["deploy"]);
+    assert!(missing.stderr.starts_with("fab: there is no fabfile: neither fabfile.toml") && missing.status == Some(2));
+    assert_eq!(place.fab(&["-f", "other.toml", "-l"]).status, Some(2));
+    assert_eq!(place.fab(&["-H", "a", "--plan", "--", "true"]).status, Some(0));
+    assert_eq!(place.fab(&[]).status, Some(0));
+    assert_eq!(place.fab(&["-H", "a"]).status, Some(2));
+}
+
+#[test]
+fn a_fabfile_may_be_named_after_a_task_that_does_not_take_the_letter() {
+    let place = Place::new();
+    fs::write(place.0.path().join("other.toml"), "[tasks]\nother = 'x'\n").unwrap();
+    for args in [&["-f", "other.toml", "--shortlist"][..], &["--shortlist", "uptime", "-f", "other.toml"]] {
+        assert_eq!(place.fab(args), said("other\n", "", 0), "{args:?}");
+    }
+}
+
+#[test]
+fn completion_knows_the_fabfile() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(place.fab(&["--completion", shell]).stdout.contains("__complete"), "{shell}");
+    }
+    assert_eq!(place.fab(&["__complete", "de"]), said("deploy\n", "", 0));
+    assert_eq!(place.fab(&["__complete", "-R", ""]), said("db\nweb\n", "", 0));
+    assert_eq!(place.fab(&["__complete", "deploy", "--vers"]).stdout, "--version\n--version\n");
+}
+
+#[test]
+fn bash_completes_by_the_script() {
+    let place = Place::new();
+    let path = Path::new(env!("CARGO_BIN_EXE_fab")).parent().unwrap().to_owned();
+    let script = r#"eval "$(fab --completion bash)"
+        COMP_LINE="fab -H ww"; COMP_POINT=9; COMP_WORDS=(fab -H ww); COMP_CWORD=2; _fab; echo "${COMPREPLY[@]}"
+        COMP_LINE="fab --output=j"; COMP_POINT=14; COMP_WORDS=(fab --output = j); COMP_CWORD=3; _fab; echo "${COMPREPLY[@]}""#;
+    let output = Command::new("bash")
+        .args(["-c", script])
+        .current_dir(place.0.path())
+        .env("HOME", place.0.path())
+        .env("PATH", format!("{}:{}", path.display(), std::env::var("PATH").unwrap()))
+        .output()
+        .unwrap();
+    let got = Said::of(&output, place.0.path());
+    assert_eq!(got.stdout, "www1 www2 www3\njson\n", "{got:?}");
+}
+
+#[test]
+fn host_lists_come_from_files_and_standard_input() {
+    let place = Place::new();
+    fs::write(place.0.path().join("hosts"), "a # one\nb[1-2]\n").unwrap();
+    let mut child = place
+        .command(&["--plan=json", "uptime", "-H", "@hosts,@-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"c\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(plan["tasks"][0]["hosts"], serde_json::json!(["a", "b1", "b2", "c"]));
+}
+
+#[test]
+fn nobody_reading_is_no_crash() {
+    let mut child = Place::new().command(&["--help"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn without_a_terminal_an_initial_password_cannot_be_asked_for() {
+    let place = Place::new();
+    let mut command = Command::new("setsid");
+    command.arg("--wait").arg(env!("CARGO_BIN_EXE_fab")).args(["-I", "here:x"]);
+    let output = command.current_dir(place.0.path()).env("HOME", place.0.path()).stdin(Stdio::null()).output().unwrap();
+    let got = Said::of(&output, place.0.path());
+    assert!(got.stderr.contains("needed to ask for `Initial value for env.password`"), "{got:?}");
+    assert_eq!((got.stdout.as_str(), got.status), ("", Some(2)));
+    let refused = place.fab(&["-I", "--abort-on-prompts", "here:x"]);
+    assert!(refused.stderr.contains("abort_on_prompts is set") && refused.status == Some(2), "{refused:?}");
+}
