@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fabric_config::{Config, ConfigBuilder, Environment, Sources};
-use fabric_core::Resolve;
+use fabric_core::settings::Problem;
+use fabric_core::{Layer, Origin, Resolve};
 use fabric_exec::fabfile::{self, Fabfile, Found};
 use fabric_exec::hostlist::{FabfileLists, Roles};
 use fabric_exec::{Collection, Param};
@@ -124,6 +125,9 @@ impl Project {
         let mut builder = surroundings.builder(options);
         let Some(fabfile) = &self.fabfile else { return builder.beside(&surroundings.dir) };
         builder = builder.beside(&fabfile.dir).fabfile(fabfile.env.iter().cloned());
+        let path = fabfile.path.to_string_lossy().into_owned();
+        let origin = Origin::place(Layer::Fabfile, &path);
+        builder = builder.fabfile([("real_fabfile".to_owned(), path.into(), origin)]);
         for section in &fabfile.sections {
             builder = builder.hosts(&section.pattern, section.origin.clone(), section.values.iter().cloned());
         }
@@ -133,6 +137,22 @@ impl Project {
     /// What is odd about the fabfile and the settings, for standard error.
     pub(crate) fn warnings(&self, config: &Config) -> String {
         let fabfile = self.fabfile.iter().flat_map(|fabfile| &fabfile.warnings);
-        fabfile.chain(config.warnings()).map(|one| problem("warning", one)).collect()
+        let gssapi = without_gssapi(config);
+        fabfile.chain(config.warnings()).chain(&gssapi).map(|one| problem("warning", one)).collect()
     }
+}
+
+/// What was asked of GSSAPI, which the `ssh` transport doesn't have: to pass it over in silence would look as if it
+/// had been tried.
+fn without_gssapi(config: &Config) -> Vec<Problem> {
+    // Settings that are wrong are told elsewhere.
+    let Ok(settings) = config.settings(None, &[]) else { return Vec::new() };
+    let asked =
+        [("gss_auth", settings.gss_auth), ("gss_deleg", settings.gss_deleg), ("gss_kex", settings.gss_kex)];
+    let asked = asked.into_iter().filter(|(_, asked)| *asked && settings.transport == "ssh");
+    asked.map(|(name, _)| {
+        Problem::new(format!("`{name}` has no effect: the transport `ssh` has no GSSAPI"))
+            .hint("transport = \"openssh\" (a plugin) logs in as the system's ssh does, by its ssh_config")
+    })
+    .collect()
 }
