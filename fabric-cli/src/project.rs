@@ -147,12 +147,12 @@ impl Project {
 fn without_gssapi(config: &Config) -> Vec<Problem> {
     // Settings that are wrong are told elsewhere.
     let Ok(settings) = config.settings(None, &[]) else { return Vec::new() };
-    let asked =
-        [("gss_auth", settings.gss_auth), ("gss_deleg", settings.gss_deleg), ("gss_kex", settings.gss_kex)];
+    let asked = [("gss_auth", settings.gss_auth), ("gss_deleg", settings.gss_deleg), ("gss_kex", settings.gss_kex)];
     let asked = asked.into_iter().filter(|(_, asked)| *asked && settings.transport == "ssh");
-    asked.map(|(name, _)| {
-        Problem::new(format!("`{name}` has no effect: the transport `ssh` has no GSSAPI"))
-            .hint("transport = \"openssh\" (a plugin) logs in as the system's ssh does, by its ssh_config")
-    })
-    .collect()
+    asked
+        .map(|(name, _)| {
+            Problem::new(format!("`{name}` has no effect: the transport `ssh` has no GSSAPI"))
+                .hint("transport = \"openssh\" (a plugin) logs in as the system's ssh does, by its ssh_config")
+        })
+        .collect()
 }

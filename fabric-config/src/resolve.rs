@@ -199,7 +199,9 @@ impl Config {
         let overlays = for_hops(overlays);
         behind.push(host.clone());
         let gateway = Gateway::parse(&text, |hop| {
-            if behind.iter().any(|host| host.host() == hop.host()) {
+            // Another port is another server.
+            let same_port = |host: &HostString| host.port().zip(hop.port()).is_none_or(|(one, other)| one == other);
+            if behind.iter().any(|host| host.host() == hop.host() && same_port(host)) {
                 return Err(Hop::Itself);
             }
             self.target_behind(hop, &overlays, behind).map_err(Hop::Failed)

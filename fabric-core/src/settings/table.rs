@@ -182,8 +182,9 @@ settings! {
         shell_escape: bool = true;
         /// How long a command may take; unset or 0 is as long as it likes.
         command_timeout: Option<Seconds> = None, option "-T, --command-timeout", alias "timeouts.command", unit "seconds";
-        /// Whether Ctrl-C goes to the remote command.
-        /// Unset: only in a shell; false: never; true: always.
+        /// Whether Ctrl-C is typed for the remote command before the run ends it.
+        /// True: on its pseudo-terminal, with 3 seconds to end in its own way; unset or false: it is ended at once. In
+        /// an open shell it is always typed.
         remote_interrupt: Option<bool> = None;
         /// Answers to prompts of commands, by the text of the prompt.
         prompts: IndexMap<String, String> = IndexMap::new();

@@ -27,6 +27,9 @@ use super::watch::Watching;
 /// How long a command has to end by itself when it is stopped.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long a command has to end by the Ctrl-C that it was sent (`remote_interrupt`) before it is stopped.
+const CTRL_C: Duration = Duration::from_secs(3);
+
 /// How long the rest of the output of a stopped command may take to arrive.
 const REST: Duration = Duration::from_secs(1);
 
@@ -42,6 +45,8 @@ pub(super) struct Drive {
     warn: bool,
     stop: CancellationToken,
     interrupt: CancellationToken,
+    /// Where Ctrl-C is typed for the command before it is stopped.
+    ctrl_c: Option<mpsc::UnboundedSender<Feed>>,
     stdin: Stdin,
     echo_stdin: bool,
     terminal: Option<Terminal>,
@@ -69,6 +74,8 @@ impl Drive {
         let Prepared { outcome, sudo, .. } = prepared;
         let (feed, orders) = mpsc::unbounded_channel();
         let linewise = connection.settings.linewise;
+        // Only a terminal makes a signal of it.
+        let ctrl_c = (outcome.pty && connection.settings.remote_interrupt == Some(true)).then(|| feed.clone());
         let stream = |which, sink| OneStream {
             shown: !outcome.hidden.contains(&which),
             sink,
@@ -102,6 +109,7 @@ impl Drive {
             warn: prepared.warn,
             stop,
             interrupt: connection.interrupt.clone(),
+            ctrl_c,
             stdin: options.stdin,
             echo_stdin: options.echo_stdin,
             terminal: connection.terminal.clone().filter(|_| outcome.pty),
@@ -135,10 +143,11 @@ impl Drive {
                 std::future::pending::<()>().await;
             });
             let mut resizing = pin!(follow_size(self.terminal, control.clone()));
+            let mut interrupted = pin!(interrupted(self.interrupt, self.ctrl_c));
             let mut deadline = pin!(deadline(self.began, self.timeout));
             let read = tokio::select! {
                 biased;
-                () = self.interrupt.cancelled() => Err(Cut::Interrupted),
+                () = &mut interrupted => Err(Cut::Interrupted),
                 () = self.stop.cancelled() => Err(Cut::Interrupted),
                 after = &mut deadline => Err(Cut::TimedOut(after)),
                 read = &mut reading => read.map_err(Cut::Failed),
@@ -211,6 +220,14 @@ fn finished(verb: Verb, outcome: &CommandOutcome, ok: bool) -> EventKind {
         },
         ok,
         duration_ms: u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Waits until the command is to be stopped because the run is; first it is sent the Ctrl-C, where it gets that.
+async fn interrupted(interrupt: CancellationToken, ctrl_c: Option<mpsc::UnboundedSender<Feed>>) {
+    interrupt.cancelled().await;
+    if ctrl_c.is_some_and(|typed| typed.send(Feed::Answer(Bytes::from_static(b"\x03"))).is_ok()) {
+        tokio::time::sleep(CTRL_C).await;
     }
 }
 
