@@ -5,11 +5,12 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fabric_config::Environment;
 use fabric_core::settings::Settings;
 use fabric_transport::Connector;
-use fabric_transport::plugin::{Found, Plugin, find_by, host};
+use fabric_transport::plugin::{Found, OnDemand, Plugin, PluginLoadError, find_by, host};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -20,32 +21,34 @@ pub(crate) const CHILD: &str = "__plugin";
 
 /// The plugins that settings name, and those in the user's directory.
 pub(crate) fn found(settings: &Settings, environment: &Environment) -> Vec<Found> {
-    let directories: Vec<PathBuf> = directory(environment).into_iter().collect();
-    if settings.plugins.is_empty() && !directories.iter().any(|directory| directory.is_dir()) {
-        return Vec::new();
-    }
-    let load = |file: &Path| {
-        if settings.plugin_isolation { Plugin::load_isolated(file, &child_program()) } else { Plugin::load(file) }
-    };
-    find_by(&named(settings, environment), &directories, load)
+    let directory: Vec<PathBuf> = directory(environment).into_iter().collect();
+    find_by(&named(settings, environment), &directory, loader(settings))
 }
 
-/// Adds the plugins to a connector. One that was named and cannot be loaded is an error, one that merely
-/// lies in the directory a warning.
-pub(crate) fn register(
-    mut connector: Connector,
-    settings: &Settings,
-    environment: &Environment,
-) -> Result<Connector, Failure> {
-    let named = named(settings, environment);
-    for Found { file, plugin } in found(settings, environment) {
-        match plugin {
+/// Adds the plugins to a connector: those that settings name at once, those in the user's directory when a
+/// host asks for what is not built in. One that cannot be loaded is told, and is an error of the hosts that
+/// need it alone.
+pub(crate) fn register(mut connector: Connector, settings: &Settings, environment: &Environment) -> Connector {
+    let mut refused = Vec::new();
+    for found in find_by(&named(settings, environment), &[], loader(settings)) {
+        match found.plugin {
             Ok(plugin) => connector = plugin.register(connector),
-            Err(error) if named.contains(&file) => return Err(Failure::Refused(error.to_string())),
-            Err(error) => eprintln!("warning: {}", visible::text(&error.to_string())),
+            Err(error) => {
+                eprintln!("warning: {}", visible::text(&error.to_string()));
+                refused.push(Found { file: found.file, plugin: Err(error) });
+            }
         }
     }
-    Ok(connector)
+    let (directory, load) = (directory(environment), loader(settings));
+    connector.with_lookup(Arc::new(OnDemand::new(move || {
+        let directory: Vec<PathBuf> = directory.into_iter().collect();
+        refused.into_iter().chain(find_by(&[], &directory, load)).collect()
+    })))
+}
+
+fn loader(settings: &Settings) -> impl Fn(&Path) -> Result<Plugin, PluginLoadError> + Send + 'static {
+    let isolated = settings.plugin_isolation;
+    move |file| if isolated { Plugin::load_isolated(file, &child_program()) } else { Plugin::load(file) }
 }
 
 /// `--plugins`: what was found, with what each serves and takes.

@@ -57,7 +57,7 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     });
     let config = ask_first(config, project, surroundings, options, &prompter)?;
     let connector = Connector::new().with_prompter(prompter.clone());
-    let connector = plugins::register(connector, &settings, &surroundings.environment)?;
+    let connector = plugins::register(connector, &settings, &surroundings.environment);
     let id = run_name();
     let run = prepare(project, surroundings, options, config)?
         .connector(Arc::new(connector))

@@ -73,12 +73,13 @@ static int32_t describe(fabric_buf *out) {{
 static int32_t garbage(fabric_buf *out) {{ out->ptr = (uint8_t *)"{{\xff"; out->len = 2; return FABRIC_OK; }}
 static int32_t nonsense(fabric_buf *out) {{ out->ptr = (uint8_t *)"[1]"; out->len = 3; return FABRIC_OK; }}
 static int32_t huge(fabric_buf *out) {{ out->ptr = (uint8_t *)"x"; out->len = (size_t)1 << 40; return FABRIC_OK; }}
+static int32_t hang(fabric_buf *out) {{ for (;;) pause(); }}
 const fabric_plugin *fabric_plugin_entry(void) {{
     static fabric_plugin t;
     t.abi_version = FABRIC_ABI_VERSION; t.size = sizeof t;
     t.name.ptr = (const uint8_t *)"bad"; t.name.len = 3; t.version.ptr = (const uint8_t *)"1"; t.version.len = 1;
     t.describe = describe;
-    (void)garbage; (void)nonsense; (void)huge;
+    (void)hang; (void)garbage; (void)nonsense; (void)huge;
     {statements}
     return &t;
 }}
@@ -99,6 +100,7 @@ fn what_is_no_plugin_is_refused_with_its_reason() {
         (entry("t.describe = garbage;"), "not UTF-8"),
         (entry("t.describe = nonsense;"), "its description is not understood"),
         (entry("t.describe = huge;"), "bytes long"),
+        (entry("t.describe = hang;"), "did not say what it is within 5 s"),
         (entry(""), "is a gateway without the functions of one"),
         (build("int x;"), "has no symbol fabric_plugin_entry"),
     ];

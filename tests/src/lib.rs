@@ -6,6 +6,7 @@
 //!   over several of them.
 //! * [`TestUser`]: a throw-away user with a password and a sudo rule, for tests that run as root.
 //! * [`Link`]: a slow link to a server, that counts round trips.
+//! * [`BuiltPlugin`]: a plugin as cargo or `cc` has built it; [`Server`]: a proxy of the system that listens.
 //! * [`Guard`]: what must be undone is undone, even if the test is killed.
 //!
 //! ```ignore
@@ -24,6 +25,7 @@
 mod case;
 mod guard;
 mod link;
+mod plugin;
 mod sshd;
 mod tool;
 mod user;
@@ -32,6 +34,7 @@ mod world;
 pub use case::{Case, Ran};
 pub use guard::Guard;
 pub use link::Link;
+pub use plugin::{BuiltPlugin, Server};
 pub use sshd::{Host, Sshd, SshdBuilder};
 pub use tool::{is_root, tool};
 pub use user::TestUser;

@@ -322,7 +322,7 @@ fn current_user() -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn free_port(address: Ipv4Addr) -> u16 {
+pub(crate) fn free_port(address: Ipv4Addr) -> u16 {
     let listener = TcpListener::bind((address, 0)).expect("a free port");
     listener.local_addr().expect("its number").port()
 }

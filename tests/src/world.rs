@@ -120,7 +120,7 @@ fn directory() -> TempDir {
     dir
 }
 
-fn ssh_target(host: &str, key: &Path, known_hosts: &Path) -> Target {
+pub(crate) fn ssh_target(host: &str, key: &Path, known_hosts: &Path) -> Target {
     let mut target = Target::new(host.parse().expect("a host string"));
     target.auth.identities = vec![Identity { path: key.to_owned(), explicit: true }];
     target.auth.identities_only = true;

@@ -46,6 +46,7 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 pub struct Connector {
     transports: HashMap<String, Arc<dyn Transport>>,
     gateways: HashMap<String, Arc<dyn GatewayDialer>>,
+    lookup: Option<Arc<dyn Lookup>>,
     prompter: Arc<dyn Prompter>,
     shell: PathBuf,
     answers: Arc<Answers>,
@@ -65,6 +66,20 @@ impl std::fmt::Debug for Connector {
     }
 }
 
+/// Where a [`Connector`] turns for transports and gateways that it does not have, when a host asks for one.
+///
+/// The methods may block: they are called on threads that may.
+pub trait Lookup: Send + Sync {
+    /// The transport of this name.
+    fn transport(&self, name: &str) -> Option<Arc<dyn Transport>>;
+
+    /// What dials gateways of this scheme.
+    fn gateway(&self, scheme: &str) -> Option<Arc<dyn GatewayDialer>>;
+
+    /// Why there is none, or what to do about it, for the error of the host that asked.
+    fn hint(&self, name: &str) -> Option<String>;
+}
+
 /// A recursive future: a gateway's session may itself need a gateway.
 type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Session>, ConnectError>> + Send + 'a>>;
 
@@ -74,6 +89,7 @@ impl Connector {
         let this = Self {
             transports: HashMap::new(),
             gateways: HashMap::new(),
+            lookup: None,
             prompter: Arc::new(RefusePrompts { no_terminal: true }),
             shell: PathBuf::from("/bin/sh"),
             answers: Arc::default(),
@@ -97,6 +113,13 @@ impl Connector {
     #[must_use]
     pub fn with_gateway(mut self, scheme: &str, dialer: Arc<dyn GatewayDialer>) -> Self {
         self.gateways.insert(scheme.to_owned(), dialer);
+        self
+    }
+
+    /// Where to turn for transports and gateways that were not added. Default: nowhere.
+    #[must_use]
+    pub fn with_lookup(mut self, lookup: Arc<dyn Lookup>) -> Self {
+        self.lookup = Some(lookup);
         self
     }
 
@@ -165,11 +188,10 @@ impl Connector {
     }
 
     async fn open_once(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
-        let transport = self.transports.get(&target.transport).ok_or_else(|| {
-            let hint = format!("there are {}", names(&self.transports));
-            let kind = ConnectErrorKind::UnknownTransport { name: target.transport.clone(), hint };
-            ConnectError::new(target.host_string.as_str(), Phase::Resolve, kind)
-        })?;
+        let name = &target.transport;
+        let transport = self.find(name, &self.transports, |lookup, name| lookup.transport(name)).await;
+        let transport =
+            transport.map_err(|kind| ConnectError::new(target.host_string.as_str(), Phase::Resolve, kind))?;
         let (stream, witness) = self.dial(target, events).await?.unzip();
         let prompter = Arc::new(Remembering::new(self.answers.clone(), self.prompter.clone()));
         let context = OpenContext { prompter, events: events.clone() };
@@ -204,16 +226,37 @@ impl Connector {
                 (stream, Some(witness))
             }
             Some(Gateway::Plugin { scheme, url, password }) => {
-                let dialer = self.gateways.get(scheme).ok_or_else(|| {
-                    let hint = match names(&self.gateways) {
-                        none if none.is_empty() => "no gateway plugins are loaded".to_owned(),
-                        names => format!("there are {names}"),
-                    };
-                    failed(ConnectErrorKind::UnknownTransport { name: scheme.clone(), hint })
-                })?;
-                (dialer.dial(target, url, password.as_ref()).await?, None)
+                let dialer = self.find(scheme, &self.gateways, |lookup, name| lookup.gateway(name)).await;
+                (dialer.map_err(failed)?.dial(target, url, password.as_ref()).await?, None)
             }
         }))
+    }
+
+    /// What was added under a name, else what is found by looking for it.
+    async fn find<T: Clone + Send + 'static>(
+        &self,
+        name: &str,
+        added: &HashMap<String, T>,
+        find: impl FnOnce(&dyn Lookup, &str) -> Option<T> + Send + 'static,
+    ) -> Result<T, ConnectErrorKind> {
+        if let Some(added) = added.get(name) {
+            return Ok(added.clone());
+        }
+        let mut hint = None;
+        if let Some(lookup) = self.lookup.clone() {
+            let asked = name.to_owned();
+            let look = move || find(lookup.as_ref(), &asked).ok_or_else(|| lookup.hint(&asked));
+            match tokio::task::spawn_blocking(look).await {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(why)) => hint = why,
+                Err(error) => hint = Some(error.to_string()),
+            }
+        }
+        let hint = hint.unwrap_or_else(|| match names(added) {
+            none if none.is_empty() => "no plugin for it is loaded".to_owned(),
+            names => format!("there are {names}"),
+        });
+        Err(ConnectErrorKind::UnknownTransport { name: name.to_owned(), hint })
     }
 }
 

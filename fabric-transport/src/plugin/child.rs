@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,6 +87,8 @@ impl Child {
         let (program, args) = self.program.split_first().ok_or("no program is given to host plugins")?;
         let mut command = Command::new(program);
         command.args(args).arg(&self.file).stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
+        // Ctrl-C is the program's to handle; the child ends when the program does.
+        command.process_group(0);
         let mut process = command.spawn().map_err(|e| format!("cannot start {program}: {e}"))?;
         drop(command);
         let introduced = match wire::receive(&ours) {

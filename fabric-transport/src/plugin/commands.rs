@@ -164,8 +164,9 @@ impl<H: Host> Files for CommandFiles<H> {
     }
 
     async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>, FileError> {
-        // Name and facts in turn, each ended by NUL or a line end, so that any name survives.
-        let script = r#"cd -- "$1" && for n in * .*; do
+        // Name and facts in turn, each ended by NUL or a line end, so that any name survives. `ls` says why a
+        // directory cannot be had in the same words everywhere, which `cd` does not.
+        let script = r#"ls -d -- "$1/" >/dev/null && cd -- "$1" && for n in * .*; do
             case "$n" in .|..) continue;; esac
             [ -e "$n" ] || [ -L "$n" ] || continue
             printf '%s\0' "$n"; stat -c '%f %s %u %g %X %Y' -- "$n"

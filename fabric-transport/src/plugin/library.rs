@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use fabric_plugin_sdk::Description;
 use fabric_plugin_sdk::abi::{ABI_VERSION, Buf, ENTRY_SYMBOL, Entry, Status, Str, Table};
@@ -27,6 +28,9 @@ impl std::fmt::Debug for Library {
     }
 }
 
+/// How long loading may take, the plugin's description of itself included.
+const LOAD_LIMIT: Duration = Duration::from_secs(5);
+
 /// One instance a file for the whole program, as a library's statics are.
 static LOADED: Mutex<Option<HashMap<PathBuf, Arc<Library>>>> = Mutex::new(None);
 
@@ -34,14 +38,25 @@ pub(super) fn load(file: &Path) -> Result<Arc<Library>, PluginLoadError> {
     let error = |reason: String| PluginLoadError { file: file.display().to_string(), reason };
     let path = file.canonicalize().map_err(|e| error(format!("cannot be read: {e}")))?;
     check_owner(&path).map_err(error)?;
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    let loaded = loaded.get_or_insert_with(HashMap::new);
-    if let Some(library) = loaded.get(&path) {
+    let loaded = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(library) = loaded().get_or_insert_with(HashMap::new).get(&path) {
         return Ok(library.clone());
     }
-    let library = Arc::new(open(&path).map_err(error)?);
-    loaded.insert(path, library.clone());
-    Ok(library)
+    // Its code runs for the first time: on a thread that may be left behind.
+    let (opened, opening) = mpsc::channel();
+    let there = path.clone();
+    std::thread::Builder::new()
+        .name("plugin".to_owned())
+        .spawn(move || opened.send(open(&there)))
+        .map_err(|e| error(e.to_string()))?;
+    let library = opening.recv_timeout(LOAD_LIMIT).map_err(|stuck| match stuck {
+        mpsc::RecvTimeoutError::Timeout => {
+            error(format!("did not say what it is within {} s", LOAD_LIMIT.as_secs_f64()))
+        }
+        mpsc::RecvTimeoutError::Disconnected => error("its thread ended without an answer".to_owned()),
+    })?;
+    let library = Arc::new(library.map_err(error)?);
+    Ok(loaded().get_or_insert_with(HashMap::new).entry(path).or_insert(library).clone())
 }
 
 /// Refuses what somebody else could have written: a library runs with all our rights.

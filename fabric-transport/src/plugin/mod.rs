@@ -41,7 +41,7 @@ use thiserror::Error;
 
 use crate::connector::Connector;
 
-pub use search::{Found, find, find_by};
+pub use search::{Found, OnDemand, find, find_by};
 
 /// A loaded plugin. Cloning is cheap; the library stays loaded to the end of the program.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ impl Plugin {
     ///
     /// A file that others may write (or whose directory they may write, unless it is sticky), one that is
     /// no library or of another architecture, one that lacks the entry symbol, another ABI version, a table
-    /// too small, or a description that makes no sense.
+    /// too small, a description that makes no sense, or none within five seconds.
     pub fn load(file: &Path) -> Result<Self, PluginLoadError> {
         let library = library::load(file)?;
         Ok(Self(Arc::new(Loaded {

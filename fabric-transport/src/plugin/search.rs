@@ -1,8 +1,16 @@
 //! Where plugins are looked for.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
+use fabric_core::Transport;
+use fabric_plugin_sdk::PluginKind;
+
+use super::gateway::PluginGateway;
+use super::session::PluginTransport;
 use super::{Plugin, PluginLoadError};
+use crate::connector::Lookup;
+use crate::gateway::GatewayDialer;
 
 /// A file that was found, and what became of it.
 #[derive(Debug)]
@@ -44,4 +52,54 @@ fn libraries(directory: &Path) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
+}
+
+/// Plugins that are looked for when a host first asks for something that a connector does not have. One that
+/// cannot be loaded is told to the hosts that asked, and harms no other.
+///
+/// ```no_run
+/// use fabric_transport::connector::Connector;
+/// use fabric_transport::plugin::{OnDemand, find};
+///
+/// let plugins = OnDemand::new(|| find(&[], &["/usr/lib/fabric/plugins".into()]));
+/// let connector = Connector::new().with_lookup(std::sync::Arc::new(plugins));
+/// ```
+pub struct OnDemand(LazyLock<Vec<Found>, Box<dyn FnOnce() -> Vec<Found> + Send>>);
+
+impl OnDemand {
+    /// `find` is called at most once.
+    pub fn new(find: impl FnOnce() -> Vec<Found> + Send + 'static) -> Self {
+        Self(LazyLock::new(Box::new(find)))
+    }
+
+    fn plugin(&self, name: &str, kind: PluginKind) -> Option<Plugin> {
+        let mut plugins = self.0.iter().filter_map(|found| found.plugin.as_ref().ok());
+        plugins.find(|plugin| plugin.name() == name && plugin.description().kind == kind).cloned()
+    }
+}
+
+impl Lookup for OnDemand {
+    fn transport(&self, name: &str) -> Option<Arc<dyn Transport>> {
+        Some(Arc::new(PluginTransport::new(self.plugin(name, PluginKind::Transport)?)))
+    }
+
+    fn gateway(&self, scheme: &str) -> Option<Arc<dyn GatewayDialer>> {
+        Some(Arc::new(PluginGateway::new(self.plugin(scheme, PluginKind::Gateway)?)))
+    }
+
+    fn hint(&self, _name: &str) -> Option<String> {
+        let refused = self.0.iter().filter_map(|found| found.plugin.as_ref().err().map(ToString::to_string));
+        let refused: Vec<String> = refused.collect();
+        Some(if refused.is_empty() {
+            "no plugin for it was found, nor is one named in the setting `plugins`".to_owned()
+        } else {
+            format!("not taken: {}", refused.join("; "))
+        })
+    }
+}
+
+impl std::fmt::Debug for OnDemand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OnDemand").finish_non_exhaustive()
+    }
 }

@@ -339,18 +339,29 @@ impl ProcessControl for PluginControl {
 
     async fn stop(&self, grace: Duration) -> StopOutcome {
         for (signal, limit) in [(Signal::Term, grace), (Signal::Kill, Duration::from_secs(2))] {
-            if self.exit.borrow().is_some() {
-                return StopOutcome::Ended;
+            if let Some(outcome) = self.outcome() {
+                return outcome;
             }
             if let Err(error) = self.signal(signal).await {
                 // The control descriptor closes when the process has ended.
-                let ended = self.exit.borrow().is_some();
-                return if ended { StopOutcome::Ended } else { StopOutcome::Unknown(error.to_string()) };
+                return self.outcome().unwrap_or_else(|| StopOutcome::Unknown(error.to_string()));
             }
-            if self.ended_within(limit).await {
-                return StopOutcome::Ended;
+            if self.ended_within(limit).await
+                && let Some(outcome) = self.outcome()
+            {
+                return outcome;
             }
         }
         StopOutcome::Unknown("the plugin did not say that the process has ended".to_owned())
+    }
+}
+
+impl PluginControl {
+    /// What is known of the process's end; `None` while nothing is.
+    fn outcome(&self) -> Option<StopOutcome> {
+        self.exit.borrow().as_ref().map(|status| match status {
+            ExitStatus::Unknown => StopOutcome::Unknown("the plugin cannot tell whether it has ended".to_owned()),
+            _ => StopOutcome::Ended,
+        })
     }
 }

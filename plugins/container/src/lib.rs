@@ -9,6 +9,9 @@
 //! [hosts."jail*".transport_options.container]
 //! command = ["jexec", "-U", "{user}", "{host}"]
 //! ```
+//!
+//! Signals reach what runs by nsenter, chroot and commands of one's own. docker, podman and kubectl pass none on:
+//! stopping a process ends its client, and says that it may still be running.
 
 use std::process::Command;
 
@@ -24,6 +27,8 @@ struct Runtime {
     terminal: &'static [&'static str],
     user: &'static [&'static str],
     target: &'static [&'static str],
+    /// Whether its command is the client of a process elsewhere, which signals do not reach.
+    client: bool,
 }
 
 const RUNTIMES: [Runtime; 5] = [
@@ -33,6 +38,7 @@ const RUNTIMES: [Runtime; 5] = [
         terminal: &["--tty"],
         user: &["--user", "{user}"],
         target: &["{host}"],
+        client: true,
     },
     Runtime {
         name: "podman",
@@ -40,6 +46,7 @@ const RUNTIMES: [Runtime; 5] = [
         terminal: &["--tty"],
         user: &["--user", "{user}"],
         target: &["{host}"],
+        client: true,
     },
     Runtime {
         name: "kubectl",
@@ -47,6 +54,7 @@ const RUNTIMES: [Runtime; 5] = [
         terminal: &["--tty"],
         user: &[],
         target: &["{host}", "--"],
+        client: true,
     },
     Runtime {
         name: "nsenter",
@@ -54,8 +62,16 @@ const RUNTIMES: [Runtime; 5] = [
         terminal: &[],
         user: &[],
         target: &["{host}", "--"],
+        client: false,
     },
-    Runtime { name: "chroot", words: &["chroot"], terminal: &[], user: &["--userspec={user}"], target: &["{root}"] },
+    Runtime {
+        name: "chroot",
+        words: &["chroot"],
+        terminal: &[],
+        user: &["--userspec={user}"],
+        target: &["{root}"],
+        client: false,
+    },
 ];
 
 #[derive(Default)]
@@ -69,6 +85,7 @@ impl TransportPlugin for Container {
     fn describe(&self) -> Description {
         Description::transport("docker, podman, kubectl, nsenter, chroot, or a command of your own")
             .option("runtime", OptionKind::Text, "docker (default), podman, kubectl, nsenter or chroot")
+            .option("program", OptionKind::Text, "where the runtime's program is (default: its name, found in PATH)")
             .option("command", OptionKind::List, "a command of your own; {host} and {user} stand for the target's")
             .option(
                 "root",
@@ -91,6 +108,7 @@ struct Session {
     plain: Vec<String>,
     terminal: Vec<String>,
     shell: String,
+    client: bool,
 }
 
 impl Session {
@@ -115,7 +133,7 @@ impl Session {
             if user.is_none() && words.iter().any(|word| word.contains("{user}")) {
                 return Err(PluginError::new("option `command` has {user}, but no user is given for this host"));
             }
-            return Ok(Self { plain: fill(&words), terminal: fill(&words), shell });
+            return Ok(Self { plain: fill(&words), terminal: fill(&words), shell, client: false });
         }
         let name = text("runtime").unwrap_or("docker");
         let runtime = RUNTIMES.iter().find(|runtime| runtime.name == name).ok_or_else(|| {
@@ -126,11 +144,15 @@ impl Session {
             return Err(PluginError::new(format!("{name} cannot become a user: leave it out of the host string")));
         }
         let with_user = if user.is_some() { fill(runtime.user) } else { Vec::new() };
-        let (words, terminal, target) = (fill(runtime.words), fill(runtime.terminal), fill(runtime.target));
+        let (mut words, terminal, target) = (fill(runtime.words), fill(runtime.terminal), fill(runtime.target));
+        if let Some(program) = text("program") {
+            program.clone_into(&mut words[0]);
+        }
         Ok(Self {
             plain: [&words[..], &with_user, &target].concat(),
             terminal: [&words[..], &terminal, &with_user, &target].concat(),
             shell,
+            client: runtime.client,
         })
     }
 
@@ -154,7 +176,8 @@ impl Session {
 
 impl TransportSession for Session {
     fn spawn(&self, request: &SpawnRequest, _cancel: &Cancel<'_>) -> Result<ProcessFds, PluginError> {
-        ProcessFds::serve(self.command(request), request.pty.as_ref())
+        let serve = if self.client { ProcessFds::serve_client } else { ProcessFds::serve };
+        serve(self.command(request), request.pty.as_ref())
     }
 }
 

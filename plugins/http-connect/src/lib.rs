@@ -67,7 +67,8 @@ fn check(answer: &[u8], request: &DialRequest) -> Result<(), PluginError> {
     let code = words.next().filter(|word| word.starts_with("HTTP/1.")).and_then(|_| words.next()?.parse::<u16>().ok());
     match code {
         Some(200..300) => Ok(()),
-        Some(407) => Err(PluginError::new(format!(
+        // 401 is what tinyproxy says.
+        Some(401 | 407) => Err(PluginError::new(format!(
             "the proxy wants a login or refused it ({line}): write gateway = \"http-connect://user:password@proxy\""
         ))),
         Some(_) => Err(PluginError::new(format!("the proxy cannot reach {}:{}: {line}", request.host, request.port))),
@@ -112,6 +113,7 @@ mod tests {
         assert!(check(b"HTTP/1.1 200 Connection established\r\n\r\n", &request).is_ok());
         let text = |answer: &[u8]| check(answer, &request).unwrap_err().to_string();
         assert!(text(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").contains("wants a login"));
+        assert!(text(b"HTTP/1.0 401 Unauthorized\r\n\r\n").contains("wants a login"));
         assert!(text(b"HTTP/1.0 502 Bad Gateway\r\n\r\n").contains("cannot reach web1:22"));
         assert!(text(b"SSH-2.0-OpenSSH\r\n\r\n").contains("does not speak HTTP"));
     }

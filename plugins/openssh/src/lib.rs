@@ -2,7 +2,8 @@
 //! ssh_config), with one multiplexed connection a host.
 //!
 //! `transport = "openssh"` or `openssh://[user@]host[:port]`. `ssh` reads its own configuration and never
-//! asks: keys must be in the agent or without a passphrase (`BatchMode`).
+//! asks: keys must be in the agent or without a passphrase (`BatchMode`). It passes no signals on: stopping a
+//! process ends its channel, and says that it may still be running.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -122,7 +123,7 @@ impl TransportSession for Session {
         if let Some(line) = &request.command {
             command.arg(OsStr::from_bytes(line));
         }
-        ProcessFds::serve(command, request.pty.as_ref())
+        ProcessFds::serve_client(command, request.pty.as_ref())
     }
 
     fn files(&self, _cancel: &Cancel<'_>) -> Result<OwnedFd, PluginError> {

@@ -65,7 +65,8 @@ typedef struct fabric_plugin {
      * "columns", "rows"}, "env" {NAME: VALUE}}. out_fds: standard input (written by Fabric), standard
      * output, standard error (read by Fabric; -1 where merged), control. The control descriptor is a socket
      * with JSON lines. To the plugin: {"signal": "TERM"}, {"resize": {"columns": 80, "rows": 24}}. From it, once
-     * the process has ended: {"exit": 0} or {"signal": "KILL", "core_dumped": false}. */
+     * the process has ended: {"exit": 0} or {"signal": "KILL", "core_dumped": false}. Closed without that, it
+     * says that nobody knows what came of the process. */
     int32_t (*spawn)(uint64_t session, fabric_str request, int32_t cancel_fd, int32_t out_fds[4],
                      fabric_buf *error);
 

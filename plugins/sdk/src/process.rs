@@ -5,6 +5,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -30,7 +32,18 @@ impl ProcessFds {
     /// Starts `command` as a child process in a process group of its own, on pipes or on a new
     /// pseudo-terminal, and serves its control socket on a thread: signals go to its group, and its end is
     /// told.
-    pub fn serve(mut command: Command, pty: Option<&Pty>) -> Result<Self, PluginError> {
+    pub fn serve(command: Command, pty: Option<&Pty>) -> Result<Self, PluginError> {
+        Self::serve_as(command, pty, Runs::Here)
+    }
+
+    /// The same for a command that is only the client of a process elsewhere, which signals do not reach: `ssh`,
+    /// `docker exec`. A signal that ends programs (HUP, INT, KILL, QUIT, TERM) ends the client, and the control
+    /// socket then closes without a word, as nobody knows what came of the process. Other signals are not passed on.
+    pub fn serve_client(command: Command, pty: Option<&Pty>) -> Result<Self, PluginError> {
+        Self::serve_as(command, pty, Runs::Elsewhere)
+    }
+
+    fn serve_as(mut command: Command, pty: Option<&Pty>, runs: Runs) -> Result<Self, PluginError> {
         let (ours, theirs) = UnixStream::pair()?;
         let (fds, child, terminal) = match pty {
             None => {
@@ -74,12 +87,27 @@ impl ProcessFds {
         };
         let pid = Pid::from_child(&child);
         let reader = ours.try_clone()?;
-        thread::Builder::new()
-            .name("plugin-control".to_owned())
-            .spawn(move || control(&reader, pid, terminal.as_ref()))?;
-        thread::Builder::new().name("plugin-wait".to_owned()).spawn(move || wait(child, ours))?;
+        let given_up = Arc::new(AtomicBool::new(false));
+        let process = Served { pid, terminal, runs, given_up: given_up.clone() };
+        thread::Builder::new().name("plugin-control".to_owned()).spawn(move || process.control(&reader))?;
+        thread::Builder::new().name("plugin-wait".to_owned()).spawn(move || wait(child, ours, &given_up))?;
         Ok(fds)
     }
+}
+
+/// Where the process runs that a command stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    Here,
+    Elsewhere,
+}
+
+/// A child and what its control socket may do to it.
+struct Served {
+    pid: Pid,
+    terminal: Option<OwnedFd>,
+    runs: Runs,
+    given_up: Arc<AtomicBool>,
 }
 
 fn not_started(command: &Command, error: &std::io::Error) -> PluginError {
@@ -102,30 +130,47 @@ fn window(columns: u16, rows: u16) -> Winsize {
     Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
-/// Does what the control socket says until it ends.
-fn control(reader: &UnixStream, pid: Pid, terminal: Option<&OwnedFd>) {
-    for line in BufReader::new(reader).lines() {
-        let Ok(line) = line else { return };
-        match serde_json::from_str(&line) {
-            Ok(Control::Signal(name)) => {
-                if let Some(signal) = signal_of(&name) {
-                    // The group may have ended meanwhile, which is what was wanted.
-                    let _ = kill_process_group(pid, signal);
+impl Served {
+    /// Does what the control socket says until it ends.
+    fn control(&self, reader: &UnixStream) {
+        for line in BufReader::new(reader).lines() {
+            let Ok(line) = line else { return };
+            match serde_json::from_str(&line) {
+                Ok(Control::Signal(name)) => self.signal(&name),
+                Ok(Control::Resize { columns, rows }) => {
+                    if let Some(terminal) = &self.terminal {
+                        let _ = tcsetwinsize(terminal.as_fd(), window(columns, rows));
+                    }
                 }
+                Err(_) => {}
             }
-            Ok(Control::Resize { columns, rows }) => {
-                if let Some(terminal) = terminal {
-                    let _ = tcsetwinsize(terminal.as_fd(), window(columns, rows));
-                }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        const ENDING: [&str; 5] = ["HUP", "INT", "KILL", "QUIT", "TERM"];
+        if self.runs == Runs::Elsewhere {
+            if !ENDING.contains(&name) {
+                return;
             }
-            Err(_) => {}
+            // Before the signal, so that whoever waits for the child knows.
+            self.given_up.store(true, Ordering::SeqCst);
+        }
+        if let Some(signal) = signal_of(name) {
+            // The group may have ended meanwhile, which is what was wanted.
+            let _ = kill_process_group(self.pid, signal);
         }
     }
 }
 
-/// Waits for the child and says how it ended.
-fn wait(mut child: Child, mut socket: UnixStream) {
-    let ended = match child.wait() {
+/// Waits for the child and says how it ended, unless that says nothing about the process it stood for.
+fn wait(mut child: Child, mut socket: UnixStream, given_up: &AtomicBool) {
+    let status = child.wait();
+    if given_up.load(Ordering::SeqCst) {
+        let _ = socket.shutdown(std::net::Shutdown::Both);
+        return;
+    }
+    let ended = match status {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => Ended::Exit { exit: u32::try_from(code).unwrap_or(255) },
             (None, Some(signal)) => {
@@ -203,6 +248,23 @@ mod tests {
         // Ends only when the last holder of the pipe, the sleep, has ended too.
         File::from(fds.stdout).read_to_end(&mut out).unwrap();
         assert_eq!(end(fds.control), Ended::Signal { signal: "TERM".into(), core_dumped: false });
+    }
+
+    #[test]
+    fn the_end_of_a_mere_client_tells_nothing_once_it_was_signalled() {
+        for (signal, told) in [("USR1", "{\"exit\":0}\n"), ("TERM", "")] {
+            let mut command = Command::new("sh");
+            command.args(["-c", "read line"]);
+            let fds = ProcessFds::serve_client(command, None).unwrap();
+            let mut socket = UnixStream::from(fds.control);
+            writeln!(socket, "{{\"signal\":\"{signal}\"}}").unwrap();
+            if signal == "USR1" {
+                File::from(fds.stdin).write_all(b"go\n").unwrap();
+            }
+            let mut text = String::new();
+            socket.read_to_string(&mut text).unwrap();
+            assert_eq!(text, told);
+        }
     }
 
     #[test]

@@ -6,5 +6,6 @@ mod failures;
 mod input;
 mod many_hosts;
 mod messages;
+mod plugins;
 mod sudo;
 mod transfers;

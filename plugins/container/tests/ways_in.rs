@@ -1,0 +1,132 @@
+//! The plugin by every way that runs without a container service; the clients of services by stand-ins.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_core::transport::{Program, SpawnRequest, StopOutcome};
+use fabric_core::{ProcessEvent, Session, Target};
+use fabric_transport::conformance;
+use serde_json::{Value, json};
+use tests::{BuiltPlugin, is_root};
+
+fn target(host: &str, options: Value) -> Target {
+    let mut target = Target::new(format!("container://{host}").parse().expect("a host string"));
+    target.options.insert("container".to_owned(), options);
+    target
+}
+
+async fn open(plugin: &BuiltPlugin, host: &str, options: Value) -> Arc<dyn Session> {
+    plugin.open(&target(host, options)).await.expect("a session")
+}
+
+async fn output(session: &Arc<dyn Session>, line: &str) -> String {
+    let request = SpawnRequest { program: Program::Command(line.as_bytes().to_vec()), ..SpawnRequest::default() };
+    let mut process = session.spawn(&request).await.expect("a process");
+    let mut said = Vec::new();
+    while let Some(event) = process.next().await {
+        match event {
+            ProcessEvent::Stdout(bytes) | ProcessEvent::Stderr(bytes) => said.extend_from_slice(&bytes),
+            _ => {}
+        }
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// Those that change the root or a namespace need root; CI is root.
+fn needs_root() -> bool {
+    if !is_root() {
+        eprintln!("not root: this test, which needs it, did nothing (CI runs it as root)");
+    }
+    is_root()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes_by_a_command_of_ones_own() {
+    let plugin = BuiltPlugin::new("container");
+    conformance::run(open(&plugin, "here", json!({"command": ["env"]})).await, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes_by_chroot() {
+    if !needs_root() {
+        return;
+    }
+    let plugin = BuiltPlugin::new("container");
+    conformance::run(open(&plugin, "here", json!({"runtime": "chroot", "root": "/"})).await, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes_in_namespaces_of_their_own() {
+    if !needs_root() {
+        return;
+    }
+    let plugin = BuiltPlugin::new("container");
+    let command = json!({"command": ["unshare", "--mount", "--uts", "--ipc", "--"]});
+    conformance::run(open(&plugin, "here", command).await, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes_by_nsenter() {
+    if !needs_root() {
+        return;
+    }
+    let plugin = BuiltPlugin::new("container");
+    // A process with a host name of its own, to see that its namespaces are entered.
+    let mut holder = tokio::process::Command::new("unshare")
+        .args(["--uts", "--mount", "sh", "-c", "hostname inside; echo; read line"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("unshare starts");
+    let mut ready = [0];
+    tokio::io::AsyncReadExt::read_exact(holder.stdout.as_mut().expect("piped"), &mut ready).await.expect("a line");
+    let pid = holder.id().expect("it runs").to_string();
+    let session = open(&plugin, &pid, json!({"runtime": "nsenter"})).await;
+    assert_eq!(output(&session, "hostname").await, "inside\n");
+    conformance::run(session, &[]).await;
+}
+
+/// Stand-ins: a script in the place of the client, which checks the words it gets and runs the command here. They show
+/// that the words are right, and that what a client passes on reaches the run; not that a service understands them.
+#[tokio::test(flavor = "multi_thread")]
+async fn stand_ins_for_clients_of_services_get_their_words() {
+    let plugin = BuiltPlugin::new("container");
+    let script = plugin.dir().join("stand-in");
+    let text = "#!/bin/sh\n\
+        test \"$1\" = exec && shift || exit 99\n\
+        while :; do case $1 in --interactive|--stdin|--tty) shift;; --user) shift 2;; *) break;; esac; done\n\
+        test \"$1\" = web1 && shift || exit 98\n\
+        test \"$1\" != -- || shift\n\
+        exec \"$@\"\n";
+    fs::write(&script, text).expect("a script");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("its mode");
+    for runtime in ["docker", "podman", "kubectl"] {
+        let session = open(&plugin, "web1", json!({"runtime": runtime, "program": script})).await;
+        assert_eq!(output(&session, "echo é").await, "é\n", "{runtime}");
+
+        // They pass no signals on, and the plugin is honest about it.
+        let program = Program::Command(b"echo ready; read line".to_vec());
+        let mut process = session.spawn(&SpawnRequest { program, ..SpawnRequest::default() }).await.expect("a process");
+        process.next().await.expect("ready");
+        let stopped = process.control.stop(Duration::from_secs(5)).await;
+        assert!(matches!(&stopped, StopOutcome::Unknown(why) if why.contains("cannot tell")), "{stopped:?}");
+        if runtime == "docker" {
+            conformance::run(session, &["a_process_is_stopped"]).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_options_are_told_before_anything_starts() {
+    let plugin = BuiltPlugin::new("container");
+    let refuse =
+        async |options: Value| plugin.open(&target("web1", options)).await.err().expect("a refusal").to_string();
+    let text = refuse(json!({"runtme": "podman"})).await;
+    assert!(text.contains("unknown option `runtme`: did you mean `runtime`?"), "{text}");
+    let text = refuse(json!({"runtime": "lxc"})).await;
+    assert!(text.contains("expected one of docker, podman, kubectl, nsenter, chroot"), "{text}");
+    assert!(text.contains(&plugin.file().display().to_string()), "{text}");
+}
