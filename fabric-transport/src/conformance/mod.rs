@@ -9,6 +9,8 @@
 //! # }
 //! ```
 //!
+//! or, for a plugin's library (feature `plugins`), with [`run_plugin`].
+//!
 //! The host behind the session needs a POSIX shell with the usual utilities. Each case works in a directory
 //! of its own that it removes. Cases that a transport cannot have ([`NAMES`] has all) are left out by name, so
 //! that what it lacks is written down.
@@ -85,6 +87,28 @@ pub async fn run(session: Arc<dyn Session>, without: &[&str]) {
         failed.push("a closed session starts a process".to_owned());
     }
     assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// [`run`] on a session that the plugin in `file` opens with `target`: for a transport, whatever its host string names;
+/// for a gateway, an SSH server behind it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let target = fabric_core::Target::new("container://web".parse()?);
+/// fabric_transport::conformance::run_plugin("target/debug/libcontainer.so", &target, &[]).await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// As [`run`]; and if the plugin cannot be loaded or opens no session.
+#[cfg(feature = "plugins")]
+pub async fn run_plugin(file: impl AsRef<std::path::Path>, target: &fabric_core::Target, without: &[&str]) {
+    let plugin = crate::plugin::Plugin::load(file.as_ref()).unwrap_or_else(|error| panic!("{error}"));
+    let connector = plugin.register(crate::connector::Connector::new());
+    let session = connector.open(target, &fabric_core::Emitter::none()).await;
+    run(session.unwrap_or_else(|error| panic!("{error}")), without).await;
 }
 
 /// Fails with a text unless what is asserted holds.

@@ -136,7 +136,7 @@ async fn gather(process: &mut fabric_core::Process) -> Result<Said, FileErrorKin
 fn kind_of(said: &Said) -> FileErrorKind {
     let text = String::from_utf8_lossy(&said.stderr);
     let text = text.trim();
-    if text.contains("No such file") || text.contains("nonexistent directory") {
+    if text.contains("No such file") || text.contains("nonexistent") {
         FileErrorKind::NotFound
     } else if text.contains("Permission denied") || text.contains("not permitted") {
         FileErrorKind::PermissionDenied

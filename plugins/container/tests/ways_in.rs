@@ -45,7 +45,8 @@ fn needs_root() -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_passes_by_a_command_of_ones_own() {
     let plugin = BuiltPlugin::new("container");
-    conformance::run(open(&plugin, "here", json!({"command": ["env"]})).await, &[]).await;
+    let target = target("here", json!({"command": ["env"]}));
+    conformance::run_plugin(plugin.file(), &target, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,11 @@
 //! plugin built by another compiler, or in C, works as well. A panic in a plugin becomes an error of that
 //! host. Functions are called on threads of their own and may block, but must return soon after their
 //! [`Cancel`] says so.
+//!
+//! # Testing a plugin
+//!
+//! `fabric_transport::conformance::run_plugin("target/debug/libmine.so", &target, &[]).await` runs the suite that
+//! Fabric's own transports pass (features `conformance` and `plugins` of `fabric-transport`).
 
 pub mod abi;
 mod cancel;

@@ -13,7 +13,7 @@ async fn the_suite_passes_by_it() {
     let (plugin, sshd) = (tests::BuiltPlugin::new("direct"), tests::Sshd::shared());
     let host = &sshd.hosts()[0];
     let mut target = plugin.behind("direct://", sshd, host);
-    fabric_transport::conformance::run(plugin.open(&target).await.expect("a session"), &[]).await;
+    fabric_transport::conformance::run_plugin(plugin.file(), &target, &[]).await;
 
     // Its option leads elsewhere, where nobody is.
     target.options.insert("direct".to_owned(), serde_json::json!({"port": 1}));
