@@ -538,7 +538,7 @@ impl Error {
 
 /// Host, command, status and the end of the output that was not shown while it ran.
 fn unexpected_exit(outcome: &CommandOutcome) -> String {
-    let mut text = format!("{}: `{}` ended with {}", outcome.host, outcome.command, outcome.exit);
+    let mut text = format!("{}: `{}` {}", outcome.host, outcome.command, outcome.exit);
     for stream in &outcome.hidden {
         let tail = outcome.tail(*stream, 10);
         if !tail.is_empty() {

@@ -69,9 +69,9 @@ impl ExitStatus {
 impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Code(code) => write!(f, "ended with exit status {code}"),
             Self::Signal { signal, core_dumped, .. } => {
-                write!(f, "killed by SIG{signal}")?;
+                write!(f, "was killed by SIG{signal}")?;
                 if *core_dumped { f.write_str(" (core dumped)") } else { Ok(()) }
             }
             Self::Unknown => f.write_str("ended without an exit status"),
@@ -175,7 +175,7 @@ impl CommandOutcome {
 
 impl fmt::Display for CommandOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Command on {} ended with {}.", self.host, self.exit)?;
+        writeln!(f, "Command on {} {}.", self.host, self.exit)?;
         for (name, bytes, text) in [("stdout", &self.stdout, self.stdout()), ("stderr", &self.stderr, self.stderr())] {
             if bytes.is_empty() {
                 writeln!(f, "(no {name})")?;

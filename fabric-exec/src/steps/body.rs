@@ -61,7 +61,7 @@ impl TaskBody for Anonymous {
         }
         let outcome = ended?;
         if outcome.failed() {
-            context.tolerate(format!("`{}` ended with {}", outcome.command, outcome.exit));
+            context.tolerate(format!("`{}` {}", outcome.command, outcome.exit));
         }
         Ok(json!(outcome.stdout().trim()))
     }

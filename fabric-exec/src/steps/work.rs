@@ -110,7 +110,7 @@ impl Work {
             let request = self.request(step, command, verb(&connection, line.into_bytes()), remote)?;
             let outcome = request.await?;
             if outcome.failed() {
-                self.tolerate(step, format!("`{}` ended with {}", outcome.command, outcome.exit));
+                self.tolerate(step, format!("`{}` {}", outcome.command, outcome.exit));
             }
             last = outcome_value(&outcome);
         }
