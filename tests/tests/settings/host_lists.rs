@@ -44,9 +44,9 @@ fn at_once(settings: &str, expected: usize) {
     let (mut now, mut most) = (0, 0);
     for line in log.lines() {
         if line == "begin" {
-            now += 1
+            now += 1;
         } else {
-            now -= 1
+            now -= 1;
         }
         most = most.max(now);
     }
