@@ -183,7 +183,7 @@ options! {
         "parallel" / 'P', Switch("parallel", true), "run on all hosts at the same time";
         "pool-size" / 'z' = Value("N"), Set("pool_size"), "run on at most N hosts at the same time";
         "batch" = Value("N|P%"), Set("batch"), "go through the hosts in batches of N hosts, or P %";
-        "max-failures" = Value("N|P%"), Set("max_failures"), "start nothing new once that many hosts have failed";
+        "max-failures" = Value("N|P%"), Set("max_failures"), "start nothing new once more hosts than that have failed";
         "retries" = Value("N"), Set("retries"), "try a failed host up to N more times";
         "retry-failed", Own, "run the last run's command line again, on the hosts it failed on";
         "warn-only" / 'w', Switch("warn_only", true), "warn of failing commands and go on";

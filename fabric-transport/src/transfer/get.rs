@@ -81,17 +81,23 @@ impl Get {
             return Err(Error::Usage(format!("{host}: get needs the path of a file or directory")));
         }
         let mut outcome = TransferOutcome::new(&host, Direction::Get);
-        let shown = match &self.destination {
-            Destination::Path(path) if path.as_os_str().is_empty() => "{host}/{path}".to_owned(),
-            Destination::Path(path) => path.display().to_string(),
-            Destination::Writer(_) => "(stream)".to_owned(),
-        };
-        outcome.orig_local = matches!(self.destination, Destination::Path(_)).then(|| shown.clone());
         outcome.orig_remote = Some(names::text(&self.remote));
         let template = match &self.destination {
             Destination::Path(path) if path.as_os_str().is_empty() => Template::parse(b"{host}/{path}")?,
             Destination::Path(path) => Template::parse(&local::bytes(path))?,
             Destination::Writer(_) => Template::parse(b"")?,
+        };
+        let shown = match &self.destination {
+            Destination::Path(path) => {
+                outcome.orig_local = Some(if path.as_os_str().is_empty() {
+                    "{host}/{path}".to_owned()
+                } else {
+                    path.display().to_string()
+                });
+                let file = File { absolute: &self.remote, path: names::base(&self.remote) };
+                names::text(&template.expand(&values(&connection), &file))
+            }
+            Destination::Writer(_) => "(stream)".to_owned(),
         };
         if self.options.dry {
             let what = format!("{shown} <- {}", names::text(&self.remote));
