@@ -1,6 +1,6 @@
 //! A run: the runtime, output, questions and Ctrl-C around fabric-exec's [`Run`].
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +64,8 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         .prompter(prompter.clone())
         .events(journaled(printer.clone(), &id, surroundings, options))
         .id(id)
+        // A terminal is for questions and signals.
+        .reads_input(!io::stdin().is_terminal())
         .interrupt(interrupt.clone());
 
     let runtime = runtime()?;

@@ -457,6 +457,11 @@ impl Context {
         &self.scope
     }
 
+    /// Whether the command after `--` reads this program's standard input.
+    pub(crate) fn reads_input(&self) -> bool {
+        self.shared.reads_input && self.all_hosts().len() == 1
+    }
+
     /// The status of the command after `--`.
     pub(crate) fn tell_sole(&self, exit: &ExitStatus) {
         self.shared.tell_sole(exit.as_shell_status());

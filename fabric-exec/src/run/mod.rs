@@ -115,6 +115,7 @@ pub struct Run {
     dry: bool,
     dir: Option<PathBuf>,
     terminal: Option<Terminal>,
+    reads_input: bool,
     interactive: Option<Arc<dyn Interactive>>,
     interrupt: Interrupt,
     id: Option<String>,
@@ -138,6 +139,7 @@ impl Run {
             dry: false,
             dir: None,
             terminal: None,
+            reads_input: false,
             interactive: None,
             interrupt: Interrupt::new(),
             id: None,
@@ -219,6 +221,14 @@ impl Run {
     #[must_use]
     pub fn terminal(mut self, terminal: Option<Terminal>) -> Self {
         self.terminal = terminal;
+        self
+    }
+
+    /// Whether a command after `--` that runs on one host alone reads this program's standard input, as with
+    /// `ssh` (hosts that run at the same time can't share it). Default: no, it finds end-of-file.
+    #[must_use]
+    pub fn reads_input(mut self, reads: bool) -> Self {
+        self.reads_input = reads;
         self
     }
 

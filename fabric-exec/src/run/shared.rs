@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) dry_run: bool,
     pub(crate) dir: Option<PathBuf>,
     pub(crate) terminal: Option<Terminal>,
+    pub(crate) reads_input: bool,
     /// Held while a shell is open: there is one terminal.
     pub(crate) interactive: tokio::sync::Mutex<Option<Arc<dyn Interactive>>>,
     pub(crate) interrupt: Interrupt,
@@ -92,6 +93,7 @@ impl Shared {
             dry_run: run.dry,
             dir: run.dir,
             terminal: run.terminal,
+            reads_input: run.reads_input,
             interactive: tokio::sync::Mutex::new(run.interactive),
             interrupt: run.interrupt,
             emitter: Emitter::new(run.events, id),

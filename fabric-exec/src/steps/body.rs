@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use fabric_core::{Error, Value};
+use fabric_transport::connection::Stdin;
 use serde_json::json;
 
 use super::Step;
@@ -49,7 +50,8 @@ impl Anonymous {
 impl TaskBody for Anonymous {
     async fn call(&self, context: Context) -> Result<Value, TaskError> {
         let connection = context.connection().await?;
-        let request = connection.run(self.0.as_str()).dry(context.is_dry_run());
+        let stdin = if context.reads_input() { Stdin::Inherit } else { Stdin::None };
+        let request = connection.run(self.0.as_str()).dry(context.is_dry_run()).stdin(stdin);
         let ended = keep_the_end(&context, request)?.await;
         let outcome = match &ended {
             Ok(outcome) => Some(outcome),

@@ -40,6 +40,17 @@ fn on_one_host_the_status_is_the_commands_own() {
 }
 
 #[test]
+fn a_signal_is_named() {
+    case!()
+        .hosts(1)
+        .args(["-H", "{h1}", "--", "kill -KILL $$"])
+        .any_stdout()
+        .stderr_has("ended with signal SIGKILL\n")
+        .status(128 + 9)
+        .run();
+}
+
+#[test]
 fn a_failing_task_is_status_1_on_one_host_too() {
     case!()
         .hosts(1)

@@ -65,3 +65,18 @@ fn what_cannot_be_put_or_got_names_the_host_and_the_path() {
         assert!(!ran.case().dir().join("back").exists());
     }
 }
+
+#[test]
+fn a_get_without_to_tells_where_the_file_goes() {
+    let ran = case!()
+        .hosts(1)
+        .fabfile(
+            "[tasks.fetch]\nhosts = [\"{h1}\"]\nsteps = [{ run = \"echo kept > '{far}/notes.txt'\" }, \
+             { get = \"{far}/notes.txt\" }]\n",
+        )
+        .args(["fetch"])
+        .stdout_has("[{h1}] download: {address1}/notes.txt <- {far}/notes.txt\n")
+        .any_stderr()
+        .run();
+    assert_eq!(ran.read(&ran.case().fill("{address1}/notes.txt")), "kept\n");
+}
