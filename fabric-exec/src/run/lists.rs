@@ -42,7 +42,13 @@ impl Shared {
             },
         };
         let mut looked_up = IndexMap::new();
-        for name in sources.roles(&self.roles)? {
+        let roles = sources.roles(&self.roles).map_err(|source| match &task.origin {
+            Some(origin) if task.own.gives_hosts() && !arguments.gives_hosts() => {
+                RunError::OwnHostList { origin: origin.clone(), source }
+            }
+            _ => source.into(),
+        })?;
+        for name in roles {
             if let (Some(role), false) = (self.roles.get(&name), looked_up.contains_key(&name)) {
                 let hosts = self.look_up(&name, role).await?;
                 looked_up.insert(name, hosts);

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_core::settings::Problems;
-use fabric_core::{Error, EventSink, ExitStatus, Prompter, RefusePrompts, Resolve};
+use fabric_core::{Error, EventSink, ExitStatus, Origin, Prompter, RefusePrompts, Resolve};
 use fabric_transport::connection::Terminal;
 use fabric_transport::{Connection, Connector};
 use thiserror::Error;
@@ -64,6 +64,14 @@ pub enum RunError {
     /// Roles that don't exist, or texts that are no hosts.
     #[error(transparent)]
     HostList(#[from] HostListError),
+    /// The same, in a task's own `hosts` and `roles`.
+    #[error("{origin}: {source}")]
+    OwnHostList {
+        /// Where the task is defined.
+        origin: Origin,
+        /// What is wrong.
+        source: HostListError,
+    },
     /// A role's hosts could not be found out.
     #[error("role `{role}`: {message}")]
     Role {

@@ -29,10 +29,10 @@ fn hosts_do_not_share_what_fab_is_given() {
     case!()
         .hosts(2)
         .args(["-H", "{hosts}", "--", "cat; echo done"])
-        .stdin("one\n")
+        .stdin("given\n")
         .stdout_has("[{h1}] out: done\n")
         .stdout_has("[{h2}] out: done\n")
-        .stdout_lacks("one")
+        .stdout_lacks("given")
         .any_stderr()
         .run();
 }

@@ -157,6 +157,16 @@ fn an_unknown_task_is_a_mistake_of_the_command_line() {
 }
 
 #[test]
+fn an_unknown_role_of_a_task_names_file_and_line() {
+    case!()
+        .fabfile("[roledefs]\nweb = [\"127.0.0.1:1\"]\n\n[tasks.deploy]\nroles = [\"wbe\"]\nrun = \"echo deploying\"\n")
+        .args(["deploy"])
+        .stderr_has("fabfile.toml:4: task `deploy`: the role `wbe` (did you mean `web`?) does not exist")
+        .status(2)
+        .run();
+}
+
+#[test]
 fn an_unknown_role_is_a_mistake_of_the_command_line() {
     case!()
         .fabfile("[roledefs]\nweb = [\"127.0.0.1:1\"]\n\n[tasks]\ndeploy = \"echo deploying\"\n")
