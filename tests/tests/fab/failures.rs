@@ -45,7 +45,7 @@ fn a_signal_is_named() {
         .hosts(1)
         .args(["-H", "{h1}", "--", "kill -KILL $$"])
         .any_stdout()
-        .stderr_has("ended with signal SIGKILL\n")
+        .stderr_has("was killed by SIGKILL\n")
         .status(128 + 9)
         .run();
 }
