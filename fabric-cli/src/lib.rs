@@ -32,6 +32,7 @@ pub mod prompter;
 pub mod render;
 mod run;
 mod rust_fabfile;
+mod shell;
 
 pub use failure::Failure;
 pub use program::{IntoTasks, Program, main};

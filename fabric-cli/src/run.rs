@@ -25,13 +25,14 @@ use crate::plugins;
 use crate::project::{Project, Surroundings};
 use crate::prompter::TerminalPrompter;
 use crate::render::{Look, Outputs, Printer, renderer};
+use crate::shell::TerminalShell;
 
 /// How long the program waits for an orderly end after it was told to end at once.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// Runs what the options ask for, and says how it ended.
 pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Exit, Failure> {
-    refuse_what_is_not_there(options)?;
+    check(options)?;
     let calls = calls(project, options)?;
     let config = project.builder(surroundings, options).build()?;
     let settings = config.settings(None, &[])?;
@@ -42,14 +43,18 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     }
 
     let interrupt = Interrupt::new();
-    let printer = Arc::new(Printer::new(
-        renderer(options.output.unwrap_or(OutputMode::Prefix), look(options, &settings)),
-        Outputs::process({
-            // Nobody reads any more: as little as possible is done after that.
-            let interrupt = interrupt.clone();
-            move || interrupt.stop()
-        }),
-    ));
+    let outputs = Outputs::process({
+        // Nobody reads any more: as little as possible is done after that.
+        let interrupt = interrupt.clone();
+        move || interrupt.stop()
+    });
+    let mode = options.output.unwrap_or(OutputMode::Prefix);
+    let render = renderer(mode, look(options, &settings));
+    let printer = Arc::new(if wants_live_view(options, mode) {
+        Printer::with_live_view(render, outputs, terminal_size)
+    } else {
+        Printer::new(render, outputs)
+    });
     let prompter = Arc::new(TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone())));
     prompter.on_interrupt({
         let interrupt = interrupt.clone();
@@ -58,10 +63,12 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let config = ask_first(config, project, surroundings, options, &prompter)?;
     let connector = Connector::new().with_prompter(prompter.clone());
     let connector = plugins::register(connector, &settings, &surroundings.environment);
+    let shell = Arc::new(TerminalShell::new(printer.clone()));
     let id = run_name();
     let run = prepare(project, surroundings, options, config)?
         .connector(Arc::new(connector))
         .prompter(prompter.clone())
+        .interactive(shell.clone())
         .events(journaled(printer.clone(), &id, surroundings, options))
         .id(id)
         // A terminal is for questions and signals.
@@ -71,7 +78,7 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let runtime = runtime()?;
     let report = runtime.block_on(async {
         let run = run.terminal(Terminal::of_this_program(surroundings.environment.get("TERM").unwrap_or("xterm")));
-        let watching = tokio::spawn(watch_signals(interrupt, printer.clone(), prompter));
+        let watching = tokio::spawn(watch_signals(interrupt, printer.clone(), prompter, shell));
         let report = run.start(calls).await;
         watching.abort();
         report
@@ -184,11 +191,8 @@ fn tell_what_ended_it(report: &Report) {
     }
 }
 
-/// Options whose feature is not there must not be passed over.
-fn refuse_what_is_not_there(options: &Options) -> Result<(), Failure> {
-    if options.progress == Progress::Always {
-        return Err(Failure::Refused("--progress always: this version of fab has no live view yet".to_owned()));
-    }
+/// What would only be found wrong when the run is over.
+fn check(options: &Options) -> Result<(), Failure> {
     if let Some(path) = &options.report
         && ReportFormat::of(path).is_none()
     {
@@ -196,6 +200,27 @@ fn refuse_what_is_not_there(options: &Options) -> Result<(), Failure> {
         return Err(UsageError::BadValue { option: "--report".to_owned(), reason }.into());
     }
     Ok(())
+}
+
+/// On a terminal, where bytes don't pass as they are.
+fn wants_live_view(options: &Options, mode: OutputMode) -> bool {
+    match options.progress {
+        Progress::Always => true,
+        Progress::Never => false,
+        Progress::Auto => {
+            matches!(mode, OutputMode::Prefix | OutputMode::Grouped)
+                && options.levels.running
+                && std::io::stderr().is_terminal()
+                && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+/// Columns and rows of the terminal on standard error; what terminals once had where there is none.
+fn terminal_size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok();
+    let size = size.filter(|size| size.ws_col > 0 && size.ws_row > 0);
+    size.map_or((80, 24), |size| (usize::from(size.ws_col), usize::from(size.ws_row)))
 }
 
 fn shard(text: &str, surroundings: &Surroundings) -> Result<Shard, UsageError> {
@@ -244,7 +269,12 @@ fn ask_first(
 }
 
 /// Ctrl-C, and its kin from other programs: first politely, then at once.
-async fn watch_signals(interrupt: Interrupt, printer: Arc<Printer>, prompter: Arc<TerminalPrompter>) {
+async fn watch_signals(
+    interrupt: Interrupt,
+    printer: Arc<Printer>,
+    prompter: Arc<TerminalPrompter>,
+    shell: Arc<TerminalShell>,
+) {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let (told, mut signals) = tokio::sync::mpsc::unbounded_channel();
     for kind in kinds {
@@ -263,5 +293,6 @@ async fn watch_signals(interrupt: Interrupt, printer: Arc<Printer>, prompter: Ar
         () = tokio::time::sleep(LAST_WAIT) => {}
         _ = signals.recv() => {}
     }
+    shell.restore();
     std::process::exit(Exit::Interrupted.code().into());
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
+use fabric_transport::server::Fleet;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 
@@ -18,8 +19,11 @@ struct Terminal {
 
 impl Terminal {
     fn fab(args: &[&str]) -> Self {
+        Self::with("[tasks.here]\nsteps = [ { local = 'echo done' } ]\n", args)
+    }
+
+    fn with(fabfile: &str, args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let fabfile = "[tasks.here]\nsteps = [ { local = 'echo done' } ]\n";
         std::fs::write(dir.path().join("fabfile.toml"), fabfile).unwrap();
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
@@ -90,4 +94,45 @@ fn giving_up_at_a_question_ends_the_run_and_leaves_the_terminal_as_it_was() {
         assert_eq!(status.code(), Some(130), "{typed:?} {}", terminal.seen);
         assert!(terminal.echoes(), "{typed:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_is_opened_on_the_terminal() {
+    let fleet = Fleet::builder().names(["web1"]).start().await.unwrap();
+    let config = fleet.ssh_config().to_str().unwrap().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let fabfile = "[tasks.visit]\nhosts = ['web1']\nsteps = [ { open_shell = 'echo first-$((1+1))' } ]\n";
+        let mut terminal = Terminal::with(fabfile, &["--ssh-config-path", &config, "visit"]);
+        terminal.wait_for("first-2\r\n");
+        assert!(!terminal.echoes());
+        terminal.master.write_all(b"echo second-$((2+2)); exit 0\n").unwrap();
+        terminal.wait_for("second-4\r\n");
+        assert_eq!(terminal.child.wait().unwrap().code(), Some(0), "{}", terminal.seen);
+        assert!(terminal.echoes());
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_view_stands_below_the_output_while_hosts_are_busy() {
+    let fleet = Fleet::builder().names(["web1", "web2"]).start().await.unwrap();
+    let config = fleet.ssh_config().to_str().unwrap().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let args = ["--ssh-config-path", &config, "-P", "-H", "web1,web2", "--", "read line < gate"];
+        let gates = ["web1", "web2"].map(|name| fleet.host(name).unwrap().dir().join("gate"));
+        for gate in &gates {
+            let made = Command::new("mkfifo").arg(gate).status().unwrap();
+            assert!(made.success());
+        }
+        let mut terminal = Terminal::fab(&args);
+        terminal.wait_for("<remainder>: 0 of 2 hosts done, 2 running (");
+        for gate in &gates {
+            std::fs::write(gate, "go\n").unwrap();
+        }
+        terminal.wait_for("2 hosts: 2 ok (");
+        assert_eq!(terminal.child.wait().unwrap().code(), Some(0), "{}", terminal.seen);
+    })
+    .await
+    .unwrap();
 }

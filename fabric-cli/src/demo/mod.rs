@@ -51,7 +51,8 @@ pub(crate) fn demo() -> Result<Exit, Failure> {
     for args in STEPS {
         let shown: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
         println!("\n$ fab {}", shown.join(" "));
-        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        // Without the live view: all of it is over before one has looked.
+        let args: Vec<String> = ["--progress=never"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
         let exit = Program::new().within(surroundings(fleet.dir())).run(&args);
         if exit != Exit::Ok {
             return Ok(exit);

@@ -3,6 +3,7 @@
 mod grouped;
 mod json;
 mod levels;
+mod live;
 mod page;
 mod prefix;
 mod printer;

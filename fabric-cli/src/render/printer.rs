@@ -9,10 +9,15 @@ use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use fabric_core::{Event, EventSink, Stream};
 
+use super::live::Live;
 use super::page::Page;
+
+/// How often the live view is drawn anew.
+const TICK: Duration = Duration::from_millis(100);
 
 /// So much may wait to be written before the run is slowed down.
 const FULL: usize = 1 << 20;
@@ -57,6 +62,8 @@ pub struct Printer {
 
 struct Shared {
     state: Mutex<State>,
+    /// How large the terminal of the live view is, in columns and rows.
+    size: fn() -> (usize, usize),
     /// There is something to write, or nothing will follow.
     work: Condvar,
     /// A batch has been written.
@@ -67,6 +74,7 @@ struct Shared {
 struct State {
     render: Box<dyn Render>,
     page: Page,
+    live: Option<Live>,
     writing: bool,
     held: bool,
     closing: bool,
@@ -76,18 +84,33 @@ struct State {
 struct Open {
     outputs: Outputs,
     broken: bool,
+    /// How many lines of the live view are on the screen.
+    drawn: usize,
+    /// Whether the last line that was written has ended, so that something can stand below it.
+    at_line_start: bool,
 }
 
 impl Printer {
     /// Shows events by `render` on `outputs`.
     pub fn new(render: Box<dyn Render>, outputs: Outputs) -> Self {
-        let state =
-            State { render, page: Page::default(), writing: false, held: false, closing: false, wakers: Vec::new() };
+        Self::start(render, outputs, None, || (0, 0))
+    }
+
+    /// The same with a live view below the output, on standard error, which is a terminal of the size that `size`
+    /// tells: columns and rows.
+    pub fn with_live_view(render: Box<dyn Render>, outputs: Outputs, size: fn() -> (usize, usize)) -> Self {
+        Self::start(render, outputs, Some(Live::default()), size)
+    }
+
+    fn start(render: Box<dyn Render>, outputs: Outputs, live: Option<Live>, size: fn() -> (usize, usize)) -> Self {
+        let page = Page::default();
+        let state = State { render, page, live, writing: false, held: false, closing: false, wakers: Vec::new() };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
+            size,
             work: Condvar::new(),
             written: Condvar::new(),
-            outputs: Mutex::new(Open { outputs, broken: false }),
+            outputs: Mutex::new(Open { outputs, broken: false, drawn: 0, at_line_start: true }),
         });
         let writer = std::thread::Builder::new().name("output".to_owned()).spawn({
             let shared = shared.clone();
@@ -99,7 +122,7 @@ impl Printer {
 
     /// Writes what there is and then holds everything back until the guard is dropped: for a question to a
     /// person, which no output may interrupt. Blocks for as long as the writing takes.
-    pub fn hold(&self) -> Held<'_> {
+    pub fn hold(&self) -> Held {
         let mut state = self.shared.state();
         while state.writing || state.held {
             state = wait(&self.shared.written, state);
@@ -107,8 +130,8 @@ impl Printer {
         state.held = true;
         let mut page = std::mem::take(&mut state.page);
         drop(state);
-        self.shared.write(&mut page);
-        Held(self)
+        self.shared.write(&mut page, &[]);
+        Held(self.shared.clone())
     }
 
     /// Shows a line of the program itself on standard error, after what came before.
@@ -132,7 +155,7 @@ impl Printer {
             let _ = writer.join();
         }
         let mut page = std::mem::take(&mut self.shared.state().page);
-        self.shared.write(&mut page);
+        self.shared.write(&mut page, &[]);
     }
 }
 
@@ -145,9 +168,12 @@ impl Drop for Printer {
 impl EventSink for Printer {
     fn emit(&self, event: Event) {
         let mut state = self.shared.state();
-        let State { render, page, .. } = &mut *state;
+        let State { render, page, live, .. } = &mut *state;
         let idle = page.is_empty();
         render.event(&event, page);
+        if let Some(live) = live {
+            live.event(&event);
+        }
         if idle && !page.is_empty() {
             self.shared.work.notify_one();
         }
@@ -172,48 +198,81 @@ impl Shared {
         let mut page = Page::default();
         let mut state = self.state();
         loop {
+            let mut due = false;
             if state.held || (state.page.is_empty() && !state.closing) {
-                state = wait(&self.work, state);
-            } else if state.page.is_empty() {
-                return;
-            } else {
-                std::mem::swap(&mut state.page, &mut page);
-                state.writing = true;
-                let wakers = std::mem::take(&mut state.wakers);
-                drop(state);
-                wakers.into_iter().for_each(Waker::wake);
-                self.write(&mut page);
-                state = self.state();
-                state.writing = false;
-                self.written.notify_all();
+                if state.live.is_none() || state.held {
+                    state = wait(&self.work, state);
+                    continue;
+                }
+                let waited = self.work.wait_timeout(state, TICK);
+                let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                (state, due) = (guard, timeout.timed_out());
             }
+            if state.held || (state.page.is_empty() && !state.closing && !due) {
+                continue;
+            }
+            if state.page.is_empty() && state.closing {
+                return;
+            }
+            std::mem::swap(&mut state.page, &mut page);
+            state.writing = true;
+            let view = self.view(&state);
+            let wakers = std::mem::take(&mut state.wakers);
+            drop(state);
+            wakers.into_iter().for_each(Waker::wake);
+            self.write(&mut page, &view);
+            state = self.state();
+            state.writing = false;
+            self.written.notify_all();
         }
     }
 
-    fn write(&self, page: &mut Page) {
-        let Open { outputs, broken } = &mut *lock(&self.outputs);
-        page.take(|stream, bytes| match stream {
-            Stream::Stdout if *broken => {}
-            Stream::Stdout => {
-                if outputs.stdout.write_all(bytes).and_then(|()| outputs.stdout.flush()).is_err() {
-                    *broken = true;
-                    (outputs.on_broken_pipe)();
+    /// The lines of the live view now.
+    fn view(&self, state: &State) -> Vec<String> {
+        let Some(live) = state.live.as_ref().filter(|_| !state.closing) else { return Vec::new() };
+        let (columns, rows) = (self.size)();
+        live.lines(columns, rows, Instant::now())
+    }
+
+    /// Writes a page and draws the live view below it, in place of the one that was there.
+    fn write(&self, page: &mut Page, view: &[String]) {
+        let Open { outputs, broken, drawn, at_line_start } = &mut *lock(&self.outputs);
+        // Nowhere is left to tell of an error of standard error.
+        let on_stderr = |outputs: &mut Outputs, bytes: &[u8]| {
+            let _ = outputs.stderr.write_all(bytes).and_then(|()| outputs.stderr.flush());
+        };
+        if *drawn > 0 {
+            on_stderr(outputs, format!("\x1b[{drawn}A\x1b[J").as_bytes());
+            *drawn = 0;
+        }
+        page.take(|stream, bytes| {
+            *at_line_start = bytes.ends_with(b"\n");
+            match stream {
+                Stream::Stdout if *broken => {}
+                Stream::Stdout => {
+                    if outputs.stdout.write_all(bytes).and_then(|()| outputs.stdout.flush()).is_err() {
+                        *broken = true;
+                        (outputs.on_broken_pipe)();
+                    }
                 }
+                Stream::Stderr => on_stderr(outputs, bytes),
             }
-            // Nowhere is left to tell of an error of standard error.
-            Stream::Stderr => drop(outputs.stderr.write_all(bytes).and_then(|()| outputs.stderr.flush())),
         });
+        if *at_line_start && !view.is_empty() {
+            on_stderr(outputs, (view.join("\n") + "\n").as_bytes());
+            *drawn = view.len();
+        }
     }
 }
 
 /// Keeps a [`Printer`] from writing.
-pub struct Held<'a>(&'a Printer);
+pub struct Held(Arc<Shared>);
 
-impl Drop for Held<'_> {
+impl Drop for Held {
     fn drop(&mut self) {
-        self.0.shared.state().held = false;
-        self.0.shared.work.notify_all();
-        self.0.shared.written.notify_all();
+        self.0.state().held = false;
+        self.0.work.notify_all();
+        self.0.written.notify_all();
     }
 }
 

@@ -1,0 +1,90 @@
+//! `open_shell`: a person's terminal, joined to a shell on a host.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use fabric_core::{Error, ExitStatus};
+use fabric_exec::run::Interactive;
+use fabric_transport::Connection;
+use fabric_transport::connection::Stdin;
+use rustix::fs::OFlags;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::net::unix::pipe;
+
+use crate::render::Printer;
+
+/// The terminal of this process, for shells.
+pub(crate) struct TerminalShell {
+    printer: Arc<Printer>,
+    /// The terminal and its state before the shell that is open.
+    before: Mutex<Option<(File, Termios)>>,
+}
+
+impl TerminalShell {
+    /// The terminal of this process. `printer` is held back while a shell is open.
+    pub(crate) fn new(printer: Arc<Printer>) -> Self {
+        Self { printer, before: Mutex::new(None) }
+    }
+
+    /// Puts the terminal back into the state it was found in.
+    pub(crate) fn restore(&self) {
+        if let Some((terminal, before)) = self.before.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A terminal that is gone needs no restoring.
+            let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
+        }
+    }
+
+    /// Every key goes to the host, Ctrl-C too.
+    fn raw(&self, terminal: File) -> std::io::Result<Restored<'_>> {
+        let before = tcgetattr(&terminal)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(&terminal, OptionalActions::Now, &raw)?;
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some((terminal, before));
+        Ok(Restored(self))
+    }
+}
+
+#[async_trait]
+impl Interactive for TerminalShell {
+    async fn open_shell(&self, connection: Connection, line: Option<String>) -> Result<ExitStatus, Error> {
+        let terminal = || {
+            // Of its own, so that being non-blocking is not everybody's.
+            let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+            File::options().read(true).write(true).custom_flags(flags).open("/dev/tty")
+        };
+        let streams = || -> std::io::Result<_> {
+            let keys = pipe::Receiver::from_file_unchecked(terminal()?)?;
+            let screen = pipe::Sender::from_file_unchecked(terminal()?)?;
+            Ok((keys, screen, terminal()?))
+        };
+        let none = |error| Error::Usage(format!("open_shell needs a terminal: {error}"));
+        let (keys, screen, terminal) = streams().map_err(none)?;
+        // The host is reached first: who types a password needs an ordinary terminal, and the printer.
+        connection.open().await?;
+        let _held = {
+            let printer = self.printer.clone();
+            // Waits for what is being written.
+            tokio::task::spawn_blocking(move || printer.hold())
+                .await
+                .map_err(|error| Error::Usage(error.to_string()))?
+        };
+        let _restored = self.raw(terminal).map_err(none)?;
+        let mut shell = connection.shell().stdin(Stdin::reader(keys)).out_stream(screen);
+        if let Some(line) = line {
+            shell = shell.line(line);
+        }
+        shell.await
+    }
+}
+
+/// Restores the terminal when dropped.
+struct Restored<'a>(&'a TerminalShell);
+
+impl Drop for Restored<'_> {
+    fn drop(&mut self) {
+        self.0.restore();
+    }
+}
