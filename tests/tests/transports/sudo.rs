@@ -61,7 +61,7 @@ async fn input_goes_to_the_command_and_the_password_to_sudo() {
 async fn a_wrong_password_is_refused_in_any_language() {
     let Some(bench) = Bench::new() else { return };
     for pty in [false, true] {
-        let request = bench.connection.sudo("echo never").password("wrong").pty(pty).timeout(Duration::from_secs(60));
+        let request = bench.connection.sudo("echo never").password("wrong").pty(pty).timeout(Duration::from_mins(1));
         let error = request.await.unwrap_err();
         assert!(matches!(&error, Error::SudoRefused { user, .. } if user == bench.user.name()), "{error:?}");
     }
