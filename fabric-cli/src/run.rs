@@ -61,7 +61,8 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         move || interrupt.stop()
     });
     let config = ask_first(config, project, surroundings, options, &prompter)?;
-    let connector = Connector::new().with_prompter(prompter.clone());
+    let shell = surroundings.environment.get("SHELL").filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh");
+    let connector = Connector::new().with_prompter(prompter.clone()).with_shell(shell);
     let connector = plugins::register(connector, &settings, &surroundings.environment);
     let shell = Arc::new(TerminalShell::new(printer.clone()));
     let id = run_name();

@@ -3,9 +3,11 @@
 mod demo;
 mod examples;
 mod failures;
+mod gateways;
 mod input;
 mod many_hosts;
 mod messages;
+mod output;
 mod plugins;
 mod sudo;
 mod transfers;
