@@ -34,7 +34,9 @@ fn skip_bad_hosts_goes_on_without_them() {
     };
     case().stdout_lacks("out: hello").stderr_has("error: ").status(1).run();
     let warning = format!("[{DEAD}] warning: ");
-    case().args(["--skip-bad-hosts"]).stdout_has("[{h1}] out: hello\n").stderr_has(warning).run();
+    for options in [&["--skip-bad-hosts"][..], &["--skip-bad-hosts", "-P"]] {
+        case().args(options).stdout_has("[{h1}] out: hello\n").stderr_has(&warning).run();
+    }
 }
 
 #[test]
