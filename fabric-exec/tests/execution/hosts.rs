@@ -95,7 +95,8 @@ async fn unknown_roles_are_all_named() {
     let text = "[roledefs]\nweb = ['w']\n[tasks.t]\nroles = ['wbe', 'nope']\nrun = 'x'\n";
     let report = world.toml(text, &["t"]).await;
     assert_eq!(report.exit_code(), 2);
-    assert_eq!(report.error.unwrap(), "task `t`: the roles `wbe` (did you mean `web`?), `nope` do not exist");
+    let error = "fabfile.toml:3: task `t`: the roles `wbe` (did you mean `web`?), `nope` do not exist";
+    assert_eq!(report.error.unwrap(), error);
 }
 
 #[tokio::test]
