@@ -5,7 +5,7 @@ use fabric_core::{ConnectError, ConnectErrorKind, Phase, Secret, Target, transpo
 use fabric_plugin_sdk::DialRequest;
 
 use super::call::Call;
-use super::stream::FdStream;
+use super::stream::byte_stream;
 use super::{Plugin, call};
 use crate::gateway::GatewayDialer;
 
@@ -34,8 +34,7 @@ impl GatewayDialer for PluginGateway {
         let request = serde_json::to_string(&request).map_err(|e| error(e.to_string()))?;
         let mut answer = call::call(&self.0, Call::Dial(request), limit).await.map_err(|e| error(e.text()))?;
         let fd = answer.take_fd(0).map_err(|e| error(e.text()))?;
-        let stream = FdStream::new(fd).map_err(|e| error(format!("its descriptor cannot be used: {e}")))?;
-        Ok(Box::new(stream))
+        byte_stream(fd).map_err(|e| error(format!("its descriptor cannot be used: {e}")))
     }
 }
 

@@ -5,9 +5,27 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use fabric_core::transport::BoxStream;
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType, sockopt};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What a gateway gave: a TCP connection is treated as if it had been dialled here, down to its acknowledgements.
+pub(super) fn byte_stream(fd: OwnedFd) -> io::Result<BoxStream> {
+    let stream = sockopt::socket_type(&fd) == Ok(SocketType::STREAM);
+    let family = sockopt::socket_domain(&fd);
+    if !stream || !matches!(family, Ok(AddressFamily::INET | AddressFamily::INET6)) {
+        return Ok(Box::new(FdStream::new(fd)?));
+    }
+    let socket = std::net::TcpStream::from(fd);
+    socket.set_nonblocking(true)?;
+    socket.set_nodelay(true)?;
+    let socket = tokio::net::TcpStream::from_std(socket)?;
+    #[cfg(feature = "ssh")]
+    let socket = crate::ssh::stream::QuickAck::new(socket);
+    Ok(Box::new(socket))
+}
 
 /// A socket or pipe, read and written without blocking.
 pub(super) struct FdStream(AsyncFd<OwnedFd>);

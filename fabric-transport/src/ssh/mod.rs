@@ -27,7 +27,7 @@ mod listen;
 mod process;
 mod session;
 mod stop;
-mod stream;
+pub(crate) mod stream;
 
 use std::sync::Arc;
 

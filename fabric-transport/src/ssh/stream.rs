@@ -23,13 +23,13 @@ const SETUP_READS: u32 = 64;
 /// sshd leaves Nagle's algorithm on until a session has started, so that one of its small packets waits
 /// for our acknowledgement, which Linux delays by 40 ms. The option holds only until the kernel thinks
 /// otherwise, hence after each read.
-pub(super) struct QuickAck {
+pub(crate) struct QuickAck {
     socket: TcpStream,
     left: u32,
 }
 
 impl QuickAck {
-    pub(super) fn new(socket: TcpStream) -> Self {
+    pub(crate) fn new(socket: TcpStream) -> Self {
         let mut this = Self { socket, left: SETUP_READS };
         this.acknowledge();
         this
