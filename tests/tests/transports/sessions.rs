@@ -36,6 +36,6 @@ async fn sessions_are_independent(world: &World) {
     let (one, other) = (world.session().await, world.session().await);
     one.close().await;
     assert!(other.is_open());
-    let mut process = other.spawn(&command("echo here")).await.unwrap();
+    let mut process = other.spawn(&command("echo here; read line")).await.unwrap();
     assert_eq!(process.next().await, Some(ProcessEvent::Stdout("here\n".into())));
 }
