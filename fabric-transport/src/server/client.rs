@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use fabric_core::Signal;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty, Sig};
 use tokio::io::AsyncWriteExt;
@@ -490,7 +489,7 @@ impl Handler for Client {
 
     async fn signal(&mut self, channel: ChannelId, signal: Sig, _session: &mut Session) -> Result<(), Self::Error> {
         if let Some(Slot { kind: Kind::Process(running), .. }) = self.channels.get(&channel) {
-            running.signal(&signal_of(&signal));
+            running.signal(&crate::ssh::process::signal(&signal));
         }
         Ok(())
     }
@@ -571,23 +570,5 @@ impl Handler for Client {
 
     async fn cancel_streamlocal_forward(&mut self, path: &str, _session: &mut Session) -> Result<bool, Self::Error> {
         Ok(self.stop_listening((path.to_owned(), 0)).await)
-    }
-}
-
-fn signal_of(signal: &Sig) -> Signal {
-    match signal {
-        Sig::ABRT => Signal::Abrt,
-        Sig::ALRM => Signal::Alrm,
-        Sig::FPE => Signal::Fpe,
-        Sig::HUP => Signal::Hup,
-        Sig::ILL => Signal::Ill,
-        Sig::INT => Signal::Int,
-        Sig::KILL => Signal::Kill,
-        Sig::PIPE => Signal::Pipe,
-        Sig::QUIT => Signal::Quit,
-        Sig::SEGV => Signal::Segv,
-        Sig::TERM => Signal::Term,
-        Sig::USR1 => Signal::Usr1,
-        Sig::Custom(name) => Signal::from_name(name),
     }
 }

@@ -24,7 +24,7 @@ mod handler;
 mod handshake;
 mod host_keys;
 mod listen;
-mod process;
+pub(crate) mod process;
 mod session;
 mod stop;
 pub(crate) mod stream;

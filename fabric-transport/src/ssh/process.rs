@@ -205,14 +205,15 @@ fn event(message: ChannelMsg) -> Option<(ProcessEvent, usize)> {
         }
         ChannelMsg::ExitStatus { exit_status } => Some((ProcessEvent::Exit(ExitStatus::Code(exit_status)), 0)),
         ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. } => {
-            let signal = signal(signal_name);
+            let signal = signal(&signal_name);
             Some((ProcessEvent::Exit(ExitStatus::Signal { signal, core_dumped, message: error_message }), 0))
         }
         _ => None,
     }
 }
 
-fn signal(signal: Sig) -> Signal {
+/// The protocol's signal in our words; the embedded fleet reads it the same way.
+pub(crate) fn signal(signal: &Sig) -> Signal {
     match signal {
         Sig::ABRT => Signal::Abrt,
         Sig::ALRM => Signal::Alrm,
@@ -226,7 +227,7 @@ fn signal(signal: Sig) -> Signal {
         Sig::SEGV => Signal::Segv,
         Sig::TERM => Signal::Term,
         Sig::USR1 => Signal::Usr1,
-        Sig::Custom(name) => Signal::from_name(&name),
+        Sig::Custom(name) => Signal::from_name(name),
     }
 }
 

@@ -391,8 +391,22 @@ impl Drop for Unfinished {
     }
 }
 
-/// What a whole transfer comes to: its outcome, or an error where a file failed and that is not a warning.
+/// Ends a transfer and tells its end: `first` is the first file that failed, or why the whole of it did.
 pub(super) fn conclude(
+    connection: &Connection,
+    options: &Options,
+    progress: &Progress,
+    mut outcome: TransferOutcome,
+    first: Result<Option<FileError>, Error>,
+) -> Result<TransferOutcome, Error> {
+    outcome.bytes = progress.bytes();
+    let ended = first.and_then(|first| judge(connection, options, outcome, first));
+    progress.finish(ended.as_ref().err().map(ToString::to_string));
+    ended
+}
+
+/// What a whole transfer comes to: its outcome, or an error where a file failed and that is not a warning.
+fn judge(
     connection: &Connection,
     options: &Options,
     outcome: TransferOutcome,

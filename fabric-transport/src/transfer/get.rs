@@ -137,11 +137,8 @@ impl Get {
             }
         };
         let first = connection.unless_interrupted("get", work).await.and_then(|done| done);
-        outcome.bytes = progress.bytes();
         outcome.duration = began.elapsed();
-        let ended = first.and_then(|first| conclude(&connection, &self.options, outcome, first));
-        progress.finish(ended.as_ref().err().map(ToString::to_string));
-        ended
+        conclude(&connection, &self.options, &progress, outcome, first)
     }
 }
 

@@ -146,11 +146,8 @@ impl Put {
             }
         };
         let first = connection.unless_interrupted("put", work).await.and_then(|done| done);
-        outcome.bytes = progress.bytes();
         outcome.duration = began.elapsed();
-        let ended = first.and_then(|first| conclude(&connection, &self.options, outcome, first));
-        progress.finish(ended.as_ref().err().map(ToString::to_string));
-        ended
+        conclude(&connection, &self.options, &progress, outcome, first)
     }
 }
 
