@@ -31,3 +31,12 @@ generate:
 # The API documentation.
 doc:
     cargo doc --workspace --no-deps --all-features --open
+
+# The benchmark: docs/benchmarks.md says how it works; `just bench --list` what there is.
+bench *ARGS:
+    cargo build --release -p fabric-cli -p fabric-benches -p tests --bin fab --bin fleet --bin bench --bin floor --bin idle
+    target/release/bench {{ARGS}}
+
+# Install the programs that the benchmark compares with.
+setup-peers:
+    scripts/setup-peers

@@ -63,6 +63,11 @@ impl Link {
     pub fn round_trips(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
     }
+
+    /// Forgets what connections needed so far.
+    pub fn forget(&self) {
+        self.depth.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Link {
