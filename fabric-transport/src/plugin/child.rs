@@ -6,8 +6,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use fabric_plugin_sdk::Description;
 use serde::{Deserialize, Serialize};
@@ -91,11 +92,12 @@ impl Child {
         command.process_group(0);
         let mut process = command.spawn().map_err(|e| format!("cannot start {program}: {e}"))?;
         drop(command);
+        let said = process.stderr.take().map(LastWords::of).transpose().map_err(|e| e.to_string())?;
         let introduced = match wire::receive(&ours) {
             Ok(frame) => {
                 serde_json::from_slice::<Result<Introduction, String>>(&frame.json).map_err(|e| e.to_string())?
             }
-            Err(_) => Err(ended(process.wait().ok(), process.stderr.take())),
+            Err(_) => Err(ended(process.wait().ok(), said.as_ref())),
         };
         let introduction = introduced?;
         let running = Arc::new(Running { socket: ours, sending: Mutex::default(), state: Mutex::default() });
@@ -104,8 +106,7 @@ impl Child {
             while let Ok(frame) = wire::receive(&reader.socket) {
                 reader.answered(frame);
             }
-            let stderr = process.stderr.take();
-            reader.ended(ended(process.wait().ok(), stderr));
+            reader.ended(ended(process.wait().ok(), said.as_ref()));
         };
         std::thread::Builder::new().name("plugin-child".to_owned()).spawn(read).map_err(|e| e.to_string())?;
         Ok((running, introduction))
@@ -181,20 +182,54 @@ impl Running {
 }
 
 /// How the child came to its end, with the last that it said.
-fn ended(status: Option<ExitStatus>, stderr: Option<std::process::ChildStderr>) -> String {
-    let mut said = String::new();
-    if let Some(mut stderr) = stderr {
-        // What cannot be read was not said.
-        let _ = stderr.read_to_string(&mut said);
-    }
+fn ended(status: Option<ExitStatus>, said: Option<&LastWords>) -> String {
     let how = match status.map(|status| (status.signal(), status)) {
         Some((Some(signal), _)) => format!("it crashed (signal {signal})"),
         Some((None, status)) => format!("its process ended ({status})"),
         None => "its process ended".to_owned(),
     };
-    match said.lines().rfind(|line| !line.trim().is_empty()) {
-        Some(line) => format!("{how}: {}", line.trim()),
+    match said.and_then(LastWords::line) {
+        Some(line) => format!("{how}: {line}"),
         None => how,
+    }
+}
+
+/// The end of what a child writes to its standard error: read as it comes, so that a talkative plugin never waits.
+struct LastWords {
+    tail: Arc<Mutex<Vec<u8>>>,
+    reading: mpsc::Receiver<()>,
+}
+
+impl LastWords {
+    /// Bytes kept: room for a panic's message.
+    const KEPT: usize = 4096;
+    /// What the child started may hold its standard error open after its end; then what came so far must do.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    fn of(mut stderr: ChildStderr) -> std::io::Result<Self> {
+        let tail = Arc::<Mutex<Vec<u8>>>::default();
+        let (ended, reading) = mpsc::channel();
+        let kept = tail.clone();
+        let read = move || {
+            // Dropped, and so told, when there is no more.
+            let _ended: mpsc::Sender<()> = ended;
+            let mut buffer = [0; Self::KEPT];
+            while let Ok(read @ 1..) = stderr.read(&mut buffer) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(&buffer[..read]);
+                let surplus = kept.len().saturating_sub(Self::KEPT);
+                kept.drain(..surplus);
+            }
+        };
+        std::thread::Builder::new().name("plugin-stderr".to_owned()).spawn(read)?;
+        Ok(Self { tail, reading })
+    }
+
+    fn line(&self) -> Option<String> {
+        let _ = self.reading.recv_timeout(Self::PATIENCE);
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = String::from_utf8_lossy(&tail);
+        said.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned)
     }
 }
 

@@ -96,6 +96,14 @@ fn a_crash_in_a_child_is_an_error_of_its_host_alone() {
 }
 
 #[test]
+fn a_child_may_say_more_than_a_pipe_holds_and_its_last_line_is_told() {
+    let talk = "for (int i = 0; i < 20000; i++) write(2, \"chatter\\n\", 8); write(2, \"last words\\n\", 11);\
+                *(volatile int *)8 = 1; return FABRIC_OK;";
+    let plugin = bad("talkative", talk);
+    second_behind_bad(plugin.file(), true).stderr_has("{plugin}: it crashed (signal 11): last words").run();
+}
+
+#[test]
 fn other_bad_plugins_are_errors_of_their_hosts_alone() {
     let bad_ones = [
         (bad("hanging", "for (;;) pause(); return FABRIC_OK;"), "gave no answer within 2 s"),

@@ -115,7 +115,8 @@ async fn a_signal_is_told(world: &World) {
 
 async fn output_comes_while_the_process_runs(world: &World) {
     let session = world.session().await;
-    let mut process = session.spawn(&command("echo ready; read line; echo got $line")).await.unwrap();
+    // It ends at the end of its input, so that its end comes after all lines.
+    let mut process = session.spawn(&command("echo ready; read line; echo got $line; cat")).await.unwrap();
     assert_eq!(first_line(&mut process).await, "ready");
     process.stdin.write_all(b"word\n").await.unwrap();
     assert_eq!(first_line(&mut process).await, "got word");
