@@ -18,6 +18,7 @@ struct World {
     replace: Option<Vec<String>>,
     command_line: Selection,
     set_by_task: Option<Vec<String>>,
+    only: Vec<String>,
     dedupe: bool,
     limit: Option<usize>,
     shard: Option<(usize, usize)>,
@@ -55,6 +56,7 @@ impl World {
             current: current.as_ref(),
             env: &env,
             command_line: &self.command_line,
+            only: &self.only,
             rules: Rules {
                 dedupe: self.dedupe,
                 limit: self.limit.map(Share::Count),
@@ -101,10 +103,21 @@ fn reference(world: &World) -> Result<Option<Vec<String>>, Vec<String>> {
         return Ok(None);
     };
 
+    // What stands between operators is a role's name; nothing before the first one means all roles before it.
+    let parts = |item: &String| -> Vec<(char, String)> {
+        let mut parts = vec![('+', String::new())];
+        for c in item.chars() {
+            if "&!^".contains(c) { parts.push((c, String::new())) } else { parts.last_mut().unwrap().1.push(c) }
+        }
+        if parts[0].1.is_empty() {
+            parts.remove(0);
+        }
+        parts
+    };
     let mut unknown: Vec<String> = Vec::new();
-    for role in &role_names {
-        if ROLES.iter().all(|(name, _)| name != role) && !unknown.contains(role) {
-            unknown.push(role.clone());
+    for (_, role) in role_names.iter().flat_map(parts) {
+        if ROLES.iter().all(|(name, _)| *name != role) && !unknown.contains(&role) {
+            unknown.push(role);
         }
     }
     if !unknown.is_empty() {
@@ -113,9 +126,26 @@ fn reference(world: &World) -> Result<Option<Vec<String>>, Vec<String>> {
 
     // Hosts before the hosts of roles; then repeats go, then what is excluded, then limit and shard.
     let mut list = hosts;
-    for role in &role_names {
-        list.extend(ROLES.iter().find(|(name, _)| name == role).unwrap().1.iter().map(|host| (*host).to_owned()));
+    let mut of_roles: Vec<String> = Vec::new();
+    for item in &role_names {
+        let parts = parts(item);
+        let before = if parts[0].0 == '+' { std::mem::take(&mut of_roles) } else { Vec::new() };
+        for (operator, role) in parts {
+            let named: Vec<String> =
+                ROLES.iter().find(|(name, _)| *name == role).unwrap().1.iter().map(|h| (*h).to_owned()).collect();
+            of_roles = match operator {
+                '+' => named,
+                '&' => of_roles.into_iter().filter(|host| named.contains(host)).collect(),
+                '!' => of_roles.into_iter().filter(|host| !named.contains(host)).collect(),
+                _ => {
+                    let new: Vec<String> = named.iter().filter(|host| !of_roles.contains(host)).cloned().collect();
+                    of_roles.into_iter().filter(|host| !named.contains(host)).chain(new).collect()
+                }
+            };
+        }
+        of_roles = [before, of_roles].concat();
     }
+    list.extend(of_roles);
     if world.dedupe {
         let mut seen = Vec::new();
         list.retain(|host| {
@@ -125,6 +155,7 @@ fn reference(world: &World) -> Result<Option<Vec<String>>, Vec<String>> {
         });
     }
     list.retain(|host| !exclude.contains(host));
+    list.retain(|host| world.only.is_empty() || world.only.contains(host));
     if let Some(limit) = world.limit {
         list.truncate(limit);
     }
@@ -139,7 +170,22 @@ fn host() -> impl Strategy<Value = String> {
 }
 
 fn role() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["web", "web", "db", "none", "all", "wbe"]).prop_map(str::to_owned)
+    prop::sample::select(vec![
+        "web",
+        "web",
+        "db",
+        "none",
+        "all",
+        "wbe",
+        "all&web",
+        "all!db",
+        "web^db",
+        "&db",
+        "!web",
+        "all&web!db",
+        "web&dbb",
+    ])
+    .prop_map(str::to_owned)
 }
 
 fn selection() -> impl Strategy<Value = Selection> {
@@ -165,12 +211,14 @@ prop_compose! {
         replace in prop::option::weighted(0.2, prop::collection::vec(host(), 0..3)),
         command_line in selection(),
         set_by_task in prop::option::weighted(0.2, prop::collection::vec(host(), 0..3)),
+        only in prop::option::weighted(0.2, prop::collection::vec(host(), 1..4)),
         dedupe in prop::bool::weighted(0.7),
         limit in prop::option::weighted(0.2, 0_usize..4),
         shard in prop::option::weighted(0.2, (0_usize..3).prop_map(|index| (index, 3))),
     ) -> World {
         let own = Selection { exclude: Vec::new(), ..own };
-        World { arguments, own, current, settings, extend, replace, command_line, set_by_task, dedupe, limit, shard }
+        let only = only.unwrap_or_default();
+        World { arguments, own, current, settings, extend, replace, command_line, set_by_task, only, dedupe, limit, shard }
     }
 }
 
@@ -247,6 +295,8 @@ fn emptied_is_not_never_given() {
     assert_eq!(emptied(World { own: role, ..World::default() }), Some(Emptied::Roles));
     let shard = World { command_line: hosts(&["a"]), shard: Some((1, 2)), ..World::default() };
     assert_eq!(emptied(shard), Some(Emptied::Share));
+    let only = World { command_line: hosts(&["a"]), only: list(&["b"]), ..World::default() };
+    assert_eq!(emptied(only), Some(Emptied::Only));
     assert!(World::default().build().unwrap().is_local());
 }
 
@@ -272,4 +322,23 @@ fn every_step_is_explained() {
             "beyond --limit 2: c,d",
         ]
     );
+}
+
+#[test]
+fn set_operations_on_roles_are_explained_too() {
+    let command_line = Selection { roles: list(&["all&web", "db", "!none", "^web"]), ..Selection::default() };
+    let only = list(&["c", "x"]);
+    let built = World { command_line, only, dedupe: true, ..World::default() }.build().unwrap();
+    assert_eq!(
+        built.steps,
+        [
+            "from the global host list: roles all&web, db, !none, ^web",
+            "role `all`: 4 hosts",
+            "also in role `web` (2 hosts): 2 hosts left",
+            "role `db`: 2 hosts",
+            "not in role `none` (0 hosts): 4 hosts left",
+            "or only in role `web` (2 hosts): 1 host left",
+        ]
+    );
+    assert_eq!(built.names().collect::<Vec<_>>(), ["c"]);
 }

@@ -137,6 +137,8 @@ settings! {
         roledefs: Map = Map::new();
         /// Hosts that are left out of global host lists.
         exclude_hosts: Vec<String> = Vec::new(), option "-x, --exclude-hosts";
+        /// The only hosts that any host list may have, whichever level it comes from; empty: all.
+        only_hosts: Vec<String> = Vec::new(), option "--only";
         /// Whether a host that is listed twice is used once.
         dedupe_hosts: bool = true;
         /// Whether tasks run on their hosts at the same time.

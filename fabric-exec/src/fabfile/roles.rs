@@ -26,11 +26,11 @@ impl Reader {
         let Kind::Table(members) = &node.kind else {
             return Some(Role::hosts(self.hosts(node, place)?));
         };
-        let sources = ["hosts", "command", "inventory"];
+        let sources = ["hosts", "roles", "command", "inventory"];
         let given: Vec<&str> = sources.into_iter().filter(|key| members.contains_key(*key)).collect();
         let [key] = given.as_slice() else {
             let message = if given.is_empty() {
-                "needs `hosts`, `command` or `inventory`".to_owned()
+                "needs `hosts`, `roles`, `command` or `inventory`".to_owned()
             } else {
                 format!("has `{}`: leave one out", given.join("` and `"))
             };
@@ -42,6 +42,7 @@ impl Reader {
         let group = members.get("group").and_then(|(_, node)| self.text(node, &format!("`group` of {place}")));
         let source = match *key {
             "hosts" => RoleSource::Hosts(self.hosts(value, &what)?),
+            "roles" => RoleSource::Roles(self.texts(value, &what)?),
             "command" => RoleSource::Command { line: self.text(value, &what)?, dir: dir.to_owned() },
             _ => RoleSource::File { path: dir.join(self.text(value, &what)?), group },
         };

@@ -9,7 +9,7 @@ use super::node::{self, Kind, Node};
 use super::reader::Reader;
 use super::{Fabfile, Format, HostSection};
 use crate::collection::Collection;
-use crate::hostlist::{Directive, FabfileLists, Roles};
+use crate::hostlist::{Directive, FabfileLists, RoleSource, Roles, role_names, unknown_names, unknown_roles};
 
 const KEYS: &[&str] = &["env", "roledefs", "hosts", "tasks", "include", "help"];
 
@@ -41,6 +41,7 @@ pub(super) fn parse(path: &Path, text: &str, format: Format) -> Result<Fabfile, 
         open: vec![path.to_owned()],
     };
     let collection = files.file(path, text, format);
+    files.check_roles();
     if !files.problems.is_empty() {
         return Err(Problems(files.problems));
     }
@@ -112,11 +113,24 @@ impl Files {
         collection
     }
 
+    /// Roles that are made of others, once all are known.
+    fn check_roles(&mut self) {
+        for (name, role) in &self.roles {
+            let RoleSource::Roles(items) = &role.source else { continue };
+            let names = role_names(items, |name| self.roles.contains_key(name));
+            let unknown = unknown_names(&names, &self.roles);
+            if !unknown.is_empty() {
+                let problem = Problem::new(format!("role `{name}`: {}", unknown_roles(&unknown)));
+                self.problems.push(Problem { origin: role.origin.clone(), ..problem });
+            }
+        }
+    }
+
     fn env(&mut self, reader: &mut Reader, node: &Node) {
         let Some(members) = reader.table(node, "`env`") else { return };
         for (key, (line, node)) in members {
             let value = match key.as_str() {
-                "hosts" | "exclude_hosts" if !matches!(node.kind, Kind::Table(_)) => {
+                "hosts" | "exclude_hosts" | "only_hosts" if !matches!(node.kind, Kind::Table(_)) => {
                     reader.hosts(node, &format!("`{key}` of `env`")).map(Value::from)
                 }
                 "hosts" | "roles" if matches!(node.kind, Kind::Table(_)) => {

@@ -4,6 +4,7 @@ use fabric_core::HostStringError;
 use fabric_core::host::{expand, split_list};
 use thiserror::Error;
 
+use super::compose::{compose, operands};
 use super::inventory::lines;
 
 /// A list option that cannot be read.
@@ -28,8 +29,9 @@ pub enum ListError {
     },
 }
 
-/// Reads the value of `-H` or `-x`: host strings with ranges and braces, and `@file` (one host string a
-/// line, `#` comments; `@-` is standard input), separated by commas.
+/// Reads the value of `-H`, `-x` or `--only`: host strings with ranges and braces, and `@file` (one host
+/// string a line, `#` comments; `@-` is standard input), separated by commas, with set operations on them
+/// ([`operands`]).
 ///
 /// `read` yields a file's text; it is given what stands after the `@`.
 ///
@@ -37,32 +39,28 @@ pub enum ListError {
 /// use fabric_exec::hostlist::read_host_option;
 /// let hosts = read_host_option("web[1-2],@list", |_| Ok("db1 # main\n\ndb{2,3}\n".to_owned()))?;
 /// assert_eq!(hosts, ["web1", "web2", "db1", "db2", "db3"]);
+/// let up = read_host_option("web[1-9]!@down", |_| Ok("web[4-9]\n".to_owned()))?;
+/// assert_eq!(up, ["web1", "web2", "web3"]);
 /// # Ok::<(), fabric_exec::hostlist::ListError>(())
 /// ```
 pub fn read_host_option(
     text: &str,
     mut read: impl FnMut(&str) -> std::io::Result<String>,
 ) -> Result<Vec<String>, ListError> {
-    let mut hosts = Vec::new();
-    for item in split_list(text) {
-        match item.strip_prefix('@') {
-            Some(file) if !file.is_empty() => {
-                let text = read(file).map_err(|source| ListError::File { file: file.to_owned(), source })?;
-                for line in lines(&text).iter().flat_map(|line| split_list(line)) {
-                    let items =
-                        checked(line).map_err(|source| ListError::Host { file: Some(file.to_owned()), source })?;
-                    hosts.extend(items);
-                }
-            }
-            _ => hosts.extend(checked(item).map_err(|source| ListError::Host { file: None, source })?),
-        }
-    }
-    Ok(hosts)
+    let items = split_list(text).into_iter().map(operands);
+    compose(items, String::as_str, |_, operand| hosts_of(operand, &mut read), |_, _, _| {})
 }
 
-/// Reads the value of `-R`: names separated by commas, trimmed.
-pub fn read_name_option(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+fn hosts_of(operand: &str, read: &mut impl FnMut(&str) -> std::io::Result<String>) -> Result<Vec<String>, ListError> {
+    let Some(file) = operand.strip_prefix('@').filter(|file| !file.is_empty()) else {
+        return checked(operand).map_err(|source| ListError::Host { file: None, source });
+    };
+    let text = read(file).map_err(|source| ListError::File { file: file.to_owned(), source })?;
+    let mut hosts = Vec::new();
+    for line in lines(&text).iter().flat_map(|line| split_list(line)) {
+        hosts.extend(checked(line).map_err(|source| ListError::Host { file: Some(file.to_owned()), source })?);
+    }
+    Ok(hosts)
 }
 
 fn checked(item: &str) -> Result<Vec<String>, HostStringError> {

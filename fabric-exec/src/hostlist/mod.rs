@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! task:hosts=..  ─┐
-//! task's own     ─┼─ the highest level that gives anything ─► hosts, then roles' hosts
-//! current host   ─┤                                            ─► dedupe ─► exclude ─► limit ─► shard
+//! task's own     ─┼─ the highest level that gives anything ─► hosts, then roles' hosts (`web&dc1!old`)
+//! current host   ─┤                                      ─► dedupe ─► exclude ─► only ─► limit ─► shard
 //! env (-H, -R, fabfile, tasks before) ─┘
 //! ```
 //!
@@ -14,6 +14,7 @@
 //! `dedupe_hosts = false` too.
 
 mod command_line;
+mod compose;
 mod env;
 mod inventory;
 mod role;
@@ -26,7 +27,9 @@ use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 use thiserror::Error;
 
-pub use command_line::{ListError, read_host_option, read_name_option};
+pub use command_line::{ListError, read_host_option};
+pub(crate) use compose::compose;
+pub use compose::{SetOperator, operands};
 pub use env::{Directive, EnvLists, FabfileLists, RuntimeLists};
 pub use inventory::{InventoryError, read_inventory};
 pub use role::{Role, RoleLookup, RoleSource, Roles};
@@ -37,7 +40,7 @@ pub use share::{Shard, Share, ShareError};
 pub struct Selection {
     /// Host strings.
     pub hosts: Vec<String>,
-    /// Names of roles.
+    /// Names of roles, or set operations on them (see [`operands`]).
     pub roles: Vec<String>,
     /// Host strings to leave out.
     pub exclude: Vec<String>,
@@ -65,6 +68,8 @@ pub struct Sources<'a> {
     pub env: &'a Selection,
     /// What `-H`, `-R` and `-x` gave, for the warning that they are not used.
     pub command_line: &'a Selection,
+    /// The only hosts that any list may have (`--only`); empty: all.
+    pub only: &'a [String],
     /// What is done to the list.
     pub rules: Rules,
 }
@@ -127,6 +132,8 @@ pub enum Emptied {
     Roles,
     /// All were excluded.
     Exclusion,
+    /// None of them is among those of `--only`.
+    Only,
     /// `--limit 0`, or no host of it is in this shard: that is as it should be.
     Share,
 }
@@ -185,7 +192,28 @@ pub enum HostListError {
     },
 }
 
-fn unknown_roles(roles: &[(String, Option<String>)]) -> String {
+/// The operands of an item of a list of roles. A role whose own name has an operator in it is one operand.
+pub(crate) fn role_operands(item: &str, is_known: impl Fn(&str) -> bool) -> Vec<(SetOperator, &str)> {
+    if is_known(item) { vec![(SetOperator::Union, item)] } else { operands(item) }
+}
+
+/// The names of all roles that a list of roles names, each once.
+pub(crate) fn role_names(items: &[String], is_known: impl Fn(&str) -> bool) -> Vec<String> {
+    let names = items.iter().flat_map(|item| role_operands(item, &is_known)).map(|(_, name)| name.to_owned());
+    names.collect::<IndexSet<_>>().into_iter().collect()
+}
+
+/// Those of the names that no role has, each with the nearest one that a role has.
+pub(crate) fn unknown_names(names: &[String], known: &Roles) -> Vec<(String, Option<String>)> {
+    let nearest = |name: &String| {
+        let nearest = fabric_core::settings::nearest(name, known.keys().map(String::as_str));
+        (name.clone(), nearest.map(str::to_owned))
+    };
+    names.iter().filter(|name| !known.contains_key(*name)).map(nearest).collect()
+}
+
+/// What is wrong with these names.
+pub(crate) fn unknown_roles(roles: &[(String, Option<String>)]) -> String {
     let names: Vec<String> = roles
         .iter()
         .map(|(name, nearest)| match nearest {
@@ -220,26 +248,17 @@ impl Sources<'_> {
         }
     }
 
-    /// The roles whose hosts [`build`] needs: those of the level that decides.
+    /// The roles whose hosts [`build`] needs: those of the level that decides, each once.
     ///
     /// # Errors
     ///
     /// All of them that are not among `known`.
     pub fn roles(&self, known: &Roles) -> Result<Vec<String>, HostListError> {
         let (_, selection) = self.decide();
-        let unknown: Vec<(String, Option<String>)> = selection
-            .roles
-            .iter()
-            .collect::<IndexSet<_>>()
-            .into_iter()
-            .filter(|role| !known.contains_key(*role))
-            .map(|role| {
-                let nearest = fabric_core::settings::nearest(role, known.keys().map(String::as_str));
-                (role.clone(), nearest.map(str::to_owned))
-            })
-            .collect();
+        let names = role_names(&selection.roles, |name| known.contains_key(name));
+        let unknown = unknown_names(&names, known);
         if unknown.is_empty() {
-            Ok(selection.roles)
+            Ok(names)
         } else {
             Err(HostListError::UnknownRoles { task: self.task.to_owned(), roles: unknown })
         }
@@ -281,7 +300,7 @@ impl Sources<'_> {
 /// let arguments = Selection { exclude: vec!["web2".into()], ..Default::default() };
 /// let sources = Sources {
 ///     task: "deploy", arguments: &arguments, own: &own, current: None, env: &none, command_line: &none,
-///     rules: Rules::default(),
+///     only: &[], rules: Rules::default(),
 /// };
 /// let looked_up = [("web".to_owned(), vec!["web1".to_owned(), "web2".to_owned()])].into();
 /// let list = build(&sources, &looked_up)?;
@@ -321,6 +340,7 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<String>>) -
         }
     }
     if level != Level::Current {
+        only(sources, &mut list);
         share(sources, &mut list);
     }
     match list.emptied {
@@ -335,6 +355,9 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<String>>) -
         )),
         Some(Emptied::Exclusion) => {
             list.warnings.push(format!("task `{}` runs nowhere: all of its hosts are excluded", sources.task));
+        }
+        Some(Emptied::Only) => {
+            list.warnings.push(format!("task `{}` runs nowhere: --only leaves none of its hosts", sources.task));
         }
         Some(Emptied::Share) | None => {}
     }
@@ -359,19 +382,46 @@ fn collect(
     for text in &selection.hosts {
         list.hosts.push(Listed { host: parse(text, None)?, role: None });
     }
-    for role in &selection.roles {
+    let items = selection.roles.iter().map(|item| role_operands(item, |name| looked_up.contains_key(name)));
+    let hosts_of = |operator, role: &str| {
         let hosts = looked_up.get(role).map(Vec::as_slice).unwrap_or_default();
-        list.steps.push(format!("role `{role}`: {}", counted(hosts.len())));
-        for text in hosts {
-            let host = parse(text, Some(role))?;
-            first_role.entry(host.as_str().to_owned()).or_insert_with(|| role.clone());
-            list.hosts.push(Listed { host, role: None });
+        let listed = |text: &String| Ok(Listed { host: parse(text, Some(&role.to_owned()))?, role: None });
+        if operator != SetOperator::Difference {
+            for host in hosts {
+                first_role.entry(host.clone()).or_insert_with(|| role.to_owned());
+            }
         }
-    }
+        hosts.iter().map(listed).collect::<Result<Vec<_>, HostListError>>()
+    };
+    let steps = &mut list.steps;
+    let mut of_roles = compose(
+        items,
+        |listed| listed.host.as_str(),
+        hosts_of,
+        |operator, role, left| {
+            let named = counted(looked_up.get(role).map_or(0, Vec::len));
+            steps.push(match operator {
+                SetOperator::Union => format!("role `{role}`: {named}"),
+                _ => format!("{operator} role `{role}` ({named}): {} left", counted(left)),
+            });
+        },
+    )?;
+    list.hosts.append(&mut of_roles);
     for listed in &mut list.hosts {
         listed.role = first_role.get(listed.host.as_str()).cloned();
     }
     Ok(())
+}
+
+fn only(sources: &Sources<'_>, list: &mut HostList) {
+    if sources.only.is_empty() {
+        return;
+    }
+    let (given, only) = (!list.hosts.is_empty(), sources.only.iter().map(String::as_str).collect::<HashSet<_>>());
+    step(list, "not among --only", |hosts| hosts.retain(|listed| only.contains(listed.host.as_str())));
+    if given && list.hosts.is_empty() {
+        list.emptied.get_or_insert(Emptied::Only);
+    }
 }
 
 fn share(sources: &Sources<'_>, list: &mut HostList) {

@@ -24,6 +24,8 @@ pub struct Role {
 pub enum RoleSource {
     /// They are known.
     Hosts(Vec<String>),
+    /// Other roles name them: their names, or set operations on them ([`operands`](super::operands)).
+    Roles(Vec<String>),
     /// A local command prints them, lines or JSON; it is run when the role is looked up.
     Command {
         /// The command line, for the local shell.
@@ -47,6 +49,7 @@ impl fmt::Debug for RoleSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hosts(hosts) => f.debug_tuple("Hosts").field(hosts).finish(),
+            Self::Roles(roles) => f.debug_tuple("Roles").field(roles).finish(),
             Self::Command { line, .. } => f.debug_tuple("Command").field(line).finish(),
             Self::File { path, .. } => f.debug_tuple("File").field(path).finish(),
             Self::Code(_) => f.write_str("Code"),

@@ -99,33 +99,64 @@ pub struct Shard {
     count: usize,
 }
 
+/// An engine that runs one program several times, and the variables by which it tells which time it is.
+struct Engine {
+    index: &'static str,
+    /// The lowest index.
+    first: usize,
+    parts: &'static str,
+}
+
+const SLURM: &str = "SLURM_ARRAY_TASK_ID";
+
+const ENGINES: [Engine; 6] = [
+    Engine { index: "PARALLEL_SEQ", first: 1, parts: "PARALLEL_TOTAL" },
+    Engine { index: SLURM, first: 0, parts: "SLURM_ARRAY_TASK_COUNT" },
+    Engine { index: "JOB_COMPLETION_INDEX", first: 0, parts: "JOB_COMPLETIONS" },
+    Engine { index: "CI_NODE_INDEX", first: 1, parts: "CI_NODE_TOTAL" },
+    Engine { index: "CIRCLE_NODE_INDEX", first: 0, parts: "CIRCLE_NODE_TOTAL" },
+    Engine { index: "BUILDKITE_PARALLEL_JOB", first: 0, parts: "BUILDKITE_PARALLEL_JOB_COUNT" },
+];
+
 impl Shard {
     /// Part `index` of `count`; `None` unless `index < count`.
     pub fn new(index: usize, count: usize) -> Option<Self> {
         (index < count).then_some(Self { index, count })
     }
 
-    /// Reads the index and the number of parts that an engine has set, by looking its variables up:
-    /// Slurm arrays (`SLURM_ARRAY_TASK_ID`, counted from `SLURM_ARRAY_TASK_MIN`, of
-    /// `SLURM_ARRAY_TASK_COUNT`) and Kubernetes Indexed Jobs (`JOB_COMPLETION_INDEX`; Kubernetes doesn't
-    /// tell the number of completions, so that the job has to set it as `JOB_COMPLETIONS`).
+    /// Reads the index and the number of parts that an engine has set, by looking its variables up. The first
+    /// of these that has set both wins:
+    ///
+    /// | engine | index | parts |
+    /// | --- | --- | --- |
+    /// | GNU parallel | `PARALLEL_SEQ`, from 1 | `PARALLEL_TOTAL`, which the job sets to `{##}` |
+    /// | Slurm array | `SLURM_ARRAY_TASK_ID`, from `SLURM_ARRAY_TASK_MIN` by `SLURM_ARRAY_TASK_STEP` | `SLURM_ARRAY_TASK_COUNT` |
+    /// | Kubernetes Indexed Job | `JOB_COMPLETION_INDEX` | `JOB_COMPLETIONS`, which the job sets to its `completions` |
+    /// | GitLab CI | `CI_NODE_INDEX`, from 1 | `CI_NODE_TOTAL` |
+    /// | CircleCI | `CIRCLE_NODE_INDEX` | `CIRCLE_NODE_TOTAL` |
+    /// | Buildkite | `BUILDKITE_PARALLEL_JOB` | `BUILDKITE_PARALLEL_JOB_COUNT` |
+    ///
+    /// # Errors
+    ///
+    /// None of them has, or the index is out of range.
     pub fn auto(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ShareError> {
         let number = |name: &str| variable(name).and_then(|text| text.trim().parse::<usize>().ok());
-        let slurm = number("SLURM_ARRAY_TASK_ID").zip(number("SLURM_ARRAY_TASK_COUNT"));
-        let (index, count) = match slurm {
-            Some((id, count)) => {
-                let first = number("SLURM_ARRAY_TASK_MIN").unwrap_or(0);
-                let step = number("SLURM_ARRAY_TASK_STEP").filter(|step| *step > 0).unwrap_or(1);
-                (id.saturating_sub(first) / step, count)
-            }
-            None => number("JOB_COMPLETION_INDEX").zip(number("JOB_COMPLETIONS")).ok_or(ShareError {
-                text: "auto".to_owned(),
-                expected: "a shard here: neither SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT nor \
-                           JOB_COMPLETION_INDEX and JOB_COMPLETIONS are set to numbers",
-            })?,
-        };
-        Self::new(index, count)
-            .ok_or_else(|| ShareError { text: format!("{index}/{count}"), expected: "a shard: the index is too high" })
+        let found = ENGINES.iter().find_map(|engine| Some((engine, number(engine.index)?, number(engine.parts)?)));
+        let (engine, index, count) = found.ok_or(ShareError {
+            text: "auto".to_owned(),
+            expected: "a shard here: no engine has set its variables (PARALLEL_SEQ and PARALLEL_TOTAL, \
+                       SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT, JOB_COMPLETION_INDEX and JOB_COMPLETIONS, \
+                       CI_NODE_INDEX and CI_NODE_TOTAL, ..) to numbers",
+        })?;
+        let first = if engine.index == SLURM { number("SLURM_ARRAY_TASK_MIN") } else { None };
+        let step = if engine.index == SLURM { number("SLURM_ARRAY_TASK_STEP") } else { None };
+        let text = format!("{index} of {count} ({} and {})", engine.index, engine.parts);
+        let index = index
+            .checked_sub(first.unwrap_or(engine.first))
+            .map(|index| index / step.filter(|step| *step > 0).unwrap_or(1));
+        index
+            .and_then(|index| Self::new(index, count))
+            .ok_or(ShareError { text, expected: "a shard: it is out of range" })
     }
 
     /// Whether the host at this position, counted from 0, belongs to this part.
@@ -181,6 +212,20 @@ mod tests {
         let slurm: &[(&str, &str)] =
             &[("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_ARRAY_TASK_COUNT", "4"), ("SLURM_ARRAY_TASK_MIN", "1")];
         assert_eq!(of(slurm).unwrap().to_string(), "2/4");
+        let steps: &[(&str, &str)] = &[
+            ("SLURM_ARRAY_TASK_ID", "14"),
+            ("SLURM_ARRAY_TASK_COUNT", "3"),
+            ("SLURM_ARRAY_TASK_MIN", "10"),
+            ("SLURM_ARRAY_TASK_STEP", "2"),
+        ];
+        assert_eq!(of(steps).unwrap().to_string(), "2/3");
+        assert_eq!(of(&[("PARALLEL_SEQ", "1"), ("PARALLEL_TOTAL", "4")]).unwrap().to_string(), "0/4");
+        assert_eq!(of(&[("CI_NODE_INDEX", "4"), ("CI_NODE_TOTAL", "4")]).unwrap().to_string(), "3/4");
+        assert_eq!(of(&[("CIRCLE_NODE_INDEX", "3"), ("CIRCLE_NODE_TOTAL", "4")]).unwrap().to_string(), "3/4");
+        let buildkite: &[(&str, &str)] = &[("BUILDKITE_PARALLEL_JOB", "0"), ("BUILDKITE_PARALLEL_JOB_COUNT", "2")];
+        assert_eq!(of(buildkite).unwrap().to_string(), "0/2");
+        let error = of(&[("CI_NODE_INDEX", "0"), ("CI_NODE_TOTAL", "4")]).unwrap_err();
+        assert_eq!(error.to_string(), "`0 of 4 (CI_NODE_INDEX and CI_NODE_TOTAL)` is not a shard: it is out of range");
         assert!(of(&[]).is_err());
     }
 }

@@ -13,7 +13,7 @@ use super::RunError;
 use super::shared::Shared;
 use crate::hostlist::{
     EnvLists, HostList, HostListError, Level, Role, RoleSource, Rules, Selection, Share, ShareError, Sources, build,
-    read_inventory,
+    compose, read_inventory, role_names, role_operands, unknown_names, unknown_roles,
 };
 use crate::task::Task;
 
@@ -28,6 +28,7 @@ impl Shared {
     ) -> Result<HostList, RunError> {
         let settings = self.task_settings(task)?;
         let env = self.global_lists(name)?;
+        let only = expand(name, &settings.only_hosts)?;
         let sources = Sources {
             task: name,
             arguments,
@@ -35,6 +36,7 @@ impl Shared {
             current,
             env: &env,
             command_line: &self.command_line,
+            only: &only,
             rules: Rules {
                 dedupe: settings.dedupe_hosts,
                 limit: setting("limit", settings.limit.as_deref())?,
@@ -50,7 +52,7 @@ impl Shared {
         })?;
         for name in roles {
             if let (Some(role), false) = (self.roles.get(&name), looked_up.contains_key(&name)) {
-                let hosts = self.look_up(&name, role).await?;
+                let hosts = self.look_up(&name, role, &mut Vec::new()).await?;
                 looked_up.insert(name, hosts);
             }
         }
@@ -64,18 +66,7 @@ impl Shared {
     /// The global lists now.
     fn global_lists(&self, task: &str) -> Result<Selection, RunError> {
         let settings = self.resolver.settings(None, &[])?;
-        let expand = |list: &[String]| -> Result<Vec<String>, RunError> {
-            let mut hosts = Vec::new();
-            for item in list {
-                let items = fabric_core::host::expand(item).map_err(|source| HostListError::Host {
-                    task: task.to_owned(),
-                    role: None,
-                    source,
-                })?;
-                hosts.extend(items);
-            }
-            Ok(hosts)
-        };
+        let expand = |list| expand(task, list);
         let selection = Selection {
             hosts: expand(&settings.hosts)?,
             roles: settings.roles.clone(),
@@ -90,9 +81,19 @@ impl Shared {
         Ok(lists.merge())
     }
 
-    async fn look_up(&self, name: &str, role: &Role) -> Result<Vec<String>, RunError> {
+    /// The hosts of a role; `open` are the roles that are being looked up, outermost first.
+    async fn look_up(&self, name: &str, role: &Role, open: &mut Vec<String>) -> Result<Vec<String>, RunError> {
         let error = |message: String| RunError::Role { role: name.to_owned(), message };
         match &role.source {
+            RoleSource::Roles(items) => {
+                if open.iter().any(|other| other == name) {
+                    return Err(error("it is made of itself".to_owned()));
+                }
+                open.push(name.to_owned());
+                let hosts = Box::pin(self.composed(items, open)).await?.map_err(error);
+                open.pop();
+                hosts
+            }
             RoleSource::Hosts(hosts) => Ok(hosts.clone()),
             RoleSource::Code(code) => code.hosts().await.map_err(error),
             RoleSource::File { path, group } => {
@@ -108,6 +109,25 @@ impl Shared {
                 read_inventory(&output, name).map_err(|problem| error(format!("`{line}`: {problem}")))
             }
         }
+    }
+
+    /// The hosts of a role that is made of others, or why there are none.
+    async fn composed(
+        &self,
+        items: &[String],
+        open: &mut Vec<String>,
+    ) -> Result<Result<Vec<String>, String>, RunError> {
+        let names = role_names(items, |name| self.roles.contains_key(name));
+        let unknown = unknown_names(&names, &self.roles);
+        if !unknown.is_empty() {
+            return Ok(Err(unknown_roles(&unknown)));
+        }
+        let mut hosts: IndexMap<&str, Vec<String>> = IndexMap::new();
+        for name in &names {
+            hosts.insert(name, self.look_up(name, &self.roles[name], open).await?);
+        }
+        let operands = items.iter().map(|item| role_operands(item, |name| self.roles.contains_key(name)));
+        Ok(compose(operands, String::as_str, |_, name| Ok(hosts[name].clone()), |_, _, _| {}))
     }
 
     /// What a local command prints; anything but success is an error with the end of what it said.
@@ -134,6 +154,16 @@ impl Shared {
         let colon = if said.is_empty() { "" } else { ": " };
         Err(format!("`{line}` ended with {}{colon}{said}", output.status))
     }
+}
+
+/// A list of a setting, which may be written by hand, with its ranges and braces expanded.
+fn expand(task: &str, list: &[String]) -> Result<Vec<String>, RunError> {
+    let mut hosts = Vec::new();
+    for item in list {
+        let error = |source| HostListError::Host { task: task.to_owned(), role: None, source };
+        hosts.extend(fabric_core::host::expand(item).map_err(error)?);
+    }
+    Ok(hosts)
 }
 
 /// A setting that is a share, if it is set.
