@@ -189,7 +189,7 @@ fn everything_that_is_wrong_is_told_with_line_and_advice() {
                 "fabfile.toml:3: step 1 of `steps` of task `t` has several verbs: run, local; give each a step of its own",
                 "fabfile.toml:4: unknown key `runn` in step 2 of `steps` of task `t` (did you mean `run`?)",
                 "fabfile.toml:5: step 3 of `steps` of task `t` has no verb: one of run, sudo, local, put, get, execute, set, prompt, open_shell",
-                "fabfile.toml:6: unknown key `user` in step 4 of `steps` of task `t` (`run`) (known: cd, prefix, path, env, shell, pty, timeout, ok_ret_codes, if, save, warn_only, hide, run)",
+                "fabfile.toml:6: unknown key `user` in step 4 of `steps` of task `t` (`run`) (known: cd, prefix, path, env, shell, pty, timeout, ok_ret_codes, until, retries, delay, if, save, warn_only, hide, run)",
                 "fabfile.toml:7: `mode`: expected a mode such as \"0644\" or 0o644, found `644`",
             ],
         ),
@@ -267,4 +267,14 @@ fn loading_never_panics() {
         let _ = parse("f.yaml", &text, Format::Yaml);
         let _ = parse("f.toml", &EXAMPLE[..EXAMPLE.len().min(skip * 37)], Format::Toml);
     }
+}
+
+#[test]
+fn roles_may_be_made_of_roles() {
+    let text = "[roledefs]\nweb = ['w[1-3]', 'x']\ndc1 = ['w1', 'x']\nedge = { roles = ['web&dc1'], user = 'edge' }\n";
+    let fabfile = parse("f.toml", text, Format::Toml).unwrap();
+    assert!(matches!(&fabfile.roles["edge"].source, RoleSource::Roles(items) if items == &["web&dc1"]));
+    let error =
+        parse("f.toml", "[roledefs]\nweb = ['a']\nedge = { roles = ['wbe!web', 'x'] }\n", Format::Toml).unwrap_err();
+    assert_eq!(error.to_string(), "f.toml:3: role `edge`: the roles `wbe` (did you mean `web`?), `x` do not exist");
 }

@@ -84,3 +84,22 @@ async fn arguments_that_do_not_fit_run_nothing() {
          argument `port` must be a whole number, not `x`"
     );
 }
+
+/// A task that is a value with state of its own, as Fabric 1's classes are.
+struct Counter(std::sync::atomic::AtomicUsize);
+
+#[async_trait::async_trait]
+impl fabric_exec::TaskBody for Counter {
+    async fn call(&self, _: Context) -> Result<fabric_exec::Value, TaskError> {
+        Ok(self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst).into())
+    }
+}
+
+#[tokio::test]
+async fn a_body_may_be_a_value_with_state() {
+    let counter = fabric_exec::Task::new("count", std::sync::Arc::new(Counter(5.into()))).hosts(["a", "b"]);
+    let world = World::new();
+    let report = world.go(Collection::new().task(counter).unwrap(), &["count", "count:host=c"]).await;
+    let values = report.tasks.iter().flat_map(|task| &task.results).map(|result| result.value.to_string());
+    assert_eq!(values.collect::<Vec<_>>(), ["5", "6", "7"]);
+}

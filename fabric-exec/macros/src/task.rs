@@ -1,4 +1,5 @@
-//! `#[task]`: the function stays as it is, and a module of its name gets a function that makes the task.
+//! `#[task]`: the function stays as it is, and a type of its name gets a function that makes the task. A type and not a
+//! module: it sees what is around it inside a function too.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -22,7 +23,7 @@ impl Parse for Opt {
     }
 }
 
-const OPTIONS: [&str; 14] = [
+const OPTIONS: [&str; 18] = [
     "name",
     "aliases",
     "alias",
@@ -33,6 +34,10 @@ const OPTIONS: [&str; 14] = [
     "serial",
     "pool_size",
     "batch",
+    "canary",
+    "health",
+    "pause",
+    "rollback",
     "pre",
     "post",
     "default",
@@ -85,7 +90,7 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<Toke
 
     let (ident, vis) = (&function.sig.ident, &function.vis);
     let context = context.map(|()| quote! { context.clone(), });
-    let call = quote! { super::#ident(#context #(#names),*) };
+    let call = quote! { #ident(#context #(#names),*) };
     let call = if function.sig.asyncness.is_some() {
         quote! { #call.await }
     } else {
@@ -95,19 +100,19 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<Toke
         ReturnType::Default => quote! { { #call; ::std::result::Result::Ok(()) } },
         ReturnType::Type(..) => quote! { #call.map_err(::std::convert::Into::into) },
     };
-    let about = format!("The task `{task_name}`, made of the function [`{ident}`](fn@super::{ident}).");
-    let vis = visibility(vis);
+    let about = format!("The task `{task_name}`, made of the function of this name.");
     Ok(quote! {
         #function
 
         #[doc = #about]
-        #[allow(unused_imports, clippy::wildcard_imports)]
-        #vis mod #ident {
-            use super::*;
+        #[allow(non_camel_case_types, dead_code)]
+        #vis enum #ident {}
 
+        #[allow(dead_code)]
+        impl #ident {
             #[doc = #about]
             #[must_use]
-            pub fn task() -> ::fabric_exec::Task {
+            #vis fn task() -> ::fabric_exec::Task {
                 ::fabric_exec::Task::from_fn(#task_name, |context: ::fabric_exec::Context| async move {
                     #reads
                     #result
@@ -129,6 +134,7 @@ fn builder(option: &Opt) -> Result<TokenStream> {
         || option.value.as_ref().ok_or_else(|| Error::new(option.name.span(), format!("`{name}` needs a value")));
     Ok(match name.as_str() {
         "name" => TokenStream::new(),
+        "pause" => none().map(|()| quote! { .pause() })?,
         "runs_once" => none().map(|()| quote! { .runs_once() })?,
         "parallel" => none().map(|()| quote! { .parallel() })?,
         "serial" => none().map(|()| quote! { .serial() })?,
@@ -142,12 +148,18 @@ fn builder(option: &Opt) -> Result<TokenStream> {
         "alias" => value().map(|alias| quote! { .alias(#alias) })?,
         "aliases" => items(value()?)?.into_iter().map(|alias| quote! { .alias(#alias) }).collect(),
         "pool_size" => value().map(|size| quote! { .pool_size(#size) })?,
-        "batch" => {
+        "batch" | "canary" => {
+            let call = format_ident!("{name}");
             let share = match value()? {
                 Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => LitStr::new(number.base10_digits(), number.span()),
                 _ => text(option)?,
             };
-            quote! { .batch(#share.parse().expect("batch is a number of hosts, or a share such as \"25%\"")) }
+            quote! { .#call(#share.parse().expect("a number of hosts, or a share such as \"25%\"")) }
+        }
+        "health" | "rollback" => {
+            let call = format_ident!("{name}");
+            let task = text(option)?;
+            quote! { .#call(#task.parse().expect("a task's name, with arguments if it has some")) }
         }
         "pre" | "post" => {
             let call = format_ident!("{name}");
@@ -244,12 +256,4 @@ fn doc(attrs: &[Attribute]) -> Option<String> {
 
 fn is_context(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == "Context"))
-}
-
-/// A private function's module must still be seen by the function's neighbours.
-fn visibility(vis: &syn::Visibility) -> TokenStream {
-    match vis {
-        syn::Visibility::Inherited => TokenStream::new(),
-        other => quote! { #other },
-    }
 }

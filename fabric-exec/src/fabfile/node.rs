@@ -126,7 +126,9 @@ pub(super) fn yaml(text: &str) -> Result<Node, Vec<SyntaxError>> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Node { line: 1, kind: Kind::Table(IndexMap::new()) });
     }
-    serde_saphyr::from_str::<Spanned<YamlKind>>(text).map(node).map_err(|error| {
+    // `no` is Norway as often as false: a switch is `true` or `false`.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options::<Spanned<YamlKind>>(text, options).map(node).map_err(|error| {
         let line = error.location().and_then(|at| usize::try_from(at.line()).ok()).filter(|line| *line > 0);
         vec![SyntaxError { line, message: first_line(&error.to_string()) }]
     })
@@ -279,5 +281,11 @@ mod tests {
         assert!(yaml("a: 1\na: 2\n").is_err());
         assert!(toml("a = 1\na = 2\n").is_err());
         assert_eq!(yaml("# nothing\n").unwrap().value(), json!({}));
+    }
+
+    #[test]
+    fn words_of_yaml_are_words() {
+        let tree = yaml("a: no\nb: on\nc: true\nd: [yes, false]\n").unwrap();
+        assert_eq!(tree.value(), json!({"a": "no", "b": "on", "c": true, "d": ["yes", false]}));
     }
 }

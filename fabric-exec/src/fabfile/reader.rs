@@ -126,7 +126,7 @@ impl Reader {
                 Some(items.iter().filter_map(|item| self.text(item, &format!("an item of {what}"))).collect())
             }
             _ => {
-                self.expected(node, what, "a list of texts");
+                self.expected(node, what, "a text or a list of texts");
                 None
             }
         }

@@ -5,13 +5,18 @@ use indexmap::IndexMap;
 
 use super::node::{Kind, Node};
 use super::reader::{Members, Reader};
+use crate::run::Hide;
 use crate::steps::{
-    CommandStep, ExecuteStep, Hide, PromptStep, SetValue, ShellChoice, Step, TransferStep, Verb, template,
+    CommandStep, ExecuteStep, PromptStep, SetValue, ShellChoice, Step, TransferStep, Until, Verb, template,
 };
+
+/// How often `until` tries again where nothing says how often: for half a minute or so.
+const RETRIES: u32 = 5;
 
 const VERBS: &[&str] = &["run", "sudo", "local", "put", "get", "execute", "set", "prompt", "open_shell"];
 const COMMON: &[&str] = &["if", "save", "warn_only", "hide"];
-const COMMAND: &[&str] = &["cd", "prefix", "path", "env", "shell", "pty", "timeout", "ok_ret_codes"];
+const COMMAND: &[&str] =
+    &["cd", "prefix", "path", "env", "shell", "pty", "timeout", "ok_ret_codes", "until", "retries", "delay"];
 const SUDO: &[&str] = &["user", "group"];
 const TRANSFER: &[&str] = &["to", "mode", "mirror_local_mode", "use_sudo", "temp_dir", "template"];
 const EXECUTE: &[&str] = &["args", "hosts", "roles", "exclude_hosts"];
@@ -169,6 +174,26 @@ impl Reader {
             }),
             user: self.optional(members, "user", Self::templated),
             group: self.optional(members, "group", Self::templated),
+            until: self.until(members, what),
+        })
+    }
+
+    /// `until`, `retries` and `delay`; `retries` alone is until it succeeds.
+    fn until(&mut self, members: &Members, what: &str) -> Option<Until> {
+        let condition = self.optional(members, "until", |reader, node, what| {
+            let text = reader.textual(node, what)?;
+            reader.expression(node.line, &text, what);
+            Some(text)
+        });
+        let retries = self.optional(members, "retries", Self::integer);
+        let delay = self.optional(members, "delay", Self::seconds);
+        if let (None, None, Some((line, _))) = (&condition, retries, members.get("delay")) {
+            self.problem(*line, format!("`delay` of {what} is a pause between tries: it needs `until` or `retries`"));
+        }
+        (condition.is_some() || retries.is_some()).then(|| Until {
+            condition: condition.unwrap_or_else(|| "outcome.ok".to_owned()),
+            retries: retries.unwrap_or(RETRIES),
+            delay: delay.unwrap_or(1.0),
         })
     }
 

@@ -8,7 +8,8 @@ use super::node::{Kind, Node};
 use super::reader::{Members, Reader};
 use crate::collection::Collection;
 use crate::hostlist::Share;
-use crate::steps::{CommandStep, Hide, Step, Steps, Verb};
+use crate::run::Hide;
+use crate::steps::{CommandStep, Step, Steps, Verb};
 use crate::task::{Invocation, Mode, Param, ParamKind, Task};
 
 const KEYS: &[&str] = &[

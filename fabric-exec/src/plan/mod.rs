@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fabric_core::HostString;
 use serde::Serialize;
 
-use crate::hostlist::{Emptied, HostList, Level, Selection};
+use crate::hostlist::{HostList, Level, Selection};
 use crate::run::RunError;
 use crate::run::dispatch::{Job, Strategy};
 use crate::run::shared::Shared;
@@ -87,6 +87,9 @@ pub struct PlannedStep {
     /// The condition under which it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// The condition until which it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// The task that it executes, `pre` and `post` included, where that can be known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub executes: Vec<PlannedTask>,
@@ -174,7 +177,7 @@ impl Planner {
             level: list.level,
             roles: list.roles.clone(),
             strategy: match list.emptied {
-                Some(Emptied::Roles | Emptied::Exclusion | Emptied::Share) => "nowhere".to_owned(),
+                Some(_) => "nowhere".to_owned(),
                 None => strategy.name(hosts.len(), list.is_local()).to_owned(),
             },
             pool_size: strategy.window,
@@ -216,6 +219,7 @@ impl Planner {
                 verb: step.verb.name(),
                 what: step.verb.what(),
                 condition: step.condition.clone(),
+                until: step.verb.until().map(|until| until.condition.clone()),
                 executes,
             });
         }

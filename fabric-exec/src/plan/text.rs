@@ -46,7 +46,9 @@ fn show(f: &mut fmt::Formatter<'_>, task: &PlannedTask, number: &str, indent: us
         writeln!(f, "{:indent$}it is code: what it runs and executes is not known ahead", "")?;
     }
     for step in &task.steps {
-        let condition = step.condition.as_ref().map(|text| format!("  (if {text})")).unwrap_or_default();
+        let conditions = [("if", &step.condition), ("until", &step.until)];
+        let conditions = conditions.iter().filter_map(|(word, text)| Some(format!("  ({word} {})", text.as_ref()?)));
+        let condition: String = conditions.collect();
         for inner in &step.executes {
             show(f, inner, "execute ", indent)?;
         }

@@ -5,7 +5,7 @@ mod junit;
 mod merge;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fabric_core::{HostStatus, Value};
@@ -178,6 +178,20 @@ impl Report {
         }
     }
 
+    /// Whether a report could be written to this file now, as far as can be known without writing it.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being written: a directory that is missing or may not be written, for example.
+    pub fn check_writable(path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let beside = beside(path);
+        std::fs::File::create(&beside)?;
+        std::fs::remove_file(&beside)
+    }
+
     /// Writes the report by the file's ending, through a file beside it, so that nobody reads half a one.
     ///
     /// # Errors
@@ -188,8 +202,7 @@ impl Report {
             let text = format!("{}: a report's file ends in .json, .xml or .html", path.display());
             io::Error::new(io::ErrorKind::InvalidInput, text)
         })?;
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(format!(".{}.part", std::process::id()));
+        let beside = beside(path);
         std::fs::write(&beside, self.render(format))?;
         std::fs::rename(&beside, path).inspect_err(|_| drop(std::fs::remove_file(&beside)))
     }
@@ -204,6 +217,13 @@ impl Report {
             io::Error::new(io::ErrorKind::InvalidData, format!("{} is no report: {error}", path.display()))
         })
     }
+}
+
+/// The file that becomes the report once it is whole.
+fn beside(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.part", std::process::id()));
+    beside.into()
 }
 
 /// Durations as whole milliseconds.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fabric_core::settings::{Map, Overlay, Settings};
 use fabric_core::{
@@ -12,8 +13,8 @@ use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
 use super::dispatch::{Job, execute};
-use super::shared::{Shared, task_overlay};
-use super::{Env, Interrupt};
+use super::shared::{Shared, millis, task_overlay};
+use super::{Backoff, Env, Hide, Interrupt};
 use crate::hostlist::{HostList, Listed};
 use crate::report::HostResult;
 use crate::task::{Args, Argument, Invocation, Task, TaskError};
@@ -75,6 +76,8 @@ pub struct Context {
     /// A failure that the settings asked to be a warning.
     tolerated: Arc<Mutex<Option<String>>>,
     attempt: u32,
+    /// What of its commands and transfers is not shown.
+    hidden: Hide,
 }
 
 /// An execution of another task, as [`Context::execute`] takes it.
@@ -160,6 +163,7 @@ impl Context {
             scope,
             tolerated: Arc::default(),
             attempt: 1,
+            hidden: Hide::default(),
         }
     }
 
@@ -265,8 +269,9 @@ impl Context {
         self.overlays.iter().cloned().chain(self.shared.env.overlay()).collect()
     }
 
-    /// The same with these settings for a block of code (`settings(..)` of Fabric 1); this one is not
-    /// changed.
+    /// The same with these settings, by their classic names, and keys of shared state for a block of code
+    /// (`settings(..)` of Fabric 1); this one is not changed. They beat everything but a command's own options;
+    /// of a table (`shell_env`) the keys that are not given stay.
     #[must_use]
     pub fn with(&self, values: Map) -> Self {
         let mut overlays = (*self.overlays).clone();
@@ -289,13 +294,27 @@ impl Context {
         };
         let settings = context.settings()?;
         let target = context.target()?;
-        Ok(self.shared.connections.get(&self.shared, &context, target, settings)?)
+        Ok(context.mannered(&self.shared.connections.get(&self.shared, &context, target, settings)?))
+    }
+
+    pub(super) fn hidden(&self) -> Hide {
+        self.hidden
+    }
+
+    pub(super) fn with_hidden(&self, hidden: Hide) -> Self {
+        Self { hidden, ..self.clone() }
+    }
+
+    /// The connection as this block of code wants it: what is shown, and whether anything is done at all.
+    fn mannered(&self, connection: &Connection) -> Connection {
+        let Hide { running, .. } = self.hidden;
+        connection.with_hidden(self.hidden.streams()).with_echo(!running).with_dry(self.shared.dry_run)
     }
 
     /// A connection for local commands, which opens nothing.
     pub(crate) fn local_connection(&self) -> Result<Connection, TaskError> {
         let settings = self.settings()?;
-        Ok(match &self.host {
+        Ok(self.mannered(&match &self.host {
             Some(_) => self.shared.connections.get(&self.shared, self, self.target()?, settings)?,
             None => Connection::builder("local://localhost")
                 .settings(settings)
@@ -303,7 +322,7 @@ impl Context {
                 .emitter(self.emitter.clone())
                 .interrupt(self.shared.interrupt.token().clone())
                 .build()?,
-        })
+        }))
     }
 
     /// Asks for a host, once a run: what was meant for a host never runs locally.
@@ -377,6 +396,62 @@ impl Context {
         Ok(outcome.results)
     }
 
+    /// Tries until there is something: `attempt` yields `None` for "not yet". An error that another try could
+    /// mend is "not yet" too; any other one ends it.
+    ///
+    /// ```
+    /// # use fabric_exec::{Context, TaskError, run::Backoff};
+    /// # async fn task(context: Context) -> Result<(), TaskError> {
+    /// let connection = context.connection().await?;
+    /// let health = context
+    ///     .until(Backoff::new(10), || async {
+    ///         let outcome = connection.run("curl -fsS localhost:8080/health").warn(true).await?;
+    ///         Ok(outcome.ok().then_some(outcome))
+    ///     })
+    ///     .await?;
+    /// # let _ = health; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The last try's error, or [`TaskError::NotReady`] if it had none; [`TaskError::Interrupted`] if the run is
+    /// stopped meanwhile.
+    pub async fn until<T, F, Fut>(&self, backoff: Backoff, mut attempt: F) -> Result<T, TaskError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<Option<T>, TaskError>>,
+    {
+        let mut tries = 1;
+        loop {
+            let error = match attempt().await {
+                Ok(Some(value)) => return Ok(value),
+                Ok(None) => TaskError::NotReady { tries },
+                Err(error) if error.is_worth_a_retry() => error,
+                Err(error) => return Err(error),
+            };
+            let Some(pause) = backoff.pause(tries) else { return Err(error) };
+            self.wait_before_retry(tries, &error, pause).await?;
+            tries += 1;
+        }
+    }
+
+    /// Says that something is tried again, and waits; an error if the run is stopped.
+    pub(crate) async fn wait_before_retry(
+        &self,
+        attempt: u32,
+        error: &TaskError,
+        pause: Duration,
+    ) -> Result<(), TaskError> {
+        if self.interrupt().is_stopping() {
+            return Err(TaskError::Interrupted);
+        }
+        self.emitter.emit(EventKind::Retrying { attempt, error: error.to_string(), delay_ms: millis(pause) });
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.interrupt().stopping() => Err(TaskError::Interrupted),
+        }
+    }
+
     /// Opens an interactive shell on the host, and says how it ended.
     ///
     /// # Errors
@@ -433,7 +508,9 @@ impl Context {
         &self.shared.interrupt
     }
 
-    /// Whether to tell what would be done instead of doing it.
+    /// Whether to tell what would be done instead of doing it. Commands and transfers of this context's
+    /// connections are told and not done by themselves, with an empty success as their outcome; a body that does
+    /// anything else asks here first.
     pub fn is_dry_run(&self) -> bool {
         self.shared.dry_run
     }

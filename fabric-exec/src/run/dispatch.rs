@@ -22,6 +22,16 @@ use crate::hostlist::{Emptied, HostList, Level, Selection, Share};
 use crate::report::{HostResult, TaskReport};
 use crate::task::{Args, Invocation, Mode, Task};
 
+tokio::task_local! {
+    /// There while a task's body runs.
+    static IN_TASK: ();
+}
+
+/// Whether what runs here and now is a task's body: a panic in it is the task's, not this program's.
+pub fn is_in_task() -> bool {
+    IN_TASK.try_with(|()| ()).is_ok()
+}
+
 /// How long bodies have after the first interrupt before they are given up.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -155,7 +165,7 @@ async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>
     let list = shared.host_list(&job.name, &job.task, &job.selection, current_host).await?;
     let emitter = shared.emitter.for_task(job.name.clone());
     for warning in &list.warnings {
-        emitter.warn(warning.clone());
+        shared.warn_once(&emitter, warning);
     }
     if let (Some(outer), false) = (parent, list.level == Level::Current || list.is_local()) {
         let hosts = outer.all_hosts().len();
@@ -352,7 +362,7 @@ impl<'a> Dispatcher<'a> {
                 let context = self.context(place);
                 context.emitter().ready().await;
                 context.emitter().emit(EventKind::HostStarted { attempt: 1 });
-                let id = running.spawn(run_on_host(context)).id();
+                let id = running.spawn(IN_TASK.scope((), run_on_host(context))).id();
                 at.insert(id, (place, Instant::now()));
             }
             if running.is_empty() {

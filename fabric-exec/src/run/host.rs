@@ -4,33 +4,27 @@ use std::time::{Duration, Instant};
 
 use fabric_core::{EventKind, HostStatus, Value};
 
-use super::Context;
-use super::shared::millis;
+use super::{Backoff, Context};
 use crate::report::HostResult;
 use crate::task::TaskError;
 
-/// The first pause between tries; each further one is twice as long, up to [`LONGEST_PAUSE`].
+/// The first pause between tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Runs the body until it succeeds or its tries are used up.
 pub(super) async fn run_on_host(context: Context) -> HostResult {
     let began = Instant::now();
     let settings = context.settings();
     let retries = settings.as_ref().map_or(0, |settings| settings.retries);
+    let backoff = Backoff::new(retries).delay(FIRST_PAUSE);
     let mut attempt = 1;
     let (context, ended) = loop {
         let context = context.again(attempt);
         let ended = context.task().body.call(context.clone()).await;
         let Err(error) = &ended else { break (context, ended) };
-        if attempt > retries || !error.is_worth_a_retry() || context.interrupt().is_stopping() {
+        let Some(pause) = backoff.pause(attempt).filter(|_| error.is_worth_a_retry()) else { break (context, ended) };
+        if context.wait_before_retry(attempt, error, pause).await.is_err() {
             break (context, ended);
-        }
-        let pause = FIRST_PAUSE.saturating_mul(1 << (attempt - 1).min(10)).min(LONGEST_PAUSE);
-        context.emitter().emit(EventKind::Retrying { attempt, error: error.to_string(), delay_ms: millis(pause) });
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = context.interrupt().stopping() => break (context, ended),
         }
         attempt += 1;
         context.emitter().emit(EventKind::HostStarted { attempt });

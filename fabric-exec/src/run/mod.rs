@@ -4,6 +4,8 @@
 //! calls in order. For each, `lists` makes the host list, `dispatch` starts the hosts in its order
 //! and owns all that happens to them, and `host` runs the body on one host, tries included.
 
+mod backoff;
+mod block;
 mod connections;
 mod context;
 pub(crate) mod dispatch;
@@ -30,7 +32,10 @@ use crate::plan::{Plan, Planner};
 use crate::report::Report;
 use crate::task::{ArgsError, Invocation};
 
+pub use backoff::Backoff;
+pub use block::Hide;
 pub use context::{Context, Execute, LOCAL_ONLY};
+pub use dispatch::is_in_task;
 pub use env::Env;
 pub use interrupt::Interrupt;
 

@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) asked_host: tokio::sync::Mutex<Option<HostString>>,
     /// Whether it was said that a nested execution multiplies.
     warned_multiplying: AtomicBool,
+    /// What was said about host lists.
+    warned: Mutex<HashSet<String>>,
     started: (Timestamp, Instant),
     told: Mutex<Told>,
 }
@@ -103,6 +105,7 @@ impl Shared {
             around: Mutex::default(),
             asked_host: tokio::sync::Mutex::new(None),
             warned_multiplying: AtomicBool::new(false),
+            warned: Mutex::default(),
             started,
             told: Mutex::default(),
         })
@@ -130,9 +133,11 @@ impl Shared {
         let (mut jobs, mut unknown, mut other) = (Vec::new(), Vec::new(), None);
         for call in calls {
             let job = match call {
-                Call::Task(call) => {
-                    self.job(call).and_then(|job| self.check_around(&job.task, &mut Vec::new()).map(|()| job))
-                }
+                Call::Task(call) => self.job(call).and_then(|job| {
+                    self.check_around(&job.task, &mut Vec::new())?;
+                    self.check_endless(&job.task, &mut Vec::new())?;
+                    Ok(job)
+                }),
                 Call::Command(line) => Ok(Job {
                     task: Arc::new(Task::new(REMAINDER, Arc::new(Anonymous::new(line.clone())))),
                     name: REMAINDER.into(),
@@ -163,12 +168,12 @@ impl Shared {
             return Err(RunError::Cycle(task.name.clone()));
         }
         path.push(Arc::as_ptr(task));
+        let job = |call: &Invocation| self.job(call).map_err(|error| named_by(task, error));
         for call in task.rolling.health.iter().chain(&task.rolling.rollback) {
-            self.job(call)?;
+            job(call)?;
         }
         for call in task.pre.iter().chain(&task.post) {
-            let job = self.job(call)?;
-            self.check_around(&job.task, path)?;
+            self.check_around(&job(call)?.task, path)?;
         }
         path.pop();
         let mut unknown = Vec::new();
@@ -182,6 +187,24 @@ impl Shared {
             }
         }
         if unknown.is_empty() { Ok(()) } else { Err(RunError::UnknownTasks(unknown)) }
+    }
+
+    /// A task whose steps execute it again whatever happens.
+    fn check_endless(&self, task: &Arc<Task>, path: &mut Vec<*const Task>) -> Result<(), RunError> {
+        if path.contains(&Arc::as_ptr(task)) {
+            return Err(RunError::Endless(task.name.clone()));
+        }
+        path.push(Arc::as_ptr(task));
+        for step in task.body.steps().unwrap_or_default() {
+            if let (Verb::Execute(execute), None) = (&step.verb, &step.condition)
+                && let Ok(call) = Invocation::parse(&execute.task)
+                && let Some(task) = self.collection.find(&call.task)
+            {
+                self.check_endless(task, path)?;
+            }
+        }
+        path.pop();
+        Ok(())
     }
 
     /// The run, from its first call to its report.
@@ -304,6 +327,13 @@ impl Shared {
         self.told().sole = Some(status);
     }
 
+    /// Warns of something, unless it has been said in this run.
+    pub(crate) fn warn_once(&self, emitter: &Emitter, text: &str) {
+        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned()) {
+            emitter.warn(text);
+        }
+    }
+
     /// Says once a run that a nested execution multiplies.
     pub(crate) fn warn_multiplying(&self, inner: &str, outer: &str, hosts: usize) {
         if !self.warned_multiplying.swap(true, Ordering::Relaxed) {
@@ -312,6 +342,19 @@ impl Shared {
                  (mark `{outer}` runs_once if once is meant)"
             ));
         }
+    }
+}
+
+/// Tasks that are unknown where another one names them.
+fn named_by(task: &Task, error: RunError) -> RunError {
+    match (error, &task.origin) {
+        (RunError::UnknownTasks(names), Some(origin)) => {
+            let at = origin.to_string();
+            RunError::UnknownTasks(
+                names.into_iter().map(|name| if name.at.is_none() { name.at(&at) } else { name }).collect(),
+            )
+        }
+        (error, _) => error,
     }
 }
 

@@ -11,6 +11,8 @@ use indexmap::IndexMap;
 pub(crate) use body::Anonymous;
 pub use body::Steps;
 
+use crate::run::Hide;
+
 /// One step of a task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -26,17 +28,6 @@ pub struct Step {
     pub warn_only: Option<bool>,
     /// Which of its output is not shown.
     pub hide: Hide,
-}
-
-/// What of a step is not shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hide {
-    /// Its standard output.
-    pub stdout: bool,
-    /// Its standard error.
-    pub stderr: bool,
-    /// That it runs.
-    pub running: bool,
 }
 
 /// What a step does.
@@ -82,6 +73,14 @@ impl Verb {
         }
     }
 
+    /// What its commands are tried again until, if they are.
+    pub fn until(&self) -> Option<&Until> {
+        match self {
+            Self::Run(command) | Self::Sudo(command) | Self::Local(command) => command.until.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Its commands, paths or names, as they are written.
     pub fn what(&self) -> String {
         match self {
@@ -123,6 +122,19 @@ pub struct CommandStep {
     pub user: Option<String>,
     /// The group to become (`sudo`).
     pub group: Option<String>,
+    /// Trying again until a condition holds.
+    pub until: Option<Until>,
+}
+
+/// Trying commands again until a condition holds, with growing pauses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Until {
+    /// The condition, an expression that sees how the last command ended as `outcome`.
+    pub condition: String,
+    /// How many further tries there are after the first.
+    pub retries: u32,
+    /// The first pause, in seconds; each further one is twice as long, up to 30 s.
+    pub delay: f64,
 }
 
 /// Whether a command is wrapped in a shell.

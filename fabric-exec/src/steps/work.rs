@@ -1,6 +1,7 @@
 //! Carrying steps out on one host.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_core::command::join_dir;
@@ -12,9 +13,9 @@ use fabric_transport::connection::CommandRequest;
 use minijinja::Environment;
 use serde_json::json;
 
-use super::{CommandStep, ExecuteStep, Hide, PromptStep, SetValue, ShellChoice, Step, Verb, template};
+use super::{CommandStep, ExecuteStep, PromptStep, SetValue, ShellChoice, Step, Until, Verb, template};
 use crate::Context;
-use crate::run::Execute;
+use crate::run::{Backoff, Execute};
 use crate::task::{Invocation, TaskError};
 
 /// A task's steps on one host: what was saved so far, and what templates see.
@@ -104,15 +105,75 @@ impl Work {
         remote: bool,
     ) -> Result<Value, TaskError> {
         let connection = if remote { self.context.connection().await? } else { self.context.local_connection()? };
+        let start = |line: String| verb(&connection, line.into_bytes());
+        if let Some(until) = command.until.as_ref().filter(|_| !self.context.is_dry_run()) {
+            return self.until(step, command, until, &start, remote).await;
+        }
         let mut last = Value::Null;
         for line in &command.commands {
-            let line = self.render(line)?;
-            let request = self.request(step, command, verb(&connection, line.into_bytes()), remote)?;
+            let request = self.request(step, command, start(self.render(line)?), remote)?;
             let outcome = request.await?;
             if outcome.failed() {
                 self.tolerate(step, format!("`{}` {}", outcome.command, outcome.exit));
             }
             last = outcome_value(&outcome);
+        }
+        Ok(last)
+    }
+
+    /// The commands again and again until the condition holds; then how they ended is no failure.
+    async fn until(
+        &self,
+        step: &Step,
+        command: &CommandStep,
+        until: &Until,
+        start: &(dyn Fn(String) -> CommandRequest + Sync),
+        remote: bool,
+    ) -> Result<Value, TaskError> {
+        let backoff = Backoff::new(until.retries).delay(Duration::from_secs_f64(until.delay));
+        let (tries, last) = (AtomicU32::new(0), Mutex::new(Value::Null));
+        let attempt = || async {
+            let tries = tries.fetch_add(1, Ordering::Relaxed) + 1;
+            let Some(outcome) = self.try_once(step, command, start, remote).await? else {
+                return Ok(Some(Value::Null));
+            };
+            let value = outcome_value(&outcome);
+            let mut seen = self.saved.clone();
+            seen.extend(step.save.iter().map(|name| (name.clone(), value.clone())));
+            seen.insert("outcome".to_owned(), value.clone());
+            if template::holds(&self.environment, &until.condition, &scope_of(&self.context, &seen))? {
+                return Ok(Some(value));
+            }
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = value;
+            let last = format!("{}: `{}` {}", outcome.host, outcome.command, outcome.exit);
+            Err(TaskError::Until { condition: until.condition.clone(), tries, last })
+        };
+        match self.context.until(backoff, attempt).await {
+            Err(error @ TaskError::Until { .. }) if step.warn_only.unwrap_or(self.context.settings()?.warn_only) => {
+                self.context.warn(error.to_string());
+                self.tolerate(step, error.to_string());
+                Ok(last.into_inner().unwrap_or_else(PoisonError::into_inner))
+            }
+            ended => ended,
+        }
+    }
+
+    /// The commands up to the first that fails, and how the last of those ended.
+    async fn try_once(
+        &self,
+        step: &Step,
+        command: &CommandStep,
+        start: &(dyn Fn(String) -> CommandRequest + Sync),
+        remote: bool,
+    ) -> Result<Option<CommandOutcome>, TaskError> {
+        let mut last = None;
+        for line in &command.commands {
+            let request = self.request(step, command, start(self.render(line)?), remote)?;
+            let outcome = match request.warn(false).await {
+                Err(fabric_core::Error::UnexpectedExit(outcome)) => return Ok(Some(*outcome)),
+                ended => ended?,
+            };
+            last = Some(outcome);
         }
         Ok(last)
     }
@@ -124,7 +185,7 @@ impl Work {
         mut request: CommandRequest,
         remote: bool,
     ) -> Result<CommandRequest, TaskError> {
-        request = request.dry(self.context.is_dry_run()).hide(hidden(step.hide)).echo(!step.hide.running);
+        request = request.dry(self.context.is_dry_run()).hide(step.hide.streams()).echo(!step.hide.running);
         if let Some(dir) = self.render_some(command.cd.as_ref())? {
             request = request.cd(dir);
         }
@@ -293,16 +354,6 @@ fn expand(text: &str) -> Result<Vec<String>, TaskError> {
         hosts.extend(fabric_core::host::expand(item).map_err(|error| TaskError::Abort(error.to_string()))?);
     }
     Ok(hosts)
-}
-
-fn hidden(hide: Hide) -> fabric_transport::connection::Hide {
-    use fabric_transport::connection::Hide as Streams;
-    match (hide.stdout, hide.stderr) {
-        (false, false) => Streams::None,
-        (true, false) => Streams::Stdout,
-        (false, true) => Streams::Stderr,
-        (true, true) => Streams::Both,
-    }
 }
 
 /// What a template sees of a command's outcome. Texts are trimmed, as in Fabric 1.

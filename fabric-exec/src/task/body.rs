@@ -104,6 +104,22 @@ pub enum TaskError {
     /// A value for a setting is wrong.
     #[error(transparent)]
     Settings(#[from] Problems),
+    /// What was waited for did not come ([`Context::until`]).
+    #[error("not ready after {tries} {}", if *.tries == 1 { "try" } else { "tries" })]
+    NotReady {
+        /// How often it was looked for.
+        tries: u32,
+    },
+    /// The condition of a step's `until` does not hold.
+    #[error("{last} (try {tries}, until `{condition}`)")]
+    Until {
+        /// The condition.
+        condition: String,
+        /// How often the step was tried.
+        tries: u32,
+        /// How its command ended the last time.
+        last: String,
+    },
     /// The task panicked.
     #[error("the task panicked: {0}")]
     Panic(String),
@@ -168,7 +184,12 @@ impl TaskError {
             Self::Fabric(
                 Error::Usage(_) | Error::Interrupted { .. } | Error::SudoRefused { .. } | Error::Prompt(_),
             ) => false,
-            Self::Fabric(_) | Self::Abort(_) | Self::Execute(_) | Self::Other(_) => true,
+            Self::Fabric(_)
+            | Self::Abort(_)
+            | Self::Execute(_)
+            | Self::NotReady { .. }
+            | Self::Until { .. }
+            | Self::Other(_) => true,
             _ => false,
         }
     }

@@ -196,10 +196,31 @@ impl Task {
         self
     }
 
-    /// What guards its way over the batches.
+    /// How many hosts, or what share, the first batch is.
     #[must_use]
-    pub fn rolling(mut self, rolling: Rolling) -> Self {
-        self.rolling = rolling;
+    pub fn canary(mut self, share: Share) -> Self {
+        self.rolling.canary = Some(share);
+        self
+    }
+
+    /// What runs on the hosts of each batch when they are done; if it fails on one, nothing more is started.
+    #[must_use]
+    pub fn health(mut self, invocation: Invocation) -> Self {
+        self.rolling.health = Some(invocation);
+        self
+    }
+
+    /// A person is asked after the first batch if it is to go on.
+    #[must_use]
+    pub fn pause(mut self) -> Self {
+        self.rolling.pause = true;
+        self
+    }
+
+    /// What runs on all hosts that were begun, if it does not come to its end.
+    #[must_use]
+    pub fn rollback(mut self, invocation: Invocation) -> Self {
+        self.rolling.rollback = Some(invocation);
         self
     }
 

@@ -163,3 +163,53 @@ async fn env_tells_where_a_task_is_and_keeps_secrets() {
     assert!(leak.hosts["u@h1:23"].error.as_ref().unwrap().contains("`env.password` is not defined"));
     assert_eq!(World::new().toml(text, &["local"]).await.exit_code(), 0, "env.host is none outside a host");
 }
+
+#[tokio::test]
+async fn roles_are_composed_and_only_holds_for_every_list() {
+    let text = "
+        [roledefs]
+        web = ['w1', 'w2', 'w3']
+        dc1 = { command = 'echo w2; echo w3; echo db1' }
+        edge = { roles = ['web&dc1'] }
+        all = { roles = ['edge', 'dc1!web'] }
+        loop = { roles = ['loop'] }
+        [tasks.t]
+        roles = ['all']
+        run = 'a'
+        [tasks.u]
+        roles = ['loop']
+        run = 'a'
+    ";
+    let world = World::new();
+    let report = world.toml(text, &["t"]).await;
+    assert_eq!(report.hosts.keys().collect::<Vec<_>>(), ["w2", "w3", "db1"]);
+    let world = World::new().set("only_hosts", serde_json::json!(["w[1-2]"]));
+    assert_eq!(world.toml(text, &["t"]).await.hosts.keys().collect::<Vec<_>>(), ["w2"]);
+    let world = World::new().set("only_hosts", serde_json::json!(["none"]));
+    let report = world.toml(text, &["t"]).await;
+    assert_eq!((report.exit_code(), report.ending), (1, Ending::NothingRan));
+    assert_eq!(world.events.warnings(), ["task `t` runs nowhere: --only leaves none of its hosts"]);
+    let report = world.toml(text, &["u"]).await;
+    assert_eq!((report.exit_code(), report.error.as_deref()), (2, Some("role `loop`: it is made of itself")));
+}
+
+#[tokio::test]
+async fn what_is_odd_about_a_host_list_is_said_once() {
+    let world = World::new().hosts(&["x"]);
+    let text =
+        "[tasks.own]\nhosts = ['h1']\nrun = 'a'\n[tasks.all]\nhosts = ['h1', 'h2']\nsteps = [{ execute = 'own' }]\n";
+    world.toml(text, &["own", "own", "all"]).await;
+    let said = world.events.warnings();
+    let about = |task: &str| said.iter().filter(|text| text.starts_with(&format!("task `{task}` has hosts"))).count();
+    assert_eq!((about("own"), about("all")), (1, 1), "{said:?}");
+}
+
+#[tokio::test]
+async fn an_unknown_task_before_another_is_named_with_its_place() {
+    for key in ["pre", "post", "health", "rollback"] {
+        let text = format!("[tasks.a]\nrun = 'x'\n\n[tasks.t]\n{key} = ['b']\nrun = 'x'\n");
+        let text = if matches!(key, "pre" | "post") { text } else { text.replace("['b']", "'b'") };
+        let error = World::new().try_toml(&text, &["t"]).await.unwrap_err();
+        assert_eq!(error.to_string(), "fabfile.toml:4: there is no task `b`", "{key}");
+    }
+}

@@ -136,10 +136,18 @@ async fn a_task_that_executes_itself_without_end_is_stopped() {
     for text in
         ["[tasks.t]\nsteps = [{ execute = 't' }]\n", "[tasks.t]\nruns_once = true\nsteps = [{ execute = 't' }]\n"]
     {
+        let world = World::new().hosts(&["h1"]);
+        let error = world.try_toml(text, &["t"]).await.unwrap_err();
+        assert_eq!(error.to_string(), "task `t` executes itself without end");
+        assert!(world.events.story().is_empty(), "that is known before anything runs");
+    }
+    // What only the run can know is found out by it.
+    let text = "[tasks.t]\nruns_once = true\nsteps = [{ execute = 't', if = 'true' }]\n[tasks.u]\nsteps = [{ execute = 'u', if = 'true' }]\n";
+    for task in ["t", "u"] {
         for hosts in [&[][..], &["h1"]] {
-            let report = World::new().hosts(hosts).toml(text, &["t"]).await;
+            let report = World::new().hosts(hosts).toml(text, &[task]).await;
             assert_eq!(report.exit_code(), 2);
-            assert!(report.error.unwrap().contains("task `t` executes itself without end"));
+            assert!(report.error.unwrap().contains("executes itself without end"));
         }
     }
 }

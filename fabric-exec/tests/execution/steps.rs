@@ -109,3 +109,102 @@ async fn output_that_nobody_looks_at_is_not_kept() {
     world.toml(text, &["saved"]).await;
     assert_eq!(world.commands("h1")[2], format!("echo {}", (1 << 20) - 1));
 }
+
+const WAITING: &str = "
+    [tasks.wait]
+    steps = [
+        { run = 'health', until = \"outcome.stdout == 'ready'\", retries = 3, delay = 2, save = 'seen' },
+        { run = 'echo {{ seen.stdout }} {{ seen.exit }}' },
+    ]
+";
+
+/// A host whose health is `ready`, with status 7, from the given try on.
+fn ready_at(world: &World, ready: usize) {
+    let tries = Arc::new(AtomicUsize::new(0));
+    world.fleet.host("h1").on_match("^health$", move |_| {
+        if tries.fetch_add(1, Ordering::SeqCst) + 1 < ready {
+            Reply::stdout("starting\n")
+        } else {
+            Reply::stdout("ready\n").exit(7)
+        }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_is_tried_again_until_its_condition_holds() {
+    let world = World::new().hosts(&["h1"]);
+    ready_at(&world, 3);
+    let began = tokio::time::Instant::now();
+    let report = world.toml(WAITING, &["wait"]).await;
+    assert_eq!(report.exit_code(), 0, "how it ends does not count when the condition holds: {report:?}");
+    assert_eq!(world.commands("h1"), ["health", "health", "health", "echo ready 7"]);
+    assert_eq!(began.elapsed().as_secs(), 2 + 4, "the pauses grow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_condition_that_never_holds_fails_the_step_or_warns() {
+    for (warn_only, code, after) in [(false, 1, 0), (true, 0, 1)] {
+        let world = World::new().hosts(&["h1"]).set("warn_only", warn_only);
+        let report = world.toml(WAITING, &["wait"]).await;
+        let error = report.hosts["h1"].error.clone().unwrap();
+        let told = "h1: `health` ended with exit status 0 (try 4, until `outcome.stdout == 'ready'`)";
+        assert!(error.ends_with(told), "{error}");
+        assert_eq!((report.exit_code(), world.commands("h1").len()), (code, 4 + after));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_alone_are_until_it_succeeds_and_an_interrupt_ends_the_waiting() {
+    let text = "[tasks.t]\nsteps = [{ local = 'exit 3', retries = 2 }]\n";
+    let world = World::new();
+    let report = world.toml(text, &["t"]).await;
+    assert_eq!((report.exit_code(), report.tasks[0].results[0].attempts), (1, 1));
+    let error = report.tasks[0].results[0].error.clone().unwrap();
+    assert!(error.contains("exit status 3 (try 3, until `outcome.ok`)"), "{error}");
+
+    let world = World::new().hosts(&["h1"]);
+    let interrupt = Interrupt::new();
+    let run = world.run_of(&common::fabfile(WAITING)).interrupt(interrupt.clone());
+    let stopper = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        interrupt.stop();
+    };
+    let (report, ()) = tokio::join!(run.start(calls(&["wait"])), stopper);
+    assert_eq!((report.unwrap().exit_code(), world.commands("h1").len()), (130, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn code_waits_as_steps_do() {
+    let world = World::new().hosts(&["h1"]);
+    ready_at(&world, 2);
+    let task = Task::from_fn("wait", |context: Context| async move {
+        let connection = context.connection().await?;
+        let backoff = fabric_exec::run::Backoff::new(1);
+        let attempt = || async {
+            let outcome = connection.run("health").warn(true).await?;
+            Ok((outcome.stdout() == "ready\n").then_some(outcome.exit.code()))
+        };
+        let first = context.until(backoff, attempt).await?;
+        let never = context.until(backoff, || async { Ok(None::<()>) }).await.unwrap_err();
+        Ok((first, never.to_string()))
+    });
+    let report = world.go(collection([task]), &["wait"]).await;
+    assert_eq!(report.tasks[0].results[0].value.to_string(), r#"[7,"not ready after 2 tries"]"#);
+}
+
+#[tokio::test]
+async fn a_dry_run_of_code_tells_and_does_nothing() {
+    let world = World::new().hosts(&["h1"]);
+    let task = Task::from_fn("t", |context: Context| async move {
+        let connection = context.connection().await?;
+        connection.run("rm -rf /srv").await?;
+        connection.put(fabric_transport::transfer::Source::bytes("x"), "/etc/motd").await?;
+        context.local("touch never")?.await?;
+        Ok(())
+    });
+    let report = world.run(collection([task])).dry_run(true).start(calls(&["t"])).await.unwrap();
+    assert_eq!(report.exit_code(), 0, "{report:?}");
+    let plans: Vec<_> = world.events.story().into_iter().filter(|w| w.starts_with("plan")).collect();
+    assert_eq!((plans.len(), plans[0].as_str()), (3, "plan run: rm -rf /srv"), "{plans:?}");
+    assert_eq!(world.fleet.host("h1").connects(), 0);
+}

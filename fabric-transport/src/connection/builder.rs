@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::slot::SessionSlot;
 use super::terminal::Terminal;
-use super::{Connection, Shared};
+use super::{Connection, Manner, Shared};
 use crate::connector::Connector;
 
 /// Puts a [`Connection`] together. Nothing but the host is needed.
@@ -162,6 +162,7 @@ impl ConnectionBuilder {
             emitter,
             interrupt: self.interrupt,
             terminal: self.terminal,
+            manner: Manner::default(),
         })
     }
 }

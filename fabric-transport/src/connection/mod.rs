@@ -75,6 +75,15 @@ pub struct Connection {
     emitter: Emitter,
     interrupt: CancellationToken,
     terminal: Option<Terminal>,
+    manner: Manner,
+}
+
+/// What every request begins with, for its own methods to change.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Manner {
+    pub(crate) hide: Hide,
+    pub(crate) silent: bool,
+    pub(crate) dry: bool,
 }
 
 /// What all clones of a connection share.
@@ -180,6 +189,32 @@ impl Connection {
         Self { interrupt: token, ..self.clone() }
     }
 
+    /// The same host and session; these streams of commands are not shown, unless a command asks for it
+    /// ([`CommandRequest::hide`]).
+    #[must_use]
+    pub fn with_hidden(&self, hide: impl Into<Hide>) -> Self {
+        Self { manner: Manner { hide: hide.into(), ..self.manner }, ..self.clone() }
+    }
+
+    /// The same host and session; whether commands and transfers are told of, unless they say otherwise
+    /// ([`CommandRequest::echo`]).
+    #[must_use]
+    pub fn with_echo(&self, echo: bool) -> Self {
+        Self { manner: Manner { silent: !echo, ..self.manner }, ..self.clone() }
+    }
+
+    /// The same host and session; whether commands and transfers are told instead of done, unless they say
+    /// otherwise ([`CommandRequest::dry`]). Sessions, files, shells and forwards that are asked for by
+    /// themselves are opened all the same.
+    #[must_use]
+    pub fn with_dry(&self, dry: bool) -> Self {
+        Self { manner: Manner { dry, ..self.manner }, ..self.clone() }
+    }
+
+    pub(crate) fn manner(&self) -> Manner {
+        self.manner
+    }
+
     /// Opens the session now, unless it stands.
     pub async fn open(&self) -> Result<(), Error> {
         self.session().await.map(drop)
@@ -274,7 +309,7 @@ impl Connection {
 
     /// Without what settings add to each command: for commands of this crate's own.
     pub(crate) fn plain(&self) -> Self {
-        self.with(|settings| {
+        let mut plain = self.with(|settings| {
             settings.cwd.clear();
             settings.command_prefixes.clear();
             settings.path.clear();
@@ -286,7 +321,9 @@ impl Connection {
             settings.shell_escape = true;
             settings.use_shell = Gate::Open;
             settings.inline_ssh_env = true;
-        })
+        });
+        plain.manner = Manner::default();
+        plain
     }
 
     /// Does `work` unless the run is interrupted, which gives [`Error::Interrupted`].

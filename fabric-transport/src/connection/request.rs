@@ -17,7 +17,7 @@ use super::prepare::{Prepared, prepare};
 use super::running::{self, Running};
 use super::stdin::Stdin;
 use super::watch::Watcher;
-use super::{Connection, Responder};
+use super::{Connection, Manner, Responder};
 use crate::local::LocalSession;
 
 /// Which streams of a command are not shown. They are captured all the same.
@@ -132,7 +132,8 @@ pub(super) struct Options {
 
 impl CommandRequest {
     pub(super) fn new(connection: Connection, verb: Verb, line: Vec<u8>) -> Self {
-        Self { connection, verb, line, options: Options::default() }
+        let Manner { hide, silent, dry } = connection.manner();
+        Self { connection, verb, line, options: Options { hide, silent, dry, ..Options::default() } }
     }
 
     /// Wraps the command in a shell: `true` is the one of the `shell` setting, a text is that one. Default:
@@ -180,7 +181,8 @@ impl CommandRequest {
         self
     }
 
-    /// Which streams are not shown, that is, make no events: `true` is both. Default: none.
+    /// Which streams are not shown, that is, make no events: `true` is both. Default: none, or as
+    /// [`Connection::with_hidden`] says.
     pub fn hide(mut self, hide: impl Into<Hide>) -> Self {
         self.options.hide = hide.into();
         self
@@ -193,7 +195,7 @@ impl CommandRequest {
     }
 
     /// Whether to only tell what would be run ([`EventKind::Planned`]); nothing is opened, and the outcome
-    /// is an empty success. Default: no.
+    /// is an empty success. Default: no, or as [`Connection::with_dry`] says.
     pub fn dry(mut self, dry: bool) -> Self {
         self.options.dry = dry;
         self

@@ -66,7 +66,7 @@ impl Connection {
     /// goes into one that is there, else it becomes it. On the host relative paths start in `cwd`, that in the
     /// login directory, which is what `~` means too. Links to directories are not followed.
     pub fn get(&self, remote: impl Into<Vec<u8>>, local: impl Into<Destination>) -> Get {
-        Get { connection: self.clone(), remote: remote.into(), destination: local.into(), options: Options::default() }
+        Get { connection: self.clone(), remote: remote.into(), destination: local.into(), options: Options::of(self) }
     }
 }
 

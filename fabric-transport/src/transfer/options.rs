@@ -1,5 +1,7 @@
 //! The options that `put` and `get` have in common.
 
+use crate::connection::{Connection, Manner};
+
 /// What the methods of a transfer said.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
@@ -18,6 +20,14 @@ pub(super) struct Options {
     pub(super) silent: bool,
     pub(super) warn: Option<bool>,
     pub(super) concurrency: Option<usize>,
+}
+
+impl Options {
+    /// What a transfer of this connection begins with.
+    pub(super) fn of(connection: &Connection) -> Self {
+        let Manner { silent, dry, .. } = connection.manner();
+        Self { dry, silent, ..Self::default() }
+    }
 }
 
 impl Default for Options {

@@ -69,7 +69,7 @@ impl Connection {
     ///
     /// Links below a directory are followed.
     pub fn put(&self, local: impl Into<Source>, remote: impl Into<Vec<u8>>) -> Put {
-        Put { connection: self.clone(), source: local.into(), remote: remote.into(), options: Options::default() }
+        Put { connection: self.clone(), source: local.into(), remote: remote.into(), options: Options::of(self) }
     }
 }
 
