@@ -16,6 +16,8 @@ pub enum Exit {
     Usage,
     /// Interrupted.
     Interrupted,
+    /// What read its output went away while it ran: as if SIGPIPE had ended it.
+    Unread,
     /// What the sole `-- COMMAND` on one host ended with.
     Command(u8),
 }
@@ -40,6 +42,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Interrupted => 130,
+            Self::Unread => 141,
             Self::Command(status) => status,
         }
     }

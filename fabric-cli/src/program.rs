@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fabric_core::{HostString, Resolve};
+use fabric_exec::hostlist::{Role, Roles};
 use fabric_exec::report::ReportFormat;
-use fabric_exec::{Collection, CollectionError, Report, journal};
+use fabric_exec::{Collection, CollectionError, Report, Value, journal};
 
 use crate::args::low::{parse, parse_head};
 use crate::args::{Action, Format, ListFormat, Options, UsageError, help, version};
@@ -51,6 +52,8 @@ impl IntoTasks for Result<Collection, CollectionError> {
 pub struct Program {
     name: String,
     tasks: Option<Result<Collection, CollectionError>>,
+    roles: Roles,
+    env: Vec<(String, Value)>,
     surroundings: Option<Surroundings>,
 }
 
@@ -63,7 +66,7 @@ impl Default for Program {
 impl Program {
     /// `fab` itself: its tasks come from fabfiles.
     pub fn new() -> Self {
-        Self { name: "fab".to_owned(), tasks: None, surroundings: None }
+        Self { name: "fab".to_owned(), tasks: None, roles: Roles::new(), env: Vec::new(), surroundings: None }
     }
 
     /// With these tasks instead of a fabfile's. That they could not be put together is told when the program
@@ -71,6 +74,30 @@ impl Program {
     #[must_use]
     pub fn tasks(mut self, tasks: impl IntoTasks) -> Self {
         self.tasks = Some(tasks.into_tasks());
+        self
+    }
+
+    /// With a role for these tasks.
+    ///
+    /// ```no_run
+    /// # use fabric_cli::Program;
+    /// # use fabric_exec::{Collection, hostlist::Role};
+    /// fn main() -> std::process::ExitCode {
+    ///     let web = Role::hosts((1..=3).map(|n| format!("web{n}.example.com")));
+    ///     Program::new().tasks(Collection::new()).role("web", web).env("root", "/srv/app").main()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn role(mut self, name: impl Into<String>, role: Role) -> Self {
+        self.roles.insert(name.into(), role);
+        self
+    }
+
+    /// With a setting, by its classic name, or a key of shared state, as in a fabfile's `[env]`. `hosts` and
+    /// `roles` stand, as assignments of code do: they beat `-H` and `-R`, and the run warns of it.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.env.push((name.into(), value.into()));
         self
     }
 
@@ -99,8 +126,11 @@ impl Program {
     /// Does what this command line asks for, the name of the program not included, and says how it ended.
     pub fn run(self, args: &[String]) -> Exit {
         std::panic::set_hook(Box::new(|panic| {
-            // A task's panic on one host is told as that host's error; this is where it happened.
-            eprintln!("fab: internal error: {panic}");
+            match panic.location().filter(|_| fabric_exec::run::is_in_task()) {
+                // It is told as its host's error; this is where it happened.
+                Some(place) => eprintln!("fab: a task panicked in {place}"),
+                None => eprintln!("fab: internal error: {panic}"),
+            }
         }));
         let name = self.name.clone();
         match catch_unwind(AssertUnwindSafe(|| self.act(args))) {
@@ -119,7 +149,11 @@ impl Program {
 
     fn act(mut self, args: &[String]) -> Result<Exit, Failure> {
         match args {
-            [ask, words @ ..] if ask == completion::ASK => return print(&completion::complete(words)),
+            [ask, words @ ..] if ask == completion::ASK => {
+                let own = self.tasks.take().and_then(Result::ok);
+                let own = own.map(|tasks| Project::code(tasks, std::mem::take(&mut self.roles), &self.env));
+                return print(&completion::complete(words, own));
+            }
             [child, file] if child == plugins::CHILD => return plugins::child(file.as_ref()),
             _ => {}
         }
@@ -159,7 +193,7 @@ impl Program {
         let (project, options) = match self.tasks.take() {
             Some(tasks) => {
                 let tasks = tasks.map_err(|error| Failure::Refused(error.to_string()))?;
-                let project = Project::code(tasks);
+                let project = Project::code(tasks, std::mem::take(&mut self.roles), &self.env);
                 let options = Options::new(parse(args, &|task| project.params(task))?, &mut stdin)?;
                 (project, options)
             }
@@ -181,10 +215,12 @@ impl Program {
             }
             Action::List => {
                 needs_fabfile(project, surroundings, options)?;
+                sound_settings(project, surroundings, options)?;
                 print(&list::list(collection, options.list_format.unwrap_or(ListFormat::Normal), width()))
             }
             Action::Display(task) => {
                 needs_fabfile(project, surroundings, options)?;
+                sound_settings(project, surroundings, options)?;
                 print(&list::details(collection, task)?)
             }
             Action::ShowConfig(host) => {
@@ -295,7 +331,7 @@ fn everything(
         }
     }
     let config = builder.build()?;
-    eprint!("{}", project.warnings(&config));
+    eprint!("{}", project.warnings(&config, options));
     Ok(config)
 }
 
@@ -334,6 +370,12 @@ fn needs_fabfile(project: &Project, surroundings: &Surroundings, options: &Optio
     }
     let settings = surroundings.builder(options).build()?.settings(None, &[])?;
     Err(Failure::NoFabfile { name: settings.fabfile.clone(), from: surroundings.dir.clone() })
+}
+
+/// Whether a run could begin with these settings: files and `[env]` that are wrong are told with a list too.
+fn sound_settings(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<(), Failure> {
+    project.builder(surroundings, options).build()?.settings(None, &[])?;
+    Ok(())
 }
 
 /// Starts the diagnostic log, if one is wanted.

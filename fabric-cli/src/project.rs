@@ -7,8 +7,8 @@ use fabric_config::{Config, ConfigBuilder, Environment, Sources};
 use fabric_core::settings::Problem;
 use fabric_core::{Layer, Origin, Resolve};
 use fabric_exec::fabfile::{self, Fabfile, Found};
-use fabric_exec::hostlist::{FabfileLists, Roles};
-use fabric_exec::{Collection, Param};
+use fabric_exec::hostlist::{Directive, FabfileLists, Roles};
+use fabric_exec::{Collection, Param, Value};
 
 use crate::args::Options;
 use crate::failure::{Failure, problem};
@@ -22,6 +22,16 @@ pub(crate) struct Project {
     pub collection: Arc<Collection>,
     /// The manifest of the program that the fabfile is instead.
     pub program: Option<PathBuf>,
+    /// What a program with tasks of its own has instead of a fabfile's `[roledefs]` and `[env]`.
+    code: Code,
+}
+
+/// Roles and `env` of a program with tasks of its own.
+#[derive(Debug, Default)]
+struct Code {
+    roles: Roles,
+    lists: FabfileLists,
+    env: Vec<(String, Value, Origin)>,
 }
 
 /// Where fabfiles and settings are looked for.
@@ -92,12 +102,30 @@ impl Project {
     pub(crate) fn declared(path: &Path) -> Result<Self, Failure> {
         let mut fabfile = fabfile::load(path)?;
         let collection = Arc::new(std::mem::take(&mut fabfile.collection));
-        Ok(Self { fabfile: Some(fabfile), collection, program: None })
+        Ok(Self { fabfile: Some(fabfile), collection, ..Self::default() })
     }
 
-    /// The project of a program's own tasks.
-    pub(crate) fn code(collection: Collection) -> Self {
-        Self { fabfile: None, collection: Arc::new(collection), program: None }
+    /// The project of a program's own tasks, roles and `env`.
+    pub(crate) fn code(collection: Collection, roles: Roles, env: &[(String, Value)]) -> Self {
+        let mut code = Code { roles, ..Code::default() };
+        for (name, value) in env {
+            // Code is run after the command line is read, and what it assigns stands (Fabric 1).
+            let list = match name.as_str() {
+                "hosts" => &mut code.lists.hosts,
+                "roles" => &mut code.lists.roles,
+                _ => {
+                    let origin = Origin::place(Layer::Fabfile, "the program");
+                    code.env.push((name.clone(), value.clone(), origin));
+                    continue;
+                }
+            };
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            let items = value
+                .as_array()
+                .map_or_else(|| text(value).into_iter().collect(), |items| items.iter().filter_map(text).collect());
+            *list = Some(Directive::Replace(items));
+        }
+        Self { collection: Arc::new(collection), code, ..Self::default() }
     }
 
     /// The parameters of a task.
@@ -107,12 +135,12 @@ impl Project {
 
     /// The roles.
     pub(crate) fn roles(&self) -> Roles {
-        self.fabfile.as_ref().map(|fabfile| fabfile.roles.clone()).unwrap_or_default()
+        self.fabfile.as_ref().map_or(&self.code.roles, |fabfile| &fabfile.roles).clone()
     }
 
     /// The fabfile's changes to the global lists.
     pub(crate) fn lists(&self) -> FabfileLists {
-        self.fabfile.as_ref().map(|fabfile| fabfile.lists.clone()).unwrap_or_default()
+        self.fabfile.as_ref().map_or(&self.code.lists, |fabfile| &fabfile.lists).clone()
     }
 
     /// The fabfile's directory.
@@ -123,7 +151,9 @@ impl Project {
     /// All sources of settings.
     pub(crate) fn builder(&self, surroundings: &Surroundings, options: &Options) -> ConfigBuilder {
         let mut builder = surroundings.builder(options);
-        let Some(fabfile) = &self.fabfile else { return builder.beside(&surroundings.dir) };
+        let Some(fabfile) = &self.fabfile else {
+            return builder.beside(&surroundings.dir).fabfile(self.code.env.iter().cloned());
+        };
         builder = builder.beside(&fabfile.dir).fabfile(fabfile.env.iter().cloned());
         let path = fabfile.path.to_string_lossy().into_owned();
         let origin = Origin::place(Layer::Fabfile, &path);
@@ -135,10 +165,21 @@ impl Project {
     }
 
     /// What is odd about the fabfile and the settings, for standard error.
-    pub(crate) fn warnings(&self, config: &Config) -> String {
+    pub(crate) fn warnings(&self, config: &Config, options: &Options) -> String {
         let fabfile = self.fabfile.iter().flat_map(|fabfile| &fabfile.warnings);
         let gssapi = without_gssapi(config);
-        fabfile.chain(config.warnings()).chain(&gssapi).map(|one| problem("warning", one)).collect()
+        let unused = self.unused_lists(options);
+        fabfile.chain(config.warnings()).chain(&gssapi).chain(&unused).map(|one| problem("warning", one)).collect()
+    }
+
+    /// Lists of the command line that the assignments of code discard.
+    fn unused_lists(&self, options: &Options) -> Option<Problem> {
+        let (typed, FabfileLists { hosts, roles }) = (options.selection(), &self.code.lists);
+        let discarded =
+            [("-H", !typed.hosts.is_empty() && hosts.is_some()), ("-R", !typed.roles.is_empty() && roles.is_some())];
+        let names: Vec<&str> = discarded.iter().filter(|(_, discarded)| *discarded).map(|(name, _)| *name).collect();
+        let text = || format!("the program assigns lists of its own: {} has no effect", names.join(" and "));
+        (!names.is_empty()).then(|| Problem::new(text()))
     }
 }
 

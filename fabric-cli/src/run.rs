@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fabric_config::{Config, Environment};
@@ -10,7 +11,7 @@ use fabric_core::settings::Settings;
 use fabric_core::{EventSink, PromptKind, PromptRequest, Resolve};
 use fabric_exec::hostlist::Shard;
 use fabric_exec::journal::{Asked, Journal};
-use fabric_exec::report::ReportFormat;
+use fabric_exec::report::{Ending, ReportFormat};
 use fabric_exec::{Call, Interrupt, Invocation, Plan, Report, Run};
 use fabric_transport::Connector;
 use fabric_transport::connection::Terminal;
@@ -36,17 +37,21 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let calls = calls(project, options)?;
     let config = project.builder(surroundings, options).build()?;
     let settings = config.settings(None, &[])?;
-    eprint!("{}", project.warnings(&config));
+    eprint!("{}", project.warnings(&config, options));
 
     if options.dry_run && options.levels.status && options.output != Some(OutputMode::Json) {
         eprintln!("Dry run: what would be done is told, and not done.");
     }
 
     let interrupt = Interrupt::new();
+    let unread = Arc::new(AtomicBool::new(false));
     let outputs = Outputs::process({
         // Nobody reads any more: as little as possible is done after that.
-        let interrupt = interrupt.clone();
-        move || interrupt.stop()
+        let (interrupt, unread) = (interrupt.clone(), unread.clone());
+        move || {
+            unread.store(true, Ordering::Relaxed);
+            interrupt.stop();
+        }
     });
     let mode = options.output.unwrap_or(OutputMode::Prefix);
     let render = renderer(mode, look(options, &settings));
@@ -92,14 +97,15 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     if let Some(path) = &options.report {
         report.write(path).map_err(|source| Failure::File { what: "writing", path: path.clone(), source })?;
     }
-    Ok(exit(&report))
+    let cut_short = unread.load(Ordering::Relaxed) && report.ending == Ending::Interrupted;
+    Ok(if cut_short { Exit::Unread } else { exit(&report) })
 }
 
 /// What the run would do.
 pub(crate) fn plan(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Plan, Failure> {
     let calls = calls(project, options)?;
     let config = project.builder(surroundings, options).build()?;
-    eprint!("{}", project.warnings(&config));
+    eprint!("{}", project.warnings(&config, options));
     let run = prepare(project, surroundings, options, config)?;
     Ok(runtime()?.block_on(run.plan(&calls))?)
 }
@@ -170,7 +176,16 @@ fn journaled(printer: Arc<Printer>, id: &str, surroundings: &Surroundings, optio
     match Journal::create(&dir, &asked, printer.clone()) {
         Ok(journal) => Arc::new(journal),
         Err(error) => {
-            tracing::info!("no journal in {}: {error}", dir.display());
+            // A home that is read-only is a decision; a disk that is full is an accident.
+            match error.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    tracing::info!("no journal in {}: {error}", dir.display());
+                }
+                _ => eprintln!(
+                    "fab: warning: no journal in {} ({error}): --retry-failed will not know this run",
+                    dir.display()
+                ),
+            }
             printer
         }
     }
@@ -199,6 +214,13 @@ fn check(options: &Options) -> Result<(), Failure> {
     {
         let reason = format!("{}: the name must end in .json, .xml (JUnit) or .html", path.display());
         return Err(UsageError::BadValue { option: "--report".to_owned(), reason }.into());
+    }
+    if let Some(path) = &options.report {
+        let refused = |error| {
+            let reason = format!("{} cannot be written: {error}", path.display());
+            UsageError::BadValue { option: "--report".to_owned(), reason }
+        };
+        Report::check_writable(path).map_err(refused)?;
     }
     Ok(())
 }

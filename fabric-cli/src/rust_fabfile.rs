@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::completion;
 use crate::failure::Failure;
 
 /// Builds the program of this manifest, with cargo's progress on standard error, and becomes it. Returns only
@@ -20,9 +21,46 @@ pub(crate) fn become_program(manifest: &Path, args: &[String]) -> Failure {
     }
 }
 
+/// What the program of this manifest completes these words to, if it is built: who is typing doesn't wait for a
+/// compiler.
+pub(crate) fn completed(manifest: &Path, words: &[String]) -> String {
+    let answer = built(manifest).and_then(|program| {
+        let answer = Command::new(program).arg(completion::ASK).args(words).stdin(Stdio::null()).output().ok()?;
+        String::from_utf8(answer.stdout).ok()
+    });
+    answer.unwrap_or_default()
+}
+
+/// The program as the last build left it.
+fn built(manifest: &Path) -> Option<PathBuf> {
+    let told = cargo()
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1", "--manifest-path"])
+        .arg(manifest)
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    program_of(&serde_json::from_slice(&told.stdout).ok()?, manifest).filter(|program| program.is_file())
+}
+
+/// Where cargo's metadata says that the program of this manifest is.
+fn program_of(metadata: &serde_json::Value, manifest: &Path) -> Option<PathBuf> {
+    let packages = metadata["packages"].as_array()?;
+    let package =
+        packages.iter().find(|one| one["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest))?;
+    let targets = package["targets"].as_array()?;
+    let is_program = |target: &&serde_json::Value| {
+        target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"))
+    };
+    let name = targets.iter().find(is_program)?["name"].as_str()?;
+    Some(Path::new(metadata["target_directory"].as_str()?).join("debug").join(name))
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 fn build(manifest: &Path) -> Result<PathBuf, Failure> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut child = Command::new(cargo)
+    let mut child = cargo()
         .args(["build", "--message-format=json-render-diagnostics", "--manifest-path"])
         .arg(manifest)
         .stdin(Stdio::null())
@@ -69,6 +107,20 @@ fn executable(message: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metadata_tells_the_program() {
+        let metadata = serde_json::json!({
+            "target_directory": "/t",
+            "packages": [
+                { "manifest_path": "/other/Cargo.toml", "targets": [{ "kind": ["bin"], "name": "other" }] },
+                { "manifest_path": "/f/Cargo.toml",
+                  "targets": [{ "kind": ["lib"], "name": "l" }, { "kind": ["bin"], "name": "fabfile" }] },
+            ],
+        });
+        assert_eq!(program_of(&metadata, Path::new("/f/Cargo.toml")), Some("/t/debug/fabfile".into()));
+        assert_eq!(program_of(&metadata, Path::new("/g/Cargo.toml")), None);
+    }
 
     #[test]
     fn cargo_tells_the_program() {

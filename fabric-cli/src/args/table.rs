@@ -173,8 +173,11 @@ options! {
     Hosts: {
         "hosts" / 'H' = Value("HOSTS"), SetHosts("hosts"),
             "run on these hosts: user@host:port, ranges web[1-9], @file, separated by commas", completes Hosts;
-        "roles" / 'R' = Value("ROLES"), Set("roles"), "run on the hosts of these roles", completes Roles;
+        "roles" / 'R' = Value("ROLES"), Set("roles"),
+            "run on the hosts of these roles; web&dc1 is both, web!old without, web^db either", completes Roles;
         "exclude-hosts" / 'x' = Value("HOSTS"), SetHosts("exclude_hosts"), "leave these hosts out", completes Hosts;
+        "only" = Value("HOSTS"), SetHosts("only_hosts"), "run on no other hosts than these, whatever the list",
+            completes Hosts;
         "limit" = Value("N|P%"), Set("limit"), "run on the first N hosts, or P %, of each host list only";
         "shard" = Value("I/N|auto"), Own,
             "run on every host whose position is I modulo N; auto asks Kubernetes or Slurm for the index";

@@ -13,6 +13,7 @@ use crate::args::low::parse;
 use crate::args::table::{self, Completes, OPTIONS, Opt, Takes};
 use crate::project::{Project, Surroundings};
 use crate::render::Levels;
+use crate::rust_fabfile;
 
 /// The hidden first argument by which the scripts ask; the words up to the cursor follow.
 pub(crate) const ASK: &str = "__complete";
@@ -31,7 +32,7 @@ pub(crate) fn script(shell: &str) -> &'static str {
 
 /// What the last of these words could become, one a line. Whatever is wrong yields nothing: who is typing must
 /// not be disturbed.
-pub(crate) fn complete(words: &[String]) -> String {
+pub(crate) fn complete(words: &[String], own: Option<Project>) -> String {
     let Ok(surroundings) = Surroundings::capture() else { return String::new() };
     let (current, before) = match words.split_last() {
         Some((current, before)) => (current.as_str(), before),
@@ -40,7 +41,11 @@ pub(crate) fn complete(words: &[String]) -> String {
     let options =
         parse(before, &|_| Vec::new()).ok().and_then(|typed| Options::new(typed, &mut || Ok(String::new())).ok());
     let options = options.or_else(|| Options::new(parse(&[], &|_| Vec::new()).ok()?, &mut || Ok(String::new())).ok());
-    let project = options.as_ref().and_then(|options| surroundings.load(options).ok()).unwrap_or_default();
+    let project =
+        own.or_else(|| options.as_ref().and_then(|options| surroundings.load(options).ok())).unwrap_or_default();
+    if let Some(manifest) = &project.program {
+        return rust_fabfile::completed(manifest, words);
+    }
     let mut found = candidates(before, current, &project, &surroundings, options.as_ref());
     found.retain(|candidate| candidate == FILES || candidate.starts_with(current));
     found.join("\n") + "\n"

@@ -9,6 +9,7 @@ mod prefix;
 mod printer;
 mod raw;
 mod summary;
+mod tail;
 pub mod visible;
 
 pub use levels::Levels;

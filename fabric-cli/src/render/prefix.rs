@@ -11,6 +11,7 @@ use fabric_core::{Event, Stream};
 use super::page::Page;
 use super::printer::Render;
 use super::summary::{duration, summary, without_host};
+use super::tail::Tails;
 use super::{Look, visible};
 
 /// Shows each line with its host.
@@ -20,6 +21,8 @@ pub(super) struct Prefix {
     open: Option<OpenLine>,
     /// The last warning of each host: a failure that was told as one is not told again as an error.
     warned: HashMap<Arc<str>, String>,
+    /// Output that the levels hide: its end is shown if the command fails.
+    tails: Tails,
 }
 
 struct OpenLine {
@@ -32,7 +35,7 @@ struct OpenLine {
 impl Prefix {
     /// Shows what `look` says.
     pub(super) fn new(look: Look) -> Self {
-        Self { look, open: None, warned: HashMap::new() }
+        Self { look, open: None, warned: HashMap::new(), tails: Tails::default() }
     }
 
     /// Ends the line that has begun, if there is one.
@@ -45,6 +48,9 @@ impl Prefix {
     fn output(&mut self, host: Option<&Arc<str>>, output: &Output, page: &mut Page) {
         let Output { stream, data, partial } = output;
         let shown = if *stream == Stream::Stdout { self.look.levels.stdout } else { self.look.levels.stderr };
+        if !shown {
+            self.tails.push(host, *stream, data);
+        }
         if !shown || data.is_empty() {
             return;
         }
@@ -118,6 +124,9 @@ impl Prefix {
 impl Render for Prefix {
     fn event(&mut self, event: &Event, page: &mut Page) {
         let levels = self.look.levels;
+        if matches!(event.kind, EventKind::CommandStarted { .. } | EventKind::CommandFinished { ok: true, .. }) {
+            self.tails.clear(event.host.as_ref());
+        }
         match &event.kind {
             EventKind::Output(output) => self.output(event.host.as_ref(), output, page),
             EventKind::HostStarted { .. } if event.host.is_some() => {
@@ -175,7 +184,8 @@ impl Render for Prefix {
                 if warned.is_some_and(|warned| warned.starts_with(&*told)) {
                     return;
                 }
-                self.tell(event, "error: ", error, self.look.error_colour(), page);
+                let error = format!("{error}{}", self.tails.take(event.host.as_ref()));
+                self.tell(event, "error: ", &error, self.look.error_colour(), page);
             }
             EventKind::TransferFinished { error: Some(error), .. } if levels.debug => {
                 self.tell(event, "", error, "", page);
@@ -298,6 +308,35 @@ mod tests {
             shown(look, &events[2..3]).lines().next(),
             Some("2> [web1] \x1b[31merror: `false` ended with exit status 1\x1b[0m")
         );
+    }
+
+    #[test]
+    fn the_end_of_what_was_hidden_is_shown_with_the_failure() {
+        let begun = |command: &str| event("a", EventKind::CommandStarted { verb: Verb::Run, command: command.into() });
+        let ended = |ok| {
+            let (command, exit) = ("x".to_owned(), Some(u32::from(!ok)));
+            event("a", EventKind::CommandFinished { verb: Verb::Run, command, exit, signal: None, ok, duration_ms: 1 })
+        };
+        let error = Some("a: `x` ended with exit status 1".to_owned());
+        let lines: String = (1..=12).map(|n| format!("line {n}\n")).collect();
+        let events = [
+            begun("fine"),
+            output("a", Stream::Stdout, "of no concern\n"),
+            ended(true),
+            begun("x"),
+            output("a", Stream::Stdout, &lines),
+            output("a", Stream::Stderr, "why\n"),
+            ended(false),
+            event("a", EventKind::HostFinished { status: HostStatus::Failed, error, duration_ms: 1 }),
+        ];
+        let mut look = Look::default();
+        look.levels.hide("running,stdout").unwrap();
+        let shown = shown(look, &events);
+        assert!(
+            shown.starts_with("2> [a] err: why\n2> [a] error: `x` ended with exit status 1\n2> [a] error: stdout:\n")
+        );
+        assert!(shown.contains("error: line 3\n") && shown.ends_with("error: line 12\n"), "{shown}");
+        assert!(!shown.contains("line 2\n") && !shown.contains("concern"), "{shown}");
     }
 
     #[test]
