@@ -1,5 +1,6 @@
 //! One run of `fab`, and what must come of it.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
@@ -7,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -45,6 +46,8 @@ pub struct Case {
     stdout: Expected,
     stderr: Expected,
     status: i32,
+    interrupts: Vec<String>,
+    limits: Option<String>,
     values: Vec<(String, String)>,
 }
 
@@ -81,6 +84,8 @@ impl Case {
             stdout: Expected::default(),
             stderr: Expected::default(),
             status: 0,
+            interrupts: Vec::new(),
+            limits: None,
             values: Vec::new(),
         }
     }
@@ -223,6 +228,18 @@ impl Case {
         self
     }
 
+    /// Is sent a SIGINT (Ctrl-C) once it has said this; the next one waits for the one before.
+    pub fn interrupt_at(mut self, text: impl Into<String>) -> Self {
+        self.interrupts.push(text.into());
+        self
+    }
+
+    /// Commands of a shell that becomes it: `ulimit`, `trap`.
+    pub fn within(mut self, script: impl Into<String>) -> Self {
+        self.limits = Some(script.into());
+        self
+    }
+
     /// Its exit status. Default: 0.
     pub fn status(mut self, status: i32) -> Self {
         self.status = status;
@@ -272,7 +289,14 @@ impl Case {
     /// Runs it, and compares.
     #[track_caller]
     pub fn run(self) -> Ran {
-        let mut command = Command::new(&self.program);
+        let mut command = match &self.limits {
+            Some(script) => {
+                let mut command = Command::new("/bin/sh");
+                command.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]).arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
         if let (true, Some(key)) = (self.give_key, &self.key) {
             command.arg("-i").arg(key);
         }
@@ -287,7 +311,8 @@ impl Case {
             Ok(text) => self.fill(&text).into_bytes(),
             Err(bytes) => bytes.into_bytes(),
         });
-        let (stdout, stderr, exit) = finish(&mut command, input);
+        let interrupts = self.interrupts.iter().map(|text| self.fill(text)).collect();
+        let (stdout, stderr, exit) = finish(&mut command, input, interrupts);
         let (stdout, stderr) = (without_times(&stdout), without_times(&stderr));
         let ran = Ran { stdout, stderr, exit, case: self };
         let problems = ran.problems();
@@ -315,8 +340,8 @@ fn without_times(text: &str) -> String {
     kept
 }
 
-/// Runs a command to its end, with a limit.
-fn finish(command: &mut Command, input: Option<Vec<u8>>) -> (String, String, ExitStatus) {
+/// Runs a command to its end, with a limit, and interrupts it at each of these texts.
+fn finish(command: &mut Command, input: Option<Vec<u8>>, interrupts: VecDeque<String>) -> (String, String, ExitStatus) {
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("fab starts");
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
@@ -329,28 +354,40 @@ fn finish(command: &mut Command, input: Option<Vec<u8>>) -> (String, String, Exi
     let read = |mut from: Box<dyn Read + Send>, number: usize| {
         let sender = sender.clone();
         std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = from.read_to_end(&mut bytes);
-            let _ = sender.send((number, String::from_utf8_lossy(&bytes).into_owned()));
+            let mut bytes = vec![0; 64 * 1024];
+            loop {
+                let count = from.read(&mut bytes).unwrap_or(0);
+                // An empty part is the end.
+                if sender.send((number, bytes[..count].to_vec())).is_err() || count == 0 {
+                    break;
+                }
+            }
         });
     };
     read(Box::new(child.stdout.take().expect("piped")), 0);
     read(Box::new(child.stderr.take().expect("piped")), 1);
-    let mut texts = [String::new(), String::new()];
-    for _ in 0..2 {
-        let Ok((number, text)) = receiver.recv_timeout(LIMIT) else {
+    let mut said = [Vec::new(), Vec::new()];
+    let text = |said: &[Vec<u8>; 2], number: usize| String::from_utf8_lossy(&said[number]).into_owned();
+    let (mut interrupts, mut open, deadline) = (interrupts, 2, Instant::now() + LIMIT);
+    while open > 0 {
+        let Ok((number, bytes)) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
             let _ = child.kill();
             let _ = child.wait();
-            while let Ok((number, text)) = receiver.recv_timeout(Duration::from_secs(1)) {
-                texts[number] = text;
-            }
-            panic!("still running after {LIMIT:?}: {command:?}\nstdout:\n{}\nstderr:\n{}", texts[0], texts[1]);
+            let (stdout, stderr) = (text(&said, 0), text(&said, 1));
+            panic!("still running after {LIMIT:?}: {command:?}\nstdout:\n{stdout}\nstderr:\n{stderr}");
         };
-        texts[number] = text;
+        open -= usize::from(bytes.is_empty());
+        said[number].extend(bytes);
+        let is_said = |wanted: &String| (0..2).any(|number| text(&said, number).contains(wanted.as_str()));
+        if interrupts.front().is_some_and(is_said) {
+            interrupts.pop_front();
+            let pid = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+        }
     }
     let exit = child.wait().expect("its status");
-    let [stdout, stderr] = texts;
-    (stdout, stderr, exit)
+    assert!(interrupts.is_empty(), "it never said {interrupts:?}:\n{}\n{}", text(&said, 0), text(&said, 1));
+    (text(&said, 0), text(&said, 1), exit)
 }
 
 /// A run that came out as expected, for further questions.

@@ -43,10 +43,17 @@ pub use world::World;
 /// A [`Case`] that runs the `fab` which cargo has just built.
 ///
 /// Cargo tells the path of a program only to the integration tests of the same package, so the package of the tests
-/// has the program too, under the name `fab-under-test`, from the same `main`.
+/// has the program too, under the name `fab-under-test`, from the same `main`. `case!(examples)` is the examples in Rust,
+/// `case!(tasks)` the tasks in Rust of `src/bin/tasks.rs`.
 #[macro_export]
 macro_rules! case {
     () => {
         $crate::Case::new(env!("CARGO_BIN_EXE_fab-under-test"))
+    };
+    (examples) => {
+        $crate::Case::new(env!("CARGO_BIN_EXE_examples-under-test"))
+    };
+    (tasks) => {
+        $crate::Case::new(env!("CARGO_BIN_EXE_tasks"))
     };
 }

@@ -1,4 +1,4 @@
-//! The examples of the repository, run on real servers.
+//! The examples of the repository, in TOML and in Rust, run on real servers.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use tests::{Case, case};
 /// ssh_config, and its application is in a directory of the case.
 fn example(name: &str) -> Case {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
-    let mut case = case!().hosts(3).home_file(".ssh/config", ssh_config());
+    let case = case!().hosts(3).home_file(".ssh/config", ssh_config());
     for entry in fs::read_dir(&from).expect("the example") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_owned();
@@ -19,8 +19,12 @@ fn example(name: &str) -> Case {
             fs::set_permissions(case.dir().join(&name), fs::Permissions::from_mode(0o755)).expect("a program");
         }
     }
-    case = case.args(["--set", "root={far}"]);
-    case
+    case.args(["--set", "root={far}"])
+}
+
+/// A run of the examples in Rust.
+fn in_rust() -> Case {
+    case!(examples).hosts(3).home_file(".ssh/config", ssh_config()).args(["--set", "root={far}"])
 }
 
 /// The names of the examples, on the three servers.
@@ -99,5 +103,51 @@ fn logs_come_from_all_hosts() {
     let ran = case.args(["collect", "--log", "{far}/app.log"]).any_stdout().any_stderr().run();
     for host in 1..=3 {
         assert_eq!(ran.read(&format!("logs/web{host}.example.com.log")), "fine\nERROR one\n");
+    }
+}
+
+#[test]
+fn blue_green_in_rust() {
+    let blue_green = || in_rust().args(["--limit", "1"]).any_stdout().any_stderr();
+    let ran = blue_green().args(["release", "--version", "1", "release", "--version", "2"]).run();
+    assert_eq!((ran.read_far("live/VERSION"), ran.read_far("blue/VERSION")), ("2\n".to_owned(), "1\n".to_owned()));
+    let ran = blue_green().args(["release:1", "release:2", "rollback"]).run();
+    assert_eq!(ran.read_far("live/VERSION"), "1\n");
+}
+
+#[test]
+fn a_rolling_deploy_in_rust_goes_through_its_gates_or_is_undone() {
+    let ran = in_rust().args(["deploy", "--version", "2.4"]).any_stdout().any_stderr().run();
+    for host in 1..=4 {
+        assert_eq!(ran.read_far(&format!("web{host}.example.com/VERSION")), "2.4\n");
+    }
+    let ran = in_rust()
+        .args(["deploy", "--version", "broken"])
+        .stdout_has("Batch 1 of 3: web1.example.com\n")
+        .stderr_has("`deploy` does not go on: `healthy` failed: not ready after 2 tries")
+        .status(1)
+        .run();
+    assert!(!ran.case().far().join("web1.example.com/VERSION").exists(), "the canary is as it was");
+    assert!(!ran.case().far().join("web2.example.com").exists(), "nobody else was touched");
+}
+
+#[test]
+fn a_migration_in_rust_runs_once() {
+    let ran = in_rust().args(["migrate", "restart", "migrate"]).any_stdout().any_stderr().run();
+    assert_eq!((ran.read_far("migrations").lines().count(), ran.read_far("restarts").lines().count()), (1, 4));
+}
+
+#[test]
+fn an_inventory_and_logs_in_rust() {
+    in_rust()
+        .args(["uptime", "--inventory", "echo web1.example.com; echo db1.example.com"])
+        .stdout_has("[db1.example.com] Executing task 'ask'\n")
+        .any_stderr()
+        .run();
+    let case = in_rust();
+    fs::write(case.far().join("app.log"), "fine\n").unwrap();
+    let ran = case.args(["collect", "--log", "{far}/app.log"]).any_stdout().any_stderr().run();
+    for host in 1..=4 {
+        assert_eq!(ran.read(&format!("logs/web{host}.example.com.log")), "fine\n");
     }
 }

@@ -3,11 +3,13 @@
 mod demo;
 mod examples;
 mod failures;
+mod faults;
 mod gateways;
 mod input;
 mod many_hosts;
 mod messages;
 mod output;
 mod plugins;
+mod shards;
 mod sudo;
 mod transfers;

@@ -33,3 +33,17 @@ fn settings_of_a_task_or_a_step_end_with_it_even_if_it_fails() {
         .any_stderr()
         .run();
 }
+
+#[test]
+fn every_context_manager_is_in_force_inside_and_over_after() {
+    case!(tasks)
+        .hosts(1)
+        .args(["-H", "{h1}", "blocks"])
+        .stdout_lacks("out: hidden out")
+        .stdout_lacks("quiet")
+        .stdout_has("[{h1}] out: shown out\n")
+        .stderr_lacks("hidden err")
+        .stderr_has("[{h1}] err: shown err\n")
+        .stderr_has("[{h1}] warning: `exit 6` ended with exit status 6")
+        .run();
+}

@@ -1,0 +1,87 @@
+//! Where ours differs from the classic program on purpose: both, side by side.
+
+use super::programs::{Classic, Ours};
+
+struct Deviation {
+    row: &'static str,
+    python: &'static str,
+    toml: &'static str,
+    args: &'static [&'static str],
+    classic: &'static [&'static str],
+    ours: &'static [&'static str],
+}
+
+const SAY: &str = "import sys\nfrom fabric.api import *\n\ndef ran(task, what=None):\n    \
+                   print('RAN %s %s' % (task, what or env.host_string or '-'))\n    sys.stdout.flush()\n\n";
+
+const DEVIATIONS: [Deviation; 6] = [
+    Deviation {
+        row: "X9: without deduplication exclusion works all the same",
+        python: "env.dedupe_hosts = False\n@task\ndef t():\n    ran('t')\n",
+        toml: "[env]\ndedupe_hosts = false\n[tasks.t]\nsteps = [{ local = \"echo RAN t {{ env.host_string }}\" }]\n",
+        args: &["-H", "a,b,a", "-x", "b", "t"],
+        classic: &["t a", "t b", "t a"],
+        ours: &["t a", "t a"],
+    },
+    Deviation {
+        row: "X11: a list that exclusion empties runs nothing, and not once locally",
+        python: "@task\ndef t():\n    ran('t')\n",
+        toml: "[tasks.t]\nsteps = [{ local = \"echo RAN t {{ env.host_string }}\" }]\n",
+        args: &["-H", "a", "-x", "a", "t"],
+        classic: &["t -"],
+        ours: &[],
+    },
+    Deviation {
+        row: "X11: an empty role runs nothing, and not once locally",
+        python: "env.roledefs['r'] = []\n@task\n@roles('r')\ndef t():\n    ran('t')\n",
+        toml: "[roledefs]\nr = []\n[tasks.t]\nroles = [\"r\"]\nsteps = [{ local = \"echo RAN t {{ env.host_string }}\" }]\n",
+        args: &["t"],
+        classic: &["t -"],
+        ours: &[],
+    },
+    Deviation {
+        row: "X13: a task without hosts executed inside a host's run keeps that host",
+        python: "@task\ndef inner():\n    ran('inner')\n@task\ndef outer():\n    execute(inner)\n",
+        toml: "[tasks.inner]\nsteps = [{ local = \"echo RAN inner {{ env.host_string }}\" }]\n\
+               [tasks.outer]\nsteps = [{ execute = \"inner\" }]\n",
+        args: &["-H", "a,b", "outer"],
+        classic: &["inner a", "inner b", "inner a", "inner b"],
+        ours: &["inner a", "inner b"],
+    },
+    Deviation {
+        row: "X13: a nested host starts from the global user and port",
+        python: "@task\ndef inner():\n    ran('inner', '%s %s' % (env.user, env.port))\n\
+                 @task\ndef outer():\n    execute(inner, hosts=['p'])\n",
+        toml: "[tasks.inner]\nsteps = [{ local = \"echo RAN inner {{ env.user }} {{ env.port }}\" }]\n\
+               [tasks.outer]\nsteps = [{ execute = \"inner\", hosts = [\"p\"] }]\n",
+        args: &["-u", "ann", "-H", "bob@x:2222", "outer"],
+        classic: &["inner bob 2222"],
+        ours: &["inner ann 22"],
+    },
+    Deviation {
+        row: "X15: hosts are started in host order",
+        python: "@task\n@parallel(pool_size=1)\ndef t():\n    ran('t')\n",
+        toml: "[tasks.t]\nparallel = true\npool_size = 1\nsteps = [{ local = \"echo RAN t {{ env.host_string }}\" }]\n",
+        args: &["-H", "a,b,c", "t"],
+        classic: &["t c", "t b", "t a"],
+        ours: &["t a", "t b", "t c"],
+    },
+];
+
+#[test]
+fn known_deviations_are_these() {
+    let mut classic = Classic::start();
+    let ours = Ours::new();
+    for deviation in DEVIATIONS {
+        let place = tempfile::tempdir().expect("a directory");
+        std::fs::write(place.path().join("fabfile.py"), format!("{SAY}{}", deviation.python)).expect("a fabfile");
+        std::fs::write(place.path().join("fabfile.toml"), deviation.toml).expect("a fabfile");
+        let args: Vec<String> = deviation.args.iter().map(|arg| (*arg).to_owned()).collect();
+        let ran = ours.run(place.path(), &args);
+        assert_eq!(ran.lines(), deviation.ours, "ours, {}:\n{}", deviation.row, ran.text);
+        if let Some(classic) = &mut classic {
+            let ran = classic.run(place.path(), &args);
+            assert_eq!(ran.lines(), deviation.classic, "the classic program, {}:\n{}", deviation.row, ran.text);
+        }
+    }
+}
