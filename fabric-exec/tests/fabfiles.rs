@@ -143,7 +143,7 @@ fn everything_that_is_wrong_is_told_with_line_and_advice() {
         (
             "[tasks.t]\nroles = 5\nruns_once = 'yes'\nrun = 'x'\n",
             &[
-                "fabfile.toml:2: `roles` of task `t`: expected a list of texts, found `5`",
+                "fabfile.toml:2: `roles` of task `t`: expected a text or a list of texts, found `5`",
                 "fabfile.toml:3: `runs_once` of task `t`: expected true or false, found the text \"yes\"",
             ],
         ),
@@ -211,7 +211,10 @@ fn everything_that_is_wrong_is_told_with_line_and_advice() {
                 "fabfile.toml:2: `a b` can't be a name: names have no `.`, `:`, `,`, `=`, white space, or `-` at the start",
             ],
         ),
-        ("[roledefs]\na = { host = ['x'] }\n", &["fabfile.toml:2: role `a` needs `hosts`, `command` or `inventory`"]),
+        (
+            "[roledefs]\na = { host = ['x'] }\n",
+            &["fabfile.toml:2: role `a` needs `hosts`, `roles`, `command` or `inventory`"],
+        ),
         (
             "[roledefs]\na = { hosts = ['x'], usr = 'y' }\n",
             &["fabfile.toml:2: unknown key `usr` in role `a` (did you mean `user`?)"],

@@ -98,3 +98,25 @@ async fn what_is_wrong_is_known_ahead() {
     let error = world.run_of(&circle).plan(&calls(&["a"])).await.unwrap_err();
     assert!(matches!(error, RunError::Cycle(_)));
 }
+
+#[tokio::test]
+async fn a_plan_explains_set_operations_and_what_is_waited_for() {
+    let text = "
+        [roledefs]
+        web = ['web[1-4]']
+        dc1 = ['web[3-9]']
+        [tasks.wait]
+        run = 'id'
+        [tasks.health]
+        roles = ['web&dc1']
+        steps = [{ run = 'curl localhost', until = 'outcome.ok' }]
+    ";
+    let world = World::new().set("only_hosts", serde_json::json!(["web[1-3]"]));
+    let plan = world.run_of(&fabfile(text)).plan(&calls(&["health"])).await.unwrap().to_string();
+    assert_eq!(
+        plan,
+        "1. health: 1 host\n   hosts: web3\n   from the task's own hosts and roles: roles web&dc1\n   \
+         role `web`: 4 hosts\n   also in role `dc1` (7 hosts): 2 hosts left\n   not among --only: web4\n   \
+         run: curl localhost  (until outcome.ok)\n"
+    );
+}

@@ -234,7 +234,7 @@ impl Case {
         self
     }
 
-    /// Commands of a shell that becomes it: `ulimit`, `trap`.
+    /// Commands of a shell that becomes it: `ulimit`, `trap`; or that does something else with `"$0" "$@"`, and exits.
     pub fn within(mut self, script: impl Into<String>) -> Self {
         self.limits = Some(script.into());
         self
@@ -292,6 +292,7 @@ impl Case {
         let mut command = match &self.limits {
             Some(script) => {
                 let mut command = Command::new("/bin/sh");
+                let script = self.fill(script);
                 command.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]).arg(&self.program);
                 command
             }

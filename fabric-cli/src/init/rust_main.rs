@@ -1,6 +1,10 @@
 //! Tasks for `fab`: run it in the directory above this one, and it builds and runs this program.
 
-use fabric_exec::{Context, TaskError, task};
+use std::process::ExitCode;
+
+use fabric_cli::Program;
+use fabric_exec::hostlist::Role;
+use fabric_exec::{Collection, Context, TaskError, task};
 
 /// Say how long each host has been up.
 #[task]
@@ -21,4 +25,7 @@ async fn deploy(
     Ok(())
 }
 
-fabric_cli::main!(uptime, deploy);
+fn main() -> ExitCode {
+    let tasks = Collection::new().task(uptime::task()).and_then(|tasks| tasks.task(deploy::task()));
+    Program::new().tasks(tasks).role("web", Role::hosts(["web1.example.com", "web2.example.com"])).main()
+}

@@ -313,12 +313,12 @@ mod tests {
     #[test]
     fn the_end_of_what_was_hidden_is_shown_with_the_failure() {
         let begun = |command: &str| event("a", EventKind::CommandStarted { verb: Verb::Run, command: command.into() });
-        let ended = |ok| {
+        let ended = |ok: bool| {
             let (command, exit) = ("x".to_owned(), Some(u32::from(!ok)));
             event("a", EventKind::CommandFinished { verb: Verb::Run, command, exit, signal: None, ok, duration_ms: 1 })
         };
         let error = Some("a: `x` ended with exit status 1".to_owned());
-        let lines: String = (1..=12).map(|n| format!("line {n}\n")).collect();
+        let lines = (1..=12).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
         let events = [
             begun("fine"),
             output("a", Stream::Stdout, "of no concern\n"),

@@ -15,6 +15,8 @@ pub(crate) struct Case {
     pub(crate) parallel: bool,
     pub(crate) pool_size: usize,
     pub(crate) warn_only: bool,
+    /// Whether there is a blank after each comma of `-H`.
+    pub(crate) spaced: bool,
     pub(crate) calls: Vec<Call>,
 }
 
@@ -72,6 +74,10 @@ pub(crate) struct Call {
     pub(crate) task: usize,
     pub(crate) lists: Lists,
     pub(crate) argument: Option<String>,
+    /// Whether the argument is given by name.
+    pub(crate) named: bool,
+    /// Whether a list of one is written as `host=`, `role=`.
+    pub(crate) singular: bool,
 }
 
 /// Random numbers that are the same on every machine (splitmix64).
@@ -149,10 +155,13 @@ impl Case {
             parallel: dice.one_in(5),
             pool_size: dice.below(3),
             warn_only: dice.one_in(4),
+            spaced: dice.one_in(3),
             calls: (0..calls)
                 .map(|_| Call {
                     task: dice.below(count),
                     lists: dice.lists(5),
+                    named: dice.one_in(2),
+                    singular: dice.one_in(2),
                     argument: dice.one_in(3).then(|| dice.some(&["x", "1.2", "a b", "k:v"], 1).remove(0)),
                 })
                 .collect(),
@@ -183,7 +192,8 @@ impl Case {
         let mut args = Vec::new();
         for (letter, list) in [("-H", &self.typed.hosts), ("-R", &self.typed.roles), ("-x", &self.typed.exclude)] {
             if !list.is_empty() {
-                args.extend([letter.to_owned(), list.join(",")]);
+                let comma = if self.spaced && letter == "-H" { ", " } else { "," };
+                args.extend([letter.to_owned(), list.join(comma)]);
             }
         }
         if self.parallel {
@@ -195,9 +205,12 @@ impl Case {
         if self.warn_only {
             args.push("-w".to_owned());
         }
-        for Call { task, lists, argument } in &self.calls {
-            let mut items: Vec<String> = argument.iter().cloned().collect();
+        for Call { task, lists, argument, named, singular } in &self.calls {
+            let argument = argument.iter().map(|text| if *named { format!("x={text}") } else { text.clone() });
+            let mut items: Vec<String> = argument.collect();
             for (key, list) in [("hosts", &lists.hosts), ("roles", &lists.roles), ("exclude_hosts", &lists.exclude)] {
+                let singular = *singular && list.len() == 1 && key != "exclude_hosts";
+                let key = if singular { &key[..key.len() - 1] } else { key };
                 if !list.is_empty() {
                     items.push(format!("{key}={}", list.join(";")));
                 }

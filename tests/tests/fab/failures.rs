@@ -89,3 +89,18 @@ fn a_failure_is_told_in_json() {
     );
     assert_eq!((&summary["hosts"][&first], &summary["hosts"][&second]), (&"failed".into(), &"skipped".into()));
 }
+
+#[test]
+fn only_what_failed_is_run_again() {
+    // Two runs of one home: the second knows the first by its journal.
+    let ran = case!()
+        .hosts(3)
+        .fabfile("[tasks]\nt = \"set -- $SSH_CONNECTION; echo $3 >> {far}/ran; case $3 in {address2}) test -e {far}/mended;; esac\"\n")
+        .within("\"$0\" \"$@\" -w; touch {far}/mended; \"$0\" --retry-failed; exit $?")
+        .args(["-H", "{hosts}", "t"])
+        .any_stdout()
+        .stderr_has("3 hosts: 2 ok, 1 failed")
+        .run();
+    let expected = ran.case().fill("{address1}\n{address2}\n{address3}\n{address2}\n");
+    assert_eq!(ran.read_far("ran"), expected);
+}

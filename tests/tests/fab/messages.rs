@@ -224,3 +224,26 @@ fn a_command_that_prints_control_characters_does_not_reach_the_terminal() {
         .any_stderr()
         .run();
 }
+
+#[test]
+fn a_fabfile_in_rust_completes_its_tasks() {
+    let manifest = "[package]\nname = \"mine\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
+    let case = case!().file("fabfile/Cargo.toml", manifest).file("fabfile/src/main.rs", "fn main() {}\n");
+    // Nothing is built for who is typing.
+    case.env("CARGO", env!("CARGO")).args(["__complete", "pa"]).run();
+    let case = case!().file("fabfile/Cargo.toml", manifest).file("fabfile/src/main.rs", "fn main() {}\n");
+    let built = case.dir().join("fabfile/target/debug");
+    fs::create_dir_all(&built).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tasks"), built.join("mine")).unwrap();
+    case.env("CARGO", env!("CARGO")).args(["__complete", "pa"]).stdout("panics\n").run();
+}
+
+#[test]
+fn a_wrong_type_says_what_was_expected() {
+    case!()
+        .fabfile("[tasks.t]\nrun = 3\n")
+        .args(["t"])
+        .stderr_has("fabfile.toml:2: error: `run` of task `t`: expected a text or a list of texts, found")
+        .status(2)
+        .run();
+}

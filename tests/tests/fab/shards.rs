@@ -20,7 +20,6 @@ fn gnu_parallel_runs_the_shards_and_their_reports_are_merged() {
         PARALLEL_TOTAL={##} fab -i {key} -H {hosts} --shard auto --report 'part-{}.json' deploy >/dev/null 2>&1 \
         && fab --merge-reports part-1.json part-2.json part-3.json --report whole.json; exit $?";
     let case = case!().hosts(5).fabfile(format!("[tasks]\ndeploy = \"{COMMAND}\"\n"));
-    let script = case.fill(script);
     let ran = case.within(script).any_stdout().any_stderr().run();
     let expected: Vec<String> = (1..=5).map(|n| ran.case().fill(&format!("{{address{n}}}"))).collect();
     assert_eq!(done(&ran.read_far("done")), expected);
