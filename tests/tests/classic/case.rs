@@ -1,6 +1,4 @@
-//! Random fabfiles, written for both programs.
-
-use std::fmt::Write as _;
+//! Random fabfiles and command lines.
 
 /// A fabfile and a command line.
 #[derive(Debug, Default)]
@@ -15,8 +13,13 @@ pub(crate) struct Case {
     pub(crate) parallel: bool,
     pub(crate) pool_size: usize,
     pub(crate) warn_only: bool,
-    /// Whether there is a blank after each comma of `-H`.
+    /// Whether there is a blank after each comma of `-H` and each semicolon of a call's lists.
     pub(crate) spaced: bool,
+    /// `-u` and `--port`.
+    pub(crate) user: Option<&'static str>,
+    pub(crate) port: Option<&'static str>,
+    /// Whether an earlier `-H` is overridden.
+    pub(crate) repeated: bool,
     pub(crate) calls: Vec<Call>,
 }
 
@@ -56,29 +59,94 @@ pub(crate) struct Task {
     pub(crate) roles: Vec<String>,
     pub(crate) runs_once: bool,
     pub(crate) mode: Option<bool>,
+    /// Of the task itself, where it is parallel; 0 is none.
+    pub(crate) pool_size: usize,
+    /// Whether it is in a module, an included file.
+    pub(crate) inner: bool,
     pub(crate) steps: Vec<Step>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Sets the hosts of what follows.
-    Set(Vec<String>),
-    /// Executes a task by its number.
-    Execute(usize, Lists),
+    /// Changes what follows.
+    Set(Setting),
+    /// Executes a task.
+    Execute(Execute),
     /// Fails on this host.
     FailOn(String),
 }
 
 #[derive(Debug)]
-pub(crate) struct Call {
+pub(crate) enum Setting {
+    Hosts(Vec<String>),
+    Roles(Vec<String>),
+    Exclude(Vec<String>),
+    User(&'static str),
+    Parallel(bool),
+    Dedupe(bool),
+    WarnOnly(bool),
+}
+
+impl Setting {
+    fn random(dice: &mut Dice) -> Self {
+        match dice.below(10) {
+            0..4 => Self::Hosts(dice.hosts()),
+            4 => Self::Roles(dice.role_names()),
+            5 => Self::Exclude(dice.hosts()),
+            6 => Self::User(["eve", "zed"][dice.below(2)]),
+            7 => Self::Parallel(dice.one_in(2)),
+            8 => Self::Dedupe(dice.one_in(2)),
+            _ => Self::WarnOnly(dice.one_in(2)),
+        }
+    }
+
+    /// Its name, and its value in TOML and in Python.
+    pub(super) fn written(&self) -> (&'static str, [String; 2]) {
+        let same = |name, text: String| (name, [text.clone(), text]);
+        let truth = |name, on: bool| (name, [on.to_string(), if on { "True" } else { "False" }.to_owned()]);
+        match self {
+            Self::Hosts(items) => same("hosts", list(items)),
+            Self::Roles(items) => same("roles", list(items)),
+            Self::Exclude(items) => same("exclude_hosts", list(items)),
+            Self::User(name) => same("user", format!("'{name}'")),
+            Self::Parallel(on) => truth("parallel", *on),
+            Self::Dedupe(on) => truth("dedupe_hosts", *on),
+            Self::WarnOnly(on) => truth("warn_only", *on),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Execute {
+    /// The task's number.
     pub(crate) task: usize,
     pub(crate) lists: Lists,
-    pub(crate) argument: Option<String>,
+    pub(crate) argument: Option<&'static str>,
+    /// Whether the argument is given by name.
+    pub(crate) named: bool,
+    /// Whether the hosts that it has results of are told.
+    pub(crate) tells: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) task: usize,
+    /// Whether it is called by its alias.
+    pub(crate) alias: bool,
+    pub(crate) lists: Lists,
+    pub(crate) argument: Option<&'static str>,
     /// Whether the argument is given by name.
     pub(crate) named: bool,
     /// Whether a list of one is written as `host=`, `role=`.
     pub(crate) singular: bool,
 }
+
+/// Hosts, some of them in several spellings.
+const HOSTS: &[&str] =
+    &["a", "b", "c", "d", "a", "b", "c", "ann@a", "b:22", "bob@b:2222", "d.e", "[::1]:22", "[fe80::2]", "::1", "B"];
+
+/// Arguments, as they are meant.
+const ARGUMENTS: &[&str] = &["x", "1.2", "a b", "k:v", "1,2", "k=v", "it's", "c:\\d", "$HOME", "\u{e9}", "-n", "{a}"];
 
 /// Random numbers that are the same on every machine (splitmix64).
 struct Dice(u64);
@@ -102,7 +170,7 @@ impl Dice {
     }
 
     fn hosts(&mut self) -> Vec<String> {
-        self.some(&["a", "b", "c", "d", "root@a", "b:22"], 4)
+        self.some(HOSTS, 4)
     }
 
     fn role_names(&mut self) -> Vec<String> {
@@ -118,7 +186,7 @@ impl Dice {
             lists.roles = self.role_names();
         }
         if self.one_in(rarely) {
-            lists.exclude = self.some(&["a", "b", "c", "d"], 2);
+            lists.exclude = self.some(HOSTS, 3);
         }
         lists
     }
@@ -140,7 +208,7 @@ impl Case {
         };
         let env_hosts = dice.one_in(3).then(|| assignment(dice, Dice::hosts));
         let env_roles = dice.one_in(4).then(|| assignment(dice, Dice::role_names));
-        let env_exclude = if dice.one_in(4) { dice.some(&["a", "b", "c"], 2) } else { Vec::new() };
+        let env_exclude = if dice.one_in(4) { dice.some(HOSTS, 3) } else { Vec::new() };
         let count = 2 + dice.below(3);
         let tasks = (0..count).map(|number| Self::random_task(dice, number)).collect();
         let calls = 1 + dice.below(3);
@@ -156,13 +224,17 @@ impl Case {
             pool_size: dice.below(3),
             warn_only: dice.one_in(4),
             spaced: dice.one_in(3),
+            user: dice.one_in(5).then_some("eve"),
+            port: dice.one_in(5).then_some("2200"),
+            repeated: dice.one_in(8),
             calls: (0..calls)
                 .map(|_| Call {
                     task: dice.below(count),
+                    alias: dice.one_in(4),
                     lists: dice.lists(5),
                     named: dice.one_in(2),
                     singular: dice.one_in(2),
-                    argument: dice.one_in(3).then(|| dice.some(&["x", "1.2", "a b", "k:v"], 1).remove(0)),
+                    argument: dice.one_in(3).then(|| ARGUMENTS[dice.below(ARGUMENTS.len())]),
                 })
                 .collect(),
         }
@@ -171,25 +243,42 @@ impl Case {
     fn random_task(dice: &mut Dice, number: usize) -> Task {
         let Lists { hosts, roles, .. } = dice.lists(4);
         let runs_once = dice.one_in(5);
-        let mode = (!runs_once && dice.one_in(4)).then(|| dice.one_in(2));
+        // A parallel task runs once for each process there.
+        let mode = dice.one_in(4).then(|| !runs_once && dice.one_in(2));
+        let pool_size = if mode == Some(true) { dice.below(4) } else { 0 };
         let mut steps = Vec::new();
         if dice.one_in(8) {
-            steps.push(Step::FailOn(dice.some(&["a", "b", "c"], 1).remove(0)));
+            steps.push(Step::FailOn(HOSTS[dice.below(HOSTS.len())].to_owned()));
         }
-        if dice.one_in(8) {
-            steps.push(Step::Set(dice.hosts()));
+        if dice.one_in(6) {
+            steps.push(Step::Set(Setting::random(dice)));
         }
         // Only tasks before it: none executes itself.
-        if number > 0 && dice.one_in(3) {
-            let task = dice.below(number);
-            steps.push(Step::Execute(task, dice.lists(2)));
+        while number > 0 && steps.len() < 4 && dice.one_in(3) {
+            steps.push(Step::Execute(Execute {
+                task: dice.below(number),
+                lists: dice.lists(2),
+                argument: dice.one_in(4).then(|| ARGUMENTS[dice.below(ARGUMENTS.len())]),
+                named: dice.one_in(2),
+                tells: dice.one_in(2),
+            }));
         }
-        Task { hosts, roles, runs_once, mode, steps }
+        Task { hosts, roles, runs_once, mode, pool_size, inner: dice.one_in(4), steps }
+    }
+
+    /// A task's name.
+    pub(crate) fn name(&self, task: usize) -> String {
+        format!("{}t{task}", if self.tasks[task].inner { "inner." } else { "" })
     }
 
     /// The command line, for both.
     pub(crate) fn args(&self) -> Vec<String> {
         let mut args = Vec::new();
+        if self.repeated && !self.typed.hosts.is_empty() {
+            args.extend(["-H", "never"].map(str::to_owned));
+        }
+        args.extend(self.user.map(|user| format!("--user={user}")));
+        args.extend(self.port.map(|port| format!("--port={port}")));
         for (letter, list) in [("-H", &self.typed.hosts), ("-R", &self.typed.roles), ("-x", &self.typed.exclude)] {
             if !list.is_empty() {
                 let comma = if self.spaced && letter == "-H" { ", " } else { "," };
@@ -205,137 +294,31 @@ impl Case {
         if self.warn_only {
             args.push("-w".to_owned());
         }
-        for Call { task, lists, argument, named, singular } in &self.calls {
-            let argument = argument.iter().map(|text| if *named { format!("x={text}") } else { text.clone() });
+        for Call { task, alias, lists, argument, named, singular } in &self.calls {
+            let argument = argument.iter().map(|text| {
+                let text = text.replace(',', "\\,").replace('=', "\\=");
+                if *named { format!("x={text}") } else { text }
+            });
             let mut items: Vec<String> = argument.collect();
             for (key, list) in [("hosts", &lists.hosts), ("roles", &lists.roles), ("exclude_hosts", &lists.exclude)] {
                 let singular = *singular && list.len() == 1 && key != "exclude_hosts";
                 let key = if singular { &key[..key.len() - 1] } else { key };
                 if !list.is_empty() {
-                    items.push(format!("{key}={}", list.join(";")));
+                    items.push(format!("{key}={}", list.join(if self.spaced { "; " } else { ";" })));
                 }
             }
             let colon = if items.is_empty() { "" } else { ":" };
-            args.push(format!("t{task}{colon}{}", items.join(",")));
+            let mut name = self.name(*task);
+            if *alias {
+                name = name.replace('t', "alias");
+            }
+            args.push(format!("{name}{colon}{}", items.join(",")));
         }
         args
-    }
-
-    pub(crate) fn python(&self) -> String {
-        // In one write: processes share the output.
-        let mut text = "import os\nfrom fabric.api import *\n\n\ndef ran(task, x):\n    \
-                        os.write(1, ('RAN %s %s %s\\n' % (task, env.host_string or '-', x)).encode())\n\n\n"
-            .to_owned();
-        for Role { name, hosts, form } in &self.roles {
-            let value = match form {
-                Form::List => list(hosts),
-                Form::Table => format!("{{'hosts': {}}}", list(hosts)),
-                Form::Asked => format!("lambda: {}", list(hosts)),
-            };
-            _ = writeln!(text, "env.roledefs['{name}'] = {value}");
-        }
-        for (name, assignment) in [("hosts", &self.env_hosts), ("roles", &self.env_roles)] {
-            _ = match assignment {
-                Some(Assignment::Replace(items)) => writeln!(text, "env.{name} = {}", list(items)),
-                Some(Assignment::Extend(items)) => writeln!(text, "env.{name}.extend({})", list(items)),
-                None => Ok(()),
-            };
-        }
-        _ = writeln!(text, "env.exclude_hosts.extend({})", list(&self.env_exclude));
-        _ = writeln!(text, "env.dedupe_hosts = {}", if self.dedupe { "True" } else { "False" });
-        for (number, task) in self.tasks.iter().enumerate() {
-            text.push_str("\n\n@task\n");
-            for (name, items) in [("hosts", &task.hosts), ("roles", &task.roles)] {
-                if !items.is_empty() {
-                    _ = writeln!(text, "@{name}(*{})", list(items));
-                }
-            }
-            if task.runs_once {
-                text.push_str("@runs_once\n");
-            }
-            if let Some(parallel) = task.mode {
-                text.push_str(if parallel { "@parallel\n" } else { "@serial\n" });
-            }
-            _ = writeln!(text, "def t{number}(x='-'):\n    ran('t{number}', x)");
-            for step in &task.steps {
-                _ = match step {
-                    Step::Set(hosts) => writeln!(text, "    env.hosts = {}", list(hosts)),
-                    Step::FailOn(host) => {
-                        writeln!(text, "    if env.host_string == '{host}':\n        local('exit 3')")
-                    }
-                    Step::Execute(task, lists) => {
-                        let keys =
-                            [("hosts", &lists.hosts), ("roles", &lists.roles), ("exclude_hosts", &lists.exclude)];
-                        let given = keys.into_iter().filter(|(_, items)| !items.is_empty());
-                        let given: Vec<String> = given.map(|(key, items)| format!(", {key}={}", list(items))).collect();
-                        let given = given.concat();
-                        writeln!(text, "    execute('t{task}'{given})")
-                    }
-                };
-            }
-        }
-        text
-    }
-
-    pub(crate) fn toml(&self) -> String {
-        let mut text = "[env]\n".to_owned();
-        for (name, assignment) in [("hosts", &self.env_hosts), ("roles", &self.env_roles)] {
-            _ = match assignment {
-                Some(Assignment::Replace(items)) => writeln!(text, "{name} = {{ replace = {} }}", list(items)),
-                Some(Assignment::Extend(items)) => writeln!(text, "{name} = {{ extend = {} }}", list(items)),
-                None => Ok(()),
-            };
-        }
-        _ = writeln!(text, "exclude_hosts = {}\ndedupe_hosts = {}\n\n[roledefs]", list(&self.env_exclude), self.dedupe);
-        for Role { name, hosts, form } in &self.roles {
-            let value = match form {
-                Form::List => list(hosts),
-                Form::Table => format!("{{ hosts = {} }}", list(hosts)),
-                Form::Asked => format!("{{ command = \"for h in {}; do echo $h; done\" }}", hosts.join(" ")),
-            };
-            _ = writeln!(text, "{name} = {value}");
-        }
-        for (number, task) in self.tasks.iter().enumerate() {
-            _ = writeln!(text, "\n[tasks.t{number}]\nargs = [{{ name = \"x\", default = \"-\" }}]");
-            for (name, items) in [("hosts", &task.hosts), ("roles", &task.roles)] {
-                if !items.is_empty() {
-                    _ = writeln!(text, "{name} = {}", list(items));
-                }
-            }
-            if task.runs_once {
-                text.push_str("runs_once = true\n");
-            }
-            if let Some(parallel) = task.mode {
-                _ = writeln!(text, "parallel = {parallel}");
-            }
-            _ = writeln!(
-                text,
-                "steps = [\n  {{ local = \"echo RAN t{number} {{{{ env.host_string or '-' }}}} {{{{ x | sh }}}}\" }},"
-            );
-            for step in &task.steps {
-                _ = match step {
-                    Step::Set(hosts) => writeln!(text, "  {{ set = {{ hosts = {} }} }},", list(hosts)),
-                    Step::FailOn(host) => {
-                        writeln!(text, "  {{ local = \"exit 3\", if = \"env.host_string == '{host}'\" }},")
-                    }
-                    Step::Execute(task, lists) => {
-                        let keys =
-                            [("hosts", &lists.hosts), ("roles", &lists.roles), ("exclude_hosts", &lists.exclude)];
-                        let given = keys.into_iter().filter(|(_, items)| !items.is_empty());
-                        let given: Vec<String> =
-                            given.map(|(key, items)| format!(", {key} = {}", list(items))).collect();
-                        let given = given.concat();
-                        writeln!(text, "  {{ execute = \"t{task}\"{given} }},")
-                    }
-                };
-            }
-            text.push_str("]\n");
-        }
-        text
     }
 }
 
 /// A list of texts, the same in TOML and Python.
-fn list(items: &[String]) -> String {
+pub(super) fn list(items: &[String]) -> String {
     format!("[{}]", items.iter().map(|item| format!("'{item}'")).collect::<Vec<_>>().join(", "))
 }

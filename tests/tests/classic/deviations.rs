@@ -14,7 +14,47 @@ struct Deviation {
 const SAY: &str = "import sys\nfrom fabric.api import *\n\ndef ran(task, what=None):\n    \
                    print('RAN %s %s' % (task, what or env.host_string or '-'))\n    sys.stdout.flush()\n\n";
 
-const DEVIATIONS: [Deviation; 6] = [
+const DEVIATIONS: [Deviation; 11] = [
+    Deviation {
+        row: "X3: a role that does not exist is an error before anything runs",
+        python: "@task\ndef t():\n    ran('t')\n",
+        toml: "[tasks.t]\nsteps = [{ local = \"echo RAN t {{ env.host_string }}\" }]\n",
+        args: &["t:hosts=a", "t:roles=none"],
+        classic: &["t a"],
+        ours: &[],
+    },
+    Deviation {
+        row: "X6: an argument's value begins after the first `=`",
+        python: "@task\ndef t(x):\n    ran('t', x)\n",
+        toml: "[tasks.t]\nargs = [\"x\"]\nsteps = [{ local = \"echo RAN t {{ x }}\" }]\n",
+        args: &["t:x=a=b"],
+        classic: &[],
+        ours: &["t a=b"],
+    },
+    Deviation {
+        row: "X10: blanks around the hosts of -x don't count",
+        python: "@task\ndef t():\n    ran('t')\n",
+        toml: "[tasks.t]\nsteps = [{ local = \"echo RAN t {{ env.host_string }}\" }]\n",
+        args: &["-H", "a, b", "-x", "c, b", "t"],
+        classic: &["t a", "t b"],
+        ours: &["t a"],
+    },
+    Deviation {
+        row: "X11: an empty host string is no host",
+        python: "@task\ndef t():\n    ran('t', 'on [%s]' % env.host_string)\n",
+        toml: "[tasks.t]\nsteps = [{ local = \"echo RAN t on [{{ env.host_string }}]\" }]\n",
+        args: &["-H", "a,", "t", "t:hosts=;b"],
+        classic: &["t on [a]", "t on []", "t on []", "t on [b]"],
+        ours: &["t on [a]", "t on [b]"],
+    },
+    Deviation {
+        row: "X14: what runs once does so in parallel too",
+        python: "@task\n@parallel(pool_size=1)\n@runs_once\ndef t():\n    ran('t')\n",
+        toml: "[tasks.t]\nparallel = true\nruns_once = true\nsteps = [{ local = \"echo RAN t {{ env.host_string }}\" }]\n",
+        args: &["-H", "a,b", "t"],
+        classic: &["t b", "t a"],
+        ours: &["t a"],
+    },
     Deviation {
         row: "X9: without deduplication exclusion works all the same",
         python: "env.dedupe_hosts = False\n@task\ndef t():\n    ran('t')\n",

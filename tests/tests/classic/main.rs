@@ -8,6 +8,7 @@ mod case;
 mod deviations;
 mod model;
 mod programs;
+mod written;
 
 use case::Case;
 use programs::{Classic, Ours};
@@ -25,23 +26,25 @@ fn random_fabfiles_run_alike() {
         let case = Case::random(seed);
         let model = model::run(&case);
         let place = tempfile::tempdir().expect("a directory");
-        std::fs::write(place.path().join("fabfile.toml"), case.toml()).expect("a fabfile");
-        std::fs::write(place.path().join("fabfile.py"), case.python()).expect("a fabfile");
-        let told = |who: &str, ran: &programs::Ran| {
-            let (toml, python, args) = (case.toml(), case.python(), case.args().join(" "));
-            format!(
-                "seed {seed}, {who}: fab {args}\n--- fabfile.toml\n{toml}\n--- fabfile.py\n{python}\n--- it said\n{}\n\
-                 --- expected\n{}\nstatus {}",
-                ran.text,
-                model.lines().join("\n"),
-                model.status
-            )
+        let files = || case.toml().into_iter().chain(case.python());
+        for (name, text) in files() {
+            std::fs::write(place.path().join(name), text).expect("a fabfile");
+        }
+        let told = |ran: &programs::Ran| {
+            let files: Vec<String> = files().map(|(name, text)| format!("--- {name}\n{text}\n")).collect();
+            let files = files.concat();
+            let lines = model.lines().join("\n");
+            format!("seed {seed}: fab {:?}\n{files}--- it said\n{}\n--- expected\n{lines}", case.args(), ran.text)
+        };
+        let check = |who: &str, ran: &programs::Ran| {
+            let difference = model.difference(ran);
+            assert!(difference.is_none(), "{}\n--- {who}: {}", told(ran), difference.unwrap_or_default());
         };
         let ran = ours.run(place.path(), &case.args());
-        assert!(model.is_like(&ran), "{}", told("ours", &ran));
+        check("ours", &ran);
         if let (Some(classic), None) = (&mut classic, model.deviation) {
             let ran = classic.run(place.path(), &case.args());
-            assert!(model.is_like(&ran), "{}", told("classic", &ran));
+            check("the classic program", &ran);
             compared += 1;
         }
     }

@@ -15,7 +15,9 @@ pub(crate) struct Ran {
 impl Ran {
     /// What its tasks said of themselves, in order: `task host arguments`.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.text.lines().filter_map(|line| line.strip_prefix("RAN ")).map(|line| line.trim_end().to_owned()).collect()
+        // The classic program's own lines and line ends are written apart: something may stand before.
+        let said = self.text.lines().filter_map(|line| Some(line.split_once("RAN ")?.1));
+        said.map(|line| line.trim_end().to_owned()).collect()
     }
 }
 
