@@ -169,7 +169,14 @@ impl Project {
         let fabfile = self.fabfile.iter().flat_map(|fabfile| &fabfile.warnings);
         let gssapi = without_gssapi(config);
         let unused = self.unused_lists(options);
-        fabfile.chain(config.warnings()).chain(&gssapi).chain(&unused).map(|one| problem("warning", one)).collect()
+        let empty = empty_lists(options);
+        fabfile
+            .chain(config.warnings())
+            .chain(&gssapi)
+            .chain(&unused)
+            .chain(&empty)
+            .map(|one| problem("warning", one))
+            .collect()
     }
 
     /// Lists of the command line that the assignments of code discard.
@@ -181,6 +188,13 @@ impl Project {
         let text = || format!("the program assigns lists of its own: {} has no effect", names.join(" and "));
         (!names.is_empty()).then(|| Problem::new(text()))
     }
+}
+
+/// Lists that were given and are empty, as `-H "$HOSTS"` is without the variable: the fabfile's stay in force.
+fn empty_lists(options: &Options) -> Vec<Problem> {
+    let lists = [("hosts", "-H", "hosts"), ("roles", "-R", "roles")].into_iter();
+    let empty = lists.filter(|(name, ..)| options.setting(name).and_then(Value::as_array).is_some_and(Vec::is_empty));
+    empty.map(|(_, option, what)| Problem::new(format!("{option} names no {what}: it counts as never given"))).collect()
 }
 
 /// What was asked of GSSAPI, which the `ssh` transport doesn't have: to pass it over in silence would look as if it

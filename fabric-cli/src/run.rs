@@ -2,8 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_config::{Config, Environment};
@@ -44,12 +43,12 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     }
 
     let interrupt = Interrupt::new();
-    let unread = Arc::new(AtomicBool::new(false));
+    let unwritten = Arc::new(Mutex::new(None));
     let outputs = Outputs::process({
-        // Nobody reads any more: as little as possible is done after that.
-        let (interrupt, unread) = (interrupt.clone(), unread.clone());
-        move || {
-            unread.store(true, Ordering::Relaxed);
+        // Nobody can read what is said any more: as little as possible is done after that.
+        let (interrupt, unwritten) = (interrupt.clone(), unwritten.clone());
+        move |error| {
+            *unwritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             interrupt.stop();
         }
     });
@@ -97,8 +96,14 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     if let Some(path) = &options.report {
         report.write(path).map_err(|source| Failure::File { what: "writing", path: path.clone(), source })?;
     }
-    let cut_short = unread.load(Ordering::Relaxed) && report.ending == Ending::Interrupted;
-    Ok(if cut_short { Exit::Unread } else { exit(&report) })
+    let unwritten = unwritten.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match unwritten {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::System { what: "writing to standard output", source: error })
+        }
+        Some(_) if report.ending == Ending::Interrupted => Ok(Exit::Unread),
+        _ => Ok(exit(&report)),
+    }
 }
 
 /// What the run would do.
@@ -231,7 +236,7 @@ fn wants_live_view(options: &Options, mode: OutputMode) -> bool {
         Progress::Always => true,
         Progress::Never => false,
         Progress::Auto => {
-            matches!(mode, OutputMode::Prefix | OutputMode::Grouped)
+            matches!(mode, OutputMode::Prefix | OutputMode::Grouped | OutputMode::Similar)
                 && options.levels.running
                 && std::io::stderr().is_terminal()
                 && std::env::var_os("TERM").is_none_or(|term| term != "dumb")

@@ -33,7 +33,7 @@ pub enum HostStringErrorKind {
     #[error("port `{0}` is not a number from 1 to 65535")]
     BadPort(String),
     /// `[..]` holds no range of numbers.
-    #[error("`[{0}]` is not a range such as [01-20,30]")]
+    #[error("`[{0}]` is not a range such as [01-20,30], lower numbers first")]
     BadRange(String),
     /// The text before `://` is no scheme.
     #[error("`{0}` is not a scheme")]

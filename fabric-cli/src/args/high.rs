@@ -120,6 +120,8 @@ pub enum OutputMode {
     Prefix,
     /// At the end, hosts with identical output together.
     Grouped,
+    /// The same, output that differs in numbers and in the host's own name only together too.
+    Similar,
     /// The bytes as they come.
     Raw,
     /// One event a line.
@@ -297,6 +299,7 @@ impl Options {
             "output" => {
                 self.output = Some(match value {
                     "grouped" => OutputMode::Grouped,
+                    "similar" => OutputMode::Similar,
                     "raw" => OutputMode::Raw,
                     "json" => OutputMode::Json,
                     _ => OutputMode::Prefix,
@@ -394,12 +397,12 @@ fn read(name: &str, text: &str) -> Result<Value, String> {
     let kind = Setting::find(name).map(|setting| setting.kind);
     let value = kind.map_or(Ok(text.into()), |kind| kind.parse(text))?;
     // What the type of the value alone doesn't tell.
-    match (name, &value) {
-        ("batch" | "max_failures" | "limit", Value::String(share)) => {
-            share.parse::<Share>().map(|_| value.clone()).map_err(|error| error.to_string())
-        }
-        _ => Ok(value),
-    }
+    let share = match (name, &value) {
+        ("batch", Value::String(share)) => Share::of_batch(share),
+        ("max_failures" | "limit", Value::String(share)) => share.parse(),
+        _ => return Ok(value),
+    };
+    share.map(|_| value).map_err(|error| error.to_string())
 }
 
 /// The text of a host list's file; `-` is standard input.
@@ -451,6 +454,7 @@ mod tests {
         for (args, expected) in [
             (&["-z", "many"][..], "--pool-size: expected a whole number of 0 or more"),
             (&["--port", "99999"], "--port: expected a port from 1 to 65535"),
+            (&["--batch", "0"], "--batch: `0` is not a batch: it takes at least one host (5, or 25%)"),
             (&["--limit", "ten"], "--limit: `ten` is not a number of hosts (5) or a share of them (25%)"),
             (&["--list", "--demo"], "--list and --demo cannot be used together"),
             (

@@ -234,8 +234,8 @@ options! {
             completes Settings;
     }
     Output: {
-        "output" = OneOf(&["prefix", "grouped", "raw", "json"]), Own,
-            "show lines with their host, identical output folded, bare output, or events as JSON";
+        "output" = OneOf(&["prefix", "grouped", "similar", "raw", "json"]), Own,
+            "show lines with their host, identical or nearly equal output folded, bare output, or events as JSON";
         "progress" = OneOf(&["auto", "always", "never"]), Own, "show what is going on below the output";
         "hide" = Value("LEVELS"), Own, "hide these output levels, separated by commas", completes Levels;
         "show" = Value("LEVELS"), Own, "show these output levels", completes Levels;

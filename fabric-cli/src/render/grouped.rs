@@ -1,4 +1,4 @@
-//! Hosts with identical output together, at the end of each task.
+//! Hosts with identical or nearly equal output together, at the end of each task.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use fabric_core::event::EventKind;
 use fabric_core::host::fold;
 use fabric_core::{Event, HostStatus, Stream};
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 
+use super::mask::{Masked, Seen, mask, whole};
 use super::page::Page;
 use super::prefix::Prefix;
 use super::printer::Render;
@@ -17,6 +19,8 @@ use super::{Look, visible};
 /// are shown at once.
 pub(super) struct Grouped {
     look: Look,
+    /// Whether output that differs in numbers and in the host's own name only is shown once too.
+    similar: bool,
     notes: Prefix,
     /// What hosts have printed so far.
     running: HashMap<(Name, Name), Printed>,
@@ -28,7 +32,10 @@ pub(super) struct Grouped {
 type Name = Option<Arc<str>>;
 
 /// Hosts by what came of them.
-type Groups = IndexMap<(HostStatus, Printed), Vec<Name>>;
+type Groups = IndexMap<(HostStatus, Vec<(Stream, Masked)>), Group>;
+
+/// Hosts that belong together, with what stood at the masked places of each piece of their output.
+type Group = (Vec<Name>, Vec<Seen>);
 
 /// Pieces of output, in order.
 type Printed = Vec<(Stream, Vec<u8>)>;
@@ -38,11 +45,36 @@ impl Grouped {
     pub(super) fn new(look: Look) -> Self {
         let mut quiet = look;
         quiet.levels.running = false;
-        Self { look, notes: Prefix::new(quiet), running: HashMap::new(), finished: IndexMap::new() }
+        let notes = Prefix::new(quiet);
+        Self { look, similar: false, notes, running: HashMap::new(), finished: IndexMap::new() }
+    }
+
+    /// Shows nearly equal output once too.
+    pub(super) fn similar(look: Look) -> Self {
+        Self { similar: true, ..Self::new(look) }
+    }
+
+    fn end(&mut self, task: Name, host: Name, status: HostStatus) {
+        let printed = self.running.remove(&(task.clone(), host.clone())).unwrap_or_default();
+        let (mut pieces, mut seen) = (Vec::new(), Vec::new());
+        for (stream, data) in printed {
+            let (masked, places) = if self.similar { mask(&data, host.as_deref()) } else { whole(data) };
+            pieces.push((stream, masked));
+            seen.push(places);
+        }
+        let groups = self.finished.entry(task).or_default();
+        match groups.entry((status, pieces)) {
+            Entry::Occupied(mut entry) => {
+                let (hosts, places) = entry.get_mut();
+                hosts.push(host);
+                places.iter_mut().zip(seen).for_each(|(places, other)| places.add(other));
+            }
+            Entry::Vacant(entry) => drop(entry.insert((vec![host], seen))),
+        }
     }
 
     fn show(&mut self, task: Option<&Arc<str>>, page: &mut Page) {
-        for ((status, printed), mut hosts) in self.finished.shift_remove(&task.cloned()).unwrap_or_default() {
+        for ((status, printed), (mut hosts, seen)) in self.finished.shift_remove(&task.cloned()).unwrap_or_default() {
             if printed.is_empty() && status == HostStatus::Ok {
                 continue;
             }
@@ -55,7 +87,8 @@ impl Grouped {
             let head = format!("--- {}{plural}{state}\n", visible::text(&names));
             let out = page.to(Stream::Stdout);
             out.extend_from_slice(head.as_bytes());
-            for (stream, data) in printed {
+            for ((stream, masked), places) in printed.into_iter().zip(seen) {
+                let data = places.fill(&masked);
                 let data = data.strip_suffix(b"\n").unwrap_or(&data);
                 for line in data.split(|byte| *byte == b'\n') {
                     if stream == Stream::Stderr {
@@ -86,9 +119,7 @@ impl Render for Grouped {
             // Another try starts over.
             EventKind::HostStarted { .. } => drop(self.running.remove(&key())),
             EventKind::HostFinished { status, .. } => {
-                let printed = self.running.remove(&key()).unwrap_or_default();
-                let groups = self.finished.entry(event.task.clone()).or_default();
-                groups.entry((*status, printed)).or_default().push(event.host.clone());
+                self.end(event.task.clone(), event.host.clone(), *status);
                 self.notes.event(event, page);
             }
             EventKind::TaskFinished { .. } => self.show(event.task.as_ref(), page),
@@ -130,6 +161,26 @@ mod tests {
         assert_eq!(
             rendered(&mut Grouped::new(Look::default()), &events),
             "--- web3: failed\nBSD^G\nerr: odd\n--- web[1-2] (2 hosts)\nLinux\n"
+        );
+    }
+
+    #[test]
+    fn nearly_equal_output_is_shown_once_with_what_differs_marked() {
+        let end = |host| event(host, EventKind::HostFinished { status: HostStatus::Ok, error: None, duration_ms: 1 });
+        let events = [
+            output("red", Stream::Stdout, "red up 3 days\n"),
+            output("blue", Stream::Stdout, "blue up 17 days\n"),
+            output("blue", Stream::Stderr, "1 user\n"),
+            output("red", Stream::Stderr, "1 user\n"),
+            output("odd", Stream::Stdout, "odd is down\n"),
+            end("red"),
+            end("blue"),
+            end("odd"),
+            event("", EventKind::TaskFinished { duration_ms: 1 }),
+        ];
+        assert_eq!(
+            rendered(&mut Grouped::similar(Look::default()), &events),
+            "--- blue,red (2 hosts)\n{host} up {3..17} days\nerr: 1 user\n--- odd\nodd is down\n"
         );
     }
 }

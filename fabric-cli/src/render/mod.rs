@@ -4,6 +4,7 @@ mod grouped;
 mod json;
 mod levels;
 mod live;
+mod mask;
 mod page;
 mod prefix;
 mod printer;
@@ -51,6 +52,7 @@ pub fn renderer(mode: OutputMode, look: Look) -> Box<dyn Render> {
     match mode {
         OutputMode::Prefix => Box::new(prefix::Prefix::new(look)),
         OutputMode::Grouped => Box::new(grouped::Grouped::new(look)),
+        OutputMode::Similar => Box::new(grouped::Grouped::similar(look)),
         OutputMode::Raw => Box::new(raw::Raw::new(look)),
         OutputMode::Json => Box::new(json::Json::default()),
     }

@@ -39,17 +39,17 @@ pub struct Outputs {
     pub stdout: Box<dyn Write + Send>,
     /// Standard error.
     pub stderr: Box<dyn Write + Send>,
-    /// Called once when nobody reads standard output any more.
-    pub on_broken_pipe: Box<dyn Fn() + Send>,
+    /// Called once, when standard output takes no more: nobody reads it, or a disk is full.
+    pub on_broken_stdout: Box<dyn Fn(io::Error) + Send>,
 }
 
 impl Outputs {
     /// This process's own.
-    pub fn process(on_broken_pipe: impl Fn() + Send + 'static) -> Self {
+    pub fn process(on_broken_stdout: impl Fn(io::Error) + Send + 'static) -> Self {
         Self {
             stdout: Box::new(Patient(rustix::stdio::stdout())),
             stderr: Box::new(Patient(rustix::stdio::stderr())),
-            on_broken_pipe: Box::new(on_broken_pipe),
+            on_broken_stdout: Box::new(on_broken_stdout),
         }
     }
 }
@@ -250,9 +250,9 @@ impl Shared {
             match stream {
                 Stream::Stdout if *broken => {}
                 Stream::Stdout => {
-                    if outputs.stdout.write_all(bytes).and_then(|()| outputs.stdout.flush()).is_err() {
+                    if let Err(error) = outputs.stdout.write_all(bytes).and_then(|()| outputs.stdout.flush()) {
                         *broken = true;
-                        (outputs.on_broken_pipe)();
+                        (outputs.on_broken_stdout)(error);
                     }
                 }
                 Stream::Stderr => on_stderr(outputs, bytes),
@@ -345,7 +345,7 @@ mod tests {
         let outputs = Outputs {
             stdout: Box::new(stdout),
             stderr: Box::new(io::sink()),
-            on_broken_pipe: Box::new(move || broken.send(()).unwrap()),
+            on_broken_stdout: Box::new(move |_| broken.send(()).unwrap()),
         };
         Arc::new(Printer::new(Box::new(Lines), outputs))
     }

@@ -142,6 +142,9 @@ fn step() -> Value {
         ("use_sudo", &switch),
         ("temp_dir", &text),
         ("template", &switch),
+        ("skip_same", &switch),
+        ("resume", &switch),
+        ("verify", &switch),
     ]);
     let execute = of(&[("args", &table), ("hosts", &texts), ("roles", &texts), ("exclude_hosts", &texts)]);
     let prompt = of(&[("default", &text), ("secret", &switch)]);

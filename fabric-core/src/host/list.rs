@@ -56,7 +56,7 @@ pub fn expand(text: &str) -> Result<Vec<String>, HostStringError> {
         } else if inside.contains(':') {
             vec![from[..=end].to_owned()]
         } else {
-            range(inside).ok_or_else(|| error(HostStringErrorKind::BadRange(inside.to_owned())))?
+            range(inside).map_err(error)?
         };
         if done.len().saturating_mul(choices.len()) > MOST {
             return Err(error(HostStringErrorKind::TooMany(MOST)));
@@ -74,23 +74,24 @@ pub fn expand(text: &str) -> Result<Vec<String>, HostStringError> {
     Ok(done)
 }
 
-/// The numbers of `01-03,7`, written out; `None` where it is not a range.
-fn range(inside: &str) -> Option<Vec<String>> {
+/// The numbers of `01-03,7`, written out.
+fn range(inside: &str) -> Result<Vec<String>, HostStringErrorKind> {
+    let bad = || HostStringErrorKind::BadRange(inside.to_owned());
     let mut numbers = Vec::new();
     for part in inside.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if !digits(first) || !digits(last) {
-            return None;
+        let number = |text: &str| text.parse::<u64>().ok().filter(|_| !text.starts_with('+')).ok_or_else(bad);
+        let (from, to) = (number(first)?, number(last)?);
+        if to < from {
+            return Err(bad());
         }
-        let (from, to): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-        if to < from || usize::try_from(to - from).ok()? >= MOST {
-            return None;
+        if to - from >= MOST as u64 {
+            return Err(HostStringErrorKind::TooMany(MOST));
         }
         let width = if first.starts_with('0') { first.len() } else { 0 };
         numbers.extend((from..=to).map(|n| format!("{n:0width$}")));
     }
-    Some(numbers)
+    Ok(numbers)
 }
 
 /// Folds host strings back into ranges, for showing a long list: `web1,web2,web3` is `web[1-3]`.
@@ -101,6 +102,7 @@ fn range(inside: &str) -> Option<Vec<String>> {
 /// ```
 /// use fabric_core::host::fold;
 /// assert_eq!(fold(["web01", "web02", "web03", "db", "web07"]), "web[01-03,07],db");
+/// assert_eq!(fold(["10.0.0.9:22", "10.0.0.10:22"]), "10.0.0.[9-10]:22");
 /// ```
 pub fn fold<'a>(hosts: impl IntoIterator<Item = &'a str>) -> String {
     let mut groups: indexmap::IndexMap<(&str, usize, &str), Vec<u64>> = indexmap::IndexMap::new();
@@ -153,7 +155,7 @@ fn merge_widths(groups: &mut indexmap::IndexMap<(&str, usize, &str), Vec<u64>>) 
     }
 }
 
-/// Cuts a host string at its last run of digits in the first label of the host part.
+/// Cuts a host string at the number that tells it from its neighbours.
 fn cut(host: &str) -> (&str, &str, &str) {
     let whole = (host, "", "");
     let start = host.rfind('@').map_or(0, |at| at + 1);
@@ -161,15 +163,16 @@ fn cut(host: &str) -> (&str, &str, &str) {
     if label.starts_with('[') || label.matches(':').count() > 1 {
         return whole;
     }
-    let label = &label[..label.find(['.', ':']).unwrap_or(label.len())];
+    // Of an address the last number, else the last one of the first label.
+    let name = &label[..label.find(':').unwrap_or(label.len())];
+    let label = match name.parse::<std::net::Ipv4Addr>() {
+        Ok(_) => name,
+        Err(_) => &name[..name.find('.').unwrap_or(name.len())],
+    };
     let Some(last) = label.rfind(|c: char| c.is_ascii_digit()) else { return whole };
     let first = label[..last]
         .rfind(|c: char| !c.is_ascii_digit())
         .map_or(0, |at| at + label[at..].chars().next().map_or(1, char::len_utf8));
-    // An address such as 10.0.0.1 reads better whole.
-    if first == 0 && host[start..].parse::<std::net::Ipv4Addr>().is_ok() {
-        return whole;
-    }
     (&host[..start + first], &host[start + first..=start + last], &host[start + last + 1..])
 }
 

@@ -18,7 +18,8 @@ const COMMON: &[&str] = &["if", "save", "warn_only", "hide"];
 const COMMAND: &[&str] =
     &["cd", "prefix", "path", "env", "shell", "pty", "timeout", "ok_ret_codes", "until", "retries", "delay"];
 const SUDO: &[&str] = &["user", "group"];
-const TRANSFER: &[&str] = &["to", "mode", "mirror_local_mode", "use_sudo", "temp_dir", "template"];
+const TRANSFER: &[&str] =
+    &["to", "mode", "mirror_local_mode", "use_sudo", "temp_dir", "template", "skip_same", "resume", "verify"];
 const EXECUTE: &[&str] = &["args", "hosts", "roles", "exclude_hosts"];
 const PROMPT: &[&str] = &["default", "secret"];
 const LEVELS: &[&str] = &[
@@ -220,6 +221,9 @@ impl Reader {
             use_sudo: self.optional(members, "use_sudo", Self::truth).unwrap_or_default(),
             temp_dir: self.optional(members, "temp_dir", Self::templated),
             template: self.optional(members, "template", Self::truth).unwrap_or_default(),
+            skip_same: self.optional(members, "skip_same", Self::truth).unwrap_or_default(),
+            resume: self.optional(members, "resume", Self::truth).unwrap_or_default(),
+            verify: self.optional(members, "verify", Self::truth).unwrap_or_default(),
         })
     }
 

@@ -132,7 +132,7 @@ impl Reader {
 
     fn share(&mut self, node: &Node, what: &str) -> Option<Share> {
         let text = self.textual(node, what)?;
-        match text.parse() {
+        match Share::of_batch(&text) {
             Ok(share) => Some(share),
             Err(error) => {
                 self.problem(node.line, format!("{what}: {error}"));

@@ -25,6 +25,20 @@ pub enum Share {
 }
 
 impl Share {
+    /// Reads the size of a batch, which is at least one host.
+    ///
+    /// # Errors
+    ///
+    /// It is no share, or nothing.
+    pub fn of_batch(text: &str) -> Result<Self, ShareError> {
+        match text.parse()? {
+            Self::Count(0) | Self::Percent(0) => {
+                Err(ShareError { text: text.to_owned(), expected: "a batch: it takes at least one host (5, or 25%)" })
+            }
+            share => Ok(share),
+        }
+    }
+
     /// How many of `total` that is: a share is rounded up, so that a share of something is something.
     pub fn of(self, total: usize) -> usize {
         match self {
@@ -190,6 +204,8 @@ mod tests {
         for text in ["", "%", "101%", "-1", "a", "1.5", "+5"] {
             assert!(text.parse::<Share>().is_err(), "{text}");
         }
+        assert!(["0", "0%", "x"].iter().all(|text| Share::of_batch(text).is_err()));
+        assert_eq!(Share::of_batch("5%"), Ok(Share::Percent(5)));
         for text in ["", "1", "3/3", "4/3", "0/0", "a/b", "-1/2"] {
             assert!(text.parse::<Shard>().is_err(), "{text}");
         }

@@ -325,7 +325,17 @@ impl<'a> Dispatcher<'a> {
         if hosts.is_empty() {
             return;
         }
+        if self.shared.interrupt.is_stopping() {
+            let begun = fabric_core::host::fold(hosts.iter().map(AsRef::as_ref));
+            self.scope.emitter.warn(format!(
+                "`{}` was interrupted and is not rolled back: `{}` was not run on {begun}",
+                self.job.name, rollback.task
+            ));
+            return;
+        }
         self.scope.emitter.warn(format!("rolling `{}` back on {} hosts", self.job.name, hosts.len()));
+        // Hosts that have failed are the ones that need it most.
+        self.shared.forget_lost();
         if let Err(why) = self.execute_on(&rollback, hosts).await {
             self.scope.emitter.warn(format!("`{}` failed: {why}", rollback.task));
         }

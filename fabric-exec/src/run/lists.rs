@@ -2,7 +2,6 @@
 //! for their hosts.
 
 use std::process::Stdio;
-use std::str::FromStr;
 
 use fabric_core::HostString;
 use fabric_core::settings::Problem;
@@ -10,6 +9,7 @@ use indexmap::IndexMap;
 use tokio::process::Command;
 
 use super::RunError;
+use super::dispatch::Job;
 use super::shared::Shared;
 use crate::hostlist::{
     EnvLists, HostList, HostListError, Level, Role, RoleSource, Rules, Selection, Share, ShareError, Sources, build,
@@ -39,18 +39,12 @@ impl Shared {
             only: &only,
             rules: Rules {
                 dedupe: settings.dedupe_hosts,
-                limit: setting("limit", settings.limit.as_deref())?,
+                limit: setting("limit", settings.limit.as_deref(), str::parse)?,
                 shard: self.shard,
             },
         };
         let mut looked_up = IndexMap::new();
-        let roles = sources.roles(&self.roles).map_err(|source| match &task.origin {
-            Some(origin) if task.own.gives_hosts() && !arguments.gives_hosts() => {
-                RunError::OwnHostList { origin: origin.clone(), source }
-            }
-            _ => source.into(),
-        })?;
-        for name in roles {
+        for name in self.roles_of(task, &sources)? {
             if let (Some(role), false) = (self.roles.get(&name), looked_up.contains_key(&name)) {
                 let hosts = self.look_up(&name, role, &mut Vec::new()).await?;
                 looked_up.insert(name, hosts);
@@ -61,6 +55,31 @@ impl Shared {
             list.keep(only);
         }
         Ok(list)
+    }
+
+    /// Whether the roles of a job, or the global ones where it has none, exist: as far as can be known ahead.
+    pub(crate) fn check_roles(&self, job: &Job) -> Result<(), RunError> {
+        let env = self.global_lists(&job.name)?;
+        let sources = Sources {
+            task: &job.name,
+            arguments: &job.selection,
+            own: &job.task.own,
+            current: None,
+            env: &env,
+            command_line: &self.command_line,
+            only: &[],
+            rules: Rules::default(),
+        };
+        self.roles_of(&job.task, &sources).map(drop)
+    }
+
+    fn roles_of(&self, task: &Task, sources: &Sources<'_>) -> Result<Vec<String>, RunError> {
+        sources.roles(&self.roles).map_err(|source| match &task.origin {
+            Some(origin) if task.own.gives_hosts() && !sources.arguments.gives_hosts() => {
+                RunError::OwnHostList { origin: origin.clone(), source }
+            }
+            _ => source.into(),
+        })
     }
 
     /// The global lists now.
@@ -167,12 +186,13 @@ fn expand(task: &str, list: &[String]) -> Result<Vec<String>, RunError> {
 }
 
 /// A setting that is a share, if it is set.
-pub(crate) fn setting<T: FromStr<Err = ShareError>>(name: &str, text: Option<&str>) -> Result<Option<T>, RunError> {
-    text.map(|text| {
-        text.parse()
-            .map_err(|error: ShareError| RunError::Settings(Problem::new(format!("setting `{name}`: {error}")).into()))
-    })
-    .transpose()
+fn setting(
+    name: &str,
+    text: Option<&str>,
+    read: impl Fn(&str) -> Result<Share, ShareError>,
+) -> Result<Option<Share>, RunError> {
+    let error = |error| RunError::Settings(Problem::new(format!("setting `{name}`: {error}")).into());
+    text.map(|text| read(text).map_err(error)).transpose()
 }
 
 /// The settings of a listed host that are shares.
@@ -184,8 +204,8 @@ pub(crate) struct Shares {
 impl Shares {
     pub(crate) fn of(settings: &fabric_core::Settings) -> Result<Self, RunError> {
         Ok(Self {
-            batch: setting("batch", settings.batch.as_deref())?,
-            max_failures: setting("max_failures", settings.max_failures.as_deref())?,
+            batch: setting("batch", settings.batch.as_deref(), Share::of_batch)?,
+            max_failures: setting("max_failures", settings.max_failures.as_deref(), str::parse)?,
         })
     }
 }

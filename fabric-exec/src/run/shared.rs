@@ -145,7 +145,7 @@ impl Shared {
                     selection: Selection::default(),
                 }),
             };
-            match job {
+            match job.and_then(|job| self.check_roles(&job).map(|()| job)) {
                 Ok(job) => jobs.push((job, token(call))),
                 Err(RunError::UnknownTasks(names)) if settings.skip_unknown_tasks => {
                     for name in names {
@@ -173,7 +173,9 @@ impl Shared {
             job(call)?;
         }
         for call in task.pre.iter().chain(&task.post) {
-            self.check_around(&job(call)?.task, path)?;
+            let job = job(call)?;
+            self.check_roles(&job)?;
+            self.check_around(&job.task, path)?;
         }
         path.pop();
         let mut unknown = Vec::new();
@@ -300,6 +302,11 @@ impl Shared {
     /// A host has failed for good: where failures are allowed, later tasks leave it alone.
     pub(crate) fn lose(&self, host: &Arc<str>) {
         self.told().lost.insert(host.clone());
+    }
+
+    /// No host counts as failed for good any more.
+    pub(crate) fn forget_lost(&self) {
+        self.told().lost.clear();
     }
 
     /// Whether a host has failed for good.

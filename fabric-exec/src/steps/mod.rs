@@ -163,6 +163,12 @@ pub struct TransferStep {
     pub temp_dir: Option<String>,
     /// Whether the local file is a template that is rendered first.
     pub template: bool,
+    /// Whether files that are there already are left alone.
+    pub skip_same: bool,
+    /// Whether what an earlier transfer left unfinished is gone on with.
+    pub resume: bool,
+    /// Whether checksums are compared before a file gets its final name.
+    pub verify: bool,
 }
 
 /// An execution of another task. Texts are templates.

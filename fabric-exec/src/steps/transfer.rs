@@ -22,6 +22,7 @@ impl Work {
             Source::from(from)
         };
         let mut put = connection.put(source, to).dry(self.context.is_dry_run()).echo(!step.hide.running);
+        put = put.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
         put = put.use_sudo(transfer.use_sudo).mirror_mode(transfer.mirror_local_mode && !transfer.template);
         if let Some(mode) = transfer.mode {
             put = put.mode(mode);
@@ -41,6 +42,7 @@ impl Work {
         let from = self.render(&transfer.from)?;
         let to = self.render_some(transfer.to.as_ref())?.unwrap_or_default();
         let mut get = connection.get(from, to).dry(self.context.is_dry_run()).echo(!step.hide.running);
+        get = get.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
         get = get.use_sudo(transfer.use_sudo);
         if let Some(mode) = transfer.mode {
             get = get.mode(mode);

@@ -169,7 +169,11 @@ impl Invocation {
                     let nearest = fabric_core::settings::nearest(name, params.iter().map(|p| p.name.as_str()));
                     problems.push(match nearest {
                         Some(nearest) => format!("has no argument `{name}` (did you mean `{nearest}`?)"),
-                        None => format!("has no argument `{name}`"),
+                        None if params.is_empty() => format!("takes no arguments, but `{name}` is given"),
+                        None => {
+                            let known: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
+                            format!("has no argument `{name}`, only {}", known.join(", "))
+                        }
                     });
                 }
             }

@@ -90,13 +90,27 @@ async fn an_emptied_list_runs_nothing() {
 }
 
 #[tokio::test]
-async fn unknown_roles_are_all_named() {
-    let world = World::new();
-    let text = "[roledefs]\nweb = ['w']\n[tasks.t]\nroles = ['wbe', 'nope']\nrun = 'x'\n";
-    let report = world.toml(text, &["t"]).await;
-    assert_eq!(report.exit_code(), 2);
-    let error = "fabfile.toml:3: task `t`: the roles `wbe` (did you mean `web`?), `nope` do not exist";
-    assert_eq!(report.error.unwrap(), error);
+async fn unknown_roles_are_all_named_before_anything_runs() {
+    let text = "[roledefs]\nweb = ['w']\n[tasks]\nfirst = 'x'\nafter = { pre = ['t'] }\n\
+                [tasks.t]\nroles = ['wbe', 'nope']\nrun = 'x'\n";
+    let own = "fabfile.toml:6: task `t`: the roles `wbe` (did you mean `web`?), `nope` do not exist";
+    let given = "task `first`: the role `nope` does not exist";
+    for (typed, tasks, wrong) in [
+        ("web", &["first", "t"][..], own),
+        ("web", &["first", "after"], own),
+        ("web", &["first", "first:roles=nope"], given),
+        ("nope", &["t:hosts=h", "first"], given),
+        ("nope", &["t:hosts=h", "-- x"], "task `<remainder>`: the role `nope` does not exist"),
+    ] {
+        let mut world = World::new();
+        world.command_line.roles = vec![typed.to_owned()];
+        let error = world.try_toml(text, tasks).await.unwrap_err();
+        assert_eq!((error.to_string().as_str(), world.events.story().len()), (wrong, 0), "-R {typed} {tasks:?}");
+    }
+    // Nobody needs it: that is no reason to stop.
+    let mut world = World::new();
+    world.command_line.roles = vec!["nope".to_owned()];
+    assert_eq!(world.toml(text, &["first:hosts=h"]).await.exit_code(), 0);
 }
 
 #[tokio::test]

@@ -58,6 +58,39 @@ async fn a_closed_gate_stops_and_rolls_back_what_was_begun() {
 }
 
 #[tokio::test]
+async fn hosts_whose_failure_was_allowed_are_rolled_back_too() {
+    let world = World::new().set("max_failures", "1");
+    for host in ["h1", "h3"] {
+        world.fleet.host(host).on("install", Reply::status(1));
+    }
+    let report = world.toml(ROLLING, &["deploy"]).await;
+    assert_eq!(report.exit_code(), 1);
+    for host in ["h1", "h2", "h3"] {
+        assert!(world.commands(host).contains(&"undo".to_owned()), "{host}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_between_batches_goes_no_further_and_says_that_nothing_was_undone() {
+    let world = World::new();
+    world.fleet.host("h1").on("check", Reply::ok().hang());
+    let interrupt = Interrupt::new();
+    let run = world.run_of(&common::fabfile(ROLLING)).interrupt(interrupt.clone());
+    let stopper = async {
+        while !world.commands("h1").contains(&"check".to_owned()) {
+            tokio::task::yield_now().await;
+        }
+        interrupt.stop();
+    };
+    let (report, ()) = tokio::join!(run.start(calls(&["deploy"])), stopper);
+    let report = report.unwrap();
+    assert_eq!((report.exit_code(), report.counts()), (130, (0, 1, 4)));
+    assert_eq!(world.commands("h1"), ["install", "check"]);
+    let undone = "`deploy` was interrupted and is not rolled back: `undo` was not run on h1";
+    assert!(world.events.warnings().contains(&undone.to_owned()), "{:?}", world.events.warnings());
+}
+
+#[tokio::test]
 async fn a_person_decides_after_the_canary() {
     let text = ROLLING.replace("canary = 1", "canary = 1\n    pause = true");
     for (answer, installed, code) in [("yes", 5, 0), ("no", 1, 1)] {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::outcome::Direction;
@@ -12,6 +13,7 @@ use fabric_core::{Error, TransferOutcome};
 use futures_util::stream::{self, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use super::options::Options;
 use super::progress::Progress;
@@ -23,6 +25,8 @@ use crate::connection::Connection;
 const AT_ONCE: usize = 32;
 /// How many checksums a host computes at once.
 pub(super) const CHECKSUMS_AT_ONCE: usize = 4;
+/// How long an interrupted transfer waits for the host to remove what is not finished.
+const LONGEST_REMOVAL: Duration = Duration::from_secs(3);
 /// By `sudo` each step is a command, and hosts allow few sessions at once (MaxSessions).
 const AT_ONCE_BY_SUDO: usize = 4;
 
@@ -52,9 +56,23 @@ pub(super) struct Engine {
     pub(super) local: Arc<dyn Files>,
     /// Bounds the commands that compute checksums: hosts allow few sessions at once (MaxSessions).
     pub(super) checksums: Semaphore,
+    /// Removals of what was given up, under way.
+    pub(super) removals: TaskTracker,
 }
 
 impl Engine {
+    /// Does `work` unless the run is interrupted, and leaves nothing half done behind, if the host still answers.
+    pub(super) async fn unless_interrupted<T>(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let ended = self.connection.unless_interrupted(what, work).await.and_then(|done| done);
+        self.removals.close();
+        let _ = tokio::time::timeout(LONGEST_REMOVAL, self.removals.wait()).await;
+        ended
+    }
+
     /// The side that is written.
     pub(super) fn target(&self) -> &Arc<dyn Files> {
         match self.direction {
@@ -352,6 +370,7 @@ impl Engine {
 /// A temporary file that is removed unless it got its final name, also when the transfer is given up.
 struct Unfinished {
     files: Arc<dyn Files>,
+    removals: TaskTracker,
     path: Option<Vec<u8>>,
     local: bool,
     /// An interrupted transfer is to go on later.
@@ -362,6 +381,7 @@ impl Unfinished {
     fn new(engine: &Engine, path: &[u8]) -> Self {
         Self {
             files: engine.target().clone(),
+            removals: engine.removals.clone(),
             path: Some(path.to_vec()),
             local: engine.direction == Direction::Get,
             keep: engine.options.resume,
@@ -386,7 +406,7 @@ impl Drop for Unfinished {
             let _ = std::fs::remove_file(local::path(&path));
         } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let files = self.files.clone();
-            runtime.spawn(async move { files.remove_file(&path).await });
+            self.removals.spawn_on(async move { files.remove_file(&path).await }, &runtime);
         }
     }
 }

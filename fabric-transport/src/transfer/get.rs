@@ -13,6 +13,7 @@ use fabric_core::transport::{FileKind, FileStat, Files};
 use fabric_core::{Error, TransferOutcome};
 use tokio::io::AsyncWrite;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, conclude};
 use super::local::{self, MadeDirs};
@@ -120,6 +121,7 @@ impl Get {
             remote,
             local: Arc::new(local::files()),
             checksums: Semaphore::new(CHECKSUMS_AT_ONCE),
+            removals: TaskTracker::new(),
         });
         let work = async {
             match self.destination {
@@ -136,7 +138,7 @@ impl Get {
                 }
             }
         };
-        let first = connection.unless_interrupted("get", work).await.and_then(|done| done);
+        let first = engine.unless_interrupted("get", work).await;
         outcome.duration = began.elapsed();
         conclude(&connection, &self.options, &progress, outcome, first)
     }

@@ -14,6 +14,7 @@ use fabric_core::transport::{FileKind, FileStat, Files};
 use fabric_core::{Error, TransferOutcome};
 use tokio::io::AsyncRead;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, conclude, shown};
 use super::local::MadeDirs;
@@ -134,6 +135,7 @@ impl Put {
             remote: remote_files,
             local: local_files,
             checksums: Semaphore::new(CHECKSUMS_AT_ONCE),
+            removals: TaskTracker::new(),
         });
         let work = async {
             match self.source {
@@ -145,7 +147,7 @@ impl Put {
                 }
             }
         };
-        let first = connection.unless_interrupted("put", work).await.and_then(|done| done);
+        let first = engine.unless_interrupted("put", work).await;
         outcome.duration = began.elapsed();
         conclude(&connection, &self.options, &progress, outcome, first)
     }

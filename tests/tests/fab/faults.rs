@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use tests::case;
 
@@ -85,6 +86,84 @@ fn ctrl_c_while_connecting_ends_the_run() {
         .interrupt_at("Executing task")
         .any_stdout()
         .stderr_has("2 hosts: 0 ok, 1 failed, 1 skipped")
+        .status(130)
+        .run();
+}
+
+#[test]
+fn ctrl_c_while_a_role_is_asked_for_its_hosts_ends_the_run() {
+    // The command's own parent is `fab`.
+    case!()
+        .fabfile("[roledefs]\nslow = { command = \"kill -INT $PPID; sleep 1000\" }\n\n[tasks]\nt = \"true\"\n")
+        .args(["-R", "slow", "t"])
+        .stderr_has("Stopping")
+        .stderr_has("`kill -INT $PPID; sleep 1000` was interrupted")
+        .status(130)
+        .run();
+}
+
+#[test]
+fn ctrl_c_while_logging_in_ends_the_run() {
+    // An agent that is asked for its keys and says nothing, but interrupts who asks.
+    let case = case!().hosts(2).no_key();
+    let listener = UnixListener::bind(case.home().join("agent")).unwrap();
+    std::thread::spawn(move || {
+        let asking: Vec<_> = listener.incoming().flatten().inspect(interrupt).collect();
+        drop(asking);
+    });
+    case.env("SSH_AUTH_SOCK", "{home}/agent")
+        .args(["-H", "{hosts}", "--", "true"])
+        .any_stdout()
+        .stderr_has("2 hosts: 0 ok, 1 failed, 1 skipped")
+        .stderr_has("skipped      {h2}")
+        .status(130)
+        .run();
+}
+
+/// Ctrl-C for the process at the other end.
+fn interrupt(stream: &UnixStream) {
+    let other = rustix::net::sockopt::socket_peercred(stream).unwrap();
+    rustix::process::kill_process(other.pid, rustix::process::Signal::INT).unwrap();
+}
+
+#[test]
+fn ctrl_c_during_a_transfer_leaves_no_half_of_a_file() {
+    for (task, said) in
+        [("get = \"{far}/huge\", to = \"back\"", "download: "), ("put = \"huge\", to = \"{far}/back\"", "put: ")]
+    {
+        let case = case!().hosts(1).fabfile(format!("[tasks.t]\nhosts = [\"{{h1}}\"]\nsteps = [{{ {task} }}]\n"));
+        for dir in [case.dir(), case.far()] {
+            fs::File::create(dir.join("huge")).unwrap().set_len(1 << 40).unwrap();
+        }
+        let ran = case
+            .args(["t"])
+            .interrupt_at(said)
+            .any_stdout()
+            .stderr_has("[{h1}] error: ")
+            .stderr_has("1 host: 0 ok, 1 failed")
+            .status(130)
+            .run();
+        for dir in [ran.case().dir(), ran.case().far()] {
+            let left = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+            let left: Vec<_> = left.filter(|name| name != "huge" && name != "fabfile.toml").collect();
+            assert!(left.is_empty(), "{left:?}");
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_between_batches_goes_no_further() {
+    case!()
+        .hosts(3)
+        .fabfile(
+            "[tasks]\ncheck = { steps = [{ local = \"echo checking; sleep 1000\" }] }\nundo = \"echo undone\"\n\n\
+             [tasks.deploy]\nrun = \"echo new\"\nbatch = 1\nhealth = \"check\"\nrollback = \"undo\"\n",
+        )
+        .args(["-H", "{hosts}", "deploy"])
+        .interrupt_at("out: checking")
+        .stdout_lacks("undone")
+        .stderr_has("`deploy` was interrupted and is not rolled back: `undo` was not run on {h1}")
+        .stderr_has("3 hosts: 0 ok, 1 failed, 2 skipped")
         .status(130)
         .run();
 }
@@ -202,6 +281,17 @@ fn a_reader_that_goes_away_ends_the_run_as_sigpipe_does() {
     let ran = case.stdout("[{h1}] Executing task '<remainder>'\n").run();
     let status = fs::read_to_string(ran.case().home().join("status")).unwrap();
     assert_eq!(status, "141\n");
+}
+
+#[test]
+fn a_disk_that_is_full_for_the_output_ends_the_run_and_is_told() {
+    case!()
+        .hosts(1)
+        .within("exec >/dev/full")
+        .args(["-H", "{h1}", "--", "while :; do echo x; sleep 0.1; done"])
+        .stderr_has("fab: writing to standard output: No space left on device")
+        .status(1)
+        .run();
 }
 
 #[test]

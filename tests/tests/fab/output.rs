@@ -11,10 +11,21 @@ fn identical_output_is_folded_at_the_end() {
         .hosts(3)
         .args(["--output", "grouped", "-P", "-H", "{hosts}", "--", SAME_ON_TWO])
         .stdout_has("--- {h3}\nother\n")
-        .stdout_has("--- {h1},{h2} (2 hosts)\nsame\nerr: odd\n")
+        .stdout_has("--- 127.0.1.[1-2]:{port} (2 hosts)\nsame\nerr: odd\n")
         .any_stderr()
         .run();
     assert_eq!(ran.stdout.matches("same").count(), 1, "{}", ran.stdout);
+}
+
+#[test]
+fn nearly_equal_output_is_folded_with_what_differs_marked() {
+    let says = "set -- $SSH_CONNECTION; echo \"I am $3, up ${3##*.}0 days\"";
+    case!()
+        .hosts(3)
+        .args(["--output", "similar", "-P", "-H", "{hosts}", "--", says])
+        .stdout("--- 127.0.1.[1-3]:{port} (3 hosts)\nI am {host}, up {10..30} days\n")
+        .stderr_has("3 hosts: 3 ok")
+        .run();
 }
 
 #[test]

@@ -28,6 +28,43 @@ fn a_file_goes_to_every_host_and_comes_back_from_each() {
 }
 
 #[test]
+fn a_tree_goes_to_a_fleet_again_and_again() {
+    // The third host has a part of one file, as a transfer that was cut short leaves it, and an old one of the other.
+    let far = "{far}/{{ env.host }}/site";
+    let case = case!()
+        .hosts(8)
+        .value("tree", far)
+        .file("site/data", "0123456789")
+        .file("site/sub/page", "new page")
+        .fabfile(
+            "[env]\nparallel = true\n\n[tasks.prepare]\nsteps = [{ run = \"mkdir -p '{tree}/sub'\" }]\n\n\
+             [tasks.ship]\nsteps = [\n  \
+             { put = \"site\", to = \"{far}/{{ env.host }}\", skip_same = true, resume = true, verify = true, save = \"put\" },\n  \
+             { local = \"echo {{ env.host }}: {{ put.remote | length }} files, {{ put.bytes }} bytes\" },\n]\n",
+        );
+    let third = case.far().join(case.fill("{address3}/site"));
+    fs::create_dir_all(third.join("sub")).unwrap();
+    fs::write(third.join(".data.part"), "01234").unwrap();
+    fs::write(third.join("sub/page"), "old page").unwrap();
+    let (kept, file) = (third.join("kept"), third.join("sub/page"));
+    fs::hard_link(&file, &kept).unwrap();
+    let tasks = ["prepare", "ship", "ship"];
+    let ran = case.args(["-H", "{hosts}"]).args(tasks).any_stdout().stderr_has("8 hosts: 8 ok").run();
+    for host in 1..=8 {
+        let address = ran.case().fill(&format!("{{address{host}}}"));
+        assert_eq!(ran.read_far(&format!("{address}/site/data")), "0123456789");
+        assert_eq!(ran.read_far(&format!("{address}/site/sub/page")), "new page");
+        let sent = if host == 3 { 13 } else { 18 };
+        let told = |bytes: u32| format!("[localhost] out: {address}: 2 files, {bytes} bytes\n");
+        // First what is missing, then nothing.
+        assert!(ran.stdout.contains(&told(sent)) && ran.stdout.contains(&told(0)), "{}", ran.stdout);
+    }
+    // Replaced in one step: who has the old file open still reads that.
+    assert_eq!(fs::read_to_string(kept).unwrap(), "old page");
+    assert!(!third.join(".data.part").exists());
+}
+
+#[test]
 fn directories_modes_and_empty_files_arrive() {
     let case = case!()
         .hosts(1)
