@@ -1,6 +1,7 @@
 //! Plugins: where they are found, `--plugins`, and the child process of an isolated one.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -85,6 +86,9 @@ pub(crate) fn child(file: &Path) -> Result<Exit, Failure> {
         .as_fd()
         .try_clone_to_owned()
         .map_err(|source| Failure::System { what: "hosting a plugin", source })?;
+    // What the plugin starts or reads must not come between: its standard input is empty.
+    let away = File::open("/dev/null").and_then(|null| Ok(rustix::stdio::dup2_stdin(null)?));
+    away.map_err(|source| Failure::System { what: "hosting a plugin", source })?;
     host(file, UnixStream::from(socket));
     Ok(Exit::Ok)
 }

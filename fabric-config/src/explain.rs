@@ -162,6 +162,9 @@ fn host_string_layer(host: &HostString, name: Option<&str>) -> LayerValues {
     if name == Some(host.host()) {
         say("host", json!(host.host()));
     }
+    if let Some(scheme) = host.scheme() {
+        say("transport", json!(scheme));
+    }
     if let Some(user) = host.user() {
         say("user", json!(user));
     }

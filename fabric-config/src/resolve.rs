@@ -49,6 +49,9 @@ impl Config {
             settings.user = Some(user.to_owned());
         }
         settings.port = host.port().or(settings.port);
+        if let Some(scheme) = host.scheme() {
+            scheme.clone_into(&mut settings.transport);
+        }
         Ok(View { settings, merged, ssh })
     }
 

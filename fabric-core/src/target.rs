@@ -367,9 +367,9 @@ impl Target {
 }
 
 impl Gateway {
-    /// Reads the `gateway` setting: with white space a ProxyCommand, with a scheme a plugin, else hops
-    /// separated by commas, the first of which is dialled first (OpenSSH's order). `none` is no gateway.
-    /// Each hop's target comes from `resolve`.
+    /// Reads the `gateway` setting: a plugin's where it begins with a scheme, a ProxyCommand where it has white
+    /// space, else hops separated by commas, the first of which is dialled first (OpenSSH's order). `none` is no
+    /// gateway. Each hop's target comes from `resolve`.
     pub fn parse<E: From<HostStringError>>(
         text: &str,
         mut resolve: impl FnMut(&HostString) -> Result<Target, E>,
@@ -378,11 +378,10 @@ impl Gateway {
         if text.is_empty() || text.eq_ignore_ascii_case("none") {
             return Ok(None);
         }
-        if text.contains(char::is_whitespace) {
-            return Ok(Some(Self::Command(text.to_owned())));
-        }
-        if let Some((scheme, rest)) = text.split_once("://") {
-            let (url, password) = match rest.rsplit_once('@') {
+        // First, as a password may have white space in it, and must not become a command's.
+        if let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
+            // A path has no login before it, whatever is in it.
+            let (url, password) = match rest.rsplit_once('@').filter(|_| !rest.starts_with('/')) {
                 Some((login, address)) => match login.split_once(':') {
                     Some((user, password)) => (format!("{scheme}://{user}@{address}"), Some(Secret::new(password))),
                     None => (text.to_owned(), None),
@@ -390,6 +389,9 @@ impl Gateway {
                 None => (text.to_owned(), None),
             };
             return Ok(Some(Self::Plugin { scheme: scheme.to_owned(), url, password }));
+        }
+        if text.contains(char::is_whitespace) {
+            return Ok(Some(Self::Command(text.to_owned())));
         }
         let mut gateway = None;
         for hop in text.split(',') {
@@ -401,6 +403,12 @@ impl Gateway {
         }
         Ok(gateway)
     }
+}
+
+/// Whether a text may stand before `://`.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 impl Settings {
@@ -462,6 +470,18 @@ mod tests {
         let Some(Gateway::Plugin { scheme, url, password }) = gateway else { panic!("no plugin") };
         assert_eq!((scheme.as_str(), url.as_str()), ("socks5", "socks5://me@proxy:1080"));
         assert_eq!(password.unwrap().expose(), "pw");
+        for (text, left, secret) in [
+            // White space in a password makes no command of it.
+            ("http-connect://me:p w:@/x@[::1]:1", "http-connect://me@[::1]:1", Some("p w:@/x")),
+            ("socks5://me@proxy", "socks5://me@proxy", None),
+            ("unix:///run/a:b@c.sock", "unix:///run/a:b@c.sock", None),
+        ] {
+            let gateway = Gateway::parse::<HostStringError>(text, |_| unreachable!()).unwrap();
+            let Some(Gateway::Plugin { url, password, .. }) = gateway else { panic!("no plugin") };
+            assert_eq!((url.as_str(), password.as_ref().map(Secret::expose)), (left, secret));
+        }
+        let gateway = Gateway::parse::<HostStringError>("nc -X 5 -x socks5://proxy %h %p", |_| unreachable!());
+        assert!(matches!(gateway, Ok(Some(Gateway::Command(_)))));
     }
 
     #[test]

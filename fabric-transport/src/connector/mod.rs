@@ -189,7 +189,9 @@ impl Connector {
 
     async fn open_once(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
         let name = &target.transport;
-        let transport = self.find(name, &self.transports, |lookup, name| lookup.transport(name)).await;
+        let is_gateway =
+            self.gateways.contains_key(name).then(|| format!("it is a gateway: gateway = \"{name}://..\""));
+        let transport = self.find(name, &self.transports, is_gateway, |lookup, name| lookup.transport(name)).await;
         let transport =
             transport.map_err(|kind| ConnectError::new(target.host_string.as_str(), Phase::Resolve, kind))?;
         let (stream, witness) = self.dial(target, events).await?.unzip();
@@ -226,30 +228,33 @@ impl Connector {
                 (stream, Some(witness))
             }
             Some(Gateway::Plugin { scheme, url, password }) => {
-                let dialer = self.find(scheme, &self.gateways, |lookup, name| lookup.gateway(name)).await;
+                let is_transport = self.transports.contains_key(scheme);
+                let is_transport = is_transport.then(|| format!("it is a transport: transport = \"{scheme}\""));
+                let dialer = self.find(scheme, &self.gateways, is_transport, |lookup, name| lookup.gateway(name)).await;
                 (dialer.map_err(failed)?.dial(target, url, password.as_ref()).await?, None)
             }
         }))
     }
 
-    /// What was added under a name, else what is found by looking for it.
+    /// What was added under a name, else what is found by looking for it. `hint` is for the error, where it is better
+    /// than the lookup's.
     async fn find<T: Clone + Send + 'static>(
         &self,
         name: &str,
         added: &HashMap<String, T>,
+        mut hint: Option<String>,
         find: impl FnOnce(&dyn Lookup, &str) -> Option<T> + Send + 'static,
     ) -> Result<T, ConnectErrorKind> {
         if let Some(added) = added.get(name) {
             return Ok(added.clone());
         }
-        let mut hint = None;
         if let Some(lookup) = self.lookup.clone() {
             let asked = name.to_owned();
             let look = move || find(lookup.as_ref(), &asked).ok_or_else(|| lookup.hint(&asked));
             match tokio::task::spawn_blocking(look).await {
                 Ok(Ok(found)) => return Ok(found),
-                Ok(Err(why)) => hint = why,
-                Err(error) => hint = Some(error.to_string()),
+                Ok(Err(why)) => hint = hint.or(why),
+                Err(error) => hint = hint.or(Some(error.to_string())),
             }
         }
         let hint = hint.unwrap_or_else(|| match names(added) {

@@ -11,14 +11,18 @@ use fabric_plugin_sdk::abi::{Buf, Status, Str};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::child::{Child, Running};
 use super::library::{Library, take};
 use super::{Backend, Plugin};
 
 /// How much longer than its time limit a call may take until it is given up: it was asked to stop then.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What can be asked of a plugin; the texts are its JSON requests.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// How long a plugin may take to end a session; it is left to itself then.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// What can be asked of a plugin; the texts are its JSON requests, and may hold a password.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) enum Call {
     Dial(String),
     Open(String),
@@ -60,19 +64,66 @@ impl CallError {
     }
 }
 
+/// Where a plugin's code runs now. What it opened there is known there alone.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    Library(Arc<Library>),
+    Child(Arc<Running>),
+}
+
+impl Place {
+    /// Where the plugin can be asked; a child that has crashed is replaced first.
+    pub(super) async fn of(plugin: &Plugin) -> Result<Self, CallError> {
+        let child = match &plugin.0.backend {
+            Backend::Library(library) => return Ok(Self::Library(library.clone())),
+            Backend::Child(child) => child,
+        };
+        if let Some(alive) = child.alive() {
+            return Ok(Self::Child(alive));
+        }
+        let (started, starting) = oneshot::channel();
+        let child: Arc<Child> = child.clone();
+        // Nobody may wait for it any more.
+        let start = move || drop(started.send(child.running()));
+        thread("plugin-start", start)?;
+        starting.await.map_err(|_| lost())?.map(Self::Child).map_err(CallError::Failed)
+    }
+
+    /// Whether what was opened there is still there.
+    pub(super) fn is_alive(&self) -> bool {
+        match self {
+            Self::Library(_) => true,
+            Self::Child(running) => running.is_alive(),
+        }
+    }
+
+    fn ask(&self, call: Call) -> Result<(Answered, Box<dyn Send>), CallError> {
+        Ok(match self {
+            Self::Library(library) => {
+                let (answered, waiting) = on_a_thread(library.clone(), call)?;
+                (answered, Box::new(waiting))
+            }
+            Self::Child(running) => {
+                let (answered, waiting) = running.ask(call)?;
+                (answered, Box::new(waiting))
+            }
+        })
+    }
+}
+
+fn lost() -> CallError {
+    CallError::Failed("its thread ended without an answer".to_owned())
+}
+
+/// Runs on a thread that the program's end does not wait for.
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), CallError> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    started.map(drop).map_err(|error| CallError::Failed(error.to_string()))
+}
+
 /// Asks, and waits for at most `limit`. Where the plugin lives makes no difference.
-pub(super) async fn call(plugin: &Plugin, call: Call, limit: Duration) -> Result<Answer, CallError> {
-    let (mut answered, waiting): (_, Box<dyn Send>) = match &plugin.0.backend {
-        Backend::Library(library) => {
-            let (answered, waiting) = on_a_thread(library.clone(), call)?;
-            (answered, Box::new(waiting))
-        }
-        Backend::Child(child) => {
-            let (answered, waiting) = child.ask(call)?;
-            (answered, Box::new(waiting))
-        }
-    };
-    let lost = || CallError::Failed("its thread ended without an answer".to_owned());
+pub(super) async fn call(place: &Place, call: Call, limit: Duration) -> Result<Answer, CallError> {
+    let (mut answered, waiting) = place.ask(call)?;
     if let Ok(answer) = tokio::time::timeout(limit, &mut answered).await {
         return answer.unwrap_or_else(|_| Err(lost()));
     }
@@ -83,13 +134,16 @@ pub(super) async fn call(plugin: &Plugin, call: Call, limit: Duration) -> Result
     }
 }
 
+/// Tells a plugin that a session has ended, and gives it a moment for that, as this program may be at its end.
+pub(super) async fn closed(place: &Place, session: u64) {
+    // If it cannot be told, its session has ended with it.
+    let _ = call(place, Call::Close(session), CLOSING).await;
+}
+
 /// Tells a plugin that a session has ended. Not waited for.
-pub(super) fn close(plugin: &Plugin, session: u64) {
-    // If it cannot be told, its session ends with it.
-    match &plugin.0.backend {
-        Backend::Library(library) => drop(on_a_thread(library.clone(), Call::Close(session))),
-        Backend::Child(child) => drop(child.ask(Call::Close(session))),
-    }
+pub(super) fn close(place: &Place, session: u64) {
+    // If it cannot be told, its session has ended with it.
+    drop(place.ask(Call::Close(session)));
 }
 
 pub(super) type Answered = oneshot::Receiver<Result<Answer, CallError>>;
@@ -104,7 +158,7 @@ pub(super) fn on_a_thread(library: Arc<Library>, call: Call) -> Result<(Answered
         // What comes too late is dropped here, descriptors included.
         let _ = answer.send(perform(&library, &call, cancel.as_fd()));
     };
-    std::thread::Builder::new().name("plugin".to_owned()).spawn(run).map_err(failed)?;
+    thread("plugin", run)?;
     Ok((answered, waiting))
 }
 
@@ -145,10 +199,7 @@ fn perform(library: &Library, call: &Call, cancel: BorrowedFd<'_>) -> Result<Ans
         }
     };
     check(library, status, error)?;
-    let optional = |at: usize, fd: c_int| wanted == 4 && at == 2 && fd < 0;
-    let adopt_all = fds.iter().take(wanted).enumerate();
-    let fds = adopt_all.map(|(at, fd)| if optional(at, *fd) { Ok(None) } else { adopt(*fd).map(Some) });
-    Ok(Answer { session, fds: fds.collect::<Result<_, _>>()? })
+    Ok(Answer { session, fds: adopt(&fds[..wanted])? })
 }
 
 fn check(library: &Library, status: i32, error: Buf) -> Result<(), CallError> {
@@ -164,19 +215,33 @@ fn check(library: &Library, status: i32, error: Buf) -> Result<(), CallError> {
     }
 }
 
-/// Takes over a descriptor that a plugin gave away.
-fn adopt(fd: c_int) -> Result<OwnedFd, CallError> {
-    // 0 to 2 are this program's own, whatever the plugin thinks.
-    if fd <= 2 {
-        return Err(CallError::Failed(format!("it gave descriptor {fd}, which is not its to give")));
+/// Takes over the descriptors that a plugin gave away: all, or none where one of them cannot be.
+fn adopt(given: &[c_int]) -> Result<Vec<Option<OwnedFd>>, CallError> {
+    // Of a process's four, standard error may be left out.
+    let left_out = |at: usize, fd: c_int| given.len() == 4 && at == 2 && fd < 0;
+    for (at, fd) in given.iter().copied().enumerate().filter(|(at, fd)| !left_out(*at, *fd)) {
+        // SAFETY: only asks whether it is open, and not where it is negative.
+        let is_open = || rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(fd) }).is_ok();
+        // 0 to 2 are this program's own, whatever the plugin thinks.
+        let wrong = if fd <= 2 {
+            "which is not its to give"
+        } else if given[..at].contains(&fd) {
+            "twice: each must be one of its own (dup)"
+        } else if is_open() {
+            continue;
+        } else {
+            "which is not open"
+        };
+        return Err(CallError::Failed(format!("it gave descriptor {fd}, {wrong}")));
     }
-    // SAFETY: only asks whether it is open.
-    let open = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(fd) });
-    if open.is_err() {
-        return Err(CallError::Failed(format!("it gave descriptor {fd}, which is not open")));
-    }
-    // SAFETY: open, and the ABI passes its ownership to us.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).map_err(|e| CallError::Failed(e.to_string()))?;
-    Ok(fd)
+    let take = |(at, fd): (usize, &c_int)| {
+        if left_out(at, *fd) {
+            return Ok(None);
+        }
+        // SAFETY: open, named once, and the ABI passes its ownership to us.
+        let fd = unsafe { OwnedFd::from_raw_fd(*fd) };
+        rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).map_err(|e| CallError::Failed(e.to_string()))?;
+        Ok(Some(fd))
+    };
+    given.iter().enumerate().map(take).collect()
 }

@@ -19,7 +19,7 @@ use super::library::{self, Library};
 use super::{PluginLoadError, wire};
 
 /// What a program and its child say to each other.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 enum Question {
     Call(Call),
     Cancel,
@@ -49,8 +49,9 @@ pub(super) struct Child {
     running: Mutex<Option<Arc<Running>>>,
 }
 
+/// A child that was started. It may have ended since.
 #[derive(Debug)]
-struct Running {
+pub(super) struct Running {
     socket: UnixStream,
     sending: Mutex<()>,
     state: Mutex<State>,
@@ -83,6 +84,20 @@ impl Child {
         Ok((child, introduction))
     }
 
+    /// The child that runs, unless it has crashed or is being started.
+    pub(super) fn alive(&self) -> Option<Arc<Running>> {
+        self.running.try_lock().ok()?.as_ref().filter(|running| running.is_alive()).cloned()
+    }
+
+    /// The same; one that has crashed is replaced, which takes a while.
+    pub(super) fn running(&self) -> Result<Arc<Running>, String> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        match running.as_ref().filter(|running| running.is_alive()) {
+            Some(alive) => Ok(alive.clone()),
+            None => Ok(running.insert(self.run()?.0).clone()),
+        }
+    }
+
     fn run(&self) -> Result<(Arc<Running>, Introduction), String> {
         let (ours, theirs) = UnixStream::pair().map_err(|e| e.to_string())?;
         let (program, args) = self.program.split_first().ok_or("no program is given to host plugins")?;
@@ -93,13 +108,16 @@ impl Child {
         let mut process = command.spawn().map_err(|e| format!("cannot start {program}: {e}"))?;
         drop(command);
         let said = process.stderr.take().map(LastWords::of).transpose().map_err(|e| e.to_string())?;
-        let introduced = match wire::receive(&ours) {
-            Ok(frame) => {
-                serde_json::from_slice::<Result<Introduction, String>>(&frame.json).map_err(|e| e.to_string())?
+        let introduction = match introduced(&ours) {
+            Ok(Some(introduction)) => introduction,
+            Ok(None) => return Err(ended(process.wait().ok(), said.as_ref())),
+            Err(why) => {
+                // It may hang, and is of no use. It may as well have ended by itself.
+                let _ = process.kill();
+                let _ = process.wait();
+                return Err(why);
             }
-            Err(_) => Err(ended(process.wait().ok(), said.as_ref())),
         };
-        let introduction = introduced?;
         let running = Arc::new(Running { socket: ours, sending: Mutex::default(), state: Mutex::default() });
         let reader = running.clone();
         let read = move || {
@@ -111,32 +129,22 @@ impl Child {
         std::thread::Builder::new().name("plugin-child".to_owned()).spawn(read).map_err(|e| e.to_string())?;
         Ok((running, introduction))
     }
+}
 
-    /// Asks; a child that has crashed is replaced first.
-    pub(super) fn ask(&self, call: Call) -> Result<(Answered, Waiting), CallError> {
-        let running = {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            let alive = running.as_ref().filter(|running| running.state().ended.is_none()).cloned();
-            match alive {
-                Some(alive) => alive,
-                None => running.insert(self.run().map_err(CallError::Failed)?.0).clone(),
-            }
-        };
-        let (answer, answered) = oneshot::channel();
-        let number = {
-            let mut state = running.state();
-            if let Some(ended) = &state.ended {
-                return Err(CallError::Failed(ended.clone()));
-            }
-            state.next += 1;
-            let number = state.next;
-            state.waiting.insert(number, answer);
-            number
-        };
-        // If it cannot be sent the child has gone, and the reader says so to all that wait.
-        let _ = running.send(number, &Question::Call(call));
-        Ok((answered, Waiting(running, number)))
-    }
+/// What the child says first: `None` if it ended without a word, an error if it has no plugin for us.
+fn introduced(socket: &UnixStream) -> Result<Option<Introduction>, String> {
+    let limit = library::LOAD_LIMIT * 2;
+    socket.set_read_timeout(Some(limit)).map_err(|e| e.to_string())?;
+    let frame = match wire::receive(socket) {
+        Ok(frame) => frame,
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            return Err(format!("its process did not say what it is within {} s", limit.as_secs_f64()));
+        }
+        Err(_) => return Ok(None),
+    };
+    socket.set_read_timeout(None).map_err(|e| e.to_string())?;
+    let said = serde_json::from_slice::<Result<Introduction, String>>(&frame.json).map_err(|e| e.to_string())?;
+    said.map(Some)
 }
 
 impl Drop for Running {
@@ -147,6 +155,27 @@ impl Drop for Running {
 }
 
 impl Running {
+    pub(super) fn is_alive(&self) -> bool {
+        self.state().ended.is_none()
+    }
+
+    pub(super) fn ask(self: &Arc<Self>, call: Call) -> Result<(Answered, Waiting), CallError> {
+        let (answer, answered) = oneshot::channel();
+        let number = {
+            let mut state = self.state();
+            if let Some(ended) = &state.ended {
+                return Err(CallError::Failed(ended.clone()));
+            }
+            state.next += 1;
+            let number = state.next;
+            state.waiting.insert(number, answer);
+            number
+        };
+        // If it cannot be sent the child has gone, and the reader says so to all that wait.
+        let _ = self.send(number, &Question::Call(call));
+        Ok((answered, Waiting(self.clone(), number)))
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use fabric_core::{ConnectError, ConnectErrorKind, Phase, Secret, Target, transport::BoxStream};
 use fabric_plugin_sdk::DialRequest;
 
-use super::call::Call;
+use super::call::{Call, Place};
 use super::stream::byte_stream;
 use super::{Plugin, call};
 use crate::gateway::GatewayDialer;
@@ -20,7 +20,12 @@ impl PluginGateway {
 #[async_trait]
 impl GatewayDialer for PluginGateway {
     async fn dial(&self, target: &Target, url: &str, password: Option<&Secret>) -> Result<BoxStream, ConnectError> {
-        let error = |reason: String| self.0.error(target, Phase::Gateway, reason);
+        let error = |reason: String| {
+            // A plugin, or its proxy, may repeat what it was given.
+            let secret = password.map(Secret::expose).filter(|secret| !secret.is_empty());
+            let reason = secret.map_or(reason.clone(), |secret| reason.replace(secret, "***"));
+            self.0.error(target, Phase::Gateway, reason)
+        };
         let limit = super::limit(target);
         let request = DialRequest {
             url: url.to_owned(),
@@ -32,7 +37,8 @@ impl GatewayDialer for PluginGateway {
             options: self.0.options(target).map_err(error)?,
         };
         let request = serde_json::to_string(&request).map_err(|e| error(e.to_string()))?;
-        let mut answer = call::call(&self.0, Call::Dial(request), limit).await.map_err(|e| error(e.text()))?;
+        let place = Place::of(&self.0).await.map_err(|e| error(e.text()))?;
+        let mut answer = call::call(&place, Call::Dial(request), limit).await.map_err(|e| error(e.text()))?;
         let fd = answer.take_fd(0).map_err(|e| error(e.text()))?;
         byte_stream(fd).map_err(|e| error(format!("its descriptor cannot be used: {e}")))
     }

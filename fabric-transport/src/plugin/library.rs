@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "a C ABI is crossed here")]
 
 use std::collections::HashMap;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -29,7 +30,10 @@ impl std::fmt::Debug for Library {
 }
 
 /// How long loading may take, the plugin's description of itself included.
-const LOAD_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a plugin must not take the place of.
+const BUILT_IN: [&str; 2] = ["ssh", "local"];
 
 /// One instance a file for the whole program, as a library's statics are.
 static LOADED: Mutex<Option<HashMap<PathBuf, Arc<Library>>>> = Mutex::new(None);
@@ -68,15 +72,24 @@ fn check_owner(path: &Path) -> Result<(), String> {
     let foreign = |uid: u32| uid != own && uid != 0;
     let file = about(path)?;
     if !file.is_file() {
-        return Err("is not a file".to_owned());
+        return Err("is not a file: name the library in it".to_owned());
     }
-    if file.mode() & OTHERS_WRITE != 0 || foreign(file.uid()) {
-        return Err(format!("refused, because others may write it: chmod go-w {}", path.display()));
+    let refused = |what: &str, at: &Path, about: &Metadata| {
+        let at = at.display();
+        Err(if foreign(about.uid()) {
+            format!("refused, because {what} belongs to another user (uid {}): chown {own} {at}", about.uid())
+        } else {
+            format!("refused, because others may write {what}: chmod go-w {at}")
+        })
+    };
+    let others_may = |about: &Metadata| about.mode() & OTHERS_WRITE != 0 || foreign(about.uid());
+    if others_may(&file) {
+        return refused("it", path, &file);
     }
     let Some(parent) = path.parent() else { return Ok(()) };
     let dir = about(parent)?;
-    if dir.mode() & STICKY == 0 && (dir.mode() & OTHERS_WRITE != 0 || foreign(dir.uid())) {
-        return Err(format!("refused, because others may write its directory: chmod go-w {}", parent.display()));
+    if dir.mode() & STICKY == 0 && others_may(&dir) {
+        return refused("its directory", parent, &dir);
     }
     Ok(())
 }
@@ -90,7 +103,7 @@ fn open(path: &Path) -> Result<Library, String> {
     let library: &'static libloading::Library = Box::leak(Box::new(library));
     // SAFETY: the ABI fixes the type of this symbol.
     let entry = unsafe { library.get::<Entry>(ENTRY_SYMBOL) }
-        .map_err(|_| "has no symbol fabric_plugin_entry: it is not a Fabric plugin".to_owned())?;
+        .map_err(|_| "has no symbol fabric_plugin_entry (export_plugin!): it is not a Fabric plugin".to_owned())?;
     // SAFETY: the entry takes nothing and returns a pointer to a static table, or null.
     let table = unsafe { entry() };
     let table = read_table(table)?;
@@ -103,6 +116,9 @@ fn open(path: &Path) -> Result<Library, String> {
     let name = text(table.name, "name")?;
     if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.')) {
         return Err(format!("its name {name:?} is not a scheme"));
+    }
+    if BUILT_IN.contains(&name.as_str()) {
+        return Err(format!("its name `{name}` is that of a built-in transport: give it another"));
     }
     let version = text(table.version, "version")?;
     let description = describe(&table)?;

@@ -61,7 +61,7 @@ struct Loaded {
 #[derive(Debug)]
 enum Backend {
     Library(Arc<library::Library>),
-    Child(child::Child),
+    Child(Arc<child::Child>),
 }
 
 /// Why a file is not taken as a plugin.
@@ -110,7 +110,7 @@ impl Plugin {
             version: introduction.version,
             abi: introduction.abi,
             description: introduction.description,
-            backend: Backend::Child(child),
+            backend: Backend::Child(Arc::new(child)),
         })))
     }
 
@@ -163,9 +163,8 @@ impl Plugin {
                 return Err(format!("unknown option `{name}`: {hint}"));
             };
             if !spec.kind.fits(value) {
-                return Err(
-                    format!("option `{name}` is {value}, expected {:?}: {}", spec.kind, spec.doc).to_lowercase()
-                );
+                // Not the value itself, which may be a secret.
+                return Err(format!("option `{name}` is {}, expected {}: {}", type_of(value), spec.kind, spec.doc));
             }
         }
         match known.iter().find(|(name, spec)| spec.required && !options.contains_key(*name)) {
@@ -179,10 +178,21 @@ impl Plugin {
         let options = match target.options.get(self.name()) {
             None => Options::new(),
             Some(serde_json::Value::Object(options)) => options.clone(),
-            Some(other) => return Err(format!("its options are {other}, expected a table")),
+            Some(other) => return Err(format!("its options are {}, expected a table", type_of(other))),
         };
         self.check_options(&options)?;
         Ok(options)
+    }
+}
+
+fn type_of(value: &serde_json::Value) -> &'static str {
+    match value {
+        serde_json::Value::Null => "null",
+        serde_json::Value::Bool(_) => "a boolean",
+        serde_json::Value::Number(_) => "a number",
+        serde_json::Value::String(_) => "a text",
+        serde_json::Value::Array(_) => "a list",
+        serde_json::Value::Object(_) => "a table",
     }
 }
 

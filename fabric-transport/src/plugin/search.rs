@@ -1,5 +1,6 @@
 //! Where plugins are looked for.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -34,14 +35,31 @@ pub fn find_by(
     load: impl Fn(&Path) -> Result<Plugin, PluginLoadError>,
 ) -> Vec<Found> {
     let in_directories = directories.iter().flat_map(|directory| libraries(directory));
-    let mut seen = std::collections::HashSet::new();
-    files
+    let mut seen = HashSet::new();
+    let mut found: Vec<Found> = files
         .iter()
         .cloned()
         .chain(in_directories)
-        .filter(|file| seen.insert(file.clone()))
+        .filter(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())))
         .map(|file| Found { plugin: load(&file), file })
-        .collect()
+        .collect();
+    refuse_doubles(&mut found);
+    found
+}
+
+/// The first plugin of a name serves it.
+fn refuse_doubles(found: &mut [Found]) {
+    let mut first: HashMap<(PluginKind, String), PathBuf> = HashMap::new();
+    for Found { file, plugin } in found {
+        let Ok(loaded) = plugin else { continue };
+        let name = (loaded.description().kind, loaded.name().to_owned());
+        if let Some(other) = first.get(&name) {
+            let reason = format!("`{}` is served by {} already", name.1, other.display());
+            *plugin = Err(PluginLoadError { file: file.display().to_string(), reason });
+        } else {
+            first.insert(name, file.clone());
+        }
+    }
 }
 
 fn libraries(directory: &Path) -> Vec<PathBuf> {

@@ -21,7 +21,7 @@ use fabric_plugin_sdk::{Control, Ended, OpenRequest, Pty};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf, WriteHalf};
 use tokio::sync::{Mutex, OnceCell, watch};
 
-use super::call::{Call, CallError};
+use super::call::{Call, CallError, Place};
 use super::commands::CommandFiles;
 use super::stream::FdStream;
 use super::{Plugin, call};
@@ -63,9 +63,11 @@ impl Transport for PluginTransport {
             options: self.0.options(target).map_err(error)?,
         };
         let request = serde_json::to_string(&request).map_err(|e| error(e.to_string()))?;
-        let answer = call::call(&self.0, Call::Open(request), limit).await.map_err(|e| error(e.text()))?;
+        let place = Place::of(&self.0).await.map_err(|e| error(e.text()))?;
+        let answer = call::call(&place, Call::Open(request), limit).await.map_err(|e| error(e.text()))?;
         Ok(Arc::new(PluginSession(Arc::new(Inner {
             plugin: self.0.clone(),
+            place,
             number: answer.session,
             limit: target.timeouts.channel.unwrap_or(limit),
             open: AtomicBool::new(true),
@@ -78,6 +80,7 @@ impl Transport for PluginTransport {
 /// Closed when the last process and the session itself are gone.
 struct Inner {
     plugin: Plugin,
+    place: Place,
     number: u64,
     limit: Duration,
     open: AtomicBool,
@@ -86,11 +89,10 @@ struct Inner {
 }
 
 impl Inner {
-    fn close(&self) {
-        if self.open.swap(false, Ordering::SeqCst) {
-            call::close(&self.plugin, self.number);
-            self.closed.send_replace(true);
-        }
+    /// Whether it was open.
+    fn shut(&self) -> bool {
+        self.closed.send_replace(true);
+        self.open.swap(false, Ordering::SeqCst)
     }
 
     fn error(&self, what: &str, error: &CallError) -> SessionError {
@@ -100,7 +102,9 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.close();
+        if self.shut() {
+            call::close(&self.place, self.number);
+        }
     }
 }
 
@@ -111,7 +115,8 @@ struct PluginSession(Arc<Inner>);
 impl Session for PluginSession {
     async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
         let inner = &self.0;
-        if !self.is_open() {
+        // Whether its place is still there, that says itself, and why not.
+        if !inner.open.load(Ordering::SeqCst) {
             return Err(SessionError::Closed);
         }
         let command = match &request.program {
@@ -133,7 +138,7 @@ impl Session for PluginSession {
         let what = "starting a process";
         let message =
             serde_json::to_string(&message).map_err(|e| inner.error(what, &CallError::Failed(e.to_string())))?;
-        let asked = call::call(&inner.plugin, Call::Spawn(inner.number, message), inner.limit).await;
+        let asked = call::call(&inner.place, Call::Spawn(inner.number, message), inner.limit).await;
         let mut answer = asked.map_err(|error| inner.error(what, &error))?;
         let stderr = answer.take_fd(2).ok();
         let mut take = |at| answer.take_fd(at).map_err(|error| inner.error(what, &error));
@@ -168,7 +173,7 @@ impl Session for PluginSession {
     async fn files(&self) -> Result<Arc<dyn Files>, SessionError> {
         let inner = &self.0;
         let files = inner.files.get_or_try_init(|| async {
-            match call::call(&inner.plugin, Call::Files(inner.number), inner.limit).await {
+            match call::call(&inner.place, Call::Files(inner.number), inner.limit).await {
                 Ok(mut answer) => {
                     let fd = answer.take_fd(0).map_err(|error| inner.error("opening files", &error))?;
                     let failed = |reason: String| inner.error("opening files", &CallError::Failed(reason));
@@ -187,7 +192,7 @@ impl Session for PluginSession {
     }
 
     fn is_open(&self) -> bool {
-        self.0.open.load(Ordering::SeqCst)
+        self.0.open.load(Ordering::SeqCst) && self.0.place.is_alive()
     }
 
     async fn closed(&self) -> SessionError {
@@ -197,7 +202,9 @@ impl Session for PluginSession {
     }
 
     async fn close(&self) {
-        self.0.close();
+        if self.0.shut() {
+            call::closed(&self.0.place, self.0.number).await;
+        }
     }
 }
 

@@ -10,8 +10,9 @@
 //! command = ["jexec", "-U", "{user}", "{host}"]
 //! ```
 //!
-//! Signals reach what runs by nsenter, chroot and commands of one's own. docker, podman and kubectl pass none on:
-//! stopping a process ends its client, and says that it may still be running.
+//! Signals reach what runs by nsenter, chroot and commands of one's own. docker, podman and kubectl pass none on, nor
+//! does a command of one's own that `client` says is one like them: stopping a process ends its client, and says that
+//! it may still be running.
 
 use std::process::Command;
 
@@ -58,10 +59,10 @@ const RUNTIMES: [Runtime; 5] = [
     },
     Runtime {
         name: "nsenter",
-        words: &["nsenter", "--all", "--target"],
+        words: &["nsenter", "--all"],
         terminal: &[],
         user: &[],
-        target: &["{host}", "--"],
+        target: &["--target", "{host}", "--"],
         client: false,
     },
     Runtime {
@@ -86,7 +87,13 @@ impl TransportPlugin for Container {
         Description::transport("docker, podman, kubectl, nsenter, chroot, or a command of your own")
             .option("runtime", OptionKind::Text, "docker (default), podman, kubectl, nsenter or chroot")
             .option("program", OptionKind::Text, "where the runtime's program is (default: its name, found in PATH)")
+            .option("args", OptionKind::List, "further arguments for it, before the target: [\"-n\", \"namespace\"]")
             .option("command", OptionKind::List, "a command of your own; {host} and {user} stand for the target's")
+            .option(
+                "client",
+                OptionKind::Bool,
+                "whether `command` is the client of a process elsewhere, which signals do not reach (default: false)",
+            )
             .option(
                 "root",
                 OptionKind::Text,
@@ -124,16 +131,23 @@ impl Session {
             };
             words.iter().map(filled).collect()
         };
+        let list = |name: &str| -> Option<Vec<&str>> {
+            Some(request.options.get(name)?.as_array()?.iter().filter_map(|word| word.as_str()).collect())
+        };
         let shell = text("shell").unwrap_or("sh").to_owned();
-        if let Some(command) = request.options.get("command").and_then(|command| command.as_array()) {
-            let words: Vec<&str> = command.iter().filter_map(|word| word.as_str()).collect();
+        if let Some(words) = list("command") {
             if words.is_empty() {
                 return Err(PluginError::new("option `command` is empty"));
+            }
+            let mut runtimes = ["runtime", "program", "args", "root"].into_iter();
+            if let Some(other) = runtimes.find(|name| request.options.contains_key(*name)) {
+                return Err(PluginError::new(format!("option `{other}` is a runtime's, but `command` is set too")));
             }
             if user.is_none() && words.iter().any(|word| word.contains("{user}")) {
                 return Err(PluginError::new("option `command` has {user}, but no user is given for this host"));
             }
-            return Ok(Self { plain: fill(&words), terminal: fill(&words), shell, client: false });
+            let client = request.options.get("client").is_some_and(|client| client == true);
+            return Ok(Self { plain: fill(&words), terminal: fill(&words), shell, client });
         }
         let name = text("runtime").unwrap_or("docker");
         let runtime = RUNTIMES.iter().find(|runtime| runtime.name == name).ok_or_else(|| {
@@ -144,7 +158,9 @@ impl Session {
             return Err(PluginError::new(format!("{name} cannot become a user: leave it out of the host string")));
         }
         let with_user = if user.is_some() { fill(runtime.user) } else { Vec::new() };
-        let (mut words, terminal, target) = (fill(runtime.words), fill(runtime.terminal), fill(runtime.target));
+        let further = fill(&list("args").unwrap_or_default());
+        let (mut words, terminal) = (fill(runtime.words), fill(runtime.terminal));
+        let target = [further, fill(runtime.target)].concat();
         if let Some(program) = text("program") {
             program.clone_into(&mut words[0]);
         }
@@ -157,7 +173,6 @@ impl Session {
     }
 
     fn command(&self, request: &SpawnRequest) -> Command {
-        use std::os::unix::ffi::OsStrExt as _;
         let words = if request.pty.is_some() { &self.terminal } else { &self.plain };
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
@@ -165,11 +180,7 @@ impl Session {
             // Inside, as runtimes do not hand their own environment on.
             command.arg("env").args(request.env.iter().map(|(name, value)| format!("{name}={value}")));
         }
-        command.arg(&self.shell);
-        match &request.command {
-            Some(line) => command.arg("-c").arg(std::ffi::OsStr::from_bytes(line)),
-            None => command.arg("-l"),
-        };
+        command.args(request.words(&self.shell));
         command
     }
 }
@@ -184,18 +195,17 @@ impl TransportSession for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fabric_plugin_sdk::{Options, Pty};
+    use fabric_plugin_sdk::Pty;
+    use serde_json::json;
 
-    fn open(user: Option<&str>, options: &str) -> Result<Session, PluginError> {
-        let options: Options =
-            options.split(';').filter_map(|item| item.split_once('=')).map(|(k, v)| (k.to_owned(), v.into())).collect();
+    fn open(user: Option<&str>, options: serde_json::Value) -> Result<Session, PluginError> {
         Session::new(&OpenRequest {
             host_string: "container://web".into(),
             host: "web".into(),
             port: 22,
             user: user.map(str::to_owned),
             timeout_ms: None,
-            options,
+            options: serde_json::from_value(options).unwrap(),
         })
     }
 
@@ -208,19 +218,25 @@ mod tests {
     #[test]
     fn each_runtime_has_its_words() {
         let request = SpawnRequest { command: Some(b"id".to_vec()), ..SpawnRequest::default() };
-        let session = open(Some("app"), "").unwrap();
+        let session = open(Some("app"), json!({})).unwrap();
         assert_eq!(words(&session.command(&request)), "docker exec --interactive --user app web sh -c id");
-        let session = open(None, "runtime=kubectl").unwrap();
+        let session = open(None, json!({"runtime": "kubectl", "args": ["-n", "shop"]})).unwrap();
         let pty = Some(Pty { term: "xterm".into(), columns: 80, rows: 24 });
         let request = SpawnRequest { pty, env: [("A".to_owned(), "1".to_owned())].into(), ..SpawnRequest::default() };
-        assert_eq!(words(&session.command(&request)), "kubectl exec --stdin --tty web -- env A=1 sh -l");
-        let session = open(None, "runtime=chroot;root=/srv/{host}").unwrap();
+        assert_eq!(words(&session.command(&request)), "kubectl exec --stdin --tty -n shop web -- env A=1 sh -l");
+        let session = open(None, json!({"runtime": "chroot", "root": "/srv/{host}"})).unwrap();
         assert_eq!(words(&session.command(&SpawnRequest::default())), "chroot /srv/web sh -l");
+        let session = open(None, json!({"runtime": "nsenter", "args": ["--wd"]})).unwrap();
+        assert_eq!(words(&session.command(&SpawnRequest::default())), "nsenter --all --wd --target web -- sh -l");
     }
 
     #[test]
     fn wrong_options_say_what_is_expected() {
-        assert!(open(None, "runtime=lxc").unwrap_err().to_string().contains("expected one of docker"));
-        assert!(open(Some("x"), "runtime=nsenter").unwrap_err().to_string().contains("cannot become a user"));
+        let refused = |user, options| open(user, options).unwrap_err().to_string();
+        assert!(refused(None, json!({"runtime": "lxc"})).contains("expected one of docker"));
+        assert!(refused(Some("x"), json!({"runtime": "nsenter"})).contains("cannot become a user"));
+        assert!(refused(None, json!({"command": []})).contains("is empty"));
+        assert!(refused(None, json!({"command": ["su", "{user}"]})).contains("no user is given"));
+        assert!(refused(None, json!({"command": ["x"], "root": "/"})).contains("but `command` is set too"));
     }
 }

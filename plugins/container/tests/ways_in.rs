@@ -34,6 +34,15 @@ async fn output(session: &Arc<dyn Session>, line: &str) -> String {
     String::from_utf8_lossy(&said).into_owned()
 }
 
+/// Clients of services pass no signals on, and the plugin is honest about it.
+async fn assert_unknown_when_stopped(session: &Arc<dyn Session>) {
+    let program = Program::Command(b"echo ready; read line".to_vec());
+    let mut process = session.spawn(&SpawnRequest { program, ..SpawnRequest::default() }).await.expect("a process");
+    process.next().await.expect("ready");
+    let stopped = process.control.stop(Duration::from_secs(5)).await;
+    assert!(matches!(&stopped, StopOutcome::Unknown(why) if why.contains("cannot tell")), "{stopped:?}");
+}
+
 /// Those that change the root or a namespace need root; CI is root.
 fn needs_root() -> bool {
     if !is_root() {
@@ -108,16 +117,20 @@ async fn stand_ins_for_clients_of_services_get_their_words() {
         let session = open(&plugin, "web1", json!({"runtime": runtime, "program": script})).await;
         assert_eq!(output(&session, "echo é").await, "é\n", "{runtime}");
 
-        // They pass no signals on, and the plugin is honest about it.
-        let program = Program::Command(b"echo ready; read line".to_vec());
-        let mut process = session.spawn(&SpawnRequest { program, ..SpawnRequest::default() }).await.expect("a process");
-        process.next().await.expect("ready");
-        let stopped = process.control.stop(Duration::from_secs(5)).await;
-        assert!(matches!(&stopped, StopOutcome::Unknown(why) if why.contains("cannot tell")), "{stopped:?}");
+        assert_unknown_when_stopped(&session).await;
         if runtime == "docker" {
             conformance::run(session, &["a_process_is_stopped"]).await;
         }
     }
+}
+
+/// A command of one's own may be the client of a process elsewhere, as `kubectl -n shop exec` is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_ones_own_is_not_said_to_have_stopped_anything() {
+    let plugin = BuiltPlugin::new("container");
+    let session = open(&plugin, "here", json!({"command": ["env"], "client": true})).await;
+    assert_unknown_when_stopped(&session).await;
+    session.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ impl GatewayPlugin for HttpConnect {
     fn dial(&self, request: &DialRequest, cancel: &Cancel<'_>) -> Result<OwnedFd, PluginError> {
         let proxy = request.proxy(8080)?;
         let message = header(request, &proxy)?;
-        let stream = cancel.connect(&proxy.host, proxy.port, request.timeout())?;
+        let stream = proxy.connect(*cancel, request.timeout())?;
         let mut wire = Handshake::new(&stream, *cancel, request.timeout());
         wire.write_all(message.as_bytes())?;
         let answer = wire.read_until(b"\r\n\r\n", LONGEST_HEADER)?;
@@ -62,7 +62,8 @@ fn header(request: &DialRequest, proxy: &Proxy) -> Result<String, PluginError> {
 /// Any 2xx is a tunnel.
 fn check(answer: &[u8], request: &DialRequest) -> Result<(), PluginError> {
     let text = String::from_utf8_lossy(answer);
-    let line = text.lines().next().unwrap_or_default();
+    // For people to read, however long the proxy has made it.
+    let line: String = text.lines().next().unwrap_or_default().chars().take(200).collect();
     let mut words = line.splitn(3, ' ');
     let code = words.next().filter(|word| word.starts_with("HTTP/1.")).and_then(|_| words.next()?.parse::<u16>().ok());
     match code {

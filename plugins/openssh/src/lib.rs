@@ -9,6 +9,8 @@ use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,12 +43,26 @@ impl TransportPlugin for OpenSsh {
 
 export_plugin!(transport OpenSsh);
 
+/// Runs `$2...`, which ends with its standard input: so no connection outlives whoever opened it, not even one that was
+/// killed. The directory `$1` goes with it.
+const WITH_US: &str = r#"
+dir=$1
+shift
+exec 3<&0
+"$@" </dev/null 3<&- &
+ssh=$!
+{ read -r _ <&3; kill $ssh; } 2>/dev/null &
+wait $ssh
+kill $! 2>/dev/null
+rm -rf "$dir"
+"#;
+
 /// A running master and the socket by which others join it.
 struct Session {
     program: String,
     args: Vec<String>,
     host: String,
-    dir: tempfile::TempDir,
+    dir: PathBuf,
     master: std::sync::Mutex<Child>,
 }
 
@@ -65,16 +81,21 @@ impl Session {
         let further = request.options.get("args").and_then(|args| args.as_array());
         args.extend(further.into_iter().flatten().filter_map(|arg| arg.as_str().map(str::to_owned)));
 
-        let dir = tempfile::Builder::new().prefix("fab-ssh-").tempdir()?;
-        let mut master = Command::new(&program);
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let dir = tempfile::Builder::new().prefix("fab-ssh-").permissions(private).tempdir()?;
+        let mut master = Command::new("sh");
+        master.args(["-c", WITH_US, "sh"]).arg(dir.path()).arg(&program);
         master.args(["-M", "-N", "-T", "-o", "BatchMode=yes", "-o", "ControlPersist=no"]);
         let timeout = request.timeout_ms.map_or(Duration::from_secs(30), Duration::from_millis);
         master.arg("-o").arg(format!("ConnectTimeout={}", timeout.as_secs().max(1)));
         master.arg("-S").arg(dir.path().join("s")).args(&args).arg("--").arg(&request.host);
         let errors = tempfile::tempfile()?;
-        master.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors.try_clone()?);
-        let child = master.spawn().map_err(|error| PluginError::new(format!("cannot start {program}: {error}")))?;
-        let session = Self { program, args, host: request.host.clone(), dir, master: std::sync::Mutex::new(child) };
+        master.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(errors.try_clone()?);
+        // Ctrl-C is Fabric's to handle, which may still need the connection.
+        master.process_group(0);
+        let child = master.spawn().map_err(|error| PluginError::new(format!("cannot start sh: {error}")))?;
+        let (host, dir, master) = (request.host.clone(), dir.keep(), std::sync::Mutex::new(child));
+        let session = Self { program, args, host, dir, master };
         session.wait(cancel, timeout, errors)?;
         Ok(session)
     }
@@ -83,7 +104,7 @@ impl Session {
     fn wait(&self, cancel: Cancel<'_>, timeout: Duration, mut errors: std::fs::File) -> Result<(), PluginError> {
         use std::io::{Read as _, Seek as _};
         let until = Instant::now() + timeout;
-        let socket = self.dir.path().join("s");
+        let socket = self.socket();
         while UnixStream::connect(&socket).is_err() {
             if self.master().try_wait()?.is_some() {
                 let mut text = String::new();
@@ -104,6 +125,10 @@ impl Session {
         Ok(())
     }
 
+    fn socket(&self) -> PathBuf {
+        self.dir.join("s")
+    }
+
     fn master(&self) -> std::sync::MutexGuard<'_, Child> {
         self.master.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -111,7 +136,7 @@ impl Session {
     /// `ssh` as a client of the master; options must follow before the host.
     fn client(&self, options: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["-o", "ControlMaster=no", "-o", "BatchMode=yes"]).arg("-S").arg(self.dir.path().join("s"));
+        command.args(["-o", "ControlMaster=no", "-o", "BatchMode=yes"]).arg("-S").arg(self.socket());
         command.args(options).args(&self.args).arg("--").arg(&self.host);
         command
     }
@@ -142,9 +167,7 @@ impl TransportSession for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let mut master = self.master();
-        // It may have ended by itself; what counts is that it is gone and waited for.
-        let _ = master.kill();
-        let _ = master.wait();
+        // Closes its standard input first. It may have ended by itself; what counts is that it is gone and waited for.
+        let _ = self.master().wait();
     }
 }

@@ -5,21 +5,22 @@ use std::time::Duration;
 use fabric_core::transport::{Program, SpawnRequest, StopOutcome};
 use fabric_core::{Phase, Target};
 use fabric_transport::conformance;
-use tests::{BuiltPlugin, Sshd};
+use tests::{BuiltPlugin, Server, Sshd, tool};
 
 /// What `ssh` cannot do: it passes no signal on (see `stopping_says_what_is_not_known`), and ends with 255 where the
 /// command was ended by one.
 const WITHOUT: [&str; 2] = ["a_process_is_stopped", "a_signal_is_told"];
 
-/// A target whose ssh reads a configuration of its own.
+/// A target whose ssh reads a configuration of its own, and logs in with the harness's key.
 fn target(plugin: &BuiltPlugin, sshd: &Sshd, lines: &str) -> Target {
+    configured(plugin, sshd, &format!("{lines}\nIdentityFile {}\nIdentitiesOnly yes", sshd.key().display()))
+}
+
+fn configured(plugin: &BuiltPlugin, sshd: &Sshd, lines: &str) -> Target {
     let host = &sshd.hosts()[0];
     let (config, known_hosts) = (plugin.dir().join("config"), plugin.dir().join("known_hosts"));
     std::fs::write(&known_hosts, sshd.known_hosts()).expect("known_hosts");
-    let (key, known_hosts) = (sshd.key(), known_hosts.display());
-    let text =
-        format!("{lines}\nIdentityFile {}\nIdentitiesOnly yes\nUserKnownHostsFile {known_hosts}\n", key.display());
-    std::fs::write(&config, text).expect("ssh_config");
+    std::fs::write(&config, format!("{lines}\nUserKnownHostsFile {}\n", known_hosts.display())).expect("ssh_config");
     let mut target = Target::new(format!("openssh://{}", host.host_string()).parse().expect("a host string"));
     target.options.insert("openssh".to_owned(), serde_json::json!({"args": ["-F", config]}));
     target
@@ -68,4 +69,53 @@ async fn sshs_own_words_are_the_error() {
     target.port = 1;
     let error = plugin.open(&target).await.err().expect("nobody is there");
     assert!(error.to_string().contains("Connection refused"), "{error}");
+}
+
+/// A key that never leaves its token: made in SoftHSM, unlocked in the agent, as its users do it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_a_pkcs11_token_logs_in() {
+    const PIN: &str = "123456";
+    let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().max_sessions(32).start());
+    let dir = plugin.dir();
+    let (conf, tokens, askpass) = (dir.join("softhsm2.conf"), dir.join("tokens"), dir.join("askpass"));
+    std::fs::create_dir(&tokens).expect("a directory");
+    std::fs::write(&conf, format!("directories.tokendir = {}\n", tokens.display())).expect("its configuration");
+    std::fs::write(&askpass, format!("#!/bin/sh\necho {PIN}\n")).expect("a script");
+    std::fs::set_permissions(&askpass, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    let module = softhsm_module();
+    let run = |program: &str, args: &[&str], env: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(tool(program));
+        command.args(args).env("SOFTHSM2_CONF", &conf).envs(env.iter().copied()).stdin(std::process::Stdio::null());
+        let output = command.output().expect("it starts");
+        assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    run("softhsm2-util", &["--init-token", "--free", "--label", "fab", "--so-pin", PIN, "--pin", PIN], &[]);
+    let key = ["--keypairgen", "--key-type", "EC:prime256v1", "--label", "fab", "--id", "01"];
+    run("pkcs11-tool", &[&["--module", &module, "--login", "--pin", PIN][..], &key].concat(), &[]);
+    // The only key that gets in.
+    std::fs::write(sshd.key().with_file_name("authorized_keys"), run("ssh-keygen", &["-D", &module], &[]))
+        .expect("authorized_keys");
+
+    let conf = format!("SOFTHSM2_CONF={}", conf.display());
+    let (_agent, socket) = Server::unix("env", |socket| {
+        let socket = socket.display().to_string();
+        [&conf, "ssh-agent", "-D", "-P", &module, "-a", &socket].map(str::to_owned).to_vec()
+    });
+    let socket = socket.display().to_string();
+    let askpass = askpass.display().to_string();
+    let env = [("SSH_AUTH_SOCK", &*socket), ("SSH_ASKPASS", &askpass), ("SSH_ASKPASS_REQUIRE", "force")];
+    run("ssh-add", &["-s", &module], &env);
+
+    let target = configured(&plugin, &sshd, &format!("IdentityAgent {socket}"));
+    conformance::run(plugin.open(&target).await.expect("a session"), &WITHOUT).await;
+    assert!(sshd.log().contains("Accepted publickey") && sshd.log().contains("ECDSA"), "{}", sshd.log());
+}
+
+/// Where systems have SoftHSM's library.
+fn softhsm_module() -> String {
+    let places = ["/usr/lib/softhsm", "/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/opt/homebrew/lib/softhsm"];
+    let found = places.iter().map(|dir| std::path::Path::new(dir).join("libsofthsm2.so")).find(|file| file.is_file());
+    let file = found.expect("the tests need SoftHSM's libsofthsm2.so. Run: scripts/setup-tests");
+    file.canonicalize().expect("its path").display().to_string()
 }

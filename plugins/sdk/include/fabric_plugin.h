@@ -7,8 +7,8 @@
  *
  * Only plain data, JSON texts and file descriptors cross. Functions are called on threads of their own, several
  * at a time; each may block, but must return soon after cancel_fd has become readable. A function that returns
- * FABRIC_OK has passed the ownership of the descriptors it wrote; one that returns anything else has passed
- * none, and may have set *error. Whatever a plugin hands out in a fabric_buf is given back to its free().
+ * FABRIC_OK has passed the ownership of the descriptors it wrote, each of which is one of its own (dup());
+ * one that returns anything else has passed none, and may have set *error, which must not repeat a password. Whatever a plugin hands out in a fabric_buf is given back to its free().
  */
 #ifndef FABRIC_PLUGIN_H
 #define FABRIC_PLUGIN_H
@@ -50,7 +50,9 @@ typedef struct fabric_plugin {
     fabric_str name;      /* the scheme it serves: socks5 */
     fabric_str version;   /* its own version */
 
-    /* {"kind": "gateway" | "transport", "summary": "...", "options": {NAME: {"type": ..., "doc": ...}}} */
+    /* {"kind": "gateway" | "transport", "summary": "...", "options": {NAME: {"type": "text" | "integer" | "bool" |
+     * "list" (of texts), "doc": "...", "required"? false}}}. What a user sets beside these options, or of another
+     * type, never gets here. */
     int32_t (*describe)(fabric_buf *out);
 
     /* Gateways: a connected stream to the target. request: {"url", "password"?, "host", "port", "user"?,

@@ -38,16 +38,16 @@ impl<'fd> Cancel<'fd> {
 
     /// Waits until `fd` can be read, for at most `timeout`.
     pub fn readable(&self, fd: impl AsFd, timeout: Duration) -> Result<(), PluginError> {
-        self.wait(fd.as_fd(), PollFlags::IN, timeout)
+        self.wait(fd.as_fd(), PollFlags::IN, Instant::now() + timeout, timeout)
     }
 
     /// Waits until `fd` can be written, for at most `timeout`.
     pub fn writable(&self, fd: impl AsFd, timeout: Duration) -> Result<(), PluginError> {
-        self.wait(fd.as_fd(), PollFlags::OUT, timeout)
+        self.wait(fd.as_fd(), PollFlags::OUT, Instant::now() + timeout, timeout)
     }
 
-    fn wait(self, fd: BorrowedFd<'_>, flags: PollFlags, timeout: Duration) -> Result<(), PluginError> {
-        let until = Instant::now() + timeout;
+    /// `timeout` is what the error tells.
+    fn wait(self, fd: BorrowedFd<'_>, flags: PollFlags, until: Instant, timeout: Duration) -> Result<(), PluginError> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -124,12 +124,13 @@ pub struct Handshake<'a> {
     fd: BorrowedFd<'a>,
     cancel: Cancel<'a>,
     until: Instant,
+    timeout: Duration,
 }
 
 impl<'a> Handshake<'a> {
     /// Over `stream`, for at most `timeout` in all.
     pub fn new(stream: &'a impl AsFd, cancel: Cancel<'a>, timeout: Duration) -> Self {
-        Self { fd: stream.as_fd(), cancel, until: Instant::now() + timeout }
+        Self { fd: stream.as_fd(), cancel, until: Instant::now() + timeout, timeout }
     }
 
     /// Reads up to and with `end`, byte by byte, so that nothing behind it is taken; at most `most` bytes.
@@ -147,9 +148,8 @@ impl<'a> Handshake<'a> {
     }
 
     fn wait(&self, flags: PollFlags) -> io::Result<()> {
-        let left = self.until.saturating_duration_since(Instant::now());
         // As `other`, because `read_exact` would try again after `Interrupted`.
-        self.cancel.wait(self.fd, flags, left).map_err(io::Error::other)
+        self.cancel.wait(self.fd, flags, self.until, self.timeout).map_err(io::Error::other)
     }
 }
 

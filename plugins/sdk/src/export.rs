@@ -2,12 +2,13 @@
 //! of which lets a panic out.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 
 use serde::de::DeserializeOwned;
 
@@ -190,9 +191,34 @@ fn hand_out(bytes: Vec<u8>) -> Buf {
     Buf { ptr: bytes.as_mut_ptr(), len: bytes.len(), capacity: bytes.capacity() }
 }
 
+thread_local! {
+    /// Whether this thread is in a call of the host's, and where it panicked.
+    static IN_CALL: Cell<bool> = const { Cell::new(false) };
+    static PANICKED_AT: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// A panic in a call is the host's to tell, and not printed into its output.
+fn keep_panics_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if IN_CALL.get() {
+                PANICKED_AT.set(panic.location().map(ToString::to_string));
+            } else {
+                print(panic);
+            }
+        }));
+    });
+}
+
 /// Runs the plugin's code; what goes wrong in it, a panic included, becomes a status and a text.
 fn guard(error: *mut Buf, work: impl FnOnce() -> Result<(), PluginError>) -> i32 {
-    let (status, text) = match catch_unwind(AssertUnwindSafe(work)) {
+    keep_panics_quiet();
+    let around = IN_CALL.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    IN_CALL.set(around);
+    let (status, text) = match outcome {
         Ok(Ok(())) => (Status::Ok, None),
         Ok(Err(PluginError::Cancelled)) => (Status::Cancelled, None),
         Ok(Err(PluginError::Unsupported)) => (Status::Unsupported, None),
@@ -207,8 +233,12 @@ fn guard(error: *mut Buf, work: impl FnOnce() -> Result<(), PluginError>) -> i32
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("without a message");
+    match PANICKED_AT.take() {
+        Some(at) => format!("{text} ({at})"),
+        None => text.to_owned(),
+    }
 }
 
 /// Answers with JSON.
@@ -293,6 +323,9 @@ macro_rules! export_plugin {
         });
     };
     (@entry $name:expr, $version:expr, { $($field:ident: $value:expr,)+ }) => {
+        #[cfg(panic = "abort")]
+        ::std::compile_error!("a plugin needs `panic = \"unwind\"`: an abort would end fab with it");
+
         /// The one symbol of a plugin.
         #[allow(unsafe_code, unreachable_pub, reason = "the C ABI is looked up by this very name")]
         #[unsafe(no_mangle)]
@@ -353,7 +386,9 @@ mod tests {
         // SAFETY: called as the header says.
         let status = unsafe { table.dial.unwrap()(request, -1, &raw mut fd, &raw mut error) };
         assert_eq!(Status::from_number(status), Some(Status::Panicked));
-        assert_eq!((take(error).as_str(), fd), ("cannot dial web1", -1));
+        let text = take(error);
+        assert!(text.starts_with("cannot dial web1 (") && text.contains("export.rs:"), "{text}");
+        assert_eq!(fd, -1);
         let mut error = Buf::empty();
         // SAFETY: called as the header says.
         let status = unsafe { table.dial.unwrap()(Str::borrowed("{"), -1, &raw mut fd, &raw mut error) };

@@ -1,6 +1,9 @@
 //! What crosses the ABI as JSON: requests, descriptions, the lines of a control descriptor.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::TcpStream;
+use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +24,7 @@ pub struct Description {
 }
 
 /// What a plugin serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PluginKind {
     /// It yields byte streams on which Fabric speaks SSH.
@@ -58,6 +61,17 @@ pub enum OptionKind {
     List,
 }
 
+impl std::fmt::Display for OptionKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Text => "a text",
+            Self::Integer => "a whole number",
+            Self::Bool => "true or false",
+            Self::List => "a list of texts",
+        })
+    }
+}
+
 impl OptionKind {
     /// Whether a value is of this type.
     pub fn fits(self, value: &serde_json::Value) -> bool {
@@ -71,7 +85,7 @@ impl OptionKind {
 }
 
 /// A gateway is to yield a stream to a target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct DialRequest {
     /// The `gateway` setting, without its password: `socks5://me@proxy:1080`.
     pub url: String,
@@ -172,6 +186,21 @@ pub enum Ended {
     },
 }
 
+/// Without the password, as what is printed or panicked with may be read by others.
+impl std::fmt::Debug for DialRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DialRequest")
+            .field("url", &self.url)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .field("timeout_ms", &self.timeout_ms)
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
 impl DialRequest {
     /// How long the call may take; the default is 30 seconds.
     pub fn timeout(&self) -> Duration {
@@ -189,11 +218,28 @@ impl DialRequest {
             Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or_else(wrong)?)),
             None => address.rsplit_once(':').map_or((address, None), |(host, port)| (host, Some(port))),
         };
+        if host.contains(':') && !address.starts_with('[') {
+            return Err(crate::PluginError::new(format!(
+                "`{}`: an IPv6 address stands in brackets, [::1]:{default_port}",
+                self.url
+            )));
+        }
         if host.is_empty() {
             return Err(wrong());
         }
         let port = port.map_or(Ok(default_port), str::parse).map_err(|_| wrong())?;
         Ok(Proxy { host: host.to_owned(), port, user: user.map(str::to_owned) })
+    }
+}
+
+impl Proxy {
+    /// A TCP connection to the proxy: [`Cancel::connect`](crate::Cancel::connect), whose error says that it is the proxy
+    /// that cannot be reached.
+    pub fn connect(&self, cancel: crate::Cancel<'_>, timeout: Duration) -> Result<TcpStream, crate::PluginError> {
+        cancel.connect(&self.host, self.port, timeout).map_err(|error| match error {
+            crate::PluginError::Failed(why) => crate::PluginError::new(format!("cannot reach the proxy: {why}")),
+            other => other,
+        })
     }
 }
 
@@ -206,6 +252,16 @@ pub struct Proxy {
     pub port: u16,
     /// The user to be there.
     pub user: Option<String>,
+}
+
+impl SpawnRequest {
+    /// The words that run it by a shell: `sh -c COMMAND`, or `sh -l` for a login shell.
+    pub fn words(&self, shell: &str) -> Vec<OsString> {
+        match &self.command {
+            Some(command) => vec![shell.into(), "-c".into(), OsString::from_vec(command.clone())],
+            None => vec![shell.into(), "-l".into()],
+        }
+    }
 }
 
 /// Bytes in JSON: as a text where they are UTF-8, else as a list of numbers.
@@ -260,6 +316,13 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_printed_without_its_password() {
+        let json = r#"{"url":"x://","host":"h","port":22,"password":"sesame"}"#;
+        let text = format!("{:?}", serde_json::from_str::<DialRequest>(json).unwrap());
+        assert!(text.contains("password") && !text.contains("sesame"), "{text}");
+    }
+
+    #[test]
     fn proxies_are_read_from_urls() {
         let request = |url: &str| DialRequest {
             url: url.into(),
@@ -275,5 +338,8 @@ mod tests {
         assert_eq!(request("socks5://proxy").proxy(1080).unwrap().port, 1080);
         assert!(request("socks5://proxy:http").proxy(1080).is_err());
         assert!(request("proxy").proxy(1080).is_err());
+        assert!(request("socks5://").proxy(1080).is_err());
+        assert_eq!(request("socks5://[::1]/").proxy(1080).unwrap().host, "::1");
+        assert!(request("socks5://fe80::1").proxy(1080).unwrap_err().to_string().contains("in brackets"));
     }
 }

@@ -70,4 +70,11 @@ impl Description {
         self.options.insert(name.into(), OptionSpec { kind, doc: doc.into(), required: false });
         self
     }
+
+    /// With an option that the plugin can't do without.
+    #[must_use]
+    pub fn required(mut self, name: impl Into<String>, kind: OptionKind, doc: impl Into<String>) -> Self {
+        self.options.insert(name.into(), OptionSpec { kind, doc: doc.into(), required: true });
+        self
+    }
 }

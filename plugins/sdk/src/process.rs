@@ -74,7 +74,7 @@ impl ProcessFds {
                 }
                 wrapped.env("TERM", &pty.term);
                 wrapped.stdin(follower.try_clone()?).stdout(follower.try_clone()?).stderr(follower);
-                let child = wrapped.process_group(0).spawn().map_err(|error| not_started(&command, &error))?;
+                let child = wrapped.process_group(0).spawn().map_err(|error| not_started(&wrapped, &error))?;
                 drop(wrapped);
                 let fds = Self {
                     stdin: leader.try_clone()?,

@@ -28,7 +28,7 @@ impl GatewayPlugin for Socks5 {
 
     fn dial(&self, request: &DialRequest, cancel: &Cancel<'_>) -> Result<OwnedFd, PluginError> {
         let proxy = request.proxy(1080)?;
-        let stream = cancel.connect(&proxy.host, proxy.port, request.timeout())?;
+        let stream = proxy.connect(*cancel, request.timeout())?;
         let mut wire = Handshake::new(&stream, *cancel, request.timeout());
         let login = proxy.user.as_deref().map(|user| (user, request.password.as_deref().unwrap_or_default()));
         log_in(&mut wire, login)?;
@@ -65,9 +65,10 @@ fn log_in(wire: &mut (impl Read + Write), login: Option<(&str, &str)>) -> Result
                 Err(PluginError::new(format!("the proxy refused the password of {user}")))
             }
         }
-        (NONE_ACCEPTABLE, None) => {
+        (NONE_ACCEPTABLE | PASSWORD, None) => {
             Err(PluginError::new("the proxy wants a login: write gateway = \"socks5://user:password@proxy\""))
         }
+        (NONE_ACCEPTABLE, Some(_)) => Err(PluginError::new("the proxy takes neither a password nor none")),
         _ => Err(PluginError::new(format!("the proxy wants login method {method}, which is not supported"))),
     }
 }
@@ -164,10 +165,11 @@ mod tests {
 
     #[test]
     fn names_go_to_the_proxy_unresolved() {
-        let mut proxy = wire(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 22]);
+        // What comes with the answer is the target's first word, and stays where it is.
+        let mut proxy = wire(b"\x05\0\0\x01\x7f\0\0\x01\0\x16SSH-2.0-x\r\n");
         connect(&mut proxy, "inside", 22).unwrap();
         assert_eq!(proxy.1, b"\x05\x01\x00\x03\x06inside\x00\x16");
-        assert!(proxy.0.is_empty());
+        assert_eq!(proxy.0, *b"SSH-2.0-x\r\n");
     }
 
     #[test]
@@ -177,6 +179,8 @@ mod tests {
         let error = log_in(&mut wire(&[5, 2, 1, 1]), Some(("me", "secret"))).unwrap_err().to_string();
         assert!(error.contains("refused the password of me") && !error.contains("secret"));
         assert!(log_in(&mut wire(&[5, 0xff]), None).unwrap_err().to_string().contains("wants a login"));
+        let error = log_in(&mut wire(&[5, 0xff]), Some(("me", "secret"))).unwrap_err().to_string();
+        assert!(error.contains("takes neither"), "{error}");
         assert!(log_in(&mut wire(b"HTTP/1.1"), None).unwrap_err().to_string().contains("does not speak SOCKS5"));
         assert!(connect(&mut wire(&[5, 0]), "h", 1).unwrap_err().to_string().contains("closed in the middle"));
     }

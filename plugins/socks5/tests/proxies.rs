@@ -84,4 +84,8 @@ async fn a_host_that_does_not_answer_is_the_proxys_word() {
     let error = plugin.open(&plugin.behind(&format!("socks5://{address}"), sshd, &nobody)).await.err();
     let text = error.expect("nobody is there").to_string();
     assert!(text.contains("connection refused"), "{text}");
+    // Unlike a proxy that does not answer.
+    let error = plugin.open(&plugin.behind("socks5://127.0.0.1:1", sshd, &sshd.hosts()[0])).await.err();
+    let text = error.expect("nobody is there").to_string();
+    assert!(text.contains("cannot reach the proxy: 127.0.0.1:1: Connection refused"), "{text}");
 }

@@ -1,5 +1,6 @@
 //! The real `fab` against real servers.
 
+mod bad_plugins;
 mod demo;
 mod examples;
 mod failures;
