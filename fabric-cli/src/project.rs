@@ -197,16 +197,21 @@ fn empty_lists(options: &Options) -> Vec<Problem> {
     empty.map(|(_, option, what)| Problem::new(format!("{option} names no {what}: it counts as never given"))).collect()
 }
 
-/// What was asked of GSSAPI, which the `ssh` transport doesn't have: to pass it over in silence would look as if it
-/// had been tried.
+/// What was asked of GSSAPI and the `ssh` transport doesn't have: to pass it over in silence would look as if it had been
+/// tried.
 fn without_gssapi(config: &Config) -> Vec<Problem> {
     // Settings that are wrong are told elsewhere.
     let Ok(settings) = config.settings(None, &[]) else { return Vec::new() };
-    let asked = [("gss_auth", settings.gss_auth), ("gss_deleg", settings.gss_deleg), ("gss_kex", settings.gss_kex)];
-    let asked = asked.into_iter().filter(|(_, asked)| *asked && settings.transport == "ssh");
+    let login = !fabric_transport::ssh::GSSAPI;
+    let asked = [
+        ("gss_auth", settings.gss_auth && login, "no GSSAPI"),
+        ("gss_deleg", settings.gss_deleg && login, "no GSSAPI"),
+        ("gss_kex", settings.gss_kex, "no key exchange by GSSAPI"),
+    ];
+    let asked = asked.into_iter().filter(|(_, asked, _)| *asked && settings.transport == "ssh");
     asked
-        .map(|(name, _)| {
-            Problem::new(format!("`{name}` has no effect: the transport `ssh` has no GSSAPI"))
+        .map(|(name, _, what)| {
+            Problem::new(format!("`{name}` has no effect: the transport `ssh` has {what}"))
                 .hint("transport = \"openssh\" (a plugin) logs in as the system's ssh does, by its ssh_config")
         })
         .collect()

@@ -5,6 +5,7 @@
 //! * [`World`]: one host, over the in-memory, the local, the embedded or the real transport; [`transports!`] runs a test
 //!   over several of them.
 //! * [`TestUser`]: a throw-away user with a password and a sudo rule, for tests that run as root.
+//! * [`Kdc`]: a Kerberos realm on loopback.
 //! * [`Link`]: a slow link to a server, that counts round trips.
 //! * [`BuiltPlugin`]: a plugin as cargo or `cc` has built it; [`Server`]: a proxy of the system that listens.
 //! * [`Guard`]: what must be undone is undone, even if the test is killed.
@@ -24,6 +25,7 @@
 
 mod case;
 mod guard;
+mod kdc;
 mod link;
 mod plugin;
 mod sshd;
@@ -33,9 +35,10 @@ mod world;
 
 pub use case::{Case, Ran};
 pub use guard::Guard;
+pub use kdc::Kdc;
 pub use link::Link;
 pub use plugin::{BuiltPlugin, Server};
-pub use sshd::{Host, Sshd, SshdBuilder};
+pub use sshd::{Host, Sshd, SshdBuilder, current_user};
 pub use tool::{is_root, tool};
 pub use user::TestUser;
 pub use world::World;

@@ -45,7 +45,13 @@ pub struct Sshd {
 impl Sshd {
     /// A server on one address.
     pub fn builder() -> SshdBuilder {
-        SshdBuilder { hosts: 1, first: Ipv4Addr::new(127, 0, 1, 1), lines: Vec::new(), max_startups: None }
+        SshdBuilder {
+            hosts: 1,
+            first: Ipv4Addr::new(127, 0, 1, 1),
+            lines: Vec::new(),
+            exports: String::new(),
+            max_startups: None,
+        }
     }
 
     /// The servers that the tests of one process share: 16 addresses, `127.0.1.1` and the following.
@@ -134,6 +140,7 @@ pub struct SshdBuilder {
     hosts: usize,
     first: Ipv4Addr,
     lines: Vec<String>,
+    exports: String,
     max_startups: Option<String>,
 }
 
@@ -154,6 +161,14 @@ impl SshdBuilder {
     /// A line of sshd_config; an earlier one wins over a later one, and over the harness's.
     pub fn config(mut self, line: impl Into<String>) -> Self {
         self.lines.push(line.into());
+        self
+    }
+
+    /// A variable of the servers' own environment; the value may have no quote.
+    pub fn env(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        let value = value.as_ref();
+        assert!(!value.contains('\''), "{value}");
+        let _ = writeln!(self.exports, "export {name}='{value}'");
         self
     }
 
@@ -208,7 +223,8 @@ impl SshdBuilder {
         let configs = self.write_configs(&dir, &addresses, port);
         let tag = PathBuf::from(dir.file_name().unwrap_or_default());
         let fixed = [dir.as_path(), &tag, sshd];
-        let mut guard = Guard::with(BEGIN, UNDO, fixed.into_iter().chain(configs.iter().map(PathBuf::as_path)));
+        let begin = format!("{}{BEGIN}", self.exports);
+        let mut guard = Guard::with(&begin, UNDO, fixed.into_iter().chain(configs.iter().map(PathBuf::as_path)));
 
         let log = Arc::new(Log::default());
         let stderr = guard.stderr().expect("piped");
@@ -317,7 +333,8 @@ fn make_key(file: &Path) {
     assert!(made.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&made.stderr));
 }
 
-fn current_user() -> String {
+/// Who runs the tests.
+pub fn current_user() -> String {
     let output = Command::new(tool("id")).arg("-un").output().expect("id starts");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

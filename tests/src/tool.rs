@@ -3,8 +3,16 @@
 use std::path::{Path, PathBuf};
 
 /// Where servers are that an ordinary user's `PATH` doesn't have.
-const ELSEWHERE: [&str; 6] =
-    ["/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/lib/openssh", "/opt/homebrew/sbin", "/opt/homebrew/bin"];
+const ELSEWHERE: [&str; 8] = [
+    "/usr/sbin",
+    "/usr/local/sbin",
+    "/sbin",
+    "/usr/lib/openssh",
+    "/opt/homebrew/sbin",
+    "/opt/homebrew/bin",
+    "/opt/homebrew/opt/krb5/sbin",
+    "/opt/homebrew/opt/krb5/bin",
+];
 
 /// The absolute path of a program. Without it the test fails, and says what to do.
 #[track_caller]

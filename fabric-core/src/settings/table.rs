@@ -230,9 +230,11 @@ settings! {
         no_keys: bool = false, option "-k, --no-keys", inverse "connect_kwargs.look_for_keys";
         /// Whether processes on the host may use the user's agent.
         forward_agent: bool = false, option "-A, --forward-agent";
-        /// Whether to log in by GSSAPI (Kerberos); only the `openssh` transport can, as its ssh_config says.
+        /// Whether to log in by GSSAPI (Kerberos): builds with the feature `gssapi` can, as can the `openssh` transport, by its
+        /// ssh_config.
         gss_auth: bool = false, option "--gss-auth", alias "connect_kwargs.gss_auth";
-        /// Whether to delegate GSSAPI credentials; only the `openssh` transport can, as its ssh_config says.
+        /// Whether to delegate GSSAPI credentials: builds with the feature `gssapi` can, as can the `openssh` transport, by its
+        /// ssh_config.
         gss_deleg: bool = false, option "--gss-deleg", alias "connect_kwargs.gss_deleg_creds";
         /// Whether to exchange keys by GSSAPI; only the `openssh` transport can, as its ssh_config says.
         gss_kex: bool = false, option "--gss-kex", alias "connect_kwargs.gss_kex";

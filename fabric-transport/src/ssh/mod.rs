@@ -37,6 +37,9 @@ use fabric_core::{ConnectError, Session, Target, Transport};
 
 pub use self::host_keys::{HostKey, HostKeyVerifier, KnownHostsVerifier};
 
+/// Whether this build can log in by GSSAPI (Kerberos): the feature `gssapi`. Keys are exchanged by it in no build.
+pub const GSSAPI: bool = cfg!(feature = "gssapi");
+
 /// Opens sessions over SSH.
 ///
 /// One value serves any number of hosts, and should: decrypted keys are kept for its lifetime, so that a

@@ -1,6 +1,8 @@
 //! Logging in, in OpenSSH's order.
 
 pub(super) mod agent;
+#[cfg(feature = "gssapi")]
+mod gssapi;
 mod keys;
 
 use std::sync::{Arc, PoisonError};
@@ -107,6 +109,8 @@ impl Attempt<'_> {
                     continue;
                 }
                 let step = match kind {
+                    #[cfg(feature = "gssapi")]
+                    MethodKind::GssapiWithMic if self.target.auth.gssapi => self.gssapi().await?,
                     MethodKind::PublicKey => self.public_keys(&mut candidates).await?,
                     MethodKind::KeyboardInteractive => self.keyboard_interactive().await?,
                     MethodKind::Password => self.password().await?,
