@@ -73,7 +73,11 @@ impl Failure {
     /// The exit status that goes with it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Failed(_) | Self::System { .. } | Self::File { what: "writing", .. } => Exit::Failed,
+            // Nothing ran because every host list was emptied.
+            Self::Usage(UsageError::NoHosts { .. })
+            | Self::Failed(_)
+            | Self::System { .. }
+            | Self::File { what: "writing", .. } => Exit::Failed,
             Self::Prompt(PromptError::Cancelled { .. }) | Self::Interrupted => Exit::Interrupted,
             _ => Exit::Usage,
         }

@@ -255,9 +255,12 @@ fn included_files_are_namespaces() {
     assert!(fabfile.roles.contains_key("db"));
     let release: Vec<_> = fabfile.env.iter().filter(|(name, ..)| name == "release").map(|(_, v, _)| v).collect();
     assert_eq!(release, ["1", "2"], "the including file comes last and wins");
-    write("more.toml", "include = ['fabfile.toml']\n");
-    let problems = load(dir.path().join("fabfile.toml")).unwrap_err().to_string();
-    assert!(problems.contains("more.toml:1: `fabfile.toml` includes itself"), "{problems}");
+    let name = dir.path().file_name().unwrap().to_str().unwrap();
+    for itself in ["fabfile.toml", "./fabfile.toml", &format!("../{name}/fabfile.toml")] {
+        write("more.toml", &format!("include = ['{itself}']\n"));
+        let problems = load(dir.path().join("fabfile.toml")).unwrap_err().to_string();
+        assert!(problems.contains(&format!("more.toml:1: `{itself}` includes itself")), "{problems}");
+    }
     assert!(load(dir.path().join("none.toml")).unwrap_err().to_string().contains("cannot be read"));
 }
 

@@ -197,7 +197,11 @@ impl Options {
                 Does::Add(setting) => options.add(setting, value, given),
                 Does::SetHosts(setting) => {
                     let list = read_host_option(&value, |file| read_list(file, stdin))
-                        .map_err(|error| UsageError::BadValue { option: name, reason: error.to_string() })?;
+                        .map_err(|error| UsageError::BadValue { option: name.clone(), reason: error.to_string() })?;
+                    // What was meant to be few must not become all.
+                    if list.is_empty() && setting != "exclude_hosts" && (setting == "only_hosts" || !is_blank(&value)) {
+                        return Err(UsageError::NoHosts { option: name, value });
+                    }
                     options.set(setting, list.into(), given);
                 }
             }
@@ -405,6 +409,11 @@ fn read(name: &str, text: &str) -> Result<Value, String> {
     share.map(|_| value).map_err(|error| error.to_string())
 }
 
+/// Whether a list was given that names nothing, neither hosts nor files.
+fn is_blank(list: &str) -> bool {
+    list.trim_matches(|c: char| c == ',' || c.is_whitespace()).is_empty()
+}
+
 /// The text of a host list's file; `-` is standard input.
 fn read_list(file: &str, stdin: &mut dyn FnMut() -> io::Result<String>) -> io::Result<String> {
     match (file, file.strip_prefix("~/"), std::env::home_dir()) {
@@ -464,6 +473,27 @@ mod tests {
             ),
         ] {
             assert_eq!(options(args).err().map(|error| error.to_string()).as_deref(), Some(expected), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_comes_to_nothing_is_not_taken_for_all() {
+        for (args, runs) in [
+            (&["-H", "a!a"][..], false),
+            (&["-H", "@-"], false),
+            (&["--only", ""], false),
+            (&["--only", "a&b"], false),
+            (&["-H", ""], true),
+            (&["-H", " , "], true),
+            (&["-x", "a!a"], true),
+        ] {
+            let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            let typed = parse(&args, &|_| Vec::new()).unwrap();
+            let read = Options::new(typed, &mut || Ok("# nobody\n".to_owned()));
+            match read {
+                Ok(_) => assert!(runs, "{args:?}"),
+                Err(error) => assert!(!runs && matches!(error, UsageError::NoHosts { .. }), "{args:?}: {error}"),
+            }
         }
     }
 

@@ -61,6 +61,14 @@ pub enum UsageError {
         /// The nearest of them.
         hint: Option<String>,
     },
+    /// Files and set operations that leave no host.
+    #[error("{option}: `{value}` leaves no host, so that nothing is run")]
+    NoHosts {
+        /// The option.
+        option: String,
+        /// As typed.
+        value: String,
+    },
     /// An argument that is no text.
     #[error("argument {0} is not valid UTF-8: {1}")]
     NotUtf8(usize, String),

@@ -181,7 +181,9 @@ impl Files {
         };
         for (line, file, name) in files {
             let path = reader.file.parent().unwrap_or(Path::new("")).join(&file);
-            if self.open.contains(&path) {
+            // However it is spelled.
+            let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            if self.open.iter().any(|open| real(open) == real(&path)) {
                 reader.problem(line, format!("`{file}` includes itself"));
                 continue;
             }

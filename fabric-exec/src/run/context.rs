@@ -384,14 +384,8 @@ impl Context {
         if self.shared.interrupt.is_stopping() {
             return Err(TaskError::Interrupted);
         }
-        if outcome.failed {
-            let failures: Vec<String> = outcome
-                .results
-                .iter()
-                .filter(|result| result.status.is_failure() && !result.tolerated)
-                .map(|result| result.error.clone().unwrap_or_else(|| result.status.to_string()))
-                .collect();
-            return Err(TaskError::Execute(format!("task `{name}` failed: {}", failures.join("; "))));
+        if !outcome.reasons.is_empty() {
+            return Err(TaskError::Execute(format!("task `{name}` failed: {}", outcome.reasons.join("; "))));
         }
         Ok(outcome.results)
     }

@@ -49,8 +49,8 @@ pub(crate) struct Job {
 pub(crate) struct Outcome {
     /// In the order of the host list.
     pub(crate) results: Vec<HostResult>,
-    /// Whether there was a failure that nobody asked to be a warning.
-    pub(crate) failed: bool,
+    /// Why it failed, if it did: every failure that nobody asked to be a warning.
+    pub(crate) reasons: Vec<String>,
     /// Whether nothing more may be started.
     pub(crate) halt: bool,
     /// Whether nothing ran, because the host list was emptied.
@@ -132,11 +132,11 @@ pub(crate) fn execute(
         let mut outcome = execute_alone(&shared, &job, parent.as_ref()).await?;
         if !outcome.halt {
             let after = around(&shared, &job.task.post, parent.as_ref()).await?;
-            outcome.failed |= after.failed;
+            outcome.reasons.extend(after.reasons);
             outcome.halt |= after.halt;
             outcome.usage = outcome.usage.or(after.usage);
         }
-        outcome.failed |= before.failed;
+        outcome.reasons.extend(before.reasons);
         Ok(outcome)
     })
 }
@@ -150,7 +150,7 @@ async fn around(shared: &Arc<Shared>, calls: &[Invocation], parent: Option<&Cont
             continue;
         }
         let outcome = execute(shared.clone(), shared.job(call)?, parent.cloned()).await?;
-        all.failed |= outcome.failed;
+        all.reasons.extend(outcome.reasons);
         all.usage = all.usage.or(outcome.usage);
         if outcome.halt {
             all.halt = true;
@@ -190,8 +190,9 @@ struct Dispatcher<'a> {
     strategy: Strategy,
     results: Vec<Option<HostResult>>,
     failures: usize,
-    failed: bool,
     gate_closed: bool,
+    /// Why it failed, hosts' own failures apart.
+    reasons: Vec<String>,
     usage: Option<String>,
 }
 
@@ -213,8 +214,8 @@ impl<'a> Dispatcher<'a> {
             strategy,
             results: vec![None; places],
             failures: 0,
-            failed: false,
             gate_closed: false,
+            reasons: Vec::new(),
             usage: None,
         }
     }
@@ -249,9 +250,12 @@ impl<'a> Dispatcher<'a> {
             self.shared.connections.close_all().await;
         }
         let halt = self.halts() || self.shared.interrupt.is_stopping();
+        let results: Vec<HostResult> = self.results.into_iter().flatten().collect();
+        let failed = results.iter().filter(|result| result.status.is_failure() && !result.tolerated);
+        let reasons = failed.map(|result| result.error.clone().unwrap_or_else(|| result.status.to_string()));
         let outcome = Outcome {
-            results: self.results.into_iter().flatten().collect(),
-            failed: self.failed,
+            reasons: reasons.chain(self.reasons).collect(),
+            results,
             halt,
             emptied: false,
             usage: self.usage,
@@ -312,8 +316,9 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn close_gate(&mut self, why: &str) {
-        self.scope.emitter.warn(format!("`{}` does not go on: {why}", self.job.name));
-        self.failed = true;
+        let reason = format!("`{}` does not go on: {why}", self.job.name);
+        self.scope.emitter.warn(&reason);
+        self.reasons.push(reason);
         self.gate_closed = true;
     }
 
@@ -347,12 +352,7 @@ impl<'a> Dispatcher<'a> {
         job.selection.hosts = hosts.iter().map(ToString::to_string).collect();
         job.selection.roles.clear();
         let outcome = execute(self.shared.clone(), job, None).await.map_err(|error| error.to_string())?;
-        let failure = outcome.results.iter().find(|result| result.status.is_failure() && !result.tolerated);
-        match failure {
-            Some(result) => Err(result.error.clone().unwrap_or_default()),
-            None if outcome.failed => Err(outcome.usage.unwrap_or_default()),
-            None => Ok(()),
-        }
+        outcome.reasons.into_iter().next().or(outcome.usage).map_or(Ok(()), Err)
     }
 
     fn was_lost(&self, host: &str) -> bool {
@@ -418,9 +418,10 @@ impl<'a> Dispatcher<'a> {
                     () = self.shared.interrupt.stopping() => Err("interrupted".to_owned()),
                 };
                 if let Err(error) = &value {
-                    self.failed = true;
+                    let reason = format!("`{}` runs once a run and has failed: {error}", self.job.name);
                     self.failures += 1;
-                    self.scope.emitter.warn(format!("`{}` runs once a run and has failed: {error}", self.job.name));
+                    self.scope.emitter.warn(&reason);
+                    self.reasons.push(reason);
                 }
                 value
             }
@@ -480,7 +481,6 @@ impl<'a> Dispatcher<'a> {
             self.usage.get_or_insert(usage);
         }
         if result.status.is_failure() && !result.tolerated {
-            self.failed = true;
             self.failures += 1;
         }
         emitter.emit(EventKind::HostFinished {

@@ -224,7 +224,7 @@ impl Shared {
             match super::dispatch::execute(self.clone(), job, None).await {
                 Ok(outcome) => {
                     done |= !outcome.emptied;
-                    if outcome.failed {
+                    if !outcome.reasons.is_empty() {
                         ending = ending.max(Ending::Failed);
                     }
                     if outcome.usage.is_some() {

@@ -40,6 +40,35 @@ async fn a_failed_runs_once_task_fails_whoever_asks() {
 }
 
 #[tokio::test]
+async fn who_gives_a_runs_once_task_up_leaves_nobody_waiting() {
+    let world = World::new().hosts(&["h1", "h2", "h3"]).set("parallel", true);
+    let (begun, begins) = tokio::sync::watch::channel(false);
+    let once = Task::from_fn("once", move |_: Context| {
+        begun.send_replace(true);
+        std::future::pending::<Result<(), TaskError>>()
+    });
+    // The first host begins it and loses patience; the others come when it is under way.
+    let outer = Task::from_fn("outer", move |context: Context| {
+        let mut begins = begins.clone();
+        async move {
+            let begun = begins.wait_for(|begun| *begun);
+            if context.host().is_some_and(|host| host.as_str() == "h1") {
+                tokio::select! {
+                    ended = context.execute(Execute::task("once")) => return ended.map(drop),
+                    _ = begun => return Ok(()),
+                }
+            }
+            begun.await.map_err(|error| TaskError::abort(error.to_string()))?;
+            context.execute(Execute::task("once")).await.map(drop)
+        }
+    });
+    let report = world.go(collection([once.runs_once(), outer]), &["outer"]).await;
+    assert_eq!(report.counts(), (1, 2, 0), "{report:?}");
+    let error = report.hosts["h3"].error.as_ref().unwrap();
+    assert!(error.contains("given up before it ended"), "{error}");
+}
+
+#[tokio::test]
 async fn pre_and_post_run_once_a_run() {
     let world = World::new();
     let task = |name: &str| {
