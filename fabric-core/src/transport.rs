@@ -399,11 +399,22 @@ pub struct WriteOptions {
     pub changes: FileChanges,
     /// Whether to wait until the host has it on its disk (`fsync@openssh.com`).
     pub sync: bool,
+    /// Whether the file has no holes at any time, so that a write that is cut short can be gone on with where
+    /// the file ends. A long link may take more at once without. Default: no.
+    pub in_order: bool,
 }
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { offset: 0, truncate: true, exclusive: false, mode: None, changes: FileChanges::default(), sync: false }
+        Self {
+            offset: 0,
+            truncate: true,
+            exclusive: false,
+            mode: None,
+            changes: FileChanges::default(),
+            sync: false,
+            in_order: false,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use fabric_transport::server::{Fleet, FleetBuilder, FleetHost};
 use fabric_transport::{Connection, Connector};
 use tempfile::TempDir;
 
+use crate::link::Link;
 use crate::sshd::Sshd;
 use crate::tool::is_root;
 
@@ -65,6 +66,17 @@ impl World {
         let known_hosts = dir.path().join("known_hosts");
         std::fs::write(&known_hosts, sshd.known_hosts()).expect("known_hosts");
         let target = ssh_target(&sshd.hosts()[0].host_string(), &sshd.key(), &known_hosts);
+        Self { target, connector: Arc::new(Connector::new()), dir, fleet: None }
+    }
+
+    /// This sshd, over a link.
+    pub async fn far_sshd(sshd: &Sshd, link: &Link) -> Self {
+        let dir = directory();
+        let known_hosts = dir.path().join("known_hosts");
+        let address = link.address();
+        let known = format!("[{}]:{} {}\n", address.ip(), address.port(), sshd.host_key());
+        std::fs::write(&known_hosts, known).expect("known_hosts");
+        let target = ssh_target(&address.to_string(), &sshd.key(), &known_hosts);
         Self { target, connector: Arc::new(Connector::new()), dir, fleet: None }
     }
 

@@ -12,6 +12,7 @@ use super::driver::{About, Conversation, Expected, OpenHandle};
 use super::error::{CloseReason, ProtocolError, SftpError, StatusCode};
 use super::extensions::{self, Extensions, FileSystem, Limits};
 use super::file::{OpenFlags, RemoteFile};
+use super::lanes::Lanes;
 use super::wire::{FrameBuffer, Request, decode_version, packet};
 
 /// An SFTP client on one byte stream. Cheap to clone; all clones share the stream.
@@ -23,6 +24,7 @@ pub struct Client {
     pub(super) conversation: Arc<Conversation>,
     extensions: Arc<Extensions>,
     limits: Shared<BoxFuture<'static, Limits>>,
+    pub(super) lanes: Option<Lanes>,
 }
 
 impl Client {
@@ -48,7 +50,19 @@ impl Client {
         let extensions = Arc::new(Extensions::new(offered));
         let conversation = Conversation::start(reader, writer, frames);
         let limits = ask_for_limits(&conversation, &extensions).await;
-        Ok(Self { conversation, extensions, limits })
+        Ok(Self { conversation, extensions, limits, lanes: None })
+    }
+
+    /// Lets long writes go over further channels to the same server where the window of one holds them up
+    /// ([`Write`](super::Write)). `open` opens one and starts a client on it, or gives `None`: then the write
+    /// does without. Some five are open at once, while they are written to.
+    #[must_use]
+    pub fn with_further_channels<F>(mut self, open: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Option<Self>> + Send + 'static,
+    {
+        self.lanes = Some(Lanes::new(Arc::new(move || open().boxed())));
+        self
     }
 
     /// Which extensions the server offers.

@@ -3,7 +3,9 @@
 //! A request is put into the writer's queue whole and its answer finds the caller through its id, so that
 //! a caller may go away at any moment without anybody else noticing. The reader never waits for a caller.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -78,17 +80,49 @@ impl Conversation {
         }
     }
 
+    /// Room for a request of this size, if there is some now.
+    pub(super) fn room(&self, size: usize) -> Option<OwnedSemaphorePermit> {
+        self.budget.clone().try_acquire_many_owned(size.min(QUEUE_BYTES) as u32).ok()
+    }
+
     fn enqueue(
         self: &Arc<Self>,
         request: Request,
         expected: Expected,
         budget: Option<OwnedSemaphorePermit>,
     ) -> Result<Call, SftpError> {
+        let (id, call) = self.expect(expected)?;
+        self.post(request.seal(id), budget);
+        Ok(call)
+    }
+
+    /// Makes a place for an answer: the id of the request that is to be sent next, and what waits for it.
+    pub(super) fn expect(self: &Arc<Self>, expected: Expected) -> Result<(u32, Call), SftpError> {
         let (answer, answered) = oneshot::channel();
         let id = self.waiting.register(expected, answer)?;
+        Ok((id, Call { answered, conversation: self.clone() }))
+    }
+
+    /// Sends the frame of a request whose answer is expected.
+    pub(super) fn post(&self, frame: Bytes, budget: Option<OwnedSemaphorePermit>) {
         // A failure means that the task has just ended, which the answer's channel tells as well.
-        let _ = self.queue.send(Queued { frame: request.seal(id), _budget: budget });
-        Ok(Call { answered, conversation: self.clone() })
+        let _ = self.queue.send(Queued { frame, _budget: budget });
+    }
+
+    /// The shortest time in which a request was answered so far.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        let nanos = self.waiting.round_trip.load(Ordering::Relaxed);
+        (nanos < u64::MAX).then(|| Duration::from_nanos(nanos))
+    }
+
+    /// How many bytes of writes were confirmed so far.
+    pub(super) fn confirmed(&self) -> u64 {
+        self.waiting.confirmed.load(Ordering::Relaxed)
+    }
+
+    /// Further bytes of writes were confirmed.
+    pub(super) fn confirm(&self, bytes: u64) {
+        self.waiting.confirmed.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Why it is over; only meaningful once it is.
@@ -126,10 +160,25 @@ impl Drop for Ending {
 }
 
 /// The requests that wait for an answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
     table: Mutex<Table>,
     closed: SetOnce<CloseReason>,
+    /// The shortest time an answer took, in nanoseconds.
+    round_trip: AtomicU64,
+    /// Bytes of writes that were confirmed.
+    confirmed: AtomicU64,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            table: Mutex::default(),
+            closed: SetOnce::new(),
+            round_trip: AtomicU64::new(u64::MAX),
+            confirmed: AtomicU64::new(0),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -145,6 +194,7 @@ struct Table {
 struct Slot {
     round: u16,
     request: Option<(Expected, oneshot::Sender<Answer>)>,
+    since: Instant,
 }
 
 impl Waiting {
@@ -157,11 +207,12 @@ impl Waiting {
             place
         } else {
             let place = u16::try_from(table.slots.len()).map_err(|_| SftpError::TooManyRequests)?;
-            table.slots.push(Slot { round: 0, request: None });
+            table.slots.push(Slot { round: 0, request: None, since: Instant::now() });
             place
         };
         let slot = &mut table.slots[usize::from(place)];
         slot.request = Some((expected, answer));
+        slot.since = Instant::now();
         Ok(u32::from(slot.round) << 16 | u32::from(place))
     }
 
@@ -172,6 +223,8 @@ impl Waiting {
         let slot = slot.ok_or(ProtocolError::UnknownId(id))?;
         let request = slot.request.take().ok_or(ProtocolError::UnknownId(id))?;
         slot.round = slot.round.wrapping_add(1);
+        let took = u64::try_from(slot.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.round_trip.fetch_min(took, Ordering::Relaxed);
         table.free.push(place);
         Ok(request)
     }

@@ -111,6 +111,7 @@ impl Files for Client {
             offset: options.offset,
             finish_with: attributes_of(&options.changes),
             sync: options.sync,
+            in_order: options.in_order,
         };
         let wanted = if options.exclusive { Wanted::Nothing } else { Wanted::File };
         match Client::write_file(self, path, &how, source, progress).await {

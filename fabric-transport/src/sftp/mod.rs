@@ -9,6 +9,8 @@
 //!   as the server takes (`limits@openssh.com`, else 32 KiB), and data is not copied between the stream's
 //!   buffer and the caller's. Any number of operations share a client by reference; a small file costs two
 //!   round trips ([`Client::read_file`], [`Client::write_file`]), and those of many files overlap.
+//! * **Fast on long links.** As much is asked for ahead as the link turns out to take, and a long write that
+//!   the window of its channel holds up goes over several ([`Client::with_further_channels`]).
 //! * **Cancel safe.** A future may be dropped at any point: the conversation stays in step, and a handle
 //!   that the server opened meanwhile is closed. Dropping the client and everything made by it ends its
 //!   task and drops the stream.
@@ -41,6 +43,7 @@ mod error;
 mod extensions;
 mod file;
 mod files;
+mod lanes;
 mod reading;
 pub mod wire;
 mod writing;

@@ -13,9 +13,12 @@ use super::error::{SftpError, StatusCode};
 use super::file::{OpenFlags, RemoteFile};
 use super::{Progress, max_window};
 
-/// How many reads a file begins with. Enough for a fast link; and as many answers as may have to wait in
-/// memory for a sink that is slower than the link.
+/// How many reads a file begins with at least. Enough for a short link; and as many answers as may have to wait
+/// in memory for a sink that is slower than the link.
 const FIRST_WINDOW: usize = 16;
+
+/// What a long link is taken to carry before that shows, in bytes a second.
+const FIRST_PACE: u128 = 320 * 1024 * 1024;
 
 /// Reads don't get smaller than this, however little a server gives.
 const MIN_CHUNK: u32 = 4096;
@@ -69,6 +72,8 @@ struct Reading<'a> {
     under_way: VecDeque<Piece>,
     /// How many of them there may be.
     window: usize,
+    /// Where the next read began when that number last grew.
+    grown_at: u64,
     /// Where the next read begins, and how much it asks for.
     offset: u64,
     chunk: u32,
@@ -91,10 +96,13 @@ impl<'a> Reading<'a> {
     async fn start(file: &'a RemoteFile, offset: u64) -> Result<Self, SftpError> {
         let chunk = file.client.limits().await.read;
         let mut stat = file.submit_stat().await?;
+        let round_trip = file.handle.conversation().round_trip().unwrap_or_default();
+        let ahead = round_trip.as_millis() * FIRST_PACE / 1000 / u128::from(chunk);
         let mut reading = Self {
             file,
             under_way: VecDeque::new(),
-            window: FIRST_WINDOW,
+            window: (ahead as usize).clamp(FIRST_WINDOW, max_window(chunk)),
+            grown_at: offset,
             offset,
             chunk,
             presumed_end: offset,
@@ -122,9 +130,10 @@ impl<'a> Reading<'a> {
         }
         self.fill().await?;
         let Some(piece) = self.under_way.front_mut() else { return Ok(None) };
-        if !piece.call.is_answered() {
-            // The link is the slower side: ask for more ahead.
-            self.window = (self.window + 2).min(max_window(self.chunk));
+        if !piece.call.is_answered() && piece.offset >= self.grown_at {
+            // The link is the slower side: ask for twice as much ahead, once for each round trip.
+            self.window = (self.window * 2).min(max_window(self.chunk));
+            self.grown_at = self.offset;
         }
         let answer = piece.call.data(self.file.about("read")).await;
         let Some(Piece { offset, length, .. }) = self.under_way.pop_front() else { return Ok(None) };

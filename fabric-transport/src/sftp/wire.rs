@@ -233,6 +233,25 @@ impl WriteRequest {
         self.len() >= self.chunk
     }
 
+    /// The same data for another open file.
+    #[must_use]
+    pub fn to(mut self, handle: &[u8]) -> Self {
+        let fields = Request::HEAD + 4;
+        let length = fields + handle.len() + 12;
+        if length == self.head {
+            self.request.frame[fields..fields + handle.len()].copy_from_slice(handle);
+            return self;
+        }
+        let mut other = Self::new(handle, self.chunk, self.len());
+        other.request.frame.put_slice(&self.request.frame[self.head..]);
+        other
+    }
+
+    /// The length of its frame in bytes.
+    pub fn frame_len(&self) -> usize {
+        self.request.frame_len()
+    }
+
     /// The request to write the data at `offset`.
     pub fn at(mut self, offset: u64) -> Request {
         let length = self.len() as u32;

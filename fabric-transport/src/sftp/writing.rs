@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::{BufMut as _, Bytes};
+use futures_util::future::{BoxFuture, select_all};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::attributes::Attributes;
@@ -10,6 +13,7 @@ use super::client::Client;
 use super::driver::{Call, Expected};
 use super::error::SftpError;
 use super::file::{OpenFlags, RemoteFile};
+use super::lanes::{Lane, Pace};
 use super::wire::WriteRequest;
 use super::{Progress, max_window};
 
@@ -29,6 +33,9 @@ pub struct Write {
     pub finish_with: Attributes,
     /// Whether to wait until the server has it on its disk (`fsync@openssh.com`). Default: no.
     pub sync: bool,
+    /// Whether the file has no holes at any time, so that what was cut short can be gone on with at its end.
+    /// It is then written over one channel, however long the link. Default: no.
+    pub in_order: bool,
 }
 
 impl Default for Write {
@@ -39,6 +46,7 @@ impl Default for Write {
             offset: 0,
             finish_with: Attributes::default(),
             sync: false,
+            in_order: false,
         }
     }
 }
@@ -61,7 +69,12 @@ impl Client {
     {
         let file = self.open(path, how.flags, &how.created_with).await?;
         let mut writing = Writing::new(&file, how.offset).await;
+        if !how.in_order && self.lanes.is_some() {
+            writing.pace = Some(Pace::new(&self.conversation));
+        }
         writing.send_all(source, progress).await?;
+        // Its times, for one, are not to change any more once they are set.
+        writing.settle_lanes(progress).await?;
         let sent = writing.sent;
         let mut unconfirmed = std::mem::take(&mut writing.unconfirmed);
         let mut finishing = file.send_finish(&how.finish_with, how.sync).await?;
@@ -98,12 +111,49 @@ struct Writing<'a> {
     sent: u64,
     /// Writes under way, in the order they were sent, with their lengths.
     unconfirmed: VecDeque<(u64, Call)>,
+    /// Finds out whether to open further channels, if that may be done.
+    pace: Option<Pace>,
+    opening: FuturesUnordered<BoxFuture<'static, Option<OpenLane>>>,
+    lanes: Vec<OpenLane>,
+    /// What went out on a channel that then failed.
+    again: Vec<Piece>,
+}
+
+/// The file, open on a further channel.
+struct OpenLane {
+    file: RemoteFile,
+    unconfirmed: VecDeque<(Piece, Call)>,
+    _lane: Lane,
+}
+
+/// What happens while writes are under way.
+enum Step {
+    Own(Result<u64, SftpError>),
+    Lane(usize, Result<u64, SftpError>),
+    Opened(Option<OpenLane>),
+}
+
+/// Where in the file which bytes belong.
+struct Piece {
+    offset: u64,
+    data: Bytes,
 }
 
 impl<'a> Writing<'a> {
     async fn new(file: &'a RemoteFile, offset: u64) -> Self {
         let chunk = file.client.limits().await.write;
-        Self { file, offset, chunk: chunk as usize, window: max_window(chunk), sent: 0, unconfirmed: VecDeque::new() }
+        Self {
+            file,
+            offset,
+            chunk: chunk as usize,
+            window: max_window(chunk),
+            sent: 0,
+            unconfirmed: VecDeque::new(),
+            pace: None,
+            opening: FuturesUnordered::new(),
+            lanes: Vec::new(),
+            again: Vec::new(),
+        }
     }
 
     /// Sends all of the source; part of it may not be confirmed yet.
@@ -115,37 +165,146 @@ impl<'a> Writing<'a> {
         let mut next = WriteRequest::new(handle, self.chunk, FIRST_ROOM);
         let mut ended = false;
         while !ended {
-            let may_send = self.unconfirmed.len() < self.window;
+            let under_way = self.under_way();
             tokio::select! {
                 biased;
-                confirmed = self.confirm_one(), if !self.unconfirmed.is_empty() => {
+                confirmed = self.confirm_one(), if under_way > 0 => {
                     progress(confirmed?);
                     continue;
                 }
-                read = async { source.read_buf(&mut next.space()).await }, if may_send => {
+                read = async { source.read_buf(&mut next.space()).await }, if under_way < self.window => {
                     let read = read.map_err(|error| SftpError::Local { during: "reading the source", error: Arc::new(error) });
                     ended = read? == 0;
                 }
             }
             if next.is_full() || (ended && !next.is_empty()) {
-                let (length, offset) = (next.len() as u64, self.offset + self.sent);
                 let room = if ended { 0 } else { self.chunk };
                 let full = std::mem::replace(&mut next, WriteRequest::new(handle, self.chunk, room));
-                let call = self.file.handle.conversation().submit(full.at(offset), Expected::Status).await?;
-                self.unconfirmed.push_back((length, call));
-                self.sent += length;
+                self.send(full, progress).await?;
             }
         }
         Ok(())
     }
 
-    /// Waits for the confirmation of the oldest write and gives its length. May be dropped and called
-    /// again.
-    async fn confirm_one(&mut self) -> Result<u64, SftpError> {
-        let Some((length, call)) = self.unconfirmed.front_mut() else { return Ok(0) };
-        let length = *length;
-        let answer = call.status(self.file.about("write")).await;
-        self.unconfirmed.pop_front();
-        answer.map(|()| length)
+    /// How many writes are under way.
+    fn under_way(&self) -> usize {
+        self.unconfirmed.len() + self.lanes.iter().map(|lane| lane.unconfirmed.len()).sum::<usize>()
     }
+
+    /// Sends what comes next in the file, over whatever channel has room for it.
+    async fn send(&mut self, full: WriteRequest, progress: Progress<'_>) -> Result<(), SftpError> {
+        let (length, offset, size) = (full.len(), self.offset + self.sent, full.frame_len());
+        self.sent += length as u64;
+        let own = self.file.handle.conversation();
+        // With nothing of ours under way there is nothing to wait for: others keep the channel busy.
+        while self.under_way() > 0 && !self.lanes.is_empty() && own.room(size).is_none() {
+            let free =
+                self.lanes.iter_mut().filter_map(|lane| Some((lane.file.handle.conversation().room(size)?, lane)));
+            let Some((room, lane)) = free.min_by_key(|(_, lane)| lane.unconfirmed.len()) else {
+                progress(self.confirm_one().await?);
+                continue;
+            };
+            let conversation = lane.file.handle.conversation();
+            let Ok((id, call)) = conversation.expect(Expected::Status) else {
+                // It has ended just now, which its next answer tells, or its lack of room.
+                break;
+            };
+            let frame = full.to(lane.file.handle.bytes()).at(offset).seal(id);
+            let data = frame.slice(frame.len() - length..);
+            conversation.post(frame, Some(room));
+            lane.unconfirmed.push_back((Piece { offset, data }, call));
+            return Ok(());
+        }
+        let call = own.submit(full.at(offset), Expected::Status).await?;
+        self.unconfirmed.push_back((length as u64, call));
+        Ok(())
+    }
+
+    /// Waits for the confirmation of a write, the oldest of its channel, and gives its length; 0 if something
+    /// else happened. May be dropped and called again.
+    async fn confirm_one(&mut self) -> Result<u64, SftpError> {
+        while let Some(Piece { offset, data }) = self.again.last() {
+            let mut request = WriteRequest::new(self.file.handle.bytes(), data.len(), data.len());
+            request.space().put_slice(data);
+            let call = self.file.handle.conversation().submit(request.at(*offset), Expected::Status).await?;
+            self.unconfirmed.push_back((data.len() as u64, call));
+            self.again.pop();
+        }
+        let lanes = self.lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.unconfirmed.is_empty());
+        let lanes: Vec<_> = lanes.map(|(index, lane)| Box::pin(async move { (index, lane.confirm().await) })).collect();
+        let (some, any_of) = (!lanes.is_empty(), async { select_all(lanes).await.0 });
+        let step = tokio::select! {
+            biased;
+            confirmed = confirm_front(self.file, &mut self.unconfirmed), if !self.unconfirmed.is_empty() => Step::Own(confirmed),
+            (lane, confirmed) = any_of, if some => Step::Lane(lane, confirmed),
+            Some(opened) = self.opening.next(), if !self.opening.is_empty() => Step::Opened(opened),
+            else => return Ok(0),
+        };
+        match step {
+            Step::Own(confirmed) => {
+                let length = confirmed?;
+                self.file.handle.conversation().confirm(length);
+                self.consider_lanes();
+                Ok(length)
+            }
+            Step::Lane(_, Ok(length)) => Ok(length),
+            Step::Lane(lane, Err(error)) => {
+                tracing::debug!(%error, "a further channel");
+                let failed = self.lanes.swap_remove(lane);
+                self.again.extend(failed.unconfirmed.into_iter().map(|(piece, _)| piece));
+                Ok(0)
+            }
+            Step::Opened(lane) => {
+                self.lanes.extend(lane);
+                Ok(0)
+            }
+        }
+    }
+
+    /// Opens further channels if the window of the one there is turns out to be the limit.
+    fn consider_lanes(&mut self) {
+        let (Some(lanes), Some(pace)) = (&self.file.client.lanes, &mut self.pace) else { return };
+        if !pace.is_window_bound(self.file.handle.conversation()) {
+            return;
+        }
+        for lane in lanes.open() {
+            let (path, chunk) = (self.file.path.clone(), self.chunk);
+            self.opening.push(Box::pin(async move {
+                let lane = lane.await?;
+                let file = lane.client.open(&path, OpenFlags::WRITE, &Attributes::default()).await.ok()?;
+                let takes = lane.client.limits().await.write as usize;
+                (takes >= chunk).then(|| OpenLane { file, unconfirmed: VecDeque::new(), _lane: lane })
+            }));
+        }
+    }
+
+    /// Waits for what went over further channels, and closes them.
+    async fn settle_lanes(&mut self, progress: Progress<'_>) -> Result<(), SftpError> {
+        self.pace = None;
+        self.opening.clear();
+        while !self.again.is_empty() || self.lanes.iter().any(|lane| !lane.unconfirmed.is_empty()) {
+            progress(self.confirm_one().await?);
+        }
+        self.lanes.clear();
+        Ok(())
+    }
+}
+
+impl OpenLane {
+    async fn confirm(&mut self) -> Result<u64, SftpError> {
+        let Some((piece, call)) = self.unconfirmed.front_mut() else { return Ok(0) };
+        let length = piece.data.len() as u64;
+        call.status(self.file.about("write")).await?;
+        self.unconfirmed.pop_front();
+        Ok(length)
+    }
+}
+
+/// Waits for the confirmation of the oldest write and gives its length. May be dropped and called again.
+async fn confirm_front(file: &RemoteFile, unconfirmed: &mut VecDeque<(u64, Call)>) -> Result<u64, SftpError> {
+    let Some((length, call)) = unconfirmed.front_mut() else { return Ok(0) };
+    let length = *length;
+    let answer = call.status(file.about("write")).await;
+    unconfirmed.pop_front();
+    answer.map(|()| length)
 }

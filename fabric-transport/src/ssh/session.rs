@@ -167,13 +167,13 @@ impl Session for SshSession {
         if let Some(client) = files.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let stream = process::subsystem(&self.link, "sftp").await?;
-        let started = self.link.within("the SFTP server", sftp::Client::start(stream)).await?;
-        let client =
-            Arc::new(started.map_err(|error| SessionError::System {
-                what: "starting SFTP".to_owned(),
-                reason: error.to_string(),
-            })?);
+        let client = sftp_client(&self.link).await?;
+        // The client is the link's, which must not be kept by it.
+        let link = Arc::downgrade(&self.link);
+        let client = Arc::new(client.with_further_channels(move || {
+            let link = link.clone();
+            async move { sftp_client(&link.upgrade()?).await.ok() }
+        }));
         *files = Some(client.clone());
         Ok(client)
     }
@@ -193,6 +193,13 @@ impl Session for SshSession {
     async fn close(&self) {
         self.link.close().await;
     }
+}
+
+/// Starts an SFTP client on a channel of its own.
+async fn sftp_client(link: &Arc<Link>) -> Result<sftp::Client, SessionError> {
+    let stream = process::subsystem(link, "sftp").await?;
+    let started = link.within("the SFTP server", sftp::Client::start(stream)).await?;
+    started.map_err(|error| SessionError::System { what: "starting SFTP".to_owned(), reason: error.to_string() })
 }
 
 /// russh takes paths as text only.

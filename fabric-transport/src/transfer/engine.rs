@@ -300,6 +300,8 @@ impl Engine {
             mode: changes.mode.map(|_| 0o600),
             changes,
             sync: self.options.sync,
+            // What is left of it is gone on with at its end.
+            in_order: self.options.resume,
         }
     }
 

@@ -5,6 +5,7 @@ mod cancel;
 mod content;
 mod files;
 mod hostile;
+mod lanes;
 mod paths;
 mod wire;
 
