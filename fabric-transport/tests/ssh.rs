@@ -127,10 +127,37 @@ async fn a_signal_is_told_apart_from_an_exit_status() {
 }
 
 #[tokio::test]
+async fn a_host_whose_output_nobody_takes_is_not_read_and_not_taken_for_dead() {
+    const SIZE: u64 = 200_000_000;
+    let sshd = Sshd::start();
+    let mut target = sshd.target();
+    target.keepalive.interval = Some(Duration::from_millis(50));
+    target.keepalive.count = 2;
+    let session = open(&target).await;
+    let mut process = session.spawn(&command(format!("head -c {SIZE} /dev/zero; echo end >&2"))).await.unwrap();
+    // Several times as long as keepalives need to find a host dead.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let resident: u64 = resident.trim().split(' ').next().unwrap().parse().unwrap();
+    assert!(resident < 64 << 10, "{resident} KiB are kept of what nobody takes");
+    let (mut taken, mut exit) = (0, None);
+    while let Some(event) = process.next().await {
+        match event {
+            ProcessEvent::Stdout(bytes) => taken += bytes.len() as u64,
+            ProcessEvent::Stderr(bytes) => assert_eq!(bytes, "end\n"),
+            ProcessEvent::Exit(status) => exit = Some(status),
+            ProcessEvent::Lost(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((taken, exit), (SIZE, Some(ExitStatus::Code(0))));
+}
+
+#[tokio::test]
 async fn a_channel_that_nobody_reads_holds_no_other_up() {
     let sshd = Sshd::start();
     let session = open(&sshd.target()).await;
-    // 6 MB fit into the store; without a task that drains the channel, 256 messages would be the end.
+    // 6 MB fit into the store; without a task that drains the channel, a few messages would be the end.
     let unread = session.spawn(&command("head -c 6000000 /dev/zero | tr '\\0' x; sleep 1000")).await.unwrap();
     assert_eq!(run(&*session, "echo other").await.text(), "other\n");
     drop(unread);
@@ -347,6 +374,21 @@ async fn keys_are_exchanged_again_in_the_middle_of_data() {
         assert!(done.stdout == data, "{} of {} bytes, {:?}", done.stdout.len(), data.len(), done.lost);
         assert!(sshd.log().matches("rekey").count() > 4);
     }
+}
+
+#[tokio::test]
+async fn keys_are_exchanged_again_in_the_middle_of_a_file() {
+    let sshd = Setup::default().line("RekeyLimit 1M").start();
+    let session = open(&sshd.target()).await;
+    let files = session.files().await.unwrap();
+    let data: Vec<u8> = (0..12_000_000_u32).map(|n| (n.wrapping_mul(n) % 249) as u8).collect();
+    let path = sshd.path("file");
+    let path = path.to_str().unwrap().as_bytes();
+    files.write_file(path, &WriteOptions::default(), &mut &*data, &|_| {}).await.unwrap();
+    let mut back = Vec::new();
+    files.read_file(path, 0, &mut back, &|_| {}).await.unwrap();
+    assert!(back == data, "{} of {} bytes", back.len(), data.len());
+    assert!(sshd.log().matches("rekey").count() > 8);
 }
 
 #[tokio::test]

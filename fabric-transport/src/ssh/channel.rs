@@ -2,12 +2,13 @@
 //!
 //! russh hands what arrives for a channel over in the task that serves the whole connection: while a
 //! channel's queue is full, nothing else moves, keepalives and key exchanges included. So each channel has
-//! a task of its own that empties the queue into a [`Store`], and the store is large enough that only a
-//! consumer that has fallen far behind makes the host wait.
+//! a task of its own that empties the queue into a [`Store`]. A consumer that has fallen far behind makes its
+//! host wait: once the store is full the connection isn't read any more, and nothing more comes.
 
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -20,19 +21,32 @@ use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOw
 
 use super::handler::Shared;
 
-/// How much of a command's output is kept for a consumer that is slower than the host.
+/// How much of a command's output is kept for a consumer that is slower than the host, as long as the
+/// [`Pool`] has room.
 pub(super) const OUTPUT_STORE: usize = 8 << 20;
 
-/// The same for a stream through a host. It must be more than a session inside the stream can have under
-/// way: while that session waits to write, it doesn't read, and the window that it waits for is told on the
-/// outer connection, which would stand still once this is full.
-const STREAM_STORE: usize = 256 << 20;
+/// The same for a stream through a host.
+const STREAM_STORE: usize = 32 << 20;
+
+/// What each channel may keep whatever the others do. A thousand channels that nobody takes anything from keep
+/// so much each, and the same again in russh's queue.
+const SHARE: usize = 256 << 10;
+
+/// How much all channels of a transport keep beyond their shares.
+const POOL: usize = 32 << 20;
+
+/// The memory that the stores of all sessions of one transport have in common.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    used: AtomicUsize,
+}
 
 /// A queue of `T` with a size in bytes, between a channel's task and its consumer.
 #[derive(Debug)]
 pub(super) struct Store<T> {
     inner: Mutex<Inner<T>>,
     room: Notify,
+    pool: Arc<Pool>,
 }
 
 #[derive(Debug)]
@@ -50,7 +64,7 @@ struct Inner<T> {
 }
 
 impl<T> Store<T> {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
+    pub(super) fn new(limit: usize, pool: Arc<Pool>) -> Arc<Self> {
         let inner = Inner {
             queue: VecDeque::new(),
             bytes: 0,
@@ -60,7 +74,7 @@ impl<T> Store<T> {
             lossy: false,
             waker: None,
         };
-        Arc::new(Self { inner: Mutex::new(inner), room: Notify::new() })
+        Arc::new(Self { inner: Mutex::new(inner), room: Notify::new(), pool })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
@@ -76,8 +90,9 @@ impl<T> Store<T> {
             }
             inner.queue.push_back((item, size));
             inner.bytes += size;
+            self.pool.used.fetch_add(size, Ordering::Relaxed);
             inner.wake();
-            if inner.bytes <= inner.limit || inner.lossy {
+            if inner.lossy || self.fits(inner.bytes, inner.limit) {
                 return;
             }
         }
@@ -90,9 +105,15 @@ impl<T> Store<T> {
         }
     }
 
+    /// Whether more may come when so much is here. Room that others make in the pool isn't told: the consumer
+    /// has something to take then, and taking tells it.
+    fn fits(&self, bytes: usize, limit: usize) -> bool {
+        bytes <= SHARE || (bytes <= limit && self.pool.used.load(Ordering::Relaxed) <= POOL)
+    }
+
     fn has_room(&self) -> bool {
         let inner = self.lock();
-        inner.discard || inner.lossy || inner.bytes <= inner.limit
+        inner.discard || inner.lossy || self.fits(inner.bytes, inner.limit)
     }
 
     /// Nothing more will come.
@@ -106,10 +127,14 @@ impl<T> Store<T> {
     pub(super) fn discard(&self) {
         let mut inner = self.lock();
         inner.discard = true;
-        inner.queue.clear();
-        inner.bytes = 0;
+        self.forget(&mut inner);
         drop(inner);
         self.room.notify_one();
+    }
+
+    fn forget(&self, inner: &mut Inner<T>) {
+        inner.queue.clear();
+        self.pool.used.fetch_sub(std::mem::take(&mut inner.bytes), Ordering::Relaxed);
     }
 
     /// From now on nothing waits: what doesn't fit is dropped, so that what comes behind it on the
@@ -128,9 +153,10 @@ impl<T> Store<T> {
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut inner = self.lock();
         if let Some((item, size)) = inner.queue.pop_front() {
-            let was_full = inner.bytes > inner.limit;
+            let may_be_waited_for = inner.bytes > SHARE;
             inner.bytes -= size;
-            if was_full && inner.bytes <= inner.limit {
+            self.pool.used.fetch_sub(size, Ordering::Relaxed);
+            if may_be_waited_for && self.fits(inner.bytes, inner.limit) {
                 self.room.notify_one();
             }
             return Poll::Ready(Some(item));
@@ -140,6 +166,13 @@ impl<T> Store<T> {
         }
         inner.waker = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+impl<T> Drop for Store<T> {
+    fn drop(&mut self) {
+        let bytes = self.lock().bytes;
+        self.pool.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -272,7 +305,7 @@ impl ChannelIo {
         let (reader, writer) = channel.split();
         let writer = Arc::new(writer);
         let life = Life::new();
-        let store = Store::new(STREAM_STORE);
+        let store = Store::new(STREAM_STORE, shared.pool.clone());
         let this = Self {
             store: store.clone(),
             rest: Bytes::new(),
@@ -334,5 +367,64 @@ impl AsyncWrite for ChannelIo {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.writer).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    const PIECE: usize = 32 << 10;
+
+    /// Puts pieces in until one has to wait for room, and gives how many bytes there are then.
+    fn fill(store: &Store<usize>) -> usize {
+        let mut kept = 0;
+        loop {
+            kept += PIECE;
+            if store.push(PIECE, PIECE).now_or_never().is_none() {
+                return kept;
+            }
+        }
+    }
+
+    #[test]
+    fn stores_share_a_pool_and_each_has_its_share() {
+        let pool = Arc::new(Pool::default());
+        let stores: Vec<_> = (0..20).map(|_| Store::new(OUTPUT_STORE, pool.clone())).collect();
+        let kept: Vec<_> = stores.iter().map(|store| fill(store)).collect();
+        assert_eq!(kept[0], OUTPUT_STORE + PIECE);
+        assert!(kept.iter().all(|kept| *kept > SHARE), "{kept:?}");
+        assert!(kept.iter().sum::<usize>() <= POOL + stores.len() * (SHARE + 2 * PIECE), "{kept:?}");
+        drop(stores);
+        assert_eq!(pool.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_room_goes_on_when_something_is_taken() {
+        let pool = Arc::new(Pool::default());
+        // Others have taken all of the pool.
+        let others: Vec<_> = (0..8).map(|_| Store::new(OUTPUT_STORE, pool.clone())).collect();
+        for store in &others {
+            fill(store);
+        }
+        let store = Store::new(OUTPUT_STORE, pool);
+        let filling = async {
+            for _ in 0..1000 {
+                store.push(PIECE, PIECE).await;
+            }
+            store.finish();
+        };
+        let taking = async {
+            let mut taken = 0;
+            while let Some(size) = poll_fn(|cx| store.poll_next(cx)).await {
+                taken += size;
+            }
+            taken
+        };
+        assert_eq!(tokio::join!(filling, taking).1, 1000 * PIECE);
     }
 }

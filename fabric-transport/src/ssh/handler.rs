@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::auth::agent;
-use super::channel::ChannelIo;
+use super::channel::{ChannelIo, Pool};
 use super::clock::Clock;
 use super::host_keys::{self, HostKey, HostKeyVerifier, Verified};
 
@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub(super) agent: Option<PathBuf>,
     /// What binds an agent to this connection, known once the keys are exchanged.
     pub(super) binding: OnceLock<AgentSessionBinding>,
+    /// What the channels of this session and of the transport's others may keep.
+    pub(super) pool: Arc<Pool>,
     /// Cancelled to cut the connection off, whatever it is waiting for.
     pub(super) cut: CancellationToken,
     /// Cancelled when the task that serves the connection is gone.
@@ -46,13 +48,14 @@ pub(super) enum ListenKey {
 }
 
 impl Shared {
-    pub(super) fn new(agent: Option<PathBuf>) -> Self {
+    pub(super) fn new(agent: Option<PathBuf>, pool: Arc<Pool>) -> Self {
         Self {
             ended: watch::Sender::new(None),
             banner: Mutex::default(),
             listeners: Mutex::default(),
             agent,
             binding: OnceLock::new(),
+            pool,
             cut: CancellationToken::new(),
             over: CancellationToken::new(),
         }

@@ -35,6 +35,8 @@ use async_trait::async_trait;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectError, Session, Target, Transport};
 
+use self::stream::NeverWaits;
+
 pub use self::host_keys::{HostKey, HostKeyVerifier, KnownHostsVerifier};
 
 /// Whether this build can log in by GSSAPI (Kerberos): the feature `gssapi`. Keys are exchanged by it in no build.
@@ -67,6 +69,7 @@ pub const GSSAPI: bool = cfg!(feature = "gssapi");
 pub struct SshTransport {
     verifier: Arc<dyn HostKeyVerifier>,
     keys: Arc<auth::KeyStore>,
+    pool: Arc<channel::Pool>,
 }
 
 impl SshTransport {
@@ -77,7 +80,7 @@ impl SshTransport {
 
     /// Checks host keys by a rule of the caller's own.
     pub fn with_verifier(verifier: Arc<dyn HostKeyVerifier>) -> Self {
-        Self { verifier, keys: Arc::default() }
+        Self { verifier, keys: Arc::default(), pool: Arc::default() }
     }
 }
 
@@ -107,10 +110,11 @@ impl Transport for SshTransport {
     ) -> Result<Arc<dyn Session>, ConnectError> {
         let failed = |(phase, kind)| ConnectError::new(target.host_string.as_str(), phase, kind);
         let stream = match stream {
-            Some(stream) => stream,
+            Some(stream) => Box::new(NeverWaits::new(stream)),
             None => dial::dial(target).await.map_err(failed)?,
         };
-        let verified = handshake::handshake(stream, target, self.verifier.clone(), context).await.map_err(failed)?;
+        let verified = handshake::handshake(stream, target, self.verifier.clone(), context, &self.pool);
+        let verified = verified.await.map_err(failed)?;
         let login = auth::login(verified, target, context, &self.keys).await.map_err(failed)?;
         Ok(Arc::new(session::SshSession::new(login, target)))
     }

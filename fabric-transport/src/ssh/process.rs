@@ -36,7 +36,7 @@ async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) ->
     let (reader, writer) = channel.split();
     let writer = Arc::new(writer);
     let life = Life::new();
-    let store = Store::new(OUTPUT_STORE);
+    let store = Store::new(OUTPUT_STORE, link.shared.pool.clone());
     let ended = CancellationToken::new();
     let stdin = ChannelWriter::new(&writer, &life);
     let close = Arc::new(life.unused.clone().drop_guard());

@@ -3,14 +3,18 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use bytes::Bytes;
 use fabric_core::transport::BoxStream;
-use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf, ReadHalf};
 use tokio::net::TcpStream;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 /// russh reads a packet in two calls; from a buffer they cost no system call each.
 const READ_BUFFER: usize = 64 * 1024;
@@ -64,6 +68,98 @@ impl AsyncWrite for QuickAck {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+/// A gateway's stream on which writing doesn't wait.
+///
+/// russh doesn't read while it writes. If what it writes waits for a window on the gateway's connection, and
+/// the word of that window waits behind data which it doesn't read, both wait for ever. How much is kept here is
+/// bounded by the windows that the server behind the gateway gives, a few MiB for each channel.
+pub(crate) struct NeverWaits {
+    reader: ReadHalf<BoxStream>,
+    /// Taken when all is written.
+    queue: Option<mpsc::UnboundedSender<Bytes>>,
+    kept: Arc<Kept>,
+    _dropped: DropGuard,
+}
+
+/// What is on its way.
+#[derive(Default)]
+struct Kept {
+    bytes: AtomicUsize,
+    room: AtomicWaker,
+}
+
+impl NeverWaits {
+    /// What is beyond any window is waited for after all.
+    const LIMIT: usize = 64 << 20;
+
+    /// How long the last of it may take to go out when nobody writes any more.
+    const LAST: Duration = Duration::from_secs(1);
+
+    pub(crate) fn new(stream: BoxStream) -> Self {
+        let (reader, mut writer) = tokio::io::split(stream);
+        let (queue, mut queued) = mpsc::unbounded_channel::<Bytes>();
+        let kept = Arc::new(Kept::default());
+        let told = kept.clone();
+        let dropped = CancellationToken::new();
+        let over = dropped.clone();
+        // It ends with what it writes to, which reading tells too, or once nobody writes any more.
+        tokio::spawn(async move {
+            let writing = async {
+                while let Some(bytes) = queued.recv().await {
+                    writer.write_all(&bytes).await?;
+                    told.bytes.fetch_sub(bytes.len(), Ordering::AcqRel);
+                    told.room.wake();
+                }
+                writer.shutdown().await
+            };
+            let given_up = async {
+                over.cancelled().await;
+                tokio::time::sleep(Self::LAST).await;
+            };
+            let ended: io::Result<()> = tokio::select! {
+                ended = writing => ended,
+                () = given_up => Ok(()),
+            };
+            tracing::trace!(?ended, "a gateway's stream");
+            drop(queued);
+            told.room.wake();
+        });
+        Self { reader, queue: Some(queue), kept, _dropped: dropped.drop_guard() }
+    }
+}
+
+impl AsyncRead for NeverWaits {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reader).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for NeverWaits {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let full = || self.kept.bytes.load(Ordering::Acquire) >= Self::LIMIT;
+        if full() {
+            self.kept.room.register(cx.waker());
+            if full() && self.queue.as_ref().is_some_and(|queue| !queue.is_closed()) {
+                return Poll::Pending;
+            }
+        }
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let queue = self.queue.as_ref().ok_or_else(broken)?;
+        self.kept.bytes.fetch_add(buf.len(), Ordering::AcqRel);
+        queue.send(Bytes::copy_from_slice(buf)).map_err(|_| broken())?;
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.queue = None;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -167,7 +263,36 @@ impl AsyncWrite for Watched {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn writing_to_a_gateway_does_not_wait_and_all_of_it_arrives() {
+        let (near, mut far) = tokio::io::duplex(1000);
+        let mut stream = NeverWaits::new(Box::new(near));
+        // Nobody reads yet.
+        stream.write_all(&vec![7; 1_000_000]).await.unwrap();
+        stream.shutdown().await.unwrap();
+        stream.write_all(b"more").await.unwrap_err();
+        let mut arrived = Vec::new();
+        far.read_to_end(&mut arrived).await.unwrap();
+        assert_eq!(arrived, vec![7; 1_000_000]);
+        far.write_all(b"answer").await.unwrap();
+        let mut answer = [0; 6];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"answer");
+    }
+
+    #[tokio::test]
+    async fn writing_to_a_gateway_that_is_gone_fails() {
+        let (near, far) = tokio::io::duplex(1000);
+        drop(far);
+        let mut stream = NeverWaits::new(Box::new(near));
+        while stream.write_all(&[7; 1000]).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
 
     #[test]
     fn the_version_line_is_found_behind_other_lines() {
