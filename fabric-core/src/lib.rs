@@ -28,6 +28,7 @@
 //! * A rendered command means the same to `sh`, `bash`, `dash`, `ksh` and `zsh`. A login shell that is
 //!   not of the Bourne family (csh, fish) gets the same text; give [`Command::shell`] to be sure.
 
+mod captured;
 pub mod command;
 pub mod error;
 pub mod event;
@@ -39,6 +40,7 @@ pub mod settings;
 pub mod target;
 pub mod transport;
 
+pub use captured::Captured;
 pub use command::{Command, PathBehavior, Rendered, Sudo};
 pub use error::{
     CommandError, ConnectError, ConnectErrorKind, Error, FileError, FileErrorKind, HostStringError, Phase, SessionError,

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::captured::Captured;
 use crate::transport::Signal;
 
 /// One of a command's two output streams.
@@ -100,9 +100,9 @@ pub struct CommandOutcome {
     /// The text that went over the wire.
     pub real_command: String,
     /// The bytes of standard output, or the last of them where a capture limit was set.
-    pub stdout: Bytes,
+    pub stdout: Captured,
     /// The bytes of standard error; empty where a terminal merged it into standard output.
-    pub stderr: Bytes,
+    pub stderr: Captured,
     /// How it ended.
     pub exit: ExitStatus,
     /// The statuses that count as success (`ok_ret_codes`).
@@ -117,7 +117,7 @@ pub struct CommandOutcome {
     pub hidden: Vec<Stream>,
     /// From the request to the end of the process.
     pub duration: Duration,
-    /// Whether a capture limit made earlier output be dropped.
+    /// Whether earlier output was dropped, because of a capture limit or for want of room on the disk.
     pub truncated: bool,
 }
 
@@ -129,8 +129,8 @@ impl CommandOutcome {
             host: host.into(),
             real_command: command.clone(),
             command,
-            stdout: Bytes::new(),
-            stderr: Bytes::new(),
+            stdout: Captured::default(),
+            stderr: Captured::default(),
             exit: ExitStatus::Unknown,
             ok_codes: vec![0],
             shell: None,
@@ -152,36 +152,44 @@ impl CommandOutcome {
         !self.ok()
     }
 
-    /// Standard output as text; bytes that are not UTF-8 show as U+FFFD.
+    /// Standard output as text; bytes that are not UTF-8 show as U+FFFD. Output that was so long that it went
+    /// to a file is read into memory for it: [`Captured`] has other ways.
     pub fn stdout(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.stdout)
+        self.stdout.text()
     }
 
-    /// Standard error as text; bytes that are not UTF-8 show as U+FFFD.
+    /// Standard error as text, in the same way.
     pub fn stderr(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.stderr)
+        self.stderr.text()
     }
 
     /// The last `count` lines of a stream.
     pub fn tail(&self, stream: Stream, count: usize) -> String {
-        let text = match stream {
-            Stream::Stdout => self.stdout(),
-            Stream::Stderr => self.stderr(),
-        };
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(count)..].join("\n")
+        match stream {
+            Stream::Stdout => self.stdout.tail(count),
+            Stream::Stderr => self.stderr.tail(count),
+        }
     }
 }
+
+/// How much of output that went to a file is shown with its outcome.
+const SHOWN: usize = 64 * 1024;
 
 impl fmt::Display for CommandOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Command on {} {}.", self.host, self.exit)?;
-        for (name, bytes, text) in [("stdout", &self.stdout, self.stdout()), ("stderr", &self.stderr, self.stderr())] {
-            if bytes.is_empty() {
+        for (name, output) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if output.is_empty() {
                 writeln!(f, "(no {name})")?;
-            } else {
-                writeln!(f, "=== {name} ===\n{}", text.trim_end_matches('\n'))?;
+                continue;
             }
+            let shown = if output.is_in_file() { output.end(SHOWN) } else { output.bytes() };
+            writeln!(f, "=== {name} ===")?;
+            let before = output.len() - shown.len() as u64;
+            if before > 0 {
+                writeln!(f, "({before} bytes before this)")?;
+            }
+            writeln!(f, "{}", String::from_utf8_lossy(&shown).trim_end_matches('\n'))?;
         }
         Ok(())
     }

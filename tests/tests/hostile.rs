@@ -241,9 +241,48 @@ async fn nothing_half_written_has_its_final_name_when_a_get_is_cut() {
         let whole = std::fs::read(&file).is_ok_and(|seen| seen == content);
         assert!(whole || !file.exists(), "cut after {at}: half a file");
         assert!(whole || got.is_err(), "cut after {at}: a success without the file");
+        assert_eq!(every_file(here.path()).len(), usize::from(whole), "cut after {at}: something is left");
         cut += usize::from(got.is_err());
     }
     assert!(cut > 0, "no get was cut");
+}
+
+#[tokio::test]
+async fn links_on_a_host_lead_nowhere() {
+    let world = world().await;
+    let (host, outside) = (world.fleet_host(), tempfile::tempdir().unwrap());
+    std::fs::write(outside.path().join("secret"), "of the host's").unwrap();
+    let tree = host.dir().join("tree");
+    std::fs::create_dir_all(tree.join("sub")).unwrap();
+    std::fs::write(tree.join("sub/plain"), "plain").unwrap();
+    let here = tempfile::tempdir().unwrap();
+    // A directory of this machine, to which a file of the host's might be led.
+    let local = here.path().join("local");
+    std::fs::create_dir(&local).unwrap();
+    std::os::unix::fs::symlink(&local, tree.join("out")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), tree.join("up")).unwrap();
+    std::os::unix::fs::symlink(&tree, tree.join("round")).unwrap();
+    // The same name as a link and once more as a file.
+    host.set_faults(faults(|faults| faults.listing = vec![b"out".to_vec(), b"out/planted".to_vec()]));
+    let connection = world.connection();
+    let _ = ends(connection.get("tree", here.path().join("copy"))).await;
+    ends(connection.close()).await;
+    assert_eq!(every_file(&local), Vec::<String>::new());
+    let copied = every_file(&here.path().join("copy"));
+    assert!(copied.contains(&"sub/plain".to_owned()), "{copied:?}");
+    assert!(!copied.iter().any(|file| file.contains("secret") || file.contains("planted")), "{copied:?}");
+    assert!(!here.path().join("copy/out").is_symlink());
+}
+
+#[tokio::test]
+async fn output_without_end_is_ended_by_the_time_limit_and_its_end_is_kept() {
+    let world = world().await;
+    let connection = world.connection();
+    let error = ends(connection.run("yes").timeout(LIMIT).capture_limit(1000)).await.unwrap_err();
+    let outcome = error.outcome().expect("an outcome");
+    assert!(matches!(&error, Error::TimedOut { .. }), "{error}");
+    assert!(outcome.stdout.len() == 1000 && outcome.truncated);
+    assert_eq!(ends(connection.run("echo well")).await.unwrap().stdout(), "well\n");
 }
 
 /// The files below a directory, by their path in it.

@@ -1,28 +1,56 @@
 //! What of a stream is kept for the outcome.
 
+use std::fs::File;
+use std::io::{self, Write as _};
+
 use bytes::{Bytes, BytesMut};
+use fabric_core::Captured;
+use tokio::task::JoinHandle;
+
+/// How much of a stream is kept in memory; what is longer goes to a temporary file, all of it.
+const IN_MEMORY: usize = 8 * 1024 * 1024;
+
+/// How much is gathered before it is written there.
+const BATCH: usize = 1024 * 1024;
 
 /// The bytes of one stream, or the last of them. Every byte is moved a bounded number of times, however
 /// many pieces it comes in.
 ///
-/// This is the one place that decides where output is kept: a capture that spills to disk goes here.
+/// This is the one place that decides where output is kept.
 #[derive(Debug)]
 pub(super) struct Capture {
     kept: BytesMut,
+    /// How much is kept of the end.
     limit: Option<usize>,
     dropped: bool,
+    spilled: Spilled,
+}
+
+/// The part of a stream that is in a file.
+#[derive(Debug)]
+enum Spilled {
+    Nothing,
+    Here(File, u64),
+    /// It is being written to.
+    Writing(JoinHandle<io::Result<(File, u64)>>),
 }
 
 impl Capture {
-    /// Keeps the last `limit` bytes; without a limit, all.
+    /// Keeps the last `limit` bytes in memory; without a limit, all.
     pub(super) fn new(limit: Option<u64>) -> Self {
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        Self { kept: BytesMut::new(), limit, dropped: false }
+        Self { kept: BytesMut::new(), limit, dropped: false, spilled: Spilled::Nothing }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    /// Takes further bytes in. They are not lost if this is given up while it waits.
+    pub(super) async fn push(&mut self, bytes: &[u8]) {
         let Some(limit) = self.limit else {
             self.kept.extend_from_slice(bytes);
+            let batch = if matches!(self.spilled, Spilled::Nothing) { IN_MEMORY } else { BATCH };
+            if self.kept.len() > batch {
+                self.ready().await;
+                self.spill();
+            }
             return;
         };
         let skipped = bytes.len().saturating_sub(limit);
@@ -34,12 +62,55 @@ impl Capture {
         }
     }
 
+    /// All that belongs into a file is there after this; to be called before [`Capture::finish`].
+    pub(super) async fn settle(&mut self) {
+        if !matches!(self.spilled, Spilled::Nothing) {
+            self.ready().await;
+            self.spill();
+            self.ready().await;
+        }
+    }
+
     /// The bytes, and whether earlier ones were dropped.
-    pub(super) fn finish(mut self) -> (Bytes, bool) {
+    pub(super) fn finish(mut self) -> (Captured, bool) {
+        if let Spilled::Here(file, length) = self.spilled {
+            return (Captured::in_file(file, length), self.dropped);
+        }
         if let Some(limit) = self.limit {
             self.cut(limit);
         }
-        (self.kept.freeze(), self.dropped)
+        (Bytes::from(self.kept).into(), self.dropped)
+    }
+
+    /// Waits for what is being written. If it can't be, only the end of the stream is kept from now on.
+    async fn ready(&mut self) {
+        let Spilled::Writing(writing) = &mut self.spilled else { return };
+        let written = writing.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        self.spilled = match written {
+            Ok((file, length)) => Spilled::Here(file, length),
+            Err(error) => {
+                tracing::warn!(%error, "long output can't be kept in a temporary file; only its end is kept");
+                (self.limit, self.dropped) = (Some(IN_MEMORY), true);
+                Spilled::Nothing
+            }
+        };
+    }
+
+    /// Has what is in memory written to the file, on a thread that may wait for the disk.
+    fn spill(&mut self) {
+        if self.limit.is_some() {
+            return;
+        }
+        let bytes = std::mem::replace(&mut self.kept, BytesMut::with_capacity(BATCH + BATCH / 8));
+        let here = std::mem::replace(&mut self.spilled, Spilled::Nothing);
+        self.spilled = Spilled::Writing(tokio::task::spawn_blocking(move || {
+            let (mut file, length) = match here {
+                Spilled::Here(file, length) => (file, length),
+                Spilled::Nothing | Spilled::Writing(_) => (tempfile::tempfile()?, 0),
+            };
+            file.write_all(&bytes)?;
+            Ok((file, length + bytes.len() as u64))
+        }));
     }
 
     fn cut(&mut self, limit: usize) {
@@ -55,16 +126,52 @@ impl Capture {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_last_bytes_are_kept_however_they_come() {
+    #[tokio::test]
+    async fn the_last_bytes_are_kept_however_they_come() {
         let text = b"0123456789abcdef";
         for limit in 0..=17_u64 {
             for piece in 1..=16 {
                 let mut capture = Capture::new(Some(limit));
-                text.chunks(piece).for_each(|chunk| capture.push(chunk));
+                for chunk in text.chunks(piece) {
+                    capture.push(chunk).await;
+                }
                 let from = text.len().saturating_sub(limit as usize);
-                assert_eq!(capture.finish(), (Bytes::copy_from_slice(&text[from..]), from > 0), "{limit} {piece}");
+                let (kept, dropped) = capture.finish();
+                assert!(kept == text[from..] && dropped == (from > 0), "{limit} {piece}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn long_output_goes_to_a_file_and_comes_back_whole() {
+        for (length, in_file) in [(0, false), (IN_MEMORY, false), (IN_MEMORY + 1, true), (3 * IN_MEMORY + 17, true)] {
+            let all: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+            let mut capture = Capture::new(None);
+            for chunk in all.chunks(100_003) {
+                capture.push(chunk).await;
+                let bound = if in_file { IN_MEMORY + 100_003 } else { length };
+                assert!(capture.kept.len() <= bound);
+            }
+            capture.settle().await;
+            let (kept, dropped) = capture.finish();
+            assert_eq!((kept.is_in_file(), kept.len(), dropped), (in_file, length as u64, false));
+            assert!(kept == *all, "{length}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_on_the_disk_is_cut_and_said_to_be() {
+        let mut capture = Capture::new(None);
+        // Writing to it fails as on a disk that is full.
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        capture.spilled = Spilled::Here(full, 0);
+        let all: Vec<u8> = (0..3 * IN_MEMORY).map(|n| (n % 251) as u8).collect();
+        for chunk in all.chunks(100_003) {
+            capture.push(chunk).await;
+        }
+        capture.settle().await;
+        let (kept, dropped) = capture.finish();
+        assert!(dropped && !kept.is_in_file());
+        assert!(kept == all[all.len() - IN_MEMORY..]);
     }
 }

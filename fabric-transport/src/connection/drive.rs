@@ -363,7 +363,7 @@ impl OutputSide {
     /// Bytes of the command: captured, watched, written and shown.
     async fn show(&mut self, stream: Stream, bytes: Bytes) -> Result<(), Error> {
         let stream = if self.combine_stderr { Stream::Stdout } else { stream };
-        self.stream(stream).capture.push(&bytes);
+        self.stream(stream).capture.push(&bytes).await;
         self.watch(stream, &bytes)?;
         let emitter = self.emitter.clone();
         let one = self.stream(stream);
@@ -413,6 +413,7 @@ impl OutputSide {
                 self.emitter.ready().await;
                 self.emitter.emit(EventKind::Output(Output { stream, data, partial }));
             }
+            self.stream(stream).capture.settle().await;
         }
     }
 

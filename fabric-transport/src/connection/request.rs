@@ -227,8 +227,8 @@ impl CommandRequest {
         self
     }
 
-    /// How many bytes of each stream the outcome keeps, from its end; `None` is all. Default:
-    /// `capture_buffer_size`.
+    /// How many bytes of each stream the outcome keeps, from its end and in memory; `None` is all, of which more
+    /// than 8 MiB go to a temporary file (in `TMPDIR`, without a name). Default: `capture_buffer_size`.
     pub fn capture_limit(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.options.capture_limit = Some(bytes.into());
         self

@@ -160,7 +160,7 @@ impl Files for SudoFiles {
         );
         let outcome = self.run("list", path, &script).await?;
         let mut entries = Vec::new();
-        for record in outcome.stdout.split(|b| *b == 0).filter(|record| !record.is_empty()) {
+        for record in outcome.stdout.bytes().split(|b| *b == 0).filter(|record| !record.is_empty()) {
             let end = memchr::memchr(b'\n', record).ok_or_else(|| strange("list", path))?;
             let stat = std::str::from_utf8(&record[..end]).ok().and_then(parse_stat);
             let stat = stat.ok_or_else(|| strange("list", path))?;
@@ -199,12 +199,12 @@ impl Files for SudoFiles {
 
     async fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, FileError> {
         let outcome = self.run("read link", path, &Script::new("readlink ").path(path)?).await?;
-        Ok(without_line_end(&outcome.stdout))
+        Ok(without_line_end(&outcome.stdout.bytes()))
     }
 
     async fn canonicalize(&self, path: &[u8]) -> Result<Vec<u8>, FileError> {
         let outcome = self.run("resolve", path, &Script::new("readlink -f ").path(path)?).await?;
-        Ok(without_line_end(&outcome.stdout))
+        Ok(without_line_end(&outcome.stdout.bytes()))
     }
 
     async fn read_file(

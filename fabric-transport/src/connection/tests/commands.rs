@@ -145,7 +145,7 @@ async fn a_capture_has_the_end_of_the_output() {
 async fn large_output_and_input_flow_both_ways_at_once() {
     let input = Bytes::from(b"0123456789abcde\n".repeat(512 * 1024));
     let outcome = here().run("cat").stdin(input.clone()).await.unwrap();
-    assert!(outcome.stdout == input);
+    assert!(outcome.stdout == *input);
 }
 
 #[tokio::test]
