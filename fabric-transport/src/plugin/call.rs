@@ -121,6 +121,19 @@ fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), CallErr
     started.map(drop).map_err(|error| CallError::Failed(error.to_string()))
 }
 
+/// Asks for what is about a target and not yet about a session; also tells where the answer holds.
+pub(super) async fn first(
+    plugin: &Plugin,
+    to: fn(String) -> Call,
+    request: &impl Serialize,
+    limit: Duration,
+) -> Result<(Place, Answer), CallError> {
+    let request = serde_json::to_string(request).map_err(|error| CallError::Failed(error.to_string()))?;
+    let place = Place::of(plugin).await?;
+    let answer = call(&place, to(request), limit).await?;
+    Ok((place, answer))
+}
+
 /// Asks, and waits for at most `limit`. Where the plugin lives makes no difference.
 pub(super) async fn call(place: &Place, call: Call, limit: Duration) -> Result<Answer, CallError> {
     let (mut answered, waiting) = place.ask(call)?;

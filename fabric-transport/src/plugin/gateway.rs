@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use fabric_core::{ConnectError, ConnectErrorKind, Phase, Secret, Target, transport::BoxStream};
 use fabric_plugin_sdk::DialRequest;
 
-use super::call::{Call, Place};
+use super::call::Call;
 use super::stream::byte_stream;
 use super::{Plugin, call};
 use crate::gateway::GatewayDialer;
@@ -36,9 +36,8 @@ impl GatewayDialer for PluginGateway {
             timeout_ms: u64::try_from(limit.as_millis()).ok(),
             options: self.0.options(target).map_err(error)?,
         };
-        let request = serde_json::to_string(&request).map_err(|e| error(e.to_string()))?;
-        let place = Place::of(&self.0).await.map_err(|e| error(e.text()))?;
-        let mut answer = call::call(&place, Call::Dial(request), limit).await.map_err(|e| error(e.text()))?;
+        let asked = call::first(&self.0, Call::Dial, &request, limit).await;
+        let (_, mut answer) = asked.map_err(|e| error(e.text()))?;
         let fd = answer.take_fd(0).map_err(|e| error(e.text()))?;
         byte_stream(fd).map_err(|e| error(format!("its descriptor cannot be used: {e}")))
     }

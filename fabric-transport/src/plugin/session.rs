@@ -62,9 +62,7 @@ impl Transport for PluginTransport {
             timeout_ms: u64::try_from(limit.as_millis()).ok(),
             options: self.0.options(target).map_err(error)?,
         };
-        let request = serde_json::to_string(&request).map_err(|e| error(e.to_string()))?;
-        let place = Place::of(&self.0).await.map_err(|e| error(e.text()))?;
-        let answer = call::call(&place, Call::Open(request), limit).await.map_err(|e| error(e.text()))?;
+        let (place, answer) = call::first(&self.0, Call::Open, &request, limit).await.map_err(|e| error(e.text()))?;
         Ok(Arc::new(PluginSession(Arc::new(Inner {
             plugin: self.0.clone(),
             place,

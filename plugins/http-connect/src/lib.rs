@@ -82,19 +82,7 @@ mod tests {
     use super::*;
 
     fn request(host: &str) -> DialRequest {
-        request_to(host, "http-connect://me@proxy", Some("pw"))
-    }
-
-    fn request_to(host: &str, url: &str, password: Option<&str>) -> DialRequest {
-        DialRequest {
-            url: url.into(),
-            password: password.map(str::to_owned),
-            host: host.into(),
-            port: 22,
-            user: None,
-            timeout_ms: None,
-            options: fabric_plugin_sdk::Options::new(),
-        }
+        DialRequest { password: Some("pw".to_owned()), ..DialRequest::new("http-connect://me@proxy", host, 22) }
     }
 
     #[test]

@@ -202,6 +202,19 @@ impl std::fmt::Debug for DialRequest {
 }
 
 impl DialRequest {
+    /// For the tests of a gateway: to `host` and `port` through `url`, and nothing else.
+    pub fn new(url: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
+        Self {
+            url: url.into(),
+            password: None,
+            host: host.into(),
+            port,
+            user: None,
+            timeout_ms: None,
+            options: Options::new(),
+        }
+    }
+
     /// How long the call may take; the default is 30 seconds.
     pub fn timeout(&self) -> Duration {
         self.timeout_ms.map_or(Duration::from_secs(30), Duration::from_millis)
@@ -324,15 +337,7 @@ mod tests {
 
     #[test]
     fn proxies_are_read_from_urls() {
-        let request = |url: &str| DialRequest {
-            url: url.into(),
-            password: None,
-            host: "h".into(),
-            port: 22,
-            user: None,
-            timeout_ms: None,
-            options: Options::new(),
-        };
+        let request = |url: &str| DialRequest::new(url, "h", 22);
         let proxy = request("socks5://me@[::1]:1081").proxy(1080).unwrap();
         assert_eq!((proxy.host.as_str(), proxy.port, proxy.user.as_deref()), ("::1", 1081, Some("me")));
         assert_eq!(request("socks5://proxy").proxy(1080).unwrap().port, 1080);

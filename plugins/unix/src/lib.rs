@@ -46,15 +46,7 @@ mod tests {
     use super::*;
 
     fn request(url: &str, host: &str) -> DialRequest {
-        DialRequest {
-            url: url.into(),
-            password: None,
-            host: host.into(),
-            port: 22,
-            user: None,
-            timeout_ms: None,
-            options: fabric_plugin_sdk::Options::new(),
-        }
+        DialRequest::new(url, host, 22)
     }
 
     #[test]
