@@ -285,6 +285,11 @@ fn retry_failed(program: &str, surroundings: &Surroundings, options: &Options) -
         eprintln!("{program}: the last run, {}, failed on no host", last.asked.run);
         return Ok(Exit::Ok);
     }
+    let skipped = last.skipped();
+    if !skipped.is_empty() {
+        let hosts = fabric_core::host::fold(skipped.iter().map(String::as_str));
+        eprintln!("{program}: hosts that the last run never started are left alone: {hosts}");
+    }
     // What was typed now comes first, so that the tasks and the command stay last.
     let mut arguments: Vec<String> =
         options.arguments.iter().filter(|argument| *argument != "--retry-failed").cloned().collect();

@@ -236,10 +236,12 @@ fn only_the_failed_hosts_are_tried_again() {
     assert_eq!(none, said("", "fab: --retry-failed: there is no earlier run\n", 2));
     // Nothing listens on port 1 of loopback addresses; `here` needs no host.
     let report = "report.json";
-    let first = place.fab(&["-H", "127.0.0.1:1", "-D", "--report", report, "--", "true"]);
+    let first = place.fab(&["-H", "127.0.0.1:1,127.0.0.2:1", "-D", "--report", report, "--", "true"]);
     assert_eq!(first.status, Some(1), "{first:?}");
     let again = place.fab(&["--retry-failed"]);
     assert!(again.stdout.starts_with("[127.0.0.1:1] Executing task"), "{again:?}");
+    let left = "fab: hosts that the last run never started are left alone: 127.0.0.2:1\n";
+    assert!(again.stderr.starts_with(left), "{again:?}");
     assert_eq!(again.status, Some(1));
     assert_eq!(place.fab(&["here:x"]).status, Some(0));
     let nothing = place.fab(&["--retry-failed"]);

@@ -96,6 +96,20 @@ fn giving_up_at_a_question_ends_the_run_and_leaves_the_terminal_as_it_was() {
     }
 }
 
+#[test]
+fn ctrl_c_at_a_question_in_the_middle_of_a_run_ends_it_with_a_report() {
+    let fabfile = "[tasks.roll]\nhosts = ['a', 'b', 'c']\ncanary = 1\npause = true\nsteps = [ { local = 'echo done' } ]\n\n\
+                   [tasks.ask]\nhosts = ['a', 'b', 'c']\nsteps = [ { local = 'echo done' }, { prompt = 'Go on?', save = 'word' } ]\n";
+    for (task, report) in [("roll", "3 hosts: 1 ok, 2 skipped"), ("ask", "3 hosts: 0 ok, 1 failed, 2 skipped")] {
+        let mut terminal = Terminal::with(fabfile, &[task]);
+        terminal.wait_for("Go on?");
+        terminal.master.write_all(b"\x03").unwrap();
+        terminal.wait_for(report);
+        assert_eq!(terminal.child.wait().unwrap().code(), Some(130), "{task}: {}", terminal.seen);
+        assert!(terminal.echoes(), "{task}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_is_opened_on_the_terminal() {
     let fleet = Fleet::builder().names(["web1"]).start().await.unwrap();

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use tests::{Sshd, case};
 
@@ -236,6 +237,34 @@ fn a_fabfile_in_rust_completes_its_tasks() {
     fs::create_dir_all(&built).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tasks"), built.join("mine")).unwrap();
     case.env("CARGO", env!("CARGO")).args(["__complete", "pa"]).stdout("panics\n").run();
+}
+
+#[test]
+fn a_fabfile_in_rust_is_built_when_it_has_changed_and_run() {
+    let main = "fn main() {\n    let words: Vec<String> = std::env::args().skip(1).collect();\n    \
+                println!(\"ran {}\", words.join(\" \"));\n    std::process::exit(5);\n}\n";
+    let ran = case!()
+        .file(
+            "fabfile/Cargo.toml",
+            "[package]\nname = \"mine\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n",
+        )
+        .file("fabfile/src/main.rs", main)
+        .env("CARGO", env!("CARGO"))
+        // Its own home has no toolchain.
+        .env("RUSTC", Path::new(env!("CARGO")).with_file_name("rustc").to_str().unwrap())
+        .within(
+            "src=fabfile/src/main.rs; \"$0\" -H h first:x 2>one; echo \"status $?\"; \"$0\" second 2>two; \
+             sed -i.old s/ran/changed/ $src; \"$0\" third 2>three; echo 'fn' >$src; \"$0\" fourth 2>four; exit",
+        )
+        .stdout("ran -H h first:x\nstatus 5\nran second\nchanged third\n")
+        .status(2)
+        .run();
+    assert!(ran.read("one").contains("Compiling mine"), "{}", ran.read("one"));
+    assert_eq!(ran.read("two"), "");
+    assert!(ran.read("three").contains("Compiling mine"));
+    let broken = ran.read("four");
+    let told = ran.case().fill("fab: {dir}/fabfile/Cargo.toml does not build\n");
+    assert!(broken.contains("error: ") && broken.ends_with(&told), "{broken}");
 }
 
 #[test]
