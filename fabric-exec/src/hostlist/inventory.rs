@@ -32,8 +32,9 @@ pub enum InventoryError {
 ///
 /// * JSON: a list of host strings; an object with `hosts`; or one with a member per group, as the scripts
 ///   of Ansible print it;
-/// * an inventory of Ansible in YAML (`group:` with `hosts:` and `children:`) or INI (`[group]`,
-///   `[group:children]`), of whose variables `ansible_host`, `ansible_user` and `ansible_port` are taken;
+/// * an inventory of Ansible in YAML (`group:` with `hosts:`, `children:`, `vars:`) or INI (`[group]`,
+///   `[group:children]`, `[group:vars]`), of whose variables `ansible_host`, `ansible_user` and `ansible_port`
+///   are taken: a host's own, else those of the deepest group that it is in; `all` are the hosts of all groups;
 /// * groups as clush has them: `group: web[1-3],@other`, a line each;
 /// * else one host string a line, `#` comments and blank lines left out.
 ///
@@ -119,31 +120,50 @@ fn section(row: &str) -> Option<(&str, &str)> {
     (plain && matches!(kind, "hosts" | "children" | "vars")).then_some((name, kind))
 }
 
+/// Variables of a host or group that say where a host is.
+type Vars = IndexMap<&'static str, String>;
+
+/// Variables of Ansible, newer and older spelling.
+const VARS: [[&str; 2]; 3] =
+    [["ansible_host", "ansible_ssh_host"], ["ansible_user", "ansible_ssh_user"], ["ansible_port", "ansible_ssh_port"]];
+
+/// Those of the variables that say where a host is.
+fn vars(find: impl Fn(&str) -> Option<String>) -> Vars {
+    VARS.into_iter().filter_map(|names| Some((names[0], names.into_iter().find_map(&find)?))).collect()
+}
+
 #[derive(Default)]
 struct Groups {
-    groups: IndexMap<String, Group>,
-    /// Where a host really is, as a host string.
-    addresses: IndexMap<String, String>,
+    by_name: IndexMap<String, Group>,
+    /// Hosts' own variables.
+    vars: IndexMap<String, Vars>,
+    /// Whether `all` are the hosts of all groups, as with Ansible.
+    all_is_all: bool,
 }
 
 #[derive(Default)]
 struct Group {
     hosts: Vec<String>,
     children: Vec<String>,
+    vars: Vars,
 }
 
 impl Groups {
+    fn of_ansible() -> Self {
+        Self { all_is_all: true, ..Self::default() }
+    }
+
     fn group(&mut self, name: &str) -> &mut Group {
-        self.groups.entry(name.to_owned()).or_default()
+        self.by_name.entry(name.to_owned()).or_default()
     }
 
     /// `{"web": {"hosts": [..], "children": [..]}, "db": [..], "_meta": {"hostvars": {..}}}`
     fn of_json(map: &Map<String, Value>) -> Result<Self, InventoryError> {
-        let mut groups = Self::default();
+        let mut groups = Self::of_ansible();
         for (name, value) in map {
             if name == "_meta" {
-                for (host, vars) in value["hostvars"].as_object().into_iter().flatten() {
-                    groups.address(host, |name| vars.get(name).map(plain));
+                for (host, of_host) in value["hostvars"].as_object().into_iter().flatten() {
+                    groups.vars.insert(ranges(host), vars(|name| of_host.get(name).map(plain)));
                 }
                 continue;
             }
@@ -151,25 +171,29 @@ impl Groups {
                 Value::Object(inner) => (inner.get("hosts"), inner.get("children")),
                 list => (Some(list), None),
             };
-            groups.group(name).hosts = hosts.map(texts).transpose()?.unwrap_or_default();
-            groups.group(name).children = children.map(texts).transpose()?.unwrap_or_default();
+            let group = groups.group(name);
+            group.hosts = hosts.map(texts).transpose()?.unwrap_or_default();
+            group.children = children.map(texts).transpose()?.unwrap_or_default();
+            group.vars = vars(|name| value.get("vars")?.get(name).map(plain));
         }
         Ok(groups)
     }
 
     /// `web: {hosts: {a: {ansible_host: ..}}, children: {..}}`
     fn of_yaml(map: &Map<String, Value>) -> Self {
-        let mut groups = Self::default();
+        let mut groups = Self::of_ansible();
         groups.nested(map);
         groups
     }
 
     fn nested(&mut self, map: &Map<String, Value>) {
         for (name, value) in map {
-            self.group(name);
-            for (host, vars) in value["hosts"].as_object().into_iter().flatten() {
+            let of_group = vars(|name| value.get("vars")?.get(name).map(plain));
+            self.group(name).vars.extend(of_group);
+            for (host, of_host) in value["hosts"].as_object().into_iter().flatten() {
                 self.group(name).hosts.push(ranges(host));
-                self.address(host, |name| vars.get(name).map(plain));
+                let of_host = vars(|name| of_host.get(name).map(plain));
+                self.vars.entry(ranges(host)).or_default().extend(of_host);
             }
             if let Some(children) = value["children"].as_object() {
                 self.group(name).children.extend(children.keys().cloned());
@@ -179,8 +203,9 @@ impl Groups {
     }
 
     fn of_ini(rows: &[&str]) -> Self {
-        let mut groups = Self::default();
+        let mut groups = Self::of_ansible();
         let (mut group, mut kind) = ("ungrouped", "hosts");
+        let unquoted = |value: &str| value.trim().trim_matches(['"', '\'']).to_owned();
         for row in rows {
             if let Some((name, what)) = section(row) {
                 (group, kind) = (name, what);
@@ -193,11 +218,16 @@ impl Groups {
                 "children" => groups.group(group).children.push(first.to_owned()),
                 "hosts" => {
                     groups.group(group).hosts.push(ranges(first));
-                    let vars: Vec<(&str, &str)> = words.filter_map(|word| word.split_once('=')).collect();
-                    let find = |name: &str| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-                    groups.address(first, |name| find(name).map(|value| value.trim_matches(['"', '\'']).to_owned()));
+                    let given: Vec<(&str, &str)> = words.filter_map(|word| word.split_once('=')).collect();
+                    let find = |name: &str| given.iter().find(|(key, _)| *key == name);
+                    let of_host = vars(|name| find(name).map(|(_, value)| unquoted(value)));
+                    groups.vars.entry(ranges(first)).or_default().extend(of_host);
                 }
-                _ => {}
+                _ => {
+                    let Some((key, value)) = row.split_once('=') else { continue };
+                    let of_group = vars(|name| (key.trim() == name).then(|| unquoted(value)));
+                    groups.group(group).vars.extend(of_group);
+                }
             }
         }
         groups
@@ -218,49 +248,81 @@ impl Groups {
         groups
     }
 
-    /// Notes where a host is, by Ansible's variables.
-    fn address(&mut self, host: &str, var: impl Fn(&str) -> Option<String>) {
-        let any = |names: [&str; 2]| names.into_iter().find_map(&var);
-        let address = any(["ansible_host", "ansible_ssh_host"]);
-        let user = any(["ansible_user", "ansible_ssh_user"]);
-        let port = any(["ansible_port", "ansible_ssh_port"]);
-        if address.is_none() && user.is_none() && port.is_none() {
-            return;
-        }
-        let mut text = user.map(|user| user + "@").unwrap_or_default();
-        let address = address.unwrap_or_else(|| ranges(host));
-        match port {
-            Some(port) if address.contains(':') => text.extend(["[", &address, "]:", &port]),
-            Some(port) => text.extend([&address, ":", &port]),
-            None => text.push_str(&address),
-        }
-        self.addresses.insert(ranges(host), text);
-    }
-
     /// A group's hosts, then those of the groups in it, each group once.
     fn hosts(&self, group: &str) -> Result<Vec<String>, InventoryError> {
-        // Ansible's `all` need not be written down.
-        if group == "all" && !self.groups.contains_key("all") {
-            let mut hosts = Vec::new();
-            let mut seen = HashSet::new();
-            self.groups.keys().for_each(|name| self.collect(name, &mut seen, &mut hosts));
-            return Ok(hosts);
-        }
-        if !self.groups.contains_key(group) {
-            let known = self.groups.keys().cloned().collect();
+        let is_known = self.by_name.contains_key(group) || (self.all_is_all && group == "all");
+        if !is_known {
+            let known = self.by_name.keys().cloned().collect();
             return Err(InventoryError::NoGroup { group: group.to_owned(), known });
         }
-        let mut hosts = Vec::new();
-        self.collect(group, &mut HashSet::new(), &mut hosts);
-        Ok(hosts)
+        let inherited = self.inherited();
+        let address = |host: &String| {
+            let groups = inherited.get(host.as_str()).into_iter().flatten();
+            let mut vars: Vars = groups.flat_map(|group| group.vars.clone()).collect();
+            vars.extend(self.vars.get(host).cloned().unwrap_or_default());
+            address(host, &vars)
+        };
+        Ok(self.members(group).into_iter().map(address).collect())
     }
 
-    fn collect<'a>(&'a self, name: &'a str, seen: &mut HashSet<&'a str>, hosts: &mut Vec<String>) {
-        let Some(group) = self.groups.get(name).filter(|_| seen.insert(name)) else { return };
-        hosts.extend(group.hosts.iter().map(|host| self.addresses.get(host).unwrap_or(host).clone()));
+    /// The hosts of a group, as they are written.
+    fn members<'a>(&'a self, group: &'a str) -> Vec<&'a String> {
+        let (mut seen, mut hosts) = (HashSet::new(), Vec::new());
+        self.collect(group, &mut seen, &mut hosts);
+        if self.all_is_all && group == "all" {
+            self.by_name.keys().for_each(|name| self.collect(name, &mut seen, &mut hosts));
+        }
+        hosts
+    }
+
+    fn collect<'a>(&'a self, name: &'a str, seen: &mut HashSet<&'a str>, hosts: &mut Vec<&'a String>) {
+        let Some(group) = self.by_name.get(name).filter(|_| seen.insert(name)) else { return };
+        hosts.extend(&group.hosts);
         for child in &group.children {
             self.collect(child, seen, hosts);
         }
+    }
+
+    /// The groups with variables that each host is in, the deepest one last, those of one depth by name (Ansible).
+    fn inherited(&self) -> IndexMap<&str, Vec<&Group>> {
+        let mut named: Vec<(usize, &String, &Group)> = self
+            .by_name
+            .iter()
+            .filter(|(_, group)| !group.vars.is_empty())
+            .map(|(name, group)| (self.depth(name, &mut Vec::new()), name, group))
+            .collect();
+        named.sort_by_key(|(depth, name, _)| (*depth, *name));
+        let mut inherited: IndexMap<&str, Vec<&Group>> = IndexMap::new();
+        for (_, name, group) in named {
+            for host in self.members(name) {
+                inherited.entry(host).or_default().push(group);
+            }
+        }
+        inherited
+    }
+
+    /// How far below `all` a group is, at most.
+    fn depth<'a>(&'a self, name: &'a str, open: &mut Vec<&'a str>) -> usize {
+        if name == "all" || open.contains(&name) {
+            return 0;
+        }
+        open.push(name);
+        let parents = self.by_name.iter().filter(|(_, group)| group.children.iter().any(|child| child == name));
+        let depth = parents.map(|(parent, _)| self.depth(parent, open)).max().unwrap_or(0);
+        open.pop();
+        depth + 1
+    }
+}
+
+/// Where a host is, as a host string. What it says itself stands.
+fn address(host: &str, vars: &Vars) -> String {
+    let [address, user, port] = VARS.map(|[name, _]| vars.get(name));
+    let address = address.map_or(host, String::as_str);
+    let user = user.filter(|_| !address.contains('@')).map(|user| format!("{user}@")).unwrap_or_default();
+    match port {
+        Some(port) if address.parse::<std::net::Ipv6Addr>().is_ok() => format!("{user}[{address}]:{port}"),
+        Some(port) if !address.contains(':') => format!("{user}{address}:{port}"),
+        _ => user + address,
     }
 }
 
@@ -292,14 +354,21 @@ mod tests {
             [web] ; comment lines are with #
             www[01:03].example.com   ansible_user=deploy
             # off
+            here:2222
             alone ansible_host=10.0.0.1 ansible_port=2222 ansible_user='root'
+            plain
             [db]
             v6 ansible_host=::1 ansible_port=22
             [prod:children]
             web
             db
             [prod:vars]
-            ansible_user=nobody
+            ansible_user = nobody
+            [web:vars]
+            ansible_user='www'
+            [all:vars]
+            ansible_port=2200
+            ansible_user=any
         "
         .replace(" ; comment lines are with #", "");
         let yaml = "
@@ -308,11 +377,12 @@ all:
     mail: {}
   children:
     web:
+      vars: {ansible_user: deploy}
       hosts:
         www[1:2]:
         x: {ansible_host: 10.1.1.1, ansible_port: 2200}
 ";
-        let script = r#"{"web": {"hosts": ["a", "b"], "children": ["sub"]}, "sub": ["c"],
+        let script = r#"{"web": {"hosts": ["a", "b"], "children": ["sub"]}, "sub": {"hosts": ["c"], "vars": {"ansible_user": "u"}},
             "_meta": {"hostvars": {"b": {"ansible_host": "10.0.0.2"}}}}"#;
         let ok: &[(&str, &str, &[&str])] = &[
             ("a\nb\n", "web", &["a", "b"]),
@@ -325,12 +395,29 @@ all:
             (r#"{"web": ["a"], "_meta": {}}"#, "web", &["a"]),
             (r#"{"web": {"hosts": ["a"]}, "hosts": ["b"]}"#, "web", &["a"]),
             ("", "web", &[]),
-            (script, "web", &["a", "10.0.0.2", "c"]),
-            (&ini, "db", &["[::1]:22"]),
-            (&ini, "prod", &["deploy@www[01-03].example.com", "root@10.0.0.1:2222", "[::1]:22"]),
-            (&ini, "ungrouped", &["mail.example.com"]),
-            (yaml, "all", &["mail", "www1", "www2", "10.1.1.1:2200"]),
-            (yaml, "web", &["www1", "www2", "10.1.1.1:2200"]),
+            (script, "web", &["a", "10.0.0.2", "u@c"]),
+            ("web: a\nall: b\n", "all", &["b"]),
+            (&ini, "db", &["nobody@[::1]:22"]),
+            (
+                &ini,
+                "web",
+                &["deploy@www[01-03].example.com:2200", "www@here:2222", "root@10.0.0.1:2222", "www@plain:2200"],
+            ),
+            (&ini, "ungrouped", &["any@mail.example.com:2200"]),
+            (
+                &ini,
+                "all",
+                &[
+                    "any@mail.example.com:2200",
+                    "deploy@www[01-03].example.com:2200",
+                    "www@here:2222",
+                    "root@10.0.0.1:2222",
+                    "www@plain:2200",
+                    "nobody@[::1]:22",
+                ],
+            ),
+            (yaml, "all", &["mail", "deploy@www1", "deploy@www2", "deploy@10.1.1.1:2200"]),
+            (yaml, "web", &["deploy@www1", "deploy@www2", "deploy@10.1.1.1:2200"]),
             ("web: w[1-2] x\nall: @web,@all,y\n", "all", &["y", "w1", "w2", "x"]),
         ];
         for (text, group, hosts) in ok {
