@@ -33,7 +33,7 @@ const STREAM_STORE: usize = 32 << 20;
 const SHARE: usize = 256 << 10;
 
 /// How much all channels of a transport keep beyond their shares.
-const POOL: usize = 32 << 20;
+const POOL: usize = 16 << 20;
 
 /// The memory that the stores of all sessions of one transport have in common.
 #[derive(Debug, Default)]

@@ -14,8 +14,8 @@ use super::stream::{Greeting, Watched};
 use super::{Failure, algorithms};
 
 /// Messages that wait for a channel's reader before the connection's task has to wait for it: half a MiB of the
-/// longest that sshd sends.
-const CHANNEL_BUFFER: usize = 16;
+/// longest that may come.
+const CHANNEL_BUFFER: usize = 8;
 
 /// How much a host may send ahead on a channel. At least half of it is open at any time, which on a link of 50 ms is
 /// 320 MB/s; 2 MiB would be 20. What is kept here is bounded by the stores, not by this.
