@@ -78,6 +78,7 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         .id(id)
         // A terminal is for questions and signals.
         .reads_input(!io::stdin().is_terminal())
+        .open_at_most(allow_files())
         .interrupt(interrupt.clone());
 
     let runtime = runtime()?;
@@ -115,9 +116,33 @@ pub(crate) fn plan(project: &Project, surroundings: &Surroundings, options: &Opt
     Ok(runtime()?.block_on(run.plan(&calls))?)
 }
 
+/// Raises the limit on open files as far as it goes and is of use, and gives how many connections it leaves room for.
+fn allow_files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // Programs that this one starts inherit it, and some go through all that they might have open.
+    const WANTED: u64 = 65_536;
+    // For files that are transferred, local commands, pipes, the program itself.
+    const OTHERS: u64 = 128;
+    let limit = getrlimit(Resource::Nofile);
+    let Some(soft) = limit.current.filter(|soft| *soft < WANTED) else { return 0 };
+    let most = limit.maximum.map_or(WANTED, |hard| hard.min(WANTED));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum });
+    let files = if raised.is_ok() { most } else { soft };
+    usize::try_from(files.saturating_sub(OTHERS).max(8)).unwrap_or(usize::MAX)
+}
+
+/// Threads that carry the run: more than these are not kept busy by all that a network can bring.
+const WORKERS: usize = 8;
+
+/// Threads for what blocks: files, the lookup of names, questions.
+const BLOCKING: usize = 64;
+
 /// The runtime of a run.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.min(WORKERS))
+        .max_blocking_threads(BLOCKING)
         .enable_all()
         .thread_name("fab")
         .build()

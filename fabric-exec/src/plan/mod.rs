@@ -265,8 +265,13 @@ impl Planner {
             return Ok(Vec::new());
         }
         // Arguments may be templates: they are bound when it runs.
-        let job =
-            Job { args: crate::task::Args::new(), name: call.task.as_str().into(), selection: call.selection, task };
+        let job = Job {
+            args: crate::task::Args::new(),
+            name: call.task.as_str().into(),
+            selection: call.selection,
+            task,
+            last: false,
+        };
         let mut tasks = Vec::new();
         Box::pin(self.task(job, token, Because::Executed, current, &mut tasks)).await?;
         Ok(tasks)

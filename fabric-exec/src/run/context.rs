@@ -372,6 +372,7 @@ impl Context {
                 name: what.call.task.as_str().into(),
                 selection: what.call.selection,
                 task,
+                last: false,
             },
             None => self.shared.job(&what.call).map_err(usage)?,
         };

@@ -42,6 +42,8 @@ pub(crate) struct Job {
     pub(crate) name: Arc<str>,
     pub(crate) args: Args,
     pub(crate) selection: Selection,
+    /// Whether nothing follows in this run on a host once this has ended there.
+    pub(crate) last: bool,
 }
 
 /// What an execution came to.
@@ -177,7 +179,13 @@ async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>
         return Ok(Outcome { emptied: why != Emptied::Share, ..Outcome::default() });
     }
     let settings = shared.task_settings(&job.task)?;
-    let strategy = Strategy::of(&job.task, &settings, list.hosts.len())?;
+    let mut strategy = Strategy::of(&job.task, &settings, list.hosts.len())?;
+    if let Some(most) = shared.connections.hosts_at_once().filter(|most| *most < strategy.window) {
+        let window = std::mem::replace(&mut strategy.window, most);
+        emitter.warn(format!(
+            "{most} hosts at the same time, not {window}: the limit on open files allows no more (`ulimit -n`)"
+        ));
+    }
     Dispatcher::new(shared, job, list, strategy, parent).run(&settings).await
 }
 
@@ -194,6 +202,8 @@ struct Dispatcher<'a> {
     /// Why it failed, hosts' own failures apart.
     reasons: Vec<String>,
     usage: Option<String>,
+    /// Whether it is no part of another task's run, which may go on with the same hosts.
+    outermost: bool,
 }
 
 impl<'a> Dispatcher<'a> {
@@ -217,6 +227,7 @@ impl<'a> Dispatcher<'a> {
             gate_closed: false,
             reasons: Vec::new(),
             usage: None,
+            outermost: parent.is_none(),
         }
     }
 
@@ -493,6 +504,9 @@ impl<'a> Dispatcher<'a> {
             if result.status.is_failure() && !result.tolerated {
                 self.shared.lose(host);
             }
+        }
+        if let Some(listed) = self.list.hosts.get(place).filter(|_| self.outermost) {
+            self.shared.connections.release(&listed.host, self.job.last);
         }
         result.host = emitter.host().map(ToString::to_string);
         self.results[place] = Some(result);

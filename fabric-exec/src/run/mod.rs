@@ -131,6 +131,7 @@ pub struct Run {
     reads_input: bool,
     interactive: Option<Arc<dyn Interactive>>,
     interrupt: Interrupt,
+    open_at_most: usize,
     id: Option<String>,
     tokens: Vec<String>,
 }
@@ -155,6 +156,7 @@ impl Run {
             reads_input: false,
             interactive: None,
             interrupt: Interrupt::new(),
+            open_at_most: 0,
             id: None,
             tokens: Vec::new(),
         }
@@ -256,6 +258,15 @@ impl Run {
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
+        self
+    }
+
+    /// How many connections may be open at the same time, as far as the limit on open files allows: fewer hosts are at
+    /// work at the same time then, which the run warns of, and fewer connections are kept for later tasks. Default: 0,
+    /// any number.
+    #[must_use]
+    pub fn open_at_most(mut self, connections: usize) -> Self {
+        self.open_at_most = connections;
         self
     }
 

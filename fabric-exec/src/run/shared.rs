@@ -85,7 +85,7 @@ impl Shared {
             collection: run.collection,
             resolver: run.resolver,
             connector: run.connector,
-            connections: Connections::default(),
+            connections: Connections::new(run.open_at_most),
             prompter: run.prompter,
             roles: run.roles,
             fabfile_lists: run.fabfile_lists,
@@ -124,7 +124,8 @@ impl Shared {
             .find(&call.task)
             .ok_or_else(|| RunError::UnknownTasks(vec![self.collection.unknown(&call.task)]))?;
         let args = call.bind(&task.params)?;
-        Ok(Job { task: task.clone(), name: call.task.as_str().into(), args, selection: call.selection.clone() })
+        let (name, selection) = (call.task.as_str().into(), call.selection.clone());
+        Ok(Job { task: task.clone(), name, args, selection, last: false })
     }
 
     /// Everything that the calls name, `pre` and `post` included, checked before anything begins.
@@ -143,6 +144,7 @@ impl Shared {
                     name: REMAINDER.into(),
                     args: Args::new(),
                     selection: Selection::default(),
+                    last: false,
                 }),
             };
             match job.and_then(|job| self.check_roles(&job).map(|()| job)) {
@@ -158,6 +160,9 @@ impl Shared {
         }
         if !unknown.is_empty() {
             return Err(RunError::UnknownTasks(unknown));
+        }
+        if let Some((job, _)) = jobs.last_mut() {
+            job.last = job.task.is_last_on_its_hosts();
         }
         other.map_or(Ok(jobs), Err)
     }

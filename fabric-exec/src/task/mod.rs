@@ -126,6 +126,11 @@ impl Task {
         Self::new(name, Arc::new(FnBody::new(function)))
     }
 
+    /// Whether nothing of it follows on a host on which its body has ended.
+    pub(crate) fn is_last_on_its_hosts(&self) -> bool {
+        self.post.is_empty() && self.rolling.health.is_none() && self.rolling.rollback.is_none()
+    }
+
     /// A further name.
     #[must_use]
     pub fn alias(mut self, name: impl Into<String>) -> Self {

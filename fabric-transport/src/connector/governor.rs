@@ -1,13 +1,18 @@
-//! How many logins may be in progress at once, host by host.
+//! How many logins may be in progress at once, host by host and in all.
 //!
 //! sshd drops connections that have not logged in yet once there are too many (`MaxStartups`, by default
 //! at random from 10 on) or when it holds something against their address (`PerSourcePenalties`). So logins
 //! to one address begin with fewer than that, become more while they succeed and fewer when one is dropped,
 //! and one that was dropped is tried again after a while.
+//!
+//! Logins in all are what costs this side processor time and memory: ten thousand hosts at once would make each
+//! other wait until servers give them up. A login that takes long waits for somebody else, a host that is down or far
+//! away, and no longer counts.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,10 +31,34 @@ const RETRIES: u32 = 6;
 /// The first wait; each one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
+/// How many logins to all addresses begin together, and may be in progress once that went well: more make a run of
+/// thousands of hosts no faster on two cores.
+const START_IN_ALL: f64 = 128.0;
+const MOST_IN_ALL: f64 = 512.0;
+
+/// So long a login counts among those in all.
+const BUSY: Duration = Duration::from_secs(1);
+
 /// The logins in progress of a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Governor {
     gates: Mutex<HashMap<String, Arc<Gate>>>,
+    all: Arc<Gate>,
+}
+
+impl Default for Governor {
+    fn default() -> Self {
+        Self { gates: Mutex::default(), all: Arc::new(Gate::new(START_IN_ALL, MOST_IN_ALL)) }
+    }
+}
+
+/// Whose login it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// A host's own.
+    Host,
+    /// A gateway's, which hosts that count already wait for.
+    Gateway,
 }
 
 /// The logins in progress to one address.
@@ -42,12 +71,13 @@ struct Gate {
 #[derive(Debug)]
 struct State {
     limit: f64,
+    most: f64,
     active: usize,
 }
 
 impl Governor {
     /// Does `login` to `address` when there is room for it, and again if it is dropped.
-    pub(super) async fn run<T, F>(&self, address: String, login: impl Fn() -> F) -> Result<T, ConnectError>
+    pub(super) async fn run<T, F>(&self, address: String, who: Who, login: impl Fn() -> F) -> Result<T, ConnectError>
     where
         F: Future<Output = Result<T, ConnectError>>,
     {
@@ -55,11 +85,14 @@ impl Governor {
         let mut retries = 0;
         loop {
             let permit = Gate::enter(gate.clone()).await;
-            let result = login().await;
+            let result = match who {
+                Who::Host => self.counted(login()).await,
+                Who::Gateway => login().await,
+            };
             drop(permit);
             match result {
                 Ok(done) => {
-                    gate.grow();
+                    gate.grow_slowly();
                     return Ok(done);
                 }
                 Err(error) if was_dropped(&error) && retries < RETRIES => {
@@ -72,6 +105,23 @@ impl Governor {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// A login as one of those in all.
+    async fn counted<T>(&self, login: impl Future<Output = Result<T, ConnectError>>) -> Result<T, ConnectError> {
+        let permit = Gate::enter(self.all.clone()).await;
+        let mut login = pin!(login);
+        let result = tokio::select! {
+            result = &mut login => result,
+            () = tokio::time::sleep(BUSY) => {
+                drop(permit);
+                return login.await;
+            }
+        };
+        if result.is_ok() {
+            self.all.grow(1.0);
+        }
+        result
     }
 
     fn gate(&self, address: String) -> Arc<Gate> {
@@ -94,11 +144,15 @@ pub(super) fn jittered(wait: Duration) -> Duration {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { state: Mutex::new(State { limit: START, active: 0 }), changed: Notify::new() }
+        Self::new(START, MOST)
     }
 }
 
 impl Gate {
+    fn new(limit: f64, most: f64) -> Self {
+        Self { state: Mutex::new(State { limit, most, active: 0 }), changed: Notify::new() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,9 +177,14 @@ impl Gate {
     }
 
     /// One more after as many successes as there may be logins at once.
-    fn grow(&self) {
+    fn grow_slowly(&self) {
+        let limit = self.state().limit;
+        self.grow(1.0 / limit);
+    }
+
+    fn grow(&self, by: f64) {
         let mut state = self.state();
-        state.limit = (state.limit + 1.0 / state.limit).min(MOST);
+        state.limit = (state.limit + by).min(state.most);
         drop(state);
         self.changed.notify_one();
     }
@@ -167,7 +226,8 @@ mod tests {
             active.fetch_sub(1, Ordering::SeqCst);
             Ok(())
         };
-        let all = |n| futures_util::future::try_join_all((0..n).map(|_| governor.run("a".to_owned(), login)));
+        let all =
+            |n| futures_util::future::try_join_all((0..n).map(|_| governor.run("a".to_owned(), Who::Host, login)));
         all(8).await.unwrap();
         assert_eq!(most.load(Ordering::SeqCst), 8);
         all(200).await.unwrap();
@@ -180,7 +240,7 @@ mod tests {
         let governor = Governor::default();
         let tries = AtomicUsize::new(0);
         let busy_twice = || async { if tries.fetch_add(1, Ordering::SeqCst) < 2 { Err(dropped()) } else { Ok("in") } };
-        assert_eq!(governor.run("a".to_owned(), busy_twice).await.unwrap(), "in");
+        assert_eq!(governor.run("a".to_owned(), Who::Host, busy_twice).await.unwrap(), "in");
 
         let tries = AtomicUsize::new(0);
         let refused = || async {
@@ -188,7 +248,43 @@ mod tests {
             let kind = ConnectErrorKind::Refused { address: "a:22".to_owned() };
             Err::<(), _>(ConnectError::new("h", Phase::Connect, kind))
         };
-        governor.run("a".to_owned(), refused).await.unwrap_err();
+        governor.run("a".to_owned(), Who::Host, refused).await.unwrap_err();
         assert_eq!(tries.load(Ordering::SeqCst), 1);
+    }
+    /// The most logins in progress at once, of one to each of `hosts` hosts that take `each`.
+    async fn most_of_all(governor: &Governor, hosts: usize, each: Duration) -> usize {
+        let (active, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let login = || async {
+            most.fetch_max(active.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(each).await;
+            active.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        };
+        let logins = (0..hosts).map(|host| governor.run(format!("host{host}"), Who::Host, login));
+        futures_util::future::try_join_all(logins).await.unwrap();
+        most.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn logins_to_all_hosts_are_bounded_but_nobody_waits_for_slow_ones() {
+        let governor = Governor::default();
+        assert_eq!(most_of_all(&governor, 128, Duration::from_millis(10)).await, 128);
+        assert_eq!(most_of_all(&governor, 10_000, Duration::from_millis(10)).await, MOST_IN_ALL as usize);
+
+        // Hosts that are down hold the others up for a second at most.
+        let began = tokio::time::Instant::now();
+        assert_eq!(most_of_all(&governor, 2_000, Duration::from_mins(1)).await, 2_000);
+        assert!(began.elapsed() < Duration::from_secs(65), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gateways_are_not_held_up_by_the_hosts_that_wait_for_them() {
+        let governor = Governor::default();
+        let hop = || async { Ok(tokio::time::sleep(Duration::from_millis(10)).await) };
+        let behind = || governor.run("hop".to_owned(), Who::Gateway, hop);
+        let logins = (0..128).map(|host| governor.run(format!("host{host}"), Who::Host, behind));
+        let began = tokio::time::Instant::now();
+        futures_util::future::try_join_all(logins).await.unwrap();
+        assert!(began.elapsed() < BUSY, "{:?}", began.elapsed());
     }
 }

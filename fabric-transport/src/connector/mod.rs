@@ -17,7 +17,7 @@ use fabric_core::{
 };
 
 use self::answers::{Answers, Remembering};
-use self::governor::{Governor, jittered};
+use self::governor::{Governor, Who, jittered};
 use self::jump::Jumps;
 use crate::gateway::{GatewayDialer, command};
 use crate::local::LocalTransport;
@@ -144,7 +144,7 @@ impl Connector {
 
     /// Opens a session with `target`, trying as often as its timeouts say where another try may help.
     pub async fn open(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
-        self.open_boxed(target, events).await
+        self.open_boxed(target, Who::Host, events).await
     }
 
     /// The byte stream that the target's gateway yields, for whoever speaks a protocol of their own on it;
@@ -158,23 +158,28 @@ impl Connector {
         self.jumps.close_all().await;
     }
 
-    fn open_boxed<'a>(&'a self, target: &'a Target, events: &'a Emitter) -> Opening<'a> {
+    fn open_boxed<'a>(&'a self, target: &'a Target, who: Who, events: &'a Emitter) -> Opening<'a> {
         Box::pin(async move {
             let address = address(target);
             events.emit(EventKind::Connecting { address: address.clone() });
             let begun = Instant::now();
-            let session = self.open_in_tries(target, events).await?;
+            let session = self.open_in_tries(target, who, events).await?;
             let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             events.emit(EventKind::Connected { address, duration_ms });
             Ok(session)
         })
     }
 
-    async fn open_in_tries(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
+    async fn open_in_tries(
+        &self,
+        target: &Target,
+        who: Who,
+        events: &Emitter,
+    ) -> Result<Arc<dyn Session>, ConnectError> {
         let mut attempt = 1;
         loop {
             let once = || self.open_once(target, events);
-            match self.governor.run(governed(target), once).await {
+            match self.governor.run(governed(target), who, once).await {
                 Err(error) if error.is_transient() && attempt < target.timeouts.attempts => {
                     let delay = jittered(RETRY_WAIT * 2_u32.pow(attempt.min(5) - 1));
                     let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
@@ -220,7 +225,7 @@ impl Connector {
             Some(Gateway::Jump(hop)) if hop.address() == target.address() => return Ok(None),
             Some(Gateway::Jump(hop)) => {
                 let events = events.for_host(hop.host_string.as_str());
-                let open = || self.open_boxed(hop, &events);
+                let open = || self.open_boxed(hop, Who::Gateway, &events);
                 (self.jumps.stream(target, hop, open).await?, None)
             }
             Some(Gateway::Command(command)) => {

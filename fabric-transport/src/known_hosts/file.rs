@@ -96,6 +96,28 @@ impl File {
         Ok(())
     }
 
+    /// Whether this, an open file, is the file that was read, unchanged.
+    pub(super) fn is_still(&self, open: &std::fs::File) -> bool {
+        open.metadata().is_ok_and(|about| self.stamp == Some(Stamp::from(&about)))
+    }
+
+    /// Takes in what this process has just written at the end of the file, which it holds locked; if that is not all
+    /// that has happened to it, it is read again the next time.
+    pub(super) fn appended(&mut self, written: &[u8], open: &std::fs::File) {
+        let mut content = std::mem::take(&mut self.content);
+        let before = content.len();
+        content.extend_from_slice(written);
+        let stamp = open.metadata().ok().map(|about| Stamp::from(&about));
+        let stamp = stamp.filter(|stamp| stamp.length == content.len() as u64);
+        if stamp.is_some() && (before == 0 || content[..before].ends_with(b"\n")) {
+            self.index.add(written);
+        } else {
+            self.index = Index::default();
+            self.index.add(&content);
+        }
+        (self.content, self.stamp) = (content, stamp);
+    }
+
     /// The last byte, if there is one.
     pub(super) fn last_byte(&self) -> Option<u8> {
         self.content.last().copied()

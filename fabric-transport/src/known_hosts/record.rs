@@ -62,7 +62,9 @@ pub(super) fn record(file: &mut File, names: &[String], key: &KeyData, hash: boo
     let path = file.path.clone();
     let failed = |source| RecordError::Write { file: path.clone(), source };
     let mut open = open_locked(&path).map_err(failed)?;
-    file.refresh_from(&mut open)?;
+    if !file.is_still(&open) {
+        file.refresh_from(&mut open)?;
+    }
 
     // Another process may have been here since the host was looked up.
     let mut unknown = Vec::new();
@@ -92,9 +94,9 @@ pub(super) fn record(file: &mut File, names: &[String], key: &KeyData, hash: boo
     let end_of_last = if file.last_byte().is_some_and(|last| last != b'\n') { "\n" } else { "" };
     let lines: String = names.into_iter().flat_map(|names| [names, format!(" {key}\n")]).collect();
     // In one go, for those who don't lock.
-    open.write_all(format!("{end_of_last}{lines}").as_bytes()).map_err(failed)?;
-    drop(open);
-    file.refresh()?;
+    let written = format!("{end_of_last}{lines}");
+    open.write_all(written.as_bytes()).map_err(failed)?;
+    file.appended(written.as_bytes(), &open);
     Ok(Recorded::Added)
 }
 

@@ -9,14 +9,22 @@ use fabric_core::transport::BoxStream;
 use fabric_core::{ConnectErrorKind, Phase, Target};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 
 use super::Failure;
 use super::stream::QuickAck;
 
-/// Connects to the target's address.
-pub(super) async fn dial(target: &Target) -> Result<BoxStream, Failure> {
+/// How many names are looked up at once. Each lookup takes a thread for as long as the resolver takes.
+pub(super) const LOOKUPS: usize = 32;
+
+/// Connects to the target's address; a place of `lookups` is taken while its name is looked up.
+pub(super) async fn dial(target: &Target, lookups: &Semaphore) -> Result<BoxStream, Failure> {
     let (host, port) = target.address();
-    let addresses = lookup(host, port, target.address_family).await?;
+    let addresses = {
+        // An error would mean that the semaphore was closed, which nobody does.
+        let _place = if host.parse::<IpAddr>().is_ok() { None } else { lookups.acquire().await.ok() };
+        lookup(host, port, target.address_family).await?
+    };
     let mut last = None;
     for address in addresses {
         let source = match &target.bind_address {

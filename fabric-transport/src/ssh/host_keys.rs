@@ -10,6 +10,7 @@ use fabric_core::target::HostKeyCheck;
 use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, EventKind, PromptKind, PromptRequest, Target};
 use ssh_key::{Certificate, HashAlg, PublicKey};
+use tokio::sync::OnceCell;
 
 use crate::known_hosts::{Host, KnownHosts, ReadError, RecordError, Recorded, Verdict};
 
@@ -98,8 +99,8 @@ pub(super) async fn check(
 /// names, as OpenSSH does ([`known_hosts`](crate::known_hosts)).
 #[derive(Debug, Default)]
 pub struct KnownHostsVerifier {
-    /// Each set of files is read once for all hosts.
-    indexes: Mutex<HashMap<Files, Arc<KnownHosts>>>,
+    /// Each set of files is read once for all hosts, by the first; the others wait for it.
+    indexes: Mutex<HashMap<Files, Arc<OnceCell<Arc<KnownHosts>>>>>,
 }
 
 /// The user's files and the system's.
@@ -108,13 +109,16 @@ type Files = (Vec<PathBuf>, Vec<PathBuf>);
 impl KnownHostsVerifier {
     async fn index(&self, target: &Target) -> Result<Arc<KnownHosts>, ConnectErrorKind> {
         let files = (target.host_keys.user_files.clone(), target.host_keys.system_files.clone());
-        if let Some(index) = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&files) {
-            return Ok(index.clone());
-        }
-        let (user, system) = files.clone();
-        let loaded = blocking(move || KnownHosts::load(&user, &system)).await?.map_err(unreadable)?;
-        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(indexes.entry(files).or_insert_with(|| Arc::new(loaded)).clone())
+        let index = {
+            let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+            indexes.entry(files.clone()).or_default().clone()
+        };
+        let (user, system) = files;
+        let load = || async move {
+            let loaded = blocking(move || KnownHosts::load(&user, &system)).await?;
+            loaded.map(Arc::new).map_err(unreadable)
+        };
+        index.get_or_try_init(load).await.cloned()
     }
 
     async fn record(

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectError, Session, Target, Transport};
+use tokio::sync::Semaphore;
 
 use self::stream::NeverWaits;
 
@@ -70,6 +71,7 @@ pub struct SshTransport {
     verifier: Arc<dyn HostKeyVerifier>,
     keys: Arc<auth::KeyStore>,
     pool: Arc<channel::Pool>,
+    lookups: Arc<Semaphore>,
 }
 
 impl SshTransport {
@@ -80,7 +82,8 @@ impl SshTransport {
 
     /// Checks host keys by a rule of the caller's own.
     pub fn with_verifier(verifier: Arc<dyn HostKeyVerifier>) -> Self {
-        Self { verifier, keys: Arc::default(), pool: Arc::default() }
+        let lookups = Arc::new(Semaphore::new(dial::LOOKUPS));
+        Self { verifier, keys: Arc::default(), pool: Arc::default(), lookups }
     }
 }
 
@@ -111,7 +114,7 @@ impl Transport for SshTransport {
         let failed = |(phase, kind)| ConnectError::new(target.host_string.as_str(), phase, kind);
         let stream = match stream {
             Some(stream) => Box::new(NeverWaits::new(stream)),
-            None => dial::dial(target).await.map_err(failed)?,
+            None => dial::dial(target, &self.lookups).await.map_err(failed)?,
         };
         let verified = handshake::handshake(stream, target, self.verifier.clone(), context, &self.pool);
         let verified = verified.await.map_err(failed)?;

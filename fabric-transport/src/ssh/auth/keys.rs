@@ -16,6 +16,7 @@ use sha2::Digest as _;
 use ssh_key::private::KeypairData;
 use ssh_key::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey};
 use thiserror::Error;
+use tokio::sync::OnceCell;
 
 use super::agent::Agent;
 use crate::ssh::clock::Clock;
@@ -27,8 +28,13 @@ const PASSPHRASE_TRIES: usize = 3;
 /// The keys that were read, opened once for all hosts.
 #[derive(Debug, Default)]
 pub(in crate::ssh) struct KeyStore {
-    files: Mutex<HashMap<Source, Arc<KeyFile>>>,
+    /// Each is read by the first host that wants it; the others wait for it. That there is none is kept, too:
+    /// most of the default identities of most users don't exist.
+    files: Mutex<HashMap<Source, Arc<OnceCell<Read>>>>,
 }
+
+/// A key that was read, or why there is none.
+type Read = Result<Arc<KeyFile>, String>;
 
 /// Where a key's text is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -79,33 +85,22 @@ impl From<russh::SendError> for SignError {
 }
 
 impl KeyStore {
-    async fn file(&self, path: &Path) -> Result<Arc<KeyFile>, String> {
-        let source = Source::File(path.to_owned());
-        if let Some(found) = self.get(&source) {
-            return Ok(found);
-        }
+    async fn file(&self, path: &Path) -> Read {
         let owned = path.to_owned();
-        let read = tokio::task::spawn_blocking(move || KeyFile::read(&owned));
-        let file = read.await.map_err(|error| error.to_string())??;
-        Ok(self.put(source, file))
+        let read = || async move {
+            let read = tokio::task::spawn_blocking(move || KeyFile::read(&owned)).await;
+            read.map_err(|error| error.to_string()).flatten().map(Arc::new)
+        };
+        self.cell(Source::File(path.to_owned())).get_or_init(read).await.clone()
     }
 
-    fn text(&self, text: &Secret) -> Result<Arc<KeyFile>, String> {
-        let source = Source::Text(sha2::Sha256::digest(text.expose()).into());
-        if let Some(found) = self.get(&source) {
-            return Ok(found);
-        }
-        let file = KeyFile::parse("key text".to_owned(), text.clone())?;
-        Ok(self.put(source, file))
+    async fn text(&self, text: &Secret) -> Read {
+        let parse = || async { KeyFile::parse("key text".to_owned(), text.clone()).map(Arc::new) };
+        self.cell(Source::Text(sha2::Sha256::digest(text.expose()).into())).get_or_init(parse).await.clone()
     }
 
-    fn get(&self, source: &Source) -> Option<Arc<KeyFile>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
-    }
-
-    fn put(&self, source: Source, file: KeyFile) -> Arc<KeyFile> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.entry(source).or_insert_with(|| Arc::new(file)).clone()
+    fn cell(&self, source: Source) -> Arc<OnceCell<Read>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(source).or_default().clone()
     }
 }
 
@@ -411,7 +406,7 @@ impl Candidates {
         }
         if let Some(text) = &auth.key {
             let wrong = |reason| ConnectErrorKind::Key { file: "key text".to_owned(), reason };
-            given.push(store.text(text).map_err(wrong)?);
+            given.push(store.text(text).await.map_err(wrong)?);
         }
         let certificates = certificate_files(&auth.certificates)?;
         let (agent, held) = match agent {
