@@ -372,35 +372,41 @@ impl<'a> Dispatcher<'a> {
 
     /// Runs these places of the list, at most a window of them at the same time, started in order.
     async fn run_window(&mut self, places: &[usize]) {
-        let mut waiting = places.iter().copied();
+        let mut waiting = places.iter();
         let mut running: JoinSet<HostResult> = JoinSet::new();
         let mut at: HashMap<Id, (usize, Instant)> = HashMap::new();
         let interrupt = self.shared.interrupt.clone();
         let mut giving_up = false;
         loop {
-            while running.len() < self.strategy.window && self.may_start() {
-                let Some(place) = waiting.next() else { break };
-                let context = self.context(place);
-                context.emitter().ready().await;
-                context.emitter().emit(EventKind::HostStarted { attempt: 1 });
-                let id = running.spawn(IN_TASK.scope((), run_on_host(context))).id();
-                at.insert(id, (place, Instant::now()));
-            }
-            if running.is_empty() {
+            let starts = !waiting.as_slice().is_empty() && running.len() < self.strategy.window && self.may_start();
+            if !starts && running.is_empty() {
                 return;
             }
             let done = tokio::select! {
-                done = running.join_next_with_id() => done,
+                // What has ended may mean that nothing more is started.
+                biased;
+                Some(done) = running.join_next_with_id() => done,
                 () = given_up(&interrupt), if !giving_up => {
                     giving_up = true;
                     running.abort_all();
                     continue;
                 }
+                // A host that would only wait for its turn to log in is not begun yet.
+                () = self.shared.connector.ready(), if starts => {
+                    let Some(place) = waiting.next() else { continue };
+                    let context = self.context(*place);
+                    context.emitter().ready().await;
+                    context.emitter().emit(EventKind::HostStarted { attempt: 1 });
+                    let id = running.spawn(IN_TASK.scope((), run_on_host(context))).id();
+                    at.insert(id, (*place, Instant::now()));
+                    // So that it comes as far as that.
+                    tokio::task::yield_now().await;
+                    continue;
+                }
             };
             let (id, result) = match done {
-                Some(Ok((id, result))) => (id, Ok(result)),
-                Some(Err(error)) => (error.id(), Err(error)),
-                None => return,
+                Ok((id, result)) => (id, Ok(result)),
+                Err(error) => (error.id(), Err(error)),
             };
             let Some((place, began)) = at.remove(&id) else { continue };
             let result = result.unwrap_or_else(|error| self.lost(place, error, began));

@@ -29,6 +29,53 @@ async fn eager_disconnection_is_after_each_task() {
 }
 
 #[tokio::test]
+async fn connections_that_nobody_needs_are_not_kept() {
+    let names: Vec<String> = (0..200).map(|n| format!("h{n}")).collect();
+    let hosts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let world = World::new().hosts(&hosts);
+    let seen: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let (fleet, counts) = (world.fleet.clone(), seen.clone());
+    let last = Task::from_fn("last", move |context: Context| {
+        let (fleet, counts) = (fleet.clone(), counts.clone());
+        async move {
+            context.connection().await?.run("last").await?;
+            let open = fleet.known().iter().map(|name| fleet.host(name).open_sessions()).sum();
+            counts.lock().unwrap().push(open);
+            Ok(())
+        }
+    });
+    world.go(collection([running("first"), last]), &["first", "last"]).await;
+    let counts = seen.lock().unwrap();
+    assert_eq!(counts.first(), Some(&200), "all were kept for the task that followed");
+    assert!(counts.last().is_some_and(|open| *open <= 66), "{counts:?}");
+    assert!(hosts.iter().all(|host| world.fleet.host(host).connects() == 1));
+    assert!(hosts.iter().all(|host| world.fleet.host(host).open_sessions() == 0));
+}
+
+#[tokio::test]
+async fn no_more_hosts_at_once_than_files_may_be_open() {
+    let names: Vec<String> = (0..20).map(|n| format!("h{n}")).collect();
+    let hosts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let world = World::new().hosts(&hosts).set("parallel", true);
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (n, m) = (now.clone(), most.clone());
+    let task = Task::from_fn("t", move |context: Context| {
+        let (n, m) = (n.clone(), m.clone());
+        async move {
+            m.fetch_max(n.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            context.connection().await?.run("true").await?;
+            n.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        }
+    });
+    let report = world.run(collection([task])).open_at_most(8).start(calls(&["t"])).await.unwrap();
+    assert_eq!(report.counts(), (20, 0, 0));
+    assert_eq!(most.load(Ordering::SeqCst), 6, "two are left for connections that are kept");
+    let told = "6 hosts at the same time, not 20: the limit on open files allows no more (`ulimit -n`)";
+    assert_eq!(world.events.warnings(), [told]);
+}
+
+#[tokio::test]
 async fn a_task_without_hosts_runs_once_locally() {
     let world = World::new();
     let report =

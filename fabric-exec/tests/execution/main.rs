@@ -9,8 +9,8 @@ mod nested;
 mod rolling;
 mod steps;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{World, calls};

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fabric_core::{ConnectError, ConnectErrorKind, Phase};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Below sshd's first limit of 10, with room for somebody else.
 const START: f64 = 8.0;
@@ -36,6 +36,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const START_IN_ALL: f64 = 128.0;
 const MOST_IN_ALL: f64 = 512.0;
 
+/// So many may wait for their turn before [`Governor::ready`] holds back who would only wait behind them.
+const MOST_WAITING: usize = 64;
+
 /// So long a login counts among those in all.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -44,11 +47,14 @@ const BUSY: Duration = Duration::from_secs(1);
 pub(super) struct Governor {
     gates: Mutex<HashMap<String, Arc<Gate>>>,
     all: Arc<Gate>,
+    /// How many wait for their turn among all.
+    waiting: watch::Sender<usize>,
 }
 
 impl Default for Governor {
     fn default() -> Self {
-        Self { gates: Mutex::default(), all: Arc::new(Gate::new(START_IN_ALL, MOST_IN_ALL)) }
+        let all = Arc::new(Gate::new(START_IN_ALL, MOST_IN_ALL));
+        Self { gates: Mutex::default(), all, waiting: watch::Sender::new(0) }
     }
 }
 
@@ -107,9 +113,18 @@ impl Governor {
         }
     }
 
+    /// Waits until a further login would not have to wait long for its turn.
+    pub(super) async fn ready(&self) {
+        // The sender lives as long as this.
+        let _ = self.waiting.subscribe().wait_for(|waiting| *waiting < MOST_WAITING).await;
+    }
+
     /// A login as one of those in all.
     async fn counted<T>(&self, login: impl Future<Output = Result<T, ConnectError>>) -> Result<T, ConnectError> {
-        let permit = Gate::enter(self.all.clone()).await;
+        let permit = {
+            let _waits = Waits::among(&self.waiting);
+            Gate::enter(self.all.clone()).await
+        };
         let mut login = pin!(login);
         let result = tokio::select! {
             result = &mut login => result,
@@ -195,6 +210,22 @@ impl Gate {
     }
 }
 
+/// A login that waits for its turn.
+struct Waits<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waits<'a> {
+    fn among(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|waiting| *waiting += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
+    }
+}
+
 /// A login in progress.
 struct Permit(Arc<Gate>);
 
@@ -275,6 +306,22 @@ mod tests {
         let began = tokio::time::Instant::now();
         assert_eq!(most_of_all(&governor, 2_000, Duration::from_mins(1)).await, 2_000);
         assert!(began.elapsed() < Duration::from_secs(65), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_would_only_wait_in_line_is_held_back() {
+        let governor = Governor::default();
+        let login = || async { Ok(tokio::time::sleep(Duration::from_millis(10)).await) };
+        let mut logins: Vec<_> =
+            (0..191).map(|host| Box::pin(governor.run(format!("host{host}"), Who::Host, login))).collect();
+        futures_util::future::poll_immediate(futures_util::future::join_all(&mut logins)).await;
+        assert!(futures_util::FutureExt::now_or_never(governor.ready()).is_some(), "63 wait");
+        let mut one_more = Box::pin(governor.run("one more".to_owned(), Who::Host, login));
+        futures_util::future::poll_immediate(&mut one_more).await;
+        assert!(futures_util::FutureExt::now_or_never(governor.ready()).is_none(), "64 wait");
+        drop(one_more);
+        assert!(futures_util::FutureExt::now_or_never(governor.ready()).is_some());
+        let (..) = tokio::join!(governor.ready(), futures_util::future::join_all(logins));
     }
 
     #[tokio::test(start_paused = true)]

@@ -147,6 +147,12 @@ impl Connector {
         self.open_boxed(target, Who::Host, events).await
     }
 
+    /// Waits until a further session would not only wait in line: whoever opens thousands does well to wait for it
+    /// before each, so that what is prepared for those that wait takes no memory.
+    pub async fn ready(&self) {
+        self.governor.ready().await;
+    }
+
     /// The byte stream that the target's gateway yields, for whoever speaks a protocol of their own on it;
     /// `None` without one.
     pub async fn gateway_stream(&self, target: &Target, events: &Emitter) -> Result<Option<BoxStream>, ConnectError> {

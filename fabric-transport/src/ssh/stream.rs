@@ -2,6 +2,7 @@
 //! server's first lines.
 
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,13 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use fabric_core::transport::BoxStream;
 use futures_util::task::AtomicWaker;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf, ReadHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
-/// russh reads a packet in two calls; from a buffer they cost no system call each.
-const READ_BUFFER: usize = 64 * 1024;
+/// russh reads a packet in two calls; from a buffer they cost no system call each. It begins small, since most of
+/// thousands of connections never need more, and grows while reads fill it.
+const FIRST_BUFFER: usize = 4 * 1024;
+const LARGEST_BUFFER: usize = 64 * 1024;
 
 /// So many reads belong to setting a session up.
 const SETUP_READS: u32 = 64;
@@ -210,7 +213,10 @@ impl Greeting {
 
 /// A buffered stream whose greeting is watched and which can be cut.
 pub(super) struct Watched {
-    stream: BufReader<BoxStream>,
+    stream: BoxStream,
+    buffer: Box<[u8]>,
+    /// What of the buffer was read and not taken yet.
+    unread: Range<usize>,
     greeting: Arc<Greeting>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -218,9 +224,21 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) fn new(stream: BoxStream, cut: &CancellationToken) -> (Self, Arc<Greeting>) {
         let greeting = Arc::new(Greeting::default());
-        let stream = BufReader::with_capacity(READ_BUFFER, stream);
+        let buffer = vec![0; FIRST_BUFFER].into_boxed_slice();
         let cut = Box::pin(cut.clone().cancelled_owned());
-        (Self { stream, greeting: greeting.clone(), cut }, greeting)
+        (Self { stream, buffer, unread: 0..0, greeting: greeting.clone(), cut }, greeting)
+    }
+
+    /// Fills the empty buffer by one read, which gives nothing at the end of the stream.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unread.end == self.buffer.len() && self.buffer.len() < LARGEST_BUFFER {
+            // The last read filled it.
+            self.buffer = vec![0; self.buffer.len() * 4].into_boxed_slice();
+        }
+        let mut buf = ReadBuf::new(&mut self.buffer);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+        self.unread = 0..buf.filled().len();
+        Poll::Ready(Ok(()))
     }
 
     /// What waits for the peer no longer waits once the stream is cut.
@@ -234,12 +252,17 @@ impl Watched {
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        ready!(self.or_cut(cx, read))?;
-        if !self.greeting.is_complete() {
-            self.greeting.watch(&buf.filled()[before..])?;
+        if self.unread.is_empty() {
+            let read = self.fill(cx);
+            ready!(self.or_cut(cx, read))?;
         }
+        let size = self.unread.len().min(buf.remaining());
+        let taken = self.unread.start..self.unread.start + size;
+        self.unread.start = taken.end;
+        if !self.greeting.is_complete() {
+            self.greeting.watch(&self.buffer[taken.clone()])?;
+        }
+        buf.put_slice(&self.buffer[taken]);
         Poll::Ready(Ok(()))
     }
 }
@@ -303,5 +326,21 @@ mod tests {
         assert!(greeting.is_complete());
         assert_eq!(greeting.line(), "SSH-2.0-OpenSSH_9.2");
         Greeting::default().watch(b"SSH-1.5-old\n").unwrap_err();
+    }
+    #[tokio::test]
+    async fn the_buffer_grows_with_what_comes() {
+        let (mut peer, stream) = tokio::io::duplex(1 << 20);
+        let (mut watched, _) = Watched::new(Box::new(stream), &CancellationToken::new());
+        let sent: Vec<u8> = (0..1_000_000_u32).map(|n| n as u8).collect();
+        peer.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+        let mut line = [0; 11];
+        watched.read_exact(&mut line).await.unwrap();
+        assert_eq!(watched.buffer.len(), FIRST_BUFFER);
+        peer.write_all(&sent).await.unwrap();
+        drop(peer);
+        let mut got = Vec::new();
+        watched.read_to_end(&mut got).await.unwrap();
+        assert!(got == sent);
+        assert_eq!(watched.buffer.len(), LARGEST_BUFFER);
     }
 }
