@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::{Events, Setup, Sshd, keygen};
+use common::{Events, Setup, Sshd, keygen, retry};
 use fabric_core::target::HostKeyCheck;
 use fabric_core::{ConnectErrorKind, EventKind, PromptError, PromptKind, PromptRequest, Prompter, Secret, Target};
 use fabric_transport::connector::Connector;
@@ -36,8 +36,13 @@ fn public(path: &Path) -> String {
     text.split(' ').take(2).collect::<Vec<_>>().join(" ").trim().to_owned()
 }
 
-fn no_login_was_tried(sshd: &Sshd) -> bool {
-    !sshd.log().contains("userauth-request")
+/// Whether sshd heard of no login in its first `connections`, all of which have ended.
+async fn no_login_was_tried(sshd: &Sshd, connections: usize) -> bool {
+    let ended = async || {
+        let log = sshd.log();
+        (log.matches("Connection closed by 127.0.0.1").count() >= connections).then_some(log)
+    };
+    !retry(ended).await.contains("userauth-request")
 }
 
 #[tokio::test]
@@ -60,7 +65,7 @@ async fn an_unknown_key_is_refused_asked_about_recorded_or_taken() {
     let error = connect_with(Connector::new().with_prompter(Arc::new(Answer("no"))), &ask).await.unwrap_err();
     assert!(matches!(&error, ConnectErrorKind::HostKeyUnknown { .. }), "{error}");
     connect(&ask).await.unwrap_err();
-    assert!(no_login_was_tried(&sshd) && !sshd.known_hosts().exists());
+    assert!(no_login_was_tried(&sshd, 3).await && !sshd.known_hosts().exists());
 
     assert!(!connect(&with_check(&sshd, HostKeyCheck::Off)).await.unwrap());
     assert!(!sshd.known_hosts().exists(), "a key that is merely taken is not recorded");
@@ -102,7 +107,7 @@ async fn a_revoked_key_is_refused_even_where_none_is_checked() {
         let ConnectErrorKind::HostKeyRefused { reason } = &error else { panic!("{check:?}: {error}") };
         assert_eq!(*reason, format!("it is revoked by {}:2", system.display()));
     }
-    assert!(no_login_was_tried(&sshd));
+    assert!(no_login_was_tried(&sshd, 3).await);
 }
 
 #[tokio::test]
@@ -115,7 +120,7 @@ async fn a_changed_key_is_let_by_only_where_none_is_checked() {
         let error = connect(&with_check(&sshd, check)).await.unwrap_err();
         assert!(matches!(error, ConnectErrorKind::HostKeyChanged { line: 1, .. }), "{error}");
     }
-    assert!(no_login_was_tried(&sshd));
+    assert!(no_login_was_tried(&sshd, 3).await);
     connect(&with_check(&sshd, HostKeyCheck::Off)).await.unwrap();
     assert_eq!(fs::read_to_string(sshd.known_hosts()).unwrap(), line);
 }
@@ -126,7 +131,7 @@ async fn an_unreadable_file_fails_closed() {
     fs::create_dir(sshd.known_hosts()).unwrap();
     let error = connect(&with_check(&sshd, HostKeyCheck::AcceptNew)).await.unwrap_err();
     assert!(matches!(&error, ConnectErrorKind::KnownHosts { .. }), "{error}");
-    assert!(no_login_was_tried(&sshd));
+    assert!(no_login_was_tried(&sshd, 1).await);
     connect(&with_check(&sshd, HostKeyCheck::Off)).await.unwrap();
 }
 
@@ -179,5 +184,5 @@ async fn a_certificate_for_another_host_is_refused_with_the_reason() {
     let error = connect(&with_check(&sshd, HostKeyCheck::AcceptNew)).await.unwrap_err();
     let ConnectErrorKind::HostKeyRefused { reason } = &error else { panic!("{error}") };
     assert!(reason.ends_with("it is made out to web1.example.com, not to this host"), "{reason}");
-    assert!(no_login_was_tried(&sshd));
+    assert!(no_login_was_tried(&sshd, 1).await);
 }

@@ -5,6 +5,7 @@
 //! * [`World`]: one host, over the in-memory, the local, the embedded or the real transport; [`transports!`] runs a test
 //!   over several of them.
 //! * [`TestUser`]: a throw-away user with a password and a sudo rule, for tests that run as root.
+//! * [`Dropbear`]: a server that is not OpenSSH's.
 //! * [`Kdc`]: a Kerberos realm on loopback.
 //! * [`Link`]: a slow link to a server, that counts round trips.
 //! * [`BuiltPlugin`]: a plugin as cargo or `cc` has built it; [`Server`]: a proxy of the system that listens.
@@ -24,6 +25,7 @@
 //! What is missing on a system makes a test fail, and say what to install; `scripts/setup-tests` installs it.
 
 mod case;
+mod dropbear;
 mod guard;
 mod kdc;
 mod link;
@@ -34,6 +36,7 @@ mod user;
 mod world;
 
 pub use case::{Case, Ran};
+pub use dropbear::Dropbear;
 pub use guard::Guard;
 pub use kdc::Kdc;
 pub use link::Link;

@@ -323,7 +323,7 @@ wait
 rm -rf "$dir"
 "#;
 
-fn make_key(file: &Path) {
+pub(crate) fn make_key(file: &Path) {
     let made = Command::new(tool("ssh-keygen"))
         .args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"])
         .arg(file)

@@ -1,5 +1,6 @@
 //! One host, reached by any transport.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +13,11 @@ use fabric_transport::server::{Fleet, FleetBuilder, FleetHost};
 use fabric_transport::{Connection, Connector};
 use tempfile::TempDir;
 
+use crate::dropbear::Dropbear;
 use crate::link::Link;
-use crate::sshd::Sshd;
+use crate::sshd::{Sshd, make_key};
 use crate::tool::is_root;
+use crate::user::TestUser;
 
 /// A host and what it takes to reach it. Whatever a test does through it must come out the same over every transport;
 /// [`transports!`](crate::transports) runs one test over several.
@@ -23,6 +26,7 @@ pub struct World {
     connector: Arc<Connector>,
     dir: TempDir,
     fleet: Option<Fleet>,
+    _dropbear: Option<(TestUser, Dropbear)>,
 }
 
 #[allow(clippy::unused_async, reason = "all are made alike, so that `transports!` can make any")]
@@ -34,7 +38,7 @@ impl World {
         transport.host("host1").run_by_sh(dir.path());
         let connector = Connector::new().with_transport(transport);
         let target = Target::new("memory://host1".parse().expect("a host string"));
-        Self { target, connector: Arc::new(connector), dir, fleet: None }
+        Self { target, connector: Arc::new(connector), dir, fleet: None, _dropbear: None }
     }
 
     /// This machine.
@@ -43,7 +47,7 @@ impl World {
         let connector =
             Connector::new().with_transport(Arc::new(LocalTransport::in_dir(dir.path()).login_shell("/bin/sh")));
         let target = Target::new("local://localhost".parse().expect("a host string"));
-        Self { target, connector: Arc::new(connector), dir, fleet: None }
+        Self { target, connector: Arc::new(connector), dir, fleet: None, _dropbear: None }
     }
 
     /// A host of the embedded fleet.
@@ -56,7 +60,7 @@ impl World {
         let fleet = fleet.start().await.expect("the fleet starts");
         let dir = directory();
         let target = ssh_target(&fleet.host_strings()[0], fleet.client_key(), fleet.known_hosts());
-        Self { target, connector: Arc::new(Connector::new()), dir, fleet: Some(fleet) }
+        Self { target, connector: Arc::new(Connector::new()), dir, fleet: Some(fleet), _dropbear: None }
     }
 
     /// A real sshd.
@@ -66,7 +70,7 @@ impl World {
         let known_hosts = dir.path().join("known_hosts");
         std::fs::write(&known_hosts, sshd.known_hosts()).expect("known_hosts");
         let target = ssh_target(&sshd.hosts()[0].host_string(), &sshd.key(), &known_hosts);
-        Self { target, connector: Arc::new(Connector::new()), dir, fleet: None }
+        Self { target, connector: Arc::new(Connector::new()), dir, fleet: None, _dropbear: None }
     }
 
     /// This sshd, over a link.
@@ -77,7 +81,7 @@ impl World {
         let known = format!("[{}]:{} {}\n", address.ip(), address.port(), sshd.host_key());
         std::fs::write(&known_hosts, known).expect("known_hosts");
         let target = ssh_target(&address.to_string(), &sshd.key(), &known_hosts);
-        Self { target, connector: Arc::new(Connector::new()), dir, fleet: None }
+        Self { target, connector: Arc::new(Connector::new()), dir, fleet: None, _dropbear: None }
     }
 
     /// A real sshd that makes terminals; `None`, with a word on standard error, where it can't.
@@ -92,6 +96,28 @@ impl World {
             return None;
         }
         Some(Self::sshd().await)
+    }
+
+    /// A real dropbear, as a throw-away user; `None`, with a word on standard error, where the tests don't run as root:
+    /// dropbear looks for keys in the home that the system has for the user.
+    pub async fn dropbear() -> Option<Self> {
+        let user = TestUser::new()?;
+        let dropbear = Dropbear::start();
+        let dir = directory();
+        let at = |name: &str| dir.path().join(name);
+        make_key(&at("key"));
+        let keys = user.home().join(".ssh");
+        std::fs::create_dir(&keys).expect("the user's keys");
+        std::fs::copy(at("key.pub"), keys.join("authorized_keys")).expect("authorized_keys");
+        std::fs::write(at("known_hosts"), dropbear.known_hosts()).expect("known_hosts");
+        // The user's processes are at home here too.
+        for (dir, mode) in [(dir.path(), 0o755), (&at("far"), 0o777)] {
+            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode)).expect("its mode");
+        }
+        let host = format!("{}@{}", user.name(), dropbear.host_string());
+        let target = ssh_target(&host, &at("key"), &at("known_hosts"));
+        let dropbear = Some((user, dropbear));
+        Some(Self { target, connector: Arc::new(Connector::new()), dir, fleet: None, _dropbear: dropbear })
     }
 
     /// The embedded host.

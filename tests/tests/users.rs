@@ -9,7 +9,7 @@ use fabric_core::target::{HostKeyCheck, Identity};
 use fabric_core::transport::{ProcessEvent, Program, PtyRequest, SpawnRequest, StopOutcome, WindowSize};
 use fabric_core::{Emitter, PromptError, PromptRequest, Prompter, Secret, Session, Target};
 use fabric_transport::connector::Connector;
-use tests::{Sshd, TestUser};
+use tests::{Dropbear, Sshd, TestUser};
 
 fn target(sshd: &Sshd, user: &TestUser) -> Target {
     let mut target = Target::new(format!("{}@{}", user.name(), sshd.hosts()[0].host_string()).parse().unwrap());
@@ -65,6 +65,19 @@ async fn a_password_logs_in() {
     let error = Connector::new().open(&target, &Emitter::none()).await.err().unwrap();
     assert!(error.to_string().contains("password (refused)"), "{error}");
     assert!(!error.to_string().contains("wrong"), "{error}");
+}
+
+#[tokio::test]
+async fn a_password_logs_in_where_the_server_is_dropbear() {
+    let Some(user) = TestUser::new() else { return };
+    let dropbear = Dropbear::start();
+    let mut target = Target::new(format!("{}@{}", user.name(), dropbear.host_string()).parse().unwrap());
+    target.host_keys.check = HostKeyCheck::Off;
+    target.auth.password = Some(Secret::new(user.password()));
+    Connector::new().open(&target, &Emitter::none()).await.unwrap();
+    target.auth.password = Some(Secret::from("wrong"));
+    let error = Connector::new().open(&target, &Emitter::none()).await.err().unwrap();
+    assert!(error.to_string().contains("password (refused)"), "{error}");
 }
 
 #[tokio::test]

@@ -255,6 +255,8 @@ pub(super) struct Registry {
     /// Held while a request is queued, so that the order here is the order on the wire.
     order: tokio::sync::Mutex<u64>,
     live: Arc<Mutex<BTreeSet<u64>>>,
+    /// Held by who ends one: while it is looked for, nothing else may come or go.
+    stopping: tokio::sync::Mutex<()>,
 }
 
 /// A process's place in the [`Registry`], until it is dropped.
@@ -345,6 +347,11 @@ impl Control {
     /// Where it stands among the processes of the session.
     pub(super) fn place(&self) -> Option<Place> {
         self.link.processes.place(self.order)
+    }
+
+    /// Until this is dropped, no other process of the connection is stopped.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.link.processes.stopping.lock().await
     }
 
     /// Output that nobody reads no longer stops the connection, over which the process is to be ended.

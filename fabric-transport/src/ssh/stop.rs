@@ -21,7 +21,8 @@ const OVERHEAD: Duration = Duration::from_secs(8);
 const REPORT: Duration = Duration::from_secs(2);
 
 /// Looks the process up, sends TERM to all of its process group and session, KILL to what is left after
-/// the grace time, and prints `ended` or why not.
+/// the grace time, and prints `ended` or why not. Where the server has given it no group of its own, as dropbear
+/// does without a terminal, it and its descendants (`kin`) are meant.
 ///
 /// One line without single quotes, `!` or newlines, so that csh and fish pass it on to `sh` too. `$1` is
 /// the place of the process among `$2` that live on this connection, `$3` the tenths of seconds to wait.
@@ -39,8 +40,10 @@ const SCRIPT: &str = concat!(
     "found=$(find); set -- $found; ",
     "[ $# = $live ] || { echo \"unclear: $# processes on this connection, $live expected\"; exit; }; ",
     "shift $want; it=$1; ",
-    "members() { list | while read -r at id up group session state; do case $state in Z*) continue;; esac; ",
-    "if [ $group = $it ] || [ $session = $it ]; then echo $id; fi; done; }; ",
+    "members() { list | sort -n | while read -r at id up group session state; do case $state in Z*) continue;; esac; ",
+    "if [ $group = $it ] || [ $session = $it ]; then echo $id; continue; fi; ",
+    "case \"$kin\" in *\" $id \"* | *\" $up \"*) kin=\"$kin$id \"; echo $id;; esac; done; }; ",
+    "kin=; [ \"$(members)\" ] || { kin=\" $it \"; kin=\" $(echo $(members)) \"; }; ",
     "send() { for id in $(members); do kill -$1 $id; done; }; ",
     "nap() { sleep 0.1 || sleep 1; }; ",
     "send TERM; n=0; while [ -n \"$(members)\" ] && [ $n -lt $grace ]; do nap; n=$((n+1)); done; ",
@@ -51,10 +54,13 @@ const SCRIPT: &str = concat!(
 /// Ends the process behind `control`.
 pub(super) async fn stop(control: &Control, grace: Duration) -> StopOutcome {
     control.make_way();
+    // Side by side, they would take each other's scripts for processes, and one another's for their own.
+    let _turn = control.turn().await;
     let work = async {
         // The list may be out of step for a moment, when another process of the connection ends just now.
         let mut reason = String::new();
-        for _ in 0..3 {
+        for pause in [0, 50, 100, 200] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
             if control.has_ended() {
                 return StopOutcome::Ended;
             }

@@ -170,15 +170,18 @@ fn ctrl_c_between_batches_goes_no_further() {
 
 #[test]
 fn ctrl_c_ends_the_command_and_starts_nothing_new() {
-    case!()
+    let ran = case!()
         .hosts(2)
-        .args(["-H", "{hosts}", "--", "echo begun; sleep 1000"])
+        .args(["-H", "{hosts}", "--", "echo begun $$; exec sleep 1000"])
         .interrupt_at("out: begun")
-        .stdout_has("[{h1}] out: begun\n")
-        .stderr_has("[{h1}] error: `echo begun; sleep 1000` was interrupted; it was ended")
+        .any_stdout()
+        .stderr_has("[{h1}] error: `echo begun $$; exec sleep 1000` was interrupted; it was ended")
         .stderr_has("skipped      {h2}")
         .status(130)
         .run();
+    let sleeper = ran.stdout.lines().find_map(|line| line.split_once("out: begun ")?.1.parse().ok());
+    let sleeper = sleeper.and_then(rustix::process::Pid::from_raw).expect("its process id");
+    assert!(rustix::process::test_kill_process(sleeper).is_err(), "it runs on");
 }
 
 #[test]

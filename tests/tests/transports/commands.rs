@@ -10,11 +10,11 @@ use tests::{World, transports};
 
 transports! {
     what_is_around_a_command_reaches_it: memory local embedded sshd;
-    a_failure_is_an_error_unless_it_is_a_warning: memory local embedded sshd;
-    variables_keep_any_text: memory local embedded sshd;
-    text_split_anywhere_comes_back_whole: memory local embedded sshd;
-    a_question_is_answered: memory local embedded sshd;
-    a_timeout_keeps_what_was_printed: local embedded sshd;
+    a_failure_is_an_error_unless_it_is_a_warning: memory local embedded sshd dropbear;
+    variables_keep_any_text: memory local embedded sshd dropbear;
+    text_split_anywhere_comes_back_whole: memory local embedded sshd dropbear;
+    a_question_is_answered: memory local embedded sshd dropbear;
+    a_timeout_keeps_what_was_printed: local embedded sshd dropbear;
     commands_share_a_session: memory local embedded sshd;
 }
 

@@ -10,19 +10,19 @@ use tests::{World, transports};
 use tokio::io::AsyncWriteExt;
 
 transports! {
-    streams_and_status_come_back: memory local embedded sshd;
-    a_command_that_is_missing_is_127: memory local embedded sshd;
-    standard_input_arrives_whole_and_ends: memory local embedded sshd;
-    bytes_are_kept: memory local embedded sshd;
-    much_output_arrives_whole: memory local embedded sshd;
-    a_signal_is_told: memory local embedded sshd;
+    streams_and_status_come_back: memory local embedded sshd dropbear;
+    a_command_that_is_missing_is_127: memory local embedded sshd dropbear;
+    standard_input_arrives_whole_and_ends: memory local embedded sshd dropbear;
+    bytes_are_kept: memory local embedded sshd dropbear;
+    much_output_arrives_whole: memory local embedded sshd dropbear;
+    a_signal_is_told: memory local embedded sshd dropbear;
     output_comes_while_the_process_runs: memory local embedded sshd;
-    many_processes_run_at_once: memory local embedded sshd;
-    one_that_takes_no_input_stops_no_other: local embedded sshd;
-    a_terminal_has_a_type_and_a_size: local embedded sshd_with_terminals;
+    many_processes_run_at_once: memory local embedded sshd dropbear;
+    one_that_takes_no_input_stops_no_other: local embedded sshd dropbear;
+    a_terminal_has_a_type_and_a_size: local embedded sshd_with_terminals dropbear;
     a_terminal_can_be_resized: local embedded sshd_with_terminals;
-    stopping_ends_the_group: local embedded sshd;
-    stopping_kills_what_ignores_it: local embedded sshd;
+    stopping_ends_the_group: local embedded sshd dropbear;
+    stopping_kills_what_ignores_it: local embedded sshd dropbear;
     stopping_works_with_a_terminal: local embedded sshd_with_terminals;
 }
 

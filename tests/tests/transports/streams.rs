@@ -6,10 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 transports! {
-    a_port_is_reached_from_the_host: local embedded sshd;
-    a_refused_port_is_an_error: local embedded sshd;
+    a_port_is_reached_from_the_host: local embedded sshd dropbear;
+    a_refused_port_is_an_error: local embedded sshd dropbear;
     a_socket_is_reached_from_the_host: local embedded sshd;
-    much_goes_both_ways_at_once: local embedded sshd;
+    much_goes_both_ways_at_once: local embedded sshd dropbear;
     a_port_of_the_host_is_listened_on: local embedded sshd;
     a_socket_of_the_host_is_listened_on: local embedded sshd;
 }
