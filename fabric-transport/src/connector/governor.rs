@@ -311,7 +311,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_would_only_wait_in_line_is_held_back() {
         let governor = Governor::default();
-        let login = || async { Ok(tokio::time::sleep(Duration::from_millis(10)).await) };
+        let login = || async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Ok(())
+        };
         let mut logins: Vec<_> =
             (0..191).map(|host| Box::pin(governor.run(format!("host{host}"), Who::Host, login))).collect();
         futures_util::future::poll_immediate(futures_util::future::join_all(&mut logins)).await;
@@ -327,7 +330,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn gateways_are_not_held_up_by_the_hosts_that_wait_for_them() {
         let governor = Governor::default();
-        let hop = || async { Ok(tokio::time::sleep(Duration::from_millis(10)).await) };
+        let hop = || async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Ok(())
+        };
         let behind = || governor.run("hop".to_owned(), Who::Gateway, hop);
         let logins = (0..128).map(|host| governor.run(format!("host{host}"), Who::Host, behind));
         let began = tokio::time::Instant::now();
