@@ -37,6 +37,10 @@ bench *ARGS:
     cargo build --release -p fabric-cli -p fabric-benches -p tests --bin fab --bin fleet --bin bench --bin floor --bin idle
     target/release/bench {{ARGS}}
 
+# Instruction counts of fixed small runs, by callgrind.
+instructions:
+    scripts/instructions
+
 # Install the programs that the benchmark compares with.
 setup-peers:
     scripts/setup-peers

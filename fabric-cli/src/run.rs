@@ -85,10 +85,12 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let report = runtime.block_on(async {
         let run = run.terminal(Terminal::of_this_program(surroundings.environment.get("TERM").unwrap_or("xterm")));
         let watching = tokio::spawn(watch_signals(interrupt, printer.clone(), prompter, shell));
-        let report = run.start(calls).await;
+        // On a thread that hosts are served by: what they tell the run wakes no other one.
+        let report = tokio::spawn(run.start(calls)).await;
         watching.abort();
         report
     });
+    let report = report.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     // A thread that still waits for the terminal must not keep the program.
     runtime.shutdown_background();
     printer.finish();

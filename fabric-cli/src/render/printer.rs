@@ -22,6 +22,13 @@ const TICK: Duration = Duration::from_millis(100);
 /// So much may wait to be written before the run is slowed down.
 const FULL: usize = 1 << 20;
 
+/// So much is written without a pause.
+const MUCH: usize = FULL / 4;
+
+/// How long little text waits to be written after other text was, so that a thousand hosts that say a line each don't
+/// make a thousand writes. Nobody sees so short a time.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Turns events into text.
 pub trait Render: Send {
     /// Adds what there is to show of an event.
@@ -169,12 +176,13 @@ impl EventSink for Printer {
     fn emit(&self, event: Event) {
         let mut state = self.shared.state();
         let State { render, page, live, .. } = &mut *state;
-        let idle = page.is_empty();
+        let before = page.len();
         render.event(&event, page);
         if let Some(live) = live {
             live.event(&event);
         }
-        if idle && !page.is_empty() {
+        let after = page.len();
+        if (before == 0 && after > 0) || (before < MUCH && after >= MUCH) {
             self.shared.work.notify_one();
         }
     }
@@ -197,6 +205,7 @@ impl Shared {
     fn write_all(&self) {
         let mut page = Page::default();
         let mut state = self.state();
+        let mut rested = Instant::now();
         loop {
             let mut due = false;
             if state.held || (state.page.is_empty() && !state.closing) {
@@ -214,6 +223,11 @@ impl Shared {
             if state.page.is_empty() && state.closing {
                 return;
             }
+            let rest = rested.saturating_duration_since(Instant::now());
+            if !rest.is_zero() && state.page.len() < MUCH && !state.closing {
+                state = self.work.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
             std::mem::swap(&mut state.page, &mut page);
             state.writing = true;
             let view = self.view(&state);
@@ -221,6 +235,7 @@ impl Shared {
             drop(state);
             wakers.into_iter().for_each(Waker::wake);
             self.write(&mut page, &view);
+            rested = Instant::now() + PAUSE;
             state = self.state();
             state.writing = false;
             self.written.notify_all();

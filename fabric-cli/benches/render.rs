@@ -1,0 +1,47 @@
+//! What showing output costs: events of 100 lines of 80 bytes each, as they come of a command that floods.
+//!
+//! `cargo bench -p fabric-cli --bench render`
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fabric_cli::args::OutputMode;
+use fabric_cli::render::{Look, Page, renderer};
+use fabric_core::event::Output;
+use fabric_core::{Event, EventKind, Stream};
+use jiff::Timestamp;
+
+fn output(line: &str) -> Event {
+    let data = format!("{line}\n").repeat(100).into_bytes();
+    Event {
+        at: Timestamp::UNIX_EPOCH,
+        run: "run".into(),
+        host: Some("web1.example.com".into()),
+        task: Some("deploy".into()),
+        kind: EventKind::Output(Output { stream: Stream::Stdout, data: data.into(), partial: false }),
+    }
+}
+
+fn events(c: &mut Criterion) {
+    let plain = output(&"x".repeat(79));
+    // What would change colours or move a cursor is made visible, byte by byte.
+    let coloured = output(&format!("\x1b[31m{}\x1b[0m", "x".repeat(70)));
+    let mut group = c.benchmark_group("100 lines of 80 bytes");
+    group.throughput(Throughput::Bytes(8_000));
+    for (name, mode, event) in [
+        ("prefix", OutputMode::Prefix, &plain),
+        ("prefix, with control characters", OutputMode::Prefix, &coloured),
+        ("raw", OutputMode::Raw, &plain),
+        ("json", OutputMode::Json, &plain),
+    ] {
+        let (mut render, mut page) = (renderer(mode, Look::default()), Page::default());
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                render.event(event, &mut page);
+                page.take(|_, bytes| assert!(!bytes.is_empty()));
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, events);
+criterion_main!(benches);

@@ -1,0 +1,35 @@
+//! What a host list costs: roles and hosts merged, repeats and exclusions taken out.
+//!
+//! `cargo bench -p fabric-exec --bench hostlist`
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fabric_exec::hostlist::{Rules, Selection, Sources, build};
+use indexmap::IndexMap;
+
+const HOSTS: usize = 10_000;
+
+fn lists(c: &mut Criterion) {
+    let names = |from: usize| (from..from + HOSTS).map(|n| format!("web{n}.example.com")).collect::<Vec<_>>();
+    let (nothing, roles) = (Selection::default(), vec!["web".to_owned(), "new".to_owned()]);
+    // Half of the second role is in the first one, too; every tenth host is left out.
+    let exclude = names(0).into_iter().step_by(10).collect();
+    let env = Selection { roles, exclude, ..Selection::default() };
+    let looked_up = IndexMap::from([("web".to_owned(), names(0)), ("new".to_owned(), names(HOSTS / 2))]);
+    let sources = Sources {
+        task: "deploy",
+        arguments: &nothing,
+        own: &nothing,
+        current: None,
+        env: &env,
+        command_line: &nothing,
+        only: &[],
+        rules: Rules::default(),
+    };
+    let mut group = c.benchmark_group("a host list of two roles of 10,000 hosts");
+    group.throughput(Throughput::Elements(2 * HOSTS as u64)).sample_size(20);
+    group.bench_function("build", |b| b.iter(|| build(&sources, &looked_up).expect("the roles are known")));
+    group.finish();
+}
+
+criterion_group!(benches, lists);
+criterion_main!(benches);
