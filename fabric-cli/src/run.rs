@@ -137,7 +137,7 @@ fn allow_files() -> usize {
 const WORKERS: usize = 8;
 
 /// Threads for what blocks: files, the lookup of names, questions.
-const BLOCKING: usize = 64;
+const BLOCKING: usize = 16;
 
 /// The runtime of a run.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {

@@ -15,7 +15,7 @@ use super::Failure;
 use super::stream::QuickAck;
 
 /// How many names are looked up at once. Each lookup takes a thread for as long as the resolver takes.
-pub(super) const LOOKUPS: usize = 32;
+pub(super) const LOOKUPS: usize = 12;
 
 /// Connects to the target's address; a place of `lookups` is taken while its name is looked up.
 pub(super) async fn dial(target: &Target, lookups: &Semaphore) -> Result<BoxStream, Failure> {
