@@ -247,22 +247,38 @@ mod tests {
         ConnectError::new("h", Phase::Banner, kind)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn logins_start_few_and_become_more() {
-        let governor = Governor::default();
+    /// The most logins in progress at once, of one to each of these addresses, that take `each`.
+    async fn most_at_once(governor: &Governor, addresses: impl IntoIterator<Item = String>, each: Duration) -> usize {
         let (active, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let login = || async {
             most.fetch_max(active.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(each).await;
             active.fetch_sub(1, Ordering::SeqCst);
             Ok(())
         };
-        let all =
-            |n| futures_util::future::try_join_all((0..n).map(|_| governor.run("a".to_owned(), Who::Host, login)));
-        all(8).await.unwrap();
-        assert_eq!(most.load(Ordering::SeqCst), 8);
-        all(200).await.unwrap();
-        let most = most.load(Ordering::SeqCst);
+        let logins = addresses.into_iter().map(|address| governor.run(address, Who::Host, login));
+        futures_util::future::try_join_all(logins).await.unwrap();
+        most.load(Ordering::SeqCst)
+    }
+
+    /// So many addresses.
+    fn hosts(count: usize) -> impl Iterator<Item = String> {
+        (0..count).map(|host| format!("host{host}"))
+    }
+
+    const BRIEF: Duration = Duration::from_millis(10);
+
+    async fn brief() -> Result<(), ConnectError> {
+        tokio::time::sleep(BRIEF).await;
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn logins_start_few_and_become_more() {
+        let governor = Governor::default();
+        let to_one = |count| std::iter::repeat_n("a".to_owned(), count);
+        assert_eq!(most_at_once(&governor, to_one(8), BRIEF).await, 8);
+        let most = most_at_once(&governor, to_one(200), BRIEF).await;
         assert!((9..=40).contains(&most), "{most}");
     }
 
@@ -282,60 +298,38 @@ mod tests {
         governor.run("a".to_owned(), Who::Host, refused).await.unwrap_err();
         assert_eq!(tries.load(Ordering::SeqCst), 1);
     }
-    /// The most logins in progress at once, of one to each of `hosts` hosts that take `each`.
-    async fn most_of_all(governor: &Governor, hosts: usize, each: Duration) -> usize {
-        let (active, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let login = || async {
-            most.fetch_max(active.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::time::sleep(each).await;
-            active.fetch_sub(1, Ordering::SeqCst);
-            Ok(())
-        };
-        let logins = (0..hosts).map(|host| governor.run(format!("host{host}"), Who::Host, login));
-        futures_util::future::try_join_all(logins).await.unwrap();
-        most.load(Ordering::SeqCst)
-    }
 
     #[tokio::test(start_paused = true)]
     async fn logins_to_all_hosts_are_bounded_but_nobody_waits_for_slow_ones() {
         let governor = Governor::default();
-        assert_eq!(most_of_all(&governor, 128, Duration::from_millis(10)).await, 128);
-        assert_eq!(most_of_all(&governor, 10_000, Duration::from_millis(10)).await, MOST_IN_ALL as usize);
+        assert_eq!(most_at_once(&governor, hosts(128), BRIEF).await, 128);
+        assert_eq!(most_at_once(&governor, hosts(10_000), BRIEF).await, MOST_IN_ALL as usize);
 
         // Hosts that are down hold the others up for a second at most.
         let began = tokio::time::Instant::now();
-        assert_eq!(most_of_all(&governor, 2_000, Duration::from_mins(1)).await, 2_000);
+        assert_eq!(most_at_once(&governor, hosts(2_000), Duration::from_mins(1)).await, 2_000);
         assert!(began.elapsed() < Duration::from_secs(65), "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_would_only_wait_in_line_is_held_back() {
         let governor = Governor::default();
-        let login = || async {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            Ok(())
-        };
-        let mut logins: Vec<_> =
-            (0..191).map(|host| Box::pin(governor.run(format!("host{host}"), Who::Host, login))).collect();
+        let mut logins: Vec<_> = hosts(191).map(|host| Box::pin(governor.run(host, Who::Host, brief))).collect();
         futures_util::future::poll_immediate(futures_util::future::join_all(&mut logins)).await;
         assert!(futures_util::FutureExt::now_or_never(governor.ready()).is_some(), "63 wait");
-        let mut one_more = Box::pin(governor.run("one more".to_owned(), Who::Host, login));
+        let mut one_more = Box::pin(governor.run("one more".to_owned(), Who::Host, brief));
         futures_util::future::poll_immediate(&mut one_more).await;
         assert!(futures_util::FutureExt::now_or_never(governor.ready()).is_none(), "64 wait");
         drop(one_more);
         assert!(futures_util::FutureExt::now_or_never(governor.ready()).is_some());
-        let (..) = tokio::join!(governor.ready(), futures_util::future::join_all(logins));
+        futures_util::future::join_all(logins).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn gateways_are_not_held_up_by_the_hosts_that_wait_for_them() {
         let governor = Governor::default();
-        let hop = || async {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            Ok(())
-        };
-        let behind = || governor.run("hop".to_owned(), Who::Gateway, hop);
-        let logins = (0..128).map(|host| governor.run(format!("host{host}"), Who::Host, behind));
+        let behind = || governor.run("hop".to_owned(), Who::Gateway, brief);
+        let logins = hosts(128).map(|host| governor.run(host, Who::Host, behind));
         let began = tokio::time::Instant::now();
         futures_util::future::try_join_all(logins).await.unwrap();
         assert!(began.elapsed() < BUSY, "{:?}", began.elapsed());
