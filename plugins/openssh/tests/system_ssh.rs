@@ -5,7 +5,7 @@ use std::time::Duration;
 use fabric_core::transport::{Program, SpawnRequest, StopOutcome};
 use fabric_core::{Phase, Target};
 use fabric_transport::conformance;
-use tests::{BuiltPlugin, Server, Sshd, tool};
+use tests::{BuiltPlugin, Kdc, Server, Sshd, current_user, tool};
 
 /// What `ssh` cannot do: it passes no signal on (see `stopping_says_what_is_not_known`), and ends with 255 where the
 /// command was ended by one.
@@ -110,6 +110,32 @@ async fn a_key_in_a_pkcs11_token_logs_in() {
     let target = configured(&plugin, &sshd, &format!("IdentityAgent {socket}"));
     conformance::run(plugin.open(&target).await.expect("a session"), &WITHOUT).await;
     assert!(sshd.log().contains("Accepted publickey") && sshd.log().contains("ECDSA"), "{}", sshd.log());
+}
+
+/// A ticket instead of keys, which Debian's `ssh` can show in the key exchange already; which way it took, its own log
+/// tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kerberos_ticket_logs_in() {
+    let user = current_user();
+    let (plugin, kdc) = (BuiltPlugin::new("openssh"), Kdc::start(&user, &["127.0.1.1"]));
+    let sshd = kdc.believed_by(Sshd::builder()).config("GSSAPIKeyExchange yes");
+    let sshd = sshd.config("AuthenticationMethods gssapi-keyex gssapi-with-mic").start();
+    let (ssh, log) = (plugin.dir().join("ssh"), plugin.dir().join("log"));
+    let (realm, ticket) = (kdc.config(), kdc.ticket(&user));
+    let script = format!("KRB5_CONFIG={realm} KRB5CCNAME={ticket} exec ssh -v -E {} \"$@\"", log.display());
+    std::fs::write(&ssh, format!("#!/bin/sh\n{script}\n")).expect("a script");
+    std::fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    for (in_exchange, method) in [("yes", "gssapi-keyex"), ("no", "gssapi-with-mic")] {
+        let lines = format!("GSSAPIAuthentication yes\nGSSAPIKeyExchange {in_exchange}");
+        let mut target = configured(&plugin, &sshd, &lines);
+        target.options.get_mut("openssh").expect("its options")["ssh"] = ssh.display().to_string().into();
+        let session = plugin.open(&target).await.expect("a session");
+        session.close().await;
+        assert!(sshd.log().contains(&format!("Accepted {method}")), "{}", sshd.log());
+        let told = std::fs::read_to_string(&log).expect("its log");
+        assert_eq!(told.contains("kex: algorithm: gss-"), in_exchange == "yes", "{told}");
+        std::fs::remove_file(&log).expect("it is there");
+    }
 }
 
 /// Where systems have SoftHSM's library.

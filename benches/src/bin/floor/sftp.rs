@@ -150,7 +150,8 @@ pub(crate) async fn get_tree(ssh: &Ssh, remote: &str, local: &str) -> Result<(),
 
 /// An SFTP session.
 struct Sftp {
-    channel: ChannelWriteHalf<Msg>,
+    /// One request at a time: what is longer than a packet must not mix with another.
+    channel: tokio::sync::Mutex<ChannelWriteHalf<Msg>>,
     next: AtomicU32,
     waiting: Arc<Mutex<HashMap<u32, oneshot::Sender<Bytes>>>>,
 }
@@ -182,13 +183,13 @@ impl Sftp {
                 }
             }
         });
-        let this = Self { channel, next: AtomicU32::new(1), waiting };
+        let this = Self { channel: channel.into(), next: AtomicU32::new(1), waiting };
         let mut frame = BytesMut::new();
         frame.put_u32(5);
         frame.put_u8(INIT);
         frame.put_u32(3);
         let version = this.expect(0);
-        this.channel.data_bytes(frame).await?;
+        this.channel.lock().await.data_bytes(frame).await?;
         version.await?;
         Ok(this)
     }
@@ -213,7 +214,7 @@ impl Sftp {
         let length = (frame.len() - 4) as u32;
         frame[..4].copy_from_slice(&length.to_be_bytes());
         let answer = self.expect((&frame[5..9]).get_u32());
-        self.channel.data_bytes(frame.freeze()).await?;
+        self.channel.lock().await.data_bytes(frame.freeze()).await?;
         Ok(answer)
     }
 
