@@ -26,8 +26,8 @@ const FULL: usize = 1 << 20;
 const MUCH: usize = FULL / 4;
 
 /// How long little text waits to be written after other text was, so that a thousand hosts that say a line each don't
-/// make a thousand writes. Nobody sees so short a time.
-const PAUSE: Duration = Duration::from_millis(5);
+/// make a thousand writes, each of which wakes a thread. Nobody sees so short a time.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Turns events into text.
 pub trait Render: Send {
@@ -83,6 +83,8 @@ struct State {
     page: Page,
     live: Option<Live>,
     writing: bool,
+    /// The writer has just written and looks again by itself, unless there is much.
+    resting: bool,
     held: bool,
     closing: bool,
     wakers: Vec<Waker>,
@@ -111,7 +113,16 @@ impl Printer {
 
     fn start(render: Box<dyn Render>, outputs: Outputs, live: Option<Live>, size: fn() -> (usize, usize)) -> Self {
         let page = Page::default();
-        let state = State { render, page, live, writing: false, held: false, closing: false, wakers: Vec::new() };
+        let state = State {
+            render,
+            page,
+            live,
+            writing: false,
+            resting: false,
+            held: false,
+            closing: false,
+            wakers: Vec::new(),
+        };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             size,
@@ -175,14 +186,14 @@ impl Drop for Printer {
 impl EventSink for Printer {
     fn emit(&self, event: Event) {
         let mut state = self.shared.state();
-        let State { render, page, live, .. } = &mut *state;
+        let State { render, page, live, resting, .. } = &mut *state;
         let before = page.len();
         render.event(&event, page);
         if let Some(live) = live {
             live.event(&event);
         }
         let after = page.len();
-        if (before == 0 && after > 0) || (before < MUCH && after >= MUCH) {
+        if (before == 0 && after > 0 && !*resting) || (before < MUCH && after >= MUCH) {
             self.shared.work.notify_one();
         }
     }
@@ -205,7 +216,6 @@ impl Shared {
     fn write_all(&self) {
         let mut page = Page::default();
         let mut state = self.state();
-        let mut rested = Instant::now();
         loop {
             let mut due = false;
             if state.held || (state.page.is_empty() && !state.closing) {
@@ -223,11 +233,6 @@ impl Shared {
             if state.page.is_empty() && state.closing {
                 return;
             }
-            let rest = rested.saturating_duration_since(Instant::now());
-            if !rest.is_zero() && state.page.len() < MUCH && !state.closing {
-                state = self.work.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0;
-                continue;
-            }
             std::mem::swap(&mut state.page, &mut page);
             state.writing = true;
             let view = self.view(&state);
@@ -235,10 +240,14 @@ impl Shared {
             drop(state);
             wakers.into_iter().for_each(Waker::wake);
             self.write(&mut page, &view);
-            rested = Instant::now() + PAUSE;
             state = self.state();
             state.writing = false;
             self.written.notify_all();
+            state.resting = true;
+            let little = |state: &mut State| state.page.len() < MUCH && !state.closing;
+            let rested = self.work.wait_timeout_while(state, PAUSE, little);
+            state = rested.unwrap_or_else(PoisonError::into_inner).0;
+            state.resting = false;
         }
     }
 

@@ -50,7 +50,7 @@ impl Connections {
         &self,
         shared: &Arc<Shared>,
         context: &Context,
-        target: Target,
+        target: &Target,
         settings: Arc<Settings>,
     ) -> Result<Connection, Error> {
         let key = (target.transport.clone(), target.user.clone(), target.host.clone(), target.port);
@@ -60,7 +60,7 @@ impl Connections {
         }
         let host = target.host_string.clone();
         let builder = Connection::builder(host.as_str())
-            .target(target)
+            .target(target.clone())
             .settings(settings)
             .connector(shared.connector.clone())
             .prompter(shared.prompter.clone())

@@ -1,12 +1,12 @@
 //! What a task's body is given: its host, its arguments, its connection, and the rest of the run.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use fabric_core::settings::{Map, Overlay, Settings};
 use fabric_core::{
-    Emitter, EventKind, ExitStatus, HostString, Layer, Origin, PromptKind, PromptRequest, Secret, Value,
+    Emitter, EventKind, ExitStatus, HostString, Layer, Origin, PromptKind, PromptRequest, Secret, Target, Value,
 };
 use fabric_transport::Connection;
 use indexmap::IndexMap;
@@ -78,6 +78,15 @@ pub struct Context {
     attempt: u32,
     /// What of its commands and transfers is not shown.
     hidden: Hide,
+    resolved: Arc<Mutex<Option<Arc<Resolved>>>>,
+}
+
+/// Settings and target of a context, worked out once for all of its commands.
+struct Resolved {
+    /// The shared state with which they were: a task may change it at any time.
+    env: Arc<Map>,
+    settings: Arc<Settings>,
+    target: OnceLock<Target>,
 }
 
 /// An execution of another task, as [`Context::execute`] takes it.
@@ -164,6 +173,7 @@ impl Context {
             tolerated: Arc::default(),
             attempt: 1,
             hidden: Hide::default(),
+            resolved: Arc::default(),
         }
     }
 
@@ -228,13 +238,23 @@ impl Context {
 
     /// The settings in force here and now.
     pub fn settings(&self) -> Result<Arc<Settings>, TaskError> {
+        Ok(self.resolved()?.settings.clone())
+    }
+
+    fn resolved(&self) -> Result<Arc<Resolved>, TaskError> {
+        let env = self.shared.env.values();
+        let mut kept = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(resolved) = kept.as_ref().filter(|resolved| Arc::ptr_eq(&resolved.env, &env)) {
+            return Ok(resolved.clone());
+        }
         let mut settings = self.shared.resolver.settings(self.host.as_ref(), &self.layers())?;
         // Relative local paths and local commands start in the fabfile's directory.
         if let Some(dir) = &self.shared.dir {
             let lcwd = dir.join(&settings.lcwd);
             Arc::make_mut(&mut settings).lcwd = lcwd.to_string_lossy().into_owned();
         }
-        Ok(settings)
+        let resolved = Resolved { env, settings, target: OnceLock::new() };
+        Ok(kept.insert(Arc::new(resolved)).clone())
     }
 
     /// A value of `env`: information about this run, a setting, or shared state. Secrets are not given.
@@ -249,10 +269,11 @@ impl Context {
             "host" if self.host.is_none() => Some(Value::Null),
             _ if fabric_core::settings::Setting::find(name).is_some_and(|setting| setting.kind.is_secret()) => None,
             "host" | "user" | "port" if self.host.is_some() => {
-                let target = self.target()?;
+                let resolved = self.resolved()?;
+                let target = self.target(&resolved)?;
                 Some(match name {
-                    "host" => target.host.into(),
-                    "user" => target.user.into(),
+                    "host" => target.host.clone().into(),
+                    "user" => target.user.clone().into(),
                     _ => target.port.into(),
                 })
             }
@@ -260,9 +281,13 @@ impl Context {
         })
     }
 
-    pub(crate) fn target(&self) -> Result<fabric_core::Target, TaskError> {
+    fn target<'a>(&self, resolved: &'a Resolved) -> Result<&'a Target, TaskError> {
+        if let Some(target) = resolved.target.get() {
+            return Ok(target);
+        }
         let host = self.host.as_ref().ok_or(TaskError::Interrupted)?;
-        Ok(self.shared.resolver.target(host, &self.layers())?)
+        let target = self.shared.resolver.target(host, &self.layers())?;
+        Ok(resolved.target.get_or_init(|| target))
     }
 
     pub(crate) fn layers(&self) -> Vec<Overlay> {
@@ -276,7 +301,7 @@ impl Context {
     pub fn with(&self, values: Map) -> Self {
         let mut overlays = (*self.overlays).clone();
         overlays.push(Overlay::new(Origin::place(Layer::Step, "settings(..)"), values));
-        Self { overlays: Arc::new(overlays), ..self.clone() }
+        Self { overlays: Arc::new(overlays), resolved: Arc::default(), ..self.clone() }
     }
 
     /// The connection with the host; it opens when it is first used, and is the same for all tasks of
@@ -292,9 +317,13 @@ impl Context {
             Some(_) => self.clone(),
             None => self.ask_for_host().await?,
         };
-        let settings = context.settings()?;
-        let target = context.target()?;
-        Ok(context.mannered(&self.shared.connections.get(&self.shared, &context, target, settings)?))
+        Ok(context.mannered(&context.host_connection()?))
+    }
+
+    fn host_connection(&self) -> Result<Connection, TaskError> {
+        let resolved = self.resolved()?;
+        let target = self.target(&resolved)?;
+        Ok(self.shared.connections.get(&self.shared, self, target, resolved.settings.clone())?)
     }
 
     pub(super) fn hidden(&self) -> Hide {
@@ -313,11 +342,10 @@ impl Context {
 
     /// A connection for local commands, which opens nothing.
     pub(crate) fn local_connection(&self) -> Result<Connection, TaskError> {
-        let settings = self.settings()?;
         Ok(self.mannered(&match &self.host {
-            Some(_) => self.shared.connections.get(&self.shared, self, self.target()?, settings)?,
+            Some(_) => self.host_connection()?,
             None => Connection::builder("local://localhost")
-                .settings(settings)
+                .settings(self.settings()?)
                 .prompter(self.shared.prompter.clone())
                 .emitter(self.emitter.clone())
                 .interrupt(self.shared.interrupt.token().clone())
@@ -344,7 +372,7 @@ impl Context {
             },
         };
         let emitter = self.emitter.for_host(host.as_str());
-        Ok(Self { host: Some(host), emitter, ..self.clone() })
+        Ok(Self { host: Some(host), emitter, resolved: Arc::default(), ..self.clone() })
     }
 
     /// Executes another task by all the rules of host lists, and yields what it returned on each host, in

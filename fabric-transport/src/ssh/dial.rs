@@ -7,7 +7,6 @@ use std::time::Duration;
 use fabric_core::target::AddressFamily;
 use fabric_core::transport::BoxStream;
 use fabric_core::{ConnectErrorKind, Phase, Target};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
@@ -110,16 +109,15 @@ async fn connect(
     limit: Option<Duration>,
 ) -> Result<TcpStream, ConnectErrorKind> {
     let connecting = async {
-        let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
+        let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // Nagle's algorithm against delayed acknowledgements costs 40 ms a command.
-        socket.set_tcp_nodelay(true)?;
+        socket.set_nodelay(true)?;
         // As OpenSSH's TCPKeepAlive: a vanished peer is noticed in the end, without traffic of ours.
         socket.set_keepalive(true)?;
         if let Some(from) = from {
-            socket.bind(&from.into())?;
+            socket.bind(from)?;
         }
-        TcpSocket::from_std_stream(socket.into()).connect(to).await
+        socket.connect(to).await
     };
     let connected = match limit {
         Some(limit) => tokio::time::timeout(limit, connecting).await.map_err(|_| ConnectErrorKind::TimedOut {

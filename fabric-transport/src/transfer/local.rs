@@ -1,19 +1,23 @@
 //! This machine's side of a transfer.
 
 use std::ffi::OsStr;
-use std::io::SeekFrom;
+use std::io::{Cursor, Read as _, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{Files, WriteOptions};
 use tokio::fs::{File, OpenOptions};
-use tokio::io::AsyncSeekExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt as _};
+use tokio_util::either::Either;
 
 use crate::local::LocalFiles;
 
 /// How much of a local file is read or written at once.
 const CHUNK: usize = 1024 * 1024;
+
+/// What is less than this is read at once.
+const SMALL: usize = 64 * 1024;
 
 /// All files of this machine, by absolute paths.
 pub(super) fn files() -> LocalFiles {
@@ -28,15 +32,29 @@ pub(super) fn bytes(path: &Path) -> Vec<u8> {
     path.as_os_str().as_bytes().to_vec()
 }
 
-/// Opens a file to be read from `offset` on.
-pub(super) async fn open_to_read(at: &[u8], offset: u64) -> Result<File, FileError> {
-    let open = async {
-        let mut file = File::open(path(at)).await?;
-        file.set_max_buf_size(CHUNK);
-        file.seek(SeekFrom::Start(offset)).await?;
-        Ok(file)
+/// Opens a file to be read from `offset` on. A small one is read at once: a thread for what blocks is asked once for each,
+/// and not for every step.
+pub(super) async fn open_to_read(at: &[u8], offset: u64) -> Result<impl AsyncRead + Send + Unpin, FileError> {
+    let path = path(at);
+    let open = move || {
+        let mut file = std::fs::File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut head = Vec::with_capacity(SMALL);
+        (&file).take(SMALL as u64).read_to_end(&mut head)?;
+        let rest = (head.len() == SMALL).then_some(file);
+        Ok((head, rest))
     };
-    open.await.map_err(|error| failed("read", at, &error))
+    let opened = tokio::task::spawn_blocking(open).await.map_err(std::io::Error::other).flatten();
+    let (head, rest) = opened.map_err(|error| failed("read", at, &error))?;
+    let rest = match rest {
+        Some(file) => {
+            let mut file = File::from_std(file);
+            file.set_max_buf_size(CHUNK);
+            Either::Left(file)
+        }
+        None => Either::Right(tokio::io::empty()),
+    };
+    Ok(AsyncReadExt::chain(Cursor::new(head), rest))
 }
 
 /// Opens a file to be written as `options` say.

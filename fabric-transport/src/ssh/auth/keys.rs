@@ -10,15 +10,14 @@ use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, PromptError, PromptKind, PromptRequest, Secret, Target};
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::signature::Signer as _;
 use russh::keys::ssh_encoding::Encode as _;
 use sha2::Digest as _;
-use ssh_key::private::KeypairData;
 use ssh_key::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey};
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
 use super::agent::Agent;
+use super::signing::SigningKey;
 use crate::ssh::clock::Clock;
 use crate::ssh::handler::Handler;
 
@@ -57,7 +56,7 @@ pub(super) struct KeyFile {
 
 #[derive(Debug, Clone)]
 enum Private {
-    Open(Arc<PrivateKey>),
+    Open(Arc<SigningKey>),
     Locked(Secret),
     /// Somebody was asked and did not know.
     GivenUp,
@@ -141,7 +140,7 @@ impl KeyFile {
     /// A private key in any format: OpenSSH, PKCS #1, PKCS #8, SEC 1, PuTTY.
     fn parse(name: String, text: Secret) -> Result<Self, String> {
         let (public, private) = match russh::keys::decode_secret_key(text.expose(), None) {
-            Ok(key) => (Some(key.public_key().clone()), Private::Open(Arc::new(key))),
+            Ok(key) => (Some(key.public_key().clone()), Private::Open(Arc::new(SigningKey::new(key)))),
             // The OpenSSH format shows the public half of an encrypted key, others don't.
             Err(error) => match PrivateKey::from_openssh(text.expose()) {
                 Ok(key) if key.is_encrypted() => (Some(key.public_key().clone()), Private::Locked(text)),
@@ -153,7 +152,7 @@ impl KeyFile {
     }
 
     /// The private key; its passphrase is taken from the target or asked for, once for all hosts.
-    async fn open(&self, target: &Target, context: &OpenContext) -> Result<Arc<PrivateKey>, SignError> {
+    async fn open(&self, target: &Target, context: &OpenContext) -> Result<Arc<SigningKey>, SignError> {
         let mut private = self.private.lock().await;
         let text = match &*private {
             Private::Open(key) => return Ok(key.clone()),
@@ -195,10 +194,11 @@ fn is_encrypted(text: &str) -> bool {
 }
 
 /// On a thread of its own: passphrases are made to be slow to try.
-async fn decrypt(text: &Secret, passphrase: &Secret) -> Option<Arc<PrivateKey>> {
+async fn decrypt(text: &Secret, passphrase: &Secret) -> Option<Arc<SigningKey>> {
     let (text, passphrase) = (text.clone(), passphrase.clone());
-    let work = move || russh::keys::decode_secret_key(text.expose(), Some(passphrase.expose())).ok();
-    tokio::task::spawn_blocking(work).await.ok().flatten().map(Arc::new)
+    let decode = move || russh::keys::decode_secret_key(text.expose(), Some(passphrase.expose())).ok();
+    let work = move || decode().map(SigningKey::new).map(Arc::new);
+    tokio::task::spawn_blocking(work).await.ok().flatten()
 }
 
 /// A key that may be offered.
@@ -288,7 +288,7 @@ impl Candidate {
             }
             Self::File { file, certificate: None } => match &file.public {
                 Some(key) => Offer::Key(key.clone()),
-                None => Offer::Key(clock.while_asking(file.open(target, context)).await?.public_key().clone()),
+                None => Offer::Key(clock.while_asking(file.open(target, context)).await?.key().public_key().clone()),
             },
         })
     }
@@ -332,7 +332,7 @@ impl Signer<'_> {
             }
             Candidate::File { file, .. } => {
                 let key = file.open(self.target, self.context).await?;
-                if matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256) {
+                if matches!(key.key().algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256) {
                     let reason = "a security key signs through the agent only: add it with ssh-add";
                     return Err(SignError::Key(reason.to_owned()));
                 }
@@ -343,11 +343,8 @@ impl Signer<'_> {
 }
 
 /// Appends the signature of `data` to it.
-fn sign(key: &PrivateKey, hash: Option<HashAlg>, mut data: Vec<u8>) -> Result<Vec<u8>, russh::keys::signature::Error> {
-    let signature = match key.key_data() {
-        KeypairData::Rsa(rsa) => (rsa, hash).try_sign(&data)?,
-        _ => key.try_sign(&data)?,
-    };
+fn sign(key: &SigningKey, hash: Option<HashAlg>, mut data: Vec<u8>) -> Result<Vec<u8>, russh::keys::signature::Error> {
+    let signature = key.sign(hash, &data)?;
     signature.encode_prefixed(&mut data).map_err(russh::keys::signature::Error::from_source)?;
     Ok(data)
 }

@@ -4,6 +4,7 @@ pub(super) mod agent;
 #[cfg(feature = "gssapi")]
 mod gssapi;
 mod keys;
+mod signing;
 
 use std::sync::{Arc, PoisonError};
 
