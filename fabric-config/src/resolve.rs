@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fabric_core::settings::{Layer, Origin, Overlay, Problem, Problems, Switch};
-use fabric_core::target::{AddressFamily, HostKeyCheck, Identity};
+use fabric_core::target::{AddressFamily, HostKeyCheck, Identity, SettingsAndTarget};
 use fabric_core::{
     ConnectError, ConnectErrorKind, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target,
 };
@@ -25,7 +25,16 @@ impl Resolve for Config {
     fn target(&self, host: &HostString, overlays: &[Overlay]) -> Result<Target, ConnectError> {
         self.target_behind(host, overlays, &mut Vec::new())
     }
+
+    fn settings_and_target(&self, host: &HostString, overlays: &[Overlay]) -> Result<SettingsAndTarget, Problems> {
+        let view = self.view(host, overlays)?;
+        let target = self.target_of(&view, host, overlays, &mut Vec::new());
+        Ok((Arc::new(view.settings), target))
+    }
 }
+
+/// A list of algorithms as ssh_config has it.
+type NameList = fn(&Resolved) -> Vec<&str>;
 
 /// What holds for one host.
 struct View {
@@ -63,12 +72,22 @@ impl Config {
         behind: &mut Vec<HostString>,
     ) -> Result<Target, ConnectError> {
         let view = self.view(host, overlays).map_err(|problems| setting_error(host, &problems))?;
+        self.target_of(&view, host, overlays, behind)
+    }
+
+    fn target_of(
+        &self,
+        view: &View,
+        host: &HostString,
+        overlays: &[Overlay],
+        behind: &mut Vec<HostString>,
+    ) -> Result<Target, ConnectError> {
         let mut target = Target::from_settings(host.clone(), &view.settings);
-        self.fill_in(&mut target, &view);
+        self.fill_in(&mut target, view);
         if let Some(ssh) = &view.ssh {
-            self.fill_in_ssh(&mut target, &view, ssh).map_err(|problem| setting_error(host, &problem))?;
+            self.fill_in_ssh(&mut target, view, ssh).map_err(|problem| setting_error(host, &problem))?;
         }
-        target.gateway = self.gateway(host, &view, overlays, behind)?;
+        target.gateway = self.gateway(host, view, overlays, behind)?;
         Ok(target)
     }
 
@@ -123,20 +142,19 @@ impl Config {
         }
         target.auth.methods = methods(resolved, view.settings.gss_auth);
         target.auth.password_prompts = resolved.number_of_password_prompts();
-        let named = |directive: Directive, list: Vec<&str>| {
-            let list = if resolved.names(directive) { list } else { Vec::new() };
-            list.into_iter().map(str::to_owned).collect::<Vec<_>>()
-        };
-        target.auth.key_algorithms = named(Directive::PubkeyAcceptedAlgorithms, resolved.pubkey_accepted_algorithms());
+        let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
+        if resolved.names(Directive::PubkeyAcceptedAlgorithms) {
+            target.auth.key_algorithms = owned(resolved.pubkey_accepted_algorithms());
+        }
         let algorithms = &mut target.algorithms;
         for (list, directive, names) in [
-            (&mut algorithms.kex, Directive::KexAlgorithms, resolved.kex_algorithms()),
-            (&mut algorithms.ciphers, Directive::Ciphers, resolved.ciphers()),
-            (&mut algorithms.macs, Directive::Macs, resolved.macs()),
-            (&mut algorithms.host_keys, Directive::HostKeyAlgorithms, resolved.host_key_algorithms()),
+            (&mut algorithms.kex, Directive::KexAlgorithms, Resolved::kex_algorithms as NameList),
+            (&mut algorithms.ciphers, Directive::Ciphers, Resolved::ciphers),
+            (&mut algorithms.macs, Directive::Macs, Resolved::macs),
+            (&mut algorithms.host_keys, Directive::HostKeyAlgorithms, Resolved::host_key_algorithms),
         ] {
-            if list.is_empty() {
-                *list = named(directive, names);
+            if list.is_empty() && resolved.names(directive) {
+                *list = owned(names(resolved));
             }
         }
         target.host_keys.user_files = resolved.user_known_hosts_files().into_iter().map(PathBuf::from).collect();

@@ -288,7 +288,15 @@ pub trait Resolve: Send + Sync {
 
     /// Everything needed to connect to `host`.
     fn target(&self, host: &HostString, overlays: &[Overlay]) -> Result<Target, ConnectError>;
+
+    /// Both, for less than what they take one after the other.
+    fn settings_and_target(&self, host: &HostString, overlays: &[Overlay]) -> Result<SettingsAndTarget, Problems> {
+        Ok((self.settings(Some(host), overlays)?, self.target(host, overlays)))
+    }
 }
+
+/// The settings of a host, and what is needed to connect to it.
+pub type SettingsAndTarget = (Arc<Settings>, Result<Target, ConnectError>);
 
 /// Settings alone, without files: targets come from the host string and these settings.
 ///

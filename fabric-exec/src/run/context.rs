@@ -1,7 +1,7 @@
 //! What a task's body is given: its host, its arguments, its connection, and the rest of the run.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_core::settings::{Map, Overlay, Settings};
@@ -86,7 +86,8 @@ struct Resolved {
     /// The shared state with which they were: a task may change it at any time.
     env: Arc<Map>,
     settings: Arc<Settings>,
-    target: OnceLock<Target>,
+    /// `None` without a host, and where there is none.
+    target: Option<Arc<Target>>,
 }
 
 /// An execution of another task, as [`Context::execute`] takes it.
@@ -247,13 +248,20 @@ impl Context {
         if let Some(resolved) = kept.as_ref().filter(|resolved| Arc::ptr_eq(&resolved.env, &env)) {
             return Ok(resolved.clone());
         }
-        let mut settings = self.shared.resolver.settings(self.host.as_ref(), &self.layers())?;
+        let (source, layers) = (&self.shared.resolver, self.layers());
+        let (mut settings, target) = match &self.host {
+            Some(host) => {
+                let (settings, target) = source.settings_and_target(host, &layers)?;
+                (settings, target.ok())
+            }
+            None => (source.settings(None, &layers)?, None),
+        };
         // Relative local paths and local commands start in the fabfile's directory.
         if let Some(dir) = &self.shared.dir {
             let lcwd = dir.join(&settings.lcwd);
             Arc::make_mut(&mut settings).lcwd = lcwd.to_string_lossy().into_owned();
         }
-        let resolved = Resolved { env, settings, target: OnceLock::new() };
+        let resolved = Resolved { env, settings, target: target.map(Arc::new) };
         Ok(kept.insert(Arc::new(resolved)).clone())
     }
 
@@ -269,8 +277,7 @@ impl Context {
             "host" if self.host.is_none() => Some(Value::Null),
             _ if fabric_core::settings::Setting::find(name).is_some_and(|setting| setting.kind.is_secret()) => None,
             "host" | "user" | "port" if self.host.is_some() => {
-                let resolved = self.resolved()?;
-                let target = self.target(&resolved)?;
+                let target = self.target()?;
                 Some(match name {
                     "host" => target.host.clone().into(),
                     "user" => target.user.clone().into(),
@@ -281,13 +288,13 @@ impl Context {
         })
     }
 
-    fn target<'a>(&self, resolved: &'a Resolved) -> Result<&'a Target, TaskError> {
-        if let Some(target) = resolved.target.get() {
-            return Ok(target);
+    fn target(&self) -> Result<Arc<Target>, TaskError> {
+        if let Some(target) = &self.resolved()?.target {
+            return Ok(target.clone());
         }
+        // Why there is none.
         let host = self.host.as_ref().ok_or(TaskError::Interrupted)?;
-        let target = self.shared.resolver.target(host, &self.layers())?;
-        Ok(resolved.target.get_or_init(|| target))
+        Ok(Arc::new(self.shared.resolver.target(host, &self.layers())?))
     }
 
     pub(crate) fn layers(&self) -> Vec<Overlay> {
@@ -321,9 +328,7 @@ impl Context {
     }
 
     fn host_connection(&self) -> Result<Connection, TaskError> {
-        let resolved = self.resolved()?;
-        let target = self.target(&resolved)?;
-        Ok(self.shared.connections.get(&self.shared, self, target, resolved.settings.clone())?)
+        Ok(self.shared.connections.get(&self.shared, self, &*self.target()?, self.settings()?)?)
     }
 
     pub(super) fn hidden(&self) -> Hide {

@@ -37,9 +37,7 @@ pub(crate) struct QuickAck {
 
 impl QuickAck {
     pub(crate) fn new(socket: TcpStream) -> Self {
-        let mut this = Self { socket, left: SETUP_READS };
-        this.acknowledge();
-        this
+        Self { socket, left: SETUP_READS }
     }
 
     fn acknowledge(&mut self) {
