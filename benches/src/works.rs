@@ -277,6 +277,11 @@ impl Job {
     /// Takes away what a run has made.
     pub(crate) fn clean(&self, site: &Site) -> io::Result<()> {
         let (_, to) = self.ends(site);
+        // An adapter's, which another client would take for its own.
+        let fabfile = site.dir.join("fabfile.py");
+        if fabfile.exists() {
+            fs::remove_file(fabfile)?;
+        }
         match self {
             Self::File { .. } if to.exists() => fs::remove_file(to),
             Self::Tree { .. } if to.exists() => fs::remove_dir_all(to),
