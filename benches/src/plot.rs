@@ -59,7 +59,7 @@ fn cost_a_host(body: &mut String, results: &Results) {
     }
     let curves = [
         ("fab", OURS, "", fab.iter().map(|(hosts, all, _)| (*hosts, *all)).collect::<Vec<_>>()),
-        ("fab, less start-up", OURS, "5 4", fab.iter().map(|(hosts, _, rest)| (*hosts, *rest)).collect()),
+        ("fab, from host 2 on", OURS, "5 4", fab.iter().map(|(hosts, _, rest)| (*hosts, *rest)).collect()),
         ("floor", FLOOR, "", floor.iter().map(|(hosts, all, _)| (*hosts, *all)).collect()),
     ];
     // Labels that would lie on one another are moved apart.

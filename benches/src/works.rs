@@ -113,11 +113,14 @@ pub(crate) fn works(quick: bool) -> Vec<Work> {
     }
     let title = format!("`true` on {} cheap hosts, default options", number(scale(10_000)));
     add("cheap-10000", title, Servers::Cheap(scale(10_000)), fan_out(None), &["fab", "floor"], 3);
-    for (hosts, runs) in [(10, 11), (30, 7), (100, 5), (300, 5), (1_000, 3), (3_000, 3), (10_000, 2)] {
+    for (hosts, runs) in [(1, 21), (10, 11), (30, 7), (100, 5), (300, 5), (1_000, 5), (3_000, 3), (10_000, 3)] {
         if quick && hosts > 1_000 {
             continue;
         }
-        let title = format!("cost a host at {} hosts", number(hosts));
+        let title = match hosts {
+            1 => "a run on one cheap host".to_owned(),
+            _ => format!("cost a host at {} hosts", number(hosts)),
+        };
         add(&format!("linear-{hosts}"), title, Servers::Cheap(hosts), fan_out(Some(100)), &["fab", "floor"], runs);
     }
 

@@ -89,7 +89,8 @@ impl Resolved {
 
     /// Where a directive's value comes from; of a list, where its first one does.
     pub fn origin(&self, directive: Directive) -> Origin {
-        self.origins(directive).into_iter().next().unwrap_or(Origin::Default)
+        let single = self.state.at(directive).map(|at| self.state.origin(at));
+        single.or_else(|| self.origins(directive).into_iter().next()).unwrap_or(Origin::Default)
     }
 
     /// Where each of a directive's values comes from; nothing where the default is in force.
@@ -245,7 +246,7 @@ impl Resolved {
 
     /// Whether a line changed a list of algorithms: if not, a program may have better ideas than OpenSSH.
     pub fn names(&self, directive: Directive) -> bool {
-        !self.origins(directive).is_empty()
+        self.state.at(directive).is_some()
     }
 
     flags! {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -31,8 +32,13 @@ use crate::error::{HostStringError, HostStringErrorKind};
 /// assert!("web1:http".parse::<HostString>().is_err());
 /// # Ok::<(), fabric_core::HostStringError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HostString {
+///
+/// Cheap to clone: clones share the text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostString(Arc<Parts>);
+
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Parts {
     text: String,
     scheme: Option<String>,
     user: Option<String>,
@@ -65,32 +71,32 @@ impl HostString {
         if let Some(bad) = text.chars().find(|c| c.is_whitespace() || c.is_control()) {
             return Err(error(HostStringErrorKind::BadCharacter(bad)));
         }
-        Ok(Self { text: text.to_owned(), scheme, user, host: host.to_owned(), port })
+        Ok(Self(Arc::new(Parts { text: text.to_owned(), scheme, user, host: host.to_owned(), port })))
     }
 
     /// The text as it was written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The scheme, which names a transport, if one was written.
     pub fn scheme(&self) -> Option<&str> {
-        self.scheme.as_deref()
+        self.0.scheme.as_deref()
     }
 
     /// The login user, if one was written.
     pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        self.0.user.as_deref()
     }
 
     /// The host part: a name, or an address without brackets.
     pub fn host(&self) -> &str {
-        &self.host
+        &self.0.host
     }
 
     /// The port, if one was written.
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.0.port
     }
 }
 
@@ -148,21 +154,27 @@ impl FromStr for HostString {
     }
 }
 
+impl fmt::Debug for HostString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl fmt::Display for HostString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0.text)
     }
 }
 
 impl AsRef<str> for HostString {
     fn as_ref(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 }
 
 impl Serialize for HostString {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+        serializer.serialize_str(&self.0.text)
     }
 }
 

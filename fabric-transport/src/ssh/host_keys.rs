@@ -99,22 +99,23 @@ pub(super) async fn check(
 /// names, as OpenSSH does ([`known_hosts`](crate::known_hosts)).
 #[derive(Debug, Default)]
 pub struct KnownHostsVerifier {
-    /// Each set of files is read once for all hosts, by the first; the others wait for it.
-    indexes: Mutex<HashMap<Files, Arc<OnceCell<Arc<KnownHosts>>>>>,
+    /// By the user's files. Each set of files is read once for all hosts, by the first; the others wait for it.
+    indexes: Mutex<HashMap<Vec<PathBuf>, OfUser>>,
 }
 
-/// The user's files and the system's.
-type Files = (Vec<PathBuf>, Vec<PathBuf>);
+/// By the system's files.
+type OfUser = HashMap<Vec<PathBuf>, Arc<OnceCell<Arc<KnownHosts>>>>;
 
 impl KnownHostsVerifier {
     async fn index(&self, target: &Target) -> Result<Arc<KnownHosts>, ConnectErrorKind> {
-        let files = (target.host_keys.user_files.clone(), target.host_keys.system_files.clone());
+        let (user, system) = (&target.host_keys.user_files, &target.host_keys.system_files);
         let index = {
             let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-            indexes.entry(files.clone()).or_default().clone()
+            let known = indexes.get(user).and_then(|of_user| of_user.get(system)).cloned();
+            known.unwrap_or_else(|| indexes.entry(user.clone()).or_default().entry(system.clone()).or_default().clone())
         };
-        let (user, system) = files;
         let load = || async move {
+            let (user, system) = (user.clone(), system.clone());
             let loaded = blocking(move || KnownHosts::load(&user, &system)).await?;
             loaded.map(Arc::new).map_err(unreadable)
         };
