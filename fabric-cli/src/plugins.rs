@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fabric_config::Environment;
-use fabric_core::settings::Settings;
+use fabric_core::settings::{Settings, nearest};
 use fabric_transport::Connector;
 use fabric_transport::plugin::{Found, OnDemand, Plugin, PluginLoadError, find_by, host};
 
@@ -28,12 +28,15 @@ pub(crate) fn found(settings: &Settings, environment: &Environment) -> Vec<Found
 
 /// Adds the plugins to a connector: those that settings name at once, those in the user's directory when a
 /// host asks for what is not built in. One that cannot be loaded is told, and is an error of the hosts that
-/// need it alone.
+/// need it alone. Options that are nobody's are told too.
 pub(crate) fn register(mut connector: Connector, settings: &Settings, environment: &Environment) -> Connector {
-    let mut refused = Vec::new();
+    let (mut names, mut refused) = (Vec::new(), Vec::new());
     for found in find_by(&named(settings, environment), &[], loader(settings)) {
         match found.plugin {
-            Ok(plugin) => connector = plugin.register(connector),
+            Ok(plugin) => {
+                names.push(plugin.name().to_owned());
+                connector = plugin.register(connector);
+            }
             Err(error) => {
                 eprintln!("warning: {}", visible::text(&error.to_string()));
                 refused.push(Found { file: found.file, plugin: Err(error) });
@@ -41,10 +44,22 @@ pub(crate) fn register(mut connector: Connector, settings: &Settings, environmen
         }
     }
     let (directory, load) = (directory(environment), loader(settings));
-    connector.with_lookup(Arc::new(OnDemand::new(move || {
+    let others = OnDemand::new(move || {
         let directory: Vec<PathBuf> = directory.into_iter().collect();
         refused.into_iter().chain(find_by(&[], &directory, load)).collect()
-    })))
+    });
+    let mut unknown: Vec<&String> = settings.transport_options.keys().filter(|name| !names.contains(name)).collect();
+    if !unknown.is_empty() {
+        names.extend(others.names().map(str::to_owned));
+        unknown.retain(|name| !names.contains(name));
+    }
+    for name in unknown {
+        let near = nearest(name, names.iter().map(String::as_str));
+        let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+        let name = visible::text(name);
+        eprintln!("warning: transport_options: no plugin is called `{name}`{hint}");
+    }
+    connector.with_lookup(Arc::new(others))
 }
 
 fn loader(settings: &Settings) -> impl Fn(&Path) -> Result<Plugin, PluginLoadError> + Send + 'static {
@@ -78,6 +93,12 @@ pub(crate) fn list(found: &[Found], environment: &Environment) -> String {
         text = format!("No plugins{place}, in the setting `plugins`, or by --plugin.\n");
     }
     text
+}
+
+/// Whether one of those that settings name is not taken.
+pub(crate) fn lacks_named(found: &[Found], settings: &Settings, environment: &Environment) -> bool {
+    let named = named(settings, environment);
+    found.iter().any(|found| found.plugin.is_err() && named.contains(&found.file))
 }
 
 /// The life of a child that hosts one plugin.

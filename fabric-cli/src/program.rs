@@ -266,7 +266,13 @@ impl Program {
             Action::Plugins => {
                 let settings = everything(project, surroundings, options)?.settings(None, &[])?;
                 let found = plugins::found(&settings, &surroundings.environment);
-                print(&plugins::list(&found, &surroundings.environment))
+                let listed = print(&plugins::list(&found, &surroundings.environment))?;
+                // What was named is needed; what lies in the directory may be anything.
+                Ok(if plugins::lacks_named(&found, &settings, &surroundings.environment) {
+                    Exit::Failed
+                } else {
+                    listed
+                })
             }
             Action::MergeReports(files) => merge_reports(files, options),
         }
@@ -293,7 +299,17 @@ fn retry_failed(program: &str, surroundings: &Surroundings, options: &Options) -
     // What was typed now comes first, so that the tasks and the command stay last.
     let mut arguments: Vec<String> =
         options.arguments.iter().filter(|argument| *argument != "--retry-failed").cloned().collect();
-    arguments.extend(last.asked.arguments);
+    let recorded = &last.asked.arguments;
+    let (recorded, command) = recorded.split_at(recorded.iter().position(|it| it == "--").unwrap_or(recorded.len()));
+    // What is typed now has what a journal doesn't: the password.
+    let typed = options.setting("gateway").is_some();
+    let gateway = |argument: &&String| argument.starts_with("--gateway=");
+    if let Some(gateway) = recorded.iter().rfind(gateway).filter(|gateway| !typed && gateway.contains(":***")) {
+        let why = format!("--retry-failed: {gateway} is without its password in the journal: give it again");
+        return Err(Failure::Refused(why));
+    }
+    arguments.extend(recorded.iter().filter(|argument| !typed || !gateway(argument)).cloned());
+    arguments.extend_from_slice(command);
     let surroundings = Surroundings { dir: last.asked.directory, ..surroundings.clone() };
     let mut stdin = || Ok(String::new());
     let head = Options::new(without_hosts(parse_head(&arguments)?.0), &mut stdin)?;

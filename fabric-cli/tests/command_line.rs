@@ -218,7 +218,9 @@ fn settings_are_shown_with_where_they_come_from() {
 #[test]
 fn a_password_given_on_the_command_line_shows_nowhere() {
     let place = Place::new();
-    let args = ["-p", "hunter2", "--sudo-password", "hunter2", "--set", "passwords=a\\=hunter2"];
+    let secrets = ["-p", "hunter2", "--sudo-password", "hunter2", "--set", "passwords=a\\=hunter2"];
+    // A gateway that is mistyped too, and in either spelling.
+    let args = [&secrets[..], &["-g", "socks5:/joe:hunter2@h", "--set", "gateway=x://joe:hunter2"]].concat();
     for what in [&["--show-config"][..], &["--explain", "password"], &["--plan", "uptime", "-H", "a"], &["here:x"]] {
         let got = place.fab(&[&args[..], what].concat());
         assert!(!format!("{got:?}").contains("hunter2"), "{what:?} {got:?}");
@@ -246,6 +248,18 @@ fn only_the_failed_hosts_are_tried_again() {
     assert_eq!(place.fab(&["here:x"]).status, Some(0));
     let nothing = place.fab(&["--retry-failed"]);
     assert!(nothing.stderr.contains("failed on no host") && nothing.status == Some(0), "{nothing:?}");
+}
+
+#[test]
+fn a_gateways_password_is_given_again_to_try_again() {
+    let place = Place::new();
+    let gateway = |password: &str| format!("nobody-serves-this://joe:{password}@proxy");
+    let run = |args: &[&str]| place.fab(args);
+    assert_eq!(run(&["-g", &gateway("one"), "-H", "web1", "--", "echo", "--gateway=x"]).status, Some(1));
+    let again = run(&["--retry-failed"]);
+    assert!(again.stderr.contains("joe:***@proxy is without its password in the journal"), "{again:?}");
+    let again = run(&["--retry-failed", "-g", &gateway("two")]);
+    assert!(again.stdout.contains("echo --gateway=x") && again.status == Some(1), "{again:?}");
 }
 
 #[test]

@@ -25,6 +25,11 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
+    /// Whether some layer gives this setting a value.
+    pub(crate) fn says(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|entry| !entry.value.is_null())
+    }
+
     /// Merges layers, the lowest first. Their values have been checked.
     pub(crate) fn new(layers: &[&LayerValues], defaults: &Settings) -> Self {
         let figment = layers.iter().enumerate().fold(Figment::new(), |figment, (index, layer)| {

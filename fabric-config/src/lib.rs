@@ -42,5 +42,6 @@ pub use config::{Config, HostSettings};
 pub use document::Format;
 pub use environment::Environment;
 pub use explain::{Explanation, Rung, Shown};
+pub use mask::shown;
 pub use sources::{Assignment, SourceFile, Sources, parse_set};
 pub use ssh_config::SshConfig;

@@ -1,5 +1,6 @@
 //! Values as they may be shown: what is secret is `set` or `unset`.
 
+use fabric_core::Gateway;
 use fabric_core::settings::{Kind, Map, Setting, Value};
 use serde_json::json;
 
@@ -7,10 +8,12 @@ use serde_json::json;
 const SECRET_WORDS: [&str; 5] = ["password", "passphrase", "passwd", "secret", "token"];
 
 /// A setting's or shared value as it may be shown.
-pub(crate) fn shown(name: &str, value: &Value) -> Value {
+pub fn shown(name: &str, value: &Value) -> Value {
     match Setting::find(name) {
         Some(setting) if setting.is_secret() => hidden(setting.kind, value),
-        Some(_) if name == "gateway" => gateway(value),
+        Some(_) if name == "gateway" => {
+            value.as_str().map_or_else(|| value.clone(), |text| Gateway::shown(text).into())
+        }
         Some(setting) if setting.kind == Kind::Map => inside(value),
         Some(_) => value.clone(),
         None if is_secret(name) => hidden(Kind::Secret, value),
@@ -51,17 +54,6 @@ fn is_secret(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// A plugin's address without its password.
-fn gateway(value: &Value) -> Value {
-    let text = value.as_str().and_then(|text| {
-        let (scheme, rest) = text.split_once("://")?;
-        let (login, address) = rest.rsplit_once('@')?;
-        let (user, _) = login.split_once(':')?;
-        Some(format!("{scheme}://{user}:***@{address}"))
-    });
-    text.map_or_else(|| value.clone(), Value::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +65,7 @@ mod tests {
             ("passwords", json!({"u@h:22": "pw"})),
             ("prompts", json!({"Password:": "pw"})),
             ("gateway", json!("socks5://me:pw@proxy:1080")),
+            ("gateway", json!("socks5:/me:pw")),
             ("transport_options", json!({"x": {"password": "pw", "list": [{"token": "pw"}]}})),
             ("database_password", json!("pw")),
             ("database", json!({"passwd": "pw"})),

@@ -83,6 +83,8 @@ impl Config {
         behind: &mut Vec<HostString>,
     ) -> Result<Target, ConnectError> {
         let mut target = Target::from_settings(host.clone(), &view.settings);
+        let by_ssh_config = view.ssh.as_ref().is_some_and(|ssh| ssh.layer.values.contains_key("user"));
+        target.unasked.user = host.user().is_none() && !view.merged.says("user") && !by_ssh_config;
         self.fill_in(&mut target, view);
         if let Some(ssh) = &view.ssh {
             self.fill_in_ssh(&mut target, view, ssh).map_err(|problem| setting_error(host, &problem))?;
@@ -205,7 +207,7 @@ impl Config {
         overlays: &[Overlay],
         behind: &mut Vec<HostString>,
     ) -> Result<Option<Gateway>, ConnectError> {
-        let from_settings = view.merged.values.get("gateway").is_some_and(|entry| !entry.value.is_null());
+        let from_settings = view.merged.says("gateway");
         if host.scheme().unwrap_or(&view.settings.transport) == "local" {
             return Ok(None);
         }

@@ -139,9 +139,8 @@ impl Config {
         if !settings.use_ssh_config || !SPEAK_SSH.contains(&transport) {
             return Ok(None);
         }
-        let said = |name: &str| merged.values.get(name).is_some_and(|entry| !entry.value.is_null());
-        let user = host.user().or_else(|| settings.user.as_deref().filter(|_| said("user")));
-        let port = host.port().or_else(|| settings.port.filter(|_| said("port")));
+        let user = host.user().or_else(|| settings.user.as_deref().filter(|_| merged.says("user")));
+        let port = host.port().or_else(|| settings.port.filter(|_| merged.says("port")));
         self.0
             .ssh
             .ask(Question {

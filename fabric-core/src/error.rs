@@ -47,6 +47,9 @@ pub enum HostStringErrorKind {
     /// Several colons, or brackets, around what is no IPv6 address.
     #[error("`{0}` is not an IPv6 address")]
     NotIpv6(String),
+    /// A gateway that begins as an address of a plugin does, and is none.
+    #[error("the address of a plugin is scheme://[user[:password]@]proxy[:port]")]
+    NotUrl,
     /// A bracket without its partner.
     #[error("a bracket is not closed or not opened")]
     OpenBracket,
@@ -141,7 +144,8 @@ impl ConnectError {
     pub fn is_transient(&self) -> bool {
         use ConnectErrorKind as K;
         match &self.kind {
-            K::Refused { .. } | K::Unreachable { .. } | K::TimedOut { .. } | K::Dropped { .. } => true,
+            K::Refused { .. } | K::Unreachable { .. } | K::Dropped { .. } => true,
+            K::TimedOut { .. } | K::GatewayTimedOut { .. } => true,
             K::Gateway { source, .. } => source.is_transient(),
             _ => false,
         }
@@ -266,6 +270,14 @@ pub enum ConnectErrorKind {
         gateway: String,
         /// What happened to it.
         source: Box<ConnectError>,
+    },
+    /// A plugin's gateway took longer than `timeout` allows.
+    #[error("gateway {gateway}: timed out after {} s while connecting (setting timeout)", .after.as_secs_f64())]
+    GatewayTimedOut {
+        /// The gateway, as configured, without a password.
+        gateway: String,
+        /// How long it was given.
+        after: Duration,
     },
     /// A ProxyCommand ended or said something on its standard error.
     #[error("proxy command `{command}` {reason}")]

@@ -51,5 +51,5 @@ pub use outcome::{CommandOutcome, ExitStatus, Stream, TransferOutcome};
 pub use prompt::{PromptError, PromptKind, PromptRequest, Prompter, RefusePrompts};
 pub use secret::Secret;
 pub use settings::{Layer, Origin, Settings, Value};
-pub use target::{Gateway, HostKeyPolicy, Resolve, Target};
+pub use target::{Gateway, HostKeyPolicy, Resolve, Target, Unasked};
 pub use transport::{ByteStream, Files, Process, ProcessControl, ProcessEvent, Session, Signal, Transport};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{ConnectError, ConnectErrorKind, HostStringError, Phase};
+use crate::error::{ConnectError, ConnectErrorKind, HostStringError, HostStringErrorKind, Phase};
 use crate::host::HostString;
 use crate::secret::Secret;
 use crate::settings::{Overlay, Problems, Settings, Switch, Value};
@@ -35,6 +35,8 @@ pub struct Target {
     pub port: u16,
     /// The login user. `None`: the user this program runs as.
     pub user: Option<String>,
+    /// Which of `user` and `port` are mere defaults.
+    pub unasked: Unasked,
     /// The transport's name. Default: `ssh`, or the host string's scheme.
     pub transport: String,
     /// What yields the byte stream, if the transport doesn't dial by itself.
@@ -68,8 +70,9 @@ impl Target {
     pub fn new(host_string: HostString) -> Self {
         Self {
             host: host_string.host().to_owned(),
-            port: host_string.port().unwrap_or(22),
+            port: host_string.port().unwrap_or(DEFAULT_PORT),
             user: host_string.user().map(str::to_owned),
+            unasked: Unasked { user: false, port: host_string.port().is_none() },
             transport: host_string.scheme().unwrap_or("ssh").to_owned(),
             host_string,
             gateway: None,
@@ -91,7 +94,30 @@ impl Target {
     pub fn address(&self) -> (&str, u16) {
         (&self.host, self.port)
     }
+
+    /// The user that somebody asked for: in the host string, ssh_config or a setting.
+    pub fn asked_user(&self) -> Option<&str> {
+        self.user.as_deref().filter(|_| !self.unasked.user)
+    }
+
+    /// The port that somebody asked for: in the host string, ssh_config or a setting.
+    pub fn asked_port(&self) -> Option<u16> {
+        Some(self.port).filter(|port| !self.unasked.port || *port != DEFAULT_PORT)
+    }
 }
+
+/// What a [`Target`] has because it must have something, and not because anybody asked for it. A transport with
+/// defaults of its own, such as a container's user or the `ssh` program's configuration, is not told of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unasked {
+    /// The user is the one this program runs as.
+    pub user: bool,
+    /// The port is SSH's.
+    pub port: bool,
+}
+
+/// SSH's.
+const DEFAULT_PORT: u16 = 22;
 
 /// What yields the byte stream on which a session runs.
 #[derive(Debug, Clone)]
@@ -335,7 +361,9 @@ impl Target {
     pub fn from_settings(host_string: HostString, settings: &Settings) -> Self {
         let mut target = Self::new(host_string);
         let written = &target.host_string;
-        target.port = written.port().or(settings.port).unwrap_or(22);
+        let port = written.port().or(settings.port);
+        target.port = port.unwrap_or(DEFAULT_PORT);
+        target.unasked.port = port.is_none();
         target.user = target.user.or_else(|| settings.user.clone());
         if written.scheme().is_none() {
             target.transport.clone_from(&settings.transport);
@@ -398,6 +426,10 @@ impl Gateway {
             };
             return Ok(Some(Self::Plugin { scheme: scheme.to_owned(), url, password }));
         }
+        if split_url(text).is_some() {
+            // It would be a hop with the password as a part of its user.
+            return Err(HostStringError { text: Self::shown(text), kind: HostStringErrorKind::NotUrl }.into());
+        }
         if text.contains(char::is_whitespace) {
             return Ok(Some(Self::Command(text.to_owned())));
         }
@@ -411,6 +443,48 @@ impl Gateway {
         }
         Ok(gateway)
     }
+}
+
+impl Gateway {
+    /// A `gateway` setting as it may be shown: whatever may be a password in it is `***`, in an address that is
+    /// mistyped too.
+    ///
+    /// ```
+    /// use fabric_core::Gateway;
+    ///
+    /// assert_eq!(Gateway::shown("socks5://joe:secret@proxy:1080"), "socks5://joe:***@proxy:1080");
+    /// assert_eq!(Gateway::shown("socks5:/joe:secret"), "socks5:/joe:***");
+    /// assert_eq!(Gateway::shown("socks5://proxy:1080"), "socks5://proxy:1080");
+    /// ```
+    pub fn shown(text: &str) -> String {
+        let Some((scheme, rest)) = split_url(text).filter(|(_, rest)| !rest.starts_with('/')) else {
+            return text.to_owned();
+        };
+        let (login, address) = match rest.rfind('@') {
+            Some(at) => rest.split_at(at),
+            None if is_address(rest) => return text.to_owned(),
+            None => (rest, ""),
+        };
+        match login.split_once(':') {
+            Some((user, _)) => format!("{scheme}{user}:***{address}"),
+            None => text.to_owned(),
+        }
+    }
+}
+
+/// Cuts behind `scheme://`, or what somebody may have meant by it (`scheme:/`). Of a path its first slash stays.
+fn split_url(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.trim_start().split_once(":/")?;
+    let rest = rest.strip_prefix('/').unwrap_or(rest);
+    is_scheme(scheme).then(|| text.split_at(text.len() - rest.len()))
+}
+
+/// Whether this is host and port, and so without a password.
+fn is_address(text: &str) -> bool {
+    let text = text.trim_end_matches('/');
+    text.parse::<std::net::Ipv6Addr>().is_ok()
+        || text.starts_with('[')
+        || text.split_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 /// Whether a text may stand before `://`.
@@ -488,6 +562,20 @@ mod tests {
             let Some(Gateway::Plugin { url, password, .. }) = gateway else { panic!("no plugin") };
             assert_eq!((url.as_str(), password.as_ref().map(Secret::expose)), (left, secret));
         }
+        for (text, shown) in [
+            ("socks5:/joe:TOP SECRET@h", "socks5:/joe:***@h"),
+            ("socks5://joe:TOPSECRET", "socks5://joe:***"),
+            ("socks5://joe:1:2@3@h:1", "socks5://joe:***@h:1"),
+            ("unix:///run/a:b@c.sock", "unix:///run/a:b@c.sock"),
+            ("socks5://[::1]:1080", "socks5://[::1]:1080"),
+            ("socks5://fe80::1", "socks5://fe80::1"),
+            ("a,u@b:2200", "a,u@b:2200"),
+            ("nc -X 5 -x proxy:1080 %h %p", "nc -X 5 -x proxy:1080 %h %p"),
+        ] {
+            assert_eq!(Gateway::shown(text), shown);
+        }
+        let error = Gateway::parse::<HostStringError>("socks5:/me:pw@proxy", |_| unreachable!()).unwrap_err();
+        assert!(error.to_string().contains("scheme://") && !error.to_string().contains("pw"), "{error}");
         let gateway = Gateway::parse::<HostStringError>("nc -X 5 -x socks5://proxy %h %p", |_| unreachable!());
         assert!(matches!(gateway, Ok(Some(Gateway::Command(_)))));
     }

@@ -36,12 +36,20 @@ fn build(source: &str) -> Built {
 
 /// A transport whose `open` is the given body; everything else is as it should be.
 fn transport(open: &str) -> Built {
+    let describe = r#"static char text[] = "{\"kind\":\"transport\",\"summary\":\"s\",\"options\":{\"depth\":{\"type\":\"integer\",\"doc\":\"how deep\"}}}";
+    out->ptr = (uint8_t *)text; out->len = sizeof text - 1; out->capacity = 0; return FABRIC_OK;"#;
+    transport_by(describe, open)
+}
+
+/// One with this `describe`.
+fn described(describe: &str) -> Built {
+    transport_by(describe, "return FABRIC_OK;")
+}
+
+fn transport_by(describe: &str, open: &str) -> Built {
     build(&format!(
         r#"
-static int32_t describe(fabric_buf *out) {{
-    static char text[] = "{{\"kind\":\"transport\",\"summary\":\"s\",\"options\":{{\"depth\":{{\"type\":\"integer\",\"doc\":\"how deep\"}}}}}}";
-    out->ptr = (uint8_t *)text; out->len = sizeof text - 1; out->capacity = 0; return FABRIC_OK;
-}}
+static int32_t describe(fabric_buf *out) {{ {describe} }}
 static int32_t open_(fabric_str request, int32_t cancel_fd, uint64_t *session, fabric_buf *error) {{ {open} }}
 static int32_t spawn_(uint64_t s, fabric_str r, int32_t c, int32_t fds[4], fabric_buf *e) {{ return FABRIC_OK; }}
 static void free_(fabric_buf buf) {{ (void)buf; }}
@@ -118,10 +126,42 @@ fn what_is_no_library_for_this_machine_is_refused() {
     bytes[18] ^= 0x55;
     std::fs::write(&built.file, &bytes).unwrap();
     assert!(refused(&built).contains("is not a library for this system"));
+    // Mapped, what is cut off is a crash.
+    bytes[18] ^= 0x55;
+    for length in [bytes.len() / 2, 1024, 63, 20] {
+        std::fs::write(&built.file, &bytes[..length]).unwrap();
+        let text = refused(&built);
+        assert!(text.contains(&format!("is cut off: it has {length} bytes")), "{text}");
+    }
     std::fs::write(&built.file, "not a library").unwrap();
     assert!(refused(&built).contains("is not a library for this system"));
     let missing = Plugin::load(&built.file.with_file_name("missing.so")).unwrap_err();
     assert!(missing.to_string().contains("missing.so: cannot be read"));
+}
+
+#[test]
+fn what_a_library_lacks_is_told() {
+    let built = build("int nobody_has_this(void);\nint (*const wanted)(void) = nobody_has_this;");
+    let text = refused(&built);
+    assert!(text.contains("cannot be loaded: ") && text.contains("nobody_has_this"), "{text}");
+    assert!(!text.contains("not a library"), "{text}");
+}
+
+/// Colours, titles and the like are for whoever owns the terminal.
+#[tokio::test]
+async fn what_a_plugin_says_does_not_reach_the_terminal_as_it_is() {
+    let said = r#"static char t[] = "red\033[2J\nline"; error->ptr = (uint8_t *)t; error->len = sizeof t - 1;
+                  return FABRIC_FAILED;"#;
+    let text = open(&transport(said), serde_json::json!({})).await;
+    assert!(text.ends_with("red\u{fffd}[2J line"), "{text:?}");
+    let source = r#"static char t[] = "{\"kind\":\"transport\",\"summary\":\"\\u001b[2J\",\"options\":{\"\\u009bx\":{\"type\":\"text\",\"doc\":\"\\u202e\"}}}";
+                    out->ptr = (uint8_t *)t; out->len = sizeof t - 1; return FABRIC_OK;"#;
+    let built = described(source);
+    let plugin = Plugin::load(&built.file).unwrap();
+    let text = format!("{:?}", plugin.description());
+    assert!(!text.contains("\\u{") && text.matches('\u{fffd}').count() == 3, "{text}");
+    let text = refused(&described("return FABRIC_FAILED;"));
+    assert!(text.ends_with("cannot describe itself: it gives no reason"), "{text}");
 }
 
 #[test]
@@ -134,6 +174,14 @@ fn what_others_may_write_is_refused() {
     mode(&built.file, 0o755);
     mode(dir, 0o777);
     assert!(refused(&built).contains("others may write its directory"));
+    // Where others may put another link.
+    mode(dir, 0o755);
+    let theirs = tempfile::tempdir().unwrap();
+    mode(theirs.path(), 0o777);
+    let link = theirs.path().join("plugin.so");
+    std::os::unix::fs::symlink(&built.file, &link).unwrap();
+    let error = Plugin::load(&link).unwrap_err().to_string();
+    assert!(error.contains(&format!("its directory: chmod go-w {}", theirs.path().display())), "{error}");
     mode(dir, 0o1777);
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(&built.file, Some(1), None).unwrap();

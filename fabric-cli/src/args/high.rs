@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use fabric_core::Value;
+use fabric_config::shown;
 use fabric_core::settings::Setting;
+use fabric_core::{Gateway, Value};
 use fabric_exec::Invocation;
 use fabric_exec::hostlist::{Selection, Share, read_host_option};
 
@@ -220,6 +221,7 @@ impl Options {
 
     fn spelled_out(&self, given: &[Given], remainder: Option<Vec<String>>) -> Vec<String> {
         let is_secret = |name: &str| Setting::find_any(name).is_some_and(|setting| setting.kind.is_secret());
+        let masked = |name: &str, text: &str| shown(name, &text.into()) != text;
         let mut arguments = Vec::new();
         for Given { option, value } in given {
             let value = match (option.does, value) {
@@ -228,10 +230,18 @@ impl Options {
                     Some(hosts) => Some(hosts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
                     None => continue,
                 },
+                // Not left out, as the hosts behind it are not to be reached without it.
+                (Does::Set("gateway"), Some(gateway)) => Some(Gateway::shown(gateway)),
                 (Does::Own, Some(list)) if option.long == "set" => {
                     // Cut as the settings cut it; whatever holds a secret is left out whole.
                     let keys = fabric_config::parse_set(list).unwrap_or_default();
-                    if keys.iter().any(|(key, _)| is_secret(key)) {
+                    let secret = |(key, text): &(String, Option<String>)| {
+                        is_secret(key) || text.as_ref().is_some_and(|text| masked(key, text))
+                    };
+                    if keys.iter().any(secret) {
+                        let gateway = keys.iter().rev().find(|(key, _)| key == "gateway");
+                        let gateway = gateway.and_then(|(_, value)| value.as_deref()).map(Gateway::shown);
+                        arguments.extend(gateway.map(|gateway| format!("--gateway={gateway}")));
                         continue;
                     }
                     Some(list.clone())
@@ -510,13 +520,21 @@ mod tests {
             "passwords={}",
             "--set",
             "a=b",
+            "--set",
+            "db_password=hunter2",
+            "--set",
+            "b=c,gateway=socks5://joe:hunter2@proxy",
+            "-g",
+            "socks5:/joe:hunter2",
             "deploy:x\\,y",
             "--",
             "echo",
             "-p",
         ]);
         let hosts = "--hosts=web1,web2,in1,in2";
-        let expected = ["--parallel", "--warn-only", hosts, "--set=a=b", "deploy:x\\,y", "--", "echo", "-p"];
+        let gateways = ["--gateway=socks5://joe:***@proxy", "--gateway=socks5:/joe:***"];
+        let options = ["--parallel", "--warn-only", hosts, "--set=a=b"];
+        let expected = [&options[..], &gateways, &["deploy:x\\,y", "--", "echo", "-p"]].concat();
         assert_eq!(run.unwrap().arguments, expected);
     }
 

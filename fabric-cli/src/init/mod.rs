@@ -31,7 +31,7 @@ const PLUGIN: Starter = Starter {
         ("my-gateway/Cargo.toml", include_str!("plugin_Cargo.toml")),
         ("my-gateway/src/lib.rs", include_str!("plugin_lib.rs")),
     ],
-    next: "Build it: cd my-gateway && cargo build",
+    next: "Say in my-gateway/Cargo.toml where the SDK is, then: cd my-gateway && cargo test",
 };
 
 /// Writes a starter into `dir`, and says what was written.

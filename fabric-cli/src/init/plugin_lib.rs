@@ -27,3 +27,15 @@ impl GatewayPlugin for MyGateway {
 }
 
 export_plugin!(gateway MyGateway);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_leads_to_the_target() {
+        let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let request = DialRequest::new("my-gateway://", "127.0.0.1", target.local_addr().unwrap().port());
+        assert!(MyGateway.dial(&request, &Cancel::never()).is_ok());
+    }
+}

@@ -254,7 +254,7 @@ settings! {
         /// After how much silence to ask whether the host is still there; 0 is never.
         keepalive: Seconds = Seconds(0.0), option "--keepalive", unit "seconds";
         /// What the connection goes through.
-        /// Hosts separated by commas (ProxyJump), a command (ProxyCommand, told by white space in it), or a plugin's `scheme://..`; `false` or `none` is off.
+        /// A plugin's where it begins with `scheme://`, a command (ProxyCommand) where it has white space, else hosts separated by commas (ProxyJump); `false` or `none` is off.
         gateway: Switch = Switch::Unset, option "-g, --gateway";
         /// The port, where neither host string nor ssh_config has one; unset is 22.
         port: Option<u16> = None, option "--port";

@@ -144,6 +144,8 @@ impl ConnectionBuilder {
         };
         let target = match self.target {
             Some(mut target) => {
+                target.unasked.user &= self.user.is_none();
+                target.unasked.port &= self.port.is_none();
                 target.user = self.user.or(target.user);
                 target.port = self.port.unwrap_or(target.port);
                 target

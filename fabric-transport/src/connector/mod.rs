@@ -239,8 +239,10 @@ impl Connector {
                 (stream, Some(witness))
             }
             Some(Gateway::Plugin { scheme, url, password }) => {
-                let is_transport = self.transports.contains_key(scheme);
-                let is_transport = is_transport.then(|| format!("it is a transport: transport = \"{scheme}\""));
+                let is_transport = self.transports.contains_key(scheme).then(|| match url.split_once("://") {
+                    Some((_, host)) if scheme == "ssh" => format!("a jump host is written without a scheme: {host}"),
+                    _ => format!("it is a transport: transport = \"{scheme}\""),
+                });
                 let dialer = self.find(scheme, &self.gateways, is_transport, |lookup, name| lookup.gateway(name)).await;
                 (dialer.map_err(failed)?.dial(target, url, password.as_ref()).await?, None)
             }

@@ -16,7 +16,7 @@ use super::library::{Library, take};
 use super::{Backend, Plugin};
 
 /// How much longer than its time limit a call may take until it is given up: it was asked to stop then.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// How long a plugin may take to end a session; it is left to itself then.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -58,7 +58,7 @@ impl CallError {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Unsupported => "it does not support this".to_owned(),
-            Self::Failed(reason) => reason.clone(),
+            Self::Failed(reason) => super::harmless(reason),
             Self::TimedOut(after) => format!("it gave no answer within {} s", after.as_secs_f64()),
         }
     }

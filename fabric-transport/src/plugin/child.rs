@@ -10,13 +10,12 @@ use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use fabric_plugin_sdk::Description;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::call::{Answer, Answered, Call, CallError, on_a_thread};
 use super::library::{self, Library};
-use super::{PluginLoadError, wire};
+use super::{Introduction, PluginLoadError, wire};
 
 /// What a program and its child say to each other.
 #[derive(Serialize, Deserialize)]
@@ -30,15 +29,6 @@ enum Question {
 struct Told {
     session: u64,
     fds: Vec<bool>,
-}
-
-/// What the child says first.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Introduction {
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) abi: u32,
-    pub(super) description: Description,
 }
 
 /// How to start a child that hosts a plugin; it is started again when it has crashed.
@@ -77,7 +67,7 @@ impl Drop for Waiting {
 impl Child {
     /// Starts `program FILE`, which must call [`host`](super::host), and hears what the plugin is.
     pub(super) fn start(program: &[String], file: &Path) -> Result<(Self, Introduction), PluginLoadError> {
-        let error = |reason: String| PluginLoadError { file: file.display().to_string(), reason };
+        let error = |reason: String| PluginLoadError::new(file, &reason);
         let child = Self { program: program.to_vec(), file: file.to_owned(), running: Mutex::new(None) };
         let (running, introduction) = child.run().map_err(error)?;
         *child.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
@@ -266,13 +256,7 @@ impl LastWords {
 pub(super) fn host(file: &Path, socket: UnixStream) {
     let socket = Arc::new(socket);
     let library = library::load(file);
-    let introduction = library.as_ref().map(|library| Introduction {
-        name: library.name.clone(),
-        version: library.version.clone(),
-        abi: library.abi,
-        description: library.description.clone(),
-    });
-    let introduction = introduction.map_err(|error| error.reason.clone());
+    let introduction = library.as_ref().map(|library| &library.introduction).map_err(|error| &error.reason);
     let Ok(json) = serde_json::to_vec(&introduction) else { return };
     let (Ok(()), Ok(library)) = (wire::send(&socket, 0, &json, &[]), library) else { return };
     let sending = Arc::new(Mutex::new(()));

@@ -1,10 +1,10 @@
 //! A plugin as a gateway.
 
 use async_trait::async_trait;
-use fabric_core::{ConnectError, ConnectErrorKind, Phase, Secret, Target, transport::BoxStream};
+use fabric_core::{ConnectError, ConnectErrorKind, Gateway, Phase, Secret, Target, transport::BoxStream};
 use fabric_plugin_sdk::DialRequest;
 
-use super::call::Call;
+use super::call::{Call, CallError};
 use super::stream::byte_stream;
 use super::{Plugin, call};
 use crate::gateway::GatewayDialer;
@@ -20,24 +20,33 @@ impl PluginGateway {
 #[async_trait]
 impl GatewayDialer for PluginGateway {
     async fn dial(&self, target: &Target, url: &str, password: Option<&Secret>) -> Result<BoxStream, ConnectError> {
+        let shown = Gateway::shown(url);
         let error = |reason: String| {
             // A plugin, or its proxy, may repeat what it was given.
             let secret = password.map(Secret::expose).filter(|secret| !secret.is_empty());
             let reason = secret.map_or(reason.clone(), |secret| reason.replace(secret, "***"));
-            self.0.error(target, Phase::Gateway, reason)
+            self.0.error(target, Phase::Gateway, reason.replace(url, &shown))
         };
-        let limit = super::limit(target);
+        // What goes through a gateway is a connection like any other.
+        let limit = target.timeouts.connect.unwrap_or(super::NO_LIMIT);
         let request = DialRequest {
             url: url.to_owned(),
             password: password.map(|password| password.expose().to_owned()),
             host: target.host.clone(),
             port: target.port,
             user: target.user.clone(),
-            timeout_ms: u64::try_from(limit.as_millis()).ok(),
+            // More than it has, so that it is not the plugin that says so.
+            timeout_ms: u64::try_from((limit + call::GRACE).as_millis()).ok(),
             options: self.0.options(target).map_err(error)?,
         };
         let asked = call::first(&self.0, Call::Dial, &request, limit).await;
-        let (_, mut answer) = asked.map_err(|e| error(e.text()))?;
+        let (_, mut answer) = asked.map_err(|e| match e {
+            CallError::TimedOut(after) => {
+                let kind = ConnectErrorKind::GatewayTimedOut { gateway: shown.clone(), after };
+                ConnectError::new(target.host_string.as_str(), Phase::Gateway, kind)
+            }
+            other => error(other.text()),
+        })?;
         let fd = answer.take_fd(0).map_err(|e| error(e.text()))?;
         byte_stream(fd).map_err(|e| error(format!("its descriptor cannot be used: {e}")))
     }

@@ -11,21 +11,21 @@ use std::time::Duration;
 use fabric_plugin_sdk::Description;
 use fabric_plugin_sdk::abi::{ABI_VERSION, Buf, ENTRY_SYMBOL, Entry, Status, Str, Table};
 
-use super::PluginLoadError;
+use super::{Introduction, PluginLoadError};
 
 /// A library that is loaded for good.
 pub(super) struct Library {
     pub(super) file: PathBuf,
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) abi: u32,
-    pub(super) description: Description,
+    pub(super) introduction: Introduction,
     pub(super) table: Table,
 }
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Library").field("file", &self.file).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Library")
+            .field("file", &self.file)
+            .field("name", &self.introduction.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -39,9 +39,9 @@ const BUILT_IN: [&str; 2] = ["ssh", "local"];
 static LOADED: Mutex<Option<HashMap<PathBuf, Arc<Library>>>> = Mutex::new(None);
 
 pub(super) fn load(file: &Path) -> Result<Arc<Library>, PluginLoadError> {
-    let error = |reason: String| PluginLoadError { file: file.display().to_string(), reason };
+    let error = |reason: String| PluginLoadError::new(file, &reason);
     let path = file.canonicalize().map_err(|e| error(format!("cannot be read: {e}")))?;
-    check_owner(&path).map_err(error)?;
+    check_owner(file, &path).map_err(error)?;
     let loaded = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(library) = loaded().get_or_insert_with(HashMap::new).get(&path) {
         return Ok(library.clone());
@@ -63,8 +63,9 @@ pub(super) fn load(file: &Path) -> Result<Arc<Library>, PluginLoadError> {
     Ok(loaded().get_or_insert_with(HashMap::new).entry(path).or_insert(library).clone())
 }
 
-/// Refuses what somebody else could have written: a library runs with all our rights.
-fn check_owner(path: &Path) -> Result<(), String> {
+/// Refuses what somebody else could have written, or put another in the place of: a library runs with all our rights.
+/// `given` may be a link to `path`.
+fn check_owner(given: &Path, path: &Path) -> Result<(), String> {
     const OTHERS_WRITE: u32 = 0o022;
     const STICKY: u32 = 0o1000;
     let about = |path: &Path| std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"));
@@ -86,19 +87,26 @@ fn check_owner(path: &Path) -> Result<(), String> {
     if others_may(&file) {
         return refused("it", path, &file);
     }
-    let Some(parent) = path.parent() else { return Ok(()) };
-    let dir = about(parent)?;
-    if dir.mode() & STICKY == 0 && others_may(&dir) {
-        return refused("its directory", parent, &dir);
+    for parent in [path, given].into_iter().filter_map(Path::parent) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let dir = about(parent)?;
+        if dir.mode() & STICKY == 0 && others_may(&dir) {
+            return refused("its directory", parent, &dir);
+        }
     }
     Ok(())
 }
 
 fn open(path: &Path) -> Result<Library, String> {
+    #[cfg(not(target_vendor = "apple"))]
+    super::elf::check(path)?;
     // SAFETY: running the initialisers of a library that only the user or root could have put there is what
     // the user asked for.
-    let library =
-        unsafe { libloading::Library::new(path) }.map_err(|e| format!("is not a library for this system: {e}"))?;
+    let library = unsafe { libloading::Library::new(path) }.map_err(|error| {
+        // What the dynamic linker says, where it says anything.
+        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        format!("cannot be loaded: {why}")
+    })?;
     // Never unloaded: its threads and thread-local destructors may outlive any use we know of.
     let library: &'static libloading::Library = Box::leak(Box::new(library));
     // SAFETY: the ABI fixes the type of this symbol.
@@ -122,7 +130,8 @@ fn open(path: &Path) -> Result<Library, String> {
     }
     let version = text(table.version, "version")?;
     let description = describe(&table)?;
-    Ok(Library { file: path.to_owned(), name, version, abi: table.abi_version, description, table })
+    let introduction = Introduction { name, version, abi: table.abi_version, description };
+    Ok(Library { file: path.to_owned(), introduction, table })
 }
 
 /// Reads version and size first, and no field beyond size.
@@ -159,7 +168,8 @@ fn describe(table: &Table) -> Result<Description, String> {
     let status = unsafe { describe(&raw mut buf) };
     let text = take(table, buf)?;
     if Status::from_number(status) != Some(Status::Ok) {
-        return Err(format!("cannot describe itself: {text}"));
+        let why = if text.is_empty() { "it gives no reason" } else { &text };
+        return Err(format!("cannot describe itself: {why}"));
     }
     let description: Description =
         serde_json::from_str(&text).map_err(|e| format!("its description is not understood: {e}"))?;

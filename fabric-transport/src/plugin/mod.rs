@@ -24,6 +24,8 @@
 mod call;
 mod child;
 mod commands;
+#[cfg(not(target_vendor = "apple"))]
+mod elf;
 mod gateway;
 mod library;
 mod search;
@@ -36,7 +38,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fabric_core::settings::nearest;
-use fabric_plugin_sdk::{Description, Options, PluginKind};
+use fabric_plugin_sdk::{Description, OptionSpec, Options, PluginKind};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::connector::Connector;
@@ -50,11 +53,43 @@ pub struct Plugin(Arc<Loaded>);
 #[derive(Debug)]
 struct Loaded {
     file: PathBuf,
+    introduction: Introduction,
+    backend: Backend,
+}
+
+/// What a plugin says it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Introduction {
     name: String,
     version: String,
     abi: u32,
     description: Description,
-    backend: Backend,
+}
+
+impl Introduction {
+    /// The same for people to read. What it serves and takes is found by the same texts.
+    fn harmless(mut self) -> Self {
+        self.version = harmless(&self.version);
+        let about = &mut self.description;
+        about.summary = harmless(&about.summary);
+        let options = std::mem::take(&mut about.options).into_iter();
+        about.options = options
+            .map(|(name, option)| (harmless(&name), OptionSpec { doc: harmless(&option.doc), ..option }))
+            .collect();
+        self
+    }
+}
+
+/// A text from a plugin, or of somebody to whom it speaks, in which nothing speaks to a terminal: control characters
+/// and changes of direction are U+FFFD, and white space is a blank.
+fn harmless(text: &str) -> String {
+    let direction = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let replaced = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() || direction(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.trim().chars().map(replaced).collect()
 }
 
 /// Where a plugin's code runs.
@@ -74,6 +109,12 @@ pub struct PluginLoadError {
     pub reason: String,
 }
 
+impl PluginLoadError {
+    fn new(file: &Path, reason: &str) -> Self {
+        Self { file: file.display().to_string(), reason: harmless(reason) }
+    }
+}
+
 impl Plugin {
     /// Loads a plugin, after checking that nobody else can have put it there.
     ///
@@ -81,19 +122,12 @@ impl Plugin {
     ///
     /// # Errors
     ///
-    /// A file that others may write (or whose directory they may write, unless it is sticky), one that is
-    /// no library or of another architecture, one that lacks the entry symbol, another ABI version, a table
-    /// too small, a description that makes no sense, or none within five seconds.
+    /// A file that others may write (or whose directory, or that of a link to it, they may write, unless it is
+    /// sticky), one that is no library, of another architecture or cut off, one that lacks the entry symbol, another
+    /// ABI version, a table too small, a description that makes no sense, or none within five seconds.
     pub fn load(file: &Path) -> Result<Self, PluginLoadError> {
         let library = library::load(file)?;
-        Ok(Self(Arc::new(Loaded {
-            file: library.file.clone(),
-            name: library.name.clone(),
-            version: library.version.clone(),
-            abi: library.abi,
-            description: library.description.clone(),
-            backend: Backend::Library(library),
-        })))
+        Ok(Self::new(library.file.clone(), library.introduction.clone(), Backend::Library(library)))
     }
 
     /// Loads a plugin in a child process: `program` with the file as its last argument, which must call
@@ -104,29 +138,27 @@ impl Plugin {
     /// Those of [`Plugin::load`], and a child that cannot be started.
     pub fn load_isolated(file: &Path, program: &[String]) -> Result<Self, PluginLoadError> {
         let (child, introduction) = child::Child::start(program, file)?;
-        Ok(Self(Arc::new(Loaded {
-            file: file.to_owned(),
-            name: introduction.name,
-            version: introduction.version,
-            abi: introduction.abi,
-            description: introduction.description,
-            backend: Backend::Child(Arc::new(child)),
-        })))
+        Ok(Self::new(file.to_owned(), introduction, Backend::Child(Arc::new(child))))
+    }
+
+    fn new(file: PathBuf, introduction: Introduction, backend: Backend) -> Self {
+        Self(Arc::new(Loaded { file, introduction: introduction.harmless(), backend }))
     }
 
     /// The scheme or transport name that it serves.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.0.introduction.name
     }
 
     /// Its own version.
     pub fn version(&self) -> &str {
-        &self.0.version
+        &self.0.introduction.version
     }
 
     /// The ABI version it was built for: `1.0`.
     pub fn abi(&self) -> String {
-        format!("{}.{}", self.0.abi >> 16, self.0.abi & 0xffff)
+        let abi = self.0.introduction.abi;
+        format!("{}.{}", abi >> 16, abi & 0xffff)
     }
 
     /// Its file.
@@ -136,7 +168,7 @@ impl Plugin {
 
     /// What it is, and which options it takes.
     pub fn description(&self) -> &Description {
-        &self.0.description
+        &self.0.introduction.description
     }
 
     /// Makes it known to a connector, as what it is.
@@ -196,12 +228,15 @@ fn type_of(value: &serde_json::Value) -> &'static str {
     }
 }
 
-/// How long a call about a target may take: as long as connecting and greeting would.
+/// How long a call may take where no setting limits it.
+const NO_LIMIT: std::time::Duration = std::time::Duration::from_hours(1);
+
+/// How long opening a session may take: as long as connecting and greeting would.
 fn limit(target: &fabric_core::Target) -> std::time::Duration {
     let timeouts = &target.timeouts;
     match (timeouts.connect, timeouts.banner) {
         (Some(connect), Some(banner)) => connect + banner,
-        _ => std::time::Duration::from_hours(1),
+        _ => NO_LIMIT,
     }
 }
 

@@ -55,7 +55,7 @@ fn refuse_doubles(found: &mut [Found]) {
         let name = (loaded.description().kind, loaded.name().to_owned());
         if let Some(other) = first.get(&name) {
             let reason = format!("`{}` is served by {} already", name.1, other.display());
-            *plugin = Err(PluginLoadError { file: file.display().to_string(), reason });
+            *plugin = Err(PluginLoadError::new(file, &reason));
         } else {
             first.insert(name, file.clone());
         }
@@ -88,6 +88,11 @@ impl OnDemand {
     /// `find` is called at most once.
     pub fn new(find: impl FnOnce() -> Vec<Found> + Send + 'static) -> Self {
         Self(LazyLock::new(Box::new(find)))
+    }
+
+    /// The names of all that is found, which looks for them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|found| Some(found.plugin.as_ref().ok()?.name()))
     }
 
     fn plugin(&self, name: &str, kind: PluginKind) -> Option<Plugin> {

@@ -57,8 +57,8 @@ impl Transport for PluginTransport {
         let request = OpenRequest {
             host_string: target.host_string.as_str().to_owned(),
             host: target.host.clone(),
-            port: target.port,
-            user: target.user.clone(),
+            port: target.asked_port(),
+            user: target.asked_user().map(str::to_owned),
             timeout_ms: u64::try_from(limit.as_millis()).ok(),
             options: self.0.options(target).map_err(error)?,
         };

@@ -121,15 +121,15 @@ struct Session {
 impl Session {
     fn new(request: &OpenRequest) -> Result<Self, PluginError> {
         let text = |name: &str| request.options.get(name).and_then(|value| value.as_str());
-        let root = text("root").unwrap_or("/{host}").replace("{host}", &request.host);
         let user = request.user.as_deref();
-        let fill = |words: &[&str]| -> Vec<String> {
-            let filled = |word: &&str| {
-                word.replace("{host}", &request.host)
-                    .replace("{user}", user.unwrap_or_default())
-                    .replace("{root}", &root)
-            };
-            words.iter().map(filled).collect()
+        let root = text("root").unwrap_or("/{host}");
+        let stands_for = |name: &str| match name {
+            "host" => Some(request.host.as_str()),
+            "user" => user,
+            _ => None,
+        };
+        let fill = |words: &[&str]| -> Result<Vec<String>, PluginError> {
+            words.iter().map(|word| filled(if *word == "{root}" { root } else { word }, stands_for)).collect()
         };
         let list = |name: &str| -> Option<Vec<&str>> {
             Some(request.options.get(name)?.as_array()?.iter().filter_map(|word| word.as_str()).collect())
@@ -143,11 +143,9 @@ impl Session {
             if let Some(other) = runtimes.find(|name| request.options.contains_key(*name)) {
                 return Err(PluginError::new(format!("option `{other}` is a runtime's, but `command` is set too")));
             }
-            if user.is_none() && words.iter().any(|word| word.contains("{user}")) {
-                return Err(PluginError::new("option `command` has {user}, but no user is given for this host"));
-            }
             let client = request.options.get("client").is_some_and(|client| client == true);
-            return Ok(Self { plain: fill(&words), terminal: fill(&words), shell, client });
+            let words = fill(&words)?;
+            return Ok(Self { plain: words.clone(), terminal: words, shell, client });
         }
         let name = text("runtime").unwrap_or("docker");
         let runtime = RUNTIMES.iter().find(|runtime| runtime.name == name).ok_or_else(|| {
@@ -157,10 +155,10 @@ impl Session {
         if user.is_some() && runtime.user.is_empty() {
             return Err(PluginError::new(format!("{name} cannot become a user: leave it out of the host string")));
         }
-        let with_user = if user.is_some() { fill(runtime.user) } else { Vec::new() };
-        let further = fill(&list("args").unwrap_or_default());
-        let (mut words, terminal) = (fill(runtime.words), fill(runtime.terminal));
-        let target = [further, fill(runtime.target)].concat();
+        let with_user = if user.is_some() { fill(runtime.user)? } else { Vec::new() };
+        let further = fill(&list("args").unwrap_or_default())?;
+        let (mut words, terminal) = (fill(runtime.words)?, fill(runtime.terminal)?);
+        let target = [further, fill(runtime.target)?].concat();
         if let Some(program) = text("program") {
             program.clone_into(&mut words[0]);
         }
@@ -185,6 +183,35 @@ impl Session {
     }
 }
 
+/// A word with each `{name}` replaced. In a path, what stands for a name is one part of it and leads nowhere else.
+fn filled<'a>(word: &str, stands_for: impl Fn(&str) -> Option<&'a str>) -> Result<String, PluginError> {
+    let is_path = word.contains('/');
+    let (mut out, mut rest) = (String::new(), word);
+    while let Some((before, from)) = rest.split_once('{') {
+        out.push_str(before);
+        rest = match from.split_once('}') {
+            Some((name, after)) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => {
+                let value = stands_for(name).ok_or_else(|| {
+                    PluginError::new(match name {
+                        "user" => format!("`{word}` has {{user}}, but no user is given for this host"),
+                        _ => format!("`{word}`: there is no {{{name}}}, only {{host}} and {{user}}"),
+                    })
+                })?;
+                if is_path && (value.contains('/') || matches!(value, "." | "..")) {
+                    return Err(PluginError::new(format!("`{value}` cannot be part of the path `{word}`")));
+                }
+                out.push_str(value);
+                after
+            }
+            _ => {
+                out.push('{');
+                from
+            }
+        };
+    }
+    Ok(out + rest)
+}
+
 impl TransportSession for Session {
     fn spawn(&self, request: &SpawnRequest, _cancel: &Cancel<'_>) -> Result<ProcessFds, PluginError> {
         let serve = if self.client { ProcessFds::serve_client } else { ProcessFds::serve };
@@ -199,10 +226,14 @@ mod tests {
     use serde_json::json;
 
     fn open(user: Option<&str>, options: serde_json::Value) -> Result<Session, PluginError> {
+        open_host("web", user, options)
+    }
+
+    fn open_host(host: &str, user: Option<&str>, options: serde_json::Value) -> Result<Session, PluginError> {
         Session::new(&OpenRequest {
-            host_string: "container://web".into(),
-            host: "web".into(),
-            port: 22,
+            host_string: format!("container://{host}"),
+            host: host.into(),
+            port: None,
             user: user.map(str::to_owned),
             timeout_ms: None,
             options: serde_json::from_value(options).unwrap(),
@@ -238,5 +269,20 @@ mod tests {
         assert!(refused(None, json!({"command": []})).contains("is empty"));
         assert!(refused(None, json!({"command": ["su", "{user}"]})).contains("no user is given"));
         assert!(refused(None, json!({"command": ["x"], "root": "/"})).contains("but `command` is set too"));
+        assert!(refused(None, json!({"command": ["x"], "runtime": "docker"})).contains("but `command` is set too"));
+        assert!(refused(None, json!({"command": ["x", "{hots}"]})).contains("there is no {hots}, only {host}"));
+        assert!(open(None, json!({"command": ["x", "{\"a\": {}}"]})).is_ok());
+    }
+
+    #[test]
+    fn a_hosts_name_leads_out_of_no_path() {
+        let chroot = || json!({"runtime": "chroot", "root": "/srv/{host}"});
+        for host in ["..", "../etc", "a/../../b"] {
+            let error = open_host(host, None, chroot()).unwrap_err().to_string();
+            assert!(error.contains("cannot be part of the path `/srv/{host}`"), "{error}");
+            assert!(open_host(host, None, json!({"runtime": "chroot"})).is_err());
+        }
+        // No path, but kubectl's way of naming.
+        assert!(open_host("deploy/web", None, json!({"runtime": "kubectl"})).is_ok());
     }
 }

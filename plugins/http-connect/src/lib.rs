@@ -31,26 +31,31 @@ impl GatewayPlugin for HttpConnect {
 
     fn dial(&self, request: &DialRequest, cancel: &Cancel<'_>) -> Result<OwnedFd, PluginError> {
         let proxy = request.proxy(8080)?;
-        let message = header(request, &proxy)?;
-        let stream = proxy.connect(*cancel, request.timeout())?;
-        let mut wire = Handshake::new(&stream, *cancel, request.timeout());
-        wire.write_all(message.as_bytes())?;
-        let answer = wire.read_until(b"\r\n\r\n", LONGEST_HEADER)?;
-        check(&answer, request)?;
-        Ok(stream.into())
+        through(&proxy, request, *cancel).map_err(|error| proxy.error(error))
     }
 }
 
 export_plugin!(gateway HttpConnect);
 
-fn header(request: &DialRequest, proxy: &Proxy) -> Result<String, PluginError> {
+fn through(proxy: &Proxy, request: &DialRequest, cancel: Cancel<'_>) -> Result<OwnedFd, PluginError> {
+    let login = proxy
+        .user
+        .as_ref()
+        .map(|user| STANDARD.encode(format!("{user}:{}", request.password.as_deref().unwrap_or_default())));
+    let message = header(request, login.as_deref())?;
+    let stream = proxy.connect(cancel, request.timeout())?;
+    let mut wire = Handshake::new(&stream, cancel, request.timeout());
+    wire.write_all(message.as_bytes())?;
+    let answer = wire.read_until(b"\r\n\r\n", LONGEST_HEADER)?;
+    check(&answer, request, login.as_deref())?;
+    Ok(stream.into())
+}
+
+fn header(request: &DialRequest, login: Option<&str>) -> Result<String, PluginError> {
     let host = if request.host.contains(':') { format!("[{}]", request.host) } else { request.host.clone() };
     let target = format!("{host}:{}", request.port);
     let mut lines = vec![format!("CONNECT {target} HTTP/1.1"), format!("Host: {target}")];
-    if let Some(user) = &proxy.user {
-        let login = format!("{user}:{}", request.password.as_deref().unwrap_or_default());
-        lines.push(format!("Proxy-Authorization: Basic {}", STANDARD.encode(login)));
-    }
+    lines.extend(login.map(|login| format!("Proxy-Authorization: Basic {login}")));
     let further = request.options.get("headers").and_then(|headers| headers.as_array());
     lines.extend(further.into_iter().flatten().filter_map(|line| line.as_str().map(str::to_owned)));
     if lines.iter().any(|line| line.contains(['\r', '\n'])) {
@@ -60,20 +65,23 @@ fn header(request: &DialRequest, proxy: &Proxy) -> Result<String, PluginError> {
 }
 
 /// Any 2xx is a tunnel.
-fn check(answer: &[u8], request: &DialRequest) -> Result<(), PluginError> {
+fn check(answer: &[u8], request: &DialRequest, login: Option<&str>) -> Result<(), PluginError> {
     let text = String::from_utf8_lossy(answer);
-    // For people to read, however long the proxy has made it.
-    let line: String = text.lines().next().unwrap_or_default().chars().take(200).collect();
+    // For people to read, however long the proxy has made it, and even if it repeats what it was told.
+    let line = text.lines().next().unwrap_or_default();
+    let line = login.map_or_else(|| line.to_owned(), |login| line.replace(login, "***"));
+    let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let line: String = line.chars().map(visible).take(200).collect();
     let mut words = line.splitn(3, ' ');
     let code = words.next().filter(|word| word.starts_with("HTTP/1.")).and_then(|_| words.next()?.parse::<u16>().ok());
     match code {
         Some(200..300) => Ok(()),
         // 401 is what tinyproxy says.
         Some(401 | 407) => Err(PluginError::new(format!(
-            "the proxy wants a login or refused it ({line}): write gateway = \"http-connect://user:password@proxy\""
+            "it wants a login or refused it ({line}): write gateway = \"http-connect://user:password@proxy\""
         ))),
-        Some(_) => Err(PluginError::new(format!("the proxy cannot reach {}:{}: {line}", request.host, request.port))),
-        None => Err(PluginError::new("the proxy does not speak HTTP")),
+        Some(_) => Err(PluginError::new(format!("it cannot reach {}:{}: {line}", request.host, request.port))),
+        None => Err(PluginError::new("it does not speak HTTP")),
     }
 }
 
@@ -91,7 +99,7 @@ mod tests {
         let proxy = request.proxy(8080).unwrap();
         assert_eq!(proxy.port, 8080);
         assert_eq!(
-            header(&request, &proxy).unwrap(),
+            header(&request, Some("bWU6cHc=")).unwrap(),
             "CONNECT [::1]:22 HTTP/1.1\r\nHost: [::1]:22\r\nProxy-Authorization: Basic bWU6cHc=\r\n\r\n"
         );
     }
@@ -99,8 +107,10 @@ mod tests {
     #[test]
     fn answers_are_told_apart() {
         let request = request("web1");
-        assert!(check(b"HTTP/1.1 200 Connection established\r\n\r\n", &request).is_ok());
-        let text = |answer: &[u8]| check(answer, &request).unwrap_err().to_string();
+        let check = |answer: &[u8]| check(answer, &request, Some("bWU6cHc="));
+        assert!(check(b"HTTP/1.1 200 Connection established\r\n\r\n").is_ok());
+        let text = |answer: &[u8]| check(answer).unwrap_err().to_string();
+        assert!(text(b"HTTP/1.1 403 \x1b[2Jno: Basic bWU6cHc=\r\n\r\n").ends_with("403 \u{fffd}[2Jno: Basic ***"));
         assert!(text(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").contains("wants a login"));
         assert!(text(b"HTTP/1.0 401 Unauthorized\r\n\r\n").contains("wants a login"));
         assert!(text(b"HTTP/1.0 502 Bad Gateway\r\n\r\n").contains("cannot reach web1:22"));

@@ -46,9 +46,9 @@ async fn nonsense_is_an_error() {
         (endless, "the answer is longer than 65536 bytes"),
         (says(b""), "the connection was closed in the middle of an answer"),
         (says(b"HTTP/1.1 200 OK\r\nVia: x\r\n"), "the connection was closed in the middle of an answer"),
-        (says(b"\0\xff\xfe\r\n\r\n"), "the proxy does not speak HTTP"),
-        (says(b"HTTP/1.1 fine\r\n\r\n"), "the proxy does not speak HTTP"),
-        (says(b"SSH-2.0-x\r\n\r\n"), "the proxy does not speak HTTP"),
+        (says(b"\0\xff\xfe\r\n\r\n"), "it does not speak HTTP"),
+        (says(b"HTTP/1.1 fine\r\n\r\n"), "it does not speak HTTP"),
+        (says(b"SSH-2.0-x\r\n\r\n"), "it does not speak HTTP"),
         (says(b"HTTP/1.1 407 Who are you\r\nContent-Length: 3\r\n\r\nbye"), "wants a login or refused it"),
         (says(b"HTTP/1.1 503 Not for me:sesame\r\n\r\n"), "cannot reach 127.0.1.1:"),
     ];

@@ -33,7 +33,7 @@ async fn a_login_is_given_and_a_wrong_one_is_told_without_the_password() {
     for login in ["me:wrong-pw@", ""] {
         let error = open(login).await.err().expect("a refusal");
         let text = format!("{error} {error:?}");
-        assert!(text.contains("the proxy wants a login or refused it"), "{text}");
+        assert!(text.contains("it wants a login or refused it"), "{text}");
         assert!(text.contains(&plugin.file().display().to_string()) && !text.contains("wrong-pw"), "{text}");
     }
 }

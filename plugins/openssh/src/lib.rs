@@ -45,23 +45,95 @@ export_plugin!(transport OpenSsh);
 
 /// Runs `$2...`, which ends with its standard input: so no connection outlives whoever opened it, not even one that was
 /// killed. The directory `$1` goes with it.
+///
+/// `ssh` may lose a signal that comes just before it waits for something, so one is not enough. One that an
+/// ssh_config has sent into the background (`ForkAfterAuthentication`) is told by its socket.
 const WITH_US: &str = r#"
 dir=$1
 shift
 exec 3<&0
 "$@" </dev/null 3<&- &
 ssh=$!
-{ read -r _ <&3; kill $ssh; } 2>/dev/null &
+{
+    read -r _ <&3
+    for signal in TERM TERM TERM TERM TERM TERM TERM TERM KILL; do
+        kill -$signal $ssh || exit
+        sleep .2
+    done
+} >/dev/null 2>&1 &
+watch=$!
 wait $ssh
-kill $! 2>/dev/null
+kill $watch 2>/dev/null
+if [ -S "$dir/s" ]; then "$1" -F none -S "$dir/s" -O exit master </dev/null >/dev/null 2>&1; fi
 rm -rf "$dir"
 "#;
+
+/// Options of `ssh` that take a value, by their letter (ssh(1)).
+const WITH_VALUE: &str = "BbcDEeFIiJLlmOoPpQRSWw";
+
+/// Those by which it would do something else than be a connection that ends when told to.
+const NOT_A_CONNECTION: &str = "fGOQSVW";
+
+/// Refuses arguments with which `ssh` would not be the plugin's to end, and words that would be a host.
+fn check_args(args: &[String]) -> Result<(), PluginError> {
+    let wrong = |what: &str| Err(PluginError::new(format!("option `args`: {what}")));
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty() && *letters != "-") else {
+            return wrong(&format!("`{word}` is no option of ssh; a value stands behind its option: [\"-p\", \"22\"]"));
+        };
+        for (at, letter) in letters.char_indices() {
+            if NOT_A_CONNECTION.contains(letter) {
+                return wrong(&format!("`-{letter}` is not possible, as ssh must stay a connection of this plugin's"));
+            }
+            if !WITH_VALUE.contains(letter) {
+                continue;
+            }
+            let value = match &letters[at + letter.len_utf8()..] {
+                "" => words.next().map(String::as_str),
+                value => Some(value),
+            };
+            let Some(value) = value else { return wrong(&format!("`-{letter}` needs a value")) };
+            let name = value.trim_start().split(|c: char| c == '=' || c.is_whitespace()).next().unwrap_or_default();
+            if letter == 'o' && name.eq_ignore_ascii_case("ForkAfterAuthentication") {
+                return wrong(
+                    "`ForkAfterAuthentication` is not possible, as ssh must stay a connection of this plugin's",
+                );
+            }
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn connect_timeout(timeout: Duration) -> [String; 2] {
+    ["-o".to_owned(), format!("ConnectTimeout={}", timeout.as_secs().max(1))]
+}
+
+/// What of the words of an `ssh` that has failed tells why: the last line, and for a host key also which it is and what
+/// stands against it.
+fn reason(said: &str) -> String {
+    const ABOUT_KEYS: [&str; 4] = ["Host key for ", "Offending ", "SHA256:", "Host certificate"];
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let Some(last) = lines.next_back() else { return "ssh ended without a word".to_owned() };
+    if last != "Host key verification failed." {
+        return last.to_owned();
+    }
+    let tells =
+        |line: &&str| ABOUT_KEYS.iter().any(|start| line.starts_with(start)) || line.contains("host key is known for");
+    let mut told: Vec<&str> = lines.filter(tells).map(|line| line.trim_end_matches('.')).collect();
+    if told.is_empty() {
+        told.push("ssh does not know the host's key, and asks nobody: log in once by hand, or add it to known_hosts");
+    }
+    format!("{} {}", last, told.join("; "))
+}
 
 /// A running master and the socket by which others join it.
 struct Session {
     program: String,
     args: Vec<String>,
     host: String,
+    timeout: Duration,
     dir: PathBuf,
     master: std::sync::Mutex<Child>,
 }
@@ -70,16 +142,18 @@ impl Session {
     fn open(request: &OpenRequest, cancel: Cancel<'_>) -> Result<Self, PluginError> {
         let text = |name: &str| request.options.get(name).and_then(|value| value.as_str());
         let program = text("ssh").unwrap_or("ssh").to_owned();
+        let further = request.options.get("args").and_then(|args| args.as_array());
+        let further: Vec<String> =
+            further.into_iter().flatten().filter_map(|arg| Some(arg.as_str()?.to_owned())).collect();
+        check_args(&further)?;
         let mut args: Vec<String> = Vec::new();
         if let Some(user) = &request.user {
             args.extend(["-l".to_owned(), user.clone()]);
         }
-        // Port 22 is what a host string without a port has: left to ssh_config.
-        if request.port != 22 {
-            args.extend(["-p".to_owned(), request.port.to_string()]);
+        if let Some(port) = request.port {
+            args.extend(["-p".to_owned(), port.to_string()]);
         }
-        let further = request.options.get("args").and_then(|args| args.as_array());
-        args.extend(further.into_iter().flatten().filter_map(|arg| arg.as_str().map(str::to_owned)));
+        args.extend(further);
 
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let dir = tempfile::Builder::new().prefix("fab-ssh-").permissions(private).tempdir()?;
@@ -87,7 +161,7 @@ impl Session {
         master.args(["-c", WITH_US, "sh"]).arg(dir.path()).arg(&program);
         master.args(["-M", "-N", "-T", "-o", "BatchMode=yes", "-o", "ControlPersist=no"]);
         let timeout = request.timeout_ms.map_or(Duration::from_secs(30), Duration::from_millis);
-        master.arg("-o").arg(format!("ConnectTimeout={}", timeout.as_secs().max(1)));
+        master.args(connect_timeout(timeout));
         master.arg("-S").arg(dir.path().join("s")).args(&args).arg("--").arg(&request.host);
         let errors = tempfile::tempfile()?;
         master.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(errors.try_clone()?);
@@ -95,29 +169,28 @@ impl Session {
         master.process_group(0);
         let child = master.spawn().map_err(|error| PluginError::new(format!("cannot start sh: {error}")))?;
         let (host, dir, master) = (request.host.clone(), dir.keep(), std::sync::Mutex::new(child));
-        let session = Self { program, args, host, dir, master };
-        session.wait(cancel, timeout, errors)?;
+        let session = Self { program, args, host, timeout, dir, master };
+        session.wait(cancel, errors)?;
         Ok(session)
     }
 
     /// Until the master's socket is there, or the master has ended with its reason.
-    fn wait(&self, cancel: Cancel<'_>, timeout: Duration, mut errors: std::fs::File) -> Result<(), PluginError> {
+    fn wait(&self, cancel: Cancel<'_>, mut errors: std::fs::File) -> Result<(), PluginError> {
         use std::io::{Read as _, Seek as _};
-        let until = Instant::now() + timeout;
+        let until = Instant::now() + self.timeout;
         let socket = self.socket();
         while UnixStream::connect(&socket).is_err() {
             if self.master().try_wait()?.is_some() {
-                let mut text = String::new();
+                let mut said = Vec::new();
                 errors.rewind()?;
-                errors.read_to_string(&mut text)?;
-                let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("ssh ended without a word");
-                return Err(PluginError::new(last.trim()));
+                errors.read_to_end(&mut said)?;
+                return Err(PluginError::new(reason(&String::from_utf8_lossy(&said))));
             }
             if cancel.is_cancelled() {
                 return Err(PluginError::Cancelled);
             }
             if Instant::now() > until {
-                return Err(PluginError::new(format!("no connection within {} s", timeout.as_secs_f64())));
+                return Err(PluginError::new(format!("no connection within {} s", self.timeout.as_secs_f64())));
             }
             // `ssh` has no other way of telling that its socket listens.
             std::thread::sleep(LOOK);
@@ -137,6 +210,9 @@ impl Session {
     fn client(&self, options: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["-o", "ControlMaster=no", "-o", "BatchMode=yes"]).arg("-S").arg(self.socket());
+        // For a master that does not answer, and for the connection of its own that `ssh` makes where the server gives
+        // the master no further session.
+        command.args(connect_timeout(self.timeout));
         command.args(options).args(&self.args).arg("--").arg(&self.host);
         command
     }
@@ -169,5 +245,47 @@ impl Drop for Session {
     fn drop(&mut self) {
         // Closes its standard input first. It may have ended by itself; what counts is that it is gone and waited for.
         let _ = self.master().wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_leave_ssh_a_connection() {
+        let check = |args: &[&str]| check_args(&args.iter().map(ToString::to_string).collect::<Vec<_>>());
+        check(&["-F", "-f", "-o", "ForwardAgent=yes", "-4Cp2222", "-oServerAliveInterval=5", "-J", "u@hop"]).unwrap();
+        for (args, why) in [
+            (&["-f"][..], "`-f`"),
+            (&["-4f"], "`-f`"),
+            (&["-S", "socket"], "`-S`"),
+            (&["-o", "forkafterauthentication yes"], "ForkAfterAuthentication"),
+            (&["-oForkAfterAuthentication=yes"], "ForkAfterAuthentication"),
+            (&["-p"], "`-p` needs a value"),
+            (&["web1"], "`web1` is no option"),
+            (&["--"], "`--` is no option"),
+        ] {
+            let error = check(args).unwrap_err().to_string();
+            assert!(error.starts_with("option `args`: ") && error.contains(why), "{args:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_host_key_is_passed_on() {
+        let changed = "@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n\
+                       IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!\n\
+                       The fingerprint for the ED25519 key sent by the remote host is\nSHA256:abc.\n\
+                       Add correct host key in /h/known_hosts to get rid of this message.\n\
+                       Offending ECDSA key in /h/known_hosts:7\n  remove with:\n\
+                       Host key for web1 has changed and you have requested strict checking.\n\
+                       Host key verification failed.\n";
+        assert_eq!(
+            reason(changed),
+            "Host key verification failed. SHA256:abc; Offending ECDSA key in /h/known_hosts:7; \
+             Host key for web1 has changed and you have requested strict checking"
+        );
+        assert!(reason("Host key verification failed.\r\n").contains("log in once by hand"));
+        assert_eq!(reason("Welcome\r\nu@h: Permission denied (publickey).\r\n"), "u@h: Permission denied (publickey).");
     }
 }

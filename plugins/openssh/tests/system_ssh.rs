@@ -54,7 +54,7 @@ async fn ssh_config_is_sshs_own() {
     let host = &sshd.hosts()[0];
     let lines = format!("Host alias\nHostName {}\nPort {}\nHost *", host.address, host.port);
     let mut target = target(&plugin, sshd, &lines);
-    (target.host, target.port) = ("alias".to_owned(), 22);
+    (target.host, target.port, target.unasked.port) = ("alias".to_owned(), 22, true);
     conformance::run(plugin.open(&target).await.expect("a session"), &WITHOUT).await;
 }
 
@@ -65,7 +65,15 @@ async fn sshs_own_words_are_the_error() {
     std::fs::write(plugin.dir().join("known_hosts"), "").expect("known_hosts");
     let error = plugin.open(&target).await.err().expect("an unknown host");
     assert_eq!(error.phase, Phase::Connect);
-    assert!(error.to_string().contains("Host key verification failed"), "{error}");
+    assert!(error.to_string().contains("Host key verification failed. ssh does not know the host's key"), "{error}");
+    // The server's name with another server's key.
+    let other = Sshd::builder().start();
+    let key = other.known_hosts();
+    let key = key.split_once(' ').expect("a line").1;
+    let (known_hosts, host) = (plugin.dir().join("known_hosts"), &sshd.hosts()[0]);
+    std::fs::write(&known_hosts, format!("\n[{}]:{} {key}", host.address, host.port)).expect("known_hosts");
+    let error = plugin.open(&target).await.err().expect("a changed key").to_string();
+    assert!(error.contains(&format!("key in {}:2", known_hosts.display())), "{error}");
     target.port = 1;
     let error = plugin.open(&target).await.err().expect("nobody is there");
     assert!(error.to_string().contains("Connection refused"), "{error}");

@@ -59,7 +59,7 @@ typedef struct fabric_plugin {
      * "timeout_ms"?, "options"}. */
     int32_t (*dial)(fabric_str request, int32_t cancel_fd, int32_t *out_fd, fabric_buf *error);
 
-    /* Transports: a session with the target. request: {"host", "port", "user"?, "host_string", "timeout_ms"?,
+    /* Transports: a session with the target. request: {"host", "port"?, "user"?, "host_string", "timeout_ms"?,
      * "options"}. *session is the plugin's own number for it. */
     int32_t (*open)(fabric_str request, int32_t cancel_fd, uint64_t *session, fabric_buf *error);
 

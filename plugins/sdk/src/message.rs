@@ -114,9 +114,10 @@ pub struct OpenRequest {
     pub host_string: String,
     /// The target's name.
     pub host: String,
-    /// The target's port.
-    pub port: u16,
-    /// The user to be there.
+    /// The port that the user asked for; `None` leaves it to the transport.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The user to be there that the user asked for; `None` leaves it to the transport.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// How long the call may take, in milliseconds.
@@ -247,12 +248,32 @@ impl DialRequest {
 
 impl Proxy {
     /// A TCP connection to the proxy: [`Cancel::connect`](crate::Cancel::connect), whose error says that it is the proxy
-    /// that cannot be reached.
+    /// that cannot be reached. [`error`](Self::error) says which.
     pub fn connect(&self, cancel: crate::Cancel<'_>, timeout: Duration) -> Result<TcpStream, crate::PluginError> {
-        cancel.connect(&self.host, self.port, timeout).map_err(|error| match error {
-            crate::PluginError::Failed(why) => crate::PluginError::new(format!("cannot reach the proxy: {why}")),
+        let cannot = |error| match error {
+            crate::PluginError::Failed(why) => crate::PluginError::new(format!("it cannot be reached: {why}")),
             other => other,
-        })
+        };
+        cancel.connect(&self.host, self.port, timeout).map_err(cannot)
+    }
+
+    /// An error of a call about this proxy, with its address before it.
+    pub fn error(&self, error: crate::PluginError) -> crate::PluginError {
+        match error {
+            crate::PluginError::Failed(why) => crate::PluginError::new(format!("proxy {self}: {why}")),
+            other => other,
+        }
+    }
+}
+
+/// Its address: `proxy:1080`, `[::1]:1080`.
+impl std::fmt::Display for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -345,6 +366,8 @@ mod tests {
         assert!(request("proxy").proxy(1080).is_err());
         assert!(request("socks5://").proxy(1080).is_err());
         assert_eq!(request("socks5://[::1]/").proxy(1080).unwrap().host, "::1");
+        assert!(request("socks5://::1").proxy(1080).unwrap_err().to_string().contains("in brackets"));
+        assert_eq!(request("socks5://[::1]").proxy(1080).unwrap().to_string(), "[::1]:1080");
         assert!(request("socks5://fe80::1").proxy(1080).unwrap_err().to_string().contains("in brackets"));
     }
 }

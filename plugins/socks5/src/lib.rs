@@ -7,7 +7,9 @@ use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
-use fabric_plugin_sdk::{Cancel, Description, DialRequest, GatewayPlugin, Handshake, PluginError, export_plugin};
+use fabric_plugin_sdk::{
+    Cancel, Description, DialRequest, GatewayPlugin, Handshake, PluginError, Proxy, export_plugin,
+};
 
 const VERSION: u8 = 5;
 const NO_LOGIN: u8 = 0;
@@ -28,16 +30,20 @@ impl GatewayPlugin for Socks5 {
 
     fn dial(&self, request: &DialRequest, cancel: &Cancel<'_>) -> Result<OwnedFd, PluginError> {
         let proxy = request.proxy(1080)?;
-        let stream = proxy.connect(*cancel, request.timeout())?;
-        let mut wire = Handshake::new(&stream, *cancel, request.timeout());
-        let login = proxy.user.as_deref().map(|user| (user, request.password.as_deref().unwrap_or_default()));
-        log_in(&mut wire, login)?;
-        connect(&mut wire, &request.host, request.port)?;
-        Ok(stream.into())
+        through(&proxy, request, *cancel).map_err(|error| proxy.error(error))
     }
 }
 
 export_plugin!(gateway Socks5);
+
+fn through(proxy: &Proxy, request: &DialRequest, cancel: Cancel<'_>) -> Result<OwnedFd, PluginError> {
+    let stream = proxy.connect(cancel, request.timeout())?;
+    let mut wire = Handshake::new(&stream, cancel, request.timeout());
+    let login = proxy.user.as_deref().map(|user| (user, request.password.as_deref().unwrap_or_default()));
+    log_in(&mut wire, login)?;
+    connect(&mut wire, &request.host, request.port)?;
+    Ok(stream.into())
+}
 
 /// Agrees on a method and, where the proxy wants it, gives user and password.
 fn log_in(wire: &mut (impl Read + Write), login: Option<(&str, &str)>) -> Result<(), PluginError> {
@@ -47,7 +53,7 @@ fn log_in(wire: &mut (impl Read + Write), login: Option<(&str, &str)>) -> Result
     }
     let [version, method] = read(wire)?;
     if version != VERSION {
-        return Err(PluginError::new(format!("the proxy does not speak SOCKS5 (it answered {version})")));
+        return Err(PluginError::new(format!("it does not speak SOCKS5 (it answered {version})")));
     }
     match (method, login) {
         (NO_LOGIN, _) => Ok(()),
@@ -59,17 +65,13 @@ fn log_in(wire: &mut (impl Read + Write), login: Option<(&str, &str)>) -> Result
             }
             wire.write_all(&message)?;
             let [_, status] = read(wire)?;
-            if status == 0 {
-                Ok(())
-            } else {
-                Err(PluginError::new(format!("the proxy refused the password of {user}")))
-            }
+            if status == 0 { Ok(()) } else { Err(PluginError::new(format!("it refused the password of {user}"))) }
         }
         (NONE_ACCEPTABLE | PASSWORD, None) => {
-            Err(PluginError::new("the proxy wants a login: write gateway = \"socks5://user:password@proxy\""))
+            Err(PluginError::new("it wants a login: write gateway = \"socks5://user:password@proxy\""))
         }
-        (NONE_ACCEPTABLE, Some(_)) => Err(PluginError::new("the proxy takes neither a password nor none")),
-        _ => Err(PluginError::new(format!("the proxy wants login method {method}, which is not supported"))),
+        (NONE_ACCEPTABLE, Some(_)) => Err(PluginError::new("it takes neither a password nor none")),
+        _ => Err(PluginError::new(format!("it wants login method {method}, which is not supported"))),
     }
 }
 
@@ -95,16 +97,16 @@ fn connect(wire: &mut (impl Read + Write), host: &str, port: u16) -> Result<(), 
 
     let [version, reply, _, kind] = read(wire)?;
     if version != VERSION {
-        return Err(PluginError::new("the proxy broke the protocol"));
+        return Err(PluginError::new("it broke the protocol"));
     }
     if reply != 0 {
-        return Err(PluginError::new(format!("the proxy cannot reach {host}:{port}: {}", reply_text(reply))));
+        return Err(PluginError::new(format!("it cannot reach {host}:{port}: {}", reply_text(reply))));
     }
     let address = match kind {
         1 => 4,
         4 => 16,
         3 => usize::from(read::<1>(wire)?[0]),
-        _ => return Err(PluginError::new("the proxy broke the protocol")),
+        _ => return Err(PluginError::new("it broke the protocol")),
     };
     let mut bound = vec![0; address + 2];
     wire.read_exact(&mut bound)?;

@@ -59,9 +59,9 @@ async fn a_login_is_given_and_a_wrong_one_is_told_without_the_password() {
         text
     };
     let text = refused(open("me:sesame@").await.err().expect("a refusal"));
-    assert!(text.contains("the proxy refused the password of me"), "{text}");
+    assert!(text.contains("it refused the password of me"), "{text}");
     let text = refused(open("").await.err().expect("a refusal"));
-    assert!(text.contains("the proxy wants a login"), "{text}");
+    assert!(text.contains("it wants a login"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,5 +87,5 @@ async fn a_host_that_does_not_answer_is_the_proxys_word() {
     // Unlike a proxy that does not answer.
     let error = plugin.open(&plugin.behind("socks5://127.0.0.1:1", sshd, &sshd.hosts()[0])).await.err();
     let text = error.expect("nobody is there").to_string();
-    assert!(text.contains("cannot reach the proxy: 127.0.0.1:1: Connection refused"), "{text}");
+    assert!(text.contains("proxy 127.0.0.1:1: it cannot be reached: "), "{text}");
 }

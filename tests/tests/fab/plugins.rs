@@ -51,6 +51,20 @@ fn the_users_directory_is_looked_into_when_a_host_asks() {
 }
 
 #[test]
+fn options_that_are_nobodys_are_warned_of() {
+    let plugin = direct_in_c();
+    let case = |options: &str| {
+        let case = case!().hosts(1).value("plugin", path(&plugin));
+        let case =
+            case.fabfile(format!("[env]\nplugins = [\"{{plugin}}\"]\n[env.transport_options.{options}]\nport = 1\n"));
+        case.args(["-H", "{h1}", "--", "echo there"]).stdout_has("[{h1}] out: there\n")
+    };
+    case("direct-d").stderr_has("no plugin is called `direct-d`: did you mean `direct-c`?\n").run();
+    case("elsewhere").stderr_has("warning: transport_options: no plugin is called `elsewhere`\n").run();
+    case("direct-c").stderr_lacks("no plugin is called").run();
+}
+
+#[test]
 fn what_nobody_serves_says_what_to_do() {
     case!()
         .args(["-H", "nowhere://web1", "--", "true"])
@@ -72,24 +86,18 @@ fn what_is_the_other_kind_says_so() {
     case().args(["-H", "direct-c://web1", "--", "true"]).stderr_has(said).run();
     let said = "no transport or gateway is called `container` (it is a transport: transport = \"container\")";
     case().args(["-H", "{h1}", "-g", "container://web1", "--", "true"]).stderr_has(said).run();
+    let said = "called `ssh` (a jump host is written without a scheme: me@web1:22)";
+    case().args(["-H", "{h1}", "-g", "ssh://me@web1:22", "--", "true"]).stderr_has(said).run();
 }
 
 /// `ssh` in the background is no part of the run that was killed, but ends with it.
 #[test]
 fn a_connection_by_openssh_ends_with_whoever_opened_it() {
-    let (plugin, sshd, dir) = (BuiltPlugin::new("openssh"), Sshd::builder().start(), tempfile::tempdir().unwrap());
-    let known_hosts = dir.path().join("known_hosts");
-    fs::write(&known_hosts, sshd.known_hosts()).unwrap();
-    let args = [
-        "-F".to_owned(),
-        "none".to_owned(),
-        format!("-oUserKnownHostsFile={}", known_hosts.display()),
-        format!("-oIdentityFile={}", sshd.key().display()),
-    ];
+    let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().start());
+    let dir = openssh_project(&sshd, "");
     for (times, isolation) in [(1, "false"), (2, "true")] {
-        let settings = format!("[env]\nplugin_isolation = {isolation}\ntransport_options.openssh.args = {args:?}\n");
-        fs::write(dir.path().join("fabfile.toml"), settings).unwrap();
         let mut fab = Command::new(env!("CARGO_BIN_EXE_fab-under-test"));
+        fab.arg("--set").arg(format!("plugin_isolation={isolation}"));
         fab.arg("--plugin").arg(plugin.file()).arg("-H").arg(format!("openssh://{}", sshd.hosts()[0].host_string()));
         fab.args(["--", "echo begun; read line"]).current_dir(dir.path()).env("HOME", dir.path());
         let mut fab = fab.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -99,6 +107,78 @@ fn a_connection_by_openssh_ends_with_whoever_opened_it() {
         fab.wait().unwrap();
         sshd.wait_for_log("Disconnected from", times);
     }
+}
+
+/// A signal to `ssh` may get lost, the more so the busier the machine is.
+#[test]
+fn many_connections_by_openssh_at_once_all_end() {
+    const RUNS: usize = 16;
+    let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().config("MaxStartups 100").start());
+    let dir = openssh_project(&sshd, "");
+    let run = || {
+        let mut fab = Command::new(env!("CARGO_BIN_EXE_fab-under-test"));
+        fab.arg("--plugin").arg(plugin.file()).arg("-H").arg(format!("openssh://{}", sshd.hosts()[0].host_string()));
+        fab.args(["--", "true"]).current_dir(dir.path()).env("HOME", dir.path());
+        fab.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let running: Vec<_> = std::iter::repeat_with(run).take(RUNS).collect();
+    assert!(running.into_iter().all(|mut fab| fab.wait().unwrap().success()));
+    sshd.wait_for_log("Disconnected from", RUNS);
+}
+
+/// A directory with a fabfile by which `ssh` knows the host and has the key, with more lines in its configuration.
+fn openssh_project(sshd: &Sshd, lines: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, known_hosts) = (dir.path().join("config"), dir.path().join("known_hosts"));
+    fs::write(&known_hosts, sshd.known_hosts()).unwrap();
+    let files = format!("UserKnownHostsFile {}\nIdentityFile {}\n", known_hosts.display(), sshd.key().display());
+    fs::write(&config, format!("{lines}\n{files}")).unwrap();
+    fs::write(
+        dir.path().join("fabfile.toml"),
+        format!("[env]\ntransport_options.openssh.args = [\"-F\", {config:?}]\n"),
+    )
+    .unwrap();
+    dir
+}
+
+/// What nobody asked for is not passed on to what has defaults of its own.
+#[test]
+fn user_and_port_are_sshs_unless_somebody_says_them() {
+    let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::shared());
+    let host = &sshd.hosts()[0];
+    let dir = openssh_project(sshd, &format!("User nobody-here\nPort {}", host.port));
+    let said = |args: &[&str]| {
+        let mut fab = Command::new(env!("CARGO_BIN_EXE_fab-under-test"));
+        fab.arg("--plugin").arg(plugin.file()).args(args).args(["--", "echo there"]);
+        let output = fab.current_dir(dir.path()).env("HOME", dir.path()).stdin(Stdio::null()).output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let address = format!("openssh://{}", host.address);
+    assert!(said(&["-H", &address]).contains(&format!("nobody-here@{}: Permission denied", host.address)));
+    let me = tests::current_user();
+    assert!(said(&["-H", &address, "-u", &me]).contains("out: there"));
+    assert!(said(&["-H", &address.replace("//", &format!("//{me}@"))]).contains("out: there"));
+    // The usual port is another than none.
+    assert!(said(&["-H", &format!("{address}:22"), "-u", &me]).contains("port 22: Connection refused"));
+}
+
+#[test]
+fn a_container_has_its_own_user_unless_somebody_says_one() {
+    let plugin = BuiltPlugin::new("container");
+    let kubectl = plugin.dir().join("kubectl");
+    fs::write(&kubectl, "#!/bin/sh\nwhile test \"$1\" != --; do shift; done\nshift\nexec \"$@\"\n").unwrap();
+    fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
+    let case = |host: &str| {
+        let case = case!().value("plugin", path(&plugin)).value("kubectl", kubectl.display().to_string());
+        let case = case.fabfile(
+            "[env]\nplugins = [\"{plugin}\"]\n\
+             transport_options = { container = { runtime = \"kubectl\", program = \"{kubectl}\" } }\n",
+        );
+        case.args(["-H", host, "--", "echo there"])
+    };
+    case("container://pod").stdout_has("[container://pod] out: there\n").any_stderr().run();
+    case("container://app@pod").any_stdout().stderr_has("kubectl cannot become a user").status(1).run();
+    case("container://pod").args(["-u", "app"]).any_stdout().stderr_has("kubectl cannot become a user").status(1).run();
 }
 
 #[test]
@@ -124,6 +204,8 @@ fn plugins_are_listed_with_what_they_serve() {
         .stdout_has("not taken: plugin /usr: is not a file: name the library in it\n")
         // Named twice, it is there once.
         .stdout_lacks("container` is served")
+        // What was named and is not taken is a failure.
+        .status(1)
         .run();
 }
 
@@ -179,12 +261,13 @@ fn the_transport_of_the_page_builds_and_runs() {
 }
 
 #[test]
-fn the_starter_for_a_plugin_builds() {
+fn the_starter_for_a_plugin_builds_and_passes_its_test() {
     let case = case!().args(["--init", "plugin"]).any_stdout();
     let ran = case.run();
     let mut cargo = Command::new(tool("cargo"));
-    let built = build_starter(&ran.case().dir().join("my-gateway"), cargo.env("RUSTFLAGS", "-Dwarnings"));
+    let built = build_starter("test", &ran.case().dir().join("my-gateway"), cargo.env("RUSTFLAGS", "-Dwarnings"));
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    assert!(String::from_utf8_lossy(&built.stdout).contains("1 passed"));
 }
 
 /// Where [`build_starter`] builds, for all tests.
@@ -214,16 +297,16 @@ pub(crate) fn cargo(dir: &Path, name: &str, source: &str, more: &str) -> Output 
     let manifest = include_str!("../../../fabric-cli/src/init/plugin_Cargo.toml");
     let manifest = manifest.replace("my-gateway", name).replace("@VERSION@", env!("CARGO_PKG_VERSION"));
     fs::write(package.join("Cargo.toml"), format!("{manifest}{more}")).unwrap();
-    build_starter(&package, &mut Command::new(tool("cargo")))
+    build_starter("build", &package, &mut Command::new(tool("cargo")))
 }
 
-/// Builds a package such as `--init plugin` writes, with the SDK and the versions that are here already, so that
+/// Builds or tests a package such as `--init plugin` writes, with the SDK and the versions that are here already, so that
 /// nothing is fetched.
-fn build_starter(package: &Path, cargo: &mut Command) -> Output {
+fn build_starter(what: &str, package: &Path, cargo: &mut Command) -> Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
     let sdk = root.join("plugins/sdk").canonicalize().unwrap().display().to_string();
     let patch = format!("patch.crates-io.fabric-plugin-sdk.path={sdk:?}");
-    cargo.args(["build", "--offline", "--target-dir"]).arg(starters()).args(["--config", &patch]);
+    cargo.args([what, "--offline", "--target-dir"]).arg(starters()).args(["--config", &patch]);
     cargo.current_dir(package).output().unwrap()
 }
