@@ -62,9 +62,6 @@ struct Question {
 /// How many answers are kept.
 const MOST_ANSWERS: usize = 1 << 16;
 
-/// The transports that ssh_config is about.
-const SPEAK_SSH: [&str; 2] = ["ssh", "openssh"];
-
 impl SshFiles {
     pub(crate) fn new(environment: &Environment, given: SshSource) -> Self {
         let local = Local {
@@ -136,7 +133,8 @@ impl Config {
     pub(crate) fn ssh_host(&self, host: &HostString, merged: &Merged) -> Result<Option<Arc<SshHost>>, Problems> {
         let settings = &merged.settings;
         let transport = host.scheme().unwrap_or(&settings.transport);
-        if !settings.use_ssh_config || !SPEAK_SSH.contains(&transport) {
+        // Others have nothing to do with it, or read it themselves, from the host's name as it is written.
+        if !settings.use_ssh_config || transport != "ssh" {
             return Ok(None);
         }
         let user = host.user().or_else(|| settings.user.as_deref().filter(|_| merged.says("user")));

@@ -116,6 +116,30 @@ fn methods_are_preferred_and_switched_off() {
 }
 
 #[test]
+fn what_nobody_asked_for_is_told_apart() {
+    let ssh = "Host web\n User ssh\n Port 2022\nHost same\n User me\n Port 22\n";
+    let asked = |config: ConfigBuilder, host: &str| {
+        let target = target(config, host);
+        (target.asked_user().map(str::to_owned), target.asked_port())
+    };
+    let (me, nobody) = (Some("me".to_owned()), (None, None));
+    assert_eq!(asked(builder(ssh), "else"), nobody);
+    assert_eq!(asked(builder(ssh), "web"), (Some("ssh".to_owned()), Some(2022)));
+    assert_eq!(asked(builder(ssh), "same"), (me.clone(), Some(22)));
+    assert_eq!(asked(builder(ssh), "me@else:22"), (me.clone(), Some(22)));
+    assert_eq!(asked(builder(ssh).set("user=me,port=22"), "else"), (me.clone(), Some(22)));
+    // The classic default stays what it is.
+    assert_eq!(target(builder(ssh), "else").user, me);
+}
+
+/// The system's `ssh` knows aliases and hops itself, and their keys.
+#[test]
+fn ssh_config_is_left_to_whoever_reads_it_himself() {
+    let found = target(builder("Host web\n HostName web.internal\n User ssh\n ProxyJump hop\n"), "openssh://web");
+    assert_eq!((found.host.as_str(), found.asked_user(), found.gateway.is_none()), ("web", None, true));
+}
+
+#[test]
 fn hops_come_in_openssh_order_each_with_its_own_lines() {
     let ssh = "Host target\n ProxyJump one,two@b:22\nHost one\n HostName 10.0.0.1\n User first\nHost b\n Port 99\n";
     let found = target(builder(ssh), "target");

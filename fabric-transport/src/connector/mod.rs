@@ -239,8 +239,10 @@ impl Connector {
                 (stream, Some(witness))
             }
             Some(Gateway::Plugin { scheme, url, password }) => {
-                let is_transport = self.transports.contains_key(scheme).then(|| match url.split_once("://") {
-                    Some((_, host)) if scheme == "ssh" => format!("a jump host is written without a scheme: {host}"),
+                let is_transport = self.transports.contains_key(scheme).then(|| match url.strip_prefix("ssh://") {
+                    Some(host) if Gateway::shown(url) == *url => {
+                        format!("a jump host is written without a scheme: {host}")
+                    }
                     _ => format!("it is a transport: transport = \"{scheme}\""),
                 });
                 let dialer = self.find(scheme, &self.gateways, is_transport, |lookup, name| lookup.gateway(name)).await;

@@ -23,7 +23,8 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     let (segments, size, count) = header.segments().ok_or_else(cut_off)?;
     for at in 0..count {
         let mut segment = vec![0; usize::from(size)];
-        file.read_exact_at(&mut segment, segments + u64::from(at) * u64::from(size)).map_err(|_| cut_off())?;
+        let place = segments.saturating_add(u64::from(at) * u64::from(size));
+        file.read_exact_at(&mut segment, place).map_err(|_| cut_off())?;
         let end = Fields { bytes: &segment, ..header }.segment_end().ok_or_else(cut_off)?;
         if end > length {
             return Err(cut_off());
@@ -77,7 +78,7 @@ impl<'a> Fields<'a> {
 
     fn number(&self, at: usize, size: usize) -> Option<u64> {
         let bytes = self.bytes.get(at..at + size)?;
-        let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        let add = |number: u64, byte: &u8| (number << 8) | u64::from(*byte);
         Some(if self.big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) })
     }
 }

@@ -176,7 +176,9 @@ impl Session for PluginSession {
                     let fd = answer.take_fd(0).map_err(|error| inner.error("opening files", &error))?;
                     let failed = |reason: String| inner.error("opening files", &CallError::Failed(reason));
                     let stream = FdStream::new(fd).map_err(|e| failed(e.to_string()))?;
-                    let client = crate::sftp::Client::start(stream).await.map_err(|e| failed(e.to_string()))?;
+                    let client = tokio::time::timeout(inner.limit, crate::sftp::Client::start(stream)).await;
+                    let late = |_| inner.error("opening files", &CallError::TimedOut(inner.limit));
+                    let client = client.map_err(late)?.map_err(|e| failed(e.to_string()))?;
                     Ok(Arc::new(client) as Arc<dyn Files>)
                 }
                 // Through commands; not through this session's own `Arc`, which would never be dropped.

@@ -168,17 +168,18 @@ fn a_container_has_its_own_user_unless_somebody_says_one() {
     let kubectl = plugin.dir().join("kubectl");
     fs::write(&kubectl, "#!/bin/sh\nwhile test \"$1\" != --; do shift; done\nshift\nexec \"$@\"\n").unwrap();
     fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
-    let case = |host: &str| {
+    let case = |args: &[&str]| {
         let case = case!().value("plugin", path(&plugin)).value("kubectl", kubectl.display().to_string());
         let case = case.fabfile(
             "[env]\nplugins = [\"{plugin}\"]\n\
              transport_options = { container = { runtime = \"kubectl\", program = \"{kubectl}\" } }\n",
         );
-        case.args(["-H", host, "--", "echo there"])
+        case.args(args).args(["--", "echo there"])
     };
-    case("container://pod").stdout_has("[container://pod] out: there\n").any_stderr().run();
-    case("container://app@pod").any_stdout().stderr_has("kubectl cannot become a user").status(1).run();
-    case("container://pod").args(["-u", "app"]).any_stdout().stderr_has("kubectl cannot become a user").status(1).run();
+    case(&["-H", "container://pod"]).stdout_has("[container://pod] out: there\n").any_stderr().run();
+    for args in [&["-H", "container://app@pod"][..], &["-H", "container://pod", "-u", "app"]] {
+        case(args).any_stdout().stderr_has("kubectl cannot become a user").status(1).run();
+    }
 }
 
 #[test]
