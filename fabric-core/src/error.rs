@@ -144,8 +144,11 @@ impl ConnectError {
     pub fn is_transient(&self) -> bool {
         use ConnectErrorKind as K;
         match &self.kind {
-            K::Refused { .. } | K::Unreachable { .. } | K::Dropped { .. } => true,
-            K::TimedOut { .. } | K::GatewayTimedOut { .. } => true,
+            K::Refused { .. }
+            | K::Unreachable { .. }
+            | K::Dropped { .. }
+            | K::TimedOut { .. }
+            | K::GatewayTimedOut { .. } => true,
             K::Gateway { source, .. } => source.is_transient(),
             _ => false,
         }

@@ -71,6 +71,15 @@ async fn silence_is_an_error_when_time_is_up() {
     assert!(text.ends_with(&late), "{text}");
 }
 
+/// Where the `@proxy` was forgotten, what is left may be a password.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_address_is_told_without_what_may_be_a_password() {
+    let (plugin, sshd) = (BuiltPlugin::new("http-connect"), Sshd::shared());
+    let target = plugin.behind("http-connect://me:sesame", sshd, &sshd.hosts()[0]);
+    let text = plugin.open(&target).await.err().expect("an error").to_string();
+    assert!(text.contains("`http-connect://me:***` is not scheme://") && !text.contains("sesame"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_banner_that_comes_with_the_answer_is_not_lost() {
     let (plugin, host) = (BuiltPlugin::new("http-connect"), Sshd::shared().hosts()[0].clone());

@@ -133,11 +133,8 @@ fn openssh_project(sshd: &Sshd, lines: &str) -> tempfile::TempDir {
     fs::write(&known_hosts, sshd.known_hosts()).unwrap();
     let files = format!("UserKnownHostsFile {}\nIdentityFile {}\n", known_hosts.display(), sshd.key().display());
     fs::write(&config, format!("{lines}\n{files}")).unwrap();
-    fs::write(
-        dir.path().join("fabfile.toml"),
-        format!("[env]\ntransport_options.openssh.args = [\"-F\", {config:?}]\n"),
-    )
-    .unwrap();
+    let settings = format!("[env]\ntransport_options.openssh.args = [\"-F\", \"{}\"]\n", config.display());
+    fs::write(dir.path().join("fabfile.toml"), settings).unwrap();
     dir
 }
 
