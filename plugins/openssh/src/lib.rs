@@ -46,8 +46,8 @@ export_plugin!(transport OpenSsh);
 /// Runs `$2...`, which ends with its standard input: so no connection outlives whoever opened it, not even one that was
 /// killed. The directory `$1` goes with it.
 ///
-/// `ssh` may lose a signal that comes just before it waits for something, so one is not enough. One that an
-/// ssh_config has sent into the background (`ForkAfterAuthentication`) is told by its socket.
+/// `ssh` may lose a signal that comes just before it waits for something, so one is not enough. One that its
+/// configuration has sent into the background (`ForkAfterAuthentication`) is told by its socket.
 const WITH_US: &str = r#"
 dir=$1
 shift
@@ -64,7 +64,10 @@ ssh=$!
 watch=$!
 wait $ssh
 kill $watch 2>/dev/null
-if [ -S "$dir/s" ]; then "$1" -F none -S "$dir/s" -O exit master </dev/null >/dev/null 2>&1; fi
+if [ -S "$dir/s" ]; then
+    read -r _ <&3
+    "$1" -F none -S "$dir/s" -O exit master </dev/null >/dev/null 2>&1
+fi
 rm -rf "$dir"
 "#;
 

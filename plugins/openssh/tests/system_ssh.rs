@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fabric_core::transport::{Program, SpawnRequest, StopOutcome};
-use fabric_core::{Phase, Target};
+use fabric_core::{Phase, ProcessEvent, Target};
 use fabric_transport::conformance;
 use tests::{BuiltPlugin, Kdc, Server, Sshd, current_user, tool};
 
@@ -56,6 +56,21 @@ async fn ssh_config_is_sshs_own() {
     let mut target = target(&plugin, sshd, &lines);
     (target.host, target.port, target.unasked.port) = ("alias".to_owned(), 22, true);
     conformance::run(plugin.open(&target).await.expect("a session"), &WITHOUT).await;
+}
+
+/// What goes on without the process that was started ends with the session all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ssh_that_goes_into_the_background_is_no_more_than_one_that_stays() {
+    let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().start());
+    let session = plugin.open(&target(&plugin, &sshd, "ForkAfterAuthentication yes")).await.expect("a session");
+    for _ in 0..3 {
+        let request = SpawnRequest { program: Program::Command(b"echo there".to_vec()), ..SpawnRequest::default() };
+        let mut process = session.spawn(&request).await.expect("a process");
+        assert_eq!(process.next().await, Some(ProcessEvent::Stdout("there\n".into())));
+    }
+    assert_eq!(sshd.log().matches("Accepted publickey").count(), 1, "{}", sshd.log());
+    session.close().await;
+    sshd.wait_for_log("Disconnected from", 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
