@@ -58,6 +58,22 @@ async fn ssh_config_is_sshs_own() {
     conformance::run(plugin.open(&target).await.expect("a session"), &WITHOUT).await;
 }
 
+/// `ssh` loses one that comes just before it waits, which happens all the time on a busy machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_ssh_loses_is_sent_again() {
+    let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().start());
+    let ssh = plugin.dir().join("ssh");
+    let script = "#!/bin/sh\nssh \"$@\" &\nssh=$!\ntrap 'trap \"kill $ssh\" TERM' TERM\n\
+                  while kill -0 $ssh 2>/dev/null; do wait $ssh; done\n";
+    std::fs::write(&ssh, script).expect("a script");
+    std::fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    let mut target = target(&plugin, &sshd, "");
+    target.options.get_mut("openssh").expect("its options")["ssh"] = ssh.display().to_string().into();
+    let session = plugin.open(&target).await.expect("a session");
+    session.close().await;
+    sshd.wait_for_log("Disconnected from", 1);
+}
+
 /// What goes on without the process that was started ends with the session all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ssh_that_goes_into_the_background_is_no_more_than_one_that_stays() {

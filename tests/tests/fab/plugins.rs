@@ -109,23 +109,6 @@ fn a_connection_by_openssh_ends_with_whoever_opened_it() {
     }
 }
 
-/// A signal to `ssh` may get lost, the more so the busier the machine is.
-#[test]
-fn many_connections_by_openssh_at_once_all_end() {
-    const RUNS: usize = 16;
-    let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().config("MaxStartups 100").start());
-    let dir = openssh_project(&sshd, "");
-    let run = || {
-        let mut fab = Command::new(env!("CARGO_BIN_EXE_fab-under-test"));
-        fab.arg("--plugin").arg(plugin.file()).arg("-H").arg(format!("openssh://{}", sshd.hosts()[0].host_string()));
-        fab.args(["--", "true"]).current_dir(dir.path()).env("HOME", dir.path());
-        fab.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-    };
-    let running: Vec<_> = std::iter::repeat_with(run).take(RUNS).collect();
-    assert!(running.into_iter().all(|mut fab| fab.wait().unwrap().success()));
-    sshd.wait_for_log("Disconnected from", RUNS);
-}
-
 /// A directory with a fabfile by which `ssh` knows the host and has the key, with more lines in its configuration.
 fn openssh_project(sshd: &Sshd, lines: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
