@@ -192,7 +192,7 @@ impl Files for LocalFiles {
     }
 }
 
-fn change(at: &Path, changes: &FileChanges) -> io::Result<()> {
+pub(crate) fn change(at: &Path, changes: &FileChanges) -> io::Result<()> {
     if let Some(size) = changes.size {
         fs::OpenOptions::new().write(true).open(at)?.set_len(size)?;
     }

@@ -11,7 +11,7 @@ use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileChanges, FileKind, FileStat, Files, WriteOptions};
 use fabric_core::{Error, TransferOutcome};
 use futures_util::stream::{self, StreamExt as _};
-use tokio::io::{AsyncRead, AsyncWriteExt as _};
+use tokio::io::AsyncRead;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -200,14 +200,9 @@ impl Engine {
                     self.remote.write_file(&staged, &options, &mut source, &|bytes| progress.add(bytes)).await?;
                 }
                 Direction::Get => {
-                    let mut sink = local::open_to_write(&staged, &options).await?;
+                    let mut sink = local::Sink::new(&staged, &options);
                     self.remote.read_file(&job.from, offset, &mut sink, &|bytes| progress.add(bytes)).await?;
-                    let finish = async {
-                        sink.flush().await?;
-                        if options.sync { sink.sync_all().await } else { Ok(()) }
-                    };
-                    finish.await.map_err(|error| local::failed("write", &staged, &error))?;
-                    self.local.set_stat(&staged, &options.changes).await?;
+                    sink.finish().await?;
                 }
             }
             if self.options.verify {

@@ -1,14 +1,18 @@
 //! This machine's side of a transfer.
 
 use std::ffi::OsStr;
-use std::io::{Cursor, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Cursor, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{Files, WriteOptions};
-use tokio::fs::{File, OpenOptions};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt as _};
+use tokio::fs::File;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt as _};
+use tokio::task::JoinHandle;
 use tokio_util::either::Either;
 
 use crate::local::LocalFiles;
@@ -44,7 +48,7 @@ pub(super) async fn open_to_read(at: &[u8], offset: u64) -> Result<impl AsyncRea
         let rest = (head.len() == SMALL).then_some(file);
         Ok((head, rest))
     };
-    let opened = tokio::task::spawn_blocking(open).await.map_err(std::io::Error::other).flatten();
+    let opened = tokio::task::spawn_blocking(open).await.map_err(io::Error::other).flatten();
     let (head, rest) = opened.map_err(|error| failed("read", at, &error))?;
     let rest = match rest {
         Some(file) => {
@@ -57,25 +61,120 @@ pub(super) async fn open_to_read(at: &[u8], offset: u64) -> Result<impl AsyncRea
     Ok(AsyncReadExt::chain(Cursor::new(head), rest))
 }
 
-/// Opens a file to be written as `options` say.
-pub(super) async fn open_to_write(at: &[u8], options: &WriteOptions) -> Result<File, FileError> {
-    let open = async {
-        let mut open = OpenOptions::new();
-        open.write(true).truncate(options.truncate).mode(options.mode.unwrap_or(0o666));
-        if options.exclusive {
-            open.create_new(true)
-        } else {
-            open.create(true)
-        };
-        let mut file = open.open(path(at)).await?;
-        file.set_max_buf_size(CHUNK);
-        file.seek(SeekFrom::Start(options.offset)).await?;
-        Ok(file)
-    };
-    open.await.map_err(|error| failed("write", at, &error))
+/// A file that is written. A small one is made and written at once, when all of it is there, for the same reason.
+pub(super) struct Sink<'a> {
+    at: &'a [u8],
+    options: &'a WriteOptions,
+    state: SinkState,
 }
 
-pub(super) fn failed(what: &'static str, at: &[u8], error: &std::io::Error) -> FileError {
+enum SinkState {
+    /// All that came so far.
+    Small(Vec<u8>),
+    Opening(JoinHandle<io::Result<std::fs::File>>),
+    Large(File),
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(at: &'a [u8], options: &'a WriteOptions) -> Self {
+        Self { at, options, state: SinkState::Small(Vec::new()) }
+    }
+
+    /// What makes the file, with what came so far in it.
+    fn begin(&mut self) -> impl FnOnce() -> io::Result<std::fs::File> + Send + use<> {
+        let head = match &mut self.state {
+            SinkState::Small(head) => std::mem::take(head),
+            _ => Vec::new(),
+        };
+        let (path, options) = (path(self.at), self.options.clone());
+        move || {
+            let mut open = std::fs::OpenOptions::new();
+            open.write(true).truncate(options.truncate).mode(options.mode.unwrap_or(0o666));
+            if options.exclusive {
+                open.create_new(true)
+            } else {
+                open.create(true)
+            };
+            let mut file = open.open(path)?;
+            file.seek(SeekFrom::Start(options.offset))?;
+            file.write_all(&head)?;
+            Ok(file)
+        }
+    }
+
+    /// The file, once it is open.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut File>> {
+        if let SinkState::Small(_) = &self.state {
+            self.state = SinkState::Opening(tokio::task::spawn_blocking(self.begin()));
+        }
+        if let SinkState::Opening(opening) = &mut self.state {
+            let opened = ready!(Pin::new(opening).poll(cx)).map_err(io::Error::other).flatten();
+            // After an error nobody goes on with it.
+            self.state = SinkState::Small(Vec::new());
+            let mut file = File::from_std(opened?);
+            file.set_max_buf_size(CHUNK);
+            self.state = SinkState::Large(file);
+        }
+        match &mut self.state {
+            SinkState::Large(file) => Poll::Ready(Ok(file)),
+            _ => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    /// Writes what is left, and gives the file what `options` say it gets in the end.
+    pub(super) async fn finish(mut self) -> Result<(), FileError> {
+        let at = self.at;
+        let finish = async {
+            let (path, options) = (path(at), self.options.clone());
+            let end = move |file: std::fs::File| {
+                if options.sync {
+                    file.sync_all()?;
+                }
+                drop(file);
+                crate::local::change(&path, &options.changes)
+            };
+            let work: Box<dyn FnOnce() -> io::Result<()> + Send> = if let SinkState::Small(_) = self.state {
+                let begin = self.begin();
+                Box::new(move || end(begin()?))
+            } else {
+                self.flush().await?;
+                let SinkState::Large(file) = self.state else { return Err(io::ErrorKind::BrokenPipe.into()) };
+                let file = file.into_std().await;
+                Box::new(move || end(file))
+            };
+            tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten()
+        };
+        finish.await.map_err(|error| failed("write", at, &error))
+    }
+}
+
+impl AsyncWrite for Sink<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        // What is to be gone on with after an interruption has to be there.
+        let may_wait = self.options.exclusive;
+        if let SinkState::Small(head) = &mut self.state
+            && may_wait
+            && head.len() + buf.len() < SMALL
+        {
+            head.extend_from_slice(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
+        Pin::new(ready!(self.poll_open(cx))?).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.state {
+            SinkState::Small(_) => Poll::Ready(Ok(())),
+            _ => Pin::new(ready!(self.poll_open(cx))?).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+pub(super) fn failed(what: &'static str, at: &[u8], error: &io::Error) -> FileError {
     let kind = match error.kind() {
         std::io::ErrorKind::NotFound => FileErrorKind::NotFound,
         std::io::ErrorKind::PermissionDenied => FileErrorKind::PermissionDenied,
