@@ -30,14 +30,18 @@ const SETUP_READS: u32 = 64;
 /// sshd leaves Nagle's algorithm on until a session has started, so that one of its small packets waits
 /// for our acknowledgement, which Linux delays by 40 ms. The option holds only until the kernel thinks
 /// otherwise, hence after each read.
+///
+/// Once the writing side is shut down, the goodbye is with the kernel, and the end is read: whoever closes a session doesn't
+/// wait for the server to close its side, which takes sshd some milliseconds.
 pub(crate) struct QuickAck {
     socket: TcpStream,
     left: u32,
+    shut_down: bool,
 }
 
 impl QuickAck {
     pub(crate) fn new(socket: TcpStream) -> Self {
-        Self { socket, left: SETUP_READS }
+        Self { socket, left: SETUP_READS, shut_down: false }
     }
 
     fn acknowledge(&mut self) {
@@ -52,6 +56,9 @@ impl QuickAck {
 
 impl AsyncRead for QuickAck {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.shut_down {
+            return Poll::Ready(Ok(()));
+        }
         ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
         self.acknowledge();
         Poll::Ready(Ok(()))
@@ -68,7 +75,9 @@ impl AsyncWrite for QuickAck {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+        self.shut_down = true;
+        Poll::Ready(Ok(()))
     }
 }
 
