@@ -232,7 +232,7 @@ impl SshHost {
     /// Puts what ssh_config says under what other layers say.
     pub(crate) fn apply(&self, settings: &mut Settings, merged: &Merged) {
         for (name, entry) in &self.layer.values {
-            let said = merged.values.get(name).is_some_and(|entry| !entry.value.is_null());
+            let said = merged.says(name);
             match name.as_str() {
                 "key_filename" => settings.key_filename.extend(self.identity_files.iter().cloned()),
                 "forward_agent" => settings.forward_agent |= entry.value == json!(true),
@@ -247,9 +247,7 @@ impl SshHost {
 
 /// Whether a layer above ssh_config says what to do about unknown host keys.
 pub(crate) fn host_keys_are_settled(merged: &Merged) -> bool {
-    ["reject_unknown_hosts", "disable_known_hosts"]
-        .iter()
-        .any(|name| merged.values.get(*name).is_some_and(|entry| !entry.value.is_null()))
+    merged.says("reject_unknown_hosts") || merged.says("disable_known_hosts")
 }
 
 /// A hop as a host string.

@@ -72,6 +72,14 @@ impl BuiltPlugin {
         self.dir.path()
     }
 
+    /// A script in that directory, in the place of a program.
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.dir.path().join(name);
+        fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("a script");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("its mode");
+        file
+    }
+
     /// A host of `sshd` as a target, with the harness's key and known_hosts.
     pub fn target(&self, sshd: &Sshd, host: &Host) -> Target {
         let known_hosts = self.dir.path().join("known_hosts");

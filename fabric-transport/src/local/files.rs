@@ -155,20 +155,7 @@ impl Files for LocalFiles {
         progress: Progress<'_>,
     ) -> Result<u64, FileError> {
         let opened = options.clone();
-        let mut file = self
-            .work("write", path, move |at| {
-                let mut open = fs::OpenOptions::new();
-                open.write(true).truncate(opened.truncate).mode(opened.mode.unwrap_or(0o666));
-                if opened.exclusive {
-                    open.create_new(true)
-                } else {
-                    open.create(true)
-                };
-                let mut file = open.open(at)?;
-                file.seek(SeekFrom::Start(opened.offset))?;
-                Ok(file)
-            })
-            .await?;
+        let mut file = self.work("write", path, move |at| open_to_write(at, &opened)).await?;
         let mut total = 0;
         let mut buffer = BytesMut::new();
         loop {
@@ -192,6 +179,21 @@ impl Files for LocalFiles {
     }
 }
 
+/// Opens a file as it is to be written.
+pub(crate) fn open_to_write(at: &Path, options: &WriteOptions) -> io::Result<fs::File> {
+    let mut open = fs::OpenOptions::new();
+    open.write(true).truncate(options.truncate).mode(options.mode.unwrap_or(0o666));
+    if options.exclusive {
+        open.create_new(true)
+    } else {
+        open.create(true)
+    };
+    let mut file = open.open(at)?;
+    file.seek(SeekFrom::Start(options.offset))?;
+    Ok(file)
+}
+
+/// Gives a file what it is to have in the end.
 pub(crate) fn change(at: &Path, changes: &FileChanges) -> io::Result<()> {
     if let Some(size) = changes.size {
         fs::OpenOptions::new().write(true).open(at)?.set_len(size)?;

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::io::{self, Cursor, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 use tokio_util::either::Either;
 
-use crate::local::LocalFiles;
+use crate::local::{LocalFiles, change, open_to_write};
 
 /// How much of a local file is read or written at once.
 const CHUNK: usize = 1024 * 1024;
@@ -88,15 +87,7 @@ impl<'a> Sink<'a> {
         };
         let (path, options) = (path(self.at), self.options.clone());
         move || {
-            let mut open = std::fs::OpenOptions::new();
-            open.write(true).truncate(options.truncate).mode(options.mode.unwrap_or(0o666));
-            if options.exclusive {
-                open.create_new(true)
-            } else {
-                open.create(true)
-            };
-            let mut file = open.open(path)?;
-            file.seek(SeekFrom::Start(options.offset))?;
+            let mut file = open_to_write(&path, &options)?;
             file.write_all(&head)?;
             Ok(file)
         }
@@ -131,7 +122,7 @@ impl<'a> Sink<'a> {
                     file.sync_all()?;
                 }
                 drop(file);
-                crate::local::change(&path, &options.changes)
+                change(&path, &options.changes)
             };
             let work: Box<dyn FnOnce() -> io::Result<()> + Send> = if let SinkState::Small(_) = self.state {
                 let begin = self.begin();

@@ -1,7 +1,5 @@
 //! The plugin by every way that runs without a container service; the clients of services by stand-ins.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,15 +102,13 @@ async fn the_suite_passes_by_nsenter() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stand_ins_for_clients_of_services_get_their_words() {
     let plugin = BuiltPlugin::new("container");
-    let script = plugin.dir().join("stand-in");
-    let text = "#!/bin/sh\n\
+    let text = "\
         test \"$1\" = exec && shift || exit 99\n\
         while :; do case $1 in --interactive|--stdin|--tty) shift;; --user) shift 2;; *) break;; esac; done\n\
         test \"$1\" = web1 && shift || exit 98\n\
         test \"$1\" != -- || shift\n\
-        exec \"$@\"\n";
-    fs::write(&script, text).expect("a script");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("its mode");
+        exec \"$@\"";
+    let script = plugin.script("stand-in", text);
     for runtime in ["docker", "podman", "kubectl"] {
         let session = open(&plugin, "web1", json!({"runtime": runtime, "program": script})).await;
         assert_eq!(output(&session, "echo é").await, "é\n", "{runtime}");

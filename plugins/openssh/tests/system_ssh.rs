@@ -62,11 +62,9 @@ async fn ssh_config_is_sshs_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_that_ssh_loses_is_sent_again() {
     let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().start());
-    let ssh = plugin.dir().join("ssh");
-    let script = "#!/bin/sh\nssh \"$@\" &\nssh=$!\ntrap 'trap \"kill $ssh\" TERM' TERM\n\
-                  while kill -0 $ssh 2>/dev/null; do wait $ssh; done\n";
-    std::fs::write(&ssh, script).expect("a script");
-    std::fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    let script = "ssh \"$@\" &\nssh=$!\ntrap 'trap \"kill $ssh\" TERM' TERM\n\
+                  while kill -0 $ssh 2>/dev/null; do wait $ssh; done";
+    let ssh = plugin.script("ssh", script);
     let mut target = target(&plugin, &sshd, "");
     target.options.get_mut("openssh").expect("its options")["ssh"] = ssh.display().to_string().into();
     let session = plugin.open(&target).await.expect("a session");
@@ -116,11 +114,10 @@ async fn a_key_in_a_pkcs11_token_logs_in() {
     const PIN: &str = "123456";
     let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().max_sessions(32).start());
     let dir = plugin.dir();
-    let (conf, tokens, askpass) = (dir.join("softhsm2.conf"), dir.join("tokens"), dir.join("askpass"));
+    let (conf, tokens) = (dir.join("softhsm2.conf"), dir.join("tokens"));
+    let askpass = plugin.script("askpass", &format!("echo {PIN}"));
     std::fs::create_dir(&tokens).expect("a directory");
     std::fs::write(&conf, format!("directories.tokendir = {}\n", tokens.display())).expect("its configuration");
-    std::fs::write(&askpass, format!("#!/bin/sh\necho {PIN}\n")).expect("a script");
-    std::fs::set_permissions(&askpass, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
     let module = softhsm_module();
     let run = |program: &str, args: &[&str], env: &[(&str, &str)]| {
         let mut command = std::process::Command::new(tool(program));
@@ -159,11 +156,10 @@ async fn a_kerberos_ticket_logs_in() {
     let (plugin, kdc) = (BuiltPlugin::new("openssh"), Kdc::start(&user, &["127.0.1.1"]));
     let sshd = kdc.believed_by(Sshd::builder()).config("GSSAPIKeyExchange yes");
     let sshd = sshd.config("AuthenticationMethods gssapi-keyex gssapi-with-mic").start();
-    let (ssh, log) = (plugin.dir().join("ssh"), plugin.dir().join("log"));
+    let log = plugin.dir().join("log");
     let (realm, ticket) = (kdc.config(), kdc.ticket(&user));
     let script = format!("KRB5_CONFIG={realm} KRB5CCNAME={ticket} exec ssh -v -E {} \"$@\"", log.display());
-    std::fs::write(&ssh, format!("#!/bin/sh\n{script}\n")).expect("a script");
-    std::fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    let ssh = plugin.script("ssh", &script);
     for (in_exchange, method) in [("yes", "gssapi-keyex"), ("no", "gssapi-with-mic")] {
         let lines = format!("GSSAPIAuthentication yes\nGSSAPIKeyExchange {in_exchange}");
         let mut target = configured(&plugin, &sshd, &lines);

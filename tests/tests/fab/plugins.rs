@@ -145,9 +145,7 @@ fn user_and_port_are_sshs_unless_somebody_says_them() {
 #[test]
 fn a_container_has_its_own_user_unless_somebody_says_one() {
     let plugin = BuiltPlugin::new("container");
-    let kubectl = plugin.dir().join("kubectl");
-    fs::write(&kubectl, "#!/bin/sh\nwhile test \"$1\" != --; do shift; done\nshift\nexec \"$@\"\n").unwrap();
-    fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
+    let kubectl = plugin.script("kubectl", "while test \"$1\" != --; do shift; done\nshift\nexec \"$@\"");
     let case = |args: &[&str]| {
         let case = case!().value("plugin", path(&plugin)).value("kubectl", kubectl.display().to_string());
         let case = case.fabfile(
