@@ -128,6 +128,11 @@ impl Project {
         Self { collection: Arc::new(collection), code, ..Self::default() }
     }
 
+    /// Whether its tasks are functions of a program.
+    pub(crate) fn is_code(&self) -> bool {
+        self.fabfile.is_none() && !self.collection.is_empty()
+    }
+
     /// The parameters of a task.
     pub(crate) fn params(&self, task: &str) -> Vec<Param> {
         self.collection.find(task).map(|task| task.params.clone()).unwrap_or_default()

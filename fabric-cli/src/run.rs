@@ -79,9 +79,11 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         // A terminal is for questions and signals.
         .reads_input(!io::stdin().is_terminal())
         .open_at_most(allow_files())
+        .threads(usize::from(project.is_code()))
         .interrupt(interrupt.clone());
 
-    let runtime = runtime()?;
+    // Functions may block the thread that they are on: then others have to take over its hosts.
+    let runtime = if project.is_code() { shared_runtime()? } else { runtime()? };
     let report = runtime.block_on(async {
         let run = run.terminal(Terminal::of_this_program(surroundings.environment.get("TERM").unwrap_or("xterm")));
         let watching = tokio::spawn(watch_signals(interrupt, printer.clone(), prompter, shell));
@@ -133,22 +135,26 @@ fn allow_files() -> usize {
     usize::try_from(files.saturating_sub(OTHERS).max(8)).unwrap_or(usize::MAX)
 }
 
-/// Threads that carry the run: more than these are not kept busy by all that a network can bring.
+/// Threads that carry the functions of a program: more than these are not kept busy by all that a network can bring.
 const WORKERS: usize = 8;
 
 /// Threads for what blocks: files, the lookup of names, questions.
-const BLOCKING: usize = 16;
+const BLOCKING: usize = 8;
 
-/// The runtime of a run.
-pub(crate) fn runtime() -> Result<Runtime, Failure> {
+/// A runtime on the thread that waits for it, to which a run adds threads where it has many hosts.
+fn runtime() -> Result<Runtime, Failure> {
+    start(&mut tokio::runtime::Builder::new_current_thread())
+}
+
+/// A runtime whose threads take over from one another.
+pub(crate) fn shared_runtime() -> Result<Runtime, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.min(WORKERS))
-        .max_blocking_threads(BLOCKING)
-        .enable_all()
-        .thread_name("fab")
-        .build()
-        .map_err(|source| Failure::System { what: "starting threads", source })
+    start(tokio::runtime::Builder::new_multi_thread().worker_threads(cores.min(WORKERS)))
+}
+
+fn start(builder: &mut tokio::runtime::Builder) -> Result<Runtime, Failure> {
+    let builder = builder.max_blocking_threads(BLOCKING).enable_all().thread_name("fab");
+    builder.build().map_err(|source| Failure::System { what: "starting threads", source })
 }
 
 /// How a run ended, as this process ends.

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::program::Program;
 use crate::project::Surroundings;
-use crate::run::runtime;
+use crate::run::shared_runtime;
 
 /// The fabfile that the demonstration shows and runs.
 const FABFILE: &str = include_str!("fabfile.toml");
@@ -41,7 +41,7 @@ const STEPS: [&[&str]; 3] = [
 /// Runs the demonstration.
 pub(crate) fn demo() -> Result<Exit, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("the demo's fleet: {error}"));
-    let runtime = runtime()?;
+    let runtime = shared_runtime()?;
     let fleet = runtime.block_on(Fleet::builder().names(HOSTS).start()).map_err(|error| failed(&error))?;
     prepare(&fleet)?;
     println!("Five SSH servers on loopback, and this fabfile in {}:\n", fleet.dir().display());

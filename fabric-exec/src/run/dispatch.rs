@@ -15,6 +15,7 @@ use tokio::task::{Id, JoinSet};
 use super::RunError;
 use super::context::{Context, Scope};
 use super::host::run_on_host;
+use super::lanes::Lane;
 use super::lists::Shares;
 use super::once::Claim;
 use super::shared::{Shared, millis};
@@ -377,7 +378,7 @@ impl<'a> Dispatcher<'a> {
     async fn run_window(&mut self, places: &[usize]) {
         let mut waiting = places.iter();
         let mut running: JoinSet<HostResult> = JoinSet::new();
-        let mut at: HashMap<Id, (usize, Instant)> = HashMap::new();
+        let mut at: HashMap<Id, (usize, Instant, Arc<Lane>)> = HashMap::new();
         let interrupt = self.shared.interrupt.clone();
         let mut giving_up = false;
         loop {
@@ -400,8 +401,9 @@ impl<'a> Dispatcher<'a> {
                     let context = self.context(*place);
                     context.emitter().ready().await;
                     context.emitter().emit(EventKind::HostStarted { attempt: 1 });
-                    let id = running.spawn(IN_TASK.scope((), run_on_host(context))).id();
-                    at.insert(id, (*place, Instant::now()));
+                    let lane = self.shared.lanes.freest();
+                    let id = running.spawn_on(IN_TASK.scope((), run_on_host(context)), &lane.runtime).id();
+                    at.insert(id, (*place, Instant::now(), lane));
                     if running.len().is_multiple_of(BEGUN_TOGETHER) {
                         // So that they come as far as that.
                         tokio::task::yield_now().await;
@@ -413,7 +415,7 @@ impl<'a> Dispatcher<'a> {
                 Ok((id, result)) => (id, Ok(result)),
                 Err(error) => (error.id(), Err(error)),
             };
-            let Some((place, began)) = at.remove(&id) else { continue };
+            let Some((place, began, _)) = at.remove(&id) else { continue };
             let result = result.unwrap_or_else(|error| self.lost(place, error, began));
             self.finish(place, result);
         }

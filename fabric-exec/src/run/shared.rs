@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use super::connections::Connections;
 use super::dispatch::{Job, Outcome};
+use super::lanes::Lanes;
 use super::once::OnceMap;
 use super::{Call, Env, Interactive, Interrupt, Run, RunError};
 use crate::collection::Collection;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) connector: Arc<Connector>,
     pub(crate) connections: Connections,
+    pub(crate) lanes: Lanes,
     pub(crate) prompter: Arc<dyn Prompter>,
     pub(crate) roles: Roles,
     pub(crate) fabfile_lists: FabfileLists,
@@ -86,6 +88,7 @@ impl Shared {
             resolver: run.resolver,
             connector: run.connector,
             connections: Connections::new(run.open_at_most),
+            lanes: Lanes::new(run.threads),
             prompter: run.prompter,
             roles: run.roles,
             fabfile_lists: run.fabfile_lists,

@@ -1,5 +1,10 @@
 //! On which hosts tasks run, in which order.
 
+use std::collections::HashMap;
+use std::thread::{self, ThreadId};
+
+use tokio::sync::Barrier;
+
 use super::*;
 
 #[tokio::test]
@@ -276,4 +281,67 @@ async fn an_unknown_task_before_another_is_named_with_its_place() {
         let error = World::new().try_toml(&text, &["t"]).await.unwrap_err();
         assert_eq!(error.to_string(), "fabfile.toml:4: there is no task `b`", "{key}");
     }
+}
+
+/// What each host's body saw, of which so many run at the same time: the threads it was on before and after it waited
+/// for them.
+async fn threads_of(hosts: &[&str], together: usize, task: impl Fn(Task) -> Task) -> Vec<[ThreadId; 2]> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let all_there = Arc::new(Barrier::new(together));
+    let body = {
+        let seen = seen.clone();
+        move |context: Context| {
+            let (seen, all_there) = (seen.clone(), all_there.clone());
+            async move {
+                let before = thread::current().id();
+                all_there.wait().await;
+                context.connection().await?.run("true").await?;
+                seen.lock().unwrap().push([before, thread::current().id()]);
+                Ok(())
+            }
+        }
+    };
+    let run = World::new().hosts(hosts).run(collection([task(Task::from_fn("t", body))])).threads(3);
+    assert_eq!(run.start(calls(&["t"])).await.unwrap().exit_code(), 0);
+    let seen = seen.lock().unwrap();
+    seen.clone()
+}
+
+#[tokio::test]
+async fn hosts_are_spread_evenly_over_threads_and_stay_where_they_began() {
+    let seen = threads_of(&["h1", "h2", "h3", "h4", "h5", "h6"], 6, Task::parallel).await;
+    assert!(seen.iter().all(|[before, after]| before == after), "{seen:?}");
+    let mut hosts_on = HashMap::new();
+    for [thread, _] in &seen {
+        *hosts_on.entry(*thread).or_insert(0) += 1;
+    }
+    assert_eq!(hosts_on.values().copied().collect::<Vec<_>>(), [2, 2, 2], "{seen:?}");
+    assert!(hosts_on.contains_key(&thread::current().id()), "the run's own thread serves hosts too");
+    let serial = threads_of(&["h1", "h2", "h3"], 1, Task::serial).await;
+    assert_eq!(serial, [[thread::current().id(); 2]; 3], "one after another needs no further thread");
+}
+
+#[tokio::test]
+async fn threads_of_a_run_end_with_it() {
+    let (alive, gone) = tokio::sync::oneshot::channel::<()>();
+    let alive = Arc::new(Mutex::new(Some(alive)));
+    let both = Arc::new(Barrier::new(2));
+    let here = thread::current().id();
+    let task = Task::from_fn("t", move |_: Context| {
+        let (both, alive) = (both.clone(), alive.clone());
+        async move {
+            both.wait().await;
+            if thread::current().id() != here {
+                let alive = alive.lock().unwrap().take();
+                tokio::spawn(async move {
+                    let _alive = alive;
+                    std::future::pending::<()>().await;
+                });
+            }
+            Ok(())
+        }
+    });
+    let run = World::new().hosts(&["h1", "h2"]).run(collection([task.parallel()])).threads(2);
+    assert_eq!(run.start(calls(&["t"])).await.unwrap().exit_code(), 0);
+    assert!(gone.await.is_err(), "what was left running there is dropped");
 }
