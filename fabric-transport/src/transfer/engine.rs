@@ -23,6 +23,9 @@ use crate::connection::Connection;
 
 /// How many files are under way at once.
 const AT_ONCE: usize = 32;
+/// How many small files are opened and read together, and how many such lots ahead of the files under way.
+const TOGETHER: usize = 8;
+const LOTS_AHEAD: usize = 2;
 /// How many checksums a host computes at once.
 pub(super) const CHECKSUMS_AT_ONCE: usize = 4;
 /// How long an interrupted transfer waits for the host to remove what is not finished.
@@ -38,6 +41,9 @@ pub(super) struct Job {
     pub(super) stat: FileStat,
     pub(super) existing: Existing,
 }
+
+/// A file that was opened before its turn, or why it could not be.
+type ReadAhead = Result<local::Source, FileError>;
 
 /// What is known about the place a file goes to, links not followed.
 #[derive(Debug, Clone)]
@@ -142,10 +148,14 @@ impl Engine {
         let at_once = if self.options.use_sudo { AT_ONCE_BY_SUDO } else { AT_ONCE };
         let at_once = self.options.concurrency.unwrap_or(at_once);
         let mut results: Vec<(usize, Job, Result<(), FileError>)> = stream::iter(jobs.into_iter().enumerate())
-            .map(|(index, job)| {
+            .chunks(TOGETHER)
+            .map(|lot| self.read_ahead(lot))
+            .buffered(LOTS_AHEAD)
+            .flat_map(stream::iter)
+            .map(|((index, job), source)| {
                 let (engine, progress) = (self.clone(), progress.clone());
                 async move {
-                    let delivered = engine.deliver(&job, &progress).await;
+                    let delivered = engine.deliver(&job, source, &progress).await;
                     (index, job, delivered)
                 }
             })
@@ -166,6 +176,18 @@ impl Engine {
         first
     }
 
+    /// Opens the small files among those that are put, all at once.
+    async fn read_ahead(&self, lot: Vec<(usize, Job)>) -> Vec<((usize, Job), Option<ReadAhead>)> {
+        // With these not every file is read, or not from its beginning.
+        let wanted = self.direction == Direction::Put && !self.options.skip_same && !self.options.resume;
+        let is_small =
+            |(_, job): &&(usize, Job)| wanted && job.stat.size.is_some_and(|size| size < local::SMALL as u64);
+        let small: Vec<&[u8]> = lot.iter().filter(is_small).map(|(_, job)| &*job.from).collect();
+        let mut opened = if small.is_empty() { Vec::new() } else { local::open_all_to_read(&small).await }.into_iter();
+        let sources: Vec<_> = lot.iter().map(|job| is_small(&job).then(|| opened.next()).flatten()).collect();
+        lot.into_iter().zip(sources).collect()
+    }
+
     pub(super) fn delivered(&self, from: &[u8], to: &[u8], outcome: &mut TransferOutcome) {
         let (local, remote) = match self.direction {
             Direction::Put => (from, to),
@@ -178,7 +200,7 @@ impl Engine {
     }
 
     /// One file, from what is there to its final name.
-    async fn deliver(&self, job: &Job, progress: &Progress) -> Result<(), FileError> {
+    async fn deliver(&self, job: &Job, source: Option<ReadAhead>, progress: &Progress) -> Result<(), FileError> {
         let (to, replaced) = self.place(&job.to, &job.existing).await?;
         if self.options.skip_same && self.is_same(job, &to, replaced.as_ref()).await? {
             return Ok(());
@@ -196,7 +218,10 @@ impl Engine {
         let written = async {
             match self.direction {
                 Direction::Put => {
-                    let mut source = local::open_to_read(&job.from, offset).await?;
+                    let mut source = match source {
+                        Some(source) => source?,
+                        None => local::open_to_read(&job.from, offset).await?,
+                    };
                     self.remote.write_file(&staged, &options, &mut source, &|bytes| progress.add(bytes)).await?;
                 }
                 Direction::Get => {

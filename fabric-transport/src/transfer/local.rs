@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{Files, WriteOptions};
 use tokio::fs::File;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt as _, Chain, Empty};
 use tokio::task::JoinHandle;
 use tokio_util::either::Either;
 
@@ -20,7 +20,7 @@ use crate::local::{LocalFiles, change, open_to_write};
 const CHUNK: usize = 1024 * 1024;
 
 /// What is less than this is read at once.
-const SMALL: usize = 64 * 1024;
+pub(super) const SMALL: usize = 64 * 1024;
 
 /// All files of this machine, by absolute paths.
 pub(super) fn files() -> LocalFiles {
@@ -35,29 +35,58 @@ pub(super) fn bytes(path: &Path) -> Vec<u8> {
     path.as_os_str().as_bytes().to_vec()
 }
 
+/// A file that is being read.
+pub(super) type Source = Chain<Cursor<Vec<u8>>, Either<File, Empty>>;
+
 /// Opens a file to be read from `offset` on. A small one is read at once: a thread for what blocks is asked once for each,
 /// and not for every step.
-pub(super) async fn open_to_read(at: &[u8], offset: u64) -> Result<impl AsyncRead + Send + Unpin, FileError> {
+pub(super) async fn open_to_read(at: &[u8], offset: u64) -> Result<Source, FileError> {
     let path = path(at);
-    let open = move || {
-        let mut file = std::fs::File::open(path)?;
+    let opened = tokio::task::spawn_blocking(move || open(&path, offset)).await.map_err(io::Error::other).flatten();
+    opened.map(Opened::source).map_err(|error| failed("read", at, &error))
+}
+
+/// Opens several files to be read from their beginning, with one thread asked once for all of them.
+pub(super) async fn open_all_to_read(all: &[&[u8]]) -> Vec<Result<Source, FileError>> {
+    let paths: Vec<PathBuf> = all.iter().map(|at| path(at)).collect();
+    let open = move || paths.iter().map(|path| open(path, 0)).collect::<Vec<_>>();
+    let lost = |error: tokio::task::JoinError| {
+        let text = error.to_string();
+        all.iter().map(|_| Err(io::Error::other(text.clone()))).collect()
+    };
+    let opened = tokio::task::spawn_blocking(open).await.unwrap_or_else(lost);
+    let opened = all.iter().zip(opened);
+    opened.map(|(at, one)| one.map(Opened::source).map_err(|error| failed("read", at, &error))).collect()
+}
+
+/// The beginning of a file, and the file if there may be more.
+struct Opened(Vec<u8>, Option<std::fs::File>);
+
+fn open(path: &Path, offset: u64) -> io::Result<Opened> {
+    let mut file = std::fs::File::open(path)?;
+    if offset > 0 {
         file.seek(SeekFrom::Start(offset))?;
-        let mut head = Vec::with_capacity(SMALL);
-        (&file).take(SMALL as u64).read_to_end(&mut head)?;
-        let rest = (head.len() == SMALL).then_some(file);
-        Ok((head, rest))
-    };
-    let opened = tokio::task::spawn_blocking(open).await.map_err(io::Error::other).flatten();
-    let (head, rest) = opened.map_err(|error| failed("read", at, &error))?;
-    let rest = match rest {
-        Some(file) => {
-            let mut file = File::from_std(file);
-            file.set_max_buf_size(CHUNK);
-            Either::Left(file)
-        }
-        None => Either::Right(tokio::io::empty()),
-    };
-    Ok(AsyncReadExt::chain(Cursor::new(head), rest))
+    }
+    let mut head = Vec::with_capacity(SMALL);
+    (&file).take(SMALL as u64).read_to_end(&mut head)?;
+    let rest = (head.len() == SMALL).then_some(file);
+    // Those that are opened ahead wait.
+    head.shrink_to_fit();
+    Ok(Opened(head, rest))
+}
+
+impl Opened {
+    fn source(self) -> Source {
+        let rest = match self.1 {
+            Some(file) => {
+                let mut file = File::from_std(file);
+                file.set_max_buf_size(CHUNK);
+                Either::Left(file)
+            }
+            None => Either::Right(tokio::io::empty()),
+        };
+        AsyncReadExt::chain(Cursor::new(self.0), rest)
+    }
 }
 
 /// A file that is written. A small one is made and written at once, when all of it is there, for the same reason.

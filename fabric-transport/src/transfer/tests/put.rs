@@ -9,8 +9,10 @@ use fabric_core::event::{Event, EventKind, EventSink};
 use fabric_core::transport::Files as _;
 use fabric_core::{Emitter, Error};
 
+use tokio::io::AsyncReadExt as _;
+
 use super::{below, here, host, listed, tree};
-use crate::transfer::Source;
+use crate::transfer::{Source, local};
 
 #[tokio::test]
 async fn a_file_goes_into_a_directory_or_becomes_the_path() {
@@ -258,4 +260,37 @@ async fn sudo_writes_as_its_user_through_the_same_steps() {
     assert!(error.to_string().contains("no such file"), "{error}");
     let error = connection.get(format!("{remote}/none"), &back).use_sudo(true).await.unwrap_err();
     assert!(error.to_string().contains("no such file"), "{error}");
+}
+
+#[tokio::test]
+async fn small_files_that_are_read_together_are_each_their_own() {
+    let dir = tree(&["a", "b", "c/"]);
+    let at = |name: &str| local::bytes(&dir.path().join(name));
+    let (a, missing, b) = (at("a"), at("missing"), at("b"));
+    let mut opened = local::open_all_to_read(&[&a, &missing, &b]).await.into_iter();
+    let mut read = async || {
+        let mut text = String::new();
+        opened.next().unwrap().map_err(|error| error.to_string())?.read_to_string(&mut text).await.unwrap();
+        Ok::<_, String>(text)
+    };
+    assert_eq!(read().await.unwrap(), "a");
+    assert!(read().await.unwrap_err().contains("missing"));
+    assert_eq!(read().await.unwrap(), "b");
+}
+
+#[tokio::test]
+async fn a_tree_of_files_of_all_sizes_arrives_as_it_is() {
+    let (connection, files) = host();
+    let dir = tempfile::tempdir().unwrap();
+    // Empty, just below, at and above what counts as small, more of them than are read ahead.
+    let sizes = [0, 1, local::SMALL - 1, local::SMALL, local::SMALL + 1, 300_000];
+    let all: Vec<(String, Vec<u8>)> =
+        (0..60_u8).map(|n| (format!("f{n}"), vec![n; sizes[usize::from(n) % sizes.len()]])).collect();
+    for (name, content) in &all {
+        std::fs::write(dir.path().join(name), content).unwrap();
+    }
+    connection.put(dir.path(), "/tmp/all").await.unwrap();
+    for (name, content) in &all {
+        assert!(files.content(format!("/tmp/all/{name}")).unwrap() == *content, "{name}");
+    }
 }
