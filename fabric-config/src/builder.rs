@@ -142,8 +142,9 @@ impl ConfigBuilder {
     ///
     /// All that is wrong, at once.
     pub fn build(self) -> Result<Config, Problems> {
-        let mut reading = Reading { warnings: self.sources.passed_over(), ..Reading::default() };
-        for file in self.sources.files() {
+        let (files, passed_over) = self.sources.look();
+        let mut reading = Reading { warnings: passed_over, ..Reading::default() };
+        for file in files {
             reading.take(sources::read(&file));
         }
         for (file, bytes) in &self.texts {

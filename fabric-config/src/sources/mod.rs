@@ -92,11 +92,30 @@ impl Sources {
 
     /// The files that are there, from the lowest in the ladder to the highest.
     pub fn files(&self) -> Vec<SourceFile> {
-        let mut files: Vec<SourceFile> = Vec::new();
-        let first = |layer, stems: &[PathBuf]| -> Vec<SourceFile> {
-            stems.iter().filter_map(|stem| candidates(layer, stem).next()).collect()
+        self.look().0
+    }
+
+    /// The files that are there, and those that are not read because one of the same name with another ending comes first.
+    pub(crate) fn look(&self) -> (Vec<SourceFile>, Vec<Problem>) {
+        let (mut files, mut passed_over) = (Vec::new(), Vec::new());
+        let mut look = |files: &mut Vec<SourceFile>, layer, stems: &[PathBuf]| {
+            let mut missing = None;
+            for stem in stems {
+                // Most places are not there at all, which takes one look instead of one for each name and ending.
+                if missing == stem.parent() || stem.parent().is_some_and(|dir| !is_there(dir)) {
+                    missing = stem.parent();
+                    continue;
+                }
+                let mut found = candidates(layer, stem);
+                let Some(read) = found.next() else { continue };
+                let of_no_use = |file: SourceFile| {
+                    format!("{} is not read, because {} is there", file.path.display(), read.path.display())
+                };
+                passed_over.extend(found.map(of_no_use).map(Problem::new));
+                files.push(read);
+            }
         };
-        files.extend(first(Layer::System, &self.system));
+        look(&mut files, Layer::System, &self.system);
         match (&self.rc_named, &self.rc) {
             (Some(path), _) => {
                 files.push(SourceFile { layer: Layer::User, path: path.clone(), format: Format::of(path) });
@@ -106,24 +125,9 @@ impl Sources {
             }
             _ => {}
         }
-        files.extend(first(Layer::User, &self.user));
-        files.extend(first(Layer::Project, &self.project));
-        files
-    }
-
-    /// Files that are there and are not read, because one of the same name with another ending comes first.
-    pub(crate) fn passed_over(&self) -> Vec<Problem> {
-        let stems = self.system.iter().chain(&self.user).chain(&self.project);
-        stems
-            .flat_map(|stem| {
-                let mut found = candidates(Layer::User, stem);
-                let read = found.next();
-                found.filter_map(move |file| {
-                    let read = read.as_ref()?.path.display();
-                    Some(Problem::new(format!("{} is not read, because {read} is there", file.path.display())))
-                })
-            })
-            .collect()
+        look(&mut files, Layer::User, &self.user);
+        look(&mut files, Layer::Project, &self.project);
+        (files, passed_over)
     }
 }
 
@@ -187,7 +191,7 @@ mod tests {
                 (Layer::Project, "fabric.yml")
             ]
         );
-        let passed_over = Sources::standard(&environment).passed_over();
+        let (_, passed_over) = Sources::standard(&environment).look();
         assert!(
             passed_over.iter().any(|problem| problem.message.contains(".fabric.json is not read")),
             "{passed_over:?}"

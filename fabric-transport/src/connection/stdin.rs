@@ -168,6 +168,9 @@ pub(super) async fn pump(
 /// A thread waits for it and reads only what is there, so that it ends with the command and takes nothing
 /// that a later command should read but what was typed while this one ran.
 fn inherited() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
+    if is_null() {
+        return None;
+    }
     let (stopped, stop) = rustix::pipe::pipe().ok()?;
     let (send, receive) = mpsc::channel::<Bytes>(2);
     let read = move || {
@@ -194,6 +197,12 @@ fn inherited() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
     };
     std::thread::Builder::new().name("stdin".to_owned()).spawn(read).ok()?;
     Some(Box::new(Inherited { receive, rest: Bytes::new(), _stop: stop }))
+}
+
+/// Whether nothing can come: programs that are started by others are often given `/dev/null`.
+fn is_null() -> bool {
+    let null = rustix::fs::stat("/dev/null").map(|null| null.st_rdev);
+    null.is_ok() && rustix::fs::fstat(rustix::stdio::stdin()).map(|stdin| stdin.st_rdev) == null
 }
 
 struct Inherited {

@@ -95,6 +95,9 @@ pub(super) async fn check(
     verifier.verify(target, key, context).await.map(|()| Verified(()))
 }
 
+/// Bytes of known_hosts files that take less than a millisecond to read.
+const LITTLE: u64 = 64 * 1024;
+
 /// Checks against the known_hosts files that the target's [`HostKeyPolicy`](fabric_core::HostKeyPolicy)
 /// names, as OpenSSH does ([`known_hosts`](crate::known_hosts)).
 #[derive(Debug, Default)]
@@ -116,7 +119,10 @@ impl KnownHostsVerifier {
         };
         let load = || async move {
             let (user, system) = (user.clone(), system.clone());
-            let loaded = blocking(move || KnownHosts::load(&user, &system)).await?;
+            // What is read in no time is not worth a thread.
+            let size: u64 = user.iter().chain(&system).map(|file| file.metadata().map_or(0, |file| file.len())).sum();
+            let load = move || KnownHosts::load(&user, &system);
+            let loaded = if size < LITTLE { load() } else { blocking(load).await? };
             loaded.map(Arc::new).map_err(unreadable)
         };
         index.get_or_try_init(load).await.cloned()

@@ -85,11 +85,8 @@ impl From<russh::SendError> for SignError {
 
 impl KeyStore {
     async fn file(&self, path: &Path) -> Read {
-        let owned = path.to_owned();
-        let read = || async move {
-            let read = tokio::task::spawn_blocking(move || KeyFile::read(&owned)).await;
-            read.map_err(|error| error.to_string()).flatten().map(Arc::new)
-        };
+        // Once a run, and less work than a thread for it would be.
+        let read = || async { KeyFile::read(path).map(Arc::new) };
         self.cell(Source::File(path.to_owned())).get_or_init(read).await.clone()
     }
 
