@@ -117,7 +117,9 @@ impl Transport for SshTransport {
             None => dial::dial(target, &self.lookups).await.map_err(failed)?,
         };
         let verified = handshake::handshake(stream, target, self.verifier.clone(), context, &self.pool);
-        let verified = verified.await.map_err(failed)?;
+        // In the time that the server takes to begin.
+        let (verified, ()) = tokio::join!(verified, self.keys.read_ahead(target));
+        let verified = verified.map_err(failed)?;
         let login = auth::login(verified, target, context, &self.keys).await.map_err(failed)?;
         Ok(Arc::new(session::SshSession::new(login, target)))
     }

@@ -90,6 +90,15 @@ impl KeyStore {
         self.cell(Source::File(path.to_owned())).get_or_init(read).await.clone()
     }
 
+    /// Reads the first target's key files before they are wanted. What is wrong with them is told when they are.
+    pub(in crate::ssh) async fn read_ahead(&self, target: &Target) {
+        if self.files.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            for Identity { path, .. } in &target.auth.identities {
+                let _ = self.file(path).await;
+            }
+        }
+    }
+
     async fn text(&self, text: &Secret) -> Read {
         let parse = || async { KeyFile::parse("key text".to_owned(), text.clone()).map(Arc::new) };
         self.cell(Source::Text(sha2::Sha256::digest(text.expose()).into())).get_or_init(parse).await.clone()
