@@ -110,6 +110,9 @@ impl Strategy {
     }
 }
 
+/// Hosts that run commands, which one thread serves before another is begun for more of them.
+const LIGHT: usize = 16;
+
 /// So many hosts are begun before the first of them is under way.
 const BEGUN_TOGETHER: usize = 64;
 
@@ -380,6 +383,7 @@ impl<'a> Dispatcher<'a> {
         let mut running: JoinSet<HostResult> = JoinSet::new();
         let mut at: HashMap<Id, (usize, Instant, Arc<Lane>)> = HashMap::new();
         let interrupt = self.shared.interrupt.clone();
+        let full = if self.job.task.moves_files() { 1 } else { LIGHT };
         let mut giving_up = false;
         loop {
             let starts = !waiting.as_slice().is_empty() && running.len() < self.strategy.window && self.may_start();
@@ -401,7 +405,7 @@ impl<'a> Dispatcher<'a> {
                     let context = self.context(*place);
                     context.emitter().ready().await;
                     context.emitter().emit(EventKind::HostStarted { attempt: 1 });
-                    let lane = self.shared.lanes.freest();
+                    let lane = self.shared.lanes.freest(full);
                     let id = running.spawn_on(IN_TASK.scope((), run_on_host(context)), &lane.runtime).id();
                     at.insert(id, (*place, Instant::now(), lane));
                     if running.len().is_multiple_of(BEGUN_TOGETHER) {

@@ -37,13 +37,13 @@ impl Lanes {
         Self { most: known.map_or_else(OnceLock::new, OnceLock::from), begun: Mutex::default() }
     }
 
-    /// The one that serves the fewest hosts.
-    pub(crate) fn freest(&self) -> Arc<Lane> {
+    /// The one that serves the fewest hosts; a further one where each serves `full` of them.
+    pub(crate) fn freest(&self, full: usize) -> Arc<Lane> {
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         // One holder is `begun`, the others serve a host there.
         let hosts = |lane: &&Arc<Lane>| Arc::strong_count(lane) - 1;
         let lane = match begun.iter().min_by_key(hosts) {
-            Some(freest) if hosts(&freest) == 0 || begun.len() >= self.most() => return freest.clone(),
+            Some(freest) if hosts(&freest) < full || begun.len() >= self.most() => return freest.clone(),
             Some(freest) => match Lane::begin() {
                 Ok(further) => Arc::new(further),
                 // Where no further thread can be had, it goes on with those that there are.
@@ -55,7 +55,7 @@ impl Lanes {
         lane
     }
 
-    /// Asked only where there is more than one host at the same time: to find out takes a look at several files.
+    /// Asked only where there are hosts for it: to find out takes a look at several files.
     fn most(&self) -> usize {
         let cores = || thread::available_parallelism().map_or(1, NonZero::get);
         *self.most.get_or_init(|| cores().min(WORTHWHILE))

@@ -274,9 +274,9 @@ impl Run {
     }
 
     /// Over how many threads hosts are spread: 0 for one a core, at most 8. The first is the runtime in which the run is
-    /// started, which hosts that run one after another never leave; each other one has a runtime of its own for as long as
-    /// the run lasts. A host stays where it was begun, so that a body that blocks its thread holds up the other hosts
-    /// there. Default: 1.
+    /// started; each other one has a runtime of its own for as long as the run lasts, and begins where there are 16 hosts
+    /// at work on each so far, or one if files are transferred. A host stays where it was begun, so that a body that
+    /// blocks its thread holds up the other hosts there. Default: 1.
     ///
     /// This takes less processor time than a runtime of several threads, if the run is started in one that has a single
     /// one ([`tokio::runtime::Builder::new_current_thread`]).

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use fabric_core::{Origin, settings::Map};
 
 use crate::hostlist::{Selection, Share};
+use crate::steps::{Step, Verb};
 
 pub use argument::Argument;
 pub use body::{FnBody, TaskBody, TaskError};
@@ -124,6 +125,12 @@ impl Task {
         T: serde::Serialize,
     {
         Self::new(name, Arc::new(FnBody::new(function)))
+    }
+
+    /// Whether its steps transfer files, which keeps a thread busy for a single host.
+    pub(crate) fn moves_files(&self) -> bool {
+        let moves = |step: &Step| matches!(step.verb, Verb::Put(_) | Verb::Get(_));
+        self.body.steps().is_some_and(|steps| steps.iter().any(moves))
     }
 
     /// Whether nothing of it follows on a host on which its body has ended.

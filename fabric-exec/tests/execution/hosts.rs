@@ -1,8 +1,9 @@
 //! On which hosts tasks run, in which order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::thread::{self, ThreadId};
 
+use fabric_core::{Event, EventSink};
 use tokio::sync::Barrier;
 
 use super::*;
@@ -309,28 +310,56 @@ async fn threads_of(hosts: &[&str], together: usize, task: impl Fn(Task) -> Task
 
 #[tokio::test]
 async fn hosts_are_spread_evenly_over_threads_and_stay_where_they_began() {
-    let seen = threads_of(&["h1", "h2", "h3", "h4", "h5", "h6"], 6, Task::parallel).await;
+    let many: Vec<String> = (1..=48).map(|n| format!("h{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let seen = threads_of(&many, 48, Task::parallel).await;
     assert!(seen.iter().all(|[before, after]| before == after), "{seen:?}");
     let mut hosts_on = HashMap::new();
     for [thread, _] in &seen {
         *hosts_on.entry(*thread).or_insert(0) += 1;
     }
-    assert_eq!(hosts_on.values().copied().collect::<Vec<_>>(), [2, 2, 2], "{seen:?}");
+    assert_eq!(hosts_on.values().copied().collect::<Vec<_>>(), [16, 16, 16], "{seen:?}");
     assert!(hosts_on.contains_key(&thread::current().id()), "the run's own thread serves hosts too");
-    let serial = threads_of(&["h1", "h2", "h3"], 1, Task::serial).await;
-    assert_eq!(serial, [[thread::current().id(); 2]; 3], "one after another needs no further thread");
+    let here = [thread::current().id(); 2];
+    assert_eq!(threads_of(&many[..16], 16, Task::parallel).await, [here; 16], "a few need no further thread");
+    assert_eq!(threads_of(&many, 1, Task::serial).await, [here; 48], "nor do many, one after another");
+}
+
+/// On which threads something happened.
+#[derive(Default)]
+struct Threads(Mutex<HashSet<ThreadId>>);
+
+impl EventSink for Threads {
+    fn emit(&self, _: Event) {
+        self.0.lock().unwrap().insert(thread::current().id());
+    }
+}
+
+#[tokio::test]
+async fn hosts_that_get_files_have_threads_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("app"), "app").unwrap();
+    let text =
+        format!("[tasks.t]\nparallel = true\nsteps = [{{ put = '{}/app', to = '/tmp/app' }}]", dir.path().display());
+    let threads = Arc::new(Threads::default());
+    let world = World::new().hosts(&["h1", "h2", "h3"]);
+    let run = world.run_of(&common::fabfile(&text)).threads(3).events(threads.clone());
+    assert_eq!(run.start(calls(&["t"])).await.unwrap().exit_code(), 0);
+    assert_eq!(threads.0.lock().unwrap().len(), 3);
 }
 
 #[tokio::test]
 async fn threads_of_a_run_end_with_it() {
     let (alive, gone) = tokio::sync::oneshot::channel::<()>();
     let alive = Arc::new(Mutex::new(Some(alive)));
-    let both = Arc::new(Barrier::new(2));
+    let hosts: Vec<String> = (1..=17).map(|n| format!("h{n}")).collect();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let all = Arc::new(Barrier::new(hosts.len()));
     let here = thread::current().id();
     let task = Task::from_fn("t", move |_: Context| {
-        let (both, alive) = (both.clone(), alive.clone());
+        let (all, alive) = (all.clone(), alive.clone());
         async move {
-            both.wait().await;
+            all.wait().await;
             if thread::current().id() != here {
                 let alive = alive.lock().unwrap().take();
                 tokio::spawn(async move {
@@ -341,7 +370,7 @@ async fn threads_of_a_run_end_with_it() {
             Ok(())
         }
     });
-    let run = World::new().hosts(&["h1", "h2"]).run(collection([task.parallel()])).threads(2);
+    let run = World::new().hosts(&hosts).run(collection([task.parallel()])).threads(2);
     assert_eq!(run.start(calls(&["t"])).await.unwrap().exit_code(), 0);
     assert!(gone.await.is_err(), "what was left running there is dropped");
 }
