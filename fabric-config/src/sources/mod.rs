@@ -99,13 +99,7 @@ impl Sources {
     pub(crate) fn look(&self) -> (Vec<SourceFile>, Vec<Problem>) {
         let (mut files, mut passed_over) = (Vec::new(), Vec::new());
         let mut look = |files: &mut Vec<SourceFile>, layer, stems: &[PathBuf]| {
-            let mut missing = None;
             for stem in stems {
-                // Most places are not there at all, which takes one look instead of one for each name and ending.
-                if missing == stem.parent() || stem.parent().is_some_and(|dir| !is_there(dir)) {
-                    missing = stem.parent();
-                    continue;
-                }
                 let mut found = candidates(layer, stem);
                 let Some(read) = found.next() else { continue };
                 let of_no_use = |file: SourceFile| {
@@ -145,13 +139,19 @@ pub struct SourceFile {
 /// The files with this name and a known ending that are there, in the order of the endings.
 fn candidates(layer: Layer, stem: &Path) -> impl Iterator<Item = SourceFile> {
     let name = stem.as_os_str().to_owned();
-    Format::ENDINGS.iter().filter_map(move |(ending, format)| {
+    let endings = if may_hold_files(stem.parent()) { Format::ENDINGS.iter() } else { [].iter() };
+    endings.filter_map(move |(ending, format)| {
         let mut name = name.clone();
         name.push(".");
         name.push(ending);
         let path = PathBuf::from(name);
         is_there(&path).then_some(SourceFile { layer, path, format: Some(*format) })
     })
+}
+
+/// Whether a directory is there; without it, no ending needs a look. A relative name has an empty one, the current.
+fn may_hold_files(dir: Option<&Path>) -> bool {
+    dir.is_none_or(|dir| dir.as_os_str().is_empty() || is_there(dir))
 }
 
 /// Whether there is something of that name; what can't be looked at is there, so that reading it tells why.
@@ -165,6 +165,12 @@ fn is_there(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_relative_name_is_in_the_current_directory() {
+        assert!(may_hold_files(Path::new("fabric").parent()));
+        assert!(!may_hold_files(Path::new("/nowhere/project/fabric").parent()));
+    }
 
     #[test]
     fn the_first_ending_wins_and_order_is_the_ladders() {
