@@ -79,13 +79,14 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         // A terminal is for questions and signals.
         .reads_input(!io::stdin().is_terminal())
         .open_at_most(allow_files())
-        .threads(usize::from(project.is_code()))
         .interrupt(interrupt.clone());
 
     // Functions may block the thread that they are on: then others have to take over its hosts.
-    let runtime = if project.is_code() { shared_runtime()? } else { runtime()? };
+    let (runtime, threads) = if project.is_code() { (shared_runtime()?, 1) } else { (runtime()?, 0) };
     let report = runtime.block_on(async {
-        let run = run.terminal(Terminal::of_this_program(surroundings.environment.get("TERM").unwrap_or("xterm")));
+        let run = run
+            .threads(threads)
+            .terminal(Terminal::of_this_program(surroundings.environment.get("TERM").unwrap_or("xterm")));
         let watching = tokio::spawn(watch_signals(interrupt, printer.clone(), prompter, shell));
         // On a thread that hosts are served by: what they tell the run wakes no other one.
         let report = tokio::spawn(run.start(calls)).await;

@@ -128,7 +128,7 @@ fn journals(dir: &Path) -> Vec<PathBuf> {
     entries.filter(|path| path.extension().is_some_and(|ending| ending == ENDING)).collect()
 }
 
-/// The journals in `dir`, oldest first.
+/// These journals, oldest first.
 fn by_age(journals: Vec<PathBuf>) -> Vec<PathBuf> {
     let aged = journals.into_iter().filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)));
     let mut aged: Vec<(std::time::SystemTime, PathBuf)> = aged.collect();

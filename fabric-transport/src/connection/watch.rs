@@ -49,8 +49,7 @@ impl Responder {
     /// Answers `pattern` with `response`, which must hold its own line end.
     ///
     /// The pattern sees bytes; `.` matches a line end too (Fabric 3). Classes by Unicode properties (`\p{..}`) are not
-    /// known, as in Python. What has been matched is not looked at
-    /// again, and at most the last 4 KiB of what has not.
+    /// known, as in Python. What has been matched is not looked at again, and at most the last 4 KiB of what has not.
     pub fn new(pattern: &str, response: impl Into<Bytes>) -> Result<Self, Error> {
         Ok(Self { pattern: compile(pattern)?, response: response.into() })
     }

@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use fabric_core::event::{Event, EventKind, EventSink};
 use fabric_core::transport::Files as _;
 use fabric_core::{Emitter, Error};
-
 use tokio::io::AsyncReadExt as _;
 
 use super::{below, here, host, listed, tree};
