@@ -51,7 +51,7 @@ pub(crate) fn bars(results: &Results) -> Vec<Bar> {
         "one command over 50 ms: round trips after TCP",
         results.median("far-one", "fab", |usage| usage.value.unwrap_or(f64::NAN)),
         true,
-        7.0,
+        6.0,
         "",
     );
     add(

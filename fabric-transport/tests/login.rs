@@ -81,7 +81,8 @@ async fn keys_of_every_kind_and_format() {
         ("ecdsa_pkcs8", &["-t", "ecdsa", "-b", "256", "-m", "PKCS8"]),
         ("ed25519", &["-t", "ed25519"]),
     ];
-    let mut setup = Setup::default();
+    // Tells the algorithm of a signature.
+    let mut setup = Setup::default().line("LogLevel DEBUG2");
     for (name, arguments) in kinds {
         let path = dir.path().join(name);
         keygen(&path, arguments);
@@ -102,7 +103,8 @@ async fn keys_of_every_kind_and_format() {
         open(&target).await;
     }
     let log = sshd.log();
-    assert!(!log.contains("ssh-rsa SHA1") && log.contains("rsa-sha2-512"), "{log}");
+    assert!(!log.contains("ssh-rsa SHA1"), "{log}");
+    assert_eq!(log.matches("authenticated 1 pkalg rsa-sha2-512").count(), 6, "three keys, twice each: {log}");
 }
 
 #[tokio::test]
@@ -185,6 +187,42 @@ async fn an_agent_signs_and_its_matching_keys_come_first() {
     target.auth.identities = vec![explicit(&others[0])];
     let error = refused(&target).await;
     assert!(error.to_string().contains("no.sock"), "{error}");
+}
+
+/// How often the server was asked whether it would take a key, without a signature.
+fn questions(sshd: &Sshd) -> usize {
+    sshd.log().matches("test pkalg").count()
+}
+
+#[tokio::test]
+async fn a_key_at_hand_signs_without_a_question_and_one_of_an_agent_with_it() {
+    let sshd = Sshd::start();
+    open(&sshd.target()).await;
+    assert_eq!(questions(&sshd), 0, "{}", sshd.log());
+
+    let dir = tempfile::tempdir().unwrap();
+    let key = sshd.key();
+    let agent = Agent::start(dir.path(), &[&key]);
+    let mut target = sshd.target_without_auth();
+    target.auth.agent = Some(agent.socket.clone());
+    open(&target).await;
+    assert_eq!(questions(&sshd), 1, "{}", sshd.log());
+}
+
+#[tokio::test]
+async fn after_a_host_refused_a_key_the_next_one_is_asked_about_it() {
+    let sshd = Sshd::start();
+    let dir = tempfile::tempdir().unwrap();
+    let other = dir.path().join("other");
+    keygen(&other, &["-t", "ed25519"]);
+    let mut target = sshd.target();
+    target.auth.identities.insert(0, explicit(&other));
+    let connector = Connector::new();
+    for expected in [0, 1, 2] {
+        connector.open(&target, &Emitter::none()).await.unwrap();
+        assert_eq!(questions(&sshd), expected, "{}", sshd.log());
+    }
+    assert_eq!(attempts(&sshd).len(), 6);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fabric_core::target::Identity;
@@ -52,6 +53,8 @@ pub(super) struct KeyFile {
     /// The certificate beside it (`KEY-cert.pub`).
     certificate: Option<Certificate>,
     private: tokio::sync::Mutex<Private>,
+    /// Whether a host has refused it: from then on signatures that nobody takes are saved.
+    refused: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -139,8 +142,7 @@ impl KeyFile {
     }
 
     fn public_only(name: String, public: PublicKey) -> Self {
-        let private = tokio::sync::Mutex::new(Private::Absent);
-        Self { name, public: Some(public), certificate: None, private }
+        Self::new(name, Some(public), Private::Absent)
     }
 
     /// A private key in any format: OpenSSH, PKCS #1, PKCS #8, SEC 1, PuTTY.
@@ -154,7 +156,19 @@ impl KeyFile {
                 _ => return Err(format!("not a private key that can be used here: {error}")),
             },
         };
-        Ok(Self { name, public, certificate: None, private: tokio::sync::Mutex::new(private) })
+        Ok(Self::new(name, public, private))
+    }
+
+    fn new(name: String, public: Option<PublicKey>, private: Private) -> Self {
+        let private = tokio::sync::Mutex::new(private);
+        Self { name, public, certificate: None, private, refused: AtomicBool::new(false) }
+    }
+
+    /// Whether a signature costs nothing but the time to make it, which is likely to be well spent.
+    fn signs_at_once(&self) -> bool {
+        // Who holds the lock may be asking for the passphrase.
+        let open = self.private.try_lock().is_ok_and(|private| matches!(*private, Private::Open(_)));
+        open && !self.refused.load(Ordering::Relaxed)
     }
 
     /// The private key; its passphrase is taken from the target or asked for, once for all hosts.
@@ -277,6 +291,13 @@ impl Offer {
 }
 
 impl Candidate {
+    /// Notes that a host doesn't take it.
+    pub(super) fn refused(&self) {
+        if let Self::File { file, .. } = self {
+            file.refused.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// What to offer; `None` for a key whose public half nobody can tell without its passphrase.
     pub(super) async fn public(
         &self,
@@ -300,7 +321,7 @@ impl Candidate {
     }
 }
 
-/// Signs with a candidate once the server has said that it would take it.
+/// Signs with a candidate: at once with a key that is open, else when the server has said that it would take it.
 pub(super) struct Signer<'a> {
     pub(super) candidate: &'a Candidate,
     pub(super) target: &'a Target,
@@ -319,6 +340,11 @@ impl russh::Signer for Signer<'_> {
     ) -> Result<Vec<u8>, SignError> {
         // An agent may ask for a touch or a confirmation, a file for its passphrase.
         self.clock.while_asking(self.sign(identity, hash, to_sign)).await
+    }
+
+    /// OpenSSH's server answers a question about a key after 5 ms at the earliest, beside the round trip.
+    fn asks_first(&self) -> bool {
+        !matches!(self.candidate, Candidate::File { file, .. } if file.signs_at_once())
     }
 }
 

@@ -205,7 +205,12 @@ impl Attempt<'_> {
             let signing = offer.authenticate(&mut self.handle, self.user.clone(), hash, &mut signer);
             match answered(&clock, self.target, signing).await? {
                 Ok(answer) => match self.note(&what, answer)? {
-                    Step::Refused if self.takes(MethodKind::PublicKey) => {}
+                    Step::Refused => {
+                        candidate.refused();
+                        if !self.takes(MethodKind::PublicKey) {
+                            return Ok(Step::Refused);
+                        }
+                    }
                     step => return Ok(step),
                 },
                 Err(error) => self.sign_failed(&what, error)?,
