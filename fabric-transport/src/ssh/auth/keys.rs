@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fabric_core::target::Identity;
@@ -31,6 +30,8 @@ pub(in crate::ssh) struct KeyStore {
     /// Each is read by the first host that wants it; the others wait for it. That there is none is kept, too:
     /// most of the default identities of most users don't exist.
     files: Mutex<HashMap<Source, Arc<OnceCell<Read>>>>,
+    /// Whether the last host that was offered a key or certificate took it.
+    taken: Mutex<HashMap<Vec<u8>, bool>>,
 }
 
 /// A key that was read, or why there is none.
@@ -53,8 +54,6 @@ pub(super) struct KeyFile {
     /// The certificate beside it (`KEY-cert.pub`).
     certificate: Option<Certificate>,
     private: tokio::sync::Mutex<Private>,
-    /// Whether a host has refused it: from then on signatures that nobody takes are saved.
-    refused: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -107,6 +106,19 @@ impl KeyStore {
         self.cell(Source::Text(sha2::Sha256::digest(text.expose()).into())).get_or_init(parse).await.clone()
     }
 
+    /// Notes whether a host took what was offered.
+    pub(super) fn note(&self, offer: &Offer, taken: bool) {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(offer.id(), taken);
+    }
+
+    /// Whether to ask a host about a candidate before signing. It costs a round trip, and OpenSSH's server answers after
+    /// 5 ms at the earliest; it saves a signature that nobody takes, and the touch or the confirmation for it. So a key
+    /// that is open signs at once, and an agent's where the last host took it.
+    pub(super) fn asks_first(&self, candidate: &Candidate, offer: &Offer) -> bool {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(&offer.id()).copied();
+        is_security_key(&offer.algorithm()) || !taken.unwrap_or_else(|| candidate.is_open())
+    }
+
     fn cell(&self, source: Source) -> Arc<OnceCell<Read>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(source).or_default().clone()
     }
@@ -142,7 +154,8 @@ impl KeyFile {
     }
 
     fn public_only(name: String, public: PublicKey) -> Self {
-        Self::new(name, Some(public), Private::Absent)
+        let private = tokio::sync::Mutex::new(Private::Absent);
+        Self { name, public: Some(public), certificate: None, private }
     }
 
     /// A private key in any format: OpenSSH, PKCS #1, PKCS #8, SEC 1, PuTTY.
@@ -156,19 +169,7 @@ impl KeyFile {
                 _ => return Err(format!("not a private key that can be used here: {error}")),
             },
         };
-        Ok(Self::new(name, public, private))
-    }
-
-    fn new(name: String, public: Option<PublicKey>, private: Private) -> Self {
-        let private = tokio::sync::Mutex::new(private);
-        Self { name, public, certificate: None, private, refused: AtomicBool::new(false) }
-    }
-
-    /// Whether a signature costs nothing but the time to make it, which is likely to be well spent.
-    fn signs_at_once(&self) -> bool {
-        // Who holds the lock may be asking for the passphrase.
-        let open = self.private.try_lock().is_ok_and(|private| matches!(*private, Private::Open(_)));
-        open && !self.refused.load(Ordering::Relaxed)
+        Ok(Self { name, public, certificate: None, private: tokio::sync::Mutex::new(private) })
     }
 
     /// The private key; its passphrase is taken from the target or asked for, once for all hosts.
@@ -258,11 +259,15 @@ pub(super) enum Offer {
 }
 
 impl Offer {
-    pub(super) fn is_rsa(&self) -> bool {
+    fn algorithm(&self) -> Algorithm {
         match self {
-            Self::Key(key) => key.algorithm().is_rsa(),
-            Self::Certificate(certificate) => certificate.algorithm().is_rsa(),
+            Self::Key(key) => key.algorithm(),
+            Self::Certificate(certificate) => certificate.algorithm(),
         }
+    }
+
+    pub(super) fn is_rsa(&self) -> bool {
+        self.algorithm().is_rsa()
     }
 
     /// What makes two offers the same.
@@ -291,11 +296,10 @@ impl Offer {
 }
 
 impl Candidate {
-    /// Notes that a host doesn't take it.
-    pub(super) fn refused(&self) {
-        if let Self::File { file, .. } = self {
-            file.refused.store(true, Ordering::Relaxed);
-        }
+    /// Whether a signature costs nothing but the time to make it: no touch, confirmation or passphrase.
+    fn is_open(&self) -> bool {
+        // Who holds the lock may be asking for the passphrase.
+        matches!(self, Self::File { file, .. } if file.private.try_lock().is_ok_and(|it| matches!(*it, Private::Open(_))))
     }
 
     /// What to offer; `None` for a key whose public half nobody can tell without its passphrase.
@@ -321,8 +325,9 @@ impl Candidate {
     }
 }
 
-/// Signs with a candidate: at once with a key that is open, else when the server has said that it would take it.
+/// Signs with a candidate.
 pub(super) struct Signer<'a> {
+    pub(super) asks_first: bool,
     pub(super) candidate: &'a Candidate,
     pub(super) target: &'a Target,
     pub(super) context: &'a OpenContext,
@@ -342,9 +347,8 @@ impl russh::Signer for Signer<'_> {
         self.clock.while_asking(self.sign(identity, hash, to_sign)).await
     }
 
-    /// OpenSSH's server answers a question about a key after 5 ms at the earliest, beside the round trip.
     fn asks_first(&self) -> bool {
-        !matches!(self.candidate, Candidate::File { file, .. } if file.signs_at_once())
+        self.asks_first
     }
 }
 
@@ -364,7 +368,7 @@ impl Signer<'_> {
             }
             Candidate::File { file, .. } => {
                 let key = file.open(self.target, self.context).await?;
-                if matches!(key.key().algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256) {
+                if is_security_key(&key.key().algorithm()) {
                     let reason = "a security key signs through the agent only: add it with ssh-add";
                     return Err(SignError::Key(reason.to_owned()));
                 }
@@ -372,6 +376,11 @@ impl Signer<'_> {
             }
         }
     }
+}
+
+/// Whether signing takes a touch.
+fn is_security_key(algorithm: &Algorithm) -> bool {
+    matches!(algorithm, Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
 }
 
 /// Appends the signature of `data` to it.

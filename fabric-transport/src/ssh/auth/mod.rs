@@ -112,7 +112,7 @@ impl Attempt<'_> {
                 let step = match kind {
                     #[cfg(feature = "gssapi")]
                     MethodKind::GssapiWithMic if self.target.auth.gssapi => self.gssapi().await?,
-                    MethodKind::PublicKey => self.public_keys(&mut candidates).await?,
+                    MethodKind::PublicKey => self.public_keys(keys, &mut candidates).await?,
                     MethodKind::KeyboardInteractive => self.keyboard_interactive().await?,
                     MethodKind::Password => self.password().await?,
                     _ => Step::Refused,
@@ -178,7 +178,11 @@ impl Attempt<'_> {
         }
     }
 
-    async fn public_keys(&mut self, candidates: &mut keys::Candidates) -> Result<Step, ConnectErrorKind> {
+    async fn public_keys(
+        &mut self,
+        keys: &KeyStore,
+        candidates: &mut keys::Candidates,
+    ) -> Result<Step, ConnectErrorKind> {
         while let Some(candidate) = candidates.next() {
             let what = candidate.to_string();
             let offer = match candidate.public(self.target, self.context, &self.clock).await {
@@ -200,19 +204,23 @@ impl Attempt<'_> {
                 hash = chosen;
             }
             let clock = self.clock.clone();
-            let mut signer =
-                keys::Signer { candidate: &candidate, target: self.target, context: self.context, clock: &clock };
+            let mut signer = keys::Signer {
+                asks_first: keys.asks_first(&candidate, &offer),
+                candidate: &candidate,
+                target: self.target,
+                context: self.context,
+                clock: &clock,
+            };
             let signing = offer.authenticate(&mut self.handle, self.user.clone(), hash, &mut signer);
             match answered(&clock, self.target, signing).await? {
-                Ok(answer) => match self.note(&what, answer)? {
-                    Step::Refused => {
-                        candidate.refused();
-                        if !self.takes(MethodKind::PublicKey) {
-                            return Ok(Step::Refused);
-                        }
+                Ok(answer) => {
+                    let step = self.note(&what, answer)?;
+                    let refused = matches!(step, Step::Refused);
+                    keys.note(&offer, !refused);
+                    if !refused || !self.takes(MethodKind::PublicKey) {
+                        return Ok(step);
                     }
-                    step => return Ok(step),
-                },
+                }
                 Err(error) => self.sign_failed(&what, error)?,
             }
         }
