@@ -5,8 +5,9 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use fabric_transport::server::Fleet;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 /// A terminal with `fab` running on it.
 struct Terminal {
@@ -23,6 +24,11 @@ impl Terminal {
     }
 
     fn with(fabfile: &str, args: &[&str]) -> Self {
+        Self::prepared(fabfile, args, |_| {})
+    }
+
+    /// `prepare` is given the terminal before anything runs on it.
+    fn prepared(fabfile: &str, args: &[&str], prepare: impl FnOnce(&File)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("fabfile.toml"), fabfile).unwrap();
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -30,6 +36,7 @@ impl Terminal {
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
         let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        prepare(&slave);
         let end = || Stdio::from(slave.try_clone().unwrap());
         let child = Command::new("setsid")
             .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_fab")])
@@ -123,6 +130,53 @@ async fn a_shell_is_opened_on_the_terminal() {
         terminal.wait_for("second-4\r\n");
         assert_eq!(terminal.child.wait().unwrap().code(), Some(0), "{}", terminal.seen);
         assert!(terminal.echoes());
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_follows_the_size_of_the_terminal() {
+    let fleet = Fleet::builder().names(["web1"]).start().await.unwrap();
+    let config = fleet.ssh_config().to_str().unwrap().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let line = "stty size; until [ \"$(stty size)\" = \"18 92\" ]; do sleep 0.05; done; echo followed; exit 0";
+        let fabfile = format!("[tasks.visit]\nhosts = ['web1']\nsteps = [ {{ open_shell = '{line}' }} ]\n");
+        let resize = |terminal: &File, rows, columns| {
+            let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+            tcsetwinsize(terminal, size).unwrap();
+        };
+        let args = ["--ssh-config-path", &config, "visit"];
+        let mut terminal = Terminal::prepared(&fabfile, &args, |slave| resize(slave, 17, 91));
+        terminal.wait_for("17 91\r\n");
+        resize(&terminal.slave, 18, 92);
+        terminal.wait_for("followed\r\n");
+        assert_eq!(terminal.child.wait().unwrap().code(), Some(0), "{}", terminal.seen);
+    })
+    .await
+    .unwrap();
+}
+
+/// What ends a shell, how, and the status of `fab`.
+type End<'a> = (&'static str, &'a dyn Fn(&Terminal), i32);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_terminal_is_as_it_was_whatever_ends_a_shell() {
+    let fleet = Fleet::builder().names(["web1"]).start().await.unwrap();
+    let config = fleet.ssh_config().to_str().unwrap().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let fabfile = "[tasks.visit]\nhosts = ['web1']\nsteps = [ { open_shell = 'echo first-$((1+1))' } ]\n";
+        let cut = |_: &Terminal| fleet.host("web1").unwrap().cut();
+        let stop = |terminal: &Terminal| kill_process(Pid::from_child(&terminal.child), Signal::TERM).unwrap();
+        let ends: [End<'_>; 2] = [("the connection is lost", &cut, 1), ("SIGTERM", &stop, 130)];
+        for (what, end, status) in ends {
+            let mut terminal = Terminal::with(fabfile, &["--ssh-config-path", &config, "visit"]);
+            terminal.wait_for("first-2\r\n");
+            assert!(!terminal.echoes(), "{what}");
+            end(&terminal);
+            assert_eq!(terminal.child.wait().unwrap().code(), Some(status), "{what}: {}", terminal.seen);
+            assert!(terminal.echoes(), "{what}");
+        }
     })
     .await
     .unwrap();

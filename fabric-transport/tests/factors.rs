@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use common::{command, finish, refused, run};
 use fabric_core::target::{HostKeyCheck, Identity};
 use fabric_core::{
-    ConnectError, ConnectErrorKind, Emitter, ExitStatus, Phase, PromptError, PromptKind, PromptRequest, Prompter,
-    Secret, Session, Target,
+    ConnectError, ConnectErrorKind, Emitter, Event, EventKind, EventSink, ExitStatus, Phase, PromptError, PromptKind,
+    PromptRequest, Prompter, Secret, Session, Target,
 };
 use fabric_transport::connector::Connector;
-use fabric_transport::server::{ExitFault, Faults, Fleet, FleetHost, Greeting, MaxStartups, Method};
+use fabric_transport::server::{ExitFault, Faults, Fleet, FleetHost, Greeting, MaxStartups, Method, Penalties};
 
 /// Answers from a list, and keeps the questions.
 struct Person {
@@ -165,6 +165,39 @@ async fn a_server_that_drops_early_logins_is_given_time() {
         result.unwrap();
     }
     assert_eq!(host.logins(), 60);
+}
+
+/// Takes the penalties off a host once a person is told that it is tried again.
+struct Pardon(FleetHost, Mutex<Vec<String>>);
+
+impl EventSink for Pardon {
+    fn emit(&self, event: Event) {
+        if let EventKind::Retrying { error, .. } = event.kind {
+            self.0.set_faults(Faults::default());
+            self.1.lock().unwrap().push(error);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_penalises_this_address_is_given_time_and_a_person_is_told() {
+    let fleet = Fleet::builder().start().await.unwrap();
+    let host = fleet.hosts()[0].clone();
+    let mut faults = Faults::default();
+    let hour = Duration::from_hours(1);
+    faults.penalties = Some(Penalties { failed: hour, max: hour, ..Penalties::default() });
+    host.set_faults(faults);
+    let connector = Connector::new();
+    let error = connector.open(&target(&host), &Emitter::none()).await.err().unwrap();
+    assert_eq!(error.phase, Phase::Auth, "{error}");
+
+    let pardon = Arc::new(Pardon(host.clone(), Mutex::default()));
+    connector.open(&with_key(&fleet, &host), &Emitter::new(pardon.clone(), "run")).await.unwrap();
+    assert_eq!((host.logins(), host.attempts()), (1, 2));
+    let told = pardon.1.lock().unwrap().clone();
+    assert_eq!(told.len(), 1, "{told:?}");
+    // Whether the words arrive before the reset does is the system's affair.
+    assert!(told[0].contains("the server closed the connection"), "{told:?}");
 }
 
 #[tokio::test]

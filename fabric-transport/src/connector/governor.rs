@@ -16,8 +16,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fabric_core::{ConnectError, ConnectErrorKind, Phase};
+use fabric_core::{ConnectError, ConnectErrorKind, Emitter, EventKind, Phase};
 use tokio::sync::{Notify, watch};
+
+use crate::ssh::PENALISED;
 
 /// Below sshd's first limit of 10, with room for somebody else.
 const START: f64 = 8.0;
@@ -25,11 +27,17 @@ const START: f64 = 8.0;
 /// sshd refuses everything from 100 on.
 const MOST: f64 = 90.0;
 
-/// How often a login that was dropped before it began is tried again.
+/// How often a login that was dropped before it began is tried again: for 6 s, as logins in progress come to an end.
 const RETRIES: u32 = 6;
+
+/// How often where the server holds something against this address, which passes after 15 s at the earliest: for 25 s.
+const RETRIES_IF_PENALISED: u32 = 8;
 
 /// The first wait; each one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// Waits from this on are told.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// How many logins to all addresses begin together, and may be in progress once that went well: more make a run of
 /// thousands of hosts no faster on two cores.
@@ -83,7 +91,13 @@ struct State {
 
 impl Governor {
     /// Does `login` to `address` when there is room for it, and again if it is dropped.
-    pub(super) async fn run<T, F>(&self, address: String, who: Who, login: impl Fn() -> F) -> Result<T, ConnectError>
+    pub(super) async fn run<T, F>(
+        &self,
+        address: String,
+        who: Who,
+        events: &Emitter,
+        login: impl Fn() -> F,
+    ) -> Result<T, ConnectError>
     where
         F: Future<Output = Result<T, ConnectError>>,
     {
@@ -101,12 +115,16 @@ impl Governor {
                     gate.grow_slowly();
                     return Ok(done);
                 }
-                Err(error) if was_dropped(&error) && retries < RETRIES => {
+                Err(error) if retries < retries_after(&error) => {
                     gate.shrink();
                     let wait = jittered(FIRST_WAIT * 2_u32.pow(retries));
-                    tracing::debug!(host = error.host, ?wait, %error, "dropped by the server, trying again");
-                    tokio::time::sleep(wait).await;
                     retries += 1;
+                    tracing::debug!(host = error.host, ?wait, %error, "dropped by the server, trying again");
+                    if wait >= LONG_WAIT {
+                        let delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                        events.emit(EventKind::Retrying { attempt: retries, error: error.to_string(), delay_ms });
+                    }
+                    tokio::time::sleep(wait).await;
                 }
                 Err(error) => return Err(error),
             }
@@ -145,9 +163,15 @@ impl Governor {
     }
 }
 
-/// Whether the server was too busy to begin: nothing has happened yet, so that it is safe to try again.
-fn was_dropped(error: &ConnectError) -> bool {
-    matches!(error.kind, ConnectErrorKind::Dropped { phase: Phase::Banner | Phase::KeyExchange, .. })
+/// How often to try again. Where the server ended it before it began, nothing has happened yet, so that it is safe.
+fn retries_after(error: &ConnectError) -> u32 {
+    match &error.kind {
+        ConnectErrorKind::Dropped { phase: Phase::Banner, reason } if reason.contains(PENALISED) => {
+            RETRIES_IF_PENALISED
+        }
+        ConnectErrorKind::Dropped { phase: Phase::Banner | Phase::KeyExchange, .. } => RETRIES,
+        _ => 0,
+    }
 }
 
 /// Between half and one and a half of `wait`, so that those who were dropped together don't come back
@@ -242,9 +266,17 @@ mod tests {
 
     use super::*;
 
-    fn dropped() -> ConnectError {
-        let kind = ConnectErrorKind::Dropped { phase: Phase::Banner, reason: String::new() };
+    fn dropped(reason: &str) -> ConnectError {
+        let kind = ConnectErrorKind::Dropped { phase: Phase::Banner, reason: reason.to_owned() };
         ConnectError::new("h", Phase::Banner, kind)
+    }
+
+    /// As one whose events nobody reads.
+    async fn run<T, F>(governor: &Governor, address: &str, who: Who, login: impl Fn() -> F) -> Result<T, ConnectError>
+    where
+        F: Future<Output = Result<T, ConnectError>>,
+    {
+        governor.run(address.to_owned(), who, &Emitter::none(), login).await
     }
 
     /// The most logins in progress at once, of one to each of these addresses, that take `each`.
@@ -256,7 +288,7 @@ mod tests {
             active.fetch_sub(1, Ordering::SeqCst);
             Ok(())
         };
-        let logins = addresses.into_iter().map(|address| governor.run(address, Who::Host, login));
+        let logins = addresses.into_iter().map(async |address| run(governor, &address, Who::Host, login).await);
         futures_util::future::try_join_all(logins).await.unwrap();
         most.load(Ordering::SeqCst)
     }
@@ -286,8 +318,9 @@ mod tests {
     async fn a_dropped_login_is_tried_again_and_a_refused_one_is_not() {
         let governor = Governor::default();
         let tries = AtomicUsize::new(0);
-        let busy_twice = || async { if tries.fetch_add(1, Ordering::SeqCst) < 2 { Err(dropped()) } else { Ok("in") } };
-        assert_eq!(governor.run("a".to_owned(), Who::Host, busy_twice).await.unwrap(), "in");
+        let busy_twice =
+            || async { if tries.fetch_add(1, Ordering::SeqCst) < 2 { Err(dropped("")) } else { Ok("in") } };
+        assert_eq!(run(&governor, "a", Who::Host, busy_twice).await.unwrap(), "in");
 
         let tries = AtomicUsize::new(0);
         let refused = || async {
@@ -295,8 +328,24 @@ mod tests {
             let kind = ConnectErrorKind::Refused { address: "a:22".to_owned() };
             Err::<(), _>(ConnectError::new("h", Phase::Connect, kind))
         };
-        governor.run("a".to_owned(), Who::Host, refused).await.unwrap_err();
+        run(&governor, "a", Who::Host, refused).await.unwrap_err();
         assert_eq!(tries.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_holds_something_against_us_is_given_longer() {
+        let governor = Governor::default();
+        for (words, longest, tries) in [(PENALISED, 39, 9), ("Exceeded MaxStartups", 10, 7)] {
+            let tried = AtomicUsize::new(0);
+            let login = || async {
+                tried.fetch_add(1, Ordering::SeqCst);
+                Err::<(), _>(dropped(&format!("it said \"{words}\"")))
+            };
+            let began = tokio::time::Instant::now();
+            run(&governor, "a", Who::Host, login).await.unwrap_err();
+            assert_eq!(tried.load(Ordering::SeqCst), tries);
+            assert!(began.elapsed() < Duration::from_secs(longest), "{:?}", began.elapsed());
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -314,10 +363,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_would_only_wait_in_line_is_held_back() {
         let governor = Governor::default();
-        let mut logins: Vec<_> = hosts(191).map(|host| Box::pin(governor.run(host, Who::Host, brief))).collect();
+        let log_in = async |host: String| run(&governor, &host, Who::Host, brief).await;
+        let mut logins: Vec<_> = hosts(191).map(|host| Box::pin(log_in(host))).collect();
         futures_util::future::poll_immediate(futures_util::future::join_all(&mut logins)).await;
         assert!(futures_util::FutureExt::now_or_never(governor.ready()).is_some(), "63 wait");
-        let mut one_more = Box::pin(governor.run("one more".to_owned(), Who::Host, brief));
+        let mut one_more = Box::pin(log_in("one more".to_owned()));
         futures_util::future::poll_immediate(&mut one_more).await;
         assert!(futures_util::FutureExt::now_or_never(governor.ready()).is_none(), "64 wait");
         drop(one_more);
@@ -328,8 +378,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn gateways_are_not_held_up_by_the_hosts_that_wait_for_them() {
         let governor = Governor::default();
-        let behind = || governor.run("hop".to_owned(), Who::Gateway, brief);
-        let logins = hosts(128).map(|host| governor.run(host, Who::Host, behind));
+        let behind = || run(&governor, "hop", Who::Gateway, brief);
+        let logins = hosts(128).map(async |host| run(&governor, &host, Who::Host, behind).await);
         let began = tokio::time::Instant::now();
         futures_util::future::try_join_all(logins).await.unwrap();
         assert!(began.elapsed() < BUSY, "{:?}", began.elapsed());

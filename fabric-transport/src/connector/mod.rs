@@ -185,7 +185,7 @@ impl Connector {
         let mut attempt = 1;
         loop {
             let once = || self.open_once(target, events);
-            match self.governor.run(governed(target), who, once).await {
+            match self.governor.run(governed(target), who, events, once).await {
                 Err(error) if error.is_transient() && attempt < target.timeouts.attempts => {
                     let delay = jittered(RETRY_WAIT * 2_u32.pow(attempt.min(5) - 1));
                     let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);

@@ -24,6 +24,13 @@ const WINDOW: u32 = 32 << 20;
 /// The largest packet russh takes.
 const PACKET: u32 = 65_535;
 
+/// What sshd says before it closes a connection from an address that it holds something against
+/// (`PerSourcePenalties`, OpenSSH 9.8).
+pub(crate) const PENALISED: &str = "Not allowed at this time";
+
+/// What sshd says before it closes a connection because too many are logging in (`MaxStartups`).
+const BUSY: &str = "Exceeded MaxStartups";
+
 /// A connection whose host's key was checked, and nobody logged in.
 pub(super) struct VerifiedConnection {
     pub(super) handle: Handle<Handler>,
@@ -106,13 +113,22 @@ fn failed(error: &russh::Error, phase: Phase, greeting: &Greeting) -> ConnectErr
         russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_) => {
             let said = greeting.line();
             let reason = match error {
-                _ if phase == Phase::Banner && !said.is_empty() => format!("it said \"{said}\""),
+                _ if phase == Phase::Banner && !said.is_empty() => format!("it said \"{said}\"{}", meaning(&said)),
                 russh::Error::IO(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => error.to_string(),
                 _ => String::new(),
             };
             ConnectErrorKind::Dropped { phase, reason }
         }
         other => ConnectErrorKind::Handshake { reason: lost_text(other) },
+    }
+}
+
+/// What the words mean that sshd closes a connection with.
+fn meaning(said: &str) -> &'static str {
+    match said {
+        PENALISED => ": for a while it takes nothing from this address, after logins that failed (PerSourcePenalties)",
+        BUSY => ": too many clients are logging in there (MaxStartups)",
+        _ => "",
     }
 }
 

@@ -108,15 +108,19 @@ impl KeyStore {
 
     /// Notes whether a host took what was offered.
     pub(super) fn note(&self, offer: &Offer, taken: bool) {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(offer.id(), taken);
+        let mut noted = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        match noted.get_mut(&offer.id) {
+            Some(last) => *last = taken,
+            None => drop(noted.insert(offer.id.clone(), taken)),
+        }
     }
 
     /// Whether to ask a host about a candidate before signing. It costs a round trip, and OpenSSH's server answers after
     /// 5 ms at the earliest; it saves a signature that nobody takes, and the touch or the confirmation for it. So a key
     /// that is open signs at once, and an agent's where the last host took it.
     pub(super) fn asks_first(&self, candidate: &Candidate, offer: &Offer) -> bool {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(&offer.id()).copied();
-        is_security_key(&offer.algorithm()) || !taken.unwrap_or_else(|| candidate.is_open())
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(&offer.id).copied();
+        is_security_key(&offer.side.algorithm()) || !taken.unwrap_or_else(|| candidate.is_open())
     }
 
     fn cell(&self, source: Source) -> Arc<OnceCell<Read>> {
@@ -253,30 +257,40 @@ impl fmt::Display for Candidate {
 
 /// The public side of a candidate: what the server is asked about.
 #[derive(Debug, Clone)]
-pub(super) enum Offer {
+pub(super) struct Offer {
+    side: PublicSide,
+    /// Its bytes in the protocol, which make two offers the same.
+    id: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+enum PublicSide {
     Key(PublicKey),
     Certificate(Box<Certificate>),
 }
 
-impl Offer {
+impl From<PublicSide> for Offer {
+    fn from(side: PublicSide) -> Self {
+        let bytes = match &side {
+            PublicSide::Key(key) => key.to_bytes(),
+            PublicSide::Certificate(certificate) => certificate.to_bytes(),
+        };
+        Self { side, id: bytes.unwrap_or_default() }
+    }
+}
+
+impl PublicSide {
     fn algorithm(&self) -> Algorithm {
         match self {
             Self::Key(key) => key.algorithm(),
             Self::Certificate(certificate) => certificate.algorithm(),
         }
     }
+}
 
+impl Offer {
     pub(super) fn is_rsa(&self) -> bool {
-        self.algorithm().is_rsa()
-    }
-
-    /// What makes two offers the same.
-    fn id(&self) -> Vec<u8> {
-        let bytes = match self {
-            Self::Key(key) => key.to_bytes(),
-            Self::Certificate(certificate) => certificate.to_bytes(),
-        };
-        bytes.unwrap_or_default()
+        self.side.algorithm().is_rsa()
     }
 
     pub(super) async fn authenticate(
@@ -286,9 +300,9 @@ impl Offer {
         hash: Option<HashAlg>,
         signer: &mut Signer<'_>,
     ) -> Result<AuthResult, SignError> {
-        match self {
-            Self::Key(key) => handle.authenticate_publickey_with(user, key.clone(), hash, signer).await,
-            Self::Certificate(certificate) => {
+        match &self.side {
+            PublicSide::Key(key) => handle.authenticate_publickey_with(user, key.clone(), hash, signer).await,
+            PublicSide::Certificate(certificate) => {
                 handle.authenticate_certificate_with(user, (**certificate).clone(), hash, signer).await
             }
         }
@@ -309,19 +323,22 @@ impl Candidate {
         context: &OpenContext,
         clock: &Clock,
     ) -> Result<Offer, SignError> {
-        Ok(match self {
+        let side = match self {
             Self::Agent { identity, .. } => match &**identity {
-                AgentIdentity::PublicKey { key, .. } => Offer::Key(key.clone()),
-                AgentIdentity::Certificate { certificate, .. } => Offer::Certificate(Box::new(certificate.clone())),
+                AgentIdentity::PublicKey { key, .. } => PublicSide::Key(key.clone()),
+                AgentIdentity::Certificate { certificate, .. } => {
+                    PublicSide::Certificate(Box::new(certificate.clone()))
+                }
             },
             Self::AgentCertificate { certificate, .. } | Self::File { certificate: Some(certificate), .. } => {
-                Offer::Certificate(certificate.clone())
+                PublicSide::Certificate(certificate.clone())
             }
-            Self::File { file, certificate: None } => match &file.public {
-                Some(key) => Offer::Key(key.clone()),
-                None => Offer::Key(clock.while_asking(file.open(target, context)).await?.key().public_key().clone()),
-            },
-        })
+            Self::File { file, certificate: None } => PublicSide::Key(match &file.public {
+                Some(key) => key.clone(),
+                None => clock.while_asking(file.open(target, context)).await?.key().public_key().clone(),
+            }),
+        };
+        Ok(side.into())
     }
 }
 
@@ -507,7 +524,7 @@ impl Candidates {
 
     /// Whether this was not offered before; from now on it was.
     pub(super) fn first_offer(&mut self, offer: &Offer) -> bool {
-        self.offered.insert(offer.id())
+        self.offered.insert(offer.id.clone())
     }
 }
 
