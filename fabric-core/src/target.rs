@@ -160,7 +160,8 @@ pub struct Auth {
     pub password: Option<Secret>,
     /// How often to ask for a password. Default: 3 (`NumberOfPasswordPrompts`).
     pub password_prompts: u32,
-    /// Signature algorithms to use keys with (`PubkeyAcceptedAlgorithms`); empty is all but SHA-1.
+    /// Signature algorithms to use keys with (`PubkeyAcceptedAlgorithms`, with its `+`, `^` and `-` before the first); empty
+    /// is all but SHA-1.
     pub key_algorithms: Vec<String>,
     /// Whether to try GSSAPI (`GSSAPIAuthentication`). Default: no.
     pub gssapi: bool,

@@ -142,6 +142,13 @@ async fn two_factors_are_both_given() {
     target.auth.password = Some(Secret::from("right"));
     open(&Person::with(&[]), &target).await.unwrap();
 
+    // The key was offered before the server wanted one.
+    let methods = [Method::Password, Method::PublicKey];
+    let fleet = Fleet::builder().password("right").require(methods).start().await.unwrap();
+    let mut target = with_key(&fleet, &fleet.hosts()[0]);
+    target.auth.password = Some(Secret::from("right"));
+    open(&Person::with(&[]), &target).await.unwrap();
+
     let methods = [Method::Password, Method::KeyboardInteractive];
     let questions = [("Code: ", "42")];
     let fleet = Fleet::builder().password("right").keyboard_interactive(questions).require(methods);

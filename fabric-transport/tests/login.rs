@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::VecDeque;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use fabric_core::{
 };
 use fabric_transport::connector::Connector;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Notify;
 
 /// Answers from a list, and keeps the questions.
 #[derive(Default)]
@@ -210,6 +212,104 @@ async fn a_key_at_hand_signs_without_a_question_and_one_of_an_agent_after_the_fi
         connector.open(&target, &Emitter::none()).await.unwrap();
         assert_eq!(questions(&sshd), 1, "{}", sshd.log());
     }
+}
+
+#[tokio::test]
+async fn where_a_person_confirms_signatures_every_host_is_asked_first() {
+    let sshd = Sshd::start();
+    let dir = tempfile::tempdir().unwrap();
+    let confirms = dir.path().join("confirms");
+    fs::write(&confirms, "#!/bin/sh\nsleep 0.4\n").unwrap();
+    fs::set_permissions(&confirms, fs::Permissions::from_mode(0o700)).unwrap();
+    let agent = Agent::asking(dir.path(), &confirms);
+    agent.add(&sshd.key(), &["-c"]);
+    let mut target = sshd.target_without_auth();
+    target.auth.agent = Some(agent.socket.clone());
+    let connector = Connector::new();
+    for expected in [1, 2] {
+        connector.open(&target, &Emitter::none()).await.unwrap();
+        assert_eq!(questions(&sshd), expected, "{}", sshd.log());
+    }
+}
+
+#[tokio::test]
+async fn what_an_agent_signed_for_one_host_opens_no_file_for_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    keygen(&key, &["-t", "ed25519"]);
+    let agent = Agent::start(dir.path(), &[&key]);
+    keygen(&key, &["-p", "-P", "", "-N", "open sesame"]);
+    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+    let (takes, refuses) = (Setup::default().authorize(public).start(), Sshd::start());
+
+    let person = Person::with(&["open sesame"]);
+    let connector = Connector::new().with_prompter(person.clone());
+    let mut target = takes.target_without_auth();
+    target.auth.agent = Some(agent.socket.clone());
+    for _ in 0..2 {
+        connector.open(&target, &Emitter::none()).await.unwrap();
+    }
+    let mut target = refuses.target_without_auth();
+    target.auth.identities = vec![explicit(&key)];
+    connector.open(&target, &Emitter::none()).await.err().unwrap();
+    assert!(person.kinds().is_empty());
+}
+
+/// Answers once somebody says so.
+#[derive(Default)]
+struct Slow {
+    asked: Notify,
+    answers: Notify,
+}
+
+#[async_trait]
+impl Prompter for Slow {
+    async fn ask(&self, _request: PromptRequest) -> Result<Secret, PromptError> {
+        self.asked.notify_one();
+        self.answers.notified().await;
+        Ok(Secret::from("open sesame"))
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_wants_another_key_does_not_wait_for_a_passphrase() {
+    let dir = tempfile::tempdir().unwrap();
+    let locked = dir.path().join("locked");
+    keygen(&locked, &["-t", "ed25519", "-N", "open sesame"]);
+    let public = fs::read_to_string(locked.with_extension("pub")).unwrap();
+    let (wants_locked, wants_open) = (Setup::default().authorize(public).start(), Sshd::start());
+
+    let person = Arc::new(Slow::default());
+    let connector = Connector::new().with_prompter(person.clone());
+    let mut waits = wants_locked.target_without_auth();
+    waits.auth.identities = vec![explicit(&locked)];
+    let mut goes_on = wants_open.target();
+    goes_on.auth.identities.insert(0, explicit(&locked));
+    let nobody = Emitter::none();
+    let other = async {
+        person.asked.notified().await;
+        connector.open(&goes_on, &nobody).await.unwrap();
+        person.answers.notify_one();
+    };
+    let (opened, ()) = tokio::join!(connector.open(&waits, &nobody), other);
+    opened.unwrap();
+}
+
+#[tokio::test]
+async fn keys_of_algorithms_that_are_not_accepted_are_not_offered() {
+    let sshd = Sshd::start();
+    let dir = tempfile::tempdir().unwrap();
+    let rsa = dir.path().join("rsa");
+    keygen(&rsa, &["-t", "rsa", "-b", "2048"]);
+    let mut target = sshd.target();
+    target.auth.identities.insert(0, explicit(&rsa));
+    target.auth.key_algorithms = vec!["ssh-ed25519".to_owned()];
+    open(&target).await;
+    assert_eq!(attempts(&sshd).len(), 1, "{:?}", attempts(&sshd));
+    target.auth.key_algorithms = vec!["ecdsa-sha2-nistp256".to_owned()];
+    let error = refused(&target).await;
+    let reasons = &tried(&error.kind)[..2];
+    assert!(reasons.iter().all(|it| it.ends_with("(not in PubkeyAcceptedAlgorithms)")), "{error}");
 }
 
 #[tokio::test]

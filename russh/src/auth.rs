@@ -1,3 +1,4 @@
+// Changed from russh 0.65.1 by the patches of fabric-russh, which its README lists.
 // Copyright 2016 Pierre-Étienne Meunier
 //
 // Licensed under the Apache License, Version 2.0 (the "License");
@@ -170,6 +171,8 @@ impl AuthResult {
 pub trait Signer: Sized {
     type Error: From<crate::SendError>;
 
+    /// Signs `to_sign`, and returns it with the signature appended, encoded
+    /// with its length as an SSH string.
     fn auth_sign(
         &mut self,
         key: &AgentIdentity,
@@ -196,9 +199,7 @@ pub trait Signer: Sized {
 pub enum GssapiStep {
     /// The context is not established yet; send `token` to the server and
     /// wait for its next token.
-    Continue {
-        token: Vec<u8>,
-    },
+    Continue { token: Vec<u8> },
     /// The context is established. `token` is the final output token, if any.
     /// `mic` is the MIC computed over the `mic_data` passed to
     /// [`GssapiAuthenticator::gssapi_step`]. Implementations MUST produce a
@@ -324,6 +325,17 @@ impl Drop for Method {
     fn drop(&mut self) {
         if let Method::Password { password } = self {
             password.zeroize();
+        }
+    }
+}
+
+impl Method {
+    /// Whether the first request is one without a signature, or needs none.
+    pub(crate) fn asks_first(&self) -> bool {
+        match self {
+            Self::FuturePublicKey { asks_first, .. }
+            | Self::FutureCertificate { asks_first, .. } => *asks_first,
+            _ => true,
         }
     }
 }

@@ -1,3 +1,4 @@
+// Changed from russh 0.65.1 by the patches of fabric-russh, which its README lists.
 #![cfg_attr(
     not(test),
     deny(

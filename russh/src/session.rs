@@ -1,3 +1,4 @@
+// Changed from russh 0.65.1 by the patches of fabric-russh, which its README lists.
 // Copyright 2016 Pierre-Étienne Meunier
 //
 // Licensed under the Apache License, Version 2.0 (the "License");
@@ -792,7 +793,7 @@ impl Encrypted {
 
 #[derive(Debug)]
 pub enum EncryptedState {
-    WaitingAuthServiceRequest { sent: bool, accepted: bool },
+    WaitingAuthServiceRequest { accepted: bool },
     WaitingAuthRequest(auth::AuthRequest),
     InitCompression,
     Authenticated,

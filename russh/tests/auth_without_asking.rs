@@ -1,5 +1,4 @@
-//! A [`Signer`] that says so signs without asking the server first, and no
-//! request waits for the answer to the one for the service.
+//! A [`Signer`] that says so signs without asking the server first.
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -82,19 +81,23 @@ impl From<SendError> for NoSignature {
 }
 
 /// Signs with a key, or not at all, and counts.
-struct AtOnce {
+struct Counting {
     key: Option<PrivateKey>,
+    asks_first: bool,
     asked: usize,
 }
 
-impl AtOnce {
-    fn new(key: Option<&PrivateKey>) -> Self {
-        let key = key.cloned();
-        Self { key, asked: 0 }
+impl Counting {
+    fn at_once(key: Option<&PrivateKey>) -> Self {
+        Self {
+            key: key.cloned(),
+            asks_first: false,
+            asked: 0,
+        }
     }
 }
 
-impl Signer for AtOnce {
+impl Signer for Counting {
     type Error = NoSignature;
 
     async fn auth_sign(
@@ -111,7 +114,7 @@ impl Signer for AtOnce {
     }
 
     fn asks_first(&self) -> bool {
-        false
+        self.asks_first
     }
 }
 
@@ -163,7 +166,7 @@ async fn with_key(
     key: &PrivateKey,
     signs: bool,
 ) -> Result<AuthResult, NoSignature> {
-    let mut signer = AtOnce::new(signs.then_some(key));
+    let mut signer = Counting::at_once(signs.then_some(key));
     let public = key.public_key().clone();
     let result = session
         .authenticate_publickey_with("alice", public, None, &mut signer)
@@ -182,14 +185,36 @@ async fn a_key_and_a_certificate_are_sent_signed() {
     assert!(with_key(&mut session, &key, true).await.unwrap().success());
 
     let mut session = connect(server.clone()).await;
-    let mut signer = AtOnce::new(Some(&key));
-    let result = session
-        .authenticate_certificate_with("alice", certificate(&key), None, &mut signer)
-        .await
-        .unwrap();
-    assert!(result.success());
+    for (with, takes) in [(&random_key(), false), (&key, true)] {
+        let mut signer = Counting::at_once(Some(with));
+        let result = session
+            .authenticate_certificate_with("alice", certificate(with), None, &mut signer)
+            .await
+            .unwrap();
+        assert_eq!((result.success(), signer.asked), (takes, 1));
+    }
 
-    assert_eq!(*server.seen.lock().unwrap(), ["key", "key", "certificate"]);
+    let seen = ["key", "key", "key", "certificate"];
+    assert_eq!(*server.seen.lock().unwrap(), seen);
+}
+
+#[tokio::test]
+async fn who_asks_first_signs_what_the_server_takes() {
+    let key = random_key();
+    let mut session = connect(server_for(&key)).await;
+    for (with, signatures) in [(&random_key(), 0), (&key, 1)] {
+        let mut signer = Counting::at_once(Some(with));
+        signer.asks_first = true;
+        let public = with.public_key().clone();
+        let result = session
+            .authenticate_publickey_with("alice", public, None, &mut signer)
+            .await
+            .unwrap();
+        assert_eq!(
+            (result.success(), signer.asked),
+            (signatures == 1, signatures)
+        );
+    }
 }
 
 #[tokio::test]

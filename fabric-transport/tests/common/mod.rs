@@ -180,22 +180,35 @@ pub struct Agent {
 
 impl Agent {
     pub fn start(dir: &Path, keys: &[&Path]) -> Self {
+        let agent = Self::asking(dir, "false");
+        for key in keys {
+            agent.add(key, &[]);
+        }
+        agent
+    }
+
+    /// One without keys that has this program confirm signatures.
+    pub fn asking(dir: &Path, program: impl AsRef<std::ffi::OsStr>) -> Self {
         let socket = dir.join("agent.sock");
         let mut child = Command::new("ssh-agent")
             .arg("-D")
             .arg("-a")
             .arg(&socket)
+            .env("SSH_ASKPASS", program)
+            .env("SSH_ASKPASS_REQUIRE", "force")
             .stdout(Stdio::piped())
             .spawn()
             .expect("ssh-agent must be installed");
         // The socket is bound before the first line is printed.
         let mut first = [0];
         child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-        for key in keys {
-            let status = Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket).status().unwrap();
-            assert!(status.success());
-        }
         Self { socket, child }
+    }
+
+    pub fn add(&self, key: &Path, options: &[&str]) {
+        let mut command = Command::new("ssh-add");
+        let status = command.arg("-q").args(options).arg(key).env("SSH_AUTH_SOCK", &self.socket).status().unwrap();
+        assert!(status.success());
     }
 }
 

@@ -1,3 +1,4 @@
+// Changed from russh 0.65.1 by the patches of fabric-russh, which its README lists.
 // Copyright 2016 Pierre-Étienne Meunier
 //
 // Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,7 +25,7 @@ use ssh_key::{Algorithm, PublicKey, Signature};
 use super::IncomingSshPacket;
 use crate::auth::AuthRequest;
 use crate::cert::PublicKeyOrCertificate;
-use crate::client::{ChannelOpenHandle, Handler, Msg, Prompt, Reply, Session};
+use crate::client::{AuthService, ChannelOpenHandle, Handler, Msg, Prompt, Reply, Session};
 use crate::helpers::{AlgorithmExt, EncodedExt, NameList, sign_with_hash_alg};
 use crate::keys::key::parse_public_key;
 use crate::parsing::{ChannelOpenConfirmation, ChannelType, OpenChannelMessage, ensure_end};
@@ -100,15 +101,26 @@ impl Session {
                         Some((&msg::SERVICE_ACCEPT, mut r)) => {
                             let service = map_err!(Bytes::decode(&mut r))?;
                             map_err!(ensure_end(&r))?;
-                            if service.as_ref() != b"ssh-userauth" {
+                            if self.auth_service != AuthService::Requested
+                                || service.as_ref() != b"ssh-userauth"
+                            {
                                 return Err(crate::Error::Inconsistent.into());
                             }
+                            self.auth_service = AuthService::Accepted;
+                        }
+                        // They are answered in their order.
+                        Some((
+                            &(msg::USERAUTH_FAILURE | msg::USERAUTH_SUCCESS | msg::USERAUTH_PK_OK),
+                            _,
+                        )) if self.auth_service == AuthService::Requested => {
+                            return Err(crate::Error::Inconsistent.into());
                         }
                         Some((&msg::USERAUTH_SUCCESS, r)) => {
                             map_err!(ensure_end(&r))?;
                             debug!("userauth_success");
                             // Drop the credential as soon as it is no longer needed.
                             self.common.auth_method = None;
+                            self.signing = None;
                             self.sender
                                 .send(Reply::AuthSuccess)
                                 .map_err(|_| crate::Error::SendError)?;
@@ -139,6 +151,7 @@ impl Session {
 
                             let no_more_methods = auth_request.methods.is_empty();
                             self.common.auth_method = None;
+                            self.signing = None;
                             self.sender
                                 .send(Reply::AuthFailure {
                                     proceed_with_methods: remaining_methods,
@@ -253,95 +266,10 @@ impl Session {
                                         &mut self.common.buffer,
                                     )?
                                 }
-                                Some(auth::Method::FuturePublicKey {
-                                    ref key, hash_alg, ..
-                                }) => {
-                                    debug!("public key");
-                                    self.common.buffer.clear();
-                                    let i = enc.client_make_to_sign(
-                                        &self.common.auth_user,
-                                        &PublicKeyOrCertificate::PublicKey {
-                                            key: key.clone(),
-                                            hash_alg,
-                                        },
-                                        None,
-                                        &mut self.common.buffer,
-                                    )?;
-                                    let len = self.common.buffer.len();
-                                    let buf = std::mem::take(&mut self.common.buffer);
-
-                                    self.sender
-                                        .send(Reply::SignRequest {
-                                            key: key.clone(),
-                                            data: buf,
-                                        })
-                                        .map_err(|_| crate::Error::SendError)?;
-                                    self.common.buffer = loop {
-                                        match self.receiver.recv().await {
-                                            Some(Msg::Signed { data }) => break data[..].to_vec(),
-                                            // The signer could not sign. Leave the PK_OK
-                                            // unanswered, as OpenSSH does when it cannot
-                                            // sign: the server keeps waiting for a userauth
-                                            // request and the next one (any method) replaces
-                                            // this attempt. Going back to the main loop is
-                                            // what lets that next request through.
-                                            Some(Msg::SignFailed) => {
-                                                debug!("signer failed, abandoning the request");
-                                                return Ok(());
-                                            }
-                                            None => return Err(crate::Error::RecvError.into()),
-                                            _ => {}
-                                        }
-                                    };
-                                    if self.common.buffer.len() != len {
-                                        // The buffer was modified.
-                                        push_packet!(enc.write, {
-                                            #[allow(clippy::indexing_slicing)] // length checked
-                                            enc.write.extend_from_slice(&self.common.buffer[i..]);
-                                        })
-                                    }
-                                }
-                                Some(auth::Method::FutureCertificate {
-                                    ref cert, hash_alg, ..
-                                }) => {
-                                    debug!("certificate");
-                                    self.common.buffer.clear();
-                                    let i = enc.client_make_to_sign(
-                                        &self.common.auth_user,
-                                        &PublicKeyOrCertificate::Certificate(cert.clone()),
-                                        hash_alg,
-                                        &mut self.common.buffer,
-                                    )?;
-                                    let len = self.common.buffer.len();
-                                    let buf = std::mem::take(&mut self.common.buffer);
-
-                                    self.sender
-                                        .send(Reply::SignRequestCert {
-                                            cert: cert.clone(),
-                                            hash_alg,
-                                            data: buf,
-                                        })
-                                        .map_err(|_| crate::Error::SendError)?;
-                                    self.common.buffer = loop {
-                                        match self.receiver.recv().await {
-                                            Some(Msg::Signed { data }) => break data,
-                                            // See the public key case above.
-                                            Some(Msg::SignFailed) => {
-                                                debug!("signer failed, abandoning the request");
-                                                return Ok(());
-                                            }
-                                            None => return Err(crate::Error::RecvError.into()),
-                                            _ => {}
-                                        }
-                                    };
-                                    if self.common.buffer.len() != len {
-                                        // The buffer was modified.
-                                        push_packet!(enc.write, {
-                                            #[allow(clippy::indexing_slicing)] // length checked
-                                            enc.write.extend(&self.common.buffer[i..]);
-                                        })
-                                    }
-                                }
+                                Some(
+                                    method @ (auth::Method::FuturePublicKey { .. }
+                                    | auth::Method::FutureCertificate { .. }),
+                                ) => return self.hand_to_signer(&method).map_err(Into::into),
                                 _ => {}
                             }
                         }
@@ -1078,14 +1006,16 @@ impl Session {
     ) -> Result<(), crate::Error> {
         self.common.auth_user.clear();
         self.common.auth_user.push_str(user);
-        if !self.request_to_sign(user, &method)? {
-            self.request_auth_service()?;
-            if let Some(ref mut enc) = self.common.encrypted
-                && enc.state.takes_auth_requests()
-            {
-                enc.write_auth_request(user, &method)?;
-                enc.state = EncryptedState::WaitingAuthRequest(AuthRequest::new(&method));
+        self.signing = None;
+        if let Some(ref mut enc) = self.common.encrypted
+            && enc.state.takes_auth_requests()
+        {
+            enc.state = EncryptedState::WaitingAuthRequest(AuthRequest::new(&method));
+            if !method.asks_first() {
+                return self.hand_to_signer(&method);
             }
+            enc.write_auth_request(user, &method)?;
+            self.request_auth_service()?;
         }
         self.common.auth_method = Some(method);
         Ok(())
@@ -1095,95 +1025,75 @@ impl Session {
     /// has to be waited for: a server that refuses it disconnects (RFC 4253,
     /// Section 10), and one that accepts it reads on.
     fn request_auth_service(&mut self) -> Result<(), crate::Error> {
-        if let Some(ref mut enc) = self.common.encrypted
-            && let EncryptedState::WaitingAuthServiceRequest { ref mut sent, .. } = enc.state
-            && !*sent
-        {
+        if self.auth_service == AuthService::Unrequested {
             debug!("sending ssh-userauth service request");
             self.common.packet_writer.write_packet(|w| {
                 msg::SERVICE_REQUEST.encode(w)?;
                 "ssh-userauth".encode(w)?;
                 Ok(())
             })?;
-            *sent = true;
+            self.auth_service = AuthService::Requested;
         }
         Ok(())
     }
 
-    /// Hands the request to the signer, if it does not ask the server first.
-    /// The signed one comes back as [`Msg::Signed`](super::Msg::Signed).
-    fn request_to_sign(
-        &mut self,
-        user: &str,
-        method: &auth::Method,
-    ) -> Result<bool, crate::Error> {
-        let Some(ref mut enc) = self.common.encrypted else {
-            return Ok(false);
-        };
-        if !enc.state.takes_auth_requests() {
-            return Ok(false);
-        }
-        let mut data = Vec::new();
-        let reply = match *method {
+    /// Hands the request to the signer. The signed one comes back as
+    /// [`Msg::Signed`], and other messages may come before it.
+    fn hand_to_signer(&mut self, method: &auth::Method) -> Result<(), crate::Error> {
+        let (identity, hash_alg) = match *method {
             auth::Method::FuturePublicKey {
-                ref key,
-                hash_alg,
-                asks_first: false,
+                ref key, hash_alg, ..
             } => {
                 let key = key.clone();
-                let unsigned = PublicKeyOrCertificate::PublicKey {
-                    key: key.clone(),
+                (
+                    PublicKeyOrCertificate::PublicKey { key, hash_alg },
                     hash_alg,
-                };
-                enc.client_make_to_sign(user, &unsigned, None, &mut data)?;
-                Reply::SignRequest { key, data }
+                )
             }
             auth::Method::FutureCertificate {
-                ref cert,
-                hash_alg,
-                asks_first: false,
-            } => {
-                let unsigned = PublicKeyOrCertificate::Certificate(cert.clone());
-                enc.client_make_to_sign(user, &unsigned, hash_alg, &mut data)?;
-                Reply::SignRequestCert {
-                    cert: cert.clone(),
-                    hash_alg,
-                    data,
-                }
-            }
-            _ => return Ok(false),
-        };
-        self.sender
-            .send(reply)
-            .map_err(|_| crate::Error::SendError)?;
-        Ok(true)
-    }
-
-    /// Writes the request that [`Self::request_to_sign`] gave to the signer:
-    /// `signed` is what was to be signed and the signature behind it.
-    pub(crate) fn write_signed_auth_request(&mut self, signed: &[u8]) -> Result<(), crate::Error> {
-        let auth_request = match self.common.auth_method {
-            Some(
-                ref method @ (auth::Method::FuturePublicKey {
-                    asks_first: false, ..
-                }
-                | auth::Method::FutureCertificate {
-                    asks_first: false, ..
-                }),
-            ) => AuthRequest::new(method),
-            // Of an attempt that was given up meanwhile.
+                ref cert, hash_alg, ..
+            } => (PublicKeyOrCertificate::Certificate(cert.clone()), hash_alg),
             _ => return Ok(()),
         };
-        self.request_auth_service()?;
+        let Some(ref mut enc) = self.common.encrypted else {
+            return Ok(());
+        };
+        let mut data = Vec::new();
+        let start =
+            enc.client_make_to_sign(&self.common.auth_user, &identity, hash_alg, &mut data)?;
+        self.signing = Some(start..data.len());
+        let request = match identity {
+            PublicKeyOrCertificate::PublicKey { key, .. } => Reply::SignRequest { key, data },
+            PublicKeyOrCertificate::Certificate(cert) => Reply::SignRequestCert {
+                cert,
+                hash_alg,
+                data,
+            },
+        };
+        self.sender
+            .send(request)
+            .map_err(|_| crate::Error::SendError)
+    }
+
+    /// Sends the request that [`Self::hand_to_signer`] gave away: `signed` is
+    /// what was to be signed and the signature behind it.
+    pub(crate) fn send_signed(&mut self, signed: &[u8]) -> Result<(), crate::Error> {
+        // Else it is of an attempt that ended meanwhile.
+        let Some(unsigned) = self.signing.take() else {
+            return Ok(());
+        };
         if let Some(ref mut enc) = self.common.encrypted
             && enc.state.takes_auth_requests()
         {
-            // The session id, with its length, is signed but not sent.
-            let request = signed
-                .get(4 + enc.session_id.len()..)
-                .ok_or(crate::Error::Inconsistent)?;
-            push_packet!(enc.write, enc.write.extend_from_slice(request));
-            enc.state = EncryptedState::WaitingAuthRequest(auth_request);
+            if signed.len() <= unsigned.end {
+                return Err(crate::Error::Inconsistent);
+            }
+            // The session id in front is signed but not sent.
+            push_packet!(enc.write, {
+                #[allow(clippy::indexing_slicing)] // length checked
+                enc.write.extend_from_slice(&signed[unsigned.start..])
+            });
+            self.request_auth_service()?;
         }
         Ok(())
     }

@@ -1,3 +1,4 @@
+// Changed from russh 0.65.1 by the patches of fabric-russh, which its README lists.
 // Copyright 2016 Pierre-Étienne Meunier
 //
 // Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,6 +104,17 @@ pub struct Session {
     server_sig_algs: Option<Vec<Algorithm>>,
     /// Number of EXT_INFO messages received (RFC 8308 allows at most two).
     ext_info_count: u8,
+    auth_service: AuthService,
+    /// Where in what is being signed the request begins and ends.
+    signing: Option<std::ops::Range<usize>>,
+}
+
+/// The service that authenticates (RFC 4253, Section 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AuthService {
+    Unrequested,
+    Requested,
+    Accepted,
 }
 
 impl Drop for Session {
@@ -450,9 +462,7 @@ impl<H: Handler> Handle<H> {
     }
 
     /// Tells the session that the [`Signer`][auth::Signer] could not produce
-    /// the signature it is waiting for. Without this the session keeps waiting
-    /// for `Msg::Signed` and ignores everything else sent to it, so no later
-    /// authentication attempt on this handle would get through.
+    /// the signature it is waiting for.
     async fn abandon_sign_request(&mut self) {
         // A send error means the session is gone; the signer's error is still
         // the one the caller needs.
@@ -1343,6 +1353,8 @@ impl Session {
             open_global_requests: VecDeque::new(),
             server_sig_algs: None,
             ext_info_count: 0,
+            auth_service: AuthService::Unrequested,
+            signing: None,
         }
     }
 
@@ -1631,8 +1643,9 @@ impl Session {
     fn handle_msg(&mut self, msg: Msg) -> Result<(), crate::Error> {
         match msg {
             Msg::Authenticate { user, method } => self.start_auth(&user, method)?,
-            Msg::Signed { data } => self.write_signed_auth_request(&data)?,
-            Msg::SignFailed => {}
+            Msg::Signed { data } => self.send_signed(&data)?,
+            // An unanswered PK_OK is replaced by the next request, of any method.
+            Msg::SignFailed => self.signing = None,
             Msg::AuthInfoResponse { .. } => {}
             Msg::AuthGssapiToken { token } => {
                 if let Some(ref mut enc) = self.common.encrypted {
@@ -1970,6 +1983,12 @@ async fn reply<H: Handler>(
             validate_server_msg_strict_kex(*message_type, seqno as usize)?;
         }
 
+        // Of a server that isn't ready for the first request before it has accepted the service: it
+        // would never be answered.
+        if *message_type == msg::UNIMPLEMENTED && session.auth_service == AuthService::Requested {
+            return Err(Error::Inconsistent.into());
+        }
+
         if [msg::IGNORE, msg::UNIMPLEMENTED, msg::DEBUG].contains(message_type) {
             return Ok(());
         }
@@ -2202,6 +2221,191 @@ mod tests {
         (session, sender, reply_receiver)
     }
 
+    /// A session that has not asked for the service yet.
+    fn session_before_auth() -> (Session, tokio::sync::mpsc::UnboundedReceiver<Reply>) {
+        let (mut session, _sender, replies) = keyboard_interactive_session();
+        session.common.auth_method = None;
+        session.common.encrypted.as_mut().unwrap().state = super::initial_encrypted_state(&session);
+        (session, replies)
+    }
+
+    async fn receive(session: &mut Session, payload: Vec<u8>) -> Result<(), Error> {
+        let mut packet = IncomingSshPacket {
+            buffer: payload.into(),
+            seqn: Wrapping(9),
+        };
+        super::reply(session, &mut TestHandler, &mut None, &mut packet).await
+    }
+
+    fn service_accept(service: &str) -> Vec<u8> {
+        let mut payload = vec![msg::SERVICE_ACCEPT];
+        service.encode(&mut payload).unwrap();
+        payload
+    }
+
+    fn log_in(session: &mut Session) {
+        let password = "secret".to_owned().into();
+        let method = Method::Password { password };
+        session.start_auth("user", method).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_service_is_requested_with_the_first_request_and_once() {
+        let (mut session, mut replies) = session_before_auth();
+        log_in(&mut session);
+        let buffered = session.common.packet_writer.buffer().buffer.clone();
+        assert_eq!(buffered[5], msg::SERVICE_REQUEST);
+        let pending = session.common.encrypted.as_ref().unwrap().write.clone();
+        assert_eq!(pending[4], msg::USERAUTH_REQUEST);
+
+        receive(&mut session, service_accept("ssh-userauth"))
+            .await
+            .unwrap();
+        let mut failure = vec![msg::USERAUTH_FAILURE];
+        "password".encode(&mut failure).unwrap();
+        failure.push(0);
+        receive(&mut session, failure).await.unwrap();
+        assert!(matches!(replies.try_recv(), Ok(Reply::AuthFailure { .. })));
+        log_in(&mut session);
+        let now = session.common.packet_writer.buffer().buffer.clone();
+        assert_eq!(now, buffered);
+        receive(&mut session, vec![msg::USERAUTH_SUCCESS])
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_service_is_accepted_once_and_before_anything_else() {
+        let wrong: [&[Vec<u8>]; 5] = [
+            &[vec![msg::USERAUTH_SUCCESS]],
+            &[vec![msg::USERAUTH_FAILURE]],
+            &[service_accept("ssh-connection")],
+            &[
+                service_accept("ssh-userauth"),
+                service_accept("ssh-userauth"),
+            ],
+            // The server will never answer what it didn't take.
+            &[vec![msg::UNIMPLEMENTED, 0, 0, 0, 4]],
+        ];
+        for messages in wrong {
+            let (mut session, _replies) = session_before_auth();
+            log_in(&mut session);
+            let (last, before) = messages.split_last().unwrap();
+            for message in before {
+                receive(&mut session, message.clone()).await.unwrap();
+            }
+            let result = receive(&mut session, last.clone()).await;
+            assert!(matches!(result, Err(Error::Inconsistent)), "{messages:?}");
+        }
+        let (mut session, _replies) = session_before_auth();
+        let unasked = receive(&mut session, service_accept("ssh-userauth")).await;
+        assert!(matches!(unasked, Err(Error::Inconsistent)));
+    }
+
+    fn public_key(asks_first: bool) -> Method {
+        let key = crate::keys::PrivateKey::random(&mut rand::rng(), ssh_key::Algorithm::Ed25519);
+        Method::FuturePublicKey {
+            key: key.unwrap().public_key().clone(),
+            hash_alg: None,
+            asks_first,
+        }
+    }
+
+    /// What the signer is given to sign.
+    fn to_sign(replies: &mut tokio::sync::mpsc::UnboundedReceiver<Reply>) -> Vec<u8> {
+        match replies.try_recv() {
+            Ok(Reply::SignRequest { data, .. }) => data,
+            _ => panic!("nothing to sign"),
+        }
+    }
+
+    fn pending(session: &Session) -> &[u8] {
+        &session.common.encrypted.as_ref().unwrap().write
+    }
+
+    fn signed(mut data: Vec<u8>) -> Msg {
+        data.extend_from_slice(b"\0\0\0\x01s");
+        Msg::Signed { data }
+    }
+
+    /// A session whose signer is at work, and what it signs.
+    async fn session_at_signing(
+        asks_first: bool,
+    ) -> (
+        Session,
+        tokio::sync::mpsc::UnboundedReceiver<Reply>,
+        Vec<u8>,
+    ) {
+        let (mut session, mut replies) = session_before_auth();
+        session.auth_service = AuthService::Accepted;
+        session.start_auth("user", public_key(asks_first)).unwrap();
+        if asks_first {
+            session.common.encrypted.as_mut().unwrap().write.clear();
+            let asked = receive(&mut session, vec![msg::USERAUTH_PK_OK]).await;
+            asked.unwrap();
+        }
+        let data = to_sign(&mut replies);
+        assert!(pending(&session).is_empty());
+        (session, replies, data)
+    }
+
+    #[tokio::test]
+    async fn the_signed_request_is_sent_once() {
+        for asks_first in [true, false] {
+            let (mut session, _replies, data) = session_at_signing(asks_first).await;
+            session.handle_msg(signed(data.clone())).unwrap();
+            let request = pending(&session).to_vec();
+            assert_eq!(request[4], msg::USERAUTH_REQUEST);
+            assert!(request.ends_with(b"s") && data.ends_with(&request[4..request.len() - 5]));
+            session.handle_msg(signed(data)).unwrap();
+            assert_eq!(pending(&session), request);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_signs_at_once_signs_once_whatever_the_server_says() {
+        let (mut session, mut replies, data) = session_at_signing(false).await;
+        receive(&mut session, vec![msg::USERAUTH_PK_OK])
+            .await
+            .unwrap();
+        assert!(replies.try_recv().is_err());
+        session.handle_msg(signed(data)).unwrap();
+        receive(&mut session, vec![msg::USERAUTH_PK_OK])
+            .await
+            .unwrap();
+        assert!(replies.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_signature_of_an_attempt_that_ended_is_not_sent() {
+        for asks_first in [true, false] {
+            let (mut session, _replies, data) = session_at_signing(asks_first).await;
+            let mut failure = vec![msg::USERAUTH_FAILURE];
+            "publickey".encode(&mut failure).unwrap();
+            failure.push(0);
+            receive(&mut session, failure).await.unwrap();
+            session.handle_msg(signed(data)).unwrap();
+            assert!(pending(&session).is_empty());
+
+            let (mut session, _replies, data) = session_at_signing(asks_first).await;
+            session.handle_msg(Msg::SignFailed).unwrap();
+            receive(&mut session, vec![msg::USERAUTH_PK_OK])
+                .await
+                .unwrap();
+            session.handle_msg(signed(data)).unwrap();
+            assert!(pending(&session).is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_returned_unsigned_is_an_error() {
+        for asks_first in [true, false] {
+            let (mut session, _replies, data) = session_at_signing(asks_first).await;
+            let result = session.handle_msg(Msg::Signed { data });
+            assert!(matches!(result, Err(Error::Inconsistent)));
+        }
+    }
+
     const HOSTKEYS_SESSION_ID: &[u8] = b"hostkeys-session-id";
 
     /// An authenticated session with one outstanding `hostkeys-prove-00` request.
@@ -2301,12 +2505,20 @@ mod tests {
                 .await
                 .unwrap();
         }
-        assert!(session
-            .process_packet(&mut TestHandler, &packet)
-            .await
-            .is_err());
+        assert!(
+            session
+                .process_packet(&mut TestHandler, &packet)
+                .await
+                .is_err()
+        );
         assert_eq!(
-            session.common.encrypted.as_ref().unwrap().received_extensions.len(),
+            session
+                .common
+                .encrypted
+                .as_ref()
+                .unwrap()
+                .received_extensions
+                .len(),
             2
         );
     }
@@ -2375,10 +2587,16 @@ mod tests {
     #[test]
     fn limit_triggered_rekey_waits_for_authentication() {
         let (mut session, _sender, _replies) = keyboard_interactive_session();
-        allow_rekey(&mut session, crate::Limits::new(0, 0, Duration::from_secs(3600)));
+        allow_rekey(
+            &mut session,
+            crate::Limits::new(0, 0, Duration::from_secs(3600)),
+        );
 
         session.flush().unwrap();
-        assert!(!session.kex.active(), "write limit hit before authentication");
+        assert!(
+            !session.kex.active(),
+            "write limit hit before authentication"
+        );
         assert_eq!(session.rekey_time_remaining(), None);
 
         session.common.encrypted.as_mut().unwrap().state = EncryptedState::Authenticated;
@@ -2593,10 +2811,7 @@ fn initial_encrypted_state(session: &Session) -> EncryptedState {
     if session.common.config.anonymous {
         EncryptedState::Authenticated
     } else {
-        EncryptedState::WaitingAuthServiceRequest {
-            accepted: false,
-            sent: false,
-        }
+        EncryptedState::WaitingAuthServiceRequest { accepted: false }
     }
 }
 

@@ -1,3 +1,4 @@
+// Changed from russh 0.65.1 by the patches of fabric-russh, which its README lists.
 // Copyright 2016 Pierre-Étienne Meunier
 //
 // Licensed under the Apache License, Version 2.0 (the "License");
@@ -88,7 +89,7 @@ impl Session {
         // If we've successfully read a packet.
         match (&mut enc.state, buf.split_first()) {
             (
-                EncryptedState::WaitingAuthServiceRequest { accepted, .. },
+                EncryptedState::WaitingAuthServiceRequest { accepted },
                 Some((&msg::SERVICE_REQUEST, mut r)),
             ) => {
                 let request = map_err!(String::decode(&mut r))?;

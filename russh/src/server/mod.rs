@@ -1,3 +1,4 @@
+// Changed from russh 0.65.1 by the patches of fabric-russh, which its README lists.
 // Copyright 2016 Pierre-Étienne Meunier
 //
 // Licensed under the Apache License, Version 2.0 (the "License");
@@ -1282,10 +1283,7 @@ async fn reply<H: Handler + Send>(
                         // This is the initial kex
 
                         session.common.encrypted(
-                            EncryptedState::WaitingAuthServiceRequest {
-                                sent: false,
-                                accepted: false,
-                            },
+                            EncryptedState::WaitingAuthServiceRequest { accepted: false },
                             newkeys,
                         );
 

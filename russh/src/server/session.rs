@@ -1,3 +1,4 @@
+// Changed from russh 0.65.1 by the patches of fabric-russh, which its README lists.
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -1725,10 +1726,7 @@ mod tests {
         let mut session = authenticated_session();
         allow_rekey(&mut session, crate::Limits::new(0, 0, Duration::from_secs(3600)));
         let enc = session.common.encrypted.as_mut().unwrap();
-        enc.state = EncryptedState::WaitingAuthServiceRequest {
-            accepted: false,
-            sent: false,
-        };
+        enc.state = EncryptedState::WaitingAuthServiceRequest { accepted: false };
         enc.server_compression = Compression::ZlibOpenSSH;
 
         session.flush().unwrap();

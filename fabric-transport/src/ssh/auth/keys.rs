@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use fabric_core::target::Identity;
 use fabric_core::transport::OpenContext;
@@ -24,14 +25,17 @@ use crate::ssh::handler::Handler;
 /// How often a passphrase is asked for.
 const PASSPHRASE_TRIES: usize = 3;
 
+/// An agent that signs sooner did so without anybody's help.
+const BY_ITSELF: Duration = Duration::from_millis(300);
+
 /// The keys that were read, opened once for all hosts.
 #[derive(Debug, Default)]
 pub(in crate::ssh) struct KeyStore {
     /// Each is read by the first host that wants it; the others wait for it. That there is none is kept, too:
     /// most of the default identities of most users don't exist.
     files: Mutex<HashMap<Source, Arc<OnceCell<Read>>>>,
-    /// Whether the last host that was offered a key or certificate took it.
-    taken: Mutex<HashMap<Vec<u8>, bool>>,
+    /// Whether a key or certificate is signed with at once, as the last host that judged it made it seem wise.
+    at_once: Mutex<HashMap<Vec<u8>, bool>>,
 }
 
 /// A key that was read, or why there is none.
@@ -53,17 +57,27 @@ pub(super) struct KeyFile {
     public: Option<PublicKey>,
     /// The certificate beside it (`KEY-cert.pub`).
     certificate: Option<Certificate>,
-    private: tokio::sync::Mutex<Private>,
+    /// `None` where only the public half is here; an agent may have the other.
+    private: Option<Private>,
 }
 
-#[derive(Debug, Clone)]
-enum Private {
-    Open(Arc<SigningKey>),
-    Locked(Secret),
-    /// Somebody was asked and did not know.
-    GivenUp,
-    /// Only the public half is here; an agent may have the private one.
-    Absent,
+/// A private key.
+#[derive(Debug)]
+struct Private {
+    open: OnceLock<Arc<SigningKey>>,
+    /// As long as it is not open, its text; `None` after somebody was asked and did not know. Held by who asks for the
+    /// passphrase.
+    locked: tokio::sync::Mutex<Option<Secret>>,
+}
+
+impl Private {
+    fn open(key: SigningKey) -> Self {
+        Self { open: Arc::new(key).into(), locked: tokio::sync::Mutex::default() }
+    }
+
+    fn locked(text: Secret) -> Self {
+        Self { open: OnceLock::new(), locked: tokio::sync::Mutex::new(Some(text)) }
+    }
 }
 
 /// Why there is no signature.
@@ -106,21 +120,22 @@ impl KeyStore {
         self.cell(Source::Text(sha2::Sha256::digest(text.expose()).into())).get_or_init(parse).await.clone()
     }
 
-    /// Notes whether a host took what was offered.
-    pub(super) fn note(&self, offer: &Offer, taken: bool) {
-        let mut noted = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        match noted.get_mut(&offer.id) {
-            Some(last) => *last = taken,
-            None => drop(noted.insert(offer.id.clone(), taken)),
-        }
+    /// Notes whether the next host need not be asked about what was offered.
+    pub(super) fn note(&self, offer: &Offer, at_once: bool) {
+        self.at_once.lock().unwrap_or_else(PoisonError::into_inner).insert(offer.id.clone(), at_once);
     }
 
     /// Whether to ask a host about a candidate before signing. It costs a round trip, and OpenSSH's server answers after
-    /// 5 ms at the earliest; it saves a signature that nobody takes, and the touch or the confirmation for it. So a key
-    /// that is open signs at once, and an agent's where the last host took it.
+    /// 5 ms at the earliest; it saves a signature that nobody takes, and the passphrase, the touch or the confirmation
+    /// for it. So a key that is open signs at once, and an agent's where the last host took it and nobody had a hand in
+    /// its signature.
     pub(super) fn asks_first(&self, candidate: &Candidate, offer: &Offer) -> bool {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(&offer.id).copied();
-        is_security_key(&offer.side.algorithm()) || !taken.unwrap_or_else(|| candidate.is_open())
+        let noted = self.at_once.lock().unwrap_or_else(PoisonError::into_inner).get(&offer.id).copied();
+        let at_once = match candidate {
+            Candidate::File { file, .. } => file.is_open() && noted != Some(false),
+            Candidate::Agent { .. } | Candidate::AgentCertificate { .. } => noted == Some(true),
+        };
+        is_security_key(&offer.side.algorithm()) || !at_once
     }
 
     fn cell(&self, source: Source) -> Arc<OnceCell<Read>> {
@@ -158,38 +173,47 @@ impl KeyFile {
     }
 
     fn public_only(name: String, public: PublicKey) -> Self {
-        let private = tokio::sync::Mutex::new(Private::Absent);
-        Self { name, public: Some(public), certificate: None, private }
+        Self { name, public: Some(public), certificate: None, private: None }
     }
 
     /// A private key in any format: OpenSSH, PKCS #1, PKCS #8, SEC 1, PuTTY.
     fn parse(name: String, text: Secret) -> Result<Self, String> {
         let (public, private) = match russh::keys::decode_secret_key(text.expose(), None) {
-            Ok(key) => (Some(key.public_key().clone()), Private::Open(Arc::new(SigningKey::new(key)))),
+            Ok(key) => (Some(key.public_key().clone()), Private::open(SigningKey::new(key))),
             // The OpenSSH format shows the public half of an encrypted key, others don't.
             Err(error) => match PrivateKey::from_openssh(text.expose()) {
-                Ok(key) if key.is_encrypted() => (Some(key.public_key().clone()), Private::Locked(text)),
-                _ if is_encrypted(text.expose()) => (None, Private::Locked(text)),
+                Ok(key) if key.is_encrypted() => (Some(key.public_key().clone()), Private::locked(text)),
+                _ if is_encrypted(text.expose()) => (None, Private::locked(text)),
                 _ => return Err(format!("not a private key that can be used here: {error}")),
             },
         };
-        Ok(Self { name, public, certificate: None, private: tokio::sync::Mutex::new(private) })
+        Ok(Self { name, public, certificate: None, private: Some(private) })
+    }
+
+    /// Whether a signature costs nothing but the time to make it.
+    fn is_open(&self) -> bool {
+        self.private.as_ref().is_some_and(|private| private.open.get().is_some())
     }
 
     /// The private key; its passphrase is taken from the target or asked for, once for all hosts.
     async fn open(&self, target: &Target, context: &OpenContext) -> Result<Arc<SigningKey>, SignError> {
-        let mut private = self.private.lock().await;
-        let text = match &*private {
-            Private::Open(key) => return Ok(key.clone()),
-            Private::Absent => return Err(SignError::Key("only its public half is here".to_owned())),
-            Private::GivenUp => return Err(SignError::Key("no passphrase opened it".to_owned())),
-            Private::Locked(text) => text.clone(),
+        let unknown = || SignError::Key("no passphrase opened it".to_owned());
+        let Some(private) = &self.private else {
+            return Err(SignError::Key("only its public half is here".to_owned()));
         };
+        if let Some(key) = private.open.get() {
+            return Ok(key.clone());
+        }
+        let mut locked = private.locked.lock().await;
+        // Who held it may have opened it.
+        if let Some(key) = private.open.get() {
+            return Ok(key.clone());
+        }
+        let text = locked.clone().ok_or_else(unknown)?;
         if let Some(passphrase) = &target.auth.passphrase
             && let Some(key) = decrypt(&text, passphrase).await
         {
-            *private = Private::Open(key.clone());
-            return Ok(key);
+            return Ok(private.open.get_or_init(|| key).clone());
         }
         for _ in 0..PASSPHRASE_TRIES {
             let request = PromptRequest {
@@ -203,12 +227,11 @@ impl KeyFile {
                 break;
             }
             if let Some(key) = decrypt(&text, &passphrase).await {
-                *private = Private::Open(key.clone());
-                return Ok(key);
+                return Ok(private.open.get_or_init(|| key).clone());
             }
         }
-        *private = Private::GivenUp;
-        Err(SignError::Key("no passphrase opened it".to_owned()))
+        *locked = None;
+        Err(unknown())
     }
 }
 
@@ -269,13 +292,16 @@ enum PublicSide {
     Certificate(Box<Certificate>),
 }
 
-impl From<PublicSide> for Offer {
-    fn from(side: PublicSide) -> Self {
+impl TryFrom<PublicSide> for Offer {
+    type Error = SignError;
+
+    fn try_from(side: PublicSide) -> Result<Self, SignError> {
         let bytes = match &side {
             PublicSide::Key(key) => key.to_bytes(),
             PublicSide::Certificate(certificate) => certificate.to_bytes(),
         };
-        Self { side, id: bytes.unwrap_or_default() }
+        let id = bytes.map_err(|error| SignError::Key(error.to_string()))?;
+        Ok(Self { side, id })
     }
 }
 
@@ -310,12 +336,6 @@ impl Offer {
 }
 
 impl Candidate {
-    /// Whether a signature costs nothing but the time to make it: no touch, confirmation or passphrase.
-    fn is_open(&self) -> bool {
-        // Who holds the lock may be asking for the passphrase.
-        matches!(self, Self::File { file, .. } if file.private.try_lock().is_ok_and(|it| matches!(*it, Private::Open(_))))
-    }
-
     /// What to offer; `None` for a key whose public half nobody can tell without its passphrase.
     pub(super) async fn public(
         &self,
@@ -338,13 +358,15 @@ impl Candidate {
                 None => clock.while_asking(file.open(target, context)).await?.key().public_key().clone(),
             }),
         };
-        Ok(side.into())
+        side.try_into()
     }
 }
 
 /// Signs with a candidate.
 pub(super) struct Signer<'a> {
     pub(super) asks_first: bool,
+    /// Whether an agent took so long that it may have asked somebody for a touch or a confirmation.
+    pub(super) slow: bool,
     pub(super) candidate: &'a Candidate,
     pub(super) target: &'a Target,
     pub(super) context: &'a OpenContext,
@@ -361,7 +383,10 @@ impl russh::Signer for Signer<'_> {
         to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, SignError> {
         // An agent may ask for a touch or a confirmation, a file for its passphrase.
-        self.clock.while_asking(self.sign(identity, hash, to_sign)).await
+        let began = Instant::now();
+        let signed = self.clock.while_asking(self.sign(identity, hash, to_sign)).await;
+        self.slow = !matches!(self.candidate, Candidate::File { .. }) && began.elapsed() > BY_ITSELF;
+        signed
     }
 
     fn asks_first(&self) -> bool {
@@ -407,22 +432,48 @@ fn sign(key: &SigningKey, hash: Option<HashAlg>, mut data: Vec<u8>) -> Result<Ve
     Ok(data)
 }
 
-/// The hash for an RSA key: SHA-2 by what the server announced, SHA-1 (`Some(None)`) only where
-/// `PubkeyAcceptedAlgorithms` asks for it, `None` where there is no way.
-#[expect(clippy::option_option, reason = "russh's own way to say it, in and out")]
-pub(super) fn rsa_hash(announced: Option<Option<HashAlg>>, wanted: &[String]) -> Option<Option<HashAlg>> {
-    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w.trim_start_matches(['+', '^']) == name);
-    let sha1 = wanted.iter().any(|w| w.trim_start_matches(['+', '^']) == "ssh-rsa");
-    let best = match announced {
-        Some(Some(hash)) => Some(hash),
-        Some(None) => return sha1.then_some(None),
+/// What a server announced of the signatures with RSA keys that it takes: the best hash, or `None` for SHA-1. `None`
+/// where it announced nothing (RFC 8308).
+pub(super) type Announced = Option<Option<HashAlg>>;
+
+impl Offer {
+    /// The hash to sign with; `None` for a key that has a single way. An error says why the key cannot be offered:
+    /// `accepted` are the algorithms of `PubkeyAcceptedAlgorithms`.
+    pub(super) fn hash(&self, announced: Announced, accepted: &[String]) -> Result<Option<HashAlg>, &'static str> {
+        let accepts = |algorithm: Algorithm| {
+            let name = match &self.side {
+                PublicSide::Key(_) => algorithm.to_string(),
+                PublicSide::Certificate(_) => algorithm.to_certificate_type(),
+            };
+            accepts(accepted, &name)
+        };
+        let outside = "not in PubkeyAcceptedAlgorithms";
+        if !self.is_rsa() {
+            return if accepts(self.side.algorithm()) { Ok(None) } else { Err(outside) };
+        }
+        let rsa = |hash| accepts(Algorithm::Rsa { hash });
         // A server that announces nothing may be an old one or a modest one.
-        None => Some(HashAlg::Sha512),
-    };
-    match best {
-        Some(HashAlg::Sha512) if !wants("rsa-sha2-512") && wants("rsa-sha2-256") => Some(Some(HashAlg::Sha256)),
-        Some(_) if sha1 && !wants("rsa-sha2-512") && !wants("rsa-sha2-256") => Some(None),
-        best => Some(best),
+        match announced.unwrap_or(Some(HashAlg::Sha512)) {
+            Some(HashAlg::Sha512) if rsa(Some(HashAlg::Sha512)) => Ok(Some(HashAlg::Sha512)),
+            Some(_) if rsa(Some(HashAlg::Sha256)) => Ok(Some(HashAlg::Sha256)),
+            _ if rsa(None) => Ok(None),
+            None => Err("the server takes RSA keys with SHA-1 only"),
+            Some(_) => Err(outside),
+        }
+    }
+}
+
+/// Whether a list of algorithms has this one: all but SHA-1 where it is empty, or begins with a sign that adds to what is
+/// accepted anyway (`+`, `^`) or takes from it (`-`), as in ssh_config(5).
+fn accepts(list: &[String], name: &str) -> bool {
+    let anyway = !name.starts_with("ssh-rsa");
+    let Some(first) = list.first() else { return anyway };
+    let unsigned = first.trim_start_matches(['+', '^', '-']);
+    let listed = unsigned == name || list[1..].iter().any(|listed| listed == name);
+    match first.chars().next() {
+        Some('+' | '^') => anyway || listed,
+        Some('-') => anyway && !listed,
+        _ => listed,
     }
 }
 
@@ -486,7 +537,7 @@ impl Candidates {
                 }
             }
         }
-        this.files(&given, &certificates).await;
+        this.files(&given, &certificates);
         if let Some(agent) = agent
             && !auth.identities_only
         {
@@ -495,13 +546,13 @@ impl Candidates {
                 .map(|identity| Candidate::Agent { agent: agent.clone(), identity: Box::new(identity) });
             this.queue.extend(others);
         }
-        this.files(&default, &certificates).await;
+        this.files(&default, &certificates);
         Ok(this)
     }
 
-    async fn files(&mut self, files: &[Arc<KeyFile>], certificates: &[(PathBuf, Certificate)]) {
+    fn files(&mut self, files: &[Arc<KeyFile>], certificates: &[(PathBuf, Certificate)]) {
         for file in files {
-            if matches!(*file.private.lock().await, Private::Absent) {
+            if file.private.is_none() {
                 continue;
             }
             let fits = |c: &&Certificate| file.public.as_ref().is_some_and(|key| key.key_data() == c.public_key());
@@ -522,6 +573,12 @@ impl Candidates {
         self.queue.pop_front()
     }
 
+    /// Takes back what a server didn't judge, to be offered again.
+    pub(super) fn give_back(&mut self, candidate: Candidate, offer: &Offer) {
+        self.queue.push_front(candidate);
+        self.offered.remove(&offer.id);
+    }
+
     /// Whether this was not offered before; from now on it was.
     pub(super) fn first_offer(&mut self, offer: &Offer) -> bool {
         self.offered.insert(offer.id.clone())
@@ -536,4 +593,42 @@ fn certificate_files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Certificate)>, C
         Ok((path.clone(), certificate))
     };
     paths.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn algorithms_are_accepted_as_ssh_config_says() {
+        let accepts = |list: &[&str], name| {
+            let list: Vec<String> = list.iter().map(|&name| name.to_owned()).collect();
+            super::accepts(&list, name)
+        };
+        assert!(accepts(&[], "ssh-ed25519") && !accepts(&[], "ssh-rsa"));
+        assert!(accepts(&["ssh-rsa"], "ssh-rsa") && !accepts(&["ssh-rsa"], "ssh-ed25519"));
+        for sign in ["+ssh-rsa", "^ssh-rsa"] {
+            assert!(accepts(&[sign], "ssh-rsa") && accepts(&[sign], "rsa-sha2-512"));
+        }
+        let less: &[&str] = &["-rsa-sha2-512", "ssh-ed25519"];
+        assert!(accepts(less, "rsa-sha2-256") && !accepts(less, "rsa-sha2-512") && !accepts(less, "ssh-ed25519"));
+    }
+
+    #[test]
+    fn rsa_keys_sign_with_the_best_hash_of_both_sides() {
+        let random = PrivateKey::from(ssh_key::private::RsaKeypair::random(&mut rand::rng(), 1024).expect("a key"));
+        let offer = Offer::try_from(PublicSide::Key(random.public_key().clone())).unwrap();
+        let hash = |announced, list: &[&str]| {
+            let list: Vec<String> = list.iter().map(|&name| name.to_owned()).collect();
+            offer.hash(announced, &list)
+        };
+        let (sha256, sha512) = (Some(HashAlg::Sha256), Some(HashAlg::Sha512));
+        assert_eq!(hash(None, &[]), Ok(sha512));
+        assert_eq!(hash(Some(sha256), &[]), Ok(sha256));
+        assert_eq!(hash(Some(sha512), &["rsa-sha2-256"]), Ok(sha256));
+        assert!(hash(Some(None), &[]).unwrap_err().contains("SHA-1 only"));
+        assert_eq!(hash(Some(None), &["+ssh-rsa"]), Ok(None));
+        assert_eq!(hash(Some(sha512), &["ssh-rsa"]), Ok(None));
+        assert!(hash(Some(sha512), &["ssh-ed25519"]).is_err());
+    }
 }

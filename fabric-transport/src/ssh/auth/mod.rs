@@ -42,8 +42,18 @@ pub(super) async fn login(
         Some(user) => user.clone(),
         None => local_user()?,
     };
-    let mut attempt =
-        Attempt { handle, shared, clock, target, context, user, tried: Vec::new(), offered: None, verified };
+    let mut attempt = Attempt {
+        handle,
+        shared,
+        clock,
+        target,
+        context,
+        user,
+        tried: Vec::new(),
+        offered: None,
+        announced: None,
+        verified,
+    };
     attempt.run(keys).await.map_err(|kind| (Phase::Auth, kind))?;
     Ok(Login { handle: attempt.handle, shared: attempt.shared })
 }
@@ -82,6 +92,8 @@ struct Attempt<'a> {
     tried: Vec<String>,
     /// What the server still takes; `None` until it has said so.
     offered: Option<Vec<MethodKind>>,
+    /// What the server announced about RSA keys, as soon as it was asked for.
+    announced: Option<keys::Announced>,
     #[expect(dead_code, reason = "held as the proof that this host may be spoken to")]
     verified: Verified,
 }
@@ -193,19 +205,18 @@ impl Attempt<'_> {
                     continue;
                 }
             };
-            let mut hash = None;
-            if offer.is_rsa() {
-                let best = answered(&self.clock, self.target, self.handle.best_supported_rsa_hash()).await?;
-                let best = best.map_err(|_| self.lost())?;
-                let Some(chosen) = keys::rsa_hash(best, &self.target.auth.key_algorithms) else {
-                    self.tried.push(format!("{what} (the server takes RSA keys with SHA-1 only)"));
+            let announced = if offer.is_rsa() { self.announced().await? } else { None };
+            let hash = match offer.hash(announced, &self.target.auth.key_algorithms) {
+                Ok(hash) => hash,
+                Err(reason) => {
+                    self.tried.push(format!("{what} ({reason})"));
                     continue;
-                };
-                hash = chosen;
-            }
+                }
+            };
             let clock = self.clock.clone();
             let mut signer = keys::Signer {
                 asks_first: keys.asks_first(&candidate, &offer),
+                slow: false,
                 candidate: &candidate,
                 target: self.target,
                 context: self.context,
@@ -216,8 +227,13 @@ impl Attempt<'_> {
                 Ok(answer) => {
                     let step = self.note(&what, answer)?;
                     let refused = matches!(step, Step::Refused);
-                    keys.note(&offer, !refused);
-                    if !refused || !self.takes(MethodKind::PublicKey) {
+                    if refused && !self.takes(MethodKind::PublicKey) {
+                        // Not the key: another factor may have to come first.
+                        candidates.give_back(candidate, &offer);
+                        return Ok(step);
+                    }
+                    keys.note(&offer, !refused && !signer.slow);
+                    if !refused {
                         return Ok(step);
                     }
                 }
@@ -225,6 +241,16 @@ impl Attempt<'_> {
             }
         }
         Ok(Step::Refused)
+    }
+
+    /// What the server announced about RSA keys. Waited for once: from a server that announces nothing, it takes a second.
+    async fn announced(&mut self) -> Result<keys::Announced, ConnectErrorKind> {
+        if let Some(announced) = self.announced {
+            return Ok(announced);
+        }
+        let announced = answered(&self.clock, self.target, self.handle.best_supported_rsa_hash()).await?;
+        let announced = announced.map_err(|_| self.lost())?;
+        Ok(*self.announced.insert(announced))
     }
 
     /// A key that cannot sign is passed over, unless the person wants out or the connection is gone.
