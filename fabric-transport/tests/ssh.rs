@@ -185,13 +185,27 @@ async fn dropped_processes_give_their_channels_back() {
 }
 
 #[tokio::test]
-async fn too_many_channels_are_refused_with_an_error() {
-    let sshd = Setup::default().line("MaxSessions 1").start();
+async fn commands_wait_for_room_on_the_connection() {
+    let sshd = Setup::default().line("MaxSessions 2").start();
     let session = open(&sshd.target()).await;
-    let first = session.spawn(&command("cat")).await.unwrap();
+    let each = (0..12).map(async |n| run(&*session, &format!("echo {n}")).await.text().to_owned());
+    let said = futures_util::future::join_all(each).await;
+    assert_eq!(said, (0..12).map(|n| format!("{n}\n")).collect::<Vec<_>>());
+    // In the end it is an error.
+    let held = [session.spawn(&command("cat")).await.unwrap(), session.spawn(&command("cat")).await.unwrap()];
     let error = session.spawn(&command("true")).await.unwrap_err();
     assert!(matches!(error, SessionError::ChannelRefused { .. }), "{error}");
-    drop(first);
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_session_at_all_is_not_waited_for() {
+    let sshd = Setup::default().line("MaxSessions 0").start();
+    let session = open(&sshd.target()).await;
+    let began = std::time::Instant::now();
+    let error = session.spawn(&command("true")).await.unwrap_err();
+    assert!(matches!(error, SessionError::ChannelRefused { .. }), "{error}");
+    assert_eq!(sshd.log().matches("no more sessions").count(), 1, "{:?} {}", began.elapsed(), sshd.log());
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fabric_core::settings::Settings;
+use fabric_core::target::Gateway;
 use fabric_core::{Error, HostString, Target};
 use fabric_transport::Connection;
 
@@ -21,6 +22,19 @@ const MOST_KEPT: usize = 2_000;
 
 /// The same where no task follows: they are closed together in the end.
 const MOST_KEPT_LAST: usize = 64;
+
+/// What a program takes that a host is reached through, or that is run for it here: three pipes and a handle.
+const PROGRAM: usize = 4;
+
+/// How many descriptors a host takes that is at work.
+pub(crate) fn descriptors(target: &Target) -> usize {
+    match (target.transport.as_str(), &target.gateway) {
+        ("ssh", Some(Gateway::Command(_))) => PROGRAM,
+        ("ssh" | "memory", _) => 1,
+        // `local`, and plugins that may run programs.
+        _ => PROGRAM,
+    }
+}
 
 pub(crate) struct Connections {
     open: Mutex<Open>,
@@ -40,9 +54,14 @@ impl Connections {
         Self { open: Mutex::default(), limit }
     }
 
-    /// How many hosts may be at work at the same time; `None`: any number.
-    pub(crate) fn hosts_at_once(&self) -> Option<usize> {
-        (self.limit > 0).then(|| (self.limit - self.limit / KEPT_SHARE).max(1))
+    /// How many hosts may be at work at the same time where they are fewer than `wanted`. `each` tells how many
+    /// descriptors a host takes; it is asked where that matters.
+    pub(crate) fn hosts_at_once(&self, wanted: usize, each: impl FnOnce() -> usize) -> Option<usize> {
+        let share = self.limit - self.limit / KEPT_SHARE;
+        if self.limit == 0 || wanted <= share / PROGRAM {
+            return None;
+        }
+        Some((share / each()).max(1)).filter(|most| *most < wanted)
     }
 
     /// The connection with `target`, as this task on this host sees it. Opens nothing.

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::task::{Id, JoinSet};
 
 use super::RunError;
+use super::connections::descriptors;
 use super::context::{Context, Scope};
 use super::host::run_on_host;
 use super::lanes::Lane;
@@ -187,7 +188,12 @@ async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>
     }
     let settings = shared.task_settings(&job.task)?;
     let mut strategy = Strategy::of(&job.task, &settings, list.hosts.len())?;
-    if let Some(most) = shared.connections.hosts_at_once().filter(|most| *most < strategy.window) {
+    let each = || {
+        let layers = shared.task_layers(&job.task);
+        let targets = list.hosts.iter().filter_map(|listed| shared.resolver.target(&listed.host, &layers).ok());
+        targets.map(|target| descriptors(&target)).max().unwrap_or(1)
+    };
+    if let Some(most) = shared.connections.hosts_at_once(strategy.window, each) {
         let window = std::mem::replace(&mut strategy.window, most);
         emitter.warn(format!(
             "{most} hosts at the same time, not {window}: the limit on open files allows no more (`ulimit -n`)"

@@ -116,8 +116,12 @@ impl Shared {
 
     /// The settings of a task, apart from any host.
     pub(crate) fn task_settings(&self, task: &Task) -> Result<Arc<Settings>, RunError> {
-        let overlays: Vec<Overlay> = task_overlay(task).into_iter().chain(self.env.overlay()).collect();
-        Ok(self.resolver.settings(None, &overlays)?)
+        Ok(self.resolver.settings(None, &self.task_layers(task))?)
+    }
+
+    /// The settings of a task and those of its code, above all others.
+    pub(crate) fn task_layers(&self, task: &Task) -> Vec<Overlay> {
+        task_overlay(task).into_iter().chain(self.env.overlay()).collect()
     }
 
     /// Finds a task and binds its arguments.

@@ -24,6 +24,8 @@ pub(super) struct Capture {
     limit: Option<usize>,
     dropped: bool,
     spilled: Spilled,
+    /// Why the file can't be written. What comes after it is not kept.
+    failed: Option<io::Error>,
 }
 
 /// The part of a stream that is in a file.
@@ -39,11 +41,14 @@ impl Capture {
     /// Keeps the last `limit` bytes in memory; without a limit, all.
     pub(super) fn new(limit: Option<u64>) -> Self {
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        Self { kept: BytesMut::new(), limit, dropped: false, spilled: Spilled::Nothing }
+        Self { kept: BytesMut::new(), limit, dropped: false, spilled: Spilled::Nothing, failed: None }
     }
 
     /// Takes further bytes in. They are not lost if this is given up while it waits.
     pub(super) async fn push(&mut self, bytes: &[u8]) {
+        if self.failed.is_some() {
+            return;
+        }
         let Some(limit) = self.limit else {
             self.kept.extend_from_slice(bytes);
             let batch = if matches!(self.spilled, Spilled::Nothing) { IN_MEMORY } else { BATCH };
@@ -71,26 +76,29 @@ impl Capture {
         }
     }
 
-    /// The bytes, and whether earlier ones were dropped.
-    pub(super) fn finish(mut self) -> (Captured, bool) {
+    /// The bytes, and whether earlier ones were dropped because there is a limit; or why they were not kept.
+    pub(super) fn finish(mut self) -> io::Result<(Captured, bool)> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         if let Spilled::Here(file, length) = self.spilled {
-            return (Captured::in_file(file, length), self.dropped);
+            return Ok((Captured::in_file(file, length), self.dropped));
         }
         if let Some(limit) = self.limit {
             self.cut(limit);
         }
-        (Bytes::from(self.kept).into(), self.dropped)
+        Ok((Bytes::from(self.kept).into(), self.dropped))
     }
 
-    /// Waits for what is being written. If it can't be, only the end of the stream is kept from now on.
+    /// Waits for what is being written.
     async fn ready(&mut self) {
         let Spilled::Writing(writing) = &mut self.spilled else { return };
         let written = writing.await.unwrap_or_else(|error| Err(io::Error::other(error)));
         self.spilled = match written {
             Ok((file, length)) => Spilled::Here(file, length),
             Err(error) => {
-                tracing::warn!(%error, "long output can't be kept in a temporary file; only its end is kept");
-                (self.limit, self.dropped) = (Some(IN_MEMORY), true);
+                self.failed = Some(error);
+                self.kept = BytesMut::new();
                 Spilled::Nothing
             }
         };
@@ -98,7 +106,7 @@ impl Capture {
 
     /// Has what is in memory written to the file, on a thread that may wait for the disk.
     fn spill(&mut self) {
-        if self.limit.is_some() {
+        if self.failed.is_some() {
             return;
         }
         let bytes = std::mem::replace(&mut self.kept, BytesMut::with_capacity(BATCH + BATCH / 8));
@@ -136,7 +144,7 @@ mod tests {
                     capture.push(chunk).await;
                 }
                 let from = text.len().saturating_sub(limit as usize);
-                let (kept, dropped) = capture.finish();
+                let (kept, dropped) = capture.finish().unwrap();
                 assert!(kept == text[from..] && dropped == (from > 0), "{limit} {piece}");
             }
         }
@@ -153,25 +161,25 @@ mod tests {
                 assert!(capture.kept.len() <= bound);
             }
             capture.settle().await;
-            let (kept, dropped) = capture.finish();
+            let (kept, dropped) = capture.finish().unwrap();
             assert_eq!((kept.is_in_file(), kept.len(), dropped), (in_file, length as u64, false));
             assert!(kept == *all, "{length}");
         }
     }
 
     #[tokio::test]
-    async fn what_finds_no_room_on_the_disk_is_cut_and_said_to_be() {
-        let mut capture = Capture::new(None);
-        // Writing to it fails as on a disk that is full.
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        capture.spilled = Spilled::Here(full, 0);
-        let all: Vec<u8> = (0..3 * IN_MEMORY).map(|n| (n % 251) as u8).collect();
-        for chunk in all.chunks(100_003) {
-            capture.push(chunk).await;
+    async fn what_finds_no_room_on_the_disk_is_an_error_and_takes_no_memory() {
+        for pieces in [1, 100] {
+            let mut capture = Capture::new(None);
+            // Writing to it fails as on a disk that is full.
+            let full = File::options().write(true).open("/dev/full").unwrap();
+            capture.spilled = Spilled::Here(full, 0);
+            for _ in 0..pieces {
+                capture.push(&vec![0; BATCH + 1]).await;
+                assert!(capture.kept.len() <= BATCH + 1);
+            }
+            capture.settle().await;
+            assert_eq!(capture.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
         }
-        capture.settle().await;
-        let (kept, dropped) = capture.finish();
-        assert!(dropped && !kept.is_in_file());
-        assert!(kept == all[all.len() - IN_MEMORY..]);
     }
 }

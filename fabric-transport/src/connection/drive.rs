@@ -1,5 +1,6 @@
 //! Drives a running command to its end: output out, input in, and the ways in which it can be cut short.
 
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -184,19 +185,20 @@ impl Drive {
             _ => None,
         };
         let emitter = output.emitter.clone();
-        output.fill(&mut outcome);
+        let (host, kept) = (output.host.clone(), output.fill(&mut outcome));
         outcome.duration = began.elapsed();
-        let ok = outcome.ok() && cut.is_none();
+        let ok = outcome.ok() && cut.is_none() && kept.is_ok();
         if !silent {
             emitter.emit(finished(verb, &outcome, ok));
         }
+        let lost = kept.err().map(|error| not_kept(host, &outcome, &error));
         match cut {
             Some(Cut::Failed(error)) => Err(error),
             Some(Cut::TimedOut(after)) => Err(Error::TimedOut { after, outcome: Box::new(outcome), still_running }),
             Some(Cut::Interrupted) => Err(Error::Interrupted { outcome: Box::new(outcome), still_running }),
             None if ok => Ok(outcome),
-            None => match refused {
-                Some(refused) => Err(refused),
+            None => match lost.or(refused) {
+                Some(error) => Err(error),
                 None if warn => {
                     if !silent {
                         emitter.warn(Error::UnexpectedExit(Box::new(outcome.clone())).to_string());
@@ -207,6 +209,18 @@ impl Drive {
             },
         }
     }
+}
+
+/// Nobody may take a part of the output for all of it.
+fn not_kept(host: String, outcome: &CommandOutcome, error: &io::Error) -> Error {
+    let dir = std::env::temp_dir();
+    let what = format!("the output of `{}` can't be kept in a file in {}", outcome.command, dir.display());
+    let reason = format!(
+        "{error}; the command {}. Set TMPDIR to a directory with room, or capture_buffer_size to how much \
+         of the end is wanted",
+        outcome.exit
+    );
+    Error::Session { host, source: SessionError::System { what, reason } }
 }
 
 fn finished(verb: Verb, outcome: &CommandOutcome, ok: bool) -> EventKind {
@@ -417,11 +431,16 @@ impl OutputSide {
         }
     }
 
-    fn fill(self, outcome: &mut CommandOutcome) {
-        let (stdout, stderr) = (self.stdout.capture.finish(), self.stderr.capture.finish());
-        outcome.truncated = stdout.1 || stderr.1;
-        (outcome.stdout, outcome.stderr) = (stdout.0, stderr.0);
+    /// Fills in how the command ended and what it printed; an error is why that could not be kept.
+    fn fill(self, outcome: &mut CommandOutcome) -> io::Result<()> {
         outcome.exit = self.exit.unwrap_or(ExitStatus::Unknown);
+        let stdout = self.stdout.capture.finish();
+        let stderr = self.stderr.capture.finish();
+        outcome.truncated = true;
+        let ((stdout, cut_out), (stderr, cut_err)) = (stdout?, stderr?);
+        outcome.truncated = cut_out || cut_err;
+        (outcome.stdout, outcome.stderr) = (stdout, stderr);
+        Ok(())
     }
 
     fn session_error(&self, source: SessionError) -> Error {

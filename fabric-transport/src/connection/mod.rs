@@ -233,8 +233,11 @@ impl Connection {
 
     /// The session, opened if need be: for what this type has no method for.
     pub async fn session(&self) -> Result<Arc<dyn Session>, Error> {
+        if let Some(session) = self.shared.slot.standing() {
+            return Ok(session);
+        }
         let open = || self.shared.connector.open(&self.shared.target, &self.emitter);
-        Ok(self.shared.slot.get(open).await?)
+        Ok(self.unless_interrupted("connect", self.shared.slot.get(open)).await??)
     }
 
     /// The host's files, over one channel that all of this connection's transfers share.

@@ -107,7 +107,8 @@ impl SessionSlot {
         }
     }
 
-    fn standing(&self) -> Option<Arc<dyn Session>> {
+    /// The session, if one stands.
+    pub(super) fn standing(&self) -> Option<Arc<dyn Session>> {
         let current = self.lock();
         current.as_ref().map(|current| &current.session).filter(|session| session.is_open()).cloned()
     }

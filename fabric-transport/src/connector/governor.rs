@@ -176,7 +176,7 @@ fn retries_after(error: &ConnectError) -> u32 {
 
 /// Between half and one and a half of `wait`, so that those who were dropped together don't come back
 /// together.
-pub(super) fn jittered(wait: Duration) -> Duration {
+pub(crate) fn jittered(wait: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 1000;
     wait / 2 + wait * u32::try_from(random).unwrap_or_default() / 1000
 }

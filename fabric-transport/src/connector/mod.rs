@@ -17,7 +17,8 @@ use fabric_core::{
 };
 
 use self::answers::{Answers, Remembering};
-use self::governor::{Governor, Who, jittered};
+pub(crate) use self::governor::jittered;
+use self::governor::{Governor, Who};
 use self::jump::Jumps;
 use crate::gateway::{GatewayDialer, command};
 use crate::local::LocalTransport;

@@ -1,7 +1,7 @@
 //! This machine's own socket to a host: every address is tried, each within its limit.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use fabric_core::target::AddressFamily;
@@ -13,26 +13,73 @@ use tokio::sync::Semaphore;
 use super::Failure;
 use super::stream::QuickAck;
 
-/// How many names are looked up at once. Each lookup takes a thread for as long as the resolver takes.
-pub(super) const LOOKUPS: usize = 12;
+/// How many names are looked up at once.
+const LOOKUPS: usize = 12;
 
-/// Connects to the target's address; a place of `lookups` is taken while its name is looked up.
-pub(super) async fn dial(target: &Target, lookups: &Semaphore) -> Result<BoxStream, Failure> {
-    let (host, port) = target.address();
-    let addresses = {
+/// What looks names up: getaddrinfo(3), or what a test puts in its place.
+type Resolver = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+/// Looks names up, a few at a time. Each takes a thread of its own for as long as the resolver takes: what else blocks,
+/// and hosts that have no name, don't wait for a name server that doesn't answer.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    places: Semaphore,
+    resolver: Resolver,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self::by(|host, port| Ok((host, port).to_socket_addrs()?.collect()))
+    }
+}
+
+impl Lookups {
+    fn by(resolver: Resolver) -> Self {
+        Self { places: Semaphore::new(LOOKUPS), resolver }
+    }
+
+    /// The addresses of a name, found within `limit`. A thread that takes longer is left to itself, and its place taken
+    /// by another.
+    async fn find(&self, host: &str, port: u16, limit: Option<Duration>) -> Result<Vec<SocketAddr>, ConnectErrorKind> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
         // An error would mean that the semaphore was closed, which nobody does.
-        let _place = if host.parse::<IpAddr>().is_ok() { None } else { lookups.acquire().await.ok() };
-        lookup(host, port, target.address_family).await?
-    };
-    Ok(Box::new(QuickAck::new(first_of(addresses, target).await?)))
+        let _place = self.places.acquire().await.ok();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let (resolver, name) = (self.resolver, host.to_owned());
+        let looking = std::thread::Builder::new().name("lookup".to_owned()).spawn(move || {
+            // Nobody may be waiting any more.
+            let _ = tell.send(resolver(&name, port));
+        });
+        let not_found = |reason| ConnectErrorKind::NameNotFound { name: host.to_owned(), reason };
+        looking.map_err(|error| not_found(error.to_string()))?;
+        let told = match limit {
+            Some(after) => tokio::time::timeout(after, told).await.map_err(|_| ConnectErrorKind::TimedOut {
+                phase: Phase::Lookup,
+                after,
+                setting: "timeout",
+            })?,
+            None => told.await,
+        };
+        let found = told.unwrap_or_else(|_| Err(io::Error::other("the resolver panicked")));
+        found.map_err(|error| not_found(lookup_reason(&error)))
+    }
+}
+
+/// Connects to the target's address.
+pub(super) async fn dial(target: &Target, lookups: &Lookups) -> Result<BoxStream, Failure> {
+    let (host, port) = target.address();
+    let addresses = lookup(host, port, target, lookups).await?;
+    Ok(Box::new(QuickAck::new(first_of(addresses, target, lookups).await?)))
 }
 
 /// Connects to the first address that answers.
-async fn first_of(addresses: Vec<SocketAddr>, target: &Target) -> Result<TcpStream, Failure> {
+async fn first_of(addresses: Vec<SocketAddr>, target: &Target, lookups: &Lookups) -> Result<TcpStream, Failure> {
     let mut failed = Vec::new();
     for address in addresses {
         let source = match &target.bind_address {
-            Some(name) => Some(source(name, address).await?),
+            Some(name) => Some(source(name, address, target, lookups).await?),
             None => None,
         };
         match connect(address, source, target.timeouts.connect).await {
@@ -68,17 +115,15 @@ fn none_of(mut failed: Vec<(SocketAddr, ConnectErrorKind)>, target: &Target) -> 
     ConnectErrorKind::Unreachable { address: format!("{name} port {port}"), reason }
 }
 
-async fn lookup(host: &str, port: u16, family: AddressFamily) -> Result<Vec<SocketAddr>, Failure> {
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| {
-        (Phase::Lookup, ConnectErrorKind::NameNotFound { name: host.to_owned(), reason: lookup_reason(&error) })
-    })?;
-    let fits = |address: &SocketAddr| match family {
+async fn lookup(host: &str, port: u16, target: &Target, lookups: &Lookups) -> Result<Vec<SocketAddr>, Failure> {
+    let found = lookups.find(host, port, target.timeouts.connect).await.map_err(|kind| (Phase::Lookup, kind))?;
+    let fits = |address: &SocketAddr| match target.address_family {
         AddressFamily::Any => true,
         AddressFamily::Inet => address.is_ipv4(),
         AddressFamily::Inet6 => address.is_ipv6(),
     };
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in found.filter(fits) {
+    for address in found.into_iter().filter(fits) {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -93,14 +138,15 @@ fn lookup_reason(error: &io::Error) -> String {
 }
 
 /// The address of `BindAddress` that is of the same family as `to`.
-async fn source(name: &str, to: SocketAddr) -> Result<SocketAddr, Failure> {
-    let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+async fn source(name: &str, to: SocketAddr, target: &Target, lookups: &Lookups) -> Result<SocketAddr, Failure> {
     let wrong = |reason: String| (Phase::Connect, ConnectErrorKind::Setting { reason });
     if let Ok(address) = name.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, 0));
     }
-    let found = lookup(name, 0, family).await.map_err(|_| wrong(format!("bind address `{name}` has no address")))?;
-    found.first().copied().ok_or_else(|| wrong(format!("bind address `{name}` is of another family than {to}")))
+    let found = lookups.find(name, 0, target.timeouts.connect).await;
+    let found = found.map_err(|_| wrong(format!("bind address `{name}` has no address")))?;
+    let fits = found.into_iter().find(|address| address.is_ipv4() == to.is_ipv4());
+    fits.ok_or_else(|| wrong(format!("bind address `{name}` is of another family than {to}")))
 }
 
 async fn connect(
@@ -135,6 +181,8 @@ async fn connect(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tokio::net::TcpListener;
 
     use super::*;
@@ -161,18 +209,54 @@ mod tests {
         let mut target = Target::new("web:2222".parse().unwrap());
         target.timeouts.connect = Some(Duration::from_millis(300));
 
-        let (phase, kind) = first_of(vec![one, two, closed], &target).await.unwrap_err();
+        let lookups = Lookups::default();
+        let (phase, kind) = first_of(vec![one, two, closed], &target, &lookups).await.unwrap_err();
         assert_eq!(phase, Phase::Connect);
         let late = "timed out after 0.3 s while connecting (setting timeout)";
         let text = format!("cannot reach web port 2222: {one} {late}; {two} {late}; {closed} refused");
         assert_eq!(kind.to_string(), text);
 
-        let (_, kind) = first_of(vec![closed, closed], &target).await.unwrap_err();
+        let (_, kind) = first_of(vec![closed, closed], &target, &lookups).await.unwrap_err();
         let both = format!("{closed} and {closed}");
         assert!(matches!(&kind, ConnectErrorKind::Refused { address } if *address == both), "{kind}");
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let answers = listener.local_addr().unwrap();
-        assert_eq!(first_of(vec![one, two, answers], &target).await.unwrap().peer_addr().unwrap(), answers);
+        let connected = first_of(vec![one, two, answers], &target, &lookups).await.unwrap();
+        assert_eq!(connected.peer_addr().unwrap(), answers);
+    }
+
+    static LOOKING: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+
+    #[tokio::test]
+    async fn names_are_looked_up_a_few_at_a_time() {
+        let lookups = Lookups::by(|_, port| {
+            MOST.fetch_max(LOOKING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(5));
+            LOOKING.fetch_sub(1, Ordering::SeqCst);
+            Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), port)])
+        });
+        let names: Vec<String> = (0..100).map(|n| format!("host{n}")).collect();
+        let found = futures_util::future::join_all(names.iter().map(|name| lookups.find(name, 22, None))).await;
+        assert!(found.into_iter().all(|found| found.unwrap().len() == 1));
+        assert_eq!(MOST.load(Ordering::SeqCst), LOOKUPS);
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_does_not_answer_is_waited_for_as_long_as_a_connection() {
+        let lookups = Lookups::by(|_, _| {
+            std::thread::sleep(Duration::from_secs(3));
+            Ok(Vec::new())
+        });
+        let limit = Duration::from_millis(50);
+        // More than there are places: those who gave up made room.
+        let names: Vec<String> = (0..2 * LOOKUPS).map(|n| format!("host{n}")).collect();
+        let gave_up = futures_util::future::join_all(names.iter().map(|name| lookups.find(name, 22, Some(limit))));
+        for result in gave_up.await {
+            let phase = |kind: &_| matches!(kind, ConnectErrorKind::TimedOut { phase: Phase::Lookup, .. });
+            assert!(result.as_ref().is_err_and(phase), "{result:?}");
+        }
+        assert_eq!(lookups.find("127.0.0.9", 22, Some(limit)).await.unwrap().len(), 1);
     }
 }

@@ -34,7 +34,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectError, Session, Target, Transport};
-use tokio::sync::Semaphore;
 
 use self::stream::NeverWaits;
 
@@ -72,7 +71,7 @@ pub struct SshTransport {
     verifier: Arc<dyn HostKeyVerifier>,
     keys: Arc<auth::KeyStore>,
     pool: Arc<channel::Pool>,
-    lookups: Arc<Semaphore>,
+    lookups: Arc<dial::Lookups>,
 }
 
 impl SshTransport {
@@ -83,8 +82,7 @@ impl SshTransport {
 
     /// Checks host keys by a rule of the caller's own.
     pub fn with_verifier(verifier: Arc<dyn HostKeyVerifier>) -> Self {
-        let lookups = Arc::new(Semaphore::new(dial::LOOKUPS));
-        Self { verifier, keys: Arc::default(), pool: Arc::default(), lookups }
+        Self { verifier, keys: Arc::default(), pool: Arc::default(), lookups: Arc::default() }
     }
 }
 

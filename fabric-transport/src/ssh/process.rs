@@ -1,6 +1,7 @@
 //! Processes on the host.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::channel::{ChannelIo, ChannelWriter, Life, OUTPUT_STORE, Store, drain};
-use super::session::Link;
+use super::session::{Link, NoRoom};
 use super::stop;
 
 /// Starts a process on a channel of its own.
@@ -32,7 +33,9 @@ enum Listing {
 }
 
 async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) -> Result<Process, SessionError> {
-    let (channel, entry) = start(link, request, listing).await?;
+    // What ends another process has other ways.
+    let no_room = if listing == Listing::Listed { NoRoom::AskAgainAmongOthers } else { NoRoom::DoWithout };
+    let (channel, entry) = start(link, request, listing, no_room).await?;
     let (reader, writer) = channel.split();
     let writer = Arc::new(writer);
     let life = Life::new();
@@ -55,9 +58,9 @@ async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) ->
 }
 
 /// Starts a subsystem whose input and output are one stream.
-pub(super) async fn subsystem(link: &Arc<Link>, name: &str) -> Result<ChannelIo, SessionError> {
+pub(super) async fn subsystem(link: &Arc<Link>, name: &str, no_room: NoRoom) -> Result<ChannelIo, SessionError> {
     let request = SpawnRequest { program: Program::Subsystem(name.to_owned()), ..SpawnRequest::default() };
-    let (channel, entry) = start(link, &request, Listing::Listed).await?;
+    let (channel, entry) = start(link, &request, Listing::Listed, no_room).await?;
     Ok(ChannelIo::new(channel, link.shared.clone()).holding(entry))
 }
 
@@ -123,9 +126,11 @@ async fn start(
     link: &Arc<Link>,
     request: &SpawnRequest,
     listing: Listing,
+    no_room: NoRoom,
 ) -> Result<(Channel<Msg>, Entry), SessionError> {
+    let _starting = link.processes.starting();
     let open = |link: Arc<Link>| async move { link.handle.channel_open_session().await };
-    let mut channel = Unused(Some(link.open("a session channel", open).await?));
+    let mut channel = Unused(Some(link.open("a session channel", no_room, open).await?));
     let entry = ask(link, channel.get(), request, listing).await?;
     Ok((channel.take(), entry))
 }
@@ -257,6 +262,17 @@ pub(super) struct Registry {
     live: Arc<Mutex<BTreeSet<u64>>>,
     /// Held by who ends one: while it is looked for, nothing else may come or go.
     stopping: tokio::sync::Mutex<()>,
+    /// How many are on their way into `live`.
+    starting: AtomicUsize,
+}
+
+/// A process that is being started.
+struct Starting<'a>(&'a AtomicUsize);
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// A process's place in the [`Registry`], until it is dropped.
@@ -280,6 +296,17 @@ impl Registry {
             lock(&self.live).insert(order);
         }
         Entry { live: self.live.clone(), order }
+    }
+
+    /// Counts one as being started until what this gives is dropped.
+    fn starting(&self) -> Starting<'_> {
+        self.starting.fetch_add(1, Ordering::SeqCst);
+        Starting(&self.starting)
+    }
+
+    /// Whether the one that is being started is alone.
+    pub(super) fn is_alone(&self) -> bool {
+        self.starting.load(Ordering::SeqCst) <= 1 && lock(&self.live).is_empty()
     }
 
     fn place(&self, order: u64) -> Option<Place> {

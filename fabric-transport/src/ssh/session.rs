@@ -13,10 +13,29 @@ use super::auth::Login;
 use super::channel::ChannelIo;
 use super::handler::{Handler, Shared};
 use super::{listen, process};
+use crate::connector::jittered;
 use crate::sftp;
 
 /// How long closing may take before the connection is cut.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How often a channel that a server has no room for is asked for again: for some 6 s.
+const RETRIES: u32 = 6;
+
+/// The first wait; each one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// What to do about a channel that the server has no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    /// Do without.
+    DoWithout,
+    /// Ask again where the server says that it is short of something.
+    AskAgain,
+    /// Ask again also where it only says that it failed, unless there is no other process: OpenSSH's words where there
+    /// are more than `MaxSessions`, and where a stream's target can't be reached.
+    AskAgainAmongOthers,
+}
 
 /// A session over SSH.
 pub(super) struct SshSession {
@@ -63,22 +82,52 @@ impl Link {
     pub(super) async fn open<F>(
         self: &Arc<Self>,
         what: &str,
-        request: impl FnOnce(Arc<Self>) -> F + Send + 'static,
+        no_room: NoRoom,
+        request: impl Fn(Arc<Self>) -> F,
     ) -> Result<Channel<Msg>, SessionError>
     where
         F: Future<Output = Result<Channel<Msg>, russh::Error>> + Send + 'static,
     {
+        let mut retries = 0;
+        loop {
+            match self.open_once(what, request(self.clone())).await? {
+                Err(russh::Error::ChannelOpenFailure(refusal))
+                    if retries < RETRIES && self.asks_again(no_room, &refusal) =>
+                {
+                    let wait = jittered(FIRST_WAIT * 2_u32.pow(retries));
+                    tracing::debug!(?wait, "no room for {what}, trying again");
+                    tokio::time::sleep(wait).await;
+                    retries += 1;
+                }
+                opened => return opened.map_err(|error| self.error(what, &error)),
+            }
+        }
+    }
+
+    fn asks_again(&self, no_room: NoRoom, refusal: &russh::ChannelOpenFailure) -> bool {
+        match refusal {
+            russh::ChannelOpenFailure::ResourceShortage => no_room != NoRoom::DoWithout,
+            russh::ChannelOpenFailure::ConnectFailed => {
+                no_room == NoRoom::AskAgainAmongOthers && !self.processes.is_alone()
+            }
+            _ => false,
+        }
+    }
+
+    async fn open_once(
+        self: &Arc<Self>,
+        what: &str,
+        request: impl Future<Output = Result<Channel<Msg>, russh::Error>> + Send + 'static,
+    ) -> Result<Result<Channel<Msg>, russh::Error>, SessionError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        let link = self.clone();
         tokio::spawn(async move {
-            if let Err(Ok(unwanted)) = answer.send(request(link).await) {
+            if let Err(Ok(unwanted)) = answer.send(request.await) {
                 // The connection may be gone, and the channel with it.
                 let _ = unwanted.close().await;
             }
         });
         let opened = self.within(what, answered).await?;
-        let opened = opened.map_err(|_| self.shared.reason())?;
-        opened.map_err(|error| self.error(what, &error))
+        opened.map_err(|_| self.shared.reason())
     }
 
     /// Waits for the server's answer to `what`.
@@ -142,19 +191,23 @@ impl Session for SshSession {
     async fn open_stream(&self, host: &str, port: u16) -> Result<BoxStream, SessionError> {
         let host = host.to_owned();
         let what = format!("a stream to {host}:{port}");
-        let open = move |link: Arc<Link>| async move {
+        let open = |link: Arc<Link>| {
+            let host = host.clone();
             // Where the stream comes from is for the server's log only.
-            link.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await
+            async move { link.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await }
         };
-        let channel = self.link.open(&what, open).await?;
+        let channel = self.link.open(&what, NoRoom::AskAgain, open).await?;
         Ok(Box::new(ChannelIo::new(channel, self.link.shared.clone())))
     }
 
     async fn open_unix_stream(&self, path: &[u8]) -> Result<BoxStream, SessionError> {
         let path = utf8(path)?;
         let what = format!("a stream to {path}");
-        let open = |link: Arc<Link>| async move { link.handle.channel_open_direct_streamlocal(path).await };
-        let channel = self.link.open(&what, open).await?;
+        let open = |link: Arc<Link>| {
+            let path = path.clone();
+            async move { link.handle.channel_open_direct_streamlocal(path).await }
+        };
+        let channel = self.link.open(&what, NoRoom::AskAgain, open).await?;
         Ok(Box::new(ChannelIo::new(channel, self.link.shared.clone())))
     }
 
@@ -167,12 +220,12 @@ impl Session for SshSession {
         if let Some(client) = files.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let client = sftp_client(&self.link).await?;
+        let client = sftp_client(&self.link, NoRoom::AskAgainAmongOthers).await?;
         // The client is the link's, which must not be kept by it.
         let link = Arc::downgrade(&self.link);
         let client = Arc::new(client.with_further_channels(move || {
             let link = link.clone();
-            async move { sftp_client(&link.upgrade()?).await.ok() }
+            async move { sftp_client(&link.upgrade()?, NoRoom::DoWithout).await.ok() }
         }));
         *files = Some(client.clone());
         Ok(client)
@@ -196,8 +249,8 @@ impl Session for SshSession {
 }
 
 /// Starts an SFTP client on a channel of its own.
-async fn sftp_client(link: &Arc<Link>) -> Result<sftp::Client, SessionError> {
-    let stream = process::subsystem(link, "sftp").await?;
+async fn sftp_client(link: &Arc<Link>, no_room: NoRoom) -> Result<sftp::Client, SessionError> {
+    let stream = process::subsystem(link, "sftp", no_room).await?;
     let started = link.within("the SFTP server", sftp::Client::start(stream)).await?;
     started.map_err(|error| SessionError::System { what: "starting SFTP".to_owned(), reason: error.to_string() })
 }

@@ -104,3 +104,22 @@ fn only_what_failed_is_run_again() {
     let expected = ran.case().fill("{address1}\n{address2}\n{address3}\n{address2}\n");
     assert_eq!(ran.read_far("ran"), expected);
 }
+
+#[test]
+fn output_that_a_later_step_needs_and_that_finds_no_room_is_a_failure() {
+    case!()
+        .hosts(1)
+        .fabfile(
+            "[tasks.guard]\nsteps = [\n  { run = \"echo UNSAFE; head -c 9000000 /dev/zero | tr '\\\\0' a\", save = \"found\" },\n  \
+             { run = \"echo deploying\", if = \"'UNSAFE' not in found.stdout\" },\n]\n",
+        )
+        // Nobody can make a file there.
+        .env("TMPDIR", "/proc")
+        .args(["--hide", "stdout", "-H", "{h1}", "guard"])
+        .any_stdout()
+        .stderr_has("can't be kept in a file in /proc: ")
+        .stderr_has("the command ended with exit status 0. Set TMPDIR to a directory with room")
+        .stderr_lacks("deploying")
+        .status(1)
+        .run();
+}

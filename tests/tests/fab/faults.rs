@@ -85,6 +85,7 @@ fn ctrl_c_while_connecting_ends_the_run() {
         .args(["--banner-timeout", "50", "-H", "{mute},never", "--", "true"])
         .interrupt_at("Executing task")
         .any_stdout()
+        .stderr_has("[{mute}] error: `connect` was interrupted")
         .stderr_has("2 hosts: 0 ok, 1 failed, 1 skipped")
         .status(130)
         .run();

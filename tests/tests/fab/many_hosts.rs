@@ -43,3 +43,22 @@ fn fifty_hosts_in_parallel_succeed_and_their_lines_never_mix() {
         assert!(hosts.iter().any(|host| line.starts_with(&format!("[{host}] "))), "{line}");
     }
 }
+
+#[test]
+fn the_limit_on_open_files_is_kept_also_where_each_host_takes_several() {
+    let told = |gateway: &[&str]| {
+        let ran = case!()
+            .hosts(50)
+            .within("ulimit -n 190")
+            .args(gateway)
+            .args(["-P", "-H", "{hosts}", "--", "sleep 0.2"])
+            .any_stdout()
+            .stderr_has("hosts at the same time, not 50: the limit on open files allows no more (`ulimit -n`)")
+            .stderr_has("50 hosts: 50 ok")
+            .run();
+        let most = ran.stderr.split("warning: ").nth(1).and_then(|told| told.split(' ').next());
+        most.and_then(|most| most.parse::<usize>().ok()).expect("a number")
+    };
+    let (directly, through_programs) = (told(&["--set", "pool_size=0"]), told(&["-g", "socat - TCP:%h:%p"]));
+    assert!(through_programs < directly, "{through_programs} {directly}");
+}
