@@ -38,7 +38,7 @@ struct Options {
     clients: Vec<String>,
     quick: bool,
     runs: Option<usize>,
-    /// So long a client is measured at one work, once it has been measured at all.
+    /// So long a client is measured at one work, once it has had its least runs.
     budget: Duration,
     list: bool,
     render: bool,
@@ -190,8 +190,9 @@ fn take_turns(
     let runs = options.runs.unwrap_or(work.runs);
     for turn in 0..runs {
         for (client, entry, spent) in &mut entries {
-            let most = if client.is_close() { runs } else { runs.min(3) };
-            if entry.trouble.is_some() || turn >= most || (turn > 0 && *spent > options.budget) {
+            let (least, most) = if client.is_close() { (3, runs) } else { (2, runs.min(3)) };
+            let least = if options.quick { 1 } else { least };
+            if entry.trouble.is_some() || turn >= most || (turn >= least && *spent > options.budget) {
                 continue;
             }
             let begun = Instant::now();

@@ -17,6 +17,7 @@ use fabric_core::{
 };
 use fabric_transport::connector::Connector;
 use fabric_transport::server::{ExitFault, Faults, Fleet, FleetHost, Greeting, MaxStartups, Method, Penalties};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 /// Answers from a list, and keeps the questions.
 struct Person {
@@ -270,6 +271,25 @@ async fn greetings_that_are_none_are_errors() {
         let is_handshake = matches!(error.kind, ConnectErrorKind::Handshake { .. });
         assert!(if timed_out { is_timeout } else { is_handshake }, "{greeting:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_web_server_is_told_apart_and_tried_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut target = Target::new(format!("me@{}", listener.local_addr().unwrap()).parse().unwrap());
+    target.host_keys.check = HostKeyCheck::Off;
+    let serve = async {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut socket = BufReader::new(socket);
+        // What is left unread makes closing a reset, which may come before the answer.
+        socket.read_line(&mut String::new()).await.unwrap();
+        socket.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await.unwrap();
+        drop((socket, listener));
+    };
+    let person = Person::with(&[]);
+    let (opened, ()) = tokio::join!(open(&person, &target), serve);
+    let error = opened.err().unwrap().to_string();
+    assert!(error.contains("does not speak SSH 2; it said \"HTTP/1.1 400 Bad Request\""), "{error}");
 }
 
 #[tokio::test]

@@ -28,9 +28,14 @@ pub(super) const OUTPUT_STORE: usize = 8 << 20;
 /// The same for a stream through a host.
 const STREAM_STORE: usize = 32 << 20;
 
-/// What each channel may keep whatever the others do. A thousand channels that nobody takes anything from keep
-/// so much each, and the same again in russh's queue.
+/// What each channel may keep whatever the others do, where they are few.
 const SHARE: usize = 256 << 10;
+
+/// The same where they are many; a message has up to twice as much.
+const LEAST_SHARE: usize = 16 << 10;
+
+/// How much the shares of all channels make together, as long as they are not the least ones.
+const SHARES: usize = 32 << 20;
 
 /// How much all channels of a transport keep beyond their shares.
 const POOL: usize = 16 << 20;
@@ -39,6 +44,14 @@ const POOL: usize = 16 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     used: AtomicUsize,
+    channels: AtomicUsize,
+}
+
+impl Pool {
+    /// What each of the channels that there are now may keep.
+    fn share(&self) -> usize {
+        (SHARES / self.channels.load(Ordering::Relaxed).max(1)).clamp(LEAST_SHARE, SHARE)
+    }
 }
 
 /// A queue of `T` with a size in bytes, between a channel's task and its consumer.
@@ -74,6 +87,7 @@ impl<T> Store<T> {
             lossy: false,
             waker: None,
         };
+        pool.channels.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self { inner: Mutex::new(inner), room: Notify::new(), pool })
     }
 
@@ -108,7 +122,7 @@ impl<T> Store<T> {
     /// Whether more may come when so much is here. Room that others make in the pool isn't told: the consumer
     /// has something to take then, and taking tells it.
     fn fits(&self, bytes: usize, limit: usize) -> bool {
-        bytes <= SHARE || (bytes <= limit && self.pool.used.load(Ordering::Relaxed) <= POOL)
+        bytes <= self.pool.share() || (bytes <= limit && self.pool.used.load(Ordering::Relaxed) <= POOL)
     }
 
     fn has_room(&self) -> bool {
@@ -153,7 +167,8 @@ impl<T> Store<T> {
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut inner = self.lock();
         if let Some((item, size)) = inner.queue.pop_front() {
-            let may_be_waited_for = inner.bytes > SHARE;
+            // Whatever the share was when it came.
+            let may_be_waited_for = inner.bytes > LEAST_SHARE;
             inner.bytes -= size;
             self.pool.used.fetch_sub(size, Ordering::Relaxed);
             if may_be_waited_for && self.fits(inner.bytes, inner.limit) {
@@ -173,6 +188,7 @@ impl<T> Drop for Store<T> {
     fn drop(&mut self) {
         let bytes = self.lock().bytes;
         self.pool.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.pool.channels.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -401,6 +417,14 @@ mod tests {
         assert!(kept.iter().sum::<usize>() <= POOL + stores.len() * (SHARE + 2 * PIECE), "{kept:?}");
         drop(stores);
         assert_eq!(pool.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_shares_of_many_are_smaller() {
+        let pool = Arc::new(Pool::default());
+        let stores: Vec<_> = (0..4000).map(|_| Store::new(OUTPUT_STORE, pool.clone())).collect();
+        let kept: usize = stores.iter().map(|store| fill(store)).sum();
+        assert!(kept <= POOL + OUTPUT_STORE + stores.len() * PIECE, "{kept}");
     }
 
     #[tokio::test]

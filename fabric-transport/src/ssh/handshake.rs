@@ -15,7 +15,7 @@ use super::{Failure, algorithms};
 
 /// Messages that wait for a channel's reader before the connection's task has to wait for it: half a MiB of the
 /// longest that may come.
-const CHANNEL_BUFFER: usize = 8;
+const CHANNEL_BUFFER: usize = 2;
 
 /// How much a host may send ahead on a channel. At least half of it is open at any time, which on a link of 50 ms is
 /// 320 MB/s; 2 MiB would be 20. What is kept here is bounded by the stores, not by this.
@@ -112,6 +112,10 @@ fn failed(error: &russh::Error, phase: Phase, greeting: &Greeting) -> ConnectErr
         russh::Error::IO(error) if error.kind() == std::io::ErrorKind::InvalidData => not_ssh(greeting),
         russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_) => {
             let said = greeting.line();
+            // It would say the same again.
+            if phase == Phase::Banner && said.starts_with("HTTP/") {
+                return not_ssh(greeting);
+            }
             let reason = match error {
                 _ if phase == Phase::Banner && !said.is_empty() => format!("it said \"{said}\"{}", meaning(&said)),
                 russh::Error::IO(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => error.to_string(),

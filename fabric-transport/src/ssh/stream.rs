@@ -177,7 +177,14 @@ impl AsyncWrite for NeverWaits {
 #[derive(Debug, Default)]
 pub(super) struct Greeting {
     complete: AtomicBool,
-    line: Mutex<Vec<u8>>,
+    lines: Mutex<Lines>,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    /// The first that isn't blank.
+    first: Vec<u8>,
+    last: Vec<u8>,
 }
 
 impl Greeting {
@@ -189,17 +196,22 @@ impl Greeting {
         self.complete.load(Ordering::Acquire)
     }
 
-    /// The last line seen, as text that is safe to show.
+    /// The version line, else the first that isn't blank, as text that is safe to show.
     pub(super) fn line(&self) -> String {
-        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&line).trim_end().escape_debug().to_string()
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = if lines.first.is_empty() || lines.last.starts_with(b"SSH-") { &lines.last } else { &lines.first };
+        String::from_utf8_lossy(line).trim_end().escape_debug().to_string()
     }
 
     /// Takes in what was read; an error if the server speaks another version of the protocol.
     fn watch(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let Lines { first, last: line } = &mut *lines;
         for byte in bytes {
             if line.last() == Some(&b'\n') {
+                if first.is_empty() && !line.trim_ascii().is_empty() {
+                    first.clone_from(line);
+                }
                 line.clear();
             }
             if line.len() < Self::LIMIT {
