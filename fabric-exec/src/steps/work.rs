@@ -1,12 +1,12 @@
 //! Carrying steps out on one host.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_core::command::join_dir;
 use fabric_core::event::EventKind;
-use fabric_core::settings::Map;
 use fabric_core::{CommandOutcome, Value};
 use fabric_transport::Connection;
 use fabric_transport::connection::CommandRequest;
@@ -22,13 +22,16 @@ use crate::task::{Invocation, TaskError};
 pub(super) struct Work {
     pub(super) context: Context,
     environment: Environment<'static>,
-    saved: Map,
+    saved: Saved,
     last: Value,
 }
 
+/// Saved outcomes by name, as templates take them: what a host printed may be long, and is copied once.
+type Saved = BTreeMap<String, minijinja::Value>;
+
 impl Work {
     pub(super) fn new(context: Context) -> Self {
-        Self { context, environment: template::environment(), saved: Map::new(), last: Value::Null }
+        Self { context, environment: template::environment(), saved: Saved::new(), last: Value::Null }
     }
 
     /// What the last step that yields something yielded.
@@ -73,10 +76,13 @@ impl Work {
             Verb::OpenShell { command } => self.open_shell(command.as_deref()).await?,
         };
         if let Some(name) = &step.save {
-            self.saved.insert(name.clone(), value.clone());
+            self.saved.insert(name.clone(), template::value(&value));
         }
         // A value for the report: what a command printed, not all about it.
-        self.last = value.get("stdout").cloned().unwrap_or(value);
+        self.last = match value {
+            Value::Object(mut outcome) => outcome.remove("stdout").unwrap_or(Value::Object(outcome)),
+            value => value,
+        };
         Ok(())
     }
 
@@ -139,8 +145,9 @@ impl Work {
             };
             let value = outcome_value(&outcome);
             let mut seen = self.saved.clone();
-            seen.extend(step.save.iter().map(|name| (name.clone(), value.clone())));
-            seen.insert("outcome".to_owned(), value.clone());
+            let shown = template::value(&value);
+            seen.extend(step.save.iter().map(|name| (name.clone(), shown.clone())));
+            seen.insert("outcome".to_owned(), shown);
             if template::holds(&self.environment, &until.condition, &scope_of(&self.context, &seen))? {
                 return Ok(Some(value));
             }
@@ -342,10 +349,11 @@ pub(super) fn keep_the_end(context: &Context, request: CommandRequest) -> Result
     Ok(if bounded { request } else { request.capture_limit(KEPT) })
 }
 
-fn scope_of(context: &Context, saved: &Map) -> minijinja::Value {
+fn scope_of(context: &Context, saved: &Saved) -> minijinja::Value {
     let env = minijinja::Value::from_object(EnvObject(context.clone()));
-    let names = context.args().iter().chain(saved).map(|(name, value)| (name.clone(), template::value(value)));
-    minijinja::Value::from_pairs(names.chain([("env".to_owned(), env)]))
+    let args = context.args().iter().map(|(name, value)| (name.clone(), template::value(value)));
+    let saved = saved.iter().map(|(name, value)| (name.clone(), value.clone()));
+    minijinja::Value::from_pairs(args.chain(saved).chain([("env".to_owned(), env)]))
 }
 
 fn expand(text: &str) -> Result<Vec<String>, TaskError> {

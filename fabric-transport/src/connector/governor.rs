@@ -19,8 +19,6 @@ use std::time::Duration;
 use fabric_core::{ConnectError, ConnectErrorKind, Emitter, EventKind, Phase};
 use tokio::sync::{Notify, watch};
 
-use crate::ssh::PENALISED;
-
 /// Below sshd's first limit of 10, with room for somebody else.
 const START: f64 = 8.0;
 
@@ -29,6 +27,10 @@ const MOST: f64 = 90.0;
 
 /// How often a login that was dropped before it began is tried again: for 6 s, as logins in progress come to an end.
 const RETRIES: u32 = 6;
+
+/// What sshd says before it closes a connection from an address that it holds something against
+/// (`PerSourcePenalties`, OpenSSH 9.8).
+pub(crate) const PENALISED: &str = "Not allowed at this time";
 
 /// How often where the server holds something against this address, which passes after 15 s at the earliest: for 25 s.
 const RETRIES_IF_PENALISED: u32 = 8;

@@ -17,6 +17,8 @@ use fabric_core::{
 };
 
 use self::answers::{Answers, Remembering};
+#[cfg(feature = "ssh")]
+pub(crate) use self::governor::PENALISED;
 pub(crate) use self::governor::jittered;
 use self::governor::{Governor, Who};
 use self::jump::Jumps;

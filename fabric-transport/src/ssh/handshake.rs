@@ -12,6 +12,7 @@ use super::handler::{Handler, HandlerError, Shared, lost_text};
 use super::host_keys::{HostKeyVerifier, Verified};
 use super::stream::{Greeting, Watched};
 use super::{Failure, algorithms};
+use crate::connector::PENALISED;
 
 /// Messages that wait for a channel's reader before the connection's task has to wait for it: half a MiB of the
 /// longest that may come.
@@ -23,10 +24,6 @@ const WINDOW: u32 = 32 << 20;
 
 /// The largest packet russh takes.
 const PACKET: u32 = 65_535;
-
-/// What sshd says before it closes a connection from an address that it holds something against
-/// (`PerSourcePenalties`, OpenSSH 9.8).
-pub(crate) const PENALISED: &str = "Not allowed at this time";
 
 /// What sshd says before it closes a connection because too many are logging in (`MaxStartups`).
 const BUSY: &str = "Exceeded MaxStartups";

@@ -37,7 +37,6 @@ use fabric_core::{ConnectError, Session, Target, Transport};
 
 use self::stream::NeverWaits;
 
-pub(crate) use self::handshake::PENALISED;
 pub use self::host_keys::{HostKey, HostKeyVerifier, KnownHostsVerifier};
 
 /// Whether this build can log in by GSSAPI (Kerberos): the feature `gssapi`. Keys are exchanged by it in no build.
