@@ -1,6 +1,7 @@
 //! Hosts with identical or nearly equal output together, at the end of each task.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use fabric_core::event::EventKind;
@@ -9,11 +10,17 @@ use fabric_core::{Event, HostStatus, Stream};
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
-use super::mask::{Masked, Seen, mask, whole};
+use super::lines::Lines;
+use super::mask::{Mask, Part, Places, Seen};
 use super::page::Page;
 use super::prefix::Prefix;
+use super::printed::{Hash, Printed, Printing};
 use super::printer::Render;
+use super::store::Store;
 use super::{Look, visible};
+
+/// How much is written at once of what is read from the file.
+const BLOCK: usize = 64 * 1024;
 
 /// Collects output by host and shows what is identical once, when its task has ended. Errors and warnings
 /// are shown at once.
@@ -22,8 +29,9 @@ pub(super) struct Grouped {
     /// Whether output that differs in numbers and in the host's own name only is shown once too.
     similar: bool,
     notes: Prefix,
+    store: Store,
     /// What hosts have printed so far.
-    running: HashMap<(Name, Name), Printed>,
+    running: HashMap<(Name, Name), Printing>,
     /// Tasks with what came of them: the same text is kept once, however many hosts printed it.
     finished: IndexMap<Name, Groups>,
 }
@@ -32,21 +40,26 @@ pub(super) struct Grouped {
 type Name = Option<Arc<str>>;
 
 /// Hosts by what came of them.
-type Groups = IndexMap<(HostStatus, Vec<(Stream, Masked)>), Group>;
+type Groups = IndexMap<(HostStatus, Hash), Group>;
 
-/// Hosts that belong together, with what stood at the masked places of each piece of their output.
-type Group = (Vec<Name>, Vec<Seen>);
-
-/// Pieces of output, in order.
-type Printed = Vec<(Stream, Vec<u8>)>;
+/// Hosts that belong together.
+struct Group {
+    hosts: Vec<Name>,
+    /// What the first of them printed.
+    printed: Printed,
+    /// The digest of what stands at its masked places.
+    places: Hash,
+    /// What stands there on all of them, if it isn't the same.
+    seen: Option<Seen>,
+}
 
 impl Grouped {
     /// Shows what `look` says.
     pub(super) fn new(look: Look) -> Self {
         let mut quiet = look;
         quiet.levels.running = false;
-        let notes = Prefix::new(quiet);
-        Self { look, similar: false, notes, running: HashMap::new(), finished: IndexMap::new() }
+        let (notes, store) = (Prefix::new(quiet), Store::default());
+        Self { look, similar: false, notes, store, running: HashMap::new(), finished: IndexMap::new() }
     }
 
     /// Shows nearly equal output once too.
@@ -54,52 +67,93 @@ impl Grouped {
         Self { similar: true, ..Self::new(look) }
     }
 
-    fn end(&mut self, task: Name, host: Name, status: HostStatus) {
-        let printed = self.running.remove(&(task.clone(), host.clone())).unwrap_or_default();
-        let (mut pieces, mut seen) = (Vec::new(), Vec::new());
-        for (stream, data) in printed {
-            let (masked, places) = if self.similar { mask(&data, host.as_deref()) } else { whole(data) };
-            pieces.push((stream, masked));
-            seen.push(places);
-        }
-        let groups = self.finished.entry(task).or_default();
-        match groups.entry((status, pieces)) {
+    fn output(&mut self, task: Name, host: Name, stream: Stream, data: &[u8]) {
+        let begin = |(_, host): &(Name, Name)| {
+            let mask = if self.similar { Mask::of(host.as_deref()) } else { Mask::nothing() };
+            Printing::new(&self.store, mask)
+        };
+        self.running.entry((task, host)).or_insert_with_key(begin).push(stream, data);
+    }
+
+    /// An error is one of reading what was printed: the host is shown, but not what differs on it.
+    fn end(&mut self, task: Name, host: Name, status: HostStatus) -> io::Result<()> {
+        let printing = self.running.remove(&(task.clone(), host.clone()));
+        let (printed, digests) = printing.unwrap_or_else(|| Printing::new(&self.store, Mask::nothing())).end();
+        match self.finished.entry(task).or_default().entry((status, digests.masked)) {
             Entry::Occupied(mut entry) => {
-                let (hosts, places) = entry.get_mut();
-                hosts.push(host);
-                places.iter_mut().zip(seen).for_each(|(places, other)| places.add(other));
+                let group = entry.get_mut();
+                group.hosts.push(host);
+                if group.places != digests.places {
+                    let seen = match &group.seen {
+                        Some(seen) => seen.with(&printed, &self.store)?,
+                        None => Seen::of(&group.printed, &self.store)?.with(&printed, &self.store)?,
+                    };
+                    group.seen = Some(seen);
+                }
             }
-            Entry::Vacant(entry) => drop(entry.insert((vec![host], seen))),
+            Entry::Vacant(entry) => {
+                entry.insert(Group { hosts: vec![host], printed, places: digests.places, seen: None });
+            }
         }
+        Ok(())
     }
 
     fn show(&mut self, task: Option<&Arc<str>>, page: &mut Page) {
-        for ((status, printed), (mut hosts, seen)) in self.finished.shift_remove(&task.cloned()).unwrap_or_default() {
-            if printed.is_empty() && status == HostStatus::Ok {
+        for ((status, _), mut group) in self.finished.shift_remove(&task.cloned()).unwrap_or_default() {
+            if group.printed.is_empty() && status == HostStatus::Ok {
                 continue;
             }
-            hosts.sort();
-            let count = hosts.len();
-            let names = fold(hosts.iter().map(|host| host.as_deref().unwrap_or("localhost")));
+            group.hosts.sort();
+            let count = group.hosts.len();
+            let names = fold(group.hosts.iter().map(|host| host.as_deref().unwrap_or("localhost")));
             let plural = if count == 1 { String::new() } else { format!(" ({count} hosts)") };
             let state = if status == HostStatus::Ok { "" } else { status.as_str() };
             let state = if state.is_empty() { String::new() } else { format!(": {}", state.replace('_', " ")) };
             let head = format!("--- {}{plural}{state}\n", visible::text(&names));
-            let out = page.to(Stream::Stdout);
-            out.extend_from_slice(head.as_bytes());
-            for ((stream, masked), places) in printed.into_iter().zip(seen) {
-                let data = places.fill(&masked);
-                let data = data.strip_suffix(b"\n").unwrap_or(&data);
-                for line in data.split(|byte| *byte == b'\n') {
-                    if stream == Stream::Stderr {
-                        out.extend_from_slice(b"err: ");
-                    }
-                    visible::push(line.strip_suffix(b"\r").unwrap_or(line), out);
-                    out.push(b'\n');
-                }
+            page.to(Stream::Stdout).extend_from_slice(head.as_bytes());
+            match group.printed.length_in_file() {
+                Some(length) => page.unread(length as usize, Box::new(move |write| group.write(write))),
+                None => group.write(&mut |stream, bytes| page.to(stream).extend_from_slice(bytes)),
             }
         }
     }
+
+    fn warn(&mut self, event: &Event, message: String, page: &mut Page) {
+        let warning = Event { host: None, kind: EventKind::Warning { message }, ..event.clone() };
+        self.notes.event(&warning, page);
+    }
+}
+
+impl Group {
+    /// Writes the lines that all hosts have printed, as they are shown.
+    fn write(&self, write: &mut dyn FnMut(Stream, &[u8])) {
+        let (mut places, mut lines, mut out) = (Places::of(self.seen.as_ref()), Lines::default(), Vec::new());
+        let done = self.printed.read(&mut |stream, part| {
+            let prefix = if stream == Stream::Stderr { &b"err: "[..] } else { b"" };
+            places.fill(part, &mut |bytes| lines.push(prefix, bytes, &mut out))?;
+            if matches!(part, Part::End) {
+                lines.end(prefix, &mut out);
+            }
+            if out.len() >= BLOCK {
+                write(Stream::Stdout, &out);
+                out.clear();
+            }
+            Ok(())
+        });
+        if done.is_err() {
+            lines.end(b"", &mut out);
+        }
+        write(Stream::Stdout, &out);
+        if let Err(error) = done {
+            let hosts = fold(self.hosts.iter().map(|host| host.as_deref().unwrap_or("localhost")));
+            let warning = visible::text(&unreadable(&hosts, &error));
+            write(Stream::Stderr, format!("warning: {warning}\n").as_bytes());
+        }
+    }
+}
+
+fn unreadable(hosts: &str, error: &io::Error) -> String {
+    format!("output of {hosts} can't be read from its temporary file: {error}; some is not shown")
 }
 
 impl Render for Grouped {
@@ -109,17 +163,16 @@ impl Render for Grouped {
             EventKind::Output(output) => {
                 let levels = self.look.levels;
                 if if output.stream == Stream::Stdout { levels.stdout } else { levels.stderr } {
-                    let printed = self.running.entry(key()).or_default();
-                    match printed.last_mut() {
-                        Some((stream, data)) if *stream == output.stream => data.extend_from_slice(&output.data),
-                        _ => printed.push((output.stream, output.data.to_vec())),
-                    }
+                    self.output(event.task.clone(), event.host.clone(), output.stream, &output.data);
                 }
             }
             // Another try starts over.
             EventKind::HostStarted { .. } => drop(self.running.remove(&key())),
             EventKind::HostFinished { status, .. } => {
-                self.end(event.task.clone(), event.host.clone(), *status);
+                if let Err(error) = self.end(event.task.clone(), event.host.clone(), *status) {
+                    let host = event.host.as_deref().unwrap_or("localhost");
+                    self.warn(event, unreadable(host, &error), page);
+                }
                 self.notes.event(event, page);
             }
             EventKind::TaskFinished { .. } => self.show(event.task.as_ref(), page),
@@ -132,6 +185,9 @@ impl Render for Grouped {
                 self.notes.event(event, page);
             }
             _ => self.notes.event(event, page),
+        }
+        if let Some(message) = self.store.warning() {
+            self.warn(event, message, page);
         }
     }
 }
@@ -182,5 +238,84 @@ mod tests {
             rendered(&mut Grouped::similar(Look::default()), &events),
             "--- blue,red (2 hosts)\n{host} up {3..17} days\nerr: 1 user\n--- odd\nodd is down\n"
         );
+    }
+
+    fn end(host: &str) -> Event {
+        event(host, EventKind::HostFinished { status: HostStatus::Ok, error: None, duration_ms: 1 })
+    }
+
+    /// Hosts print this many lines at the same time, which differ in numbers; the last of them in a word too.
+    fn much(grouped: &mut Grouped, hosts: usize, lines: usize, differ: bool) -> String {
+        let mut page = Page::default();
+        let hosts: Vec<_> = (1..=hosts).map(|n| format!("web{n}")).collect();
+        for line in 0..lines {
+            for (n, host) in hosts.iter().enumerate() {
+                let word = if n + 1 == hosts.len() { "odd" } else { "even" };
+                let text = format!("{word} {} line {line}\n", if differ { n } else { 0 });
+                grouped.event(&output(host, Stream::Stdout, &text.repeat(10)), &mut page);
+            }
+        }
+        for host in &hosts {
+            grouped.event(&end(host), &mut page);
+        }
+        grouped.event(&event("", EventKind::TaskFinished { duration_ms: 1 }), &mut page);
+        page.into_text()
+    }
+
+    fn expected(hosts: usize, lines: usize, number: &str) -> String {
+        let text =
+            |word| (0..lines).map(|line| format!("{word} {number} line {line}\n").repeat(10)).collect::<String>();
+        let even = format!("--- web[1-{}] ({} hosts)\n", hosts - 1, hosts - 1) + &text("even");
+        even + &format!("--- web{hosts}\n") + &text("odd").replace(number, if number == "0" { "0" } else { "3" })
+    }
+
+    #[test]
+    fn much_output_is_in_a_file_once() {
+        let mut grouped = Grouped::new(Look::default());
+        let mut page = Page::default();
+        let text = "x".repeat(99_999) + "\n";
+        for host in ["web1", "web2", "web3"] {
+            for _ in 0..30 {
+                grouped.event(&output(host, Stream::Stdout, &text), &mut page);
+            }
+            grouped.event(&output(host, Stream::Stderr, "odd"), &mut page);
+            grouped.event(&end(host), &mut page);
+            assert!(grouped.store.held() <= 64 * 1024, "{}", grouped.store.held());
+        }
+        // What the second and the third host printed is given up.
+        assert!(grouped.store.in_file() < 7_000_000, "{}", grouped.store.in_file());
+        grouped.event(&event("", EventKind::TaskFinished { duration_ms: 1 }), &mut page);
+        page.note("after");
+        let expected = format!("--- web[1-3] (3 hosts)\n{}err: odd\n2> after\n", text.repeat(30));
+        assert!(page.into_text() == expected);
+        assert_eq!((grouped.store.held(), grouped.store.in_file()), (0, 0));
+    }
+
+    #[test]
+    fn much_output_is_told_apart_as_little_is() {
+        assert!(much(&mut Grouped::new(Look::default()), 4, 2000, false) == expected(4, 2000, "0"));
+        assert!(much(&mut Grouped::similar(Look::default()), 4, 2000, false) == expected(4, 2000, "0"));
+        assert!(much(&mut Grouped::similar(Look::default()), 4, 2000, true) == expected(4, 2000, "{0..2}"));
+    }
+
+    #[test]
+    fn without_a_disk_nothing_is_lost_and_a_warning_says_so() {
+        let mut grouped = Grouped { store: Store::full(), ..Grouped::similar(Look::default()) };
+        let shown = much(&mut grouped, 4, 2000, true);
+        let (warning, rest) = shown.split_once('\n').unwrap();
+        assert!(warning.starts_with("2> warning: long output is kept in memory") && warning.contains("set TMPDIR"));
+        assert!(rest == expected(4, 2000, "{0..2}"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_again_is_told() {
+        let mut grouped = Grouped::new(Look::default());
+        let mut page = Page::default();
+        grouped.event(&output("web1", Stream::Stdout, &"x".repeat(100_000)), &mut page);
+        grouped.store.lose();
+        grouped.event(&end("web1"), &mut page);
+        grouped.event(&event("", EventKind::TaskFinished { duration_ms: 1 }), &mut page);
+        let shown = page.into_text();
+        assert!(shown.contains("2> warning: output of web1 can't be read from its temporary file: "), "{shown}");
     }
 }

@@ -1,99 +1,240 @@
 //! Output of which only what hosts differ in by nature is masked: numbers, and the host's own name.
 
 use std::borrow::Cow;
+use std::io::{self, BufRead, BufReader};
 
-use fabric_core::HostString;
+use fabric_core::{HostString, Stream};
 
-/// Output, masked: two hosts' outputs are nearly equal where these are equal.
-pub(super) type Masked = Vec<Part>;
+use super::printed::Printed;
+use super::store::{Store, Text};
 
-/// A part of masked output.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Part {
-    /// Bytes as they are.
-    Text(Vec<u8>),
+/// What is masked.
+#[derive(Debug, Clone)]
+pub(super) struct Mask {
+    on: bool,
+    /// What the host may call itself.
+    names: Vec<String>,
+}
+
+impl Mask {
+    /// Masks nothing.
+    pub(super) fn nothing() -> Self {
+        Self { on: false, names: Vec::new() }
+    }
+
+    /// Masks runs of digits and, as whole words, the names of `host`.
+    pub(super) fn of(host: Option<&str>) -> Self {
+        Self { on: true, names: host.map(names).unwrap_or_default() }
+    }
+}
+
+/// A part of a piece of output; two hosts' outputs are nearly equal where only numbers and hosts differ.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part<'a> {
+    /// Bytes as they are; more of them may follow.
+    Text(&'a [u8]),
     /// A run of digits.
-    Number,
+    Number(&'a [u8]),
     /// The host's own name.
-    Host,
+    Host(&'a [u8]),
+    /// The piece ends: what follows is of the other stream.
+    End,
 }
 
-/// What stood at the masked places, on all hosts together.
+/// Finds the parts of output, wherever it is cut when it comes.
 #[derive(Debug)]
-pub(super) struct Seen(Vec<Place>);
-
-/// The least and the greatest of the texts of one place.
-type Place = (Vec<u8>, Vec<u8>);
-
-/// All of it as it is.
-pub(super) fn whole(bytes: Vec<u8>) -> (Masked, Seen) {
-    (vec![Part::Text(bytes)], Seen(Vec::new()))
+pub(super) struct Parts {
+    mask: Mask,
+    /// The stream of the piece that has begun.
+    stream: Option<Stream>,
+    /// The byte before `ahead`, in this piece.
+    last: Option<u8>,
+    /// Digits that more may follow.
+    number: Vec<u8>,
+    /// Bytes of which a name may be the beginning.
+    ahead: Vec<u8>,
 }
 
-/// Masks runs of digits and, as whole words, the names of `host`.
-pub(super) fn mask(bytes: &[u8], host: Option<&str>) -> (Masked, Seen) {
-    let names = host.map(names).unwrap_or_default();
-    let (mut parts, mut seen, mut text) = (Vec::new(), Vec::new(), Vec::new());
-    let mut at = 0;
-    while at < bytes.len() {
-        let rest = &bytes[at..];
-        let starts_word = at == 0 || !in_name(bytes[at - 1]);
-        let is_name = |name: &&String| {
-            starts_word && rest.starts_with(name.as_bytes()) && rest.get(name.len()).is_none_or(|next| !in_name(*next))
-        };
-        let (part, length) = match names.iter().find(is_name) {
-            Some(name) => (Part::Host, name.len()),
-            None => (Part::Number, rest.iter().take_while(|byte| byte.is_ascii_digit()).count()),
-        };
-        if length == 0 {
-            text.push(bytes[at]);
-            at += 1;
-            continue;
-        }
-        if !text.is_empty() {
-            parts.push(Part::Text(std::mem::take(&mut text)));
-        }
-        parts.push(part);
-        seen.push((rest[..length].to_vec(), rest[..length].to_vec()));
-        at += length;
+impl Parts {
+    /// Finds what `mask` says.
+    pub(super) fn new(mask: Mask) -> Self {
+        Self { mask, stream: None, last: None, number: Vec::new(), ahead: Vec::new() }
     }
-    if !text.is_empty() {
-        parts.push(Part::Text(text));
+
+    /// What is masked.
+    pub(super) fn into_mask(self) -> Mask {
+        self.mask
     }
-    (parts, Seen(seen))
+
+    /// Takes further output in and hands its parts on.
+    pub(super) fn push<E>(
+        &mut self,
+        stream: Stream,
+        bytes: &[u8],
+        take: &mut impl FnMut(Stream, Part<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.stream != Some(stream) {
+            self.end(take)?;
+            self.stream = Some(stream);
+        }
+        if !self.mask.on {
+            return take(stream, Part::Text(bytes));
+        }
+        self.ahead.extend_from_slice(bytes);
+        self.find(stream, false, take)
+    }
+
+    /// Nothing follows.
+    pub(super) fn end<E>(&mut self, take: &mut impl FnMut(Stream, Part<'_>) -> Result<(), E>) -> Result<(), E> {
+        let Some(stream) = self.stream.take() else { return Ok(()) };
+        self.find(stream, true, take)?;
+        self.last = None;
+        take(stream, Part::End)
+    }
+
+    fn find<E>(
+        &mut self,
+        stream: Stream,
+        is_all: bool,
+        take: &mut impl FnMut(Stream, Part<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let bytes = std::mem::take(&mut self.ahead);
+        // What follows a name has to be known too.
+        let longest = self.mask.names.iter().map(String::len).max().unwrap_or(0);
+        let end = if is_all { bytes.len() } else { bytes.len().saturating_sub(longest) };
+        // All names of a host begin alike.
+        let first = self.mask.names.first().and_then(|name| name.bytes().next());
+        let (mut text, mut at) = (0, 0);
+        while at < end {
+            let rest = &bytes[at..];
+            let starts_word = self.last.is_none_or(|last| !in_name(last));
+            let is_name = |name: &&String| {
+                rest.starts_with(name.as_bytes()) && rest.get(name.len()).is_none_or(|next| !in_name(*next))
+            };
+            let name = self.mask.names.iter().filter(|_| starts_word).find(is_name).map_or(0, String::len);
+            let digits = rest[..end - at].iter().take_while(|byte| name == 0 && byte.is_ascii_digit()).count();
+            if digits == 0 {
+                self.end_number(stream, take)?;
+            }
+            if name + digits > 0 {
+                if text < at {
+                    take(stream, Part::Text(&bytes[text..at]))?;
+                }
+                text = at + name + digits;
+            }
+            if name > 0 {
+                take(stream, Part::Host(&rest[..name]))?;
+            }
+            self.number.extend_from_slice(&rest[..digits]);
+            at += (name + digits).max(1);
+            if digits == 0 {
+                let rest = &bytes[at..end.max(at)];
+                let begins = |byte: &u8| byte.is_ascii_digit() || Some(*byte) == first;
+                at += rest.iter().position(begins).unwrap_or(rest.len());
+            }
+            self.last = Some(bytes[at - 1]);
+        }
+        if text < at {
+            take(stream, Part::Text(&bytes[text..at]))?;
+        }
+        if is_all {
+            self.end_number(stream, take)?;
+        }
+        self.ahead = bytes[at..].to_vec();
+        Ok(())
+    }
+
+    fn end_number<E>(
+        &mut self,
+        stream: Stream,
+        take: &mut impl FnMut(Stream, Part<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if !self.number.is_empty() {
+            take(stream, Part::Number(&self.number))?;
+            self.number.clear();
+        }
+        Ok(())
+    }
 }
+
+/// What stood at the masked places of nearly equal outputs: the least and the greatest text of each place, and
+/// [`END`] behind each.
+#[derive(Debug)]
+pub(super) struct Seen(Text);
+
+/// Is in no number and in no name.
+const END: u8 = 0;
 
 impl Seen {
-    /// Adds what stood there on another host.
-    pub(super) fn add(&mut self, other: Self) {
-        for ((least, most), (a, b)) in self.0.iter_mut().zip(other.0) {
-            if order(&a) < order(least) {
-                *least = a;
-            }
-            if order(&b) > order(most) {
-                *most = b;
-            }
-        }
+    /// What stands there in one output.
+    pub(super) fn of(printed: &Printed, store: &Store) -> io::Result<Self> {
+        let mut seen = Self(store.text());
+        printed.places(&mut |place| {
+            seen.push(place, place);
+            Ok(())
+        })?;
+        Ok(seen)
     }
 
-    /// The output, with what differs marked: `{3..17}` for numbers, `{host}` for each host's own name.
-    pub(super) fn fill(&self, masked: &Masked) -> Vec<u8> {
-        let mut places = self.0.iter();
-        let mut filled = Vec::new();
-        for part in masked {
-            match part {
-                Part::Text(text) => filled.extend_from_slice(text),
-                Part::Number | Part::Host => {
-                    let Some((least, most)) = places.next() else { continue };
-                    match part {
-                        _ if least == most => filled.extend_from_slice(least),
-                        Part::Host => filled.extend_from_slice(b"{host}"),
-                        _ => filled.extend([&b"{"[..], least, b"..", most, b"}"].concat()),
-                    }
-                }
-            }
+    /// The same together with what stands there in another output.
+    pub(super) fn with(&self, other: &Printed, store: &Store) -> io::Result<Self> {
+        let (mut places, mut seen) = (Places::of(Some(self)), Self(store.text()));
+        other.places(&mut |place| {
+            let (least, most) = places.next(place)?;
+            let least = if order(place) < order(least) { place } else { least };
+            let most = if order(place) > order(most) { place } else { most };
+            seen.push(least, most);
+            Ok(())
+        })?;
+        Ok(seen)
+    }
+
+    fn push(&mut self, least: &[u8], most: &[u8]) {
+        for text in [least, &[END], most, &[END]] {
+            self.0.push(text);
         }
-        filled
+    }
+}
+
+/// Reads what stood at the masked places, one after the other.
+pub(super) struct Places<'a> {
+    /// `None` where all outputs have the same there.
+    seen: Option<Box<dyn BufRead + 'a>>,
+    least: Vec<u8>,
+    most: Vec<u8>,
+}
+
+impl<'a> Places<'a> {
+    /// Begins with the first.
+    pub(super) fn of(seen: Option<&'a Seen>) -> Self {
+        let seen = seen.map(|seen| Box::new(BufReader::new(seen.0.reader())) as _);
+        Self { seen, least: Vec::new(), most: Vec::new() }
+    }
+
+    /// Hands on a part of one of the outputs with what differs marked: `{3..17}` for numbers, `{host}` for each host's
+    /// own name.
+    pub(super) fn fill(&mut self, part: Part<'_>, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
+        match part {
+            Part::Text(text) => take(text),
+            Part::Number(place) | Part::Host(place) => match (self.next(place)?, part) {
+                ((least, most), _) if least == most => take(least),
+                (_, Part::Host(_)) => take(b"{host}"),
+                ((least, most), _) => [b"{", least, b"..", most, b"}"].into_iter().for_each(take),
+            },
+            Part::End => {}
+        }
+        Ok(())
+    }
+
+    /// The least and the greatest of the next place, which has this text in one of the outputs.
+    fn next<'b>(&'b mut self, place: &'b [u8]) -> io::Result<(&'b [u8], &'b [u8])> {
+        let Some(seen) = &mut self.seen else { return Ok((place, place)) };
+        for text in [&mut self.least, &mut self.most] {
+            text.clear();
+            seen.read_until(END, text)?;
+            text.pop().ok_or(io::ErrorKind::UnexpectedEof)?;
+        }
+        Ok((&self.least, &self.most))
     }
 }
 
@@ -117,19 +258,28 @@ fn names(host: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::printed::Printing;
     use super::*;
 
-    /// The outputs of some hosts, put together if they are nearly equal.
-    fn together(outputs: &[(&str, &str)]) -> Option<String> {
-        let mut masked = outputs.iter().map(|(host, text)| mask(text.as_bytes(), Some(host)));
-        let (first, mut seen) = masked.next()?;
-        for (parts, other) in masked {
-            if parts != first {
+    /// The outputs of some hosts, each of which comes in pieces of this size, put together if they are nearly equal.
+    fn together(outputs: &[(&str, &str)], size: usize) -> Option<String> {
+        let store = Store::default();
+        let printed = |(host, text): &(&str, &str)| {
+            let mut printing = Printing::new(&store, Mask::of(Some(host)));
+            text.as_bytes().chunks(size).for_each(|piece| printing.push(Stream::Stdout, piece));
+            printing.end()
+        };
+        let (first, digests) = printed(&outputs[0]);
+        let mut seen = Seen::of(&first, &store).unwrap();
+        for (other, others) in outputs[1..].iter().map(printed) {
+            if others.masked != digests.masked {
                 return None;
             }
-            seen.add(other);
+            seen = seen.with(&other, &store).unwrap();
         }
-        Some(String::from_utf8(seen.fill(&first)).unwrap())
+        let (mut places, mut filled) = (Places::of(Some(&seen)), Vec::new());
+        first.read(&mut |_, part| places.fill(part, &mut |text| filled.extend_from_slice(text))).unwrap();
+        Some(String::from_utf8(filled).unwrap())
     }
 
     #[test]
@@ -146,12 +296,14 @@ mod tests {
             (&[("web1", "web1 web10"), ("web2", "web2 web20")], "{host} web{10..20}"),
             (&[("a", "008"), ("b", "7"), ("c", "9")], "{7..9}"),
         ] {
-            assert_eq!(together(outputs).as_deref(), Some(expected));
+            for size in 1..20 {
+                assert_eq!(together(outputs, size).as_deref(), Some(expected));
+            }
         }
         for outputs in
             [[("a", "yes 1"), ("b", "no 1")], [("a", "1 2"), ("b", "1")], [("red", "redder"), ("blue", "bluer")]]
         {
-            assert_eq!(together(&outputs), None);
+            assert_eq!(together(&outputs, 20), None);
         }
     }
 }

@@ -3,18 +3,21 @@
 mod grouped;
 mod json;
 mod levels;
+mod lines;
 mod live;
 mod mask;
 mod page;
 mod prefix;
+mod printed;
 mod printer;
 mod raw;
+mod store;
 mod summary;
 mod tail;
 pub mod visible;
 
 pub use levels::Levels;
-pub use page::Page;
+pub use page::{Page, Unread};
 pub use printer::{Held, Outputs, Printer, Render};
 pub use summary::duration;
 

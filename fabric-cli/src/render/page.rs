@@ -4,13 +4,23 @@ use fabric_core::Stream;
 
 /// What is to be written next: bytes for two streams that may well be the same terminal, and so have to
 /// stay in order.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Page {
     bytes: Vec<u8>,
-    /// Where the bytes of a stream end, in order.
-    ends: Vec<(Stream, usize)>,
+    pieces: Vec<Piece>,
     current: Option<Stream>,
+    /// How many bytes are read once they are written.
+    unread: usize,
 }
+
+enum Piece {
+    /// Bytes of a stream, up to this one.
+    Bytes(Stream, usize),
+    Unread(Unread),
+}
+
+/// Hands text that is elsewhere to a function that writes it, in pieces.
+pub type Unread = Box<dyn FnOnce(&mut dyn FnMut(Stream, &[u8])) + Send>;
 
 impl Page {
     /// Where the bytes of this stream are added.
@@ -29,33 +39,49 @@ impl Page {
         bytes.push(b'\n');
     }
 
-    /// How many bytes it holds.
+    /// Adds text of about this length that is too long to be in memory.
+    pub fn unread(&mut self, length: usize, text: Unread) {
+        self.end();
+        self.pieces.push(Piece::Unread(text));
+        self.unread += length;
+    }
+
+    /// How many bytes it holds, and has to read.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.unread
     }
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// Writes everything, each piece to its stream, and is empty again.
     pub fn take(&mut self, mut write: impl FnMut(Stream, &[u8])) {
         self.end();
         let mut start = 0;
-        for (stream, end) in self.ends.drain(..) {
-            if end > start {
-                write(stream, &self.bytes[start..end]);
+        for piece in self.pieces.drain(..) {
+            match piece {
+                Piece::Bytes(stream, end) => {
+                    if end > start {
+                        write(stream, &self.bytes[start..end]);
+                    }
+                    start = end;
+                }
+                Piece::Unread(text) => text(&mut |stream, bytes| {
+                    if !bytes.is_empty() {
+                        write(stream, bytes);
+                    }
+                }),
             }
-            start = end;
         }
         self.bytes.clear();
-        self.current = None;
+        self.unread = 0;
     }
 
     fn end(&mut self) {
-        if let Some(stream) = self.current {
-            self.ends.push((stream, self.bytes.len()));
+        if let Some(stream) = self.current.take() {
+            self.pieces.push(Piece::Bytes(stream, self.bytes.len()));
         }
     }
 }

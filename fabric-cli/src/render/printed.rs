@@ -1,0 +1,157 @@
+//! What a host has printed on both streams, in order, and by what it's told from what others have printed.
+
+use std::convert::Infallible;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+
+use fabric_core::Stream;
+use sha2::{Digest as _, Sha256};
+
+use super::mask::{Mask, Part, Parts};
+use super::store::{Store, Text};
+
+/// How much is read at once.
+const BLOCK: usize = 64 * 1024;
+
+/// What a host prints, while it does.
+pub(super) struct Printing {
+    text: Text,
+    parts: Parts,
+    hashes: Hashes,
+}
+
+impl Printing {
+    /// Nothing so far.
+    pub(super) fn new(store: &Store, mask: Mask) -> Self {
+        Self { text: store.text(), parts: Parts::new(mask), hashes: Hashes::default() }
+    }
+
+    /// Takes further output in.
+    pub(super) fn push(&mut self, stream: Stream, bytes: &[u8]) {
+        self.text.push(&header(stream, bytes.len()));
+        self.text.push(bytes);
+        let Ok(()): Result<(), Infallible> = self.parts.push(stream, bytes, &mut |stream, part| {
+            self.hashes.take(stream, part);
+            Ok(())
+        });
+    }
+
+    /// All of it.
+    pub(super) fn end(mut self) -> (Printed, Digests) {
+        let Ok(()): Result<(), Infallible> = self.parts.end(&mut |stream, part| {
+            self.hashes.take(stream, part);
+            Ok(())
+        });
+        (Printed { text: self.text, mask: self.parts.into_mask() }, self.hashes.end())
+    }
+}
+
+/// What a host has printed.
+#[derive(Debug)]
+pub(super) struct Printed {
+    /// Bytes as they came, a [`header`] before each piece.
+    text: Text,
+    mask: Mask,
+}
+
+impl Printed {
+    /// Whether it is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Its length if it is too long to be in memory.
+    pub(super) fn length_in_file(&self) -> Option<u64> {
+        self.text.is_in_file().then(|| self.text.len())
+    }
+
+    /// Reads it and hands its parts on.
+    pub(super) fn read(&self, take: &mut impl FnMut(Stream, Part<'_>) -> io::Result<()>) -> io::Result<()> {
+        let (mut parts, mut reader) =
+            (Parts::new(self.mask.clone()), BufReader::with_capacity(BLOCK, self.text.reader()));
+        while !reader.fill_buf()?.is_empty() {
+            let mut bytes = [0; HEADER];
+            reader.read_exact(&mut bytes)?;
+            let (stream, mut left) = parse(bytes);
+            loop {
+                let bytes = reader.fill_buf()?;
+                let count = bytes.len().min(left);
+                if count == 0 && left > 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                parts.push(stream, &bytes[..count], take)?;
+                reader.consume(count);
+                left -= count;
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+        parts.end(take)
+    }
+
+    /// Reads what stands at the masked places.
+    pub(super) fn places(&self, take: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        self.read(&mut |_, part| match part {
+            Part::Number(place) | Part::Host(place) => take(place),
+            Part::Text(_) | Part::End => Ok(()),
+        })
+    }
+}
+
+const HEADER: usize = size_of::<u64>();
+
+/// Says of which stream the next bytes are, and how many they are.
+fn header(stream: Stream, length: usize) -> [u8; HEADER] {
+    ((length as u64) << 1 | u64::from(stream == Stream::Stderr)).to_le_bytes()
+}
+
+fn parse(header: [u8; HEADER]) -> (Stream, usize) {
+    let number = u64::from_le_bytes(header);
+    (if number & 1 == 0 { Stream::Stdout } else { Stream::Stderr }, (number >> 1) as usize)
+}
+
+/// SHA-256, which nobody can find two texts for: hosts whose digests are equal need no comparison.
+pub(super) type Hash = [u8; 32];
+
+/// Digests of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Digests {
+    /// Of all but what is masked: equal for outputs that are (nearly) equal.
+    pub masked: Hash,
+    /// Of what stands at the masked places.
+    pub places: Hash,
+}
+
+#[derive(Default)]
+struct Hashes {
+    masked: Sha256,
+    places: Sha256,
+    /// The length of the text before the next place.
+    text: u64,
+}
+
+impl Hashes {
+    /// What is behind a text says how long it was, so that no two outputs are the same sequence of bytes.
+    fn take(&mut self, stream: Stream, part: Part<'_>) {
+        let (kind, place) = match part {
+            Part::Text(text) => {
+                self.masked.update(text);
+                self.text += text.len() as u64;
+                return;
+            }
+            Part::Number(place) => (0, place),
+            Part::Host(place) => (1, place),
+            Part::End => (2 + u8::from(stream == Stream::Stderr), &b""[..]),
+        };
+        self.masked.update(std::mem::take(&mut self.text).to_le_bytes());
+        self.masked.update([kind]);
+        if !place.is_empty() {
+            self.places.update(place);
+            self.places.update((place.len() as u64).to_le_bytes());
+        }
+    }
+
+    fn end(self) -> Digests {
+        Digests { masked: self.masked.finalize().into(), places: self.places.finalize().into() }
+    }
+}
