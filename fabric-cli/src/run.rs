@@ -1,7 +1,7 @@
 //! A run: the runtime, output, questions and Ctrl-C around fabric-exec's [`Run`].
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,14 +94,16 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         report
     });
     let report = report.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    printer.finish();
+    let written = match (&report, &options.report) {
+        (Ok(report), Some(path)) => runtime.block_on(write(report, path)),
+        _ => Ok(()),
+    };
     // A thread that still waits for the terminal must not keep the program.
     runtime.shutdown_background();
-    printer.finish();
     let report = report?;
     tell_what_ended_it(&report);
-    if let Some(path) = &options.report {
-        report.write(path).map_err(|source| Failure::File { what: "writing", path: path.clone(), source })?;
-    }
+    written?;
     let unwritten = unwritten.lock().unwrap_or_else(PoisonError::into_inner).take();
     match unwritten {
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -110,6 +112,31 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         Some(_) if report.ending == Ending::Interrupted => Ok(Exit::Unread),
         _ => Ok(exit(&report)),
     }
+}
+
+/// Writes the report, which may be to a pipe that nobody reads: that can be interrupted, and what is only slow is waited for.
+async fn write(report: &Report, path: &Path) -> Result<(), Failure> {
+    let interrupted = async |kind| match signal(kind) {
+        Ok(mut stream) => stream.recv().await,
+        Err(_) => std::future::pending().await,
+    };
+    let (report, file) = (report.clone(), path.to_owned());
+    let mut writing = tokio::task::spawn_blocking(move || report.write(&file));
+    let written = tokio::select! {
+        written = &mut writing => Some(written),
+        _ = interrupted(SignalKind::interrupt()) => None,
+        _ = interrupted(SignalKind::terminate()) => None,
+        _ = interrupted(SignalKind::hangup()) => None,
+    };
+    let written = match written {
+        Some(written) => written,
+        None => tokio::time::timeout(LAST_WAIT, writing).await.map_err(|_| Failure::Interrupted)?,
+    };
+    written.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map_err(|source| Failure::File {
+        what: "writing",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// What the run would do.
