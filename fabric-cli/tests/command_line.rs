@@ -429,6 +429,21 @@ fn nobody_reading_is_no_crash() {
 }
 
 #[test]
+fn a_low_limit_on_open_files_is_told() {
+    let place = Place::new();
+    for (limit, args) in [(6, &["here:x"][..]), (8, &["here:x"]), (8, &["--plan", "uptime"]), (8, &["--demo"])] {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_fab")]).args(args).stdin(Stdio::null());
+        command.current_dir(place.0.path()).env("HOME", place.0.path());
+        let got = Said::of(&command.output().unwrap(), place.0.path());
+        let error = format!("fab: the limit on open files ({limit}) leaves no room for one host: at least ");
+        assert!(got.stderr.starts_with(&error) && got.stderr.contains("ulimit -Hn"), "{args:?} {got:?}");
+        assert_eq!((got.stdout.as_str(), got.status), ("", Some(1)), "{args:?} {got:?}");
+    }
+}
+
+#[test]
 fn without_a_terminal_an_initial_password_cannot_be_asked_for() {
     let place = Place::new();
     let mut command = Command::new("setsid");
