@@ -32,7 +32,24 @@ use self::works::{Job, Servers, Work, works};
 /// When a run is ended.
 const LIMIT: Duration = Duration::from_mins(1);
 
+const USAGE: &str = "\
+Usage: bench [OPTIONS] [WORK...]
+
+Measures fab beside other programs at works that are named, or whose names begin so; without a name at all of them.
+Numbers go to docs/benchmarks.json, and what is made of them to docs/benchmarks.md and .svg.
+
+Options:
+  --clients A,B   only these clients
+  --quick         a tenth of the size, which proves nothing; to target/bench
+  --runs N        how often each client is measured
+  --seconds N     so long a client is measured at one work, once it has been at all (8)
+  --list          the names of works and clients
+  --render        write the page anew and measure nothing
+  -h, --help      this text
+";
+
 /// What was asked for on the command line.
+#[derive(Debug)]
 struct Options {
     works: Vec<String>,
     clients: Vec<String>,
@@ -42,6 +59,7 @@ struct Options {
     budget: Duration,
     list: bool,
     render: bool,
+    help: bool,
 }
 
 impl Options {
@@ -54,10 +72,13 @@ impl Options {
             budget: Duration::from_secs(8),
             list: false,
             render: false,
+            help: false,
         };
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-            let number = |text: String| text.parse::<usize>().map_err(|_| format!("{text} is no number"));
+            let number = |text: String| {
+                text.parse::<usize>().map_err(|_| format!("{arg}: expected a whole number, found {text}"))
+            };
             match arg.as_str() {
                 "--clients" => options.clients = value()?.split(',').map(ToOwned::to_owned).collect(),
                 "--quick" => options.quick = true,
@@ -65,7 +86,8 @@ impl Options {
                 "--seconds" => options.budget = Duration::from_secs(number(value()?)? as u64),
                 "--list" => options.list = true,
                 "--render" => options.render = true,
-                _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
+                "-h" | "--help" => options.help = true,
+                _ if arg.starts_with('-') => return Err(format!("unknown option {arg}; --help shows them")),
                 _ => options.works.push(arg.clone()),
             }
         }
@@ -88,6 +110,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
+    if options.help {
+        print!("{USAGE}");
+        return Ok(());
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
     let works = works(options.quick);
     if options.list {
@@ -253,4 +279,26 @@ fn machine() -> String {
 fn commit(root: &Path) -> String {
     let output = Command::new("git").arg("-C").arg(root).args(["rev-parse", "--short", "HEAD"]).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Options, String> {
+        Options::parse(text.split_whitespace().map(ToOwned::to_owned))
+    }
+
+    #[test]
+    fn help_and_mistakes_are_told() {
+        assert!(["-h", "--help", "put --help --quick"].iter().all(|text| parse(text).unwrap().help));
+        for (text, expected) in [
+            ("--fast", "unknown option --fast; --help shows them"),
+            ("--runs", "--runs needs a value"),
+            ("--runs many", "--runs: expected a whole number, found many"),
+            ("--seconds -1", "--seconds: expected a whole number, found -1"),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), expected, "{text}");
+        }
+    }
 }

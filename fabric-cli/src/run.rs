@@ -1,7 +1,7 @@
 //! A run: the runtime, output, questions and Ctrl-C around fabric-exec's [`Run`].
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         .id(id)
         // A terminal is for questions and signals.
         .reads_input(!io::stdin().is_terminal())
-        .open_at_most(allow_files())
+        .open_at_most(allow_files()?)
         .interrupt(interrupt.clone());
 
     // Functions may block the thread that they are on: then others have to take over its hosts.
@@ -94,14 +94,16 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         report
     });
     let report = report.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    printer.finish();
+    let written = match (&report, &options.report) {
+        (Ok(report), Some(path)) => runtime.block_on(write(report, path)),
+        _ => Ok(()),
+    };
     // A thread that still waits for the terminal must not keep the program.
     runtime.shutdown_background();
-    printer.finish();
     let report = report?;
     tell_what_ended_it(&report);
-    if let Some(path) = &options.report {
-        report.write(path).map_err(|source| Failure::File { what: "writing", path: path.clone(), source })?;
-    }
+    written?;
     let unwritten = unwritten.lock().unwrap_or_else(PoisonError::into_inner).take();
     match unwritten {
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -110,6 +112,31 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         Some(_) if report.ending == Ending::Interrupted => Ok(Exit::Unread),
         _ => Ok(exit(&report)),
     }
+}
+
+/// Writes the report, which may be to a pipe that nobody reads: that can be interrupted, and what is only slow is waited for.
+async fn write(report: &Report, path: &Path) -> Result<(), Failure> {
+    let interrupted = async |kind| match signal(kind) {
+        Ok(mut stream) => stream.recv().await,
+        Err(_) => std::future::pending().await,
+    };
+    let (report, file) = (report.clone(), path.to_owned());
+    let mut writing = tokio::task::spawn_blocking(move || report.write(&file));
+    let written = tokio::select! {
+        written = &mut writing => Some(written),
+        _ = interrupted(SignalKind::interrupt()) => None,
+        _ = interrupted(SignalKind::terminate()) => None,
+        _ = interrupted(SignalKind::hangup()) => None,
+    };
+    let written = match written {
+        Some(written) => written,
+        None => tokio::time::timeout(LAST_WAIT, writing).await.map_err(|_| Failure::Interrupted)?,
+    };
+    written.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map_err(|source| Failure::File {
+        what: "writing",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// What the run would do.
@@ -121,19 +148,53 @@ pub(crate) fn plan(project: &Project, surroundings: &Surroundings, options: &Opt
     Ok(runtime()?.block_on(run.plan(&calls))?)
 }
 
-/// Raises the limit on open files as far as it goes and is of use, and gives how many connections it leaves room for.
-fn allow_files() -> usize {
+/// Files that are transferred, local commands, pipes, the program itself: what is left for these where that can be.
+const OTHER_FILES: usize = 128;
+
+/// What the program opens before its first host: its runtime and signals, and a few for what it reads and writes.
+const OWN_FILES: usize = 10;
+
+/// What a host needs at once: its connection, and what takes most, a process here with its pipes.
+const FILES_OF_HOST: usize = 8;
+
+/// Raises the limit on open files as far as it goes and is of use, and gives how many connections it leaves room for; 0 is
+/// any number. An error if it is not even one: the program needs some files before it could tell what is wrong.
+fn allow_files() -> Result<usize, Failure> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     // Programs that this one starts inherit it, and some go through all that they might have open.
     const WANTED: u64 = 65_536;
-    // For files that are transferred, local commands, pipes, the program itself.
-    const OTHERS: u64 = 128;
     let limit = getrlimit(Resource::Nofile);
-    let Some(soft) = limit.current.filter(|soft| *soft < WANTED) else { return 0 };
+    let Some(soft) = limit.current.filter(|soft| *soft < WANTED) else { return Ok(0) };
     let most = limit.maximum.map_or(WANTED, |hard| hard.min(WANTED));
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum });
-    let files = if raised.is_ok() { most } else { soft };
-    usize::try_from(files.saturating_sub(OTHERS).max(8)).unwrap_or(usize::MAX)
+    let files = usize::try_from(if raised.is_ok() { most } else { soft }).unwrap_or(usize::MAX);
+    let open = open_files();
+    match room(files, open) {
+        0 => Err(Failure::Failed(format!(
+            "the limit on open files ({files}) leaves no room for one host: at least {} are needed; raise the hard limit \
+             (`ulimit -Hn`), which takes root, limits.conf, LimitNOFILE= of a systemd unit, or `--ulimit nofile` of a container",
+            open.unwrap_or(files) + OWN_FILES + FILES_OF_HOST
+        ))),
+        room => Ok(room),
+    }
+}
+
+/// For how many hosts a limit leaves room, where so many files are open already; `None`: no other one can be opened.
+fn room(files: usize, open: Option<usize>) -> usize {
+    let left = open.map_or(0, |open| files.saturating_sub(open + OWN_FILES));
+    files.saturating_sub(OTHER_FILES).min(left).max(left / FILES_OF_HOST)
+}
+
+/// How many files are open, those that the program was started with among them; `None`: no other one can be opened.
+fn open_files() -> Option<usize> {
+    // Standard input, output and error, and the journal: where the system doesn't tell.
+    const USUAL: usize = 4;
+    match std::fs::read_dir("/dev/fd") {
+        // One of them is the directory.
+        Ok(files) => Some(files.count().saturating_sub(1)),
+        Err(error) if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::MFILE) => None,
+        Err(_) => Some(USUAL),
+    }
 }
 
 /// Threads that carry the functions of a program: more than these are not kept busy by all that a network can bring.
@@ -154,6 +215,8 @@ pub(crate) fn shared_runtime() -> Result<Runtime, Failure> {
 }
 
 fn start(builder: &mut tokio::runtime::Builder) -> Result<Runtime, Failure> {
+    // Without files for its signals a runtime panics.
+    allow_files()?;
     let builder = builder.max_blocking_threads(BLOCKING).enable_all().thread_name("fab");
     builder.build().map_err(|source| Failure::System { what: "starting threads", source })
 }
@@ -357,4 +420,18 @@ async fn watch_signals(
     }
     shell.restore();
     std::process::exit(Exit::Interrupted.code().into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::room;
+
+    #[test]
+    fn a_low_limit_leaves_room_for_few_hosts() {
+        for (files, hosts) in [(8, 0), (21, 0), (22, 1), (64, 6), (128, 14), (1024, 896), (65_536, 65_408)] {
+            assert_eq!(room(files, Some(4)), hosts, "{files}");
+        }
+        // What the program was started with counts too.
+        assert_eq!((room(64, Some(60)), room(1024, Some(1000)), room(64, None)), (0, 14, 0));
+    }
 }

@@ -1,7 +1,7 @@
 //! What people type, and what `fab` says to it: everything that needs no host.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -278,6 +278,73 @@ fn reports_are_written_by_their_ending_and_merged() {
 }
 
 #[test]
+fn a_report_goes_through_links_and_into_pipes_and_devices() {
+    let place = Place::new();
+    let path = |name: &str| place.0.path().join(name);
+    let names = || fs::read_dir(place.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    let is_report = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["tasks"][0]["task"] == "here";
+    fs::create_dir(path("kept")).unwrap();
+    std::os::unix::fs::symlink("kept/r.json", path("link.json")).unwrap();
+    std::os::unix::fs::symlink("link.json", path("links.json")).unwrap();
+    // There is no file behind the links at first.
+    for _ in 0..2 {
+        assert_eq!(place.fab(&["here:x", "--report", "links.json"]).status, Some(0));
+        assert!(is_report(&fs::read_to_string(path("kept/r.json")).unwrap()));
+        assert!(path("links.json").is_symlink() && path("link.json").is_symlink());
+    }
+    std::os::unix::fs::symlink("loop.json", path("loop.json")).unwrap();
+    let loops = place.fab(&["here:x", "--report", "loop.json"]);
+    assert!(loops.stderr.contains("--report: loop.json cannot be written") && loops.status == Some(2), "{loops:?}");
+
+    let quiet = |report: &str| place.fab(&["here:x", "--hide", "everything", "--report", report]);
+    let stdout = quiet("/dev/stdout");
+    assert!(is_report(&stdout.stdout) && (stdout.stderr.as_str(), stdout.status) == ("", Some(0)), "{stdout:?}");
+    assert!(is_report(&quiet("/dev/fd/2").stderr));
+    assert_eq!(quiet("/dev/null"), said("", "", 0));
+
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_fab")]).current_dir(place.0.path()).stdin(Stdio::null());
+        Said::of(&command.env("HOME", place.0.path()).output().unwrap(), place.0.path())
+    };
+    // A file that standard output goes to is not replaced, nor is what it has overwritten.
+    let file = shell("echo before >out; \"$1\" here:x --hide running,stderr --report /dev/stdout >>out; cat out");
+    let (output, report) = file.stdout.split_once('{').unwrap();
+    assert!(output == "before\n[localhost] out: x false\n" && is_report(&format!("{{{report}")), "{file:?}");
+    let pipe = shell("mkfifo pipe.json; cat pipe.json & \"$1\" here:x --hide everything --report pipe.json; wait");
+    assert!(is_report(&pipe.stdout) && pipe.status == Some(0), "{pipe:?}");
+    let full = shell("ln -s /dev/full full.json; \"$1\" here:x --hide everything --report full.json");
+    assert!(full.stderr.contains("fab: writing full.json: No space left") && full.status == Some(1), "{full:?}");
+
+    let before = names().len();
+    let large = shell("trap '' XFSZ; ulimit -f 0; \"$1\" here:x --hide everything --report large.json");
+    assert!(large.stderr.contains("fab: writing large.json: File too large") && large.status == Some(1), "{large:?}");
+    assert_eq!(names().len(), before, "{:?}", names());
+}
+
+#[test]
+fn a_report_that_nobody_reads_can_be_given_up() {
+    let place = Place::new();
+    assert!(Command::new("mkfifo").arg(place.0.path().join("pipe.json")).status().unwrap().success());
+    let mut command = place.command(&["here:x", "--report", "pipe.json"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    let kill = || Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap();
+    // The first ones may come while the task still runs.
+    let mut tries = 0;
+    while !line.ends_with("interrupted\n") && tries < 5 {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        kill();
+        tries += 1;
+        stderr.read_line(&mut line).unwrap();
+    }
+    assert!(line.ends_with("fab: interrupted\n"), "{line}");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
 fn a_starter_is_written_once() {
     let place = Place::new();
     assert_eq!(place.fab(&["--init"]), said("", "fab: DIR/fabfile.toml is there already; nothing was written\n", 2));
@@ -359,6 +426,21 @@ fn nobody_reading_is_no_crash() {
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_low_limit_on_open_files_is_told() {
+    let place = Place::new();
+    for (limit, args) in [(6, &["here:x"][..]), (8, &["here:x"]), (8, &["--plan", "uptime"]), (8, &["--demo"])] {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_fab")]).args(args).stdin(Stdio::null());
+        command.current_dir(place.0.path()).env("HOME", place.0.path());
+        let got = Said::of(&command.output().unwrap(), place.0.path());
+        let error = format!("fab: the limit on open files ({limit}) leaves no room for one host: at least ");
+        assert!(got.stderr.starts_with(&error) && got.stderr.contains("ulimit -Hn"), "{args:?} {got:?}");
+        assert_eq!((got.stdout.as_str(), got.status), ("", Some(1)), "{args:?} {got:?}");
+    }
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn sample(setting: &Setting) -> (Value, String) {
     let (value, text) = match setting.kind {
         Kind::Bool | Kind::Maybe if setting.default_value() == json!(true) => (json!(false), "off"),
         Kind::Bool | Kind::Maybe => (json!(true), "yes"),
-        Kind::Integer | Kind::Port => (json!(17), "17"),
+        Kind::Integer | Kind::Size | Kind::Port => (json!(17), "17"),
         Kind::Seconds => (json!(2.5), "2.5"),
         Kind::Text | Kind::Secret | Kind::Switch => (json!("some text"), "some text"),
         Kind::List => (json!(["a", "b"]), "a,b"),

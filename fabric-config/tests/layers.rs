@@ -133,8 +133,8 @@ fn everything_wrong_is_told_at_once_with_its_line() {
     let toml = "warn_onyl = true\nparallel = 'yes'\npassword = 5\nport = 70000\n[run]\nwarm = true\n";
     let error = builder()
         .text(Layer::Project, "fabric.toml", Format::Toml, toml)
-        .rc_text("rc", "user = a\n\nuser = b\nnonsense\npool_size = -1\nmine = kept\nwarn_olny = x\n")
-        .set("pool_size=many")
+        .rc_text("rc", "user = a\n\nuser = b\nnonsense\npool_size = -1\nmine = kept\nwarn_olny = x\ntimeout = nan\n")
+        .set("pool_size=many,command_timeout=inf")
         .hosts("web*", Origin::new(Layer::Host), values(Layer::Host, json!({"gatway": "x"})))
         .build()
         .unwrap_err();
@@ -147,9 +147,11 @@ fn everything_wrong_is_told_at_once_with_its_line() {
         "fabric.toml:6: unknown setting `run.warm` (did you mean `run.warn`?)",
         "rc:3: `user` is given twice, first on line 1",
         "rc:4: expected `key = value`: `nonsense`",
-        "rc:5: setting `pool_size`: expected a whole number of 0 or more, found \"-1\"",
+        "rc:5: setting `pool_size`: expected a whole number from 0 to 4294967295, found \"-1\"",
         "rc:7: unknown setting `warn_olny` (did you mean `warn_only`?)",
-        "--set: setting `pool_size`: expected a whole number of 0 or more, found \"many\"",
+        "rc:8: setting `timeout`: expected a number of seconds from 0 to 1000000000, found \"nan\"",
+        "--set: setting `pool_size`: expected a whole number from 0 to 4294967295, found \"many\"",
+        "--set: setting `command_timeout`: expected a number of seconds from 0 to 1000000000, found \"inf\"",
         "fabfile.toml:1: unknown setting `gatway` (did you mean `gateway`?)",
     ];
     assert_eq!(lines, want);

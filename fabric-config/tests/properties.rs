@@ -13,6 +13,7 @@ fn any_value(setting: &Setting) -> BoxedStrategy<Value> {
     match setting.kind {
         Kind::Bool | Kind::Maybe => any::<bool>().prop_map(|on| json!(on)).boxed(),
         Kind::Integer => any::<u32>().prop_map(|number| json!(number)).boxed(),
+        Kind::Size => (0..=i64::MAX).prop_map(|number| json!(number)).boxed(),
         Kind::Port => (1..=u16::MAX).prop_map(|number| json!(number)).boxed(),
         Kind::Seconds => (0_u32..400_000).prop_map(|quarters| number(f64::from(quarters) / 4.0)).boxed(),
         // A gateway of nothing is off.

@@ -180,6 +180,17 @@ fn everything_that_is_wrong_is_told_with_line_and_advice() {
             &["fabfile.toml:2: `warn_only` in `with` of task `t`: expected true or false, found `3`"],
         ),
         (
+            "[tasks.t]\nwith = { timeout = -1, retries = 99999999999 }\nsteps = [{ run = 'x', until = 'true', timeout = -1, retries = 4294967296, delay = 2e9 }]\n",
+            &[
+                "fabfile.toml:2: `retries` in `with` of task `t`: expected a whole number from 0 to 4294967295, found `99999999999`",
+                "fabfile.toml:2: `timeout` in `with` of task `t`: expected a number of seconds from 0 to 1000000000, found `-1`",
+                "fabfile.toml:3: `timeout`: expected a number of seconds from 0 to 1000000000, found `-1`",
+                "fabfile.toml:3: `retries`: expected a whole number from 0 to 4294967295, found `4294967296`",
+                "fabfile.toml:3: `delay`: expected a number of seconds from 0 to 1000000000, found `2000000000.0`",
+            ],
+        ),
+        ("[tasks.t]\nwith = { timeout = nan }\nrun = 'x'\n", &["fabfile.toml:2: the number is not finite"]),
+        (
             "[tasks.t]\nwith = { password = 3 }\nrun = 'x'\n",
             &["fabfile.toml:2: `password` in `with` of task `t`: expected a text"],
         ),

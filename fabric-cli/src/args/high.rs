@@ -413,7 +413,8 @@ fn read(name: &str, text: &str) -> Result<Value, String> {
     // What the type of the value alone doesn't tell.
     let share = match (name, &value) {
         ("batch", Value::String(share)) => Share::of_batch(share),
-        ("max_failures" | "limit", Value::String(share)) => share.parse(),
+        ("limit", Value::String(share)) => Share::of_limit(share),
+        ("max_failures", Value::String(share)) => share.parse(),
         _ => return Ok(value),
     };
     share.map(|_| value).map_err(|error| error.to_string())
@@ -471,9 +472,17 @@ mod tests {
     #[test]
     fn mistakes_are_told() {
         for (args, expected) in [
-            (&["-z", "many"][..], "--pool-size: expected a whole number of 0 or more"),
+            (&["-z", "many"][..], "--pool-size: expected a whole number from 0 to 4294967295"),
+            (&["-z", "18446744073709551615"], "--pool-size: expected a whole number from 0 to 4294967295"),
+            (&["--retries", "99999999999"], "--retries: expected a whole number from 0 to 4294967295"),
+            (&["-t", "nan"], "--timeout: expected a number of seconds from 0 to 1000000000"),
+            (&["-t", "-1"], "--timeout: expected a number of seconds from 0 to 1000000000"),
+            (&["-T", "nan"], "--command-timeout: expected a number of seconds from 0 to 1000000000"),
+            (&["-T", "inf"], "--command-timeout: expected a number of seconds from 0 to 1000000000"),
             (&["--port", "99999"], "--port: expected a port from 1 to 65535"),
             (&["--batch", "0"], "--batch: `0` is not a batch: it takes at least one host (5, or 25%)"),
+            (&["--limit", "0"], "--limit: `0` is not a limit: it leaves at least one host (5, or 25%)"),
+            (&["--limit", "0%"], "--limit: `0%` is not a limit: it leaves at least one host (5, or 25%)"),
             (&["--limit", "ten"], "--limit: `ten` is not a number of hosts (5) or a share of them (25%)"),
             (&["--list", "--demo"], "--list and --demo cannot be used together"),
             (

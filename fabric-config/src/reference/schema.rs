@@ -48,12 +48,14 @@ fn insert(properties: &mut Map, name: &str, schema: Value) {
 /// The schema of one setting's values.
 fn value(setting: &Setting) -> Value {
     let list = |item: &str| json!({"type": "array", "items": {"type": item}});
+    let integer = || json!({"type": "integer", "minimum": 0, "maximum": u32::MAX});
     let table = |item: &str| json!({"type": "object", "additionalProperties": {"type": item}});
     let mut schema = match setting.kind {
         Kind::Bool | Kind::Maybe => json!({"type": "boolean"}),
-        Kind::Integer => json!({"type": "integer", "minimum": 0}),
+        Kind::Integer => integer(),
+        Kind::Size => json!({"type": "integer", "minimum": 0}),
         Kind::Port => json!({"type": "integer", "minimum": 1, "maximum": 65535}),
-        Kind::Seconds => json!({"type": "number", "minimum": 0}),
+        Kind::Seconds => json!({"type": "number", "minimum": 0, "maximum": 1_000_000_000}),
         Kind::Text | Kind::Secret => json!({"type": "string"}),
         Kind::List if crate::values::is_host_list(setting.name) => json!({"anyOf": [
             {"type": "string"},
@@ -62,7 +64,7 @@ fn value(setting: &Setting) -> Value {
             {"type": "object", "properties": {"replace": texts()}, "required": ["replace"], "additionalProperties": false},
         ]}),
         Kind::List => texts(),
-        Kind::Integers => json!({"anyOf": [{"type": "integer", "minimum": 0}, list("integer")]}),
+        Kind::Integers => json!({"anyOf": [integer(), {"type": "array", "items": integer()}]}),
         Kind::TextMap | Kind::SecretMap => table("string"),
         Kind::BoolMap => table("boolean"),
         Kind::Map => json!({"type": "object"}),

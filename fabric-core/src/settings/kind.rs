@@ -15,11 +15,13 @@ use crate::secret::Secret;
 pub enum Kind {
     /// `true` or `false`.
     Bool,
-    /// A whole number, not negative.
+    /// A whole number, not negative, of 32 bits.
     Integer,
+    /// A whole number, not negative, of 63 bits, as TOML has them: a number of bytes.
+    Size,
     /// A port, from 1 to 65535.
     Port,
-    /// Seconds, whole or not.
+    /// Seconds, whole or not, from 0 to 1000000000.
     Seconds,
     /// A text.
     Text,
@@ -45,17 +47,21 @@ pub enum Kind {
     Choice(&'static [&'static str]),
 }
 
+/// The most seconds that a setting takes, some 30 years: more is a mistake, or "no limit", which is 0.
+const SECONDS: f64 = 1e9;
+
 impl Kind {
     /// What a value of this type looks like, for messages.
     pub fn expected(self) -> String {
         match self {
             Self::Bool | Self::Maybe => "true or false".to_owned(),
-            Self::Integer => "a whole number of 0 or more".to_owned(),
+            Self::Integer => format!("a whole number from 0 to {}", u32::MAX),
+            Self::Size => format!("a whole number from 0 to {}", i64::MAX),
             Self::Port => "a port from 1 to 65535".to_owned(),
-            Self::Seconds => "a number of seconds".to_owned(),
+            Self::Seconds => format!("a number of seconds from 0 to {SECONDS}"),
             Self::Text | Self::Secret => "a text".to_owned(),
             Self::List => "a list of texts".to_owned(),
-            Self::Integers => "a list of whole numbers".to_owned(),
+            Self::Integers => format!("a list of whole numbers from 0 to {}", u32::MAX),
             Self::TextMap | Self::SecretMap => "a table of texts".to_owned(),
             Self::BoolMap => "a table of true and false".to_owned(),
             Self::Map => "a table".to_owned(),
@@ -73,15 +79,17 @@ impl Kind {
     /// expected.
     pub fn check(self, value: &Value) -> Result<(), String> {
         let texts = |v: &Value| v.as_array().is_some_and(|items| items.iter().all(Value::is_string));
+        let integer = |v: &Value| v.as_u64().is_some_and(|number| u32::try_from(number).is_ok());
         let table = |of: fn(&Value) -> bool| value.as_object().is_some_and(|map| map.values().all(of));
         let fits = match self {
             Self::Bool | Self::Maybe => value.is_boolean(),
-            Self::Integer => value.is_u64(),
+            Self::Integer => integer(value),
+            Self::Size => value.as_i64().is_some_and(|number| number >= 0),
             Self::Port => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
-            Self::Seconds => value.as_f64().is_some_and(|seconds| (0.0..1e9).contains(&seconds)),
+            Self::Seconds => value.as_f64().is_some_and(|seconds| (0.0..=SECONDS).contains(&seconds)),
             Self::Text | Self::Secret => value.is_string(),
             Self::List => value.is_string() || texts(value),
-            Self::Integers => value.is_u64() || value.as_array().is_some_and(|items| items.iter().all(Value::is_u64)),
+            Self::Integers => integer(value) || value.as_array().is_some_and(|items| items.iter().all(integer)),
             Self::TextMap | Self::SecretMap => table(Value::is_string),
             Self::BoolMap => table(Value::is_boolean),
             Self::Map => value.is_object(),
@@ -102,10 +110,11 @@ impl Kind {
         let value = match self {
             Self::Maybe if trimmed.is_empty() || trimmed.eq_ignore_ascii_case("none") => Value::Null,
             Self::Bool | Self::Maybe => json!(parse_bool(trimmed).ok_or_else(wrong)?),
-            Self::Integer | Self::Port => json!(trimmed.parse::<u64>().map_err(|_| wrong())?),
+            Self::Integer | Self::Size | Self::Port => json!(trimmed.parse::<u64>().map_err(|_| wrong())?),
             Self::Seconds => match trimmed.parse::<u64>() {
                 Ok(whole) => json!(whole),
-                Err(_) => json!(trimmed.parse::<f64>().map_err(|_| wrong())?),
+                // As a value, what is not finite is `null`: "not set".
+                Err(_) => json!(trimmed.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(wrong)?),
             },
             Self::Text | Self::Secret | Self::Choice(_) => json!(text),
             Self::List if trimmed.starts_with('[') && json().is_some_and(|v| v.is_array()) => {
@@ -236,8 +245,8 @@ from_value!(bool, Kind::Bool, |v| v.as_bool(), |b| json!(b));
 from_value!(Option<bool>, Kind::Maybe, |v| Some(v.as_bool()), |b| json!(b));
 from_value!(u32, Kind::Integer, |v| v.as_u64().and_then(|n| u32::try_from(n).ok()), |n| json!(n));
 from_value!(Option<u16>, Kind::Port, |v| Some(Some(u16::try_from(v.as_u64()?).ok()?)), |n| json!(n));
-from_value!(Option<u64>, Kind::Integer, |v| Some(v.as_u64()), |n| json!(n));
-from_value!(u64, Kind::Integer, |v| v.as_u64(), |n| json!(n));
+from_value!(Option<u64>, Kind::Size, |v| Some(v.as_u64()), |n| json!(n));
+from_value!(u64, Kind::Size, |v| v.as_u64(), |n| json!(n));
 from_value!(String, Kind::Text, |v| v.as_str().map(str::to_owned), |s| json!(s));
 from_value!(Option<String>, Kind::Text, |v| Some(v.as_str().map(str::to_owned)), |s| json!(s));
 from_value!(Option<PathBuf>, Kind::Text, |v| Some(v.as_str().map(PathBuf::from)), |p| json!(p));
@@ -319,7 +328,19 @@ mod tests {
         assert_eq!(Kind::Integers.parse("0,3").unwrap(), json!([0, 3]));
         assert_eq!(Kind::TextMap.parse("A=1, B=x=y").unwrap(), json!({"A": "1", "B": "x=y"}));
         assert_eq!(Kind::Seconds.parse("2.5").unwrap(), json!(2.5));
-        assert!(Kind::Seconds.parse("-1").is_err());
+        assert_eq!(Kind::Seconds.parse("0").unwrap(), json!(0));
+        for text in ["-1", "-0.5", "nan", "NaN", "inf", "-inf", "infinity", "1e999", "1000000001"] {
+            let error = Kind::Seconds.parse(text).unwrap_err();
+            assert_eq!(error, "expected a number of seconds from 0 to 1000000000", "{text}");
+        }
+        assert_eq!(Kind::Integer.parse("4294967295").unwrap(), json!(u32::MAX));
+        for text in ["-1", "4294967296", "18446744073709551615", "99999999999999999999"] {
+            let error = Kind::Integer.parse(text).unwrap_err();
+            assert_eq!(error, "expected a whole number from 0 to 4294967295", "{text}");
+        }
+        assert_eq!(Kind::Size.parse("9223372036854775807").unwrap(), json!(i64::MAX));
+        assert!(Kind::Size.parse("9223372036854775808").unwrap_err().ends_with("from 0 to 9223372036854775807"));
+        assert!(Kind::Integers.parse("0,4294967296").unwrap_err().ends_with("from 0 to 4294967295"));
         assert_eq!(Kind::Switch.parse("none").unwrap(), json!(false));
         assert!(Kind::Choice(&["a", "b"]).parse("c").unwrap_err().contains("a, b"));
     }

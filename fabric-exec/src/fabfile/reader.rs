@@ -102,18 +102,18 @@ impl Reader {
             _ => None,
         };
         if number.is_none() {
-            self.expected(node, what, "a whole number of 0 or more");
+            self.expected(node, what, "a whole number from 0 to 4294967295");
         }
         number
     }
 
     pub(super) fn seconds(&mut self, node: &Node, what: &str) -> Option<f64> {
         let number = match &node.kind {
-            Kind::Scalar(value) => value.as_f64().filter(|seconds| (0.0..1e9).contains(seconds)),
+            Kind::Scalar(value) => value.as_f64().filter(|seconds| (0.0..=1e9).contains(seconds)),
             _ => None,
         };
         if number.is_none() {
-            self.expected(node, what, "a number of seconds");
+            self.expected(node, what, "a number of seconds from 0 to 1000000000");
         }
         number
     }

@@ -134,7 +134,7 @@ pub enum Emptied {
     Exclusion,
     /// None of them is among those of `--only`.
     Only,
-    /// `--limit 0`, or no host of it is in this shard: that is as it should be.
+    /// No host of it is in this shard: that is as it should be.
     Share,
 }
 

@@ -31,10 +31,22 @@ impl Share {
     ///
     /// It is no share, or nothing.
     pub fn of_batch(text: &str) -> Result<Self, ShareError> {
+        Self::of_some(text, "a batch: it takes at least one host (5, or 25%)")
+    }
+
+    /// Reads how many hosts of each list are left, which is at least one: a run on none is a mistake, and would end as if all
+    /// were well.
+    ///
+    /// # Errors
+    ///
+    /// It is no share, or nothing.
+    pub fn of_limit(text: &str) -> Result<Self, ShareError> {
+        Self::of_some(text, "a limit: it leaves at least one host (5, or 25%)")
+    }
+
+    fn of_some(text: &str, expected: &'static str) -> Result<Self, ShareError> {
         match text.parse()? {
-            Self::Count(0) | Self::Percent(0) => {
-                Err(ShareError { text: text.to_owned(), expected: "a batch: it takes at least one host (5, or 25%)" })
-            }
+            Self::Count(0) | Self::Percent(0) => Err(ShareError { text: text.to_owned(), expected }),
             share => Ok(share),
         }
     }
@@ -205,6 +217,7 @@ mod tests {
             assert!(text.parse::<Share>().is_err(), "{text}");
         }
         assert!(["0", "0%", "x"].iter().all(|text| Share::of_batch(text).is_err()));
+        assert!(["0", "0%", "x"].iter().all(|text| Share::of_limit(text).is_err()));
         assert_eq!(Share::of_batch("5%"), Ok(Share::Percent(5)));
         for text in ["", "1", "3/3", "4/3", "0/0", "a/b", "-1/2"] {
             assert!(text.parse::<Shard>().is_err(), "{text}");

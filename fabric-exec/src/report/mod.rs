@@ -1,17 +1,20 @@
 //! A finished run as data, and the files it is written to.
 
+mod file;
 mod html;
 mod junit;
 mod merge;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use fabric_core::{HostStatus, Value};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use self::file::Place;
 
 /// A finished run: what ran where, how it ended, and what it returned.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -156,9 +159,12 @@ pub enum ReportFormat {
 }
 
 impl ReportFormat {
-    /// By a file's ending: `.json`, `.xml`, `.html`.
+    /// By a file's ending: `.json`, `.xml`, `.html`. JSON for pipes and devices without one (`/dev/stdout`).
     pub fn of(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()? {
+        let Some(ending) = path.extension() else {
+            return Place::of(path).ok().filter(|place| !matches!(place, Place::File(_))).map(|_| Self::Json);
+        };
+        match ending.to_str()? {
             "json" => Some(Self::Json),
             "xml" => Some(Self::Junit),
             "html" | "htm" => Some(Self::Html),
@@ -184,27 +190,21 @@ impl Report {
     ///
     /// What keeps it from being written: a directory that is missing or may not be written, for example.
     pub fn check_writable(path: &Path) -> io::Result<()> {
-        if path.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        let beside = beside(path);
-        std::fs::File::create(&beside)?;
-        std::fs::remove_file(&beside)
+        Place::of(path)?.check()
     }
 
-    /// Writes the report by the file's ending, through a file beside it, so that nobody reads half a one.
+    /// Writes the report by the file's ending. A file is replaced as a whole, so that nobody reads half a one; a link to one
+    /// stays a link; pipes and devices are written into.
     ///
     /// # Errors
     ///
-    /// The ending is none of `.json`, `.xml`, `.html`, or the file cannot be written.
+    /// The path has no [`ReportFormat`], or cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let format = ReportFormat::of(path).ok_or_else(|| {
             let text = format!("{}: a report's file ends in .json, .xml or .html", path.display());
             io::Error::new(io::ErrorKind::InvalidInput, text)
         })?;
-        let beside = beside(path);
-        std::fs::write(&beside, self.render(format))?;
-        std::fs::rename(&beside, path).inspect_err(|_| drop(std::fs::remove_file(&beside)))
+        Place::of(path)?.write(&self.render(format))
     }
 
     /// Reads a report that was written as JSON.
@@ -217,13 +217,6 @@ impl Report {
             io::Error::new(io::ErrorKind::InvalidData, format!("{} is no report: {error}", path.display()))
         })
     }
-}
-
-/// The file that becomes the report once it is whole.
-fn beside(path: &Path) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.part", std::process::id()));
-    beside.into()
 }
 
 /// Durations as whole milliseconds.

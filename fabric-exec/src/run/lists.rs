@@ -39,7 +39,7 @@ impl Shared {
             only: &only,
             rules: Rules {
                 dedupe: settings.dedupe_hosts,
-                limit: setting("limit", settings.limit.as_deref(), str::parse)?,
+                limit: setting("limit", settings.limit.as_deref(), Share::of_limit)?,
                 shard: self.shard,
             },
         };
