@@ -195,8 +195,9 @@ async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>
     };
     if let Some(most) = shared.connections.hosts_at_once(strategy.window, each) {
         let window = std::mem::replace(&mut strategy.window, most);
+        let hosts = if most == 1 { "host" } else { "hosts" };
         emitter.warn(format!(
-            "{most} hosts at the same time, not {window}: the limit on open files allows no more (`ulimit -n`)"
+            "{most} {hosts} at the same time, not {window}: the limit on open files allows no more (`ulimit -n`)"
         ));
     }
     Dispatcher::new(shared, job, list, strategy, parent).run(&settings).await
