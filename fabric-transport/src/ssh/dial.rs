@@ -181,6 +181,7 @@ async fn connect(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::net::TcpListener;
@@ -228,16 +229,18 @@ mod tests {
 
     static LOOKING: AtomicUsize = AtomicUsize::new(0);
     static MOST: AtomicUsize = AtomicUsize::new(0);
+    /// Nobody goes on before all places are taken.
+    static TOGETHER: Barrier = Barrier::new(LOOKUPS);
 
     #[tokio::test]
     async fn names_are_looked_up_a_few_at_a_time() {
         let lookups = Lookups::by(|_, port| {
             MOST.fetch_max(LOOKING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(5));
+            TOGETHER.wait();
             LOOKING.fetch_sub(1, Ordering::SeqCst);
             Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), port)])
         });
-        let names: Vec<String> = (0..100).map(|n| format!("host{n}")).collect();
+        let names: Vec<String> = (0..8 * LOOKUPS).map(|n| format!("host{n}")).collect();
         let found = futures_util::future::join_all(names.iter().map(|name| lookups.find(name, 22, None))).await;
         assert!(found.into_iter().all(|found| found.unwrap().len() == 1));
         assert_eq!(MOST.load(Ordering::SeqCst), LOOKUPS);
