@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fabric_core::settings::{Map, Problem, Setting, nearest};
+use fabric_core::settings::{self, Map, Problem, Setting, nearest};
 use fabric_core::{Layer, Origin, Value};
 use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
 
 use super::node::{Kind, Node, SyntaxError};
 
@@ -97,25 +98,23 @@ impl Reader {
     }
 
     pub(super) fn integer(&mut self, node: &Node, what: &str) -> Option<u32> {
-        let number = match &node.kind {
-            Kind::Scalar(value) => value.as_u64().and_then(|number| u32::try_from(number).ok()),
-            _ => None,
-        };
-        if number.is_none() {
-            self.expected(node, what, "a whole number from 0 to 4294967295");
-        }
-        number
+        self.value(settings::Kind::Integer, node, what)
     }
 
     pub(super) fn seconds(&mut self, node: &Node, what: &str) -> Option<f64> {
-        let number = match &node.kind {
-            Kind::Scalar(value) => value.as_f64().filter(|seconds| (0.0..=1e9).contains(seconds)),
-            _ => None,
-        };
-        if number.is_none() {
-            self.expected(node, what, "a number of seconds from 0 to 1000000000");
+        self.value(settings::Kind::Seconds, node, what)
+    }
+
+    /// What a setting of this type takes.
+    fn value<T: DeserializeOwned>(&mut self, kind: settings::Kind, node: &Node, what: &str) -> Option<T> {
+        if let Kind::Scalar(value) = &node.kind
+            && kind.check(value).is_ok()
+            && let Ok(read) = T::deserialize(value)
+        {
+            return Some(read);
         }
-        number
+        self.expected(node, what, &kind.expected());
+        None
     }
 
     /// A list of texts; a text stands for a list of one.

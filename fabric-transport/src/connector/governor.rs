@@ -25,8 +25,9 @@ const START: f64 = 8.0;
 /// sshd refuses everything from 100 on.
 const MOST: f64 = 90.0;
 
-/// How often a login that was dropped before it began is tried again: for 6 s, as logins in progress come to an end.
-const RETRIES: u32 = 6;
+/// How often what a server has no room for is tried again, a login that was dropped before it began or a channel: for
+/// 6 s, as others come to an end.
+pub(crate) const RETRIES: u32 = 6;
 
 /// What sshd says before it closes a connection from an address that it holds something against
 /// (`PerSourcePenalties`, OpenSSH 9.8).
@@ -119,7 +120,7 @@ impl Governor {
                 }
                 Err(error) if retries < retries_after(&error) => {
                     gate.shrink();
-                    let wait = jittered(FIRST_WAIT * 2_u32.pow(retries));
+                    let wait = wait_after(retries);
                     retries += 1;
                     tracing::debug!(host = error.host, ?wait, %error, "dropped by the server, trying again");
                     if wait >= LONG_WAIT {
@@ -176,9 +177,14 @@ fn retries_after(error: &ConnectError) -> u32 {
     }
 }
 
+/// The wait after so many retries.
+pub(crate) fn wait_after(retries: u32) -> Duration {
+    jittered(FIRST_WAIT * 2_u32.pow(retries))
+}
+
 /// Between half and one and a half of `wait`, so that those who were dropped together don't come back
 /// together.
-pub(crate) fn jittered(wait: Duration) -> Duration {
+pub(super) fn jittered(wait: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 1000;
     wait / 2 + wait * u32::try_from(random).unwrap_or_default() / 1000
 }

@@ -17,10 +17,9 @@ use fabric_core::{
 };
 
 use self::answers::{Answers, Remembering};
+use self::governor::{Governor, Who, jittered};
 #[cfg(feature = "ssh")]
-pub(crate) use self::governor::PENALISED;
-pub(crate) use self::governor::jittered;
-use self::governor::{Governor, Who};
+pub(crate) use self::governor::{PENALISED, RETRIES, wait_after};
 use self::jump::Jumps;
 use crate::gateway::{GatewayDialer, command};
 use crate::local::LocalTransport;

@@ -13,17 +13,11 @@ use super::auth::Login;
 use super::channel::ChannelIo;
 use super::handler::{Handler, Shared};
 use super::{listen, process};
-use crate::connector::jittered;
+use crate::connector::{RETRIES, wait_after};
 use crate::sftp;
 
 /// How long closing may take before the connection is cut.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// How often a channel that a server has no room for is asked for again: for some 6 s.
-const RETRIES: u32 = 6;
-
-/// The first wait; each one is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// What to do about a channel that the server has no room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +88,7 @@ impl Link {
                 Err(russh::Error::ChannelOpenFailure(refusal))
                     if retries < RETRIES && self.asks_again(no_room, &refusal) =>
                 {
-                    let wait = jittered(FIRST_WAIT * 2_u32.pow(retries));
+                    let wait = wait_after(retries);
                     tracing::debug!(?wait, "no room for {what}, trying again");
                     tokio::time::sleep(wait).await;
                     retries += 1;
