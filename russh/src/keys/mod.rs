@@ -31,11 +31,11 @@
 //!    let agent_path = dir.path().join("agent");
 //!
 //!    let mut core = tokio::runtime::Runtime::new().unwrap();
-//!    let agent_path_ = agent_path.clone();
 //!    // Starting a server
+//!    let listening = core.enter();
+//!    let listener = tokio::net::UnixListener::bind(&agent_path).unwrap();
+//!    drop(listening);
 //!    core.spawn(async move {
-//!        let mut listener = tokio::net::UnixListener::bind(&agent_path_)
-//!            .unwrap();
 //!        russh::keys::agent::server::serve(tokio_stream::wrappers::UnixListenerStream::new(listener), X {}).await
 //!    });
 //!    let key = decode_secret_key(PKCS8_ENCRYPTED, Some("blabla")).unwrap();
