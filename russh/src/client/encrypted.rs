@@ -86,6 +86,10 @@ impl Session {
         if let Some(ref mut enc) = self.common.encrypted {
             match enc.state {
                 EncryptedState::WaitingAuthServiceRequest { .. } => match buf.split_first() {
+                    // Requested by who waits for the server's extensions.
+                    Some((&msg::SERVICE_ACCEPT, mut r)) => {
+                        return self.handle_service_accept(&mut r).map_err(Into::into);
+                    }
                     Some((&msg::EXT_INFO, mut r)) => {
                         return self.handle_ext_info(&mut r).map_err(Into::into);
                     }
@@ -99,14 +103,7 @@ impl Session {
                     match buf.split_first() {
                         // The first request was sent together with the one for the service.
                         Some((&msg::SERVICE_ACCEPT, mut r)) => {
-                            let service = map_err!(Bytes::decode(&mut r))?;
-                            map_err!(ensure_end(&r))?;
-                            if self.auth_service != AuthService::Requested
-                                || service.as_ref() != b"ssh-userauth"
-                            {
-                                return Err(crate::Error::Inconsistent.into());
-                            }
-                            self.auth_service = AuthService::Accepted;
+                            return self.handle_service_accept(&mut r).map_err(Into::into);
                         }
                         // They are answered in their order.
                         Some((
@@ -347,6 +344,42 @@ impl Session {
         } else {
             Ok(())
         }
+    }
+
+    fn handle_service_accept(&mut self, r: &mut impl Reader) -> Result<(), Error> {
+        let service = Bytes::decode(r)?;
+        ensure_end(r)?;
+        if self.auth_service != AuthService::Requested || service.as_ref() != b"ssh-userauth" {
+            return Err(Error::Inconsistent);
+        }
+        self.auth_service = AuthService::Accepted;
+        // A server's extensions come right after its keys, or not before it
+        // has authenticated somebody (RFC 8308 §2.4).
+        if let Some(ref mut enc) = self.common.encrypted {
+            enc.extension_info_awaiters.clear();
+        }
+        Ok(())
+    }
+
+    /// Has those who wait for an extension of the server told: at the latest
+    /// when it accepts the service, which is requested for it.
+    pub(crate) fn await_extension_info(
+        &mut self,
+        extension: String,
+        told: tokio::sync::oneshot::Sender<()>,
+    ) -> Result<(), Error> {
+        if self.auth_service != AuthService::Accepted
+            && let Some(ref mut enc) = self.common.encrypted
+            && !enc.received_extensions.contains(&extension)
+            && enc.state.takes_auth_requests()
+        {
+            enc.extension_info_awaiters
+                .entry(extension)
+                .or_default()
+                .push(told);
+            self.request_auth_service()?;
+        }
+        Ok(())
     }
 
     fn handle_ext_info(&mut self, r: &mut impl Reader) -> Result<(), Error> {

@@ -817,10 +817,11 @@ impl<H: Handler> Handle<H> {
     /// If the server supports the extension, but does not support `rsa-sha2-*`,
     /// `Some(None)` is returned.
     ///
-    /// Note that this method will wait for up to 1 second for the server to
-    /// send the extension info if it hasn't done so yet (except when running under
-    /// WebAssembly). Unfortunately the timing of the EXT_INFO message cannot be known
-    /// in advance (RFC 8308).
+    /// Note that before the first authentication request this method waits for
+    /// the server to send the extension info, if it hasn't done so yet, or to
+    /// accept the service `ssh-userauth`, which is requested for it: after that
+    /// there is no extension info before somebody is authenticated (RFC 8308).
+    /// It waits for up to 1 second (not at all when running under WebAssembly).
     ///
     /// If this method returns `None` once, then for most SSH servers
     /// you can assume that it will return `None` every time.
@@ -1803,21 +1804,7 @@ impl Session {
             Msg::AwaitExtensionInfo {
                 extension_name,
                 reply_channel,
-            } => {
-                if let Some(ref mut enc) = self.common.encrypted {
-                    // Drop if the extension has been seen already
-                    if !enc.received_extensions.contains(&extension_name) {
-                        // There will be no new extension info after authentication
-                        // has succeeded
-                        if !matches!(enc.state, EncryptedState::Authenticated) {
-                            enc.extension_info_awaiters
-                                .entry(extension_name)
-                                .or_insert(vec![])
-                                .push(reply_channel);
-                        }
-                    }
-                }
-            }
+            } => self.await_extension_info(extension_name, reply_channel)?,
             Msg::GetServerSigAlgs { reply_channel } => {
                 let _ = reply_channel.send(self.server_sig_algs.clone());
             }
@@ -2521,6 +2508,41 @@ mod tests {
                 .len(),
             2
         );
+    }
+
+    #[tokio::test]
+    async fn the_accepted_service_ends_the_wait_for_extensions() {
+        let (mut session, _sender, _reply) = keyboard_interactive_session();
+        session.common.encrypted.as_mut().unwrap().state =
+            EncryptedState::WaitingAuthServiceRequest { accepted: false };
+        let mut accepted = vec![msg::SERVICE_ACCEPT];
+        "ssh-userauth".encode(&mut accepted).unwrap();
+        assert!(
+            session
+                .process_packet(&mut TestHandler, &accepted)
+                .await
+                .is_err(),
+            "it was not requested"
+        );
+
+        let (told, mut waits) = oneshot::channel();
+        session
+            .await_extension_info("server-sig-algs".into(), told)
+            .unwrap();
+        assert_eq!(session.auth_service, AuthService::Requested);
+        assert_eq!(waits.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        session
+            .process_packet(&mut TestHandler, &accepted)
+            .await
+            .unwrap();
+        assert_eq!(session.auth_service, AuthService::Accepted);
+        assert_eq!(waits.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+
+        let (told, mut waits) = oneshot::channel();
+        session
+            .await_extension_info("server-sig-algs".into(), told)
+            .unwrap();
+        assert_eq!(waits.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 
     #[tokio::test]

@@ -51,7 +51,6 @@ pub(super) async fn login(
         user,
         tried: Vec::new(),
         offered: None,
-        announced: None,
         verified,
     };
     attempt.run(keys).await.map_err(|kind| (Phase::Auth, kind))?;
@@ -92,8 +91,6 @@ struct Attempt<'a> {
     tried: Vec<String>,
     /// What the server still takes; `None` until it has said so.
     offered: Option<Vec<MethodKind>>,
-    /// What the server announced about RSA keys, as soon as it was asked for.
-    announced: Option<keys::Announced>,
     #[expect(dead_code, reason = "held as the proof that this host may be spoken to")]
     verified: Verified,
 }
@@ -243,14 +240,10 @@ impl Attempt<'_> {
         Ok(Step::Refused)
     }
 
-    /// What the server announced about RSA keys. Waited for once: from a server that announces nothing, it takes a second.
-    async fn announced(&mut self) -> Result<keys::Announced, ConnectErrorKind> {
-        if let Some(announced) = self.announced {
-            return Ok(announced);
-        }
+    /// What the server announced about RSA keys; it has until it accepts the service that logs in.
+    async fn announced(&self) -> Result<keys::Announced, ConnectErrorKind> {
         let announced = answered(&self.clock, self.target, self.handle.best_supported_rsa_hash()).await?;
-        let announced = announced.map_err(|_| self.lost())?;
-        Ok(*self.announced.insert(announced))
+        announced.map_err(|_| self.lost())
     }
 
     /// A key that cannot sign is passed over, unless the person wants out or the connection is gone.
