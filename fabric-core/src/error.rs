@@ -26,7 +26,8 @@ pub enum HostStringErrorKind {
     /// Something stands behind `[address]` that is no port.
     #[error("`{0}` after the bracket is not a port")]
     AfterBracket(String),
-    /// White space or a control character.
+    /// White space, a control character, or one that OpenSSH takes in no host's name (`valid_hostname` in its ssh.c) or
+    /// patterns have.
     #[error("it contains {0:?}")]
     BadCharacter(char),
     /// The port is not a number from 1 to 65535.
@@ -50,9 +51,17 @@ pub enum HostStringErrorKind {
     /// A gateway that begins as an address of a plugin does, and is none.
     #[error("the address of a plugin is scheme://[user[:password]@]proxy[:port]")]
     NotUrl,
+    /// A `@file`, where only hosts are read.
+    #[error(
+        "a file of hosts is read on the command line only (-H @file); in a fabfile a role names it: inventory = \"..\""
+    )]
+    ListFile,
     /// A bracket without its partner.
-    #[error("a bracket is not closed or not opened")]
+    #[error("a bracket is not closed or not opened (brackets inside brackets are not read)")]
     OpenBracket,
+    /// A range as shells write it.
+    #[error("`{{{0}}}` is not a list of words such as {{a,b}}; a range is written [1-3]")]
+    ShellRange(String),
     /// A range or product of ranges beyond reason.
     #[error("it stands for more than {0} hosts")]
     TooMany(usize),

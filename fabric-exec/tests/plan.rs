@@ -120,3 +120,15 @@ async fn a_plan_explains_set_operations_and_what_is_waited_for() {
          run: curl localhost  (until outcome.ok)\n"
     );
 }
+
+#[tokio::test]
+async fn a_plan_says_what_the_run_would_not_do() {
+    let text = "[tasks.once]\nruns_once = true\nrun = 'id'\n[tasks.after]\npre = ['once']\nrun = 'id'";
+    let plan = async |world: &World, tokens: &[&str]| {
+        let plan = world.run_of(&fabfile(text)).plan(&calls(tokens)).await.unwrap();
+        plan.tasks.into_iter().map(|task| format!("{} {}", task.task, task.strategy)).collect::<Vec<_>>()
+    };
+    let world = World::new().hosts(&["h1"]);
+    assert_eq!(plan(&world, &["once", "after", "once"]).await, ["once serial", "after serial"]);
+    assert_eq!(plan(&World::new(), &["after"]).await, ["once asked", "after asked"]);
+}

@@ -31,7 +31,7 @@ pub fn split_list(text: &str) -> Vec<&str> {
 ///
 /// `[..]` that holds only digits, `-` and `,` is a range, zero-padded as its first number is written;
 /// with a `:` in it, it is an IPv6 address and stays. `{a,b}` stands for each of its items. Several of
-/// them in one item multiply, the leftmost slowest.
+/// them in one item multiply, the leftmost slowest. A `@file` is an error: whoever reads files does so before.
 ///
 /// ```
 /// use fabric_core::host::expand;
@@ -42,6 +42,10 @@ pub fn split_list(text: &str) -> Vec<&str> {
 /// ```
 pub fn expand(text: &str) -> Result<Vec<String>, HostStringError> {
     let error = |kind| HostStringError { text: text.to_owned(), kind };
+    if text.starts_with('@') {
+        // Taken for a host without a user, it would exclude nothing and run nowhere.
+        return Err(error(HostStringErrorKind::ListFile));
+    }
     let mut done = vec![String::new()];
     let mut rest = text;
     while let Some(start) = rest.find(['[', '{']) {
@@ -52,6 +56,9 @@ pub fn expand(text: &str) -> Result<Vec<String>, HostStringError> {
         };
         let inside = &from[1..end];
         let choices = if close == '}' {
+            if inside.contains("..") {
+                return Err(error(HostStringErrorKind::ShellRange(inside.to_owned())));
+            }
             inside.split(',').map(|item| item.trim().to_owned()).collect()
         } else if inside.contains(':') {
             vec![from[..=end].to_owned()]
@@ -200,6 +207,10 @@ mod tests {
     fn what_is_no_range_is_an_error() {
         for text in ["web[a-b]", "web[3-1]", "web[1-", "web1]", "web[]", "web[1-9999999999]", "x[1-2000][1-2000]"] {
             assert!(expand(text).is_err(), "{text}");
+        }
+        for (text, why) in [("x{1..3}", "[1-3]"), ("x{a{b,c},d}", "inside brackets"), ("@hosts", "file of hosts")] {
+            let error = expand(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
         }
     }
 

@@ -46,6 +46,9 @@ struct Parts {
     port: Option<u16>,
 }
 
+/// What OpenSSH takes in no host's name, and what lists and patterns have.
+const IN_NO_NAME: &str = "'`\"$\\;&<>|(){}*?,";
+
 impl HostString {
     /// Parses a host string; surrounding white space is dropped.
     pub fn parse(text: &str) -> Result<Self, HostStringError> {
@@ -68,7 +71,8 @@ impl HostString {
         if host.starts_with('-') || user.as_deref().is_some_and(|u| u.starts_with('-')) {
             return Err(error(HostStringErrorKind::LeadingDash));
         }
-        if let Some(bad) = text.chars().find(|c| c.is_whitespace() || c.is_control()) {
+        let bad = |c: &char| c.is_whitespace() || c.is_control();
+        if let Some(bad) = text.chars().find(bad).or_else(|| host.chars().find(|c| IN_NO_NAME.contains(*c))) {
             return Err(error(HostStringErrorKind::BadCharacter(bad)));
         }
         Ok(Self(Arc::new(Parts { text: text.to_owned(), scheme, user, host: host.to_owned(), port })))
@@ -227,6 +231,10 @@ mod tests {
             "-oX",
             "a b",
             "1x://h",
+            "a,b",
+            "a;rm",
+            "web*",
+            "u@$(id)",
         ] {
             assert!(HostString::parse(text).is_err(), "{text}");
         }

@@ -12,10 +12,10 @@ use super::inventory::lines;
 #[non_exhaustive]
 pub enum ListError {
     /// An item, or a line of a file, is no host.
-    #[error("{}{source}", .file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default())]
+    #[error("{}{source}", .place.as_ref().map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default())]
     Host {
-        /// The file, if it stands in one.
-        file: Option<String>,
+        /// The file and the line, if it stands in one.
+        place: Option<(String, usize)>,
         /// What is wrong.
         source: HostStringError,
     },
@@ -53,17 +53,28 @@ pub fn read_host_option(
 
 fn hosts_of(operand: &str, read: &mut impl FnMut(&str) -> std::io::Result<String>) -> Result<Vec<String>, ListError> {
     let Some(file) = operand.strip_prefix('@').filter(|file| !file.is_empty()) else {
-        return checked(operand).map_err(|source| ListError::Host { file: None, source });
+        return expand_item(operand).map_err(|source| ListError::Host { place: None, source });
     };
     let text = read(file).map_err(|source| ListError::File { file: file.to_owned(), source })?;
     let mut hosts = Vec::new();
-    for line in lines(&text).iter().flat_map(|line| split_list(line)) {
-        hosts.extend(checked(line).map_err(|source| ListError::Host { file: Some(file.to_owned()), source })?);
+    for (number, line) in lines(&text) {
+        for item in split_list(line) {
+            let error = |source| ListError::Host { place: Some((file.to_owned(), number)), source };
+            hosts.extend(expand_item(item).map_err(error)?);
+        }
     }
     Ok(hosts)
 }
 
-fn checked(item: &str) -> Result<Vec<String>, HostStringError> {
+/// The hosts that one item stands for: its ranges and braces written out, and each of them a host string.
+///
+/// ```
+/// use fabric_exec::hostlist::expand_item;
+/// assert_eq!(expand_item("web[1-2]:22")?, ["web1:22", "web2:22"]);
+/// assert!(expand_item("web[1-2]:http").is_err());
+/// # Ok::<(), fabric_core::HostStringError>(())
+/// ```
+pub fn expand_item(item: &str) -> Result<Vec<String>, HostStringError> {
     let hosts = expand(item)?;
     for host in &hosts {
         fabric_core::HostString::parse(host)?;

@@ -53,7 +53,7 @@ pub fn read_inventory(text: &str, group: &str) -> Result<Vec<String>, InventoryE
         Ok(value @ (Value::Array(_) | Value::Object(_))) => json(&value, group)?,
         _ => match groups_of(text)? {
             Some(groups) => groups.hosts(group)?,
-            None => lines(text),
+            None => lines(text).map(|(_, line)| line.to_owned()).collect(),
         },
     };
     let mut hosts = Vec::new();
@@ -63,9 +63,11 @@ pub fn read_inventory(text: &str, group: &str) -> Result<Vec<String>, InventoryE
     Ok(hosts)
 }
 
-/// One host string a line; what follows `#` at the start or after white space is a comment.
-pub(crate) fn lines(text: &str) -> Vec<String> {
-    text.lines().map(uncommented).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+/// One host string a line; what follows `#` at the start or after white space is a comment. With the lines' numbers.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    // What some editors begin a file with.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    (1..).zip(text.lines().map(uncommented)).filter(|(_, line)| !line.is_empty())
 }
 
 fn uncommented(line: &str) -> &str {

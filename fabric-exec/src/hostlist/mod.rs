@@ -27,7 +27,7 @@ use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 use thiserror::Error;
 
-pub use command_line::{ListError, read_host_option};
+pub use command_line::{ListError, expand_item, read_host_option};
 pub(crate) use compose::compose;
 pub use compose::{SetOperator, operands};
 pub use env::{Directive, EnvLists, FabfileLists, RuntimeLists};
@@ -105,6 +105,8 @@ pub enum Level {
     Env,
     /// No level gives hosts: the task runs once, locally.
     Local,
+    /// No level gives hosts, and a person named the one that the task needs.
+    Asked,
 }
 
 /// A host list.
@@ -151,6 +153,13 @@ impl HostList {
     /// Whether the task runs once, without a host.
     pub fn is_local(&self) -> bool {
         self.level == Level::Local
+    }
+
+    /// The list of a task that no level gives hosts to, once a person has named one.
+    pub(crate) fn asked(&mut self, host: HostString) {
+        self.level = Level::Asked;
+        self.steps = vec!["a person was asked".to_owned()];
+        self.hosts.push(Listed { host, role: None });
     }
 
     /// Keeps only these hosts.
@@ -484,6 +493,7 @@ fn describe(level: Level, sources: &Sources<'_>, selection: &Selection) -> Strin
         Level::Current => format!("the current host: {}", selection.hosts.join(", ")),
         Level::Env => format!("from the global host list: {given}"),
         Level::Local => format!("nobody gives hosts to `{}`: it runs once, locally", sources.task),
+        Level::Asked => "a person was asked".to_owned(),
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fabric_core::{Origin, settings::Map};
+use fabric_core::Origin;
+use fabric_core::settings::{Layer, Map, Overlay};
 use indexmap::IndexMap;
 
 /// A role.
@@ -66,6 +67,13 @@ impl Role {
     /// A role with this source.
     pub fn new(source: RoleSource) -> Self {
         Self { source, settings: Arc::default(), origin: None }
+    }
+
+    /// The layer that its settings are for its hosts, if it has any; `name` is its own.
+    pub fn overlay(&self, name: &str) -> Option<Overlay> {
+        let origin = self.origin.clone().unwrap_or_else(|| Origin::place(Layer::Role, format!("role `{name}`")));
+        (!self.settings.is_empty())
+            .then(|| Overlay::new(Origin { layer: Layer::Role, ..origin }, self.settings.clone()))
     }
 
     /// With settings for its hosts.

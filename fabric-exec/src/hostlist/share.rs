@@ -135,9 +135,11 @@ struct Engine {
 
 const SLURM: &str = "SLURM_ARRAY_TASK_ID";
 
-const ENGINES: [Engine; 6] = [
+const ENGINES: [Engine; 7] = [
     Engine { index: "PARALLEL_SEQ", first: 1, parts: "PARALLEL_TOTAL" },
     Engine { index: SLURM, first: 0, parts: "SLURM_ARRAY_TASK_COUNT" },
+    // By `srun` only: a batch script has `SLURM_PROCID` and `SLURM_NTASKS` too, and is one process.
+    Engine { index: "SLURM_PROCID", first: 0, parts: "SLURM_STEP_NUM_TASKS" },
     Engine { index: "JOB_COMPLETION_INDEX", first: 0, parts: "JOB_COMPLETIONS" },
     Engine { index: "CI_NODE_INDEX", first: 1, parts: "CI_NODE_TOTAL" },
     Engine { index: "CIRCLE_NODE_INDEX", first: 0, parts: "CIRCLE_NODE_TOTAL" },
@@ -157,6 +159,7 @@ impl Shard {
     /// | --- | --- | --- |
     /// | GNU parallel | `PARALLEL_SEQ`, from 1 | `PARALLEL_TOTAL`, which the job sets to `{##}` |
     /// | Slurm array | `SLURM_ARRAY_TASK_ID`, from `SLURM_ARRAY_TASK_MIN` by `SLURM_ARRAY_TASK_STEP` | `SLURM_ARRAY_TASK_COUNT` |
+    /// | Slurm step (`srun -n`) | `SLURM_PROCID` | `SLURM_STEP_NUM_TASKS` |
     /// | Kubernetes Indexed Job | `JOB_COMPLETION_INDEX` | `JOB_COMPLETIONS`, which the job sets to its `completions` |
     /// | GitLab CI | `CI_NODE_INDEX`, from 1 | `CI_NODE_TOTAL` |
     /// | CircleCI | `CIRCLE_NODE_INDEX` | `CIRCLE_NODE_TOTAL` |
@@ -171,7 +174,7 @@ impl Shard {
         let (engine, index, count) = found.ok_or(ShareError {
             text: "auto".to_owned(),
             expected: "a shard here: no engine has set its variables (PARALLEL_SEQ and PARALLEL_TOTAL, \
-                       SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT, JOB_COMPLETION_INDEX and JOB_COMPLETIONS, \
+                       SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT, SLURM_PROCID and SLURM_STEP_NUM_TASKS, JOB_COMPLETION_INDEX and JOB_COMPLETIONS, \
                        CI_NODE_INDEX and CI_NODE_TOTAL, ..) to numbers",
         })?;
         let first = if engine.index == SLURM { number("SLURM_ARRAY_TASK_MIN") } else { None };
@@ -248,6 +251,8 @@ mod tests {
             ("SLURM_ARRAY_TASK_STEP", "2"),
         ];
         assert_eq!(of(steps).unwrap().to_string(), "2/3");
+        assert_eq!(of(&[("SLURM_PROCID", "1"), ("SLURM_STEP_NUM_TASKS", "4")]).unwrap().to_string(), "1/4");
+        assert!(of(&[("SLURM_PROCID", "0"), ("SLURM_NTASKS", "4")]).is_err(), "a batch script");
         assert_eq!(of(&[("PARALLEL_SEQ", "1"), ("PARALLEL_TOTAL", "4")]).unwrap().to_string(), "0/4");
         assert_eq!(of(&[("CI_NODE_INDEX", "4"), ("CI_NODE_TOTAL", "4")]).unwrap().to_string(), "3/4");
         assert_eq!(of(&[("CIRCLE_NODE_INDEX", "3"), ("CIRCLE_NODE_TOTAL", "4")]).unwrap().to_string(), "3/4");

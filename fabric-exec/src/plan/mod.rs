@@ -101,13 +101,15 @@ pub(crate) struct Planner {
     around: Vec<String>,
     /// What changed the global lists, so that they are no longer known.
     changed: Option<String>,
+    /// The tasks that are planned.
+    once: Vec<*const Task>,
     /// The tasks being planned, outermost first: a task may execute itself.
     open: Vec<*const Task>,
 }
 
 impl Planner {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, around: Vec::new(), changed: None, open: Vec::new() }
+        Self { shared, around: Vec::new(), changed: None, once: Vec::new(), open: Vec::new() }
     }
 
     pub(crate) async fn plan(mut self, jobs: Vec<(Job, String)>) -> Result<Plan, RunError> {
@@ -129,8 +131,12 @@ impl Planner {
         let task = job.task.clone();
         self.open.push(Arc::as_ptr(&task));
         self.around(&task.pre, Because::Pre, current, tasks).await?;
-        let planned = self.alone(job, token, because, current).await?;
-        tasks.push(planned);
+        // A task that runs once a run is there already.
+        if !(task.runs_once && self.once.contains(&Arc::as_ptr(&task))) {
+            self.once.push(Arc::as_ptr(&task));
+            let planned = self.alone(job, token, because, current).await?;
+            tasks.push(planned);
+        }
         self.around(&task.post, Because::Post, current, tasks).await?;
         self.open.pop();
         Ok(())
@@ -162,11 +168,16 @@ impl Planner {
         current: Option<&HostString>,
     ) -> Result<PlannedTask, RunError> {
         let task = &job.task;
-        let list = self.shared.host_list(&job.name, task, &job.selection, current).await?;
+        let mut list = self.shared.host_list(&job.name, task, &job.selection, current).await?;
         let settings = self.shared.task_settings(task)?;
         let strategy = Strategy::of(task, &settings, list.hosts.len())?;
         let hosts: Vec<String> = list.names().map(str::to_owned).collect();
         let dynamic = self.dynamic(&list);
+        let asks = list.is_local() && task.body.needs_host() && dynamic.is_none();
+        if asks {
+            list.steps =
+                vec!["nobody gives hosts: one is asked for, and without a terminal the run ends here".to_owned()];
+        }
         let steps = match task.body.steps() {
             Some(steps) => self.steps(steps, list.hosts.first().map(|listed| &listed.host)).await?,
             None => Vec::new(),
@@ -178,6 +189,7 @@ impl Planner {
             roles: list.roles.clone(),
             strategy: match list.emptied {
                 Some(_) => "nowhere".to_owned(),
+                None if asks => "asked".to_owned(),
                 None => strategy.name(hosts.len(), list.is_local()).to_owned(),
             },
             pool_size: strategy.window,

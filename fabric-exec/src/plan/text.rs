@@ -69,6 +69,7 @@ fn how(task: &PlannedTask) -> String {
     let mut text = match task.strategy.as_str() {
         "local" => "locally, once".to_owned(),
         "nowhere" => "nowhere".to_owned(),
+        "asked" => "1 host that is asked for".to_owned(),
         "parallel" if task.pool_size < count => format!("{hosts} in parallel, {} at the same time", task.pool_size),
         "parallel" => format!("{hosts} in parallel"),
         "batches" => format!("{hosts} in {} batches", task.batches.len()),

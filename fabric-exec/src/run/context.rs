@@ -153,13 +153,9 @@ pub const LOCAL_ONLY: &str = "<local-only>";
 
 impl Context {
     pub(crate) fn new(shared: Arc<Shared>, scope: Arc<Scope>, listed: Option<&Listed>) -> Self {
-        let mut overlays = Vec::new();
-        if let Some(role) = listed.and_then(|listed| listed.role.as_ref())
-            && let Some(def) = shared.roles.get(role).filter(|def| !def.settings.is_empty())
-        {
-            let origin = def.origin.clone().unwrap_or_else(|| Origin::place(Layer::Role, format!("role `{role}`")));
-            overlays.push(Overlay::new(Origin { layer: Layer::Role, ..origin }, def.settings.clone()));
-        }
+        let role = listed.and_then(|listed| listed.role.as_ref());
+        let mut overlays: Vec<Overlay> =
+            role.and_then(|role| shared.roles.get(role)?.overlay(role)).into_iter().collect();
         overlays.extend(scope.overlays.iter().cloned());
         let emitter = match listed {
             Some(listed) => scope.emitter.for_host(listed.host.as_str()),
@@ -320,9 +316,12 @@ impl Context {
     ///
     /// [`TaskError::NoHost`] where there is no host and nobody to ask.
     pub async fn connection(&self) -> Result<Connection, TaskError> {
-        let context = match &self.host {
-            Some(_) => self.clone(),
-            None => self.ask_for_host().await?,
+        let context = if self.host.is_some() {
+            self.clone()
+        } else {
+            let host = self.shared.ask_for_host().await.map_err(TaskError::NoHost)?;
+            let emitter = self.emitter.for_host(host.as_str());
+            Self { host: Some(host), emitter, resolved: Arc::default(), ..self.clone() }
         };
         Ok(context.mannered(&context.host_connection()?))
     }
@@ -356,28 +355,6 @@ impl Context {
                 .interrupt(self.shared.interrupt.token().clone())
                 .build()?,
         }))
-    }
-
-    /// Asks for a host, once a run: what was meant for a host never runs locally.
-    async fn ask_for_host(&self) -> Result<Self, TaskError> {
-        let mut known = self.shared.asked_host.lock().await;
-        let host = match &*known {
-            Some(host) => host.clone(),
-            None => loop {
-                let request = PromptRequest {
-                    kind: PromptKind::Host,
-                    host: None,
-                    message: "No hosts found. Please specify (single) host string for connection:".to_owned(),
-                };
-                let answer = self.shared.prompter.ask(request).await.map_err(TaskError::NoHost)?;
-                match HostString::parse(answer.expose()) {
-                    Ok(host) => break known.insert(host).clone(),
-                    Err(error) => self.emitter.warn(error.to_string()),
-                }
-            },
-        };
-        let emitter = self.emitter.for_host(host.as_str());
-        Ok(Self { host: Some(host), emitter, resolved: Arc::default(), ..self.clone() })
     }
 
     /// Executes another task by all the rules of host lists, and yields what it returned on each host, in

@@ -172,7 +172,11 @@ async fn around(shared: &Arc<Shared>, calls: &[Invocation], parent: Option<&Cont
 
 async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>) -> Result<Outcome, RunError> {
     let current_host = parent.and_then(Context::host);
-    let list = shared.host_list(&job.name, &job.task, &job.selection, current_host).await?;
+    let mut list = shared.host_list(&job.name, &job.task, &job.selection, current_host).await?;
+    if list.is_local() && job.task.body.needs_host() {
+        let host = shared.ask_for_host().await;
+        list.asked(host.map_err(|source| RunError::NoHost { task: job.name.to_string(), source })?);
+    }
     let emitter = shared.emitter.for_task(job.name.clone());
     for warning in &list.warnings {
         shared.warn_once(&emitter, warning);

@@ -3,8 +3,8 @@
 
 use std::process::Stdio;
 
-use fabric_core::HostString;
 use fabric_core::settings::Problem;
+use fabric_core::{HostString, PromptError, PromptKind, PromptRequest};
 use indexmap::IndexMap;
 use tokio::process::Command;
 
@@ -13,7 +13,7 @@ use super::dispatch::Job;
 use super::shared::Shared;
 use crate::hostlist::{
     EnvLists, HostList, HostListError, Level, Role, RoleSource, Rules, Selection, Share, ShareError, Sources, build,
-    compose, read_inventory, role_names, role_operands, unknown_names, unknown_roles,
+    compose, expand_item, read_inventory, role_names, role_operands, unknown_names, unknown_roles,
 };
 use crate::task::Task;
 
@@ -80,6 +80,29 @@ impl Shared {
             }
             _ => source.into(),
         })
+    }
+
+    /// Asks for a host, once a run: what was meant for a host never runs locally.
+    pub(crate) async fn ask_for_host(&self) -> Result<HostString, PromptError> {
+        let mut known = self.asked_host.lock().await;
+        if let Some(host) = &*known {
+            return Ok(host.clone());
+        }
+        loop {
+            let request = PromptRequest {
+                kind: PromptKind::Host,
+                host: None,
+                message: "No hosts found. Please specify (single) host string for connection:".to_owned(),
+            };
+            let answer = self.prompter.ask(request).await?;
+            match expand_item(answer.expose()).and_then(|hosts| hosts.iter().map(|host| host.parse()).collect()) {
+                Ok::<Vec<HostString>, _>(hosts) if hosts.len() == 1 => {
+                    return Ok(known.insert(hosts[0].clone()).clone());
+                }
+                Ok(hosts) => self.emitter.warn(format!("one host is asked for, not {}", hosts.len())),
+                Err(error) => self.emitter.warn(error.to_string()),
+            }
+        }
     }
 
     /// The global lists now.

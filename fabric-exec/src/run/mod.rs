@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_core::settings::Problems;
-use fabric_core::{Error, EventSink, ExitStatus, Origin, Prompter, RefusePrompts, Resolve};
+use fabric_core::{Error, EventSink, ExitStatus, Origin, PromptError, Prompter, RefusePrompts, Resolve};
 use fabric_transport::connection::Terminal;
 use fabric_transport::{Connection, Connector};
 use thiserror::Error;
@@ -92,6 +92,14 @@ pub enum RunError {
     /// A task executes itself without end, or waits for itself.
     #[error("task `{0}` executes itself without end")]
     Endless(String),
+    /// A task needs a host, and nobody can be asked for one.
+    #[error("task `{task}` has no host to run on: give -H, -R, hosts or roles ({source})")]
+    NoHost {
+        /// The task.
+        task: String,
+        /// Why nobody is asked.
+        source: PromptError,
+    },
     /// A task needs itself before or after it.
     #[error("task `{0}` needs itself: look at `pre` and `post`")]
     Cycle(String),

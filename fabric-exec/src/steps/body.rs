@@ -67,4 +67,8 @@ impl TaskBody for Anonymous {
         }
         Ok(json!(outcome.stdout().trim()))
     }
+
+    fn needs_host(&self) -> bool {
+        true
+    }
 }

@@ -57,7 +57,18 @@ pub enum Verb {
     },
 }
 
+/// Whether one of the steps can't be done without a host. What a condition, another task or a list that is set may
+/// change isn't known ahead.
+pub(crate) fn need_host(steps: &[Step]) -> bool {
+    let known = |step: &&Step| !matches!(step.verb, Verb::Execute(_) | Verb::Set(_));
+    steps.iter().take_while(known).any(|step| step.condition.is_none() && step.verb.is_remote())
+}
+
 impl Verb {
+    fn is_remote(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Sudo(_) | Self::Put(_) | Self::Get(_) | Self::OpenShell { .. })
+    }
+
     /// Its word.
     pub fn name(&self) -> &'static str {
         match self {

@@ -23,6 +23,12 @@ pub trait TaskBody: Send + Sync {
     fn steps(&self) -> Option<&[Step]> {
         None
     }
+
+    /// Whether it is known to need a host: where it has none, a person is asked for one before it begins. Default: where
+    /// one of its steps does.
+    fn needs_host(&self) -> bool {
+        self.steps().is_some_and(crate::steps::need_host)
+    }
 }
 
 type Call = dyn Fn(Context) -> Pin<Box<dyn Future<Output = Result<Value, TaskError>> + Send>> + Send + Sync;

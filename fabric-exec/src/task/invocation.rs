@@ -6,7 +6,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{Param, ParamKind};
-use crate::hostlist::Selection;
+use crate::hostlist::{Selection, expand_item};
 
 /// A task's arguments by name, defaults filled in.
 pub type Args = IndexMap<String, Value>;
@@ -75,6 +75,15 @@ impl Invocation {
     /// out; their items are separated by `;`, trimmed, and ranges and braces in host strings are
     /// expanded. `host` and `hosts` given both: the later one wins (Fabric 1).
     pub fn parse(token: &str) -> Result<Self, InvocationError> {
+        Self::parse_with(token, expand_item)
+    }
+
+    /// As [`parse`](Self::parse), the items of lists of hosts written out by `hosts`: whoever reads `@file`s leaves
+    /// them as they are.
+    pub fn parse_with(
+        token: &str,
+        hosts: impl Fn(&str) -> Result<Vec<String>, HostStringError>,
+    ) -> Result<Self, InvocationError> {
         let (task, arguments) = match token.split_once(':') {
             Some((task, arguments)) => (task.trim(), Some(arguments)),
             None => (token.trim(), None),
@@ -86,26 +95,25 @@ impl Invocation {
         for item in arguments.map(items).unwrap_or_default() {
             match item.key {
                 None => call.positional.push(Value::String(item.value)),
-                Some(key) => call.set(&key, item.value, token)?,
+                Some(key) => call.set(&key, item.value, |item| {
+                    hosts(item).map_err(|source| InvocationError::Host { token: token.to_owned(), source })
+                })?,
             }
         }
         Ok(call)
     }
 
-    fn set(&mut self, key: &str, value: String, token: &str) -> Result<(), InvocationError> {
+    fn set(
+        &mut self,
+        key: &str,
+        value: String,
+        hosts: impl Fn(&str) -> Result<Vec<String>, InvocationError>,
+    ) -> Result<(), InvocationError> {
         let list = || -> Vec<String> {
             value.split(';').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
         let hosts = |items: Vec<String>| -> Result<Vec<String>, InvocationError> {
-            let error = |source| InvocationError::Host { token: token.to_owned(), source };
-            let mut hosts = Vec::new();
-            for item in items {
-                for host in fabric_core::host::expand(&item).map_err(error)? {
-                    fabric_core::HostString::parse(&host).map_err(error)?;
-                    hosts.push(host);
-                }
-            }
-            Ok(hosts)
+            Ok(items.iter().map(|item| hosts(item)).collect::<Result<Vec<_>, _>>()?.concat())
         };
         let one = || Some(value.trim().to_owned()).filter(|item| !item.is_empty()).into_iter().collect();
         match key {
@@ -252,7 +260,10 @@ mod tests {
         assert_eq!(call(r"t:a\,b,c\=d").positional, ["a,b", "c=d"]);
         assert_eq!(call("t:k=a=b").named["k"], "a=b");
         assert_eq!(call("t:k=1,k=2").named["k"], "2");
-        assert_eq!(call("t:host=a;b").selection.hosts, ["a;b"]);
+        assert!(Invocation::parse("t:host=a;b").is_err(), "one host has no `;`");
+        assert!(Invocation::parse("t:hosts=@file").is_err());
+        let as_it_is = |item: &str| Ok(vec![item.to_owned()]);
+        assert_eq!(Invocation::parse_with("t:hosts=@file;b", as_it_is).unwrap().selection.hosts, ["@file", "b"]);
         assert_eq!(call("t:hosts= a ; b;").selection.hosts, ["a", "b"]);
         assert_eq!(call("t:hosts=a;b,host=c").selection.hosts, ["c"]);
         assert_eq!(call("t:role=web,exclude_hosts=a").selection.exclude, ["a"]);

@@ -205,11 +205,29 @@ async fn roles_are_groups_of_an_inventory_file() {
 #[tokio::test]
 async fn a_person_names_the_host_once() {
     let world = World::new();
-    let text = "[tasks]\na = 'a'\nb = 'b'\n";
+    let text = "[tasks]\na = 'a {{ env.host }}'\nb = 'b'\n[tasks.c]\nsteps = [{ local = 'test {{ env.host }} = h9' }, { run = 'c' }]";
     let run = world.run_of(&common::fabfile(text)).prompter(Arc::new(Says("u@h9:2200")));
-    let report = run.start(calls(&["a", "b"])).await.unwrap();
-    assert_eq!(report.exit_code(), 0);
-    assert_eq!(world.commands("h9"), ["a", "b"]);
+    let report = run.start(calls(&["a", "b", "c"])).await.unwrap();
+    assert_eq!(report.exit_code(), 0, "{:?}", report.error);
+    assert_eq!(world.commands("h9"), ["a h9", "b", "c"]);
+    // It is a host as any other, in the report too.
+    assert_eq!(report.counts(), (1, 0, 0));
+    assert!(report.tasks.iter().all(|task| task.results[0].host.as_deref() == Some("u@h9:2200")));
+    let sole = world.run_of(&common::fabfile(text)).prompter(Arc::new(Says("h9")));
+    let report = sole.start(vec![fabric_exec::Call::Command("id".to_owned())]).await.unwrap();
+    assert!(report.sole_command.is_some());
+}
+
+#[tokio::test]
+async fn nothing_of_a_task_runs_that_lacks_its_host() {
+    let text = "[tasks.t]\npre = ['build']\nsteps = [{ local = 'false' }, { run = 'id' }]\n[tasks.build]\nrun = 'make'\n\
+                [tasks.maybe]\nsteps = [{ run = 'id', if = 'false' }]\n[tasks.sets]\nsteps = [{ set = { hosts = ['h1'] } }]";
+    let report = World::new().toml(text, &["t"]).await;
+    assert_eq!(report.exit_code(), 2);
+    let error = report.error.unwrap();
+    assert!(error.starts_with("task `build` has no host to run on"), "{error}");
+    assert!(report.tasks.is_empty());
+    assert_eq!(World::new().toml(text, &["maybe", "sets"]).await.exit_code(), 0);
 }
 
 #[tokio::test]
