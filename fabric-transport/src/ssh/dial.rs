@@ -83,7 +83,10 @@ async fn first_of(addresses: Vec<SocketAddr>, target: &Target, lookups: &Lookups
             None => None,
         };
         match connect(address, source, target.timeouts.connect).await {
-            Ok(socket) => return Ok(socket),
+            Ok(socket) => {
+                tracing::debug!(host = target.host_string.as_str(), %address, "connected");
+                return Ok(socket);
+            }
             Err(kind) => failed.push((address, kind)),
         }
     }

@@ -172,6 +172,7 @@ impl HostKeyVerifier for KnownHostsVerifier {
             Err(_) if policy == HostKeyCheck::Off => return Ok(()),
             index => index?,
         };
+        tracing::debug!(host = target.host_string.as_str(), key = fingerprint(key), ?policy, "host key");
         let verdict = match index.check(&host(target), &key.shown(), SystemTime::now()) {
             Err(_) if policy == HostKeyCheck::Off => return Ok(()),
             verdict => verdict.map_err(unreadable)?,

@@ -42,17 +42,8 @@ pub(super) async fn login(
         Some(user) => user.clone(),
         None => local_user()?,
     };
-    let mut attempt = Attempt {
-        handle,
-        shared,
-        clock,
-        target,
-        context,
-        user,
-        tried: Vec::new(),
-        offered: None,
-        verified,
-    };
+    let mut attempt =
+        Attempt { handle, shared, clock, target, context, user, tried: Vec::new(), offered: None, verified };
     attempt.run(keys).await.map_err(|kind| (Phase::Auth, kind))?;
     Ok(Login { handle: attempt.handle, shared: attempt.shared })
 }
@@ -156,6 +147,7 @@ impl Attempt<'_> {
 
     /// Notes the server's answer to `what`.
     fn note(&mut self, what: &str, answer: AuthResult) -> Result<Step, ConnectErrorKind> {
+        tracing::debug!(host = self.target.host_string.as_str(), user = self.user, what, ?answer, "login");
         match answer {
             AuthResult::Success => Ok(Step::Done),
             // russh says so when the connection has ended.
