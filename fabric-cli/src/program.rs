@@ -6,8 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use fabric_core::settings::Overlay;
 use fabric_core::{HostString, Resolve};
-use fabric_exec::hostlist::{Role, Roles};
+use fabric_exec::hostlist::{Role, RoleSource, Roles, Selection};
 use fabric_exec::report::ReportFormat;
 use fabric_exec::{Collection, CollectionError, Report, Value, journal};
 
@@ -178,6 +179,9 @@ impl Program {
             Action::Completion(shell) => return print(completion::script(shell)),
             Action::MergeReports(files) if rest.is_empty() => return merge_reports(files, &head),
             Action::Init(kind) => {
+                if let Some(word) = rest.first() {
+                    return Err(Failure::Refused(format!("--init: `{word}` is none of toml, python, rust, plugin")));
+                }
                 let dir = match &self.surroundings {
                     Some(surroundings) => surroundings.dir.clone(),
                     None => Surroundings::capture()?.dir,
@@ -224,9 +228,13 @@ impl Program {
                 print(&list::details(collection, task)?)
             }
             Action::ShowConfig(host) => {
+                if let Some(word) = options.words.first() {
+                    return Err(Failure::Refused(format!("--show-config takes one host: `{word}` is one too many")));
+                }
                 let host = host.as_deref().map(HostString::parse).transpose();
                 let host = host.map_err(|error| Failure::Refused(error.to_string()))?;
-                let shown = everything(project, surroundings, options)?.show(host.as_ref(), &[])?;
+                let shown = everything(project, surroundings, options)?
+                    .show(host.as_ref(), &role_of(project, options, host.as_ref()))?;
                 print(&match options.format {
                     Format::Text => shown.to_string(),
                     Format::Json => format!("{:#}\n", shown.to_json()),
@@ -281,6 +289,10 @@ impl Program {
 
 /// Runs the last command line again, on the hosts it failed on.
 fn retry_failed(program: &str, surroundings: &Surroundings, options: &Options) -> Result<Exit, Failure> {
+    if !options.tasks.is_empty() || options.command.is_some() || options.selection() != Selection::default() {
+        let why = "--retry-failed runs the last command line: tasks, commands and hosts can't be given with it";
+        return Err(Failure::Refused(why.to_owned()));
+    }
     let none = || Failure::Refused("--retry-failed: there is no earlier run".to_owned());
     let dir = run::journals(&surroundings.environment).ok_or_else(none)?;
     let last = journal::last(&dir)
@@ -321,12 +333,29 @@ fn retry_failed(program: &str, surroundings: &Surroundings, options: &Options) -
     run::run(&project, &surroundings, &again)
 }
 
+/// The settings of the first of `-R`'s roles that is known to name the host.
+fn role_of(project: &Project, options: &Options, host: Option<&HostString>) -> Vec<Overlay> {
+    let roles = project.roles();
+    let named = |name: &String| {
+        let role = roles.get(name)?;
+        let RoleSource::Hosts(hosts) = &role.source else { return None };
+        hosts.iter().any(|other| Some(other.as_str()) == host.map(HostString::as_str)).then(|| role.overlay(name))?
+    };
+    options.selection().roles.iter().find_map(named).into_iter().collect()
+}
+
 /// One report out of several, written to `--report` or printed.
 fn merge_reports(files: &[PathBuf], options: &Options) -> Result<Exit, Failure> {
-    let mut reports = Vec::new();
+    let mut reports: Vec<Report> = Vec::new();
     for path in files {
         let report = Report::read(path);
-        reports.push(report.map_err(|source| Failure::File { what: "reading", path: path.clone(), source })?);
+        let report = report.map_err(|source| Failure::File { what: "reading", path: path.clone(), source })?;
+        // Its hosts would count twice.
+        if let Some(same) = reports.iter().position(|other| other.run == report.run) {
+            let (one, other) = (files[same].display(), path.display());
+            return Err(Failure::Refused(format!("--merge-reports: {one} and {other} are of the same run")));
+        }
+        reports.push(report);
     }
     let nothing = || Failure::Refused("--merge-reports: no reports are named".to_owned());
     let report = Report::merge(reports).ok_or_else(nothing)?;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_config::{Config, Environment};
-use fabric_core::settings::Settings;
-use fabric_core::{EventSink, PromptKind, PromptRequest, Resolve};
+use fabric_core::settings::{Settings, Switch};
+use fabric_core::{EventSink, Gateway, HostStringError, PromptKind, PromptRequest, Resolve, Target};
 use fabric_exec::hostlist::Shard;
 use fabric_exec::journal::{Asked, Journal};
 use fabric_exec::report::{Ending, ReportFormat};
@@ -30,12 +30,16 @@ use crate::shell::TerminalShell;
 /// How long the program waits for an orderly end after it was told to end at once.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
+/// Signals that come together are one.
+const AT_ONCE: Duration = Duration::from_millis(10);
+
 /// Runs what the options ask for, and says how it ended.
 pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Exit, Failure> {
     check(options)?;
     let calls = calls(project, options)?;
     let config = project.builder(surroundings, options).build()?;
     let settings = config.settings(None, &[])?;
+    check_gateway(&settings)?;
     eprint!("{}", project.warnings(&config, options));
 
     if options.dry_run && options.levels.status && options.output != Some(OutputMode::Json) {
@@ -327,6 +331,13 @@ fn check(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A gateway that no host could be reached by.
+fn check_gateway(settings: &Settings) -> Result<(), Failure> {
+    let Switch::To(gateway) = &settings.gateway else { return Ok(()) };
+    let parsed = Gateway::parse::<HostStringError>(gateway, |hop| Ok(Target::new(hop.clone())));
+    parsed.map(drop).map_err(|error| Failure::Refused(format!("gateway `{}`: {error}", Gateway::shown(gateway))))
+}
+
 /// On a terminal, where bytes don't pass as they are.
 fn wants_live_view(options: &Options, mode: OutputMode) -> bool {
     match options.progress {
@@ -409,6 +420,9 @@ async fn watch_signals(
         tokio::spawn(async move { while stream.recv().await.is_some() && told.send(()).is_ok() {} });
     }
     signals.recv().await;
+    // `timeout` signals the program and its process group: nobody has asked twice.
+    tokio::time::sleep(AT_ONCE).await;
+    while signals.try_recv().is_ok() {}
     prompter.cancel();
     interrupt.stop();
     printer.note("Stopping: what runs is ended, nothing new is started. Ctrl-C again stops at once.");

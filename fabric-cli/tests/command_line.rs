@@ -225,6 +225,10 @@ fn a_password_given_on_the_command_line_shows_nowhere() {
         let got = place.fab(&[&args[..], what].concat());
         assert!(!format!("{got:?}").contains("hunter2"), "{what:?} {got:?}");
     }
+    // Nothing is run with one that is mistyped, so that there is no journal yet.
+    let run = place
+        .fab(&[&secrets[..], &["-g", "socks5://joe:hunter2@h", "--set", "gateway=x://joe:hunter2", "here:x"]].concat());
+    assert!(run.status == Some(0) && !format!("{run:?}").contains("hunter2"), "{run:?}");
     for entry in fs::read_dir(place.0.path().join(".local/state/fabric/runs")).unwrap() {
         let journal = fs::read_to_string(entry.unwrap().path()).unwrap();
         assert!(journal.contains("here:x") && !journal.contains("hunter2"), "{journal}");
@@ -272,7 +276,10 @@ fn reports_are_written_by_their_ending_and_merged() {
     }
     let wrong = place.fab(&["here:x", "--report", "r.txt"]);
     assert!(wrong.stdout.is_empty() && wrong.status == Some(2), "{wrong:?}");
-    let merged = place.fab(&["--merge-reports", "r.json", "r.json", "--report", "all.json"]);
+    assert_eq!(place.fab(&["here:y", "--report", "r2.json"]).status, Some(0));
+    let twice = place.fab(&["--merge-reports", "r.json", "r.json"]);
+    assert_eq!(twice, said("", "fab: --merge-reports: r.json and r.json are of the same run\n", 2));
+    let merged = place.fab(&["--merge-reports", "r.json", "r2.json", "--report", "all.json"]);
     assert_eq!(merged, said("", "", 0));
     assert!(place.0.path().join("all.json").exists());
 }
@@ -454,4 +461,38 @@ fn without_a_terminal_an_initial_password_cannot_be_asked_for() {
     assert_eq!((got.stdout.as_str(), got.status), ("", Some(2)));
     let refused = place.fab(&["-I", "--abort-on-prompts", "here:x"]);
     assert!(refused.stderr.contains("abort_on_prompts is set") && refused.status == Some(2), "{refused:?}");
+}
+
+#[test]
+fn what_nothing_can_come_of_is_refused_before_anything_runs() {
+    let place = Place::new();
+    for (args, why) in [
+        (&["--init", "yaml"][..], "`yaml` is none of toml"),
+        (&["--show-config", "web1", "web2"], "`web2` is one too many"),
+        (&["--retry-failed", "here:x"], "runs the last command line"),
+        (&["--retry-failed", "-H", "web1"], "runs the last command line"),
+        (&["-g", "hop1,,hop2", "here:x"], "gateway `hop1,,hop2`: "),
+        (&["-H", "@hosts.txt", "here:x"], "cannot read the host list `hosts.txt`"),
+        (&["-x", "web*", "here:x"], "it contains '*'"),
+        (&["here:x,hosts=@hosts.txt"], "cannot read the host list `hosts.txt`"),
+        (&["--set", "exclude_hosts=@hosts.txt", "-H", "a", "--", "true"], "on the command line only"),
+    ] {
+        let got = place.fab(args);
+        assert!(got.status == Some(2) && got.stderr.contains(why) && got.stdout.is_empty(), "{args:?}: {got:?}");
+    }
+}
+
+#[test]
+fn a_role_that_is_given_shows_its_settings_for_its_hosts() {
+    let place = Place::new();
+    let fabfile = "[roledefs]\ndb = { hosts = ['db[1-2]'], user = 'postgres' }\n";
+    fs::write(place.0.path().join("roles.toml"), fabfile).unwrap();
+    let user = |args: &[&str]| {
+        let shown = place.fab(&[&["-f", "roles.toml", "--format", "json"], args].concat());
+        let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+        (shown["settings"]["user"]["value"].clone(), shown["settings"]["user"]["layer"].clone())
+    };
+    assert_eq!(user(&["-R", "db", "--show-config", "db2"]), ("postgres".into(), "role".into()));
+    assert_ne!(user(&["-R", "db", "--show-config", "web1"]).0, "postgres");
+    assert_ne!(user(&["--show-config", "db2"]).0, "postgres");
 }

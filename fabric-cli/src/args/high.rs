@@ -191,8 +191,7 @@ impl Options {
                 Does::Own => options.own(given, &value, &mut action)?,
                 Does::Switch(setting, on) => options.set(setting, on.into(), given),
                 Does::Set(setting) => {
-                    let value =
-                        read(setting, &value).map_err(|reason| UsageError::BadValue { option: name, reason })?;
+                    let value = read(setting, &value).map_err(|reason| bad_value(name, setting, &value, reason))?;
                     options.set(setting, value, given);
                 }
                 Does::Add(setting) => options.add(setting, value, given),
@@ -205,6 +204,22 @@ impl Options {
                     }
                     options.set(setting, list.into(), given);
                 }
+            }
+        }
+        for call in &mut options.tasks {
+            let task = &call.task;
+            for (name, list) in [("hosts", &mut call.selection.hosts), ("exclude_hosts", &mut call.selection.exclude)] {
+                let Some(file) = list.iter().find(|item| item.starts_with('@')).cloned() else { continue };
+                let option = format!("{task}:{name}=..");
+                let read: Result<Vec<_>, _> =
+                    list.iter().map(|item| read_host_option(item, |file| read_list(file, stdin))).collect();
+                *list = match read {
+                    Ok(lists) if name == "hosts" && lists.iter().all(Vec::is_empty) => {
+                        return Err(UsageError::NoHosts { option, value: file });
+                    }
+                    Ok(lists) => lists.concat(),
+                    Err(error) => return Err(UsageError::BadValue { option, reason: error.to_string() }),
+                };
             }
         }
         if let Some((_, action)) = action {
@@ -420,6 +435,13 @@ fn read(name: &str, text: &str) -> Result<Value, String> {
     share.map(|_| value).map_err(|error| error.to_string())
 }
 
+/// With what was found, unless it is a secret or told already.
+fn bad_value(option: String, setting: &str, value: &str, reason: String) -> UsageError {
+    let secret = Setting::find(setting).is_some_and(Setting::is_secret);
+    let found = if secret || reason.contains(value) { String::new() } else { format!(", found `{value}`") };
+    UsageError::BadValue { option, reason: reason + &found }
+}
+
 /// Whether a list was given that names nothing, neither hosts nor files.
 fn is_blank(list: &str) -> bool {
     list.trim_matches(|c: char| c == ',' || c.is_whitespace()).is_empty()
@@ -451,6 +473,20 @@ mod tests {
     }
 
     #[test]
+    fn the_lists_of_a_call_take_files() {
+        let call = |token: &str| options(&[token]).map(|options| options.tasks[0].selection.clone());
+        let lists = call("t:hosts=a;@-,exclude_hosts=@-;b").unwrap();
+        assert_eq!(lists.hosts, ["a", "in1", "in2"]);
+        assert_eq!(lists.exclude, ["in1", "in2", "b"]);
+        let empty = std::env::temp_dir().join(format!("fabric-no-hosts-{}", std::process::id()));
+        std::fs::write(&empty, "# none\n").unwrap();
+        let emptied = call(&format!("t:hosts=@{}", empty.display()));
+        std::fs::remove_file(&empty).unwrap();
+        assert!(matches!(emptied, Err(UsageError::NoHosts { .. })), "{emptied:?}");
+        assert!(matches!(call("t:hosts=@/missing/list"), Err(UsageError::BadValue { .. })));
+    }
+
+    #[test]
     fn options_set_settings_by_their_type() {
         for (args, name, expected) in [
             (&["-H", "web[1-2],@-"][..], "hosts", json!(["web1", "web2", "in1", "in2"])),
@@ -472,14 +508,20 @@ mod tests {
     #[test]
     fn mistakes_are_told() {
         for (args, expected) in [
-            (&["-z", "many"][..], "--pool-size: expected a whole number from 0 to 4294967295"),
-            (&["-z", "18446744073709551615"], "--pool-size: expected a whole number from 0 to 4294967295"),
-            (&["--retries", "99999999999"], "--retries: expected a whole number from 0 to 4294967295"),
-            (&["-t", "nan"], "--timeout: expected a number of seconds from 0 to 1000000000"),
-            (&["-t", "-1"], "--timeout: expected a number of seconds from 0 to 1000000000"),
-            (&["-T", "nan"], "--command-timeout: expected a number of seconds from 0 to 1000000000"),
-            (&["-T", "inf"], "--command-timeout: expected a number of seconds from 0 to 1000000000"),
-            (&["--port", "99999"], "--port: expected a port from 1 to 65535"),
+            (&["-z", "many"][..], "--pool-size: expected a whole number from 0 to 4294967295, found `many`"),
+            (
+                &["-z", "18446744073709551615"],
+                "--pool-size: expected a whole number from 0 to 4294967295, found `18446744073709551615`",
+            ),
+            (
+                &["--retries", "99999999999"],
+                "--retries: expected a whole number from 0 to 4294967295, found `99999999999`",
+            ),
+            (&["-t", "nan"], "--timeout: expected a number of seconds from 0 to 1000000000, found `nan`"),
+            (&["-t", "-1"], "--timeout: expected a number of seconds from 0 to 1000000000, found `-1`"),
+            (&["-T", "nan"], "--command-timeout: expected a number of seconds from 0 to 1000000000, found `nan`"),
+            (&["-T", "inf"], "--command-timeout: expected a number of seconds from 0 to 1000000000, found `inf`"),
+            (&["--port", "99999"], "--port: expected a port from 1 to 65535, found `99999`"),
             (&["--batch", "0"], "--batch: `0` is not a batch: it takes at least one host (5, or 25%)"),
             (&["--limit", "0"], "--limit: `0` is not a limit: it leaves at least one host (5, or 25%)"),
             (&["--limit", "0%"], "--limit: `0%` is not a limit: it leaves at least one host (5, or 25%)"),

@@ -1,6 +1,7 @@
 //! What was typed: words, options and the remainder, told apart but not yet understood.
 
-use fabric_core::settings::nearest;
+use fabric_core::{HostStringError, settings::nearest};
+use fabric_exec::hostlist::expand_item;
 use fabric_exec::{Invocation, Param, take_options};
 
 use super::UsageError;
@@ -49,7 +50,7 @@ pub fn parse(args: &[String], declared: Declared<'_>) -> Result<Typed, UsageErro
             }
         } else {
             parser.args = rest;
-            let call = Invocation::parse(arg)?;
+            let call = Invocation::parse_with(arg, but_for_files)?;
             parser.params = declared(&call.task);
             parser.typed.tasks.push(call);
             parser.typed.words.push(arg.clone());
@@ -65,6 +66,11 @@ pub fn parse_head(args: &[String]) -> Result<(Typed, &[String]), UsageError> {
         parser.option()?;
     }
     Ok((parser.typed, parser.args))
+}
+
+/// An item of a list of hosts, written out. What a `@file` has is read once the meaning of all is known.
+fn but_for_files(item: &str) -> Result<Vec<String>, HostStringError> {
+    if item.starts_with('@') { Ok(vec![item.to_owned()]) } else { expand_item(item) }
 }
 
 fn is_option(arg: &str) -> bool {
@@ -87,8 +93,15 @@ impl Parser<'_> {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (long, None),
         };
+        let of_task = self.params.iter().map(Param::option).find(|option| option.starts_with(name));
         let option = match (table::by_name(name), &table::by_prefix(name)[..]) {
             (Some(option), _) => option,
+            // Of the task's own options too: a guess could do something else than was meant.
+            (None, [option, ..]) if of_task.is_some() => {
+                let candidates = of_task.map(|name| format!("the task's --{name}"));
+                let candidates = candidates.into_iter().chain([option.name()]).collect();
+                return Err(UsageError::Ambiguous { option: format!("--{name}"), candidates });
+            }
             (None, [option]) => *option,
             (None, []) => return Err(self.unknown(&format!("--{name}"))),
             (None, several) => {
@@ -225,6 +238,8 @@ mod tests {
             ("deploy --version 1.2 --no-restart -v", "deploy:version=1.2,restart=false,v=true"),
             ("deploy --dry-run build --dry-run", "--dry-run; deploy:dry_run=true; build"),
             ("deploy --dry_run", "deploy:dry_run=true"),
+            ("deploy --vers 1", "error: --vers is ambiguous: the task's --version, --version"),
+            ("deploy --repo x", "--report=x; deploy"),
             ("deploy --version=-1 -v", "deploy:version=-1,v=true"),
             ("deploy --version", "error: option `--version` of task `deploy` needs a value"),
             ("--version", "--version"),
