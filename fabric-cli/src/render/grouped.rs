@@ -31,26 +31,34 @@ pub(super) struct Grouped {
     notes: Prefix,
     store: Store,
     /// What hosts have printed so far.
-    running: HashMap<(Name, Name), Printing>,
+    running: HashMap<Place, Printing>,
     /// Tasks with what came of them: the same text is kept once, however many hosts printed it.
-    finished: IndexMap<Name, Groups>,
+    finished: IndexMap<Task, Groups>,
 }
 
-/// A task or a host; `None` for what belongs to none.
-type Name = Option<Arc<str>>;
+/// A task; `None` for what belongs to none.
+type Task = Option<Arc<str>>;
+
+/// A task on a host.
+type Place = (Task, Arc<str>);
+
+/// The host of local commands, also of those that a task runs for other hosts.
+const LOCAL: &str = "localhost";
 
 /// Hosts by what came of them.
 type Groups = IndexMap<(HostStatus, Hash), Group>;
 
 /// Hosts that belong together.
 struct Group {
-    hosts: Vec<Name>,
+    hosts: Vec<Arc<str>>,
     /// What the first of them printed.
     printed: Printed,
     /// The digest of what stands at its masked places.
     places: Hash,
     /// What stands there on all of them, if it isn't the same.
     seen: Option<Seen>,
+    /// Why that is not known of all of them.
+    error: Option<io::Error>,
 }
 
 impl Grouped {
@@ -67,45 +75,57 @@ impl Grouped {
         Self { similar: true, ..Self::new(look) }
     }
 
-    fn output(&mut self, task: Name, host: Name, stream: Stream, data: &[u8]) {
-        let begin = |(_, host): &(Name, Name)| {
-            let mask = if self.similar { Mask::of(host.as_deref()) } else { Mask::nothing() };
+    fn output(&mut self, place: Place, stream: Stream, data: &[u8]) {
+        let begin = |(_, host): &Place| {
+            let mask = if self.similar { Mask::of(host) } else { Mask::nothing() };
             Printing::new(&self.store, mask)
         };
-        self.running.entry((task, host)).or_insert_with_key(begin).push(stream, data);
+        self.running.entry(place).or_insert_with_key(begin).push(stream, data);
     }
 
-    /// An error is one of reading what was printed: the host is shown, but not what differs on it.
-    fn end(&mut self, task: Name, host: Name, status: HostStatus) -> io::Result<()> {
-        let printing = self.running.remove(&(task.clone(), host.clone()));
+    fn end(&mut self, place: Place, status: HostStatus) {
+        let printing = self.running.remove(&place);
         let (printed, digests) = printing.unwrap_or_else(|| Printing::new(&self.store, Mask::nothing())).end();
+        let (task, host) = place;
         match self.finished.entry(task).or_default().entry((status, digests.masked)) {
-            Entry::Occupied(mut entry) => {
-                let group = entry.get_mut();
-                group.hosts.push(host);
-                if group.places != digests.places {
-                    let seen = match &group.seen {
-                        Some(seen) => seen.with(&printed, &self.store)?,
-                        None => Seen::of(&group.printed, &self.store)?.with(&printed, &self.store)?,
-                    };
-                    group.seen = Some(seen);
-                }
-            }
+            Entry::Occupied(mut entry) => entry.get_mut().add(host, &printed, digests.places, &self.store),
             Entry::Vacant(entry) => {
-                entry.insert(Group { hosts: vec![host], printed, places: digests.places, seen: None });
+                let (hosts, places) = (vec![host], digests.places);
+                entry.insert(Group { hosts, printed, places, seen: None, error: None });
             }
         }
-        Ok(())
     }
 
-    fn show(&mut self, task: Option<&Arc<str>>, page: &mut Page) {
-        for ((status, _), mut group) in self.finished.shift_remove(&task.cloned()).unwrap_or_default() {
+    /// Shows what came of a task, and what its local commands have printed for its hosts.
+    fn end_task(&mut self, task: &Task, page: &mut Page) {
+        let local = (task.clone(), LOCAL.into());
+        if self.running.contains_key(&local) {
+            self.end(local, HostStatus::Ok);
+        }
+        self.show(task, page);
+    }
+
+    /// Shows what is left: of tasks and hosts that were interrupted.
+    fn end_all(&mut self, page: &mut Page) {
+        let mut running: Vec<_> = self.running.keys().cloned().collect();
+        running.sort();
+        for place in running {
+            self.end(place, HostStatus::Ok);
+        }
+        let tasks: Vec<_> = self.finished.keys().cloned().collect();
+        for task in &tasks {
+            self.show(task, page);
+        }
+    }
+
+    fn show(&mut self, task: &Task, page: &mut Page) {
+        for ((status, _), mut group) in self.finished.shift_remove(task).unwrap_or_default() {
             if group.printed.is_empty() && status == HostStatus::Ok {
                 continue;
             }
             group.hosts.sort();
             let count = group.hosts.len();
-            let names = fold(group.hosts.iter().map(|host| host.as_deref().unwrap_or("localhost")));
+            let names = group.names();
             let plural = if count == 1 { String::new() } else { format!(" ({count} hosts)") };
             let state = if status == HostStatus::Ok { "" } else { status.as_str() };
             let state = if state.is_empty() { String::new() } else { format!(": {}", state.replace('_', " ")) };
@@ -117,14 +137,28 @@ impl Grouped {
             }
         }
     }
-
-    fn warn(&mut self, event: &Event, message: String, page: &mut Page) {
-        let warning = Event { host: None, kind: EventKind::Warning { message }, ..event.clone() };
-        self.notes.event(&warning, page);
-    }
 }
 
 impl Group {
+    fn add(&mut self, host: Arc<str>, printed: &Printed, places: Hash, store: &Store) {
+        self.hosts.push(host);
+        if self.places == places {
+            return;
+        }
+        let seen = match &self.seen {
+            Some(seen) => seen.with(printed, store),
+            None => Seen::of(&self.printed, store).and_then(|seen| seen.with(printed, store)),
+        };
+        match seen {
+            Ok(seen) => self.seen = Some(seen),
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    fn names(&self) -> String {
+        fold(self.hosts.iter().map(AsRef::as_ref))
+    }
+
     /// Writes the lines that all hosts have printed, as they are shown.
     fn write(&self, write: &mut dyn FnMut(Stream, &[u8])) {
         let (mut places, mut lines, mut out) = (Places::of(self.seen.as_ref()), Lines::default(), Vec::new());
@@ -144,51 +178,43 @@ impl Group {
             lines.end(b"", &mut out);
         }
         write(Stream::Stdout, &out);
-        if let Err(error) = done {
-            let hosts = fold(self.hosts.iter().map(|host| host.as_deref().unwrap_or("localhost")));
-            let warning = visible::text(&unreadable(&hosts, &error));
-            write(Stream::Stderr, format!("warning: {warning}\n").as_bytes());
+        if let Some(error) = done.err().as_ref().or(self.error.as_ref()) {
+            let (hosts, error) = (visible::text(&self.names()), visible::text(&error.to_string()));
+            let warning = format!(
+                "warning: output of {hosts} can't be read from its temporary file: {error}; some is not shown\n"
+            );
+            write(Stream::Stderr, warning.as_bytes());
         }
     }
 }
 
-fn unreadable(hosts: &str, error: &io::Error) -> String {
-    format!("output of {hosts} can't be read from its temporary file: {error}; some is not shown")
-}
-
 impl Render for Grouped {
     fn event(&mut self, event: &Event, page: &mut Page) {
-        let key = || (event.task.clone(), event.host.clone());
+        let place = || (event.task.clone(), event.host.clone().unwrap_or_else(|| LOCAL.into()));
         match &event.kind {
-            EventKind::Output(output) => {
-                let levels = self.look.levels;
-                if if output.stream == Stream::Stdout { levels.stdout } else { levels.stderr } {
-                    self.output(event.task.clone(), event.host.clone(), output.stream, &output.data);
-                }
+            EventKind::Output(output) if self.look.levels.shows(output.stream) => {
+                self.output(place(), output.stream, &output.data);
             }
-            // Another try starts over.
-            EventKind::HostStarted { .. } => drop(self.running.remove(&key())),
-            EventKind::HostFinished { status, .. } => {
-                if let Err(error) = self.end(event.task.clone(), event.host.clone(), *status) {
-                    let host = event.host.as_deref().unwrap_or("localhost");
-                    self.warn(event, unreadable(host, &error), page);
-                }
-                self.notes.event(event, page);
-            }
-            EventKind::TaskFinished { .. } => self.show(event.task.as_ref(), page),
-            EventKind::Summary { .. } => {
-                // Of tasks that were interrupted.
-                let tasks: Vec<_> = self.finished.keys().cloned().collect();
-                for task in tasks {
-                    self.show(task.as_ref(), page);
+            kind => {
+                match kind {
+                    // Another try starts over.
+                    EventKind::HostStarted { attempt: 2.. } => drop(self.running.remove(&place())),
+                    EventKind::HostFinished { status, .. } => self.end(place(), *status),
+                    EventKind::TaskFinished { .. } => self.end_task(&event.task, page),
+                    EventKind::Summary { .. } => self.end_all(page),
+                    _ => {}
                 }
                 self.notes.event(event, page);
             }
-            _ => self.notes.event(event, page),
         }
         if let Some(message) = self.store.warning() {
-            self.warn(event, message, page);
+            let warning = Event { host: None, kind: EventKind::Warning { message }, ..event.clone() };
+            self.notes.event(&warning, page);
         }
+    }
+
+    fn finish(&mut self, page: &mut Page) {
+        self.end_all(page);
     }
 }
 
@@ -217,6 +243,37 @@ mod tests {
         assert_eq!(
             rendered(&mut Grouped::new(Look::default()), &events),
             "--- web3: failed\nBSD^G\nerr: odd\n--- web[1-2] (2 hosts)\nLinux\n"
+        );
+    }
+
+    #[test]
+    fn local_commands_and_what_never_ended_are_shown_too() {
+        let local = |kind| Event { host: None, ..event("", kind) };
+        let status = |status| EventKind::HostFinished { status, error: None, duration_ms: 1 };
+        let finished = || local(EventKind::TaskFinished { duration_ms: 1 });
+        let start = EventKind::HostStarted { attempt: 1 };
+        let events = [
+            // A local task that fails.
+            local(start.clone()),
+            output("localhost", Stream::Stdout, "why\n"),
+            local(status(HostStatus::Failed)),
+            finished(),
+            // A local command of a host's run.
+            event("web1", start.clone()),
+            output("web1", Stream::Stdout, "there\n"),
+            output("localhost", Stream::Stdout, "here\n"),
+            event("web1", status(HostStatus::Ok)),
+            finished(),
+            // Two executions at the same time, the second of which is cut off.
+            output("web2", Stream::Stdout, "first\n"),
+            event("web2", start),
+            event("web2", status(HostStatus::Ok)),
+            output("web2", Stream::Stdout, "second\n"),
+            finished(),
+        ];
+        assert_eq!(
+            rendered(&mut Grouped::new(Look::default()), &events),
+            "--- localhost: failed\nwhy\n--- web1\nthere\n--- localhost\nhere\n--- web2\nfirst\n--- web2\nsecond\n"
         );
     }
 

@@ -1,5 +1,7 @@
 //! Output levels: what of a run is shown (`--hide`, `--show`; Fabric 1's `output` groups).
 
+use fabric_core::Stream;
+
 use crate::args::UsageError;
 
 /// Which output levels are shown. Hiding changes what is shown, never what is captured or what fails.
@@ -48,6 +50,14 @@ impl Levels {
         ["status", "aborts", "warnings", "running", "stdout", "stderr", "user", "exceptions", "debug"];
     /// The names that stand for several levels.
     pub const GROUPS: [&'static str; 3] = ["output", "everything", "commands"];
+
+    /// Whether output on this stream is shown.
+    pub fn shows(self, stream: Stream) -> bool {
+        match stream {
+            Stream::Stdout => self.stdout,
+            Stream::Stderr => self.stderr,
+        }
+    }
 
     /// Shows these levels and groups, separated by commas.
     pub fn show(&mut self, names: &str) -> Result<(), UsageError> {

@@ -23,8 +23,8 @@ impl Mask {
     }
 
     /// Masks runs of digits and, as whole words, the names of `host`.
-    pub(super) fn of(host: Option<&str>) -> Self {
-        Self { on: true, names: host.map(names).unwrap_or_default() }
+    pub(super) fn of(host: &str) -> Self {
+        Self { on: true, names: names(host) }
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
     fn together(outputs: &[(&str, &str)], size: usize) -> Option<String> {
         let store = Store::default();
         let printed = |(host, text): &(&str, &str)| {
-            let mut printing = Printing::new(&store, Mask::of(Some(host)));
+            let mut printing = Printing::new(&store, Mask::of(host));
             text.as_bytes().chunks(size).for_each(|piece| printing.push(Stream::Stdout, piece));
             printing.end()
         };

@@ -47,7 +47,7 @@ impl Prefix {
 
     fn output(&mut self, host: Option<&Arc<str>>, output: &Output, page: &mut Page) {
         let Output { stream, data, partial } = output;
-        let shown = if *stream == Stream::Stdout { self.look.levels.stdout } else { self.look.levels.stderr };
+        let shown = self.look.levels.shows(*stream);
         if !shown {
             self.tails.push(host, *stream, data);
         }

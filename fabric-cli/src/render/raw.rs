@@ -1,7 +1,7 @@
 //! The bytes as they come, for other programs and for full-screen commands.
 
+use fabric_core::Event;
 use fabric_core::event::EventKind;
-use fabric_core::{Event, Stream};
 
 use super::Look;
 use super::page::Page;
@@ -26,11 +26,8 @@ impl Raw {
 impl Render for Raw {
     fn event(&mut self, event: &Event, page: &mut Page) {
         match &event.kind {
-            EventKind::Output(output) => {
-                let levels = self.look.levels;
-                if if output.stream == Stream::Stdout { levels.stdout } else { levels.stderr } {
-                    page.to(output.stream).extend_from_slice(&output.data);
-                }
+            EventKind::Output(output) if self.look.levels.shows(output.stream) => {
+                page.to(output.stream).extend_from_slice(&output.data);
             }
             _ => self.notes.event(event, page),
         }
@@ -41,6 +38,7 @@ impl Render for Raw {
 mod tests {
     use super::super::tests::{event, output, partial, rendered};
     use super::*;
+    use fabric_core::Stream;
     use fabric_core::event::Verb;
 
     #[test]

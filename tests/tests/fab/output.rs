@@ -37,3 +37,28 @@ fn only_raw_output_reaches_the_terminal_as_it_is() {
         with(output).stdout_has("^[]0;mine^G^M\\u{9b}2J\n").stdout_lacks("\x1b").stdout_lacks("\u{9b}").run();
     }
 }
+
+#[test]
+fn output_of_local_commands_is_folded_as_well() {
+    let fabfile = "[tasks.here]\nsteps = [{ local = \"echo why; exit 3\" }]\n\n\
+                   [tasks.both]\nsteps = [{ run = \"echo there\" }, { local = \"echo here\" }]\n";
+    for output in ["grouped", "similar"] {
+        case!()
+            .fabfile(fabfile)
+            .args(["--output", output, "here"])
+            .stdout("--- localhost: failed\nwhy\n")
+            .stderr_has("ended with exit status 3")
+            .status(1)
+            .run();
+        for parallel in [&[][..], &["-P"]] {
+            case!()
+                .hosts(2)
+                .fabfile(fabfile)
+                .args(["--output", output, "-H", "{hosts}", "both"])
+                .args(parallel)
+                .stdout("--- 127.0.1.[1-2]:{port} (2 hosts)\nthere\n--- localhost\nhere\nhere\n")
+                .any_stderr()
+                .run();
+        }
+    }
+}
