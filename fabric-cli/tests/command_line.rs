@@ -183,6 +183,11 @@ fn a_dry_run_tells_everything_and_does_nothing() {
                     [localhost] local: echo x false; echo oops >&2\n";
     assert_eq!((got.stdout.as_str(), got.status), (expected, Some(0)), "{got:?}");
     assert!(got.stderr.starts_with("Dry run: "), "{got:?}");
+    for output in ["grouped", "similar", "raw"] {
+        let commands: String = expected.split_inclusive('\n').filter(|line| !line.contains("Executing")).collect();
+        let got = place.fab(&["deploy:3", "here:x", "--dry-run", "--output", output]);
+        assert_eq!((got.stdout, got.status), (commands, Some(0)), "{output}");
+    }
 }
 
 #[test]

@@ -99,9 +99,6 @@ impl Prefix {
 
     /// Lines about the run, on standard output.
     fn running(&mut self, event: &Event, label: &str, text: &str, page: &mut Page) {
-        if !self.look.levels.running {
-            return;
-        }
         self.end_line(page);
         let host = shown_host(event.host.as_ref());
         let out = page.to(Stream::Stdout);
@@ -129,21 +126,22 @@ impl Render for Prefix {
         }
         match &event.kind {
             EventKind::Output(output) => self.output(event.host.as_ref(), output, page),
-            EventKind::HostStarted { .. } if event.host.is_some() => {
+            EventKind::HostStarted { .. } if levels.running && event.host.is_some() => {
                 let task = event.task.as_deref().unwrap_or_default();
                 self.running(event, &format!("Executing task '{}'", visible::text(task)), "", page);
             }
-            EventKind::CommandStarted { verb, command } => {
+            EventKind::CommandStarted { verb, command } if levels.running => {
                 let host = event.host.clone();
                 // A command of this machine that belongs to no host.
                 let local = Event { host: host.or(Some("localhost".into())), ..event.clone() };
                 let event = if *verb == Verb::Local { &local } else { event };
                 self.running(event, &format!("{verb}: "), command, page);
             }
-            EventKind::TransferStarted { direction, local, remote, .. } => match direction {
+            EventKind::TransferStarted { direction, local, remote, .. } if levels.running => match direction {
                 Direction::Put => self.running(event, "put: ", &format!("{local} -> {remote}"), page),
                 Direction::Get => self.running(event, "download: ", &format!("{local} <- {remote}"), page),
             },
+            // Whatever is hidden: it is all that a dry run is for.
             EventKind::Planned { verb, what } => self.running(event, &format!("{verb}: "), what, page),
             EventKind::BatchStarted { batch, batches, hosts } if levels.running => {
                 self.end_line(page);
@@ -360,6 +358,8 @@ mod tests {
         let mut look = Look { output_prefix: false, ..Look::default() };
         look.levels.hide("running").unwrap();
         assert_eq!(shown(look, &events), "one\n2> two\n");
+        let planned = event("a", EventKind::Planned { verb: "run".into(), what: "id".into() });
+        assert_eq!(shown(look, &[planned]), "[a] run: id\n");
         look.levels.hide("output").unwrap();
         look.levels.show("running").unwrap();
         assert_eq!(shown(look, &events), "[a] Executing task 'deploy'\n[a] sudo: id\n[a] sudo: ls\n");

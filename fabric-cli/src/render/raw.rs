@@ -8,7 +8,7 @@ use super::page::Page;
 use super::prefix::Prefix;
 use super::printer::Render;
 
-/// Shows output as it comes, and nothing else on standard output.
+/// Shows output as it comes, and nothing else on standard output but what tasks say themselves and what a dry run tells.
 pub(super) struct Raw {
     look: Look,
     notes: Prefix,
