@@ -142,7 +142,11 @@ impl Render for Prefix {
                 Direction::Get => self.running(event, "download: ", &format!("{local} <- {remote}"), page),
             },
             // Whatever is hidden: it is all that a dry run is for.
-            EventKind::Planned { verb, what } => self.running(event, &format!("{verb}: "), what, page),
+            EventKind::Planned { verb, what } => {
+                // Shown by the same word as when it is done.
+                let verb = if verb == "get" { "download" } else { verb };
+                self.running(event, &format!("{verb}: "), what, page);
+            }
             EventKind::BatchStarted { batch, batches, hosts } if levels.running => {
                 self.end_line(page);
                 let hosts = fold(hosts.iter().map(AsRef::as_ref));
@@ -373,15 +377,18 @@ mod tests {
             remote: "/tmp/app.tgz".into(),
             size: None,
         };
+        let planned = EventKind::Planned { verb: "get".into(), what: "app.tgz <- /tmp/app.tgz".into() };
         let local = EventKind::CommandStarted { verb: Verb::Local, command: "make".into() };
         let events = [
             event("a", transfer(Direction::Put)),
             event("a", transfer(Direction::Get)),
+            event("a", planned),
             Event { host: None, ..event("", local) },
         ];
         assert_eq!(
             shown(Look::default(), &events),
-            "[a] put: app.tgz -> /tmp/app.tgz\n[a] download: app.tgz <- /tmp/app.tgz\n[localhost] local: make\n"
+            "[a] put: app.tgz -> /tmp/app.tgz\n[a] download: app.tgz <- /tmp/app.tgz\n\
+             [a] download: app.tgz <- /tmp/app.tgz\n[localhost] local: make\n"
         );
     }
 }
