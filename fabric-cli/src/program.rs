@@ -13,7 +13,7 @@ use fabric_exec::report::ReportFormat;
 use fabric_exec::{Collection, CollectionError, Report, Value, journal};
 
 use crate::args::low::{parse, parse_head};
-use crate::args::{Action, Format, ListFormat, Options, UsageError, help, version};
+use crate::args::{Action, Format, ListFormat, Options, OutputMode, UsageError, help, version};
 use crate::completion;
 use crate::demo;
 use crate::exit::Exit;
@@ -257,12 +257,16 @@ impl Program {
                 run::run(project, surroundings, options)
             }
             Action::RetryFailed => retry_failed(&self.name, surroundings, options),
-            Action::Plan(format) => {
+            Action::Plan(given) => {
                 if !options.tasks.is_empty() {
                     needs_fabfile(project, surroundings, options)?;
                 }
                 let plan = run::plan(project, surroundings, options)?;
-                print(&match format {
+                let format = match options.output {
+                    Some(OutputMode::Json) => Format::Json,
+                    _ => options.format,
+                };
+                print(&match given.unwrap_or(format) {
                     Format::Text => plan.to_string(),
                     // Names and texts: writing them cannot fail.
                     Format::Json => serde_json::to_string_pretty(&plan).unwrap_or_default() + "\n",

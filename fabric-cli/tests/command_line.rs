@@ -196,7 +196,11 @@ fn a_plan_says_what_would_run_where() {
     let plan = place.fab(&["--plan=json", "deploy:3", "uptime", "-R", "web", "-x", "www2", "--limit", "1"]).json();
     let hosts = |index: usize| plan["tasks"][index]["hosts"].clone();
     assert_eq!((hosts(0), hosts(1)), (serde_json::json!(["db1"]), serde_json::json!(["www1"])));
-    let text = place.fab(&["--plan", "uptime", "-R", "web"]);
+    for json in [["--plan", "--output=json"], ["--plan=json", "--output=raw"], ["--plan", "--format=json"]] {
+        assert_eq!(place.fab(&[&json[..], &["uptime", "-R", "web"]].concat()).json()["tasks"][0]["task"], "uptime");
+    }
+    let text = place.fab(&["--plan=text", "--output=json", "uptime", "-R", "web"]);
+    assert_eq!(place.fab(&["--plan", "uptime", "-R", "web"]), text);
     assert!(text.stdout.contains("www[1-3]") || text.stdout.contains("www1, www2, www3"), "{text:?}");
     assert_eq!(place.fab(&["--plan", "nosuch"]).status, Some(2));
 }

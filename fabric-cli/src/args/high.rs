@@ -73,8 +73,8 @@ pub enum Action {
     List,
     /// Show what is known about a task.
     Display(String),
-    /// Show what would run where.
-    Plan(Format),
+    /// Show what would run where; `None` leaves it to the other options how.
+    Plan(Option<Format>),
     /// Show the settings in force, for a host if one is given.
     ShowConfig(Option<String>),
     /// Show one setting's layers.
@@ -99,6 +99,12 @@ pub enum Format {
     Text,
     /// For a program.
     Json,
+}
+
+impl Format {
+    fn of(word: &str) -> Self {
+        if word == "json" { Self::Json } else { Self::Text }
+    }
 }
 
 /// How tasks are listed (Fabric 1's `-F`, and JSON).
@@ -344,7 +350,7 @@ impl Options {
                 return Ok(());
             }
             "format" => {
-                self.format = if value == "json" { Format::Json } else { Format::Text };
+                self.format = Format::of(value);
                 return Ok(());
             }
             "list-format" => {
@@ -362,7 +368,7 @@ impl Options {
                 Action::List
             }
             "display" => Action::Display(value.to_owned()),
-            "plan" => Action::Plan(if value == "json" { Format::Json } else { Format::Text }),
+            "plan" => Action::Plan(given.value.as_deref().map(Format::of)),
             "show-config" => Action::ShowConfig(given.value.clone()),
             "explain" => Action::Explain(value.to_owned()),
             "init" => Action::Init(match value {
@@ -591,7 +597,7 @@ mod tests {
 
     #[test]
     fn actions() {
-        assert_eq!(options(&["--plan=json", "deploy"]).unwrap().action, Action::Plan(Format::Json));
+        assert_eq!(options(&["--plan=json", "deploy"]).unwrap().action, Action::Plan(Some(Format::Json)));
         assert_eq!(options(&["-l", "-V"]).unwrap().action, Action::Version);
         assert_eq!(options(&["-V", "-l"]).unwrap().action, Action::Version);
         assert_eq!(options(&["-l", "-F", "nested"]).unwrap().list_format, Some(ListFormat::Nested));
