@@ -177,8 +177,11 @@ pub enum EventKind {
     Planned {
         /// `run`, `sudo`, `local`, `put`, `get`, ...
         verb: String,
-        /// The command or the paths.
+        /// The command or the paths. What only an outcome could tell is the template that stands for it.
         what: String,
+        /// The condition under which it would be done, where only an outcome could tell whether it holds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        condition: Option<Arc<str>>,
     },
     /// A task ended on a host.
     HostFinished {
@@ -358,12 +361,13 @@ pub struct Emitter {
     run: Arc<str>,
     host: Option<Arc<str>>,
     task: Option<Arc<str>>,
+    condition: Option<Arc<str>>,
 }
 
 impl Emitter {
     /// Events of the run `run` go to `sink`.
     pub fn new(sink: Arc<dyn EventSink>, run: impl Into<Arc<str>>) -> Self {
-        Self { sink, run: run.into(), host: None, task: None }
+        Self { sink, run: run.into(), host: None, task: None, condition: None }
     }
 
     /// Events go nowhere.
@@ -381,6 +385,21 @@ impl Emitter {
     #[must_use]
     pub fn for_task(&self, task: impl Into<Arc<str>>) -> Self {
         Self { task: Some(task.into()), ..self.clone() }
+    }
+
+    /// The same for what is done if this condition holds too, which a dry run cannot know.
+    #[must_use]
+    pub fn on_condition(&self, condition: &str) -> Self {
+        let condition = match &self.condition {
+            Some(outer) => format!("({outer}) and ({condition})").into(),
+            None => condition.into(),
+        };
+        Self { condition: Some(condition), ..self.clone() }
+    }
+
+    /// The condition, if there is one.
+    pub fn condition(&self) -> Option<&str> {
+        self.condition.as_deref()
     }
 
     /// The host, if there is one.
@@ -402,6 +421,11 @@ impl Emitter {
             task: self.task.clone(),
             kind,
         });
+    }
+
+    /// Tells what a dry run would have done.
+    pub fn plan(&self, verb: impl Into<String>, what: impl Into<String>) {
+        self.emit(EventKind::Planned { verb: verb.into(), what: what.into(), condition: self.condition.clone() });
     }
 
     /// Tells a warning.

@@ -142,10 +142,11 @@ impl Render for Prefix {
                 Direction::Get => self.running(event, "download: ", &format!("{local} <- {remote}"), page),
             },
             // Whatever is hidden: it is all that a dry run is for.
-            EventKind::Planned { verb, what } => {
+            EventKind::Planned { verb, what, condition } => {
                 // Shown by the same word as when it is done.
                 let verb = if verb == "get" { "download" } else { verb };
-                self.running(event, &format!("{verb}: "), what, page);
+                let condition = condition.as_ref().map(|text| format!("  (if {text})")).unwrap_or_default();
+                self.running(event, &format!("{verb}: "), &format!("{what}{condition}"), page);
             }
             EventKind::BatchStarted { batch, batches, hosts } if levels.running => {
                 self.end_line(page);
@@ -362,8 +363,9 @@ mod tests {
         let mut look = Look { output_prefix: false, ..Look::default() };
         look.levels.hide("running").unwrap();
         assert_eq!(shown(look, &events), "one\n2> two\n");
-        let planned = event("a", EventKind::Planned { verb: "run".into(), what: "id".into() });
-        assert_eq!(shown(look, &[planned]), "[a] run: id\n");
+        let condition = Some("s.ok".into());
+        let planned = event("a", EventKind::Planned { verb: "run".into(), what: "id".into(), condition });
+        assert_eq!(shown(look, &[planned]), "[a] run: id  (if s.ok)\n");
         look.levels.hide("output").unwrap();
         look.levels.show("running").unwrap();
         assert_eq!(shown(look, &events), "[a] Executing task 'deploy'\n[a] sudo: id\n[a] sudo: ls\n");
@@ -377,7 +379,8 @@ mod tests {
             remote: "/tmp/app.tgz".into(),
             size: None,
         };
-        let planned = EventKind::Planned { verb: "get".into(), what: "app.tgz <- /tmp/app.tgz".into() };
+        let planned =
+            EventKind::Planned { verb: "get".into(), what: "app.tgz <- /tmp/app.tgz".into(), condition: None };
         let local = EventKind::CommandStarted { verb: Verb::Local, command: "make".into() };
         let events = [
             event("a", transfer(Direction::Put)),

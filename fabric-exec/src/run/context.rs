@@ -43,13 +43,15 @@ impl Scope {
                 [("parallel".to_owned(), true.into()), ("linewise".to_owned(), true.into())].into_iter().collect();
             overlays.push(Overlay::new(Origin::place(Layer::Step, "parallel execution"), values));
         }
+        let emitter = shared.emitter.for_task(job.name.clone());
+        let condition = parent.and_then(|parent| parent.emitter.condition());
         Self {
             task: job.task.clone(),
             name: job.name.clone(),
             args: job.args.clone(),
             hosts: list.names().map(Arc::from).collect(),
             roles: list.roles.clone(),
-            emitter: shared.emitter.for_task(job.name.clone()),
+            emitter: condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter),
             overlays,
             path,
             usage: Mutex::default(),
@@ -305,6 +307,11 @@ impl Context {
         let mut overlays = (*self.overlays).clone();
         overlays.push(Overlay::new(Origin::place(Layer::Step, "settings(..)"), values));
         Self { overlays: Arc::new(overlays), resolved: Arc::default(), ..self.clone() }
+    }
+
+    /// The same for what is done if this condition holds, which a dry run cannot know.
+    pub(crate) fn on_condition(&self, condition: &str) -> Self {
+        Self { emitter: self.emitter.on_condition(condition), ..self.clone() }
     }
 
     /// The connection with the host; it opens when it is first used, and is the same for all tasks of

@@ -1,5 +1,6 @@
 //! Templates and conditions: Jinja expressions in `{{ }}`, nothing else.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use fabric_core::Value;
@@ -101,22 +102,39 @@ pub(crate) fn render(environment: &Environment<'_>, text: &str, scope: &minijinj
 
 /// Renders every text in a value.
 pub(crate) fn render_value(
-    environment: &Environment<'_>,
     value: &Value,
-    scope: &minijinja::Value,
+    render: &impl Fn(&str) -> Result<String, TaskError>,
 ) -> Result<Value, TaskError> {
     Ok(match value {
-        Value::String(text) => Value::String(render(environment, text, scope)?),
+        Value::String(text) => Value::String(render(text)?),
         Value::Array(items) => {
-            items.iter().map(|item| render_value(environment, item, scope)).collect::<Result<Vec<_>, _>>()?.into()
+            items.iter().map(|item| render_value(item, render)).collect::<Result<Vec<_>, _>>()?.into()
         }
         Value::Object(map) => Value::Object(
             map.iter()
-                .map(|(key, item)| Ok((key.clone(), render_value(environment, item, scope)?)))
+                .map(|(key, item)| Ok((key.clone(), render_value(item, render)?)))
                 .collect::<Result<_, TaskError>>()?,
         ),
         other => other.clone(),
     })
+}
+
+/// The names that a template uses, as `name.of.attribute`; none if there is something wrong with it.
+pub(crate) fn names(environment: &Environment<'_>, text: &str) -> HashSet<String> {
+    let template = is_template(text).then(|| environment.template_from_str(text).ok()).flatten();
+    template.map(|template| template.undeclared_variables(true)).unwrap_or_default()
+}
+
+/// The names that a condition uses.
+pub(crate) fn names_in_condition(environment: &Environment<'_>, text: &str) -> HashSet<String> {
+    let expression = environment.compile_expression(text).ok();
+    expression.map(|expression| expression.undeclared_variables(true)).unwrap_or_default()
+}
+
+/// What a name stands for.
+pub(crate) fn look_up(scope: &minijinja::Value, name: &str) -> Option<minijinja::Value> {
+    name.split('.')
+        .try_fold(scope.clone(), |value, part| value.get_attr(part).ok().filter(|value| !value.is_undefined()))
 }
 
 /// Evaluates a condition.
@@ -144,11 +162,8 @@ fn explain(error: &Error, names: &[String], scope: &minijinja::Value) -> String 
     if error.kind() != ErrorKind::UndefinedError {
         return message(error);
     }
-    let defined = |path: &str| {
-        path.split('.')
-            .try_fold(scope.clone(), |value, part| value.get_attr(part).ok().filter(|value| !value.is_undefined()))
-    };
-    let mut missing: Vec<&str> = names.iter().map(String::as_str).filter(|name| defined(name).is_none()).collect();
+    let mut missing: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| look_up(scope, name).is_none()).collect();
     missing.sort_unstable();
     let Some(first) = missing.first() else { return "something in it is not defined".to_owned() };
     let mut text = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");

@@ -40,7 +40,11 @@ impl Work {
     pub(super) async fn get(&mut self, step: &Step, transfer: &TransferStep) -> Result<Value, TaskError> {
         let connection = self.context.connection().await?;
         let from = self.render(&transfer.from)?;
-        let to = self.render_some(transfer.to.as_ref())?.unwrap_or_default();
+        let mut to = self.render_some(transfer.to.as_ref())?.unwrap_or_default();
+        if self.context.is_dry_run() {
+            // What stays a template holds no placeholders.
+            to = to.replace("{{", "{{{{").replace("}}", "}}}}");
+        }
         let mut get = connection.get(from, to).dry(self.context.is_dry_run()).echo(!step.hide.running);
         get = get.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
         get = get.use_sudo(transfer.use_sudo);

@@ -1,12 +1,11 @@
 //! Carrying steps out on one host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_core::command::join_dir;
-use fabric_core::event::EventKind;
 use fabric_core::{CommandOutcome, Value};
 use fabric_transport::Connection;
 use fabric_transport::connection::CommandRequest;
@@ -53,11 +52,20 @@ impl Work {
     }
 
     async fn carry_out(&mut self, step: &Step) -> Result<(), TaskError> {
-        if let Some(condition) = &step.condition
-            && !template::holds(&self.environment, condition, &self.scope())?
-        {
-            return Ok(());
+        let outer = self.context.clone();
+        if let Some(condition) = &step.condition {
+            if self.is_unknown(template::names_in_condition, condition) {
+                self.context = outer.on_condition(condition);
+            } else if !template::holds(&self.environment, condition, &self.scope())? {
+                return Ok(());
+            }
         }
+        let done = self.do_it(step).await;
+        self.context = outer;
+        done
+    }
+
+    async fn do_it(&mut self, step: &Step) -> Result<(), TaskError> {
         let value = match &step.verb {
             Verb::Run(command) => self.commands(step, command, Connection::run, true).await?,
             Verb::Sudo(command) => self.commands(step, command, Connection::sudo, true).await?,
@@ -67,8 +75,7 @@ impl Work {
             Verb::Execute(execute) => self.execute(execute).await?,
             Verb::Set(values) => {
                 for (name, value) in values {
-                    let value = self.set_value(value).await?;
-                    self.set(name, value)?;
+                    self.set(name, value).await?;
                 }
                 return Ok(());
             }
@@ -86,7 +93,11 @@ impl Work {
         Ok(())
     }
 
+    /// A text with its templates filled in. In a dry run one that needs an outcome stays a template.
     pub(super) fn render(&self, text: &str) -> Result<String, TaskError> {
+        if self.is_unknown(template::names, text) {
+            return Ok(text.to_owned());
+        }
         template::render(&self.environment, text, &self.scope())
     }
 
@@ -96,6 +107,20 @@ impl Work {
 
     pub(super) fn render_some(&self, text: Option<&String>) -> Result<Option<String>, TaskError> {
         text.map(|text| self.render(text)).transpose()
+    }
+
+    /// Whether this is a dry run and the text uses what it cannot know: an outcome, or what was made of one, which is a
+    /// template still.
+    fn is_unknown(&self, names: fn(&Environment<'_>, &str) -> HashSet<String>, text: &str) -> bool {
+        if !self.context.is_dry_run() {
+            return false;
+        }
+        let scope = self.scope();
+        let is_open = |value: minijinja::Value| template::is_template(&value.to_string());
+        names(&self.environment, text).iter().any(|name| {
+            let root = name.split('.').next().unwrap_or_default();
+            self.saved.contains_key(root) || template::look_up(&scope, name).is_some_and(is_open)
+        })
     }
 
     /// What templates see: arguments and saved outcomes by name, and `env`.
@@ -238,9 +263,17 @@ impl Work {
 
     async fn execute(&mut self, step: &ExecuteStep) -> Result<Value, TaskError> {
         let token = self.render(&step.task)?;
+        let lists = [&step.hosts, &step.roles, &step.exclude_hosts].into_iter().flatten();
+        let open = std::iter::once(&step.task).chain(lists).any(|text| self.is_unknown(template::names, text));
+        if open || self.context.emitter().condition().is_some() {
+            self.plan("execute", token.clone());
+        }
+        if open {
+            return Ok(Value::Null);
+        }
         let mut call = Invocation::parse(&token).map_err(|error| TaskError::Abort(error.to_string()))?;
         for (name, value) in &step.args {
-            let value = template::render_value(&self.environment, value, &self.scope())?;
+            let value = template::render_value(value, &|text| self.render(text))?;
             call.named.insert(name.clone(), value);
         }
         let given = [
@@ -253,8 +286,7 @@ impl Work {
                 continue;
             }
             let mut items = Vec::new();
-            for text in texts {
-                let text = template::render(&self.environment, text, &scope_of(&self.context, &self.saved))?;
+            for text in self.render_all(texts)? {
                 if hosts {
                     items.extend(expand(&text)?);
                 } else {
@@ -267,15 +299,26 @@ impl Work {
         Ok(json!(results))
     }
 
-    async fn set_value(&self, value: &SetValue) -> Result<Value, TaskError> {
-        match value {
-            SetValue::Plain(value) => template::render_value(&self.environment, value, &self.scope()),
-            SetValue::Command(line) => Ok(json!(self.context.inventory(&self.render(line)?).await?)),
-        }
-    }
-
-    fn set(&self, name: &str, value: Value) -> Result<(), TaskError> {
+    async fn set(&self, name: &str, value: &SetValue) -> Result<(), TaskError> {
         use fabric_core::settings::{Kind, Setting};
+        let (rendered, command) = match value {
+            SetValue::Plain(value) => (template::render_value(value, &|text| self.render(text))?, None),
+            SetValue::Command(line) => (Value::Null, Some(self.render(line)?)),
+        };
+        // A setting or a list that is a template still is of no use.
+        let text = command.clone().unwrap_or_else(|| rendered.to_string());
+        let steers = command.is_some() || Setting::find(name).is_some();
+        let is_open = self.context.is_dry_run() && steers && template::is_template(&text);
+        if is_open || self.context.emitter().condition().is_some() {
+            self.plan("set", name.to_owned());
+        }
+        if is_open {
+            return Ok(());
+        }
+        let value = match command {
+            Some(line) => json!(self.context.inventory(&line).await?),
+            None => rendered,
+        };
         let value = match (name, &value, Setting::find(name)) {
             ("hosts" | "exclude_hosts", Value::String(text), _) => json!(expand(text)?),
             ("hosts" | "exclude_hosts", Value::Array(items), _) => {
@@ -328,7 +371,7 @@ impl Work {
     }
 
     pub(super) fn plan(&self, verb: &str, what: String) {
-        self.context.emitter().emit(EventKind::Planned { verb: verb.to_owned(), what });
+        self.context.emitter().plan(verb, what);
     }
 
     /// A remote directory below the `cwd` setting.

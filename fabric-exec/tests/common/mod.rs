@@ -47,7 +47,8 @@ fn word(event: &Event) -> Option<String> {
         EventKind::HostStarted { attempt } => format!("{task}@{host} try {attempt}"),
         EventKind::HostFinished { status, .. } => format!("{task}@{host} {status}"),
         EventKind::BatchStarted { batch, batches, .. } => format!("batch {batch}/{batches}"),
-        EventKind::Planned { verb, what } => format!("plan {verb}: {what}"),
+        EventKind::Planned { verb, what, condition: None } => format!("plan {verb}: {what}"),
+        EventKind::Planned { verb, what, condition: Some(condition) } => format!("plan {verb}: {what} if {condition}"),
         _ => return None,
     })
 }

@@ -60,6 +60,61 @@ async fn files_and_local_commands_start_in_the_fabfiles_directory() {
     assert_eq!(world.commands("h1"), [format!("echo {} /tmp/2.4", here.display())]);
 }
 
+#[tokio::test]
+async fn a_dry_run_tells_what_depends_on_outcomes_with_its_condition() {
+    let world = World::new().hosts(&["h1"]);
+    let text = r#"
+        [env]
+        release = "2.4"
+        [tasks.t]
+        args = ["kind"]
+        steps = [
+          { run = "no", if = "kind == 'other'" },
+          { run = "id", save = "s" },
+          { run = "got", if = "s.stdout == 'saved' and kind == 'this'" },
+          { run = "echo {{ s.stdout.split()[1] }}" },
+          { set = { seen = "{{ s.stdout }}" } },
+          { set = { hosts = "{{ s.stdout }}", timeout = "{{ s.stdout }}" } },
+          { local = "next {{ env.seen }}", if = "env.seen" },
+          { prompt = "Go on?", save = "go" },
+          { put = "/a", to = "/b", if = "go == 'yes'" },
+          { get = "/c", to = "{{ s.stdout }}/c" },
+          { execute = "inner:1", if = "s.ok" },
+          { execute = "inner:{{ s.exit }}" },
+          { execute = "t:again", if = "s.ok" },
+          { run = "end" },
+        ]
+        [tasks.inner]
+        args = ["n"]
+        steps = [{ run = "in {{ n }}", if = "n == '1'", save = "i" }, { run = "deep", if = "i.ok or i.exit" }]
+    "#;
+    let report = world.run_of(&common::fabfile(text)).dry_run(true).start(calls(&["t:this"])).await.unwrap();
+    assert_eq!(report.exit_code(), 0, "{report:?}");
+    let plans: Vec<_> =
+        world.events.story().into_iter().filter_map(|w| Some(w.strip_prefix("plan ")?.to_owned())).collect();
+    assert_eq!(
+        plans,
+        [
+            "run: id",
+            "run: got if s.stdout == 'saved' and kind == 'this'",
+            "run: echo {{ s.stdout.split()[1] }}",
+            "set: hosts",
+            "set: timeout",
+            "local: next {{ env.seen }} if env.seen",
+            "prompt: Go on?",
+            "put: /a -> /b if go == 'yes'",
+            "get: {{ s.stdout }}/c <- /c",
+            "execute: inner:1 if s.ok",
+            "run: in 1 if s.ok",
+            "run: deep if (s.ok) and (i.ok or i.exit)",
+            "execute: inner:{{ s.exit }}",
+            "execute: t:again if s.ok",
+            "run: end",
+        ]
+    );
+    assert_eq!(world.fleet.host("h1").connects(), 0);
+}
+
 /// A terminal on which every shell ends with status 3.
 struct Fake(std::sync::Mutex<Vec<String>>);
 

@@ -348,7 +348,7 @@ impl CommandRequest {
         let mut outcome = prepare(&self)?.outcome;
         let what = outcome.command.clone();
         let emitter = self.connection.emitter.for_host(outcome.host.as_str());
-        emitter.emit(EventKind::Planned { verb: self.verb.to_string(), what });
+        emitter.plan(self.verb.to_string(), what);
         outcome.exit = ExitStatus::Code(outcome.ok_codes.first().copied().unwrap_or(0));
         Ok(outcome)
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fabric_core::error::{FileError, FileErrorKind};
-use fabric_core::event::EventKind;
 use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileKind, FileStat, Files};
 use fabric_core::{Error, TransferOutcome};
@@ -102,7 +101,7 @@ impl Get {
         };
         if self.options.dry {
             let what = format!("{shown} <- {}", names::text(&self.remote));
-            connection.emitter().emit(EventKind::Planned { verb: "get".to_owned(), what });
+            connection.emitter().plan("get", what);
             return Ok(outcome);
         }
         let failed = |source| Error::File { host: host.clone(), source };

@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use fabric_core::error::{FileError, FileErrorKind};
-use fabric_core::event::EventKind;
 use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileKind, FileStat, Files};
 use fabric_core::{Error, TransferOutcome};
@@ -104,7 +103,7 @@ impl Put {
         let from = path.as_deref().map_or_else(|| "(stream)".to_owned(), shown);
         if self.options.dry {
             let what = format!("{from} -> {}", names::text(&self.remote));
-            connection.emitter().emit(EventKind::Planned { verb: "put".to_owned(), what });
+            connection.emitter().plan("put", what);
             return Ok(outcome);
         }
         let failed = |source| Error::File { host: host.clone(), source };
