@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 
 use super::lines::Lines;
-use super::mask::{Mask, Part, Places, Seen};
+use super::mask::{Mask, Places, Seen};
 use super::page::Page;
 use super::prefix::Prefix;
 use super::printed::{Hash, Printed, Printing};
@@ -46,15 +46,15 @@ type Place = (Task, Arc<str>);
 const LOCAL: &str = "localhost";
 
 /// Hosts by what came of them.
-type Groups = IndexMap<(HostStatus, Hash), Group>;
+type Groups = IndexMap<(HostStatus, [Hash; 2]), Group>;
 
 /// Hosts that belong together.
 struct Group {
     hosts: Vec<Arc<str>>,
     /// What the first of them printed.
     printed: Printed,
-    /// The digest of what stands at its masked places.
-    places: Hash,
+    /// The digests of what stands at its masked places.
+    places: [Hash; 2],
     /// What stands there on all of them, if it isn't the same.
     seen: Option<Seen>,
     /// Why that is not known of all of them.
@@ -87,11 +87,11 @@ impl Grouped {
         let printing = self.running.remove(&place);
         let (printed, digests) = printing.unwrap_or_else(|| Printing::new(&self.store, Mask::nothing())).end();
         let (task, host) = place;
-        match self.finished.entry(task).or_default().entry((status, digests.masked)) {
-            Entry::Occupied(mut entry) => entry.get_mut().add(host, &printed, digests.places, &self.store),
+        let (masked, places) = (digests.map(|digests| digests.masked), digests.map(|digests| digests.places));
+        match self.finished.entry(task).or_default().entry((status, masked)) {
+            Entry::Occupied(mut entry) => entry.get_mut().add(host, &printed, places, &self.store),
             Entry::Vacant(entry) => {
-                let (hosts, places) = (vec![host], digests.places);
-                entry.insert(Group { hosts, printed, places, seen: None, error: None });
+                entry.insert(Group { hosts: vec![host], printed, places, seen: None, error: None });
             }
         }
     }
@@ -140,7 +140,7 @@ impl Grouped {
 }
 
 impl Group {
-    fn add(&mut self, host: Arc<str>, printed: &Printed, places: Hash, store: &Store) {
+    fn add(&mut self, host: Arc<str>, printed: &Printed, places: [Hash; 2], store: &Store) {
         self.hosts.push(host);
         if self.places == places {
             return;
@@ -161,23 +161,20 @@ impl Group {
 
     /// Writes the lines that all hosts have printed, as they are shown.
     fn write(&self, write: &mut dyn FnMut(Stream, &[u8])) {
-        let (mut places, mut lines, mut out) = (Places::of(self.seen.as_ref()), Lines::default(), Vec::new());
+        let (mut places, mut page) = (Places::of(self.seen.as_ref()), Page::default());
+        let mut lines = [Lines::new(""), Lines::new("err: ")];
         let done = self.printed.read(&mut |stream, part| {
-            let prefix = if stream == Stream::Stderr { &b"err: "[..] } else { b"" };
-            places.fill(part, &mut |bytes| lines.push(prefix, bytes, &mut out))?;
-            if matches!(part, Part::End) {
-                lines.end(prefix, &mut out);
-            }
-            if out.len() >= BLOCK {
-                write(Stream::Stdout, &out);
-                out.clear();
+            let (lines, out) = (&mut lines[stream as usize], page.to(stream));
+            places.fill(stream, part, &mut |bytes| lines.push(bytes, out))?;
+            if page.len() >= BLOCK {
+                page.take(&mut *write);
             }
             Ok(())
         });
-        if done.is_err() {
-            lines.end(b"", &mut out);
+        for (stream, mut lines) in [Stream::Stdout, Stream::Stderr].into_iter().zip(lines) {
+            lines.end(page.to(stream));
         }
-        write(Stream::Stdout, &out);
+        page.take(&mut *write);
         if let Some(error) = done.err().as_ref().or(self.error.as_ref()) {
             let (hosts, error) = (visible::text(&self.names()), visible::text(&error.to_string()));
             let warning = format!(
@@ -242,8 +239,33 @@ mod tests {
         ];
         assert_eq!(
             rendered(&mut Grouped::new(Look::default()), &events),
-            "--- web3: failed\nBSD^G\nerr: odd\n--- web[1-2] (2 hosts)\nLinux\n"
+            "--- web3: failed\nBSD^G\n2> err: odd\n--- web[1-2] (2 hosts)\nLinux\n"
         );
+    }
+
+    #[test]
+    fn in_which_order_both_streams_came_tells_no_hosts_apart() {
+        for (mut grouped, other, number) in
+            [(Grouped::new(Look::default()), 1, "1"), (Grouped::similar(Look::default()), 12, "{1..12}")]
+        {
+            let out = |host, number| output(host, Stream::Stdout, &format!("out {number}\n"));
+            let err = |host, number| output(host, Stream::Stderr, &format!("err {number}!\n"));
+            let events = [
+                out("a", 1),
+                err("a", 1),
+                out("a", 1),
+                err("b", other),
+                out("b", other),
+                out("b", other),
+                end("a"),
+                end("b"),
+                event("", EventKind::TaskFinished { duration_ms: 1 }),
+            ];
+            assert_eq!(
+                rendered(&mut grouped, &events),
+                format!("--- a,b (2 hosts)\nout {number}\n2> err: err {number}!\nout {number}\n")
+            );
+        }
     }
 
     #[test]
@@ -293,7 +315,7 @@ mod tests {
         ];
         assert_eq!(
             rendered(&mut Grouped::similar(Look::default()), &events),
-            "--- blue,red (2 hosts)\n{host} up {3..17} days\nerr: 1 user\n--- odd\nodd is down\n"
+            "--- blue,red (2 hosts)\n{host} up {3..17} days\n2> err: 1 user\n--- odd\nodd is down\n"
         );
     }
 
@@ -343,7 +365,7 @@ mod tests {
         assert!(grouped.store.in_file() < 7_000_000, "{}", grouped.store.in_file());
         grouped.event(&event("", EventKind::TaskFinished { duration_ms: 1 }), &mut page);
         page.note("after");
-        let expected = format!("--- web[1-3] (3 hosts)\n{}err: odd\n2> after\n", text.repeat(30));
+        let expected = format!("--- web[1-3] (3 hosts)\n{}2> err: odd\n2> after\n", text.repeat(30));
         assert!(page.into_text() == expected);
         assert_eq!((grouped.store.held(), grouped.store.in_file()), (0, 0));
     }

@@ -6,53 +6,57 @@ use super::visible;
 const LONG: usize = 64 * 1024;
 
 /// Shows lines of output that comes in pieces.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lines {
+    /// What is before each line.
+    prefix: &'static str,
     /// The end of a line that has not ended.
     open: Vec<u8>,
     /// Whether the beginning of that line is shown already.
     begun: bool,
-    /// Whether there was a line.
-    any: bool,
 }
 
 impl Lines {
-    /// Adds what there is to show of further output, `prefix` before each line.
-    pub(super) fn push(&mut self, prefix: &[u8], mut bytes: &[u8], out: &mut Vec<u8>) {
+    /// With this before each line.
+    pub(super) fn new(prefix: &'static str) -> Self {
+        Self { prefix, open: Vec::new(), begun: false }
+    }
+
+    /// Adds what there is to show of further output.
+    pub(super) fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             self.open.extend_from_slice(&bytes[..end]);
-            self.end_line(prefix, out);
+            self.end_line(out);
             bytes = &bytes[end + 1..];
         }
         self.open.extend_from_slice(bytes);
         if self.open.len() > LONG {
-            self.begin_line(prefix, out);
+            self.begin_line(out);
             let end = whole(&self.open);
             visible::push(&self.open[..end], out);
             self.open.drain(..end);
         }
     }
 
-    /// Nothing follows: no output at all is an empty line.
-    pub(super) fn end(&mut self, prefix: &[u8], out: &mut Vec<u8>) {
-        if self.begun || !self.open.is_empty() || !self.any {
-            self.end_line(prefix, out);
+    /// Nothing follows.
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+        if self.begun || !self.open.is_empty() {
+            self.end_line(out);
         }
-        self.any = false;
     }
 
-    fn begin_line(&mut self, prefix: &[u8], out: &mut Vec<u8>) {
+    fn begin_line(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.begun, true) {
-            out.extend_from_slice(prefix);
+            out.extend_from_slice(self.prefix.as_bytes());
         }
     }
 
-    fn end_line(&mut self, prefix: &[u8], out: &mut Vec<u8>) {
-        self.begin_line(prefix, out);
+    fn end_line(&mut self, out: &mut Vec<u8>) {
+        self.begin_line(out);
         visible::push(self.open.strip_suffix(b"\r").unwrap_or(&self.open), out);
         out.push(b'\n');
         self.open.clear();
-        (self.begun, self.any) = (false, true);
+        self.begun = false;
     }
 }
 
@@ -72,7 +76,7 @@ mod tests {
     fn pieces_make_no_difference() {
         let long = "x".repeat(LONG - 1) + "\u{1f600}\r" + &"\u{fc}".repeat(LONG);
         let bad = [&b"a\xf0\x9f\x98"[..], &vec![0x98; LONG], b"\xe2\x82", &[b'\x1b'; 10], b"\r"].concat();
-        for text in [&b""[..], b"\n", b"a", b"a\n\nb\r\n", b"\r\r\n\r", long.as_bytes(), &bad] {
+        for text in [&b"\n"[..], b"a", b"a\n\nb\r\n", b"\r\r\n\r", long.as_bytes(), &bad] {
             let body = text.strip_suffix(b"\n").unwrap_or(text);
             let mut expected = Vec::new();
             for line in body.split(|byte| *byte == b'\n') {
@@ -81,9 +85,9 @@ mod tests {
                 expected.push(b'\n');
             }
             for size in [1, 2, 3, 1001, 1 << 20] {
-                let (mut lines, mut out) = (Lines::default(), Vec::new());
-                text.chunks(size).for_each(|piece| lines.push(b"> ", piece, &mut out));
-                lines.end(b"> ", &mut out);
+                let (mut lines, mut out) = (Lines::new("> "), Vec::new());
+                text.chunks(size).for_each(|piece| lines.push(piece, &mut out));
+                lines.end(&mut out);
                 assert!(out == expected, "{size}: {:?}", String::from_utf8_lossy(&text[..text.len().min(20)]));
             }
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader};
+use std::sync::Arc;
 
 use fabric_core::{HostString, Stream};
 
@@ -13,22 +14,22 @@ use super::store::{Store, Text};
 pub(super) struct Mask {
     on: bool,
     /// What the host may call itself.
-    names: Vec<String>,
+    names: Arc<[String]>,
 }
 
 impl Mask {
     /// Masks nothing.
     pub(super) fn nothing() -> Self {
-        Self { on: false, names: Vec::new() }
+        Self { on: false, names: Arc::default() }
     }
 
     /// Masks runs of digits and, as whole words, the names of `host`.
     pub(super) fn of(host: &str) -> Self {
-        Self { on: true, names: names(host) }
+        Self { on: true, names: names(host).into() }
     }
 }
 
-/// A part of a piece of output; two hosts' outputs are nearly equal where only numbers and hosts differ.
+/// A part of what is printed on a stream; two hosts' outputs are nearly equal where only numbers and hosts differ.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Part<'a> {
     /// Bytes as they are; more of them may follow.
@@ -37,17 +38,13 @@ pub(super) enum Part<'a> {
     Number(&'a [u8]),
     /// The host's own name.
     Host(&'a [u8]),
-    /// The piece ends: what follows is of the other stream.
-    End,
 }
 
-/// Finds the parts of output, wherever it is cut when it comes.
+/// Finds the parts of what is printed on a stream, wherever it is cut when it comes.
 #[derive(Debug)]
 pub(super) struct Parts {
     mask: Mask,
-    /// The stream of the piece that has begun.
-    stream: Option<Stream>,
-    /// The byte before `ahead`, in this piece.
+    /// The byte before `ahead`.
     last: Option<u8>,
     /// Digits that more may follow.
     number: Vec<u8>,
@@ -58,50 +55,29 @@ pub(super) struct Parts {
 impl Parts {
     /// Finds what `mask` says.
     pub(super) fn new(mask: Mask) -> Self {
-        Self { mask, stream: None, last: None, number: Vec::new(), ahead: Vec::new() }
-    }
-
-    /// What is masked.
-    pub(super) fn into_mask(self) -> Mask {
-        self.mask
+        Self { mask, last: None, number: Vec::new(), ahead: Vec::new() }
     }
 
     /// Takes further output in and hands its parts on.
-    pub(super) fn push<E>(
-        &mut self,
-        stream: Stream,
-        bytes: &[u8],
-        take: &mut impl FnMut(Stream, Part<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        if self.stream != Some(stream) {
-            self.end(take)?;
-            self.stream = Some(stream);
-        }
+    pub(super) fn push<E>(&mut self, bytes: &[u8], take: &mut impl FnMut(Part<'_>) -> Result<(), E>) -> Result<(), E> {
         if !self.mask.on {
-            return take(stream, Part::Text(bytes));
+            return take(Part::Text(bytes));
         }
         self.ahead.extend_from_slice(bytes);
-        self.find(stream, false, take)
+        self.find(false, take)
     }
 
     /// Nothing follows.
-    pub(super) fn end<E>(&mut self, take: &mut impl FnMut(Stream, Part<'_>) -> Result<(), E>) -> Result<(), E> {
-        let Some(stream) = self.stream.take() else { return Ok(()) };
-        self.find(stream, true, take)?;
-        self.last = None;
-        take(stream, Part::End)
+    pub(super) fn end<E>(mut self, take: &mut impl FnMut(Part<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.find(true, take)
     }
 
-    fn find<E>(
-        &mut self,
-        stream: Stream,
-        is_all: bool,
-        take: &mut impl FnMut(Stream, Part<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn find<E>(&mut self, is_all: bool, take: &mut impl FnMut(Part<'_>) -> Result<(), E>) -> Result<(), E> {
         let bytes = std::mem::take(&mut self.ahead);
-        // What follows a name has to be known too.
+        // What follows a name has to be known too; none goes on in the next line.
         let longest = self.mask.names.iter().map(String::len).max().unwrap_or(0);
-        let end = if is_all { bytes.len() } else { bytes.len().saturating_sub(longest) };
+        let lines = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
+        let end = if is_all { bytes.len() } else { bytes.len().saturating_sub(longest).max(lines) };
         // All names of a host begin alike.
         let first = self.mask.names.first().and_then(|name| name.bytes().next());
         let (mut text, mut at) = (0, 0);
@@ -114,16 +90,16 @@ impl Parts {
             let name = self.mask.names.iter().filter(|_| starts_word).find(is_name).map_or(0, String::len);
             let digits = rest[..end - at].iter().take_while(|byte| name == 0 && byte.is_ascii_digit()).count();
             if digits == 0 {
-                self.end_number(stream, take)?;
+                self.end_number(take)?;
             }
             if name + digits > 0 {
                 if text < at {
-                    take(stream, Part::Text(&bytes[text..at]))?;
+                    take(Part::Text(&bytes[text..at]))?;
                 }
                 text = at + name + digits;
             }
             if name > 0 {
-                take(stream, Part::Host(&rest[..name]))?;
+                take(Part::Host(&rest[..name]))?;
             }
             self.number.extend_from_slice(&rest[..digits]);
             at += (name + digits).max(1);
@@ -135,32 +111,28 @@ impl Parts {
             self.last = Some(bytes[at - 1]);
         }
         if text < at {
-            take(stream, Part::Text(&bytes[text..at]))?;
+            take(Part::Text(&bytes[text..at]))?;
         }
         if is_all {
-            self.end_number(stream, take)?;
+            self.end_number(take)?;
         }
         self.ahead = bytes[at..].to_vec();
         Ok(())
     }
 
-    fn end_number<E>(
-        &mut self,
-        stream: Stream,
-        take: &mut impl FnMut(Stream, Part<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn end_number<E>(&mut self, take: &mut impl FnMut(Part<'_>) -> Result<(), E>) -> Result<(), E> {
         if !self.number.is_empty() {
-            take(stream, Part::Number(&self.number))?;
+            take(Part::Number(&self.number))?;
             self.number.clear();
         }
         Ok(())
     }
 }
 
-/// What stood at the masked places of nearly equal outputs: the least and the greatest text of each place, and
-/// [`END`] behind each.
+/// What stood at the masked places of nearly equal outputs, by stream: the least and the greatest text of each place,
+/// and [`END`] behind each.
 #[derive(Debug)]
-pub(super) struct Seen(Text);
+pub(super) struct Seen([Text; 2]);
 
 /// Is in no number and in no name.
 const END: u8 = 0;
@@ -168,9 +140,9 @@ const END: u8 = 0;
 impl Seen {
     /// What stands there in one output.
     pub(super) fn of(printed: &Printed, store: &Store) -> io::Result<Self> {
-        let mut seen = Self(store.text());
-        printed.places(&mut |place| {
-            seen.push(place, place);
+        let mut seen = Self::nothing(store);
+        printed.places(&mut |stream, place| {
+            seen.push(stream, place, place);
             Ok(())
         })?;
         Ok(seen)
@@ -178,20 +150,24 @@ impl Seen {
 
     /// The same together with what stands there in another output.
     pub(super) fn with(&self, other: &Printed, store: &Store) -> io::Result<Self> {
-        let (mut places, mut seen) = (Places::of(Some(self)), Self(store.text()));
-        other.places(&mut |place| {
-            let (least, most) = places.next(place)?;
+        let (mut places, mut seen) = (Places::of(Some(self)), Self::nothing(store));
+        other.places(&mut |stream, place| {
+            let (least, most) = places.next(stream, place)?;
             let least = if order(place) < order(least) { place } else { least };
             let most = if order(place) > order(most) { place } else { most };
-            seen.push(least, most);
+            seen.push(stream, least, most);
             Ok(())
         })?;
         Ok(seen)
     }
 
-    fn push(&mut self, least: &[u8], most: &[u8]) {
+    fn nothing(store: &Store) -> Self {
+        Self([store.text(), store.text()])
+    }
+
+    fn push(&mut self, stream: Stream, least: &[u8], most: &[u8]) {
         for text in [least, &[END], most, &[END]] {
-            self.0.push(text);
+            self.0[stream as usize].push(text);
         }
     }
 }
@@ -199,7 +175,7 @@ impl Seen {
 /// Reads what stood at the masked places, one after the other.
 pub(super) struct Places<'a> {
     /// `None` where all outputs have the same there.
-    seen: Option<Box<dyn BufRead + 'a>>,
+    seen: Option<[Box<dyn BufRead + 'a>; 2]>,
     least: Vec<u8>,
     most: Vec<u8>,
 }
@@ -207,31 +183,30 @@ pub(super) struct Places<'a> {
 impl<'a> Places<'a> {
     /// Begins with the first.
     pub(super) fn of(seen: Option<&'a Seen>) -> Self {
-        let seen = seen.map(|seen| Box::new(BufReader::new(seen.0.reader())) as _);
+        let seen = seen.map(|seen| seen.0.each_ref().map(|text| Box::new(BufReader::new(text.reader())) as _));
         Self { seen, least: Vec::new(), most: Vec::new() }
     }
 
     /// Hands on a part of one of the outputs with what differs marked: `{3..17}` for numbers, `{host}` for each host's
     /// own name.
-    pub(super) fn fill(&mut self, part: Part<'_>, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
+    pub(super) fn fill(&mut self, stream: Stream, part: Part<'_>, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
         match part {
             Part::Text(text) => take(text),
-            Part::Number(place) | Part::Host(place) => match (self.next(place)?, part) {
+            Part::Number(place) | Part::Host(place) => match (self.next(stream, place)?, part) {
                 ((least, most), _) if least == most => take(least),
                 (_, Part::Host(_)) => take(b"{host}"),
                 ((least, most), _) => [b"{", least, b"..", most, b"}"].into_iter().for_each(take),
             },
-            Part::End => {}
         }
         Ok(())
     }
 
-    /// The least and the greatest of the next place, which has this text in one of the outputs.
-    fn next<'b>(&'b mut self, place: &'b [u8]) -> io::Result<(&'b [u8], &'b [u8])> {
+    /// The least and the greatest of the stream's next place, which has this text in one of the outputs.
+    fn next<'b>(&'b mut self, stream: Stream, place: &'b [u8]) -> io::Result<(&'b [u8], &'b [u8])> {
         let Some(seen) = &mut self.seen else { return Ok((place, place)) };
         for text in [&mut self.least, &mut self.most] {
             text.clear();
-            seen.read_until(END, text)?;
+            seen[stream as usize].read_until(END, text)?;
             text.pop().ok_or(io::ErrorKind::UnexpectedEof)?;
         }
         Ok((&self.least, &self.most))
@@ -272,13 +247,13 @@ mod tests {
         let (first, digests) = printed(&outputs[0]);
         let mut seen = Seen::of(&first, &store).unwrap();
         for (other, others) in outputs[1..].iter().map(printed) {
-            if others.masked != digests.masked {
+            if others.map(|digests| digests.masked) != digests.map(|digests| digests.masked) {
                 return None;
             }
             seen = seen.with(&other, &store).unwrap();
         }
         let (mut places, mut filled) = (Places::of(Some(&seen)), Vec::new());
-        first.read(&mut |_, part| places.fill(part, &mut |text| filled.extend_from_slice(text))).unwrap();
+        first.read(&mut |stream, part| places.fill(stream, part, &mut |text| filled.extend_from_slice(text))).unwrap();
         Some(String::from_utf8(filled).unwrap())
     }
 

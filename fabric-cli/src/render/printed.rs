@@ -1,4 +1,5 @@
-//! What a host has printed on both streams, in order, and by what it's told from what others have printed.
+//! What a host has printed on both streams, in the order in which it came, and by what it's told from what others have
+//! printed.
 
 use std::convert::Infallible;
 use std::io::{self, BufRead as _, BufReader, Read as _};
@@ -15,33 +16,33 @@ const BLOCK: usize = 64 * 1024;
 /// What a host prints, while it does.
 pub(super) struct Printing {
     text: Text,
-    parts: Parts,
-    hashes: Hashes,
+    mask: Mask,
+    /// By stream: in which order lines of both come is chance.
+    streams: [(Parts, Hashes); 2],
 }
 
 impl Printing {
     /// Nothing so far.
     pub(super) fn new(store: &Store, mask: Mask) -> Self {
-        Self { text: store.text(), parts: Parts::new(mask), hashes: Hashes::default() }
+        let streams = [(); 2].map(|()| (Parts::new(mask.clone()), Hashes::default()));
+        Self { text: store.text(), mask, streams }
     }
 
     /// Takes further output in.
     pub(super) fn push(&mut self, stream: Stream, bytes: &[u8]) {
         self.text.push(&header(stream, bytes.len()));
         self.text.push(bytes);
-        let Ok(()): Result<(), Infallible> = self.parts.push(stream, bytes, &mut |stream, part| {
-            self.hashes.take(stream, part);
-            Ok(())
-        });
+        let (parts, hashes) = &mut self.streams[stream as usize];
+        let Ok(()) = parts.push(bytes, &mut hashing(hashes));
     }
 
-    /// All of it.
-    pub(super) fn end(mut self) -> (Printed, Digests) {
-        let Ok(()): Result<(), Infallible> = self.parts.end(&mut |stream, part| {
-            self.hashes.take(stream, part);
-            Ok(())
+    /// All of it, and the digests of each stream.
+    pub(super) fn end(self) -> (Printed, [Digests; 2]) {
+        let digests = self.streams.map(|(parts, mut hashes)| {
+            let Ok(()) = parts.end(&mut hashing(&mut hashes));
+            hashes.end()
         });
-        (Printed { text: self.text, mask: self.parts.into_mask() }, self.hashes.end())
+        (Printed { text: self.text, mask: self.mask }, digests)
     }
 }
 
@@ -66,19 +67,20 @@ impl Printed {
 
     /// Reads it and hands its parts on.
     pub(super) fn read(&self, take: &mut impl FnMut(Stream, Part<'_>) -> io::Result<()>) -> io::Result<()> {
-        let (mut parts, mut reader) =
-            (Parts::new(self.mask.clone()), BufReader::with_capacity(BLOCK, self.text.reader()));
+        let mut reader = BufReader::with_capacity(BLOCK, self.text.reader());
+        let [mut stdout, mut stderr] = [(); 2].map(|()| Parts::new(self.mask.clone()));
         while !reader.fill_buf()?.is_empty() {
             let mut bytes = [0; HEADER];
             reader.read_exact(&mut bytes)?;
             let (stream, mut left) = parse(bytes);
+            let parts = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
             loop {
                 let bytes = reader.fill_buf()?;
                 let count = bytes.len().min(left);
                 if count == 0 && left > 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
-                parts.push(stream, &bytes[..count], take)?;
+                parts.push(&bytes[..count], &mut |part| take(stream, part))?;
                 reader.consume(count);
                 left -= count;
                 if left == 0 {
@@ -86,14 +88,15 @@ impl Printed {
                 }
             }
         }
-        parts.end(take)
+        stdout.end(&mut |part| take(Stream::Stdout, part))?;
+        stderr.end(&mut |part| take(Stream::Stderr, part))
     }
 
     /// Reads what stands at the masked places.
-    pub(super) fn places(&self, take: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        self.read(&mut |_, part| match part {
-            Part::Number(place) | Part::Host(place) => take(place),
-            Part::Text(_) | Part::End => Ok(()),
+    pub(super) fn places(&self, take: &mut impl FnMut(Stream, &[u8]) -> io::Result<()>) -> io::Result<()> {
+        self.read(&mut |stream, part| match part {
+            Part::Number(place) | Part::Host(place) => take(stream, place),
+            Part::Text(_) => Ok(()),
         })
     }
 }
@@ -113,13 +116,21 @@ fn parse(header: [u8; HEADER]) -> (Stream, usize) {
 /// SHA-256, which nobody can find two texts for: hosts whose digests are equal need no comparison.
 pub(super) type Hash = [u8; 32];
 
-/// Digests of an output.
+/// Digests of what was printed on a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digests {
     /// Of all but what is masked: equal for outputs that are (nearly) equal.
     pub masked: Hash,
     /// Of what stands at the masked places.
     pub places: Hash,
+}
+
+/// Takes parts in, which cannot fail.
+fn hashing(hashes: &mut Hashes) -> impl FnMut(Part<'_>) -> Result<(), Infallible> {
+    |part| {
+        hashes.take(part);
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -132,7 +143,7 @@ struct Hashes {
 
 impl Hashes {
     /// What is behind a text says how long it was, so that no two outputs are the same sequence of bytes.
-    fn take(&mut self, stream: Stream, part: Part<'_>) {
+    fn take(&mut self, part: Part<'_>) {
         let (kind, place) = match part {
             Part::Text(text) => {
                 self.masked.update(text);
@@ -141,17 +152,19 @@ impl Hashes {
             }
             Part::Number(place) => (0, place),
             Part::Host(place) => (1, place),
-            Part::End => (2 + u8::from(stream == Stream::Stderr), &b""[..]),
         };
-        self.masked.update(std::mem::take(&mut self.text).to_le_bytes());
-        self.masked.update([kind]);
-        if !place.is_empty() {
-            self.places.update(place);
-            self.places.update((place.len() as u64).to_le_bytes());
-        }
+        self.end_text(kind);
+        self.places.update(place);
+        self.places.update((place.len() as u64).to_le_bytes());
     }
 
-    fn end(self) -> Digests {
+    fn end_text(&mut self, kind: u8) {
+        self.masked.update(std::mem::take(&mut self.text).to_le_bytes());
+        self.masked.update([kind]);
+    }
+
+    fn end(mut self) -> Digests {
+        self.end_text(2);
         Digests { masked: self.masked.finalize().into(), places: self.places.finalize().into() }
     }
 }

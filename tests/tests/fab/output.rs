@@ -11,10 +11,23 @@ fn identical_output_is_folded_at_the_end() {
         .hosts(3)
         .args(["--output", "grouped", "-P", "-H", "{hosts}", "--", SAME_ON_TWO])
         .stdout_has("--- {h3}\nother\n")
-        .stdout_has("--- 127.0.1.[1-2]:{port} (2 hosts)\nsame\nerr: odd\n")
-        .any_stderr()
+        .stdout_has("--- 127.0.1.[1-2]:{port} (2 hosts)\nsame\n")
+        .stderr_has("err: odd\n")
         .run();
     assert_eq!(ran.stdout.matches("same").count(), 1, "{}", ran.stdout);
+    assert_eq!(ran.stderr.matches("odd").count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn output_is_folded_whichever_stream_was_faster() {
+    for output in ["grouped", "similar"] {
+        case!()
+            .hosts(8)
+            .args(["--output", output, "-P", "-H", "{hosts}", "--", "echo out; echo err >&2; echo out2"])
+            .stdout("--- 127.0.1.[1-8]:{port} (8 hosts)\nout\nout2\n")
+            .stderr_has("err: err\n")
+            .run();
+    }
 }
 
 #[test]
@@ -40,13 +53,14 @@ fn only_raw_output_reaches_the_terminal_as_it_is() {
 
 #[test]
 fn output_of_local_commands_is_folded_as_well() {
-    let fabfile = "[tasks.here]\nsteps = [{ local = \"echo why; exit 3\" }]\n\n\
+    let fabfile = "[tasks.here]\nsteps = [{ local = \"echo what; echo why >&2; exit 3\" }]\n\n\
                    [tasks.both]\nsteps = [{ run = \"echo there\" }, { local = \"echo here\" }]\n";
     for output in ["grouped", "similar"] {
         case!()
             .fabfile(fabfile)
             .args(["--output", output, "here"])
-            .stdout("--- localhost: failed\nwhy\n")
+            .stdout("--- localhost: failed\nwhat\n")
+            .stderr_has("err: why\n")
             .stderr_has("ended with exit status 3")
             .status(1)
             .run();
