@@ -100,6 +100,33 @@ fn the_example_reads_as_it_is_meant() {
 }
 
 #[test]
+fn what_could_not_do_what_it_says_is_refused() {
+    let arg = |text: &str| problems(&format!("[tasks.t]\nrun = 'id'\nargs = [{text}]\n"))[0].clone();
+    for (text, why) in [
+        ("{ name = 'a', type = 'integer', choices = ['1'] }", "choices are texts"),
+        ("{ name = 'a', choices = [] }", "expected one text at least"),
+        ("{ name = 'a', short = 'bb' }", "expected one letter, found `bb`"),
+        ("{ name = 'a', short = 'x' }, { name = 'b', short = 'x' }", "another one is `-x` already"),
+        ("{ name = 'a', defualt = 1 }", "unknown key `defualt` in argument `a`"),
+    ] {
+        assert!(arg(text).contains(why), "{text}: {}", arg(text));
+    }
+    for (text, why) in [
+        ("[tasks.t]\nrun = 'id'\nwith = { hosts = ['a'] }\n", "`hosts` in `with` of task `t`"),
+        ("[env]\nhost_string = 'a'\n", "`host_string` of `env` can only be read"),
+    ] {
+        assert!(problems(text)[0].contains(why), "{text}: {:?}", problems(text));
+    }
+    let fabfile = read(
+        "[tasks.t]\nrun = 'id'\nargs = [{ name = 'a', type = 'text', choices = ['x'] }]\n\
+                        [tasks.s]\nsteps = [{ set = { 'run.warn' = true, timeouts = { connect = 3 } } }]\n",
+    );
+    assert!(fabfile.warnings.is_empty(), "{:?}", fabfile.warnings);
+    let call = fabric_exec::Invocation::parse("t:y").unwrap();
+    assert!(call.bind(&fabfile.collection.find("t").unwrap().params).is_err());
+}
+
+#[test]
 fn yaml_and_json_have_the_same_shape() {
     let yaml = "
 env:

@@ -308,7 +308,7 @@ impl Reader {
 
     fn set_kind(&mut self, name: &str, line: usize, node: &Node, what: &str) {
         use fabric_core::settings::{Kind as Type, Setting};
-        match Setting::find(name) {
+        match Setting::any_spelling(name) {
             Some(setting) if setting.information => {
                 self.problem(line, format!("{what} can only be read, not set"));
             }
@@ -319,6 +319,8 @@ impl Reader {
                 }
             }
             Some(_) => {}
+            // `timeouts = { connect = 5 }` is `timeouts.connect = 5`.
+            None if matches!(node.kind, Kind::Table(_)) => {}
             None => {
                 if let Some(near) = Setting::nearest(name) {
                     let origin = self.origin(fabric_core::Layer::Task, line);

@@ -34,6 +34,9 @@ const KEYS: &[&str] = &[
     "default",
 ];
 
+/// Settings that are not for the time of a task.
+const LISTS: [&str; 4] = ["hosts", "roles", "exclude_hosts", "roledefs"];
+
 const ARG_KEYS: &[&str] = &["name", "default", "help", "type", "choices", "short"];
 
 const ARG_TYPES: &[&str] = &["text", "integer", "number", "bool", "list"];
@@ -108,6 +111,10 @@ impl Reader {
                 "post" => task.post = self.calls(node, &what),
                 "with" => {
                     if let Some(members) = self.table(node, &what) {
+                        for (name, (line, _)) in members.iter().filter(|(name, _)| LISTS.contains(&name.as_str())) {
+                            let why = "a list of hosts stands in the task itself, or in `env`";
+                            self.problem(*line, format!("`{name}` in {what}: {why}"));
+                        }
                         task.settings = Arc::new(self.settings(members, &format!("`with` of {place}"), &[]));
                     }
                 }
@@ -173,6 +180,8 @@ impl Reader {
                 self.problem(item.line, format!("argument `{name}` of {place}: the name is taken"));
             } else if params.iter().any(|other| other.is_named(name)) {
                 self.problem(item.line, format!("argument `{name}` of {place} is there twice"));
+            } else if let Some(letter) = param.short.filter(|_| params.iter().any(|other| other.short == param.short)) {
+                self.problem(item.line, format!("argument `{name}` of {place}: another one is `-{letter}` already"));
             } else {
                 params.push(param);
             }
@@ -191,13 +200,31 @@ impl Reader {
             Some((_, default)) => Param::optional(&name, default.value()),
             None => Param::required(&name),
         };
+        let of = &what;
         for (key, (line, node)) in members {
-            let what = format!("`{key}` of {what}");
+            let what = format!("`{key}` of {of}");
             match key.as_str() {
                 "name" | "default" => {}
                 "help" => param.help = self.text(node, &what),
-                "short" => param.short = self.text(node, &what).and_then(|text| text.chars().next()),
-                "choices" => param.kind = ParamKind::Choice(self.texts(node, &what).unwrap_or_default()),
+                "short" => {
+                    let text = self.text(node, &what)?;
+                    param.short =
+                        text.chars().next().filter(|letter| letter.is_alphanumeric() && text.chars().count() == 1);
+                    if param.short.is_none() {
+                        self.problem(*line, format!("{what}: expected one letter, found `{text}`"));
+                    }
+                }
+                "choices" => {
+                    let choices = self.texts(node, &what).unwrap_or_default();
+                    if choices.is_empty() {
+                        self.problem(*line, format!("{what}: expected one text at least"));
+                    }
+                    if members.get("type").is_some_and(|(_, node)| node.value() != "text") {
+                        self.problem(*line, format!("{what}: choices are texts, so that `type` has to be left out"));
+                    }
+                    param.kind = ParamKind::Choice(choices);
+                }
+                "type" if members.contains_key("choices") => {}
                 "type" => match self.text(node, &what)?.as_str() {
                     "text" => param.kind = ParamKind::Text,
                     "integer" => param.kind = ParamKind::Integer,
@@ -211,7 +238,7 @@ impl Reader {
                         );
                     }
                 },
-                _ => self.unknown_key(*line, key, &what, ARG_KEYS),
+                _ => self.unknown_key(*line, key, &of, ARG_KEYS),
             }
         }
         if let (Some(default), Some((line, _))) = (&param.default, members.get("default"))

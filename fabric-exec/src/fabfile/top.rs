@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fabric_core::settings::{Problem, Problems};
+use fabric_core::settings::{Problem, Problems, Setting};
 use fabric_core::{Layer, Origin, Value};
 
 use super::node::{self, Kind, Node};
@@ -141,6 +141,10 @@ impl Files {
                 }
                 "roledefs" => {
                     reader.roles(node, &self.dir, &mut self.roles);
+                    None
+                }
+                _ if Setting::find(key).is_some_and(|setting| setting.information) => {
+                    reader.problem(*line, format!("`{key}` of `env` can only be read, not set"));
                     None
                 }
                 _ => Some(node.value()),

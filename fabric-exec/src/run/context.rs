@@ -28,6 +28,8 @@ pub(crate) struct Scope {
     pub(crate) roles: Vec<String>,
     pub(crate) emitter: Emitter,
     overlays: Vec<Overlay>,
+    /// What isn't shown around the `execute` that it comes from.
+    hidden: Hide,
     /// The tasks in whose runs this one is executed, outermost first, and itself.
     pub(crate) path: Vec<Arc<Task>>,
     usage: Mutex<Option<String>>,
@@ -37,7 +39,9 @@ impl Scope {
     pub(crate) fn new(shared: &Shared, job: &Job, list: &HostList, parallel: bool, parent: Option<&Context>) -> Self {
         let mut path = parent.map(|parent| parent.scope.path.clone()).unwrap_or_default();
         path.push(job.task.clone());
-        let mut overlays: Vec<Overlay> = task_overlay(&job.task).into_iter().collect();
+        // What is in force around an `execute` stays so in what it executes (Fabric 1).
+        let mut overlays: Vec<Overlay> = parent.map(Context::passed_on).unwrap_or_default();
+        overlays.extend(task_overlay(&job.task));
         if parallel {
             let values: Map =
                 [("parallel".to_owned(), true.into()), ("linewise".to_owned(), true.into())].into_iter().collect();
@@ -53,6 +57,7 @@ impl Scope {
             roles: list.roles.clone(),
             emitter: condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter),
             overlays,
+            hidden: parent.map(|parent| parent.hidden).unwrap_or_default(),
             path,
             usage: Mutex::default(),
         }
@@ -168,12 +173,26 @@ impl Context {
             overlays: Arc::new(overlays),
             emitter,
             shared,
-            scope,
             tolerated: Arc::default(),
             attempt: 1,
-            hidden: Hide::default(),
+            hidden: scope.hidden,
             resolved: Arc::default(),
+            scope,
         }
+    }
+
+    /// The settings that are in force in what it executes too: all but its role's, and but who and where it is and
+    /// how it goes over its hosts.
+    fn passed_on(&self) -> Vec<Overlay> {
+        let own = ["user", "port", "pool_size", "batch"];
+        let passed_on = |overlay: &Overlay| {
+            let mut values = overlay.values.clone();
+            if own.iter().any(|name| values.contains_key(*name)) {
+                Arc::make_mut(&mut values).retain(|name, _| !own.contains(&name.as_str()));
+            }
+            Overlay { origin: overlay.origin.clone(), values }
+        };
+        self.overlays.iter().filter(|overlay| overlay.origin.layer != Layer::Role).map(passed_on).collect()
     }
 
     /// The same for another try.
@@ -270,6 +289,16 @@ impl Context {
             "all_hosts" => Some(texts(&mut self.scope.hosts.iter().map(AsRef::as_ref))),
             "effective_roles" => Some(texts(&mut self.scope.roles.iter().map(String::as_str))),
             "command" => Some(self.task_name().into()),
+            "hosts" | "roles" | "exclude_hosts" => {
+                let lists =
+                    self.shared.global_lists(self.task_name()).map_err(|error| TaskError::Usage(error.into()))?;
+                let list = match name {
+                    "hosts" => lists.hosts,
+                    "roles" => lists.roles,
+                    _ => lists.exclude,
+                };
+                Some(list.into())
+            }
             "tasks" => Some(texts(&mut self.shared.tokens.iter().map(String::as_str))),
             "host_string" => Some(self.host.as_ref().map(HostString::as_str).into()),
             "host" if self.host.is_none() => Some(Value::Null),
@@ -337,7 +366,7 @@ impl Context {
         Ok(self.shared.connections.get(&self.shared, self, &*self.target()?, self.settings()?)?)
     }
 
-    pub(super) fn hidden(&self) -> Hide {
+    pub(crate) fn hidden(&self) -> Hide {
         self.hidden
     }
 

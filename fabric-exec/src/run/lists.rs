@@ -106,7 +106,7 @@ impl Shared {
     }
 
     /// The global lists now.
-    fn global_lists(&self, task: &str) -> Result<Selection, RunError> {
+    pub(crate) fn global_lists(&self, task: &str) -> Result<Selection, RunError> {
         let settings = self.resolver.settings(None, &[])?;
         let expand = |list| expand(task, list);
         let selection = Selection {

@@ -142,7 +142,7 @@ impl Shared {
         for call in calls {
             let job = match call {
                 Call::Task(call) => self.job(call).and_then(|job| {
-                    self.check_around(&job.task, &mut Vec::new())?;
+                    self.check_around(&job.task, &mut Vec::new(), &mut Vec::new())?;
                     self.check_endless(&job.task, &mut Vec::new())?;
                     Ok(job)
                 }),
@@ -175,7 +175,12 @@ impl Shared {
     }
 
     /// What a task draws along: `pre` and `post` without a circle, and tasks that its steps execute by name.
-    fn check_around(&self, task: &Arc<Task>, path: &mut Vec<*const Task>) -> Result<(), RunError> {
+    fn check_around(
+        &self,
+        task: &Arc<Task>,
+        path: &mut Vec<*const Task>,
+        executed: &mut Vec<*const Task>,
+    ) -> Result<(), RunError> {
         if path.contains(&Arc::as_ptr(task)) {
             return Err(RunError::Cycle(task.name.clone()));
         }
@@ -187,7 +192,7 @@ impl Shared {
         for call in task.pre.iter().chain(&task.post) {
             let job = job(call)?;
             self.check_roles(&job)?;
-            self.check_around(&job.task, path)?;
+            self.check_around(&job.task, path, executed)?;
         }
         path.pop();
         let mut unknown = Vec::new();
@@ -195,9 +200,16 @@ impl Shared {
             if let Verb::Execute(execute) = &step.verb
                 && !template::is_template(&execute.task)
                 && let Ok(call) = Invocation::parse(&execute.task)
-                && self.collection.find(&call.task).is_none()
             {
-                unknown.push(self.collection.unknown(&call.task).at(&step.at));
+                match self.collection.find(&call.task) {
+                    None => unknown.push(self.collection.unknown(&call.task).at(&step.at)),
+                    // Before anything begins, not when its turn has come. A task may execute itself.
+                    Some(inner) if !executed.contains(&Arc::as_ptr(inner)) => {
+                        executed.push(Arc::as_ptr(inner));
+                        self.check_around(inner, &mut Vec::new(), executed)?;
+                    }
+                    Some(_) => {}
+                }
             }
         }
         if unknown.is_empty() { Ok(()) } else { Err(RunError::UnknownTasks(unknown)) }

@@ -21,7 +21,8 @@ impl Work {
         } else {
             Source::from(from)
         };
-        let mut put = connection.put(source, to).dry(self.context.is_dry_run()).echo(!step.hide.running);
+        let echo = !self.context.hidden().and(step.hide).running;
+        let mut put = connection.put(source, to).dry(self.context.is_dry_run()).echo(echo);
         put = put.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
         put = put.use_sudo(transfer.use_sudo).mirror_mode(transfer.mirror_local_mode && !transfer.template);
         if let Some(mode) = transfer.mode {
@@ -45,7 +46,8 @@ impl Work {
             // What stays a template holds no placeholders.
             to = to.replace("{{", "{{{{").replace("}}", "}}}}");
         }
-        let mut get = connection.get(from, to).dry(self.context.is_dry_run()).echo(!step.hide.running);
+        let echo = !self.context.hidden().and(step.hide).running;
+        let mut get = connection.get(from, to).dry(self.context.is_dry_run()).echo(echo);
         get = get.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
         get = get.use_sudo(transfer.use_sudo);
         if let Some(mode) = transfer.mode {

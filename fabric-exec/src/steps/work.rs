@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_core::command::join_dir;
+use fabric_core::settings::Map;
 use fabric_core::{CommandOutcome, Value};
 use fabric_transport::Connection;
 use fabric_transport::connection::CommandRequest;
@@ -72,18 +73,16 @@ impl Work {
             Verb::Local(command) => self.commands(step, command, Connection::local, false).await?,
             Verb::Put(transfer) => self.put(step, transfer).await?,
             Verb::Get(transfer) => self.get(step, transfer).await?,
-            Verb::Execute(execute) => self.execute(execute).await?,
-            Verb::Set(values) => {
-                for (name, value) in values {
-                    self.set(name, value).await?;
-                }
-                return Ok(());
-            }
+            Verb::Execute(execute) => self.execute(step, execute).await?,
+            Verb::Set(values) => self.set_all(values).await?,
             Verb::Prompt(prompt) => self.prompt(prompt).await?,
             Verb::OpenShell { command } => self.open_shell(command.as_deref()).await?,
         };
         if let Some(name) = &step.save {
             self.saved.insert(name.clone(), template::value(&value));
+        }
+        if matches!(step.verb, Verb::Set(_)) {
+            return Ok(());
         }
         // A value for the report: what a command printed, not all about it.
         self.last = match value {
@@ -217,7 +216,8 @@ impl Work {
         mut request: CommandRequest,
         remote: bool,
     ) -> Result<CommandRequest, TaskError> {
-        request = request.dry(self.context.is_dry_run()).hide(step.hide.streams()).echo(!step.hide.running);
+        let hide = self.context.hidden().and(step.hide);
+        request = request.dry(self.context.is_dry_run()).hide(hide.streams()).echo(!hide.running);
         if let Some(dir) = self.render_some(command.cd.as_ref())? {
             request = request.cd(dir);
         }
@@ -261,7 +261,24 @@ impl Work {
         Ok(request)
     }
 
-    async fn execute(&mut self, step: &ExecuteStep) -> Result<Value, TaskError> {
+    async fn execute(&mut self, step: &Step, execute: &ExecuteStep) -> Result<Value, TaskError> {
+        let Some(call) = self.call(execute)? else { return Ok(Value::Null) };
+        let mut context = self.context.hide(step.hide);
+        if let Some(warn_only) = step.warn_only {
+            context = context.setting("warn_only", warn_only);
+        }
+        match context.execute(Execute::call(call)).await {
+            // What `warn_only` inside doesn't soften: a host that can't be reached, a time limit.
+            Err(error @ TaskError::Execute(_)) if step.warn_only == Some(true) => {
+                self.context.warn(error.to_string());
+                Ok(Value::Null)
+            }
+            ended => Ok(json!(ended?)),
+        }
+    }
+
+    /// The call that the step asks for; `None` where a dry run can't know it.
+    fn call(&self, step: &ExecuteStep) -> Result<Option<Invocation>, TaskError> {
         let token = self.render(&step.task)?;
         let lists = [&step.hosts, &step.roles, &step.exclude_hosts].into_iter().flatten();
         let open = std::iter::once(&step.task).chain(lists).any(|text| self.is_unknown(template::names, text));
@@ -269,7 +286,7 @@ impl Work {
             self.plan("execute", token.clone());
         }
         if open {
-            return Ok(Value::Null);
+            return Ok(None);
         }
         let mut call = Invocation::parse(&token).map_err(|error| TaskError::Abort(error.to_string()))?;
         for (name, value) in &step.args {
@@ -295,11 +312,19 @@ impl Work {
             }
             *list = items;
         }
-        let results = self.context.execute(Execute::call(call)).await?;
-        Ok(json!(results))
+        Ok(Some(call))
     }
 
-    async fn set(&self, name: &str, value: &SetValue) -> Result<(), TaskError> {
+    async fn set_all(&self, values: &indexmap::IndexMap<String, SetValue>) -> Result<Value, TaskError> {
+        let mut set = Map::new();
+        for (name, value) in values {
+            set.insert(name.clone(), self.set(name, value).await?);
+        }
+        Ok(Value::Object(set))
+    }
+
+    /// Sets one value, and yields it; nothing where a dry run can't know it.
+    async fn set(&self, name: &str, value: &SetValue) -> Result<Value, TaskError> {
         use fabric_core::settings::{Kind, Setting};
         let (rendered, command) = match value {
             SetValue::Plain(value) => (template::render_value(value, &|text| self.render(text))?, None),
@@ -313,10 +338,19 @@ impl Work {
             self.plan("set", name.to_owned());
         }
         if is_open {
-            return Ok(());
+            return Ok(Value::Null);
         }
         let value = match command {
-            Some(line) => json!(self.context.inventory(&line).await?),
+            Some(line) => {
+                let hosts = self.context.inventory(&line).await?;
+                if name == "hosts" && hosts.is_empty() {
+                    // Taken for a list that nobody gave, what follows would run here.
+                    return Err(TaskError::abort(
+                        "`hosts`: the command names no hosts, so that nothing can run on them",
+                    ));
+                }
+                json!(hosts)
+            }
             None => rendered,
         };
         let value = match (name, &value, Setting::find(name)) {
@@ -334,8 +368,8 @@ impl Work {
             }
             _ => value,
         };
-        self.context.env().set(name, value);
-        Ok(())
+        self.context.env().set(name, value.clone());
+        Ok(value)
     }
 
     async fn prompt(&mut self, prompt: &PromptStep) -> Result<Value, TaskError> {

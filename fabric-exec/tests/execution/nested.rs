@@ -226,3 +226,109 @@ async fn shared_state_and_settings_for_a_block_of_code() {
     assert_eq!(world.commands("h1"), ["cd /srv && inside", "outside"]);
     assert_eq!(report.tasks[1].results[0].value, "live");
 }
+
+#[tokio::test]
+async fn what_is_in_force_around_an_execute_stays_so_inside() {
+    let world = World::new().hosts(&["me@h1:23"]);
+    world.fleet.host("h1").on("false", Reply::status(1));
+    let text = "
+        [tasks.outer]
+        with = { warn_only = true, shell_env = { A = 'a' }, command_timeout = 5, user = 'other', pool_size = 7 }
+        steps = [{ execute = 'inner' }, { run = 'after' }]
+        [tasks.inner]
+        with = { command_timeout = 6 }
+        run = ['false', 'echo {{ env.command_timeout }} {{ env.warn_only }} {{ env.user }} {{ env.pool_size }} {{ env.shell_env.A }}']
+    ";
+    let report = world.toml(text, &["outer"]).await;
+    assert_eq!(
+        world.commands("h1"),
+        ["export A=a && false", "export A=a && echo 6 true me 0 a", "export A=a && after"]
+    );
+    assert_eq!(report.exit_code(), 0);
+    // And no longer than that.
+    let alone = World::new().hosts(&["h1"]);
+    alone.fleet.host("h1").on("false", Reply::status(1));
+    assert_eq!(alone.toml(text, &["inner"]).await.exit_code(), 1);
+}
+
+#[tokio::test]
+async fn an_execute_step_may_fail_and_hide_as_any_other() {
+    let world = World::new().hosts(&["h1"]);
+    world.fleet.host("h1").on("false", Reply::status(1));
+    world.fleet.host("down").refuse(9, Phase::Connect, unreachable());
+    let text = "
+        [tasks]
+        fails = 'false'
+        [tasks.down]
+        hosts = ['down']
+        run = 'id'
+        [tasks.t]
+        steps = [{ execute = 'fails', warn_only = true, hide = 'everything' }, { execute = 'down', warn_only = true }, { run = 'after' }]
+    ";
+    let report = world.toml(text, &["t"]).await;
+    assert_eq!(world.commands("h1"), ["false", "after"]);
+    assert_eq!(report.exit_code(), 0);
+    let told = |event: &fabric_core::Event| match &event.kind {
+        fabric_core::EventKind::CommandStarted { command, .. } => Some(command.clone()),
+        _ => None,
+    };
+    assert_eq!(world.events.events().iter().filter_map(told).collect::<Vec<_>>(), ["after"]);
+}
+
+#[tokio::test]
+async fn mistakes_below_an_execute_are_found_before_anything_runs() {
+    let text = "
+        [tasks.outer]
+        steps = [{ run = 'first' }, { execute = 'inner' }]
+        [tasks.inner]
+        pre = ['nothing']
+        run = 'id'
+        [tasks.again]
+        steps = [{ execute = 'again', if = 'false' }, { execute = 'misspelt', if = 'false' }]
+    ";
+    let world = World::new().hosts(&["h1"]);
+    for task in ["outer", "again"] {
+        assert!(matches!(world.try_toml(text, &[task]).await, Err(RunError::UnknownTasks(_))), "{task}");
+    }
+    assert!(world.fleet.known().is_empty());
+}
+
+#[tokio::test]
+async fn an_inventory_that_names_no_hosts_is_not_a_list_that_nobody_gave() {
+    let text = "
+        [tasks.pick]
+        steps = [{ set = { hosts = { command = 'true' } } }]
+        [tasks.t]
+        steps = [{ local = 'exit 3' }]
+    ";
+    let report = World::new().hosts(&["h1"]).toml(text, &["pick", "t"]).await;
+    assert_eq!(report.exit_code(), 1);
+    assert!(report.tasks.iter().all(|task| task.task == "pick"));
+    let error = report.tasks[0].results[0].error.as_ref().unwrap();
+    assert!(error.contains("names no hosts"), "{error}");
+}
+
+#[tokio::test]
+async fn env_has_the_global_lists_as_they_are() {
+    let text = "
+        [env]
+        hosts = ['h9']
+        exclude_hosts = ['h8']
+        [roledefs]
+        r = ['h2']
+        [tasks]
+        t = \"echo {{ env.hosts | sh }} {{ env.roles | sh }} {{ env.exclude_hosts | sh }}\"
+    ";
+    let mut world = World::new().hosts(&["h1"]);
+    world.command_line.roles.push("r".to_owned());
+    world.command_line.exclude.push("h7".to_owned());
+    world.toml(text, &["t"]).await;
+    assert_eq!(world.commands("h1"), ["echo h1 r h8 h7"]);
+}
+
+#[tokio::test]
+async fn what_is_set_can_be_saved() {
+    let world = World::new().hosts(&["h1"]);
+    world.toml("[tasks.t]\nsteps = [{ set = { a = 1 }, save = 'x' }, { run = 'echo {{ x.a }}' }]\n", &["t"]).await;
+    assert_eq!(world.commands("h1"), ["echo 1"]);
+}

@@ -95,6 +95,11 @@ impl Put {
         let host = connection.host_string().to_owned();
         let mut outcome = TransferOutcome::new(&host, Direction::Put);
         let (path, given) = match &self.source {
+            Source::Path(path) if path.as_os_str().is_empty() => {
+                // Joined with a directory, it would be all of that.
+                let host = connection.host_string();
+                return Err(Error::Usage(format!("{host}: put needs the path of a file or directory")));
+            }
             Source::Path(path) => (Some(names::local(&connection.settings().lcwd, path)), Some(shown(path))),
             Source::Reader(_) => (None, None),
         };

@@ -49,6 +49,8 @@ async fn what_is_missing_is_an_error_and_leaves_nothing() {
     let error = connection.put(dir.path().join("a"), "/tmp/no/where").await.unwrap_err();
     assert_eq!(error.to_string(), "ann@web1:2200: write /tmp/no/where: no such file or directory");
     assert!(connection.put(dir.path().join("no*"), "/tmp").await.is_err());
+    let error = connection.put("", "/tmp/x").await.unwrap_err();
+    assert!(error.to_string().contains("put needs the path"), "{error}");
     assert_eq!(below(&files, "/tmp"), [""; 0]);
     connection.put(dir.path().join("a"), "/tmp/no/where").parents(true).await.unwrap();
     assert_eq!(below(&files, "/tmp"), ["no", "no/where"]);
