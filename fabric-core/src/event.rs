@@ -216,6 +216,36 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// The texts in it that people wrote or that tell what went wrong, for whoever must change or check them: commands,
+    /// paths, messages, errors. Not what hosts print, nor names of hosts and tasks.
+    pub fn texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::CommandStarted { command: text, .. }
+            | Self::CommandFinished { command: text, .. }
+            | Self::Planned { what: text, .. }
+            | Self::Message { text }
+            | Self::Warning { message: text }
+            | Self::Retrying { error: text, .. }
+            | Self::TransferProgress { remote: text, .. } => vec![text],
+            Self::TransferStarted { local, remote, .. } => vec![local, remote],
+            Self::TransferFinished { local, remote, error, .. } => [local, remote].into_iter().chain(error).collect(),
+            Self::HostFinished { error, .. } => error.iter_mut().collect(),
+            Self::Summary { errors, .. } => errors.values_mut().collect(),
+            Self::RunStarted { tasks, .. } => tasks.iter_mut().collect(),
+            Self::TaskStarted { .. }
+            | Self::BatchStarted { .. }
+            | Self::HostStarted { .. }
+            | Self::Connecting { .. }
+            | Self::Connected { .. }
+            | Self::Disconnected
+            | Self::HostKeyRecorded { .. }
+            | Self::Output(_)
+            | Self::TaskFinished { .. } => Vec::new(),
+        }
+    }
+}
+
 /// What started a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

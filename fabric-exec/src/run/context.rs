@@ -249,6 +249,11 @@ impl Context {
         T::from_value(value).map_err(|expected| error(format!("expected {expected}, not `{value}`")))
     }
 
+    /// A text of this run without the secrets that were asked for.
+    pub(crate) fn discreet(&self, text: String) -> String {
+        self.shared.secrets.hidden(text)
+    }
+
     /// Shared state: what tasks set for those that follow.
     pub fn env(&self) -> &Env {
         &self.shared.env
@@ -513,9 +518,12 @@ impl Context {
         Ok(self.ask(kind, message.into()).await?.expose().to_owned())
     }
 
-    /// Asks a person for what must not be shown.
+    /// Asks a person for what must not be shown: where the run tells of commands and errors, it is hidden. What hosts print
+    /// of it is not, nor what is shorter than three characters.
     pub async fn prompt_secret(&self, message: impl Into<String>) -> Result<Secret, TaskError> {
-        self.ask(PromptKind::Text { default: None, secret: true }, message.into()).await
+        let answer = self.ask(PromptKind::Text { default: None, secret: true }, message.into()).await?;
+        self.shared.secrets.learn(&answer);
+        Ok(answer)
     }
 
     /// Asks a person yes or no.

@@ -45,13 +45,14 @@ pub(super) async fn run_on_host(context: Context) -> HostResult {
             result.value = value;
             if let Some(error) = context.tolerated() {
                 result.status = HostStatus::Failed;
-                result.error = Some(error);
+                result.error = Some(context.discreet(error));
                 result.tolerated = true;
             }
         }
         Err(error) => {
+            let text = context.discreet(error.to_string());
             if error.is_usage() {
-                context.scope().tell_usage(error.to_string());
+                context.scope().tell_usage(text.clone());
             }
             result.status = error.status();
             result.tolerated = match result.status {
@@ -66,7 +67,7 @@ pub(super) async fn run_on_host(context: Context) -> HostResult {
                     _ => error.to_string(),
                 });
             }
-            result.error = Some(error.to_string());
+            result.error = Some(text);
         }
     }
     result

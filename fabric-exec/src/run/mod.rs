@@ -15,6 +15,7 @@ mod interrupt;
 mod lanes;
 mod lists;
 mod once;
+mod secrets;
 pub(crate) mod shared;
 
 use std::path::PathBuf;

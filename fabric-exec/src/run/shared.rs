@@ -17,6 +17,7 @@ use super::connections::Connections;
 use super::dispatch::{Job, Outcome};
 use super::lanes::Lanes;
 use super::once::OnceMap;
+use super::secrets::{Discreet, Secrets};
 use super::{Call, Env, Interactive, Interrupt, Run, RunError};
 use crate::collection::Collection;
 use crate::hostlist::{FabfileLists, Roles, Selection, Shard};
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) connections: Connections,
     pub(crate) lanes: Lanes,
     pub(crate) prompter: Arc<dyn Prompter>,
+    /// What was asked for and must not be shown.
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) roles: Roles,
     pub(crate) fabfile_lists: FabfileLists,
     pub(crate) command_line: Selection,
@@ -82,6 +85,7 @@ impl Shared {
         let id = run.id.unwrap_or_else(|| {
             format!("{}-{:06x}", started.0.strftime("%Y%m%dT%H%M%S"), rand::random::<u32>() & 0x00ff_ffff)
         });
+        let secrets = Arc::<Secrets>::default();
         let tokens = if run.tokens.is_empty() { calls.iter().map(token).collect() } else { run.tokens };
         Arc::new(Self {
             collection: run.collection,
@@ -101,7 +105,8 @@ impl Shared {
             reads_input: run.reads_input,
             interactive: tokio::sync::Mutex::new(run.interactive),
             interrupt: run.interrupt,
-            emitter: Emitter::new(run.events, id),
+            emitter: Emitter::new(Arc::new(Discreet { sink: run.events, secrets: secrets.clone() }), id),
+            secrets,
             env: Env::default(),
             tokens,
             once: OnceMap::new(Err("it was given up before it ended".to_owned())),
