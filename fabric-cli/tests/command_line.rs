@@ -505,3 +505,21 @@ fn a_role_that_is_given_shows_its_settings_for_its_hosts() {
     assert_ne!(user(&["-R", "db", "--show-config", "web1"]).0, "postgres");
     assert_ne!(user(&["--show-config", "db2"]).0, "postgres");
 }
+
+#[test]
+fn files_that_settings_name_are_beside_the_fabfile() {
+    let place = Place::new();
+    let below = place.0.path().join("below");
+    fs::create_dir(&below).unwrap();
+    fs::write(place.0.path().join("conf"), "Host web1\n  HostName h\n").unwrap();
+    fs::write(place.0.path().join("keys.toml"), "[env]\nssh_config_path = 'conf'\nkey_filename = 'key'\n").unwrap();
+    let shown = |args: &[&str]| {
+        let shown = place.fab(&[args, &["--show-config", "web1", "--format", "json"]].concat());
+        let shown: serde_json::Value = serde_json::from_str(&shown.stdout).expect(&shown.stderr);
+        (shown["ssh_config"]["hostname"].clone(), shown["settings"]["key_filename"]["value"].clone())
+    };
+    let found = ("h".into(), serde_json::json!(["DIR/key"]));
+    assert_eq!(shown(&["-f", &place.0.path().join("keys.toml").to_string_lossy()]), found);
+    // What is typed is meant from where it is typed.
+    assert_eq!(shown(&["-i", "typed"]).1, serde_json::json!(["typed"]));
+}

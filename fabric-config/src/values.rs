@@ -1,6 +1,8 @@
 //! Values on their way into a layer: names brought to their classic spelling, types checked, what is wrong
 //! collected.
 
+use std::path::Path;
+
 use fabric_core::Settings;
 use fabric_core::settings::{Kind, Layer, Map, Origin, Problem, Setting, TABLE, Value, nearest};
 use indexmap::IndexMap;
@@ -144,6 +146,12 @@ impl Intake {
             self.problems.push(Problem { message, ..problem }.at(origin));
             return;
         }
+        let value = match origin.file.as_deref().and_then(Path::parent) {
+            Some(dir) if matches!(self.layer.layer, Layer::Project | Layer::Fabfile | Layer::Host) => {
+                setting.below(dir, value)
+            }
+            _ => value,
+        };
         self.spelled.insert(setting.name, name.to_owned());
         self.layer.values.insert(setting.name.to_owned(), Entry { value, origin });
     }

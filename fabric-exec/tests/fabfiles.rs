@@ -127,6 +127,15 @@ fn what_could_not_do_what_it_says_is_refused() {
 }
 
 #[test]
+fn files_that_settings_name_are_beside_the_fabfile() {
+    let text = "[tasks.t]\nrun = 'id'\nwith = { key_filename = ['key', '~/key', '/key'], ssh_config_path = 'conf' }\n";
+    let fabfile = parse("there/fabfile.toml", text, Format::Toml).unwrap();
+    let settings = &fabfile.collection.find("t").unwrap().settings;
+    assert_eq!(settings["key_filename"], serde_json::json!(["there/key", "~/key", "/key"]));
+    assert_eq!(settings["ssh_config_path"], "there/conf");
+}
+
+#[test]
 fn yaml_and_json_have_the_same_shape() {
     let yaml = "
 env:

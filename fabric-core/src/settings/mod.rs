@@ -4,6 +4,8 @@
 //! where else it can be set. The struct [`Settings`], the parsers of text and of untyped values, the
 //! did-you-mean, the reference page and the completions are all made from it.
 
+use std::path::Path;
+
 mod kind;
 mod layer;
 mod table;
@@ -63,6 +65,31 @@ impl Setting {
     /// Every name under which it can be set: its own, then the modern ones.
     pub fn spellings(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.name).chain(self.aliases.iter().chain(self.inverse).copied())
+    }
+
+    /// Its value as it is meant in a file of this directory: relative paths of the settings that name files of this
+    /// machine start there.
+    ///
+    /// ```
+    /// use fabric_core::{Setting, Value};
+    /// let keys = Setting::find("key_filename").unwrap();
+    /// let found = keys.below("/srv/app".as_ref(), Value::from(vec!["deploy_key", "~/.ssh/id", "/etc/key"]));
+    /// assert_eq!(found, Value::from(vec!["/srv/app/deploy_key", "~/.ssh/id", "/etc/key"]));
+    /// ```
+    pub fn below(&self, dir: &Path, value: Value) -> Value {
+        if !matches!(self.name, "key_filename" | "plugins" | "ssh_config_path" | "system_known_hosts") {
+            return value;
+        }
+        let path = |value: Value| match value {
+            Value::String(path) if !path.is_empty() && !path.starts_with(['~', '%']) => {
+                dir.join(path).to_string_lossy().into_owned().into()
+            }
+            other => other,
+        };
+        match value {
+            Value::Array(items) => items.into_iter().map(path).collect(),
+            value => path(value),
+        }
     }
 
     /// Whether its value must never be shown. Answers to prompts are passwords as often as not.

@@ -186,7 +186,10 @@ impl Reader {
         }
         let value = node.value();
         match setting.kind.check(&value) {
-            Ok(()) => drop(values.insert(setting.name.to_owned(), value)),
+            Ok(()) => {
+                let dir = self.file.parent().unwrap_or_else(|| Path::new(""));
+                values.insert(setting.name.to_owned(), setting.below(dir, value));
+            }
             Err(_) if setting.kind.is_secret() => {
                 self.problem(line, format!("`{key}` in {place}: expected {}", setting.kind.expected()));
             }

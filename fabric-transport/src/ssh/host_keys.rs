@@ -182,6 +182,14 @@ impl HostKeyVerifier for KnownHostsVerifier {
                 Err(ConnectErrorKind::HostKeyRefused { reason: format!("it is revoked by {place}") })
             }
             Verdict::Known(_) => Ok(()),
+            Verdict::Changed(known) if policy == HostKeyCheck::Off => {
+                let known = known.first().map(|known| format!(" from the one at {}", known.place)).unwrap_or_default();
+                context.events.warn(format!(
+                    "the host key of {} has changed{known}, and is taken because host keys are not checked",
+                    lookup_name(target)
+                ));
+                Ok(())
+            }
             _ if policy == HostKeyCheck::Off => Ok(()),
             Verdict::BadCertificate { place, fault } => Err(ConnectErrorKind::HostKeyRefused {
                 reason: format!("the authority at {place} does not vouch for its certificate: {fault}"),

@@ -135,7 +135,7 @@ const OTHER_KEY: &str =
 fn disable_known_hosts_takes_any_key() {
     let case = |options: &[&str]| reach(options).known_hosts(OTHER_KEY);
     case(&[]).stdout_lacks("reached").stderr_has("host key").status(1).run();
-    case(&["-D"]).stdout_has("out: reached\n").run();
+    case(&["-D"]).stdout_has("out: reached\n").stderr_has("has changed from the one at").run();
 }
 
 #[test]
