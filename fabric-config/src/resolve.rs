@@ -167,7 +167,7 @@ impl Config {
         target.host_keys.hash_names = resolved.hash_known_hosts();
         if resolved.names(Directive::StrictHostKeyChecking) && !host_keys_are_settled(&view.merged) {
             target.host_keys.check = match resolved.strict_host_key_checking() {
-                StrictHostKeyChecking::Off => HostKeyCheck::Off,
+                StrictHostKeyChecking::Off => HostKeyCheck::Lax,
                 StrictHostKeyChecking::AcceptNew => HostKeyCheck::AcceptNew,
                 StrictHostKeyChecking::Yes => HostKeyCheck::Strict,
                 StrictHostKeyChecking::Ask => HostKeyCheck::Ask,

@@ -218,7 +218,6 @@ impl SshHost {
         say(Directive::GssapiKeyExchange, "gss_kex", json!(resolved.gssapi_key_exchange()));
         let check = resolved.strict_host_key_checking();
         say(Directive::StrictHostKeyChecking, "reject_unknown_hosts", json!(check == StrictHostKeyChecking::Yes));
-        say(Directive::StrictHostKeyChecking, "disable_known_hosts", json!(check == StrictHostKeyChecking::Off));
         let hops: Vec<String> = resolved.proxy_jump().iter().map(hop_text).collect();
         if !hops.is_empty() {
             say(Directive::ProxyJump, "gateway", json!(hops.join(",")));

@@ -95,7 +95,7 @@ fn host_keys_follow_settings_then_ssh_config() {
     let check = |ssh: &str, set: &str| target(builder(ssh).set(set), "web").host_keys.check;
     assert_eq!(check("", ""), HostKeyCheck::AcceptNew);
     assert_eq!(check("StrictHostKeyChecking yes\n", ""), HostKeyCheck::Strict);
-    assert_eq!(check("StrictHostKeyChecking no\n", ""), HostKeyCheck::Off);
+    assert_eq!(check("StrictHostKeyChecking no\n", ""), HostKeyCheck::Lax);
     assert_eq!(check("StrictHostKeyChecking ask\n", ""), HostKeyCheck::Ask);
     assert_eq!(check("StrictHostKeyChecking no\n", "reject_unknown_hosts"), HostKeyCheck::Strict);
     assert_eq!(check("StrictHostKeyChecking yes\n", "disable_known_hosts"), HostKeyCheck::Off);

@@ -235,7 +235,10 @@ pub enum HostKeyCheck {
     Strict,
     /// Ask a person about unknown hosts, refuse changed keys.
     Ask,
-    /// Take any key (`StrictHostKeyChecking no`, `disable_known_hosts`). Revoked keys are refused still.
+    /// Record keys of unknown hosts; take changed ones with a warning, but give such a host no password and no agent
+    /// (`StrictHostKeyChecking no`).
+    Lax,
+    /// Take any key and record none (`disable_known_hosts`). Revoked keys are refused still.
     Off,
 }
 

@@ -121,8 +121,13 @@ async fn a_changed_key_is_let_by_only_where_none_is_checked() {
         assert!(matches!(error, ConnectErrorKind::HostKeyChanged { line: 1, .. }), "{error}");
     }
     assert!(no_login_was_tried(&sshd, 3).await);
-    connect(&with_check(&sshd, HostKeyCheck::Off)).await.unwrap();
+    for check in [HostKeyCheck::Off, HostKeyCheck::Lax] {
+        connect(&with_check(&sshd, check)).await.unwrap();
+    }
     assert_eq!(fs::read_to_string(sshd.known_hosts()).unwrap(), line);
+
+    fs::remove_file(sshd.known_hosts()).unwrap();
+    assert!(connect(&with_check(&sshd, HostKeyCheck::Lax)).await.unwrap(), "an unknown key is recorded");
 }
 
 #[tokio::test]

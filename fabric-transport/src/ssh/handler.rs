@@ -26,8 +26,8 @@ pub(super) struct Shared {
     pub(super) banner: Mutex<String>,
     /// Where connections to our listeners on the host go.
     pub(super) listeners: Mutex<HashMap<ListenKey, mpsc::UnboundedSender<BoxStream>>>,
-    /// The user's agent, for the hosts that may use it.
-    pub(super) agent: Option<PathBuf>,
+    /// The user's agent, for the hosts that may use it, once their keys are checked.
+    pub(super) agent: OnceLock<PathBuf>,
     /// What binds an agent to this connection, known once the keys are exchanged.
     pub(super) binding: OnceLock<AgentSessionBinding>,
     /// What the channels of this session and of the transport's others may keep.
@@ -48,12 +48,12 @@ pub(super) enum ListenKey {
 }
 
 impl Shared {
-    pub(super) fn new(agent: Option<PathBuf>, pool: Arc<Pool>) -> Self {
+    pub(super) fn new(pool: Arc<Pool>) -> Self {
         Self {
             ended: watch::Sender::new(None),
             banner: Mutex::default(),
             listeners: Mutex::default(),
-            agent,
+            agent: OnceLock::new(),
             binding: OnceLock::new(),
             pool,
             cut: CancellationToken::new(),
@@ -157,6 +157,11 @@ impl russh::client::Handler for Handler {
         let check = host_keys::check(&*self.verifier, &self.target, &key, &self.context);
         // Whether the answer comes from a file or from a person: it is not the server that is slow.
         let verified = self.clock.while_asking(check).await.map_err(HandlerError::Refused)?;
+        if let Some(agent) = self.target.auth.agent.as_ref().filter(|_| self.target.forward_agent && verified.is_full())
+        {
+            // It is there already where keys are exchanged anew.
+            let _ = self.shared.agent.set(agent.clone());
+        }
         *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Some(verified);
         Ok(true)
     }
@@ -194,7 +199,7 @@ impl russh::client::Handler for Handler {
         _: &mut Session,
     ) -> Result<(), HandlerError> {
         // Asked for per process only; a server that opens one by itself gets nothing.
-        let Some(agent) = self.shared.agent.clone() else {
+        let Some(agent) = self.shared.agent.get().cloned() else {
             reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
             return Ok(());
         };

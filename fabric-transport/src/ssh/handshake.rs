@@ -48,7 +48,7 @@ pub(super) async fn handshake(
     let config = Arc::new(config(target, algorithms::preferred(target, &*verifier).await?));
     let clock = Clock::new();
     let proof = Arc::new(Mutex::new(None));
-    let shared = Arc::new(Shared::new(target.forward_agent.then(|| target.auth.agent.clone()).flatten(), pool.clone()));
+    let shared = Arc::new(Shared::new(pool.clone()));
     let (stream, greeting) = Watched::new(stream, &shared.cut);
     let handler = Handler {
         target: target.clone(),

@@ -47,7 +47,7 @@ impl HostKey {
 /// use async_trait::async_trait;
 /// use fabric_core::transport::OpenContext;
 /// use fabric_core::{ConnectErrorKind, Target};
-/// use fabric_transport::ssh::{HostKey, HostKeyVerifier, SshTransport};
+/// use fabric_transport::ssh::{HostKey, HostKeyVerifier, SshTransport, Trust};
 ///
 /// /// Trusts one key, whatever host it is.
 /// struct Pinned(String);
@@ -58,10 +58,10 @@ impl HostKey {
 ///         Ok(offered)
 ///     }
 ///
-///     async fn verify(&self, _: &Target, key: &HostKey, _: &OpenContext) -> Result<(), ConnectErrorKind> {
+///     async fn verify(&self, _: &Target, key: &HostKey, _: &OpenContext) -> Result<Trust, ConnectErrorKind> {
 ///         let shown = key.public_key().fingerprint(Default::default()).to_string();
 ///         if shown == self.0 {
-///             return Ok(());
+///             return Ok(Trust::Full);
 ///         }
 ///         Err(ConnectErrorKind::HostKeyRefused { reason: format!("{shown} is not the pinned key") })
 ///     }
@@ -78,12 +78,29 @@ pub trait HostKeyVerifier: Send + Sync {
 
     /// Whether `target` may be spoken to, given that it shows `key`. An error refuses it, before any byte
     /// of a login is sent.
-    async fn verify(&self, target: &Target, key: &HostKey, context: &OpenContext) -> Result<(), ConnectErrorKind>;
+    async fn verify(&self, target: &Target, key: &HostKey, context: &OpenContext) -> Result<Trust, ConnectErrorKind>;
+}
+
+/// How far a host is trusted that may be spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// As the host that it says it is.
+    Full,
+    /// It shows another key than the one that is known: it gets nothing that it could use elsewhere, neither passwords
+    /// and answers nor an agent (OpenSSH with `StrictHostKeyChecking no`).
+    Keys,
 }
 
 /// That a host's key was checked. Only [`check`] makes one, and a login cannot begin without.
 #[derive(Debug)]
-pub(super) struct Verified(());
+pub(super) struct Verified(Trust);
+
+impl Verified {
+    /// Whether the host may have what it could use elsewhere.
+    pub(super) fn is_full(&self) -> bool {
+        self.0 == Trust::Full
+    }
+}
 
 /// Has the key checked.
 pub(super) async fn check(
@@ -92,7 +109,7 @@ pub(super) async fn check(
     key: &HostKey,
     context: &OpenContext,
 ) -> Result<Verified, ConnectErrorKind> {
-    verifier.verify(target, key, context).await.map(|()| Verified(()))
+    verifier.verify(target, key, context).await.map(Verified)
 }
 
 /// Bytes of known_hosts files that take less than a millisecond to read.
@@ -166,31 +183,35 @@ impl HostKeyVerifier for KnownHostsVerifier {
         Ok(order.into_iter().map(str::to_owned).collect())
     }
 
-    async fn verify(&self, target: &Target, key: &HostKey, context: &OpenContext) -> Result<(), ConnectErrorKind> {
+    async fn verify(&self, target: &Target, key: &HostKey, context: &OpenContext) -> Result<Trust, ConnectErrorKind> {
         let policy = target.host_keys.check;
         let index = match self.index(target).await {
-            Err(_) if policy == HostKeyCheck::Off => return Ok(()),
+            Err(_) if policy == HostKeyCheck::Off => return Ok(Trust::Full),
             index => index?,
         };
         tracing::debug!(host = target.host_string.as_str(), key = fingerprint(key), ?policy, "host key");
         let verdict = match index.check(&host(target), &key.shown(), SystemTime::now()) {
-            Err(_) if policy == HostKeyCheck::Off => return Ok(()),
+            Err(_) if policy == HostKeyCheck::Off => return Ok(Trust::Full),
             verdict => verdict.map_err(unreadable)?,
         };
         match verdict {
             Verdict::Revoked(place) => {
                 Err(ConnectErrorKind::HostKeyRefused { reason: format!("it is revoked by {place}") })
             }
-            Verdict::Known(_) => Ok(()),
-            Verdict::Changed(known) if policy == HostKeyCheck::Off => {
+            Verdict::Known(_) => Ok(Trust::Full),
+            Verdict::Changed(known) if matches!(policy, HostKeyCheck::Off | HostKeyCheck::Lax) => {
                 let known = known.first().map(|known| format!(" from the one at {}", known.place)).unwrap_or_default();
-                context.events.warn(format!(
-                    "the host key of {} has changed{known}, and is taken because host keys are not checked",
-                    lookup_name(target)
-                ));
-                Ok(())
+                let name = lookup_name(target);
+                let (trust, why) = match policy {
+                    HostKeyCheck::Lax => {
+                        (Trust::Keys, "`StrictHostKeyChecking no` takes it, without passwords and agents")
+                    }
+                    _ => (Trust::Full, "`disable_known_hosts` takes it"),
+                };
+                context.events.warn(format!("the host key of {name} has changed{known}: {why}"));
+                Ok(trust)
             }
-            _ if policy == HostKeyCheck::Off => Ok(()),
+            _ if policy == HostKeyCheck::Off => Ok(Trust::Full),
             Verdict::BadCertificate { place, fault } => Err(ConnectErrorKind::HostKeyRefused {
                 reason: format!("the authority at {place} does not vouch for its certificate: {fault}"),
             }),
@@ -201,7 +222,7 @@ impl HostKeyVerifier for KnownHostsVerifier {
             Verdict::Unknown => match policy {
                 HostKeyCheck::Strict => Err(unknown(target, key)),
                 HostKeyCheck::Ask if !ask(target, key, context).await? => Err(unknown(target, key)),
-                _ => self.record(index, target, key, context).await,
+                _ => self.record(index, target, key, context).await.map(|()| Trust::Full),
             },
         }
     }

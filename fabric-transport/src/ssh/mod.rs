@@ -37,7 +37,7 @@ use fabric_core::{ConnectError, Session, Target, Transport};
 
 use self::stream::NeverWaits;
 
-pub use self::host_keys::{HostKey, HostKeyVerifier, KnownHostsVerifier};
+pub use self::host_keys::{HostKey, HostKeyVerifier, KnownHostsVerifier, Trust};
 
 /// Whether this build can log in by GSSAPI (Kerberos): the feature `gssapi`. Keys are exchanged by it in no build.
 pub const GSSAPI: bool = cfg!(feature = "gssapi");

@@ -144,7 +144,7 @@ async fn ask(
 ) -> Result<Entry, SessionError> {
     let lost = |error: russh::Error| link.error("a session channel", &error);
     let mut awaited = Vec::new();
-    if request.forward_agent && link.shared.agent.is_some() {
+    if request.forward_agent && link.shared.agent.get().is_some() {
         channel.agent_forward(false).await.map_err(lost)?;
     }
     if let Some(PtyRequest { term, size }) = &request.pty {

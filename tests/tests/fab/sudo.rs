@@ -68,9 +68,11 @@ fn a_password_logs_in_where_the_server_takes_one() {
         .no_key()
         .value("user", user.name())
         .env("FABRIC_PASSWORD", user.password())
-        .args(["-H", "{user}@{h1}", "--", "id -un"])
+        // As much as the log can tell, russh's included, and none of the password.
+        .args(["--log", "trace", "-H", "{user}@{h1}", "--", "id -un"])
         .stdout_has("[{user}@{h1}] out: {user}\n")
-        .any_stderr()
+        .stderr_has("what=\"password\" answer=Success")
+        .stderr_has("russh::client")
         .stderr_lacks(user.password())
         .run();
 }

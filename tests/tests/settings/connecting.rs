@@ -136,6 +136,17 @@ fn disable_known_hosts_takes_any_key() {
     let case = |options: &[&str]| reach(options).known_hosts(OTHER_KEY);
     case(&[]).stdout_lacks("reached").stderr_has("host key").status(1).run();
     case(&["-D"]).stdout_has("out: reached\n").stderr_has("has changed from the one at").run();
+    // As with ssh, which gives such a host no password either.
+    let lax = |case: Case| case.known_hosts(OTHER_KEY).home_file(".ssh/config", "StrictHostKeyChecking no\n");
+    lax(reach(&[])).stdout_has("out: reached\n").stderr_has("has changed from the one at").run();
+    let sshd = Sshd::builder().passwords().config("PubkeyAuthentication no").start();
+    lax(case!().on(&sshd).no_key())
+        .env("FABRIC_PASSWORD", "hunter2")
+        .args(["-H", "{h1}", "--", "true"])
+        .any_stdout()
+        .stderr_has("password (not with a host whose key has changed)")
+        .status(1)
+        .run();
 }
 
 #[test]

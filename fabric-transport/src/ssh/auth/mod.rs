@@ -82,7 +82,6 @@ struct Attempt<'a> {
     tried: Vec<String>,
     /// What the server still takes; `None` until it has said so.
     offered: Option<Vec<MethodKind>>,
-    #[expect(dead_code, reason = "held as the proof that this host may be spoken to")]
     verified: Verified,
 }
 
@@ -110,6 +109,10 @@ impl Attempt<'_> {
                     continue;
                 }
                 let step = match kind {
+                    MethodKind::KeyboardInteractive | MethodKind::Password if !self.verified.is_full() => {
+                        self.tried.push(format!("{} (not with a host whose key has changed)", <&str>::from(&kind)));
+                        Step::Refused
+                    }
                     #[cfg(feature = "gssapi")]
                     MethodKind::GssapiWithMic if self.target.auth.gssapi => self.gssapi().await?,
                     MethodKind::PublicKey => self.public_keys(keys, &mut candidates).await?,
