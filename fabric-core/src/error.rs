@@ -203,7 +203,8 @@ pub enum ConnectErrorKind {
     },
     /// Nobody knows the host's key, and unknown keys are refused.
     #[error(
-        "host key unknown: {key_type} {fingerprint} of {host} is in no known_hosts file, and unknown hosts are refused"
+        "host key unknown: {key_type} {fingerprint} of {host} is in no known_hosts file, and unknown hosts are refused \
+         (by reject_unknown_hosts or StrictHostKeyChecking; a first `ssh` or `ssh-keyscan` makes it known)"
     )]
     HostKeyUnknown {
         /// The name under which the key was looked up.

@@ -342,3 +342,15 @@ fn set_operations_on_roles_are_explained_too() {
     );
     assert_eq!(built.names().collect::<Vec<_>>(), ["c"]);
 }
+
+#[test]
+fn an_exclusion_that_excludes_nothing_is_told() {
+    let list = |excluded: &[&str], hosts: &[&str]| {
+        let texts = |list: &[&str]| list.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
+        let command_line = Selection { hosts: texts(hosts), exclude: texts(excluded), ..Selection::default() };
+        World { command_line, dedupe: true, ..World::default() }.build().unwrap().warnings
+    };
+    assert_eq!(list(&["typo1", "typo2"], &["a"]), ["-x excludes none of the hosts of task `t`: typo[1-2]"]);
+    assert!(list(&["typo", "a"], &["a", "b"]).is_empty(), "a list of more than these hosts");
+    assert!(list(&["typo"], &[]).is_empty());
+}

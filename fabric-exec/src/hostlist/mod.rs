@@ -341,6 +341,12 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<String>>) -
         });
     }
     if !selection.exclude.is_empty() {
+        let excluded = |text: &String| list.names().any(|name| name == text.trim());
+        let typed = &sources.command_line.exclude;
+        if level == Level::Env && !typed.is_empty() && !list.hosts.is_empty() && !typed.iter().any(excluded) {
+            let typed = fabric_core::host::fold(typed.iter().map(String::as_str));
+            list.warnings.push(format!("-x excludes none of the hosts of task `{}`: {typed}", sources.task));
+        }
         step(&mut list, "excluded", |hosts| {
             hosts.retain(|listed| !selection.exclude.iter().any(|excluded| excluded.trim() == listed.host.as_str()));
         });

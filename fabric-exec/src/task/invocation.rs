@@ -160,7 +160,7 @@ impl Invocation {
                 given.entry(index).or_default().push(value);
             } else {
                 problems.push(format!(
-                    "takes {} argument{}, but {} are given (`{}` is one too many)",
+                    "takes {} argument{}, not {}: `{}` is one too many",
                     params.len(),
                     if params.len() == 1 { "" } else { "s" },
                     self.positional.len(),
