@@ -238,7 +238,7 @@ impl Reader {
                         );
                     }
                 },
-                _ => self.unknown_key(*line, key, &of, ARG_KEYS),
+                _ => self.unknown_key(*line, key, of, ARG_KEYS),
             }
         }
         if let (Some(default), Some((line, _))) = (&param.default, members.get("default"))
