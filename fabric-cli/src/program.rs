@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fabric_core::settings::Overlay;
-use fabric_core::{HostString, Resolve};
+use fabric_core::{HostString, Layer, Origin, Resolve};
 use fabric_exec::hostlist::{Role, RoleSource, Roles, Selection};
 use fabric_exec::report::ReportFormat;
 use fabric_exec::{Collection, CollectionError, Report, Value, journal};
@@ -233,8 +233,9 @@ impl Program {
                 }
                 let host = host.as_deref().map(HostString::parse).transpose();
                 let host = host.map_err(|error| Failure::Refused(error.to_string()))?;
+                let roles = project.roles(&project.builder(surroundings, options).build()?, surroundings)?;
                 let shown = everything(project, surroundings, options)?
-                    .show(host.as_ref(), &role_of(project, options, host.as_ref()))?;
+                    .show(host.as_ref(), &role_of(&roles, options, host.as_ref()))?;
                 print(&match options.format {
                     Format::Text => shown.to_string(),
                     Format::Json => format!("{:#}\n", shown.to_json()),
@@ -338,8 +339,7 @@ fn retry_failed(program: &str, surroundings: &Surroundings, options: &Options) -
 }
 
 /// The settings of the first of `-R`'s roles that is known to name the host.
-fn role_of(project: &Project, options: &Options, host: Option<&HostString>) -> Vec<Overlay> {
-    let roles = project.roles();
+fn role_of(roles: &Roles, options: &Options, host: Option<&HostString>) -> Vec<Overlay> {
     let named = |name: &String| {
         let role = roles.get(name)?;
         let RoleSource::Hosts(hosts) = &role.source else { return None };
@@ -372,19 +372,18 @@ fn merge_reports(files: &[PathBuf], options: &Options) -> Result<Exit, Failure> 
     Ok(run::exit(&report))
 }
 
-/// The settings with every option of the command line among them.
+/// The settings with every option of the command line among them, and what else a run merges by itself.
 fn everything(
     project: &Project,
     surroundings: &Surroundings,
     options: &Options,
 ) -> Result<fabric_config::Config, Failure> {
-    let mut builder = project.builder(surroundings, options);
-    for (name, value, option) in &options.settings {
-        if matches!(*name, "hosts" | "roles" | "exclude_hosts") {
-            builder = builder.option(name, value.clone(), option);
-        }
-    }
-    let config = builder.build()?;
+    let lists = options.settings.iter().filter(|(name, ..)| matches!(*name, "hosts" | "roles" | "exclude_hosts"));
+    let lists = lists.map(|(name, value, option)| {
+        ((*name).to_owned(), value.clone(), Origin::place(Layer::CommandLine, option.clone()))
+    });
+    let builder = project.with_lists(project.builder(surroundings, options));
+    let config = builder.values(Layer::CommandLine, lists).build()?;
     eprint!("{}", project.warnings(&config, options));
     Ok(config)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fabric_config::{Config, ConfigBuilder, Environment, Sources};
-use fabric_core::settings::Problem;
+use fabric_core::settings::{Map, Problem, Problems};
 use fabric_core::{Layer, Origin, Resolve};
 use fabric_exec::fabfile::{self, Fabfile, Found};
 use fabric_exec::hostlist::{Directive, FabfileLists, Roles};
@@ -31,6 +31,7 @@ pub(crate) struct Project {
 struct Code {
     roles: Roles,
     lists: FabfileLists,
+    list_changes: Vec<(String, Value, Origin)>,
     env: Vec<(String, Value, Origin)>,
 }
 
@@ -108,14 +109,14 @@ impl Project {
     /// The project of a program's own tasks, roles and `env`.
     pub(crate) fn code(collection: Collection, roles: Roles, env: &[(String, Value)]) -> Self {
         let mut code = Code { roles, ..Code::default() };
+        let origin = || Origin::place(Layer::Fabfile, "the program");
         for (name, value) in env {
             // Code is run after the command line is read, and what it assigns stands (Fabric 1).
             let list = match name.as_str() {
                 "hosts" => &mut code.lists.hosts,
                 "roles" => &mut code.lists.roles,
                 _ => {
-                    let origin = Origin::place(Layer::Fabfile, "the program");
-                    code.env.push((name.clone(), value.clone(), origin));
+                    code.env.push((name.clone(), value.clone(), origin()));
                     continue;
                 }
             };
@@ -123,7 +124,9 @@ impl Project {
             let items = value
                 .as_array()
                 .map_or_else(|| text(value).into_iter().collect(), |items| items.iter().filter_map(text).collect());
-            *list = Some(Directive::Replace(items));
+            let change = Directive::Replace(items);
+            code.list_changes.push((name.clone(), change.to_value(), origin()));
+            *list = Some(change);
         }
         Self { collection: Arc::new(collection), code, ..Self::default() }
     }
@@ -138,14 +141,37 @@ impl Project {
         self.collection.find(task).map(|task| task.params.clone()).unwrap_or_default()
     }
 
-    /// The roles.
-    pub(crate) fn roles(&self) -> Roles {
-        self.fabfile.as_ref().map_or(&self.code.roles, |fabfile| &fabfile.roles).clone()
+    /// The fabfile's roles.
+    pub(crate) fn own_roles(&self) -> &Roles {
+        self.fabfile.as_ref().map_or(&self.code.roles, |fabfile| &fabfile.roles)
+    }
+
+    /// The roles: those that settings give, and above them the fabfile's.
+    pub(crate) fn roles(&self, config: &Config, surroundings: &Surroundings) -> Result<Roles, Problems> {
+        let settings = config.settings(None, &[])?;
+        let origin = config.explain("roledefs", None, &[])?.origin().clone();
+        let mut roles = fabfile::roles_of(&settings.roledefs, self.dir().unwrap_or(&surroundings.dir), &origin)?;
+        roles.extend(self.own_roles().clone());
+        Ok(roles)
     }
 
     /// The fabfile's changes to the global lists.
     pub(crate) fn lists(&self) -> FabfileLists {
         self.fabfile.as_ref().map_or(&self.code.lists, |fabfile| &fabfile.lists).clone()
+    }
+
+    /// With the fabfile's changes to the global lists and its roles as settings, to be shown: a run has them apart.
+    pub(crate) fn with_lists(&self, builder: ConfigBuilder) -> ConfigBuilder {
+        let changes = self.fabfile.as_ref().map_or(&self.code.list_changes, |fabfile| &fabfile.list_changes);
+        let builder = builder.fabfile(changes.iter().cloned());
+        if self.own_roles().is_empty() {
+            return builder;
+        }
+        let file = self.fabfile.as_ref().map(|fabfile| fabfile.path.to_string_lossy().into_owned());
+        let origin = Origin::place(Layer::Fabfile, file.unwrap_or_else(|| "the program".to_owned()));
+        let roles: Map = self.own_roles().iter().map(|(name, role)| (name.clone(), role.to_value())).collect();
+        // Above all layers: of one name, the fabfile's role is the one that the run has.
+        builder.values(Layer::Step, [("roledefs".to_owned(), roles.into(), origin)])
     }
 
     /// The fabfile's directory.

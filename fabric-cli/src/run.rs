@@ -258,8 +258,9 @@ fn calls(project: &Project, options: &Options) -> Result<Vec<Call>, Failure> {
 /// The run, apart from whom it talks to.
 fn prepare(project: &Project, surroundings: &Surroundings, options: &Options, config: Config) -> Result<Run, Failure> {
     let shard = options.shard.as_deref().map(|text| shard(text, surroundings)).transpose()?;
+    let roles = project.roles(&config, surroundings)?;
     let run = Run::new(project.collection.clone(), Arc::new(config))
-        .roles(project.roles())
+        .roles(roles)
         .fabfile_lists(project.lists())
         .command_line(options.selection())
         .shard(shard)

@@ -225,6 +225,75 @@ fn settings_are_shown_with_where_they_come_from() {
 }
 
 #[test]
+fn the_global_lists_are_shown_as_a_run_has_them() {
+    for (env, args) in [
+        ("hosts = ['h9']\nexclude_hosts = ['h8']", &["-H", "h1,h8", "-x", "h4"][..]),
+        ("hosts = ['h9']", &["-H", "h1", "-R", "st"]),
+        ("hosts = ['h9']\nroles = ['st']", &["-x", "h9"]),
+        ("hosts = ['h9']\nroles = ['st']", &["--set", "hosts=h1"]),
+        ("hosts = { extend = ['h9'] }", &["-H", "h1", "--set", "hosts=h2"]),
+        ("hosts = { extend = ['h9'] }\nroles = ['st']", &[]),
+        ("hosts = { replace = ['h9'] }", &["-H", "h1", "-R", "st"]),
+        ("hosts = ['h1', 'h5', 'h6', 'h7']\nexclude_hosts = ['h1']", &["--set", "exclude_hosts=h6", "-x", "h5"]),
+    ] {
+        let place = Place::with(&format!("[env]\n{env}\n\n[roledefs]\nst = ['s1']\n\n[tasks]\nt = 'true'\n"));
+        fs::write(place.0.path().join("fabric.toml"), "exclude_hosts = ['h7']\n").unwrap();
+        let shown = place.fab(&[args, &["--show-config", "--format", "json"]].concat()).json();
+        let list =
+            |name: &str| -> Vec<String> { serde_json::from_value(shown["settings"][name]["value"].clone()).unwrap() };
+        let mut expected = list("hosts");
+        expected.extend(list("roles").iter().map(|_| "s1".to_owned()));
+        expected.retain(|host| !list("exclude_hosts").contains(host));
+        let plan = place.fab(&[args, &["--plan=json", "t"]].concat()).json();
+        assert_eq!(plan["tasks"][0]["hosts"], serde_json::json!(expected), "{env} {args:?}");
+    }
+    let place = Place::with("[env]\nhosts = { extend = ['h9'] }\n");
+    let explained = place.fab(&["-H", "h1", "--explain", "hosts"]).stdout;
+    assert!(explained.contains("fabfile, DIR/fabfile.toml:2: {\"extend\":[\"h9\"]}  <- part of it"), "{explained}");
+    assert!(explained.contains("command line, -H, --hosts: [\"h1\"]  <- part of it"), "{explained}");
+}
+
+#[test]
+fn amounts_of_hosts_may_be_numbers() {
+    for (env, with) in [("batch = 2\nlimit = 3\nmax_failures = 1", ""), ("", "batch = 2, limit = 3, max_failures = 1")]
+    {
+        let text = format!("[env]\nhosts = ['h[1-4]']\n{env}\n\n[tasks.t]\nrun = 'true'\nwith = {{ {with} }}\n");
+        let plan = Place::with(&text).fab(&["--plan=json", "t"]).json();
+        assert_eq!(plan["tasks"][0]["batches"], serde_json::json!([["h1", "h2"], ["h3"]]), "{text}");
+    }
+}
+
+#[test]
+fn roles_that_settings_give_are_roles_of_the_run_below_the_fabfiles_own() {
+    let place = Place::new();
+    let hosts = |role: &str, set: &[&str]| {
+        let plan = place.fab(&[set, &["--plan=json", "-R", role, "uptime"]].concat()).json();
+        plan["tasks"][0]["hosts"].clone()
+    };
+    fs::write(place.0.path().join(".fabricrc"), "roledefs = rc=r1\n").unwrap();
+    let text = "[roledefs]\nfr = ['f[1-2]']\nall = { roles = ['fr', 'rc'] }\ndb = ['other']\n";
+    fs::write(place.0.path().join("fabric.toml"), text).unwrap();
+    let set = ["--set", "roledefs={\"st\":[\"s[1-2]\"]\\,\"db\":[\"other\"]}"];
+    for (role, expected) in [
+        ("rc", &["r1"][..]),
+        ("fr", &["f1", "f2"]),
+        ("all", &["f1", "f2", "r1"]),
+        ("st", &["s1", "s2"]),
+        ("db", &["db1", "db2"]),
+    ] {
+        assert_eq!(hosts(role, &set), serde_json::json!(expected), "{role}");
+    }
+    let shown = place.fab(&[&set[..], &["--show-config", "--format", "json"]].concat()).json();
+    let shown = &shown["settings"]["roledefs"];
+    assert_eq!(
+        (&shown["value"]["db"], &shown["value"]["st"], &shown["origin"]),
+        (&serde_json::json!(["db1", "db2"]), &serde_json::json!(["s[1-2]"]), &"DIR/fabfile.toml".into())
+    );
+    let wrong = place.fab(&["--set", "roledefs={\"st\":5}", "-R", "st", "uptime"]);
+    assert!(wrong.status == Some(2) && wrong.stderr.contains("--set: error: role `st`: expected"), "{wrong:?}");
+}
+
+#[test]
 fn a_password_given_on_the_command_line_shows_nowhere() {
     let place = Place::new();
     let secrets = ["-p", "hunter2", "--sudo-password", "hunter2", "--set", "passwords=a\\=hunter2"];

@@ -7,6 +7,7 @@ use fabric_core::{HostString, Resolve};
 use serde_json::json;
 
 use crate::config::{Config, read_overlays};
+use crate::ladder::HostList;
 use crate::mask::shown;
 use crate::values::{LayerValues, nearest_name};
 
@@ -28,16 +29,19 @@ pub struct Explanation {
     pub value: Value,
     /// What the layers say, the lowest first; the last is the built-in default where no layer says anything.
     pub rungs: Vec<Rung>,
-    /// Which of them won: the last that counts.
-    pub winner: usize,
-    /// Whether the value is made of more than one layer's: a table, or a list that was added to.
-    pub combined: bool,
+    /// Which of them the value in force is made of: one, or several where it is a table or a list that was added to.
+    pub parts: Vec<usize>,
 }
 
 impl Explanation {
     /// Where the value in force comes from.
     pub fn origin(&self) -> &Origin {
-        &self.rungs[self.winner].origin
+        &self.rungs[self.winner()].origin
+    }
+
+    /// Which of the layers won: the last that counts.
+    pub fn winner(&self) -> usize {
+        self.parts.last().copied().unwrap_or_default()
     }
 }
 
@@ -139,15 +143,33 @@ impl Picture {
             let value = self.defaults.get(name).unwrap_or_default();
             rungs.push(Rung { origin: Origin::new(Layer::Default), value });
         }
-        let said = self.layers.iter().filter_map(|layer| layer.values.get(name));
-        rungs.extend(said.map(|entry| Rung { origin: entry.origin.clone(), value: entry.value.clone() }));
-        let winner = rungs.iter().rposition(|rung| rung.value == value);
-        let combined = winner.is_none();
-        let winner = winner.unwrap_or(rungs.len() - 1);
+        let defaults = rungs.len();
+        let layers: Vec<&LayerValues> = self.layers.iter().collect();
+        let in_list = HostList::of(name, &layers).map(|list| list.layers()).unwrap_or_default();
+        let mut parts = Vec::new();
+        for (index, entry) in layers.iter().enumerate().filter_map(|(i, layer)| Some((i, layer.values.get(name)?))) {
+            if in_list.contains(&index) {
+                parts.push(rungs.len());
+            }
+            rungs.push(Rung { origin: entry.origin.clone(), value: entry.value.clone() });
+        }
+        if parts.is_empty() {
+            let one = rungs.iter().rposition(|rung| as_typed(name, &rung.value) == value);
+            parts = one.map_or_else(|| (defaults..rungs.len()).collect(), |one| vec![one]);
+        }
         for rung in &mut rungs {
             rung.value = shown(name, &rung.value);
         }
-        Some(Explanation { name: name.to_owned(), value: shown(name, &value), rungs, winner, combined })
+        Some(Explanation { name: name.to_owned(), value: shown(name, &value), rungs, parts })
+    }
+}
+
+/// A value as the setting has it: a text that stands for a list of one as that list.
+fn as_typed(name: &str, value: &Value) -> Value {
+    let mut settings = fabric_core::Settings::default();
+    match settings.set(name, value) {
+        Ok(()) => settings.get(name).unwrap_or_default(),
+        Err(_) => value.clone(),
     }
 }
 
@@ -192,14 +214,16 @@ impl Shown {
 impl Explanation {
     /// As data: the value, the winner, and all layers from the lowest to the highest.
     pub fn to_json(&self) -> Value {
-        let rung =
-            |rung: &Rung| json!({"value": rung.value, "layer": rung.origin.layer, "origin": rung.origin.to_string()});
+        let rung = |(index, rung): (usize, &Rung)| {
+            let (value, origin, in_force) = (&rung.value, &rung.origin, self.parts.contains(&index));
+            json!({"value": value, "layer": origin.layer, "origin": origin.to_string(), "in_force": in_force})
+        };
         json!({
             "setting": self.name,
             "value": self.value,
             "layer": self.origin().layer,
             "origin": self.origin().to_string(),
-            "layers": self.rungs.iter().map(rung).collect::<Vec<_>>(),
+            "layers": self.rungs.iter().enumerate().map(rung).collect::<Vec<_>>(),
         })
     }
 }
@@ -209,14 +233,20 @@ impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows = vec![["setting", "value", "from", "overrode"].map(str::to_owned)];
         for told in &self.settings {
-            let below = told.rungs[..told.winner].iter().filter(|rung| rung.origin.layer != Layer::Default);
+            let below = told
+                .rungs
+                .iter()
+                .enumerate()
+                .take(told.winner())
+                .filter(|(index, rung)| rung.origin.layer != Layer::Default && !told.parts.contains(index));
             let overrode: Vec<String> =
-                below.rev().map(|rung| format!("{} ({})", text(&rung.value), rung.origin)).collect();
-            let from = match told.origin().layer {
-                Layer::Default => "default".to_owned(),
-                layer => format!("{layer}, {}", told.origin()),
-            };
-            rows.push([told.name.clone(), text(&told.value), from, overrode.join("; ")]);
+                below.rev().map(|(_, rung)| format!("{} ({})", text(&rung.value), rung.origin)).collect();
+            let from = told.parts.iter().rev().map(|part| match &told.rungs[*part].origin {
+                origin if origin.layer == Layer::Default => "default".to_owned(),
+                origin => format!("{}, {origin}", origin.layer),
+            });
+            let from: Vec<String> = from.collect();
+            rows.push([told.name.clone(), text(&told.value), from.join("; "), overrode.join("; ")]);
         }
         let width = |column: usize, most: usize| {
             rows.iter().map(|row| row[column].chars().count()).filter(|width| *width <= most).max().unwrap_or(0)
@@ -249,10 +279,10 @@ impl fmt::Display for Explanation {
             }
         }
         for (index, rung) in self.rungs.iter().enumerate() {
-            let mark = match (index == self.winner, self.combined) {
-                (true, false) => "  <- in force",
-                (_, true) if rung.origin.layer != Layer::Default => "  <- part of it",
-                _ => "",
+            let mark = match (self.parts.contains(&index), self.parts.len()) {
+                (true, 1) => "  <- in force",
+                (true, _) => "  <- part of it",
+                (false, _) => "",
             };
             let (layer, place) = (rung.origin.layer.to_string(), rung.origin.to_string());
             let from = if layer == place { layer } else { format!("{layer}, {place}") };

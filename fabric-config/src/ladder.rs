@@ -7,13 +7,12 @@
 use std::sync::Arc;
 
 use fabric_core::Settings;
-use fabric_core::settings::{Layer, Map, Origin, Value};
+use fabric_core::settings::{Gate, Layer, Map, Value};
 use figment::value::Dict;
 use figment::{Figment, Metadata, Profile, Provider};
 use indexmap::IndexMap;
-use serde_json::json;
 
-use crate::values::{Entry, LayerValues, ListChange, list_change};
+use crate::values::{Entry, LayerValues, ListChange, is_host_list, list_change};
 
 /// The values in force.
 #[derive(Debug, Clone)]
@@ -46,11 +45,20 @@ impl Merged {
             let sources: Vec<&Value> = layers.iter().filter_map(|l| l.values.get(&name)).map(|e| &e.value).collect();
             values.insert(name, Entry { value: in_order(value, &sources), origin });
         }
-        host_lists(layers, &mut values);
+        for name in ["hosts", "roles", "exclude_hosts"] {
+            if let (Some(entry), Some(list)) = (values.get_mut(name), HostList::of(name, layers)) {
+                entry.value = list.items().cloned().collect();
+                let highest = list.layers().last().and_then(|index| layers[*index].values.get(name));
+                entry.origin = highest.map_or_else(|| entry.origin.clone(), |entry| entry.origin.clone());
+            }
+        }
         let mut settings = defaults.clone();
         for (name, entry) in &values {
             // Checked when it was read: it fits.
             let _ = settings.set(name, &entry.value);
+        }
+        if settings.use_shell == Gate::Open && values.get("shell").is_some_and(|entry| !entry.value.is_null()) {
+            settings.use_shell = Gate::Asks;
         }
         Self { values, settings: Arc::new(settings) }
     }
@@ -96,90 +104,78 @@ fn in_order(value: Value, sources: &[&Value]) -> Value {
     Value::Object(ordered)
 }
 
-/// The rules for `hosts`, `roles` and `exclude_hosts`.
-///
-/// A plain list of a lower layer is set aside when the command line has hosts or roles; `extend` adds to
-/// what is below and to the command line's; `replace` stands against the command line; excluded hosts of the
-/// command line come on top of the others.
-fn host_lists(layers: &[&LayerValues], values: &mut IndexMap<String, Entry>) {
-    let command_line = |name: &str| layers.iter().rfind(|l| l.layer == Layer::CommandLine)?.values.get(name);
-    let given = command_line("hosts").or_else(|| command_line("roles")).map(|entry| entry.origin.clone());
-    for name in ["hosts", "roles"] {
-        let mut list = HostList::default();
-        for layer in layers {
-            if layer.layer == Layer::CommandLine {
-                continue;
-            }
-            if layer.layer > Layer::CommandLine {
-                list.command_line(command_line(name), given.as_ref());
-            }
-            if let Some(entry) = layer.values.get(name) {
-                list.take(entry);
-            }
-        }
-        list.command_line(command_line(name), given.as_ref());
-        if let Some(entry) = list.finish() {
-            values.insert(name.to_owned(), entry);
-        }
-    }
-    let excluded = |of: &dyn Fn(Layer) -> bool| {
-        layers
-            .iter()
-            .rfind(|layer| of(layer.layer) && layer.values.contains_key("exclude_hosts"))
-            .and_then(|layer| layer.values.get("exclude_hosts"))
-    };
-    let above = excluded(&|layer| layer > Layer::CommandLine);
-    let (below, on_line) =
-        (excluded(&|layer| layer < Layer::CommandLine), excluded(&|layer| layer == Layer::CommandLine));
-    if let (None, Some(below), Some(on_line)) = (above, below, on_line) {
-        let all: Vec<String> = texts(&below.value).into_iter().chain(texts(&on_line.value)).collect();
-        values.insert("exclude_hosts".to_owned(), Entry { value: json!(all), origin: on_line.origin.clone() });
-    }
+/// A global list, and what layers have in it.
+#[derive(Debug, Default)]
+pub(crate) struct HostList {
+    plain: Vec<Part>,
+    added: Vec<Part>,
+    /// Whether the fabfile has overwritten it, the command line's list included.
+    replaced: bool,
 }
 
-#[derive(Default)]
-struct HostList {
-    items: Option<Vec<String>>,
-    added: Vec<String>,
-    origin: Option<Origin>,
-    replaced: bool,
-    asked_command_line: bool,
-}
+/// A layer's index, and its items.
+type Part = (usize, Vec<String>);
 
 impl HostList {
-    fn take(&mut self, entry: &Entry) {
-        self.origin = Some(entry.origin.clone());
-        match list_change(&entry.value) {
-            Some((ListChange::Extend, items)) => self.added.extend(texts(items)),
-            Some((ListChange::Replace, items)) => self.set(texts(items), true),
-            None => self.set(texts(&entry.value), false),
+    /// The rules for `hosts`, `roles` and `exclude_hosts`; `None` for other settings.
+    ///
+    /// A plain list of a lower layer is set aside when the command line has hosts or roles; the fabfile's `extend`
+    /// adds to the command line's list and its `replace` stands against it; excluded hosts of the command line come
+    /// on top of the others. An empty list of the command line counts as never given.
+    pub(crate) fn of(name: &str, layers: &[&LayerValues]) -> Option<Self> {
+        let excludes = name == "exclude_hosts";
+        if !excludes && !is_host_list(name) {
+            return None;
+        }
+        let mut list = Self::default();
+        for (index, layer) in layers.iter().enumerate() {
+            let given = |name: &str| layer.values.get(name).map(|entry| texts(&entry.value)).unwrap_or_default();
+            match layer.layer {
+                Layer::CommandLine if excludes => list.plain.push((index, list.unlisted(given(name)))),
+                Layer::CommandLine if given("hosts").is_empty() && given("roles").is_empty() => {}
+                Layer::CommandLine if list.replaced => {}
+                Layer::CommandLine => list.plain = vec![(index, given(name))],
+                of => list.take(index, of, layer.values.get(name)),
+            }
+        }
+        Some(list)
+    }
+
+    fn take(&mut self, index: usize, layer: Layer, entry: Option<&Entry>) {
+        let Some(entry) = entry else { return };
+        let fabfile = layer == Layer::Fabfile;
+        let (change, items) = list_change(&entry.value).unzip();
+        let part = (index, texts(items.unwrap_or(&entry.value)));
+        match change {
+            Some(ListChange::Extend) if fabfile => self.added.push(part),
+            Some(ListChange::Extend) => self.plain.push(part),
+            Some(ListChange::Replace) | None => {
+                let replaced = fabfile && change.is_some();
+                *self = Self { plain: vec![part], added: Vec::new(), replaced };
+            }
         }
     }
 
-    fn set(&mut self, items: Vec<String>, replaced: bool) {
-        self.items = Some(items);
-        self.added.clear();
-        self.replaced = replaced;
+    /// Those of the items that are not in it yet.
+    fn unlisted(&self, mut items: Vec<String>) -> Vec<String> {
+        items.retain(|item| !self.items().any(|known| known == item));
+        items
     }
 
-    /// What the command line does to it, once: `given` is where hosts or roles stand on it.
-    fn command_line(&mut self, entry: Option<&Entry>, given: Option<&Origin>) {
-        let (false, false, Some(given)) = (self.asked_command_line, self.replaced, given) else { return };
-        self.asked_command_line = true;
-        let own = entry.map(|entry| texts(&entry.value));
-        if own.is_some() || self.items.is_some() {
-            self.origin = Some(given.clone());
-        }
-        if own.is_some() || self.items.is_some() {
-            self.items = Some(own.unwrap_or_default());
-        }
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.plain.iter().chain(&self.added)
     }
 
-    fn finish(self) -> Option<Entry> {
-        let origin = self.origin?;
-        let mut items = self.items.unwrap_or_default();
-        items.extend(self.added);
-        Some(Entry { value: json!(items), origin })
+    pub(crate) fn items(&self) -> impl Iterator<Item = &String> {
+        self.parts().flat_map(|(_, items)| items)
+    }
+
+    /// The layers that have items in it, the lowest first.
+    pub(crate) fn layers(&self) -> Vec<usize> {
+        let mut layers: Vec<usize> =
+            self.parts().filter(|(_, items)| !items.is_empty()).map(|(layer, _)| *layer).collect();
+        layers.sort_unstable();
+        layers
     }
 }
 
@@ -194,6 +190,9 @@ fn texts(value: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use fabric_core::settings::Origin;
+    use serde_json::json;
+
     use super::*;
 
     fn layer(layer: Layer, values: Value) -> LayerValues {
@@ -217,6 +216,15 @@ mod tests {
         assert_eq!(env, [("Z", "2"), ("A", "1"), ("M", "2")]);
         assert_eq!(merged.values["shell_env"].origin.layer, Layer::Fabfile);
         assert_eq!(merged.values["user"].origin.layer, Layer::Fabfile);
+    }
+
+    #[test]
+    fn a_shell_that_some_layer_names_is_asked_for() {
+        let gate = |values: Value| merge(&[layer(Layer::User, values)]).settings.use_shell;
+        assert_eq!(gate(json!({"shell": "sh -c"})), Gate::Asks);
+        assert_eq!(gate(json!({"shell": "sh -c", "use_shell": false})), Gate::Shut);
+        assert_eq!(gate(json!({"shell": null})), Gate::Open);
+        assert_eq!(gate(json!({"user": "me"})), Gate::Open);
     }
 
     #[test]
@@ -249,6 +257,21 @@ mod tests {
         ]);
         assert_eq!(merged.settings.exclude_hosts, ["a", "b"]);
         assert_eq!((merged.settings.hosts.as_slice(), merged.settings.roles.len()), (["y".to_owned()].as_slice(), 0));
+    }
+
+    #[test]
+    fn each_option_of_the_command_line_leaves_the_others_as_they_are() {
+        let merged = merge(&[
+            layer(Layer::Project, json!({"exclude_hosts": ["p"], "hosts": {"extend": ["p"]}})),
+            layer(Layer::Fabfile, json!({"exclude_hosts": ["f"], "hosts": ["f"], "roles": {"extend": ["f"]}})),
+            layer(Layer::CommandLine, json!({"exclude_hosts": ["s", "f"], "hosts": ["s"]})),
+            layer(Layer::CommandLine, json!({"exclude_hosts": ["x"], "hosts": [], "roles": ["o"]})),
+            layer(Layer::CommandLine, json!({"hosts": [], "warn_only": true})),
+        ]);
+        assert_eq!(merged.settings.hosts, [""; 0]);
+        assert_eq!(merged.settings.roles, ["o", "f"]);
+        assert_eq!(merged.settings.exclude_hosts, ["f", "s", "x"]);
+        assert_eq!(merged.values["roles"].origin.layer, Layer::CommandLine);
     }
 
     /// Values without host lists, whose rules look at the command line. A setting has the same type in all

@@ -33,9 +33,6 @@ impl Resolve for Config {
     }
 }
 
-/// A list of algorithms as ssh_config has it.
-type NameList = fn(&Resolved) -> Vec<&str>;
-
 /// What holds for one host.
 struct View {
     settings: Settings,
@@ -147,17 +144,6 @@ impl Config {
         let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
         if resolved.names(Directive::PubkeyAcceptedAlgorithms) {
             target.auth.key_algorithms = owned(resolved.pubkey_accepted_algorithms());
-        }
-        let algorithms = &mut target.algorithms;
-        for (list, directive, names) in [
-            (&mut algorithms.kex, Directive::KexAlgorithms, Resolved::kex_algorithms as NameList),
-            (&mut algorithms.ciphers, Directive::Ciphers, Resolved::ciphers),
-            (&mut algorithms.macs, Directive::Macs, Resolved::macs),
-            (&mut algorithms.host_keys, Directive::HostKeyAlgorithms, Resolved::host_key_algorithms),
-        ] {
-            if list.is_empty() && resolved.names(directive) {
-                *list = owned(names(resolved));
-            }
         }
         target.host_keys.user_files = resolved.user_known_hosts_files().into_iter().map(PathBuf::from).collect();
         let named_system = view.settings.system_known_hosts.iter().map(|path| environment.expand(path));

@@ -59,6 +59,9 @@ struct Question {
     port: Option<u16>,
 }
 
+/// A list of algorithms as ssh_config has it.
+type NameList = fn(&Resolved) -> Vec<&str>;
+
 /// How many answers are kept.
 const MOST_ANSWERS: usize = 1 << 16;
 
@@ -218,6 +221,16 @@ impl SshHost {
         say(Directive::GssapiKeyExchange, "gss_kex", json!(resolved.gssapi_key_exchange()));
         let check = resolved.strict_host_key_checking();
         say(Directive::StrictHostKeyChecking, "reject_unknown_hosts", json!(check == StrictHostKeyChecking::Yes));
+        for (directive, name, list) in [
+            (Directive::KexAlgorithms, "kex_algorithms", Resolved::kex_algorithms as NameList),
+            (Directive::Ciphers, "ciphers", Resolved::ciphers),
+            (Directive::Macs, "macs", Resolved::macs),
+            (Directive::HostKeyAlgorithms, "host_key_algorithms", Resolved::host_key_algorithms),
+        ] {
+            if resolved.names(directive) {
+                say(directive, name, json!(list(&resolved)));
+            }
+        }
         let hops: Vec<String> = resolved.proxy_jump().iter().map(hop_text).collect();
         if !hops.is_empty() {
             say(Directive::ProxyJump, "gateway", json!(hops.join(",")));
@@ -235,7 +248,7 @@ impl SshHost {
             match name.as_str() {
                 "key_filename" => settings.key_filename.extend(self.identity_files.iter().cloned()),
                 "forward_agent" => settings.forward_agent |= entry.value == json!(true),
-                "reject_unknown_hosts" | "disable_known_hosts" if host_keys_are_settled(merged) => {}
+                "reject_unknown_hosts" if host_keys_are_settled(merged) => {}
                 _ if said => {}
                 // A value of its own type: it fits.
                 _ => drop(settings.set(name, &entry.value)),

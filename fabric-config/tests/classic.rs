@@ -136,7 +136,7 @@ fn sample(setting: &Setting) -> (Value, String) {
         Kind::Bool | Kind::Maybe => (json!(true), "yes"),
         Kind::Integer | Kind::Size | Kind::Port => (json!(17), "17"),
         Kind::Seconds => (json!(2.5), "2.5"),
-        Kind::Text | Kind::Secret | Kind::Switch => (json!("some text"), "some text"),
+        Kind::Text | Kind::Amount | Kind::Secret | Kind::Switch => (json!("some text"), "some text"),
         Kind::List => (json!(["a", "b"]), "a,b"),
         Kind::Integers => (json!([0, 3]), "0,3"),
         Kind::TextMap | Kind::SecretMap => (json!({"A": "1", "B": "2"}), "A=1,B=2"),

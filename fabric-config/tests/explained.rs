@@ -36,7 +36,7 @@ fn one_setting_with_all_its_layers() {
     let told = config().explain("pool_size", Some(&host), &[]).unwrap();
     let rungs: Vec<String> = told.rungs.iter().map(|rung| format!("{} {}", rung.origin, rung.value)).collect();
     assert_eq!(rungs, ["default 0", "/home/me/.fabric.toml:1 5", "FABRIC_POOL_SIZE 7", "-z 9"]);
-    assert_eq!((told.winner, told.value, told.combined), (3, json!(9), false));
+    assert_eq!((told.winner(), told.value, told.parts), (3, json!(9), vec![3]));
 
     let told = config().explain("user", Some(&"root@web1".parse().unwrap()), &[]).unwrap();
     assert_eq!(told.origin().layer, Layer::HostString);
@@ -57,11 +57,64 @@ fn one_setting_with_all_its_layers() {
 #[test]
 fn tables_are_made_of_layers() {
     let told = config().explain("shell_env", None, &[]).unwrap();
-    assert!(told.combined);
+    assert_eq!(told.parts, [1, 2]);
     assert_eq!(told.value, json!({"A": "1", "B": "2"}));
     assert_eq!(told.origin().to_string(), "fabfile.toml:3");
     let text = told.to_string();
     assert!(text.contains("user file, /home/me/.fabric.toml:4: {\"A\":\"1\"}  <- part of it"), "{text}");
+}
+
+#[test]
+fn a_text_that_stands_for_a_list_is_in_force() {
+    let config = Config::builder().option("key_filename", "k", "-i").build().unwrap();
+    let told = config.explain("key_filename", None, &[]).unwrap();
+    assert_eq!((told.value, told.parts), (json!(["k"]), vec![1]));
+}
+
+#[test]
+fn host_lists_are_made_of_what_the_run_uses() {
+    let of = |layer: Layer, key: &str, value: Value| (key.to_owned(), value, Origin::place(layer, layer.to_string()));
+    let told = |name: &str, env: Value, set: &str, typed: &[(&str, &str)]| {
+        let env = env.as_object().unwrap().clone().into_iter();
+        let typed = typed.iter().map(|(key, one)| of(Layer::CommandLine, key, json!([one])));
+        let builder = Config::builder()
+            .text(Layer::Project, "fabric.toml", Format::Toml, "exclude_hosts = ['p']\n")
+            .fabfile(env.map(|(key, value)| of(Layer::Fabfile, &key, value)))
+            .values(Layer::CommandLine, typed);
+        let builder = if set.is_empty() { builder } else { builder.set(set) };
+        let told = builder.build().unwrap().explain(name, None, &[]).unwrap();
+        let parts: Vec<String> = told.parts.iter().map(|part| told.rungs[*part].origin.to_string()).collect();
+        (told.value, parts.join(", "))
+    };
+    let env = json!({"hosts": ["f"], "exclude_hosts": ["e"]});
+    let line = [("hosts", "h"), ("exclude_hosts", "x"), ("roles", "r")];
+    assert_eq!(told("hosts", env.clone(), "", &line), (json!(["h"]), "command line".into()));
+    assert_eq!(told("hosts", env.clone(), "hosts=s", &line[2..]), (json!([]), "default".into()));
+    let excluded = told("exclude_hosts", env, "exclude_hosts=s", &line);
+    assert_eq!(excluded, (json!(["e", "s", "x"]), "fabfile, --set, command line".into()));
+    let extend = json!({"hosts": {"extend": ["f"]}});
+    assert_eq!(told("hosts", extend.clone(), "", &line), (json!(["h", "f"]), "fabfile, command line".into()));
+    assert_eq!(told("hosts", extend, "", &[]), (json!(["f"]), "fabfile".into()));
+    let replace = json!({"hosts": {"replace": ["f"]}});
+    assert_eq!(told("hosts", replace, "", &line), (json!(["f"]), "fabfile".into()));
+}
+
+#[test]
+fn algorithms_of_ssh_config_are_shown() {
+    let text =
+        "Ciphers aes256-ctr\nMACs hmac-sha2-256\nKexAlgorithms curve25519-sha256\nHostKeyAlgorithms ssh-ed25519\n";
+    let config =
+        Config::builder().ssh_config(SshConfig::parse(text, "conf")).set("macs=hmac-sha2-512").build().unwrap();
+    let host = "web1".parse().unwrap();
+    for (name, value, origin) in [
+        ("ciphers", "aes256-ctr", "conf:1"),
+        ("macs", "hmac-sha2-512", "--set"),
+        ("kex_algorithms", "curve25519-sha256", "conf:3"),
+        ("host_key_algorithms", "ssh-ed25519", "conf:4"),
+    ] {
+        let told = config.explain(name, Some(&host), &[]).unwrap();
+        assert_eq!((&told.value, told.origin().to_string().as_str()), (&json!([value]), origin), "{name}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use fabric_core::Resolve;
 use fabric_core::settings::TABLE;
-use fabric_exec::hostlist::RoleSource;
+use fabric_exec::hostlist::{RoleSource, Roles};
 use fabric_exec::task::Opt as TaskOption;
 
 use crate::args::Options;
@@ -108,7 +108,7 @@ fn values(
         Completes::Nothing => words.iter().map(|word| (*word).to_owned()).collect(),
         Completes::Files => return vec![FILES.to_owned()],
         Completes::Tasks => project.collection.listing().names().collect(),
-        Completes::Roles => project.roles().into_keys().collect(),
+        Completes::Roles => roles(project, surroundings, options).into_keys().collect(),
         Completes::Hosts => hosts(project, surroundings, options),
         Completes::Settings => TABLE.iter().filter(|s| !s.information).map(|s| s.name.to_owned()).collect(),
         Completes::Levels => Levels::NAMES.iter().chain(&Levels::GROUPS).map(|level| (*level).to_owned()).collect(),
@@ -127,7 +127,7 @@ fn hosts(project: &Project, surroundings: &Surroundings, options: Option<&Option
     let settings =
         options.and_then(|options| project.builder(surroundings, options).build().ok()?.settings(None, &[]).ok());
     let mut hosts = settings.map(|settings| settings.hosts.clone()).unwrap_or_default();
-    for role in project.roles().into_values() {
+    for role in roles(project, surroundings, options).into_values() {
         if let RoleSource::Hosts(list) = role.source {
             hosts.extend(list);
         }
@@ -136,6 +136,12 @@ fn hosts(project: &Project, surroundings: &Surroundings, options: Option<&Option
     hosts.sort();
     hosts.dedup();
     hosts
+}
+
+fn roles(project: &Project, surroundings: &Surroundings, options: Option<&Options>) -> Roles {
+    let config = options.and_then(|options| project.builder(surroundings, options).build().ok());
+    let all = config.and_then(|config| project.roles(&config, surroundings).ok());
+    all.unwrap_or_else(|| project.own_roles().clone())
 }
 
 fn ssh_hosts(config: Option<PathBuf>) -> Vec<String> {

@@ -57,6 +57,7 @@ fn value(setting: &Setting) -> Value {
         Kind::Port => json!({"type": "integer", "minimum": 1, "maximum": 65535}),
         Kind::Seconds => json!({"type": "number", "minimum": 0, "maximum": 1_000_000_000}),
         Kind::Text | Kind::Secret => json!({"type": "string"}),
+        Kind::Amount => json!({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}),
         Kind::List if crate::values::is_host_list(setting.name) => json!({"anyOf": [
             {"type": "string"},
             list("string"),

@@ -25,6 +25,8 @@ pub enum Kind {
     Seconds,
     /// A text.
     Text,
+    /// A text, or a whole number as a text: how many, or what share of all.
+    Amount,
     /// A text that is never shown.
     Secret,
     /// A list of texts; a text stands for a list of one.
@@ -60,6 +62,7 @@ impl Kind {
             Self::Port => "a port from 1 to 65535".to_owned(),
             Self::Seconds => format!("a number of seconds from 0 to {SECONDS}"),
             Self::Text | Self::Secret => "a text".to_owned(),
+            Self::Amount => "a whole number, or a text such as `25%`".to_owned(),
             Self::List => "a list of texts".to_owned(),
             Self::Integers => format!("a list of whole numbers from 0 to {}", u32::MAX),
             Self::TextMap | Self::SecretMap => "a table of texts".to_owned(),
@@ -88,6 +91,7 @@ impl Kind {
             Self::Port => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
             Self::Seconds => value.as_f64().is_some_and(|seconds| (0.0..=SECONDS).contains(&seconds)),
             Self::Text | Self::Secret => value.is_string(),
+            Self::Amount => value.is_string() || value.is_u64(),
             Self::List => value.is_string() || texts(value),
             Self::Integers => integer(value) || value.as_array().is_some_and(|items| items.iter().all(integer)),
             Self::TextMap | Self::SecretMap => table(Value::is_string),
@@ -116,7 +120,7 @@ impl Kind {
                 // As a value, what is not finite is `null`: "not set".
                 Err(_) => json!(trimmed.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(wrong)?),
             },
-            Self::Text | Self::Secret | Self::Choice(_) => json!(text),
+            Self::Text | Self::Amount | Self::Secret | Self::Choice(_) => json!(text),
             Self::List if trimmed.starts_with('[') && json().is_some_and(|v| v.is_array()) => {
                 json().ok_or_else(wrong)?
             }
@@ -198,6 +202,18 @@ impl Gate {
     }
 }
 
+/// How many, or what share of all: `2`, `25%`. It is read where it is known of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Amount(pub String);
+
+impl std::ops::Deref for Amount {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A text, or off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Switch {
@@ -249,6 +265,16 @@ from_value!(Option<u64>, Kind::Size, |v| Some(v.as_u64()), |n| json!(n));
 from_value!(u64, Kind::Size, |v| v.as_u64(), |n| json!(n));
 from_value!(String, Kind::Text, |v| v.as_str().map(str::to_owned), |s| json!(s));
 from_value!(Option<String>, Kind::Text, |v| Some(v.as_str().map(str::to_owned)), |s| json!(s));
+from_value!(
+    Option<Amount>,
+    Kind::Amount,
+    |v| Some(match v {
+        Value::String(text) => Some(Amount(text.clone())),
+        Value::Number(number) => Some(Amount(number.to_string())),
+        _ => None,
+    }),
+    |amount| json!(amount.as_deref())
+);
 from_value!(Option<PathBuf>, Kind::Text, |v| Some(v.as_str().map(PathBuf::from)), |p| json!(p));
 from_value!(Option<Secret>, Kind::Secret, |v| Some(v.as_str().map(Secret::from)), |s| json!(
     s.as_ref().map(Secret::expose)

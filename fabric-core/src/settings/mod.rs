@@ -10,7 +10,7 @@ mod kind;
 mod layer;
 mod table;
 
-pub use kind::{FromValue, Gate, Kind, Seconds, Switch};
+pub use kind::{Amount, FromValue, Gate, Kind, Seconds, Switch};
 pub use layer::{Layer, Origin, Overlay, Problem, Problems};
 pub use table::{Settings, TABLE};
 
@@ -159,6 +159,10 @@ mod tests {
         settings.set("command_timeout", &serde_json::json!(1.5)).unwrap();
         settings.set("passwords", &serde_json::json!({"a@b:22": "x"})).unwrap();
         settings.set("gateway", &serde_json::json!(false)).unwrap();
+        settings.set("batch", &serde_json::json!(2)).unwrap();
+        settings.set("limit", &serde_json::json!("25%")).unwrap();
+        assert_eq!((settings.batch.as_deref(), settings.limit.as_deref()), (Some("2"), Some("25%")));
+        assert!(settings.set("max_failures", &serde_json::json!(-1)).is_err());
         settings.set("release", &serde_json::json!("2.4")).unwrap();
         assert_eq!(settings.get("release"), Some(serde_json::json!("2.4")));
         assert_eq!(settings.get("command_timeout"), Some(serde_json::json!(1.5)));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
-use super::kind::{FromValue, Gate, Seconds, Switch};
+use super::kind::{Amount, FromValue, Gate, Seconds, Switch};
 use super::{Map, Problem, Setting, Value};
 use crate::command::PathBehavior;
 use crate::secret::Secret;
@@ -150,13 +150,13 @@ settings! {
         /// Whether connections are closed after each task instead of at the end of the run.
         eagerly_disconnect: bool = false, option "-e, --eagerly-disconnect";
         /// Rolling execution: how many hosts, or what share of them (`25%`), a task runs on before it goes on to the next.
-        batch: Option<String> = None, option "--batch", unit "hosts or %";
+        batch: Option<Amount> = None, option "--batch", unit "hosts or %";
         /// How many hosts, or what share of them, may fail before nothing new is started.
-        max_failures: Option<String> = None, option "--max-failures", unit "hosts or %";
+        max_failures: Option<Amount> = None, option "--max-failures", unit "hosts or %";
         /// How often a task is tried again on a host on which it failed.
         retries: u32 = 0, option "--retries";
         /// Only the first so many hosts, or that share, of each host list.
-        limit: Option<String> = None, option "--limit", unit "hosts or %";
+        limit: Option<Amount> = None, option "--limit", unit "hosts or %";
     }
 
     "Commands" {
@@ -177,6 +177,7 @@ settings! {
         /// Environment variables of commands.
         shell_env: IndexMap<String, String> = IndexMap::new(), alias "run.env";
         /// The shell that commands are wrapped in, where they are.
+        /// Naming one asks for it, unless `use_shell` is false.
         shell: String = "/bin/bash -l -c".to_owned(), option "-s, --shell", alias "run.shell";
         /// Whether commands may be wrapped in `shell`; set to true, whether they are unasked.
         use_shell: Gate = Gate::Open;

@@ -20,6 +20,7 @@ use crate::collection::Collection;
 use crate::hostlist::{FabfileLists, Roles};
 
 pub use find::{Found, find};
+pub use roles::roles_of;
 
 /// A fabfile's contents.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Fabfile {
     pub env: Vec<(String, Value, Origin)>,
     /// `extend` and `replace` of the global lists.
     pub lists: FabfileLists,
+    /// The same as `[env]` has them, to be shown: names, values, and where each stands.
+    pub list_changes: Vec<(String, Value, Origin)>,
     /// `[hosts."pattern"]`, in file order.
     pub sections: Vec<HostSection>,
     /// `[roledefs]`.

@@ -31,6 +31,18 @@ pub(super) struct SyntaxError {
 }
 
 impl Node {
+    /// A value that stands nowhere.
+    pub(super) fn without_place(value: &Value) -> Self {
+        let kind = match value {
+            Value::Array(items) => Kind::List(items.iter().map(Self::without_place).collect()),
+            Value::Object(members) => {
+                Kind::Table(members.iter().map(|(key, value)| (key.clone(), (0, Self::without_place(value)))).collect())
+            }
+            scalar => Kind::Scalar(scalar.clone()),
+        };
+        Self { line: 0, kind }
+    }
+
     /// The value without its places.
     pub(super) fn value(&self) -> Value {
         match &self.kind {

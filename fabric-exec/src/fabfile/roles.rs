@@ -3,11 +3,45 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fabric_core::Layer;
+use fabric_core::settings::{Map, Problem, Problems};
+use fabric_core::{Layer, Origin, Value};
 
 use super::node::{Kind, Node};
 use super::reader::Reader;
 use crate::hostlist::{Role, RoleSource, Roles};
+
+/// Reads roles that stand in settings, in the forms that `[roledefs]` takes. `dir` is where their files are and their
+/// commands start; `origin` is where they stand.
+///
+/// # Errors
+///
+/// Everything that is wrong in them.
+///
+/// ```
+/// use fabric_core::{Layer, Origin};
+/// use fabric_exec::fabfile::roles_of;
+///
+/// let given = serde_json::json!({"web": ["web[1-3]"], "db": {"hosts": "db1", "user": "postgres"}});
+/// let origin = Origin::place(Layer::CommandLine, "--set");
+/// let roles = roles_of(given.as_object().unwrap(), "/srv/app", &origin)?;
+/// assert_eq!(roles["web"].to_value(), serde_json::json!(["web1", "web2", "web3"]));
+/// assert_eq!(roles["db"].settings["user"], "postgres");
+/// # Ok::<(), fabric_core::settings::Problems>(())
+/// ```
+pub fn roles_of(roledefs: &Map, dir: impl AsRef<Path>, origin: &Origin) -> Result<Roles, Problems> {
+    let dir = dir.as_ref();
+    let mut reader = Reader::new(&dir.join("roledefs"));
+    let mut roles = Roles::new();
+    reader.roles(&Node::without_place(&Value::from(roledefs.clone())), dir, &mut roles);
+    if !reader.problems.is_empty() {
+        let here = |problem: Problem| problem.at(origin.clone());
+        return Err(Problems(reader.problems.into_iter().map(here).collect()));
+    }
+    for role in roles.values_mut() {
+        role.origin = Some(Origin { layer: Layer::Role, ..origin.clone() });
+    }
+    Ok(roles)
+}
 
 impl Reader {
     pub(super) fn roles(&mut self, node: &Node, dir: &Path, roles: &mut Roles) {

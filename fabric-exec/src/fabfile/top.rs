@@ -34,6 +34,7 @@ pub(super) fn parse(path: &Path, text: &str, format: Format) -> Result<Fabfile, 
         dir: dir.clone(),
         env: Vec::new(),
         lists: FabfileLists::default(),
+        list_changes: Vec::new(),
         sections: Vec::new(),
         roles: Roles::new(),
         problems: Vec::new(),
@@ -51,6 +52,7 @@ pub(super) fn parse(path: &Path, text: &str, format: Format) -> Result<Fabfile, 
         collection,
         env: files.env,
         lists: files.lists,
+        list_changes: files.list_changes,
         sections: files.sections,
         roles: files.roles,
         warnings: files.warnings,
@@ -62,6 +64,7 @@ struct Files {
     dir: PathBuf,
     env: Vec<(String, Value, Origin)>,
     lists: FabfileLists,
+    list_changes: Vec<(String, Value, Origin)>,
     sections: Vec<HostSection>,
     roles: Roles,
     problems: Vec<Problem>,
@@ -134,9 +137,12 @@ impl Files {
                     reader.hosts(node, &format!("`{key}` of `env`")).map(Value::from)
                 }
                 "hosts" | "roles" if matches!(node.kind, Kind::Table(_)) => {
-                    let directive = directive(reader, key, node);
-                    let list = if key == "hosts" { &mut self.lists.hosts } else { &mut self.lists.roles };
-                    *list = directive.or(list.take());
+                    if let Some(directive) = directive(reader, key, node) {
+                        let origin = reader.origin(Layer::Fabfile, *line);
+                        self.list_changes.push((key.clone(), directive.to_value(), origin));
+                        let list = if key == "hosts" { &mut self.lists.hosts } else { &mut self.lists.roles };
+                        *list = Some(directive);
+                    }
                     None
                 }
                 "roledefs" => {

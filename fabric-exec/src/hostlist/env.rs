@@ -1,17 +1,27 @@
 //! The global lists: what files, the fabfile, the command line and earlier tasks come to together.
 
-use serde::Serialize;
+use fabric_core::Value;
+use serde_json::json;
 
 use super::Selection;
 
 /// What a fabfile's `[env]` does to a global list beyond setting it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Directive {
     /// Adds to whatever the list is, the command line's included.
     Extend(Vec<String>),
     /// Overwrites it, the command line's included.
     Replace(Vec<String>),
+}
+
+impl Directive {
+    /// As `[env]` has it.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Extend(list) => json!({"extend": list}),
+            Self::Replace(list) => json!({"replace": list}),
+        }
+    }
 }
 
 /// A fabfile's `extend` and `replace` of the global lists.

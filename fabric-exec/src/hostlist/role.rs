@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_core::Origin;
-use fabric_core::settings::{Layer, Map, Overlay};
+use fabric_core::settings::{Layer, Map, Overlay, Value};
 use indexmap::IndexMap;
+use serde_json::json;
 
 /// A role.
 #[derive(Debug, Clone)]
@@ -74,6 +75,18 @@ impl Role {
         let origin = self.origin.clone().unwrap_or_else(|| Origin::place(Layer::Role, format!("role `{name}`")));
         (!self.settings.is_empty())
             .then(|| Overlay::new(Origin { layer: Layer::Role, ..origin }, self.settings.clone()))
+    }
+
+    /// Where its hosts come from, as `[roledefs]` has it; code stands nowhere.
+    pub fn to_value(&self) -> Value {
+        match &self.source {
+            RoleSource::Hosts(hosts) => json!(hosts),
+            RoleSource::Roles(roles) => json!({"roles": roles}),
+            RoleSource::Command { line, .. } => json!({"command": line}),
+            RoleSource::File { path, group: None } => json!({"inventory": path}),
+            RoleSource::File { path, group } => json!({"inventory": path, "group": group}),
+            RoleSource::Code(_) => json!({}),
+        }
     }
 
     /// With settings for its hosts.

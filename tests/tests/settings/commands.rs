@@ -68,10 +68,16 @@ fn combine_stderr_makes_one_stream_of_two() {
 const SHELL: &str = "shell = \"env WRAPPED=yes /bin/sh -c\"\n";
 
 #[test]
-fn shell_wraps_where_use_shell_says_so() {
+fn shell_wraps_where_it_is_named_and_use_shell_allows_it() {
     let run = "echo wrapped:$WRAPPED";
-    one(SHELL, run).stdout_has("out: wrapped:\n").run();
+    one("", run).stdout_has("out: wrapped:\n").run();
+    one(SHELL, run).stdout_has("out: wrapped:yes\n").run();
     one(&format!("{SHELL}use_shell = true"), run).stdout_has("out: wrapped:yes\n").run();
+    one("", run).args(["--set", "shell=env WRAPPED=set /bin/sh -c"]).stdout_has("out: wrapped:set\n").run();
+    one("", run).env("FABRIC_SHELL", "env WRAPPED=var /bin/sh -c").stdout_has("out: wrapped:var\n").run();
+    let with = "[tasks.one]\nhosts = [\"{h1}\"]\nrun = \"echo wrapped:$WRAPPED\"\n\
+                with = { shell = \"env WRAPPED=with /bin/sh -c\" }\n";
+    case!().hosts(1).fabfile(with).args(["one"]).stdout_has("out: wrapped:with\n").any_stderr().run();
     one("", run).args(["-s", "env WRAPPED=opt /bin/sh -c"]).stdout_has("out: wrapped:opt\n").run();
     one(&format!("{SHELL}use_shell = false"), run).stdout_has("out: wrapped:\n").run();
     let shut = "[env]\nuse_shell = false\n\n[tasks.one]\nhosts = [\"{h1}\"]\n\
