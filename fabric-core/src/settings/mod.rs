@@ -71,7 +71,8 @@ impl Setting {
     /// machine start there.
     ///
     /// ```
-    /// use fabric_core::{Setting, Value};
+    /// use fabric_core::Value;
+    /// use fabric_core::settings::Setting;
     /// let keys = Setting::find("key_filename").unwrap();
     /// let found = keys.below("/srv/app".as_ref(), Value::from(vec!["deploy_key", "~/.ssh/id", "/etc/key"]));
     /// assert_eq!(found, Value::from(vec!["/srv/app/deploy_key", "~/.ssh/id", "/etc/key"]));
