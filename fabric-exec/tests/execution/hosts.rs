@@ -357,10 +357,18 @@ impl EventSink for Threads {
 async fn hosts_that_get_files_have_threads_at_once() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("app"), "app").unwrap();
-    let text =
-        format!("[tasks.t]\nparallel = true\nsteps = [{{ put = '{}/app', to = '/tmp/app' }}]", dir.path().display());
+    let text = format!(
+        "[tasks.t]\nparallel = true\nsteps = [{{ put = '{}/app', to = '/tmp/app' }}, {{ run = 'meet' }}]",
+        dir.path().display()
+    );
     let threads = Arc::new(Threads::default());
     let world = World::new().hosts(&["h1", "h2", "h3"]);
+    // None is done before all have begun, and none shares its thread with another that waits.
+    let all = std::sync::Barrier::new(3);
+    world.fleet.every_host().on_match("^meet$", move |_| {
+        all.wait();
+        Reply::ok()
+    });
     let run = world.run_of(&common::fabfile(&text)).threads(3).events(threads.clone());
     assert_eq!(run.start(calls(&["t"])).await.unwrap().exit_code(), 0);
     assert_eq!(threads.0.lock().unwrap().len(), 3);
