@@ -149,6 +149,9 @@ impl Project {
     /// The roles: those that settings give, and above them the fabfile's.
     pub(crate) fn roles(&self, config: &Config, surroundings: &Surroundings) -> Result<Roles, Problems> {
         let settings = config.settings(None, &[])?;
+        if settings.roledefs.is_empty() {
+            return Ok(self.own_roles().clone());
+        }
         let origin = config.explain("roledefs", None, &[])?.origin().clone();
         let mut roles = fabfile::roles_of(&settings.roledefs, self.dir().unwrap_or(&surroundings.dir), &origin)?;
         roles.extend(self.own_roles().clone());

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
 use super::node::{Kind, Node, SyntaxError};
+use crate::hostlist::expand_item;
 
 /// Collects what is wrong while a file is read.
 pub(super) struct Reader {
@@ -202,12 +203,5 @@ impl Reader {
 }
 
 fn expand(text: &str) -> Result<Vec<String>, fabric_core::HostStringError> {
-    let mut hosts = Vec::new();
-    for item in fabric_core::host::split_list(text) {
-        for host in fabric_core::host::expand(item)? {
-            fabric_core::HostString::parse(&host)?;
-            hosts.push(host);
-        }
-    }
-    Ok(hosts)
+    Ok(fabric_core::host::split_list(text).into_iter().map(expand_item).collect::<Result<Vec<_>, _>>()?.concat())
 }

@@ -21,8 +21,7 @@ impl Work {
         } else {
             Source::from(from)
         };
-        let echo = !self.context.hidden().and(step.hide).running;
-        let mut put = connection.put(source, to).dry(self.context.is_dry_run()).echo(echo);
+        let mut put = connection.put(source, to).dry(self.context.is_dry_run()).echo(!self.hidden(step).running);
         put = put.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
         put = put.use_sudo(transfer.use_sudo).mirror_mode(transfer.mirror_local_mode && !transfer.template);
         if let Some(mode) = transfer.mode {
@@ -46,8 +45,7 @@ impl Work {
             // What stays a template holds no placeholders.
             to = to.replace("{{", "{{{{").replace("}}", "}}}}");
         }
-        let echo = !self.context.hidden().and(step.hide).running;
-        let mut get = connection.get(from, to).dry(self.context.is_dry_run()).echo(echo);
+        let mut get = connection.get(from, to).dry(self.context.is_dry_run()).echo(!self.hidden(step).running);
         get = get.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
         get = get.use_sudo(transfer.use_sudo);
         if let Some(mode) = transfer.mode {

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{CommandStep, ExecuteStep, PromptStep, SetValue, ShellChoice, Step, Until, Verb, template};
 use crate::Context;
-use crate::run::{Backoff, Execute};
+use crate::run::{Backoff, Execute, Hide};
 use crate::task::{Invocation, TaskError};
 
 /// A task's steps on one host: what was saved so far, and what templates see.
@@ -53,17 +53,24 @@ impl Work {
     }
 
     async fn carry_out(&mut self, step: &Step) -> Result<(), TaskError> {
-        let outer = self.context.clone();
         if let Some(condition) = &step.condition {
             if self.is_unknown(template::names_in_condition, condition) {
-                self.context = outer.on_condition(condition);
-            } else if !template::holds(&self.environment, condition, &self.scope())? {
+                let on_condition = self.context.on_condition(condition);
+                let outer = std::mem::replace(&mut self.context, on_condition);
+                let done = self.do_it(step).await;
+                self.context = outer;
+                return done;
+            }
+            if !template::holds(&self.environment, condition, &self.scope())? {
                 return Ok(());
             }
         }
-        let done = self.do_it(step).await;
-        self.context = outer;
-        done
+        self.do_it(step).await
+    }
+
+    /// What of the step is not shown.
+    pub(super) fn hidden(&self, step: &Step) -> Hide {
+        self.context.hidden().and(step.hide)
     }
 
     async fn do_it(&mut self, step: &Step) -> Result<(), TaskError> {
@@ -216,7 +223,7 @@ impl Work {
         mut request: CommandRequest,
         remote: bool,
     ) -> Result<CommandRequest, TaskError> {
-        let hide = self.context.hidden().and(step.hide);
+        let hide = self.hidden(step);
         request = request.dry(self.context.is_dry_run()).hide(hide.streams()).echo(!hide.running);
         if let Some(dir) = self.render_some(command.cd.as_ref())? {
             request = request.cd(dir);
