@@ -3,7 +3,7 @@
 //! `cargo bench -p fabric-exec --bench hostlist`
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fabric_exec::hostlist::{Rules, Selection, Sources, build};
+use fabric_exec::hostlist::{Around, Listed, Rules, Selection, Sources, build};
 use indexmap::IndexMap;
 
 const HOSTS: usize = 10_000;
@@ -14,12 +14,15 @@ fn lists(c: &mut Criterion) {
     // Half of the second role is in the first one, too; every tenth host is left out.
     let exclude = names(0).into_iter().step_by(10).collect();
     let env = Selection { roles, exclude, ..Selection::default() };
-    let looked_up = IndexMap::from([("web".to_owned(), names(0)), ("new".to_owned(), names(HOSTS / 2))]);
+    let listed = |from| names(from).iter().map(|name| Listed::new(name.parse().expect("a host string"))).collect();
+    let looked_up = IndexMap::from([("web".to_owned(), listed(0)), ("new".to_owned(), listed(HOSTS / 2))]);
+    let around = Around::new();
     let sources = Sources {
         task: "deploy",
         arguments: &nothing,
         own: &nothing,
         current: None,
+        around: &around,
         env: &env,
         command_line: &nothing,
         only: &[],

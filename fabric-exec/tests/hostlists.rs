@@ -1,8 +1,8 @@
 //! Host lists against a plain reference of the rules, and the rules one by one.
 
 use fabric_exec::hostlist::{
-    Directive, Emptied, EnvLists, FabfileLists, HostList, HostListError, Level, Role, Roles, Rules, RuntimeLists,
-    Selection, Shard, Share, Sources, build,
+    Around, Directive, Emptied, EnvLists, FabfileLists, HostList, HostListError, Level, Listed, Role, Roles, Rules,
+    RuntimeLists, Selection, Shard, Share, Sources, build,
 };
 use indexmap::IndexMap;
 use proptest::prelude::*;
@@ -31,6 +31,10 @@ fn roles() -> Roles {
     ROLES.iter().map(|(name, hosts)| ((*name).to_owned(), Role::hosts(hosts.iter().copied()))).collect()
 }
 
+fn listed(host: &str) -> Listed {
+    Listed::new(host.parse().unwrap())
+}
+
 impl World {
     fn build(&self) -> Result<HostList, HostListError> {
         let fabfile = FabfileLists {
@@ -48,12 +52,14 @@ impl World {
             runtime: &runtime,
         }
         .merge();
-        let current = self.current.as_ref().map(|host| host.parse().unwrap());
+        let current = self.current.as_deref().map(listed);
+        let around = Around::new();
         let sources = Sources {
             task: "t",
             arguments: &self.arguments,
             own: &self.own,
             current: current.as_ref(),
+            around: &around,
             env: &env,
             command_line: &self.command_line,
             only: &self.only,
@@ -67,7 +73,7 @@ impl World {
         let mut looked_up = IndexMap::new();
         for name in sources.roles(&roles)? {
             let hosts = ROLES.iter().find(|(role, _)| *role == name).unwrap().1;
-            looked_up.insert(name, hosts.iter().map(|host| (*host).to_owned()).collect());
+            looked_up.insert(name, hosts.iter().map(|host| listed(host)).collect());
         }
         build(&sources, &looked_up)
     }

@@ -20,8 +20,10 @@ mod inventory;
 mod role;
 mod share;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use fabric_core::settings::Overlay;
 use fabric_core::{HostString, HostStringError};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
@@ -63,7 +65,9 @@ pub struct Sources<'a> {
     /// The task's own hosts and roles (its decorators, Fabric 1).
     pub own: &'a Selection,
     /// The host in whose run the task is executed, if it is.
-    pub current: Option<&'a HostString>,
+    pub current: Option<&'a Listed>,
+    /// The hosts around that run that came with settings: where this list names one of them, it keeps them.
+    pub around: &'a Around,
     /// The global lists, as [`EnvLists::merge`] has them now.
     pub env: &'a Selection,
     /// What `-H`, `-R` and `-x` gave, for the warning that they are not used.
@@ -110,7 +114,7 @@ pub enum Level {
 }
 
 /// A host list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HostList {
     /// The level it comes from.
     pub level: Level,
@@ -140,13 +144,33 @@ pub enum Emptied {
     Share,
 }
 
-/// A host of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A host of a list, with what it came with: that goes with it wherever the run takes it (health checks,
+/// rollbacks, tasks executed inside its run).
+#[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
     /// Its host string.
     pub host: HostString,
     /// The first of the list's roles that names it.
-    pub role: Option<String>,
+    pub role: Option<Arc<str>>,
+    /// What its roles and their inventories say about it, later ones above earlier ones. All of it is in
+    /// [`Layer::Role`](fabric_core::Layer::Role). Default: nothing.
+    pub settings: Arc<[Overlay]>,
+}
+
+impl Listed {
+    /// A host without settings of its own.
+    pub fn new(host: HostString) -> Self {
+        Self { host, role: None, settings: Arc::default() }
+    }
+}
+
+/// Hosts that came with settings, by their host strings.
+pub type Around = HashMap<HostString, Listed>;
+
+/// The hosts of a list that came with settings.
+pub(crate) fn with_settings(hosts: &[Listed]) -> Around {
+    let some = hosts.iter().filter(|listed| !listed.settings.is_empty());
+    some.map(|listed| (listed.host.clone(), listed.clone())).collect()
 }
 
 impl HostList {
@@ -159,7 +183,22 @@ impl HostList {
     pub(crate) fn asked(&mut self, host: HostString) {
         self.level = Level::Asked;
         self.steps = vec!["a person was asked".to_owned()];
-        self.hosts.push(Listed { host, role: None });
+        self.hosts.push(Listed::new(host));
+    }
+
+    /// A list of exactly these hosts, on which another task has begun. What narrows lists (`--only`, `--limit`,
+    /// `--shard`, `-x`) has narrowed them already.
+    pub(crate) fn exactly(hosts: &[Listed], exclude: &[String]) -> Self {
+        let mut list = Self {
+            level: Level::Arguments,
+            hosts: hosts.to_vec(),
+            roles: Vec::new(),
+            emptied: None,
+            steps: vec![format!("those of the task around it: {}", counted(hosts.len()))],
+            warnings: Vec::new(),
+        };
+        exclude_hosts(&mut list, exclude);
+        list
     }
 
     /// Keeps only these hosts.
@@ -248,7 +287,7 @@ impl Sources<'_> {
             // The one exception to "exclusions stay on their level" (Fabric 1).
             (Level::Task, with_exclude(self.own, &self.arguments.exclude))
         } else if let Some(current) = self.current {
-            let hosts = vec![current.as_str().to_owned()];
+            let hosts = vec![current.host.as_str().to_owned()];
             (Level::Current, Selection { hosts, ..Selection::default() })
         } else if self.env.gives_hosts() {
             (Level::Env, self.env.clone())
@@ -303,20 +342,20 @@ impl Sources<'_> {
 /// Builds a task's host list. `looked_up` has the hosts of each role that [`Sources::roles`] asked for.
 ///
 /// ```
-/// use fabric_exec::hostlist::{Rules, Selection, Sources, build};
+/// use fabric_exec::hostlist::{Around, Listed, Rules, Selection, Sources, build};
 ///
 /// let (own, none) = (Selection { roles: vec!["web".into()], ..Default::default() }, Selection::default());
 /// let arguments = Selection { exclude: vec!["web2".into()], ..Default::default() };
 /// let sources = Sources {
-///     task: "deploy", arguments: &arguments, own: &own, current: None, env: &none, command_line: &none,
-///     only: &[], rules: Rules::default(),
+///     task: "deploy", arguments: &arguments, own: &own, current: None, around: &Around::new(), env: &none,
+///     command_line: &none, only: &[], rules: Rules::default(),
 /// };
-/// let looked_up = [("web".to_owned(), vec!["web1".to_owned(), "web2".to_owned()])].into();
-/// let list = build(&sources, &looked_up)?;
+/// let web = vec![Listed::new("web1".parse()?), Listed::new("web2".parse()?)];
+/// let list = build(&sources, &[("web".to_owned(), web)].into())?;
 /// assert_eq!(list.names().collect::<Vec<_>>(), ["web1"]);
-/// # Ok::<(), fabric_exec::hostlist::HostListError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<String>>) -> Result<HostList, HostListError> {
+pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<Listed>>) -> Result<HostList, HostListError> {
     let (level, selection) = sources.decide();
     let mut list = HostList {
         level,
@@ -330,7 +369,10 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<String>>) -
     if level == Level::Local {
         return Ok(list);
     }
-    collect(sources.task, &selection, looked_up, &mut list)?;
+    match sources.current.filter(|_| level == Level::Current) {
+        Some(current) => list.hosts.push(current.clone()),
+        None => collect(sources, &selection, looked_up, &mut list)?,
+    }
     if list.hosts.is_empty() {
         list.emptied = Some(Emptied::Roles);
     }
@@ -347,12 +389,7 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<String>>) -
             let typed = fabric_core::host::fold(typed.iter().map(String::as_str));
             list.warnings.push(format!("-x excludes none of the hosts of task `{}`: {typed}", sources.task));
         }
-        step(&mut list, "excluded", |hosts| {
-            hosts.retain(|listed| !selection.exclude.iter().any(|excluded| excluded.trim() == listed.host.as_str()));
-        });
-        if list.hosts.is_empty() {
-            list.emptied.get_or_insert(Emptied::Exclusion);
-        }
+        exclude_hosts(&mut list, &selection.exclude);
     }
     if level != Level::Current {
         only(sources, &mut list);
@@ -381,32 +418,29 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<String>>) -
 
 /// Hosts first, then each role's, and the first role that names each.
 fn collect(
-    task: &str,
+    sources: &Sources<'_>,
     selection: &Selection,
-    looked_up: &IndexMap<String, Vec<String>>,
+    looked_up: &IndexMap<String, Vec<Listed>>,
     list: &mut HostList,
 ) -> Result<(), HostListError> {
-    let parse = |text: &str, role: Option<&String>| {
-        HostString::parse(text).map_err(|source| HostListError::Host {
-            task: task.to_owned(),
-            role: role.cloned(),
-            source,
-        })
-    };
-    let mut first_role: IndexMap<String, String> = IndexMap::new();
     for text in &selection.hosts {
-        list.hosts.push(Listed { host: parse(text, None)?, role: None });
+        let host = HostString::parse(text).map_err(|source| HostListError::Host {
+            task: sources.task.to_owned(),
+            role: None,
+            source,
+        })?;
+        list.hosts.push(Listed::new(host));
     }
+    let mut first: HashMap<&HostString, (&str, &Listed)> = HashMap::new();
     let items = selection.roles.iter().map(|item| role_operands(item, |name| looked_up.contains_key(name)));
     let hosts_of = |operator, role: &str| {
-        let hosts = looked_up.get(role).map(Vec::as_slice).unwrap_or_default();
-        let listed = |text: &String| Ok(Listed { host: parse(text, Some(&role.to_owned()))?, role: None });
+        let Some((role, hosts)) = looked_up.get_key_value(role) else { return Ok(Vec::new()) };
         if operator != SetOperator::Difference {
-            for host in hosts {
-                first_role.entry(host.clone()).or_insert_with(|| role.to_owned());
+            for listed in hosts {
+                first.entry(&listed.host).or_insert((role, listed));
             }
         }
-        hosts.iter().map(listed).collect::<Result<Vec<_>, HostListError>>()
+        Ok(hosts.clone())
     };
     let steps = &mut list.steps;
     let mut of_roles = compose(
@@ -422,10 +456,27 @@ fn collect(
         },
     )?;
     list.hosts.append(&mut of_roles);
+    let mut names: HashMap<&str, Arc<str>> = HashMap::new();
     for listed in &mut list.hosts {
-        listed.role = first_role.get(listed.host.as_str()).cloned();
+        if let Some((role, named)) = first.get(&listed.host) {
+            listed.role = Some(names.entry(role).or_insert_with(|| Arc::from(*role)).clone());
+            listed.settings = named.settings.clone();
+        } else if let Some(known) = sources.around.get(&listed.host) {
+            listed.settings = known.settings.clone();
+        }
     }
     Ok(())
+}
+
+fn exclude_hosts(list: &mut HostList, excluded: &[String]) {
+    if excluded.is_empty() {
+        return;
+    }
+    let excluded: HashSet<&str> = excluded.iter().map(|text| text.trim()).collect();
+    step(list, "excluded", |hosts| hosts.retain(|listed| !excluded.contains(listed.host.as_str())));
+    if list.hosts.is_empty() {
+        list.emptied.get_or_insert(Emptied::Exclusion);
+    }
 }
 
 fn only(sources: &Sources<'_>, list: &mut HostList) {

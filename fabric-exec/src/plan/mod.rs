@@ -7,12 +7,12 @@ mod text;
 
 use std::sync::Arc;
 
-use fabric_core::HostString;
 use serde::Serialize;
 
-use crate::hostlist::{HostList, Level, Selection};
+use crate::hostlist::{HostList, Level, Selection, with_settings};
 use crate::run::RunError;
 use crate::run::dispatch::{Job, Strategy};
+use crate::run::lists::Inside;
 use crate::run::shared::Shared;
 use crate::steps::{Step, Verb, template};
 use crate::task::{Invocation, Task};
@@ -125,19 +125,19 @@ impl Planner {
         job: Job,
         token: String,
         because: Because,
-        current: Option<&HostString>,
+        outer: Option<&HostList>,
         tasks: &mut Vec<PlannedTask>,
     ) -> Result<(), RunError> {
         let task = job.task.clone();
         self.open.push(Arc::as_ptr(&task));
-        self.around(&task.pre, Because::Pre, current, tasks).await?;
+        self.around(&task.pre, Because::Pre, outer, tasks).await?;
         // A task that runs once a run is there already.
         if !(task.runs_once && self.once.contains(&Arc::as_ptr(&task))) {
             self.once.push(Arc::as_ptr(&task));
-            let planned = self.alone(job, token, because, current).await?;
+            let planned = self.alone(job, token, because, outer).await?;
             tasks.push(planned);
         }
-        self.around(&task.post, Because::Post, current, tasks).await?;
+        self.around(&task.post, Because::Post, outer, tasks).await?;
         self.open.pop();
         Ok(())
     }
@@ -146,7 +146,7 @@ impl Planner {
         &mut self,
         calls: &[Invocation],
         because: Because,
-        current: Option<&HostString>,
+        outer: Option<&HostList>,
         tasks: &mut Vec<PlannedTask>,
     ) -> Result<(), RunError> {
         for call in calls {
@@ -154,7 +154,7 @@ impl Planner {
             if !self.around.contains(&token) {
                 self.around.push(token.clone());
                 let job = self.shared.job(call)?;
-                Box::pin(self.task(job, token, because, current, tasks)).await?;
+                Box::pin(self.task(job, token, because, outer, tasks)).await?;
             }
         }
         Ok(())
@@ -165,10 +165,12 @@ impl Planner {
         job: Job,
         token: String,
         because: Because,
-        current: Option<&HostString>,
+        outer: Option<&HostList>,
     ) -> Result<PlannedTask, RunError> {
         let task = &job.task;
-        let mut list = self.shared.host_list(&job.name, task, &job.selection, current).await?;
+        let around = outer.map(|outer| with_settings(&outer.hosts)).unwrap_or_default();
+        let inside = Inside { current: outer.and_then(|outer| outer.hosts.first()), around: &around };
+        let mut list = self.shared.list_of(&job, inside).await?;
         let settings = self.shared.task_settings(task)?;
         let strategy = Strategy::of(task, &settings, list.hosts.len())?;
         let hosts: Vec<String> = list.names().map(str::to_owned).collect();
@@ -179,7 +181,7 @@ impl Planner {
                 vec!["nobody gives hosts: one is asked for, and without a terminal the run ends here".to_owned()];
         }
         let steps = match task.body.steps() {
-            Some(steps) => self.steps(steps, list.hosts.first().map(|listed| &listed.host)).await?,
+            Some(steps) => self.steps(steps, Some(&list)).await?,
             None => Vec::new(),
         };
         Ok(PlannedTask {
@@ -213,12 +215,12 @@ impl Planner {
             .then(|| format!("{changed} sets the global host list while it runs"))
     }
 
-    async fn steps(&mut self, steps: &[Step], current: Option<&HostString>) -> Result<Vec<PlannedStep>, RunError> {
+    async fn steps(&mut self, steps: &[Step], outer: Option<&HostList>) -> Result<Vec<PlannedStep>, RunError> {
         let mut planned = Vec::new();
         for step in steps {
             let mut executes = Vec::new();
             match &step.verb {
-                Verb::Execute(execute) => executes = self.executed(execute, current).await?,
+                Verb::Execute(execute) => executes = self.executed(execute, outer).await?,
                 Verb::Set(values) => {
                     let lists = ["hosts", "roles", "exclude_hosts"];
                     if values.keys().any(|name| lists.contains(&name.as_str())) {
@@ -242,7 +244,7 @@ impl Planner {
     async fn executed(
         &mut self,
         execute: &crate::steps::ExecuteStep,
-        current: Option<&HostString>,
+        outer: Option<&HostList>,
     ) -> Result<Vec<PlannedTask>, RunError> {
         let texts = [&execute.hosts, &execute.roles, &execute.exclude_hosts].into_iter().flatten();
         if std::iter::once(&execute.task).chain(texts).any(|text| template::is_template(text)) {
@@ -281,11 +283,12 @@ impl Planner {
             args: crate::task::Args::new(),
             name: call.task.as_str().into(),
             selection: call.selection,
+            exactly: None,
             task,
             last: false,
         };
         let mut tasks = Vec::new();
-        Box::pin(self.task(job, token, Because::Executed, current, &mut tasks)).await?;
+        Box::pin(self.task(job, token, Because::Executed, outer, &mut tasks)).await?;
         Ok(tasks)
     }
 }

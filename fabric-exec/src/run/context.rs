@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::dispatch::{Job, execute};
 use super::shared::{Shared, millis, task_overlay};
 use super::{Backoff, Env, Hide, Interrupt};
-use crate::hostlist::{HostList, Listed};
+use crate::hostlist::{Around, HostList, Listed, with_settings};
 use crate::report::HostResult;
 use crate::task::{Args, Argument, Invocation, Task, TaskError};
 
@@ -25,6 +25,8 @@ pub(crate) struct Scope {
     pub(crate) name: Arc<str>,
     pub(crate) args: Args,
     pub(crate) hosts: Vec<Arc<str>>,
+    /// Those hosts that came with settings.
+    pub(crate) around: Around,
     pub(crate) roles: Vec<String>,
     pub(crate) emitter: Emitter,
     overlays: Vec<Overlay>,
@@ -54,6 +56,7 @@ impl Scope {
             name: job.name.clone(),
             args: job.args.clone(),
             hosts: list.names().map(Arc::from).collect(),
+            around: with_settings(&list.hosts),
             roles: list.roles.clone(),
             emitter: condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter),
             overlays,
@@ -77,7 +80,7 @@ impl Scope {
 pub struct Context {
     shared: Arc<Shared>,
     scope: Arc<Scope>,
-    host: Option<HostString>,
+    listed: Option<Listed>,
     overlays: Arc<Vec<Overlay>>,
     emitter: Emitter,
     /// A failure that the settings asked to be a warning.
@@ -160,16 +163,14 @@ pub const LOCAL_ONLY: &str = "<local-only>";
 
 impl Context {
     pub(crate) fn new(shared: Arc<Shared>, scope: Arc<Scope>, listed: Option<&Listed>) -> Self {
-        let role = listed.and_then(|listed| listed.role.as_ref());
-        let mut overlays: Vec<Overlay> =
-            role.and_then(|role| shared.roles.get(role)?.overlay(role)).into_iter().collect();
-        overlays.extend(scope.overlays.iter().cloned());
+        let own = listed.map(|listed| &*listed.settings).unwrap_or_default();
+        let overlays = own.iter().chain(&scope.overlays).cloned().collect();
         let emitter = match listed {
             Some(listed) => scope.emitter.for_host(listed.host.as_str()),
             None => scope.emitter.clone(),
         };
         Self {
-            host: listed.map(|listed| listed.host.clone()),
+            listed: listed.cloned(),
             overlays: Arc::new(overlays),
             emitter,
             shared,
@@ -202,7 +203,12 @@ impl Context {
 
     /// The host it runs on; `None` where it runs locally.
     pub fn host(&self) -> Option<&HostString> {
-        self.host.as_ref()
+        self.listed.as_ref().map(|listed| &listed.host)
+    }
+
+    /// That host, with what it came with.
+    pub(crate) fn listed(&self) -> Option<&Listed> {
+        self.listed.as_ref()
     }
 
     /// The task.
@@ -271,7 +277,7 @@ impl Context {
             return Ok(resolved.clone());
         }
         let (source, layers) = (&self.shared.resolver, self.layers());
-        let (mut settings, target) = match &self.host {
+        let (mut settings, target) = match self.host() {
             Some(host) => {
                 let (settings, target) = source.settings_and_target(host, &layers)?;
                 (settings, target.ok())
@@ -305,10 +311,10 @@ impl Context {
                 Some(list.into())
             }
             "tasks" => Some(texts(&mut self.shared.tokens.iter().map(String::as_str))),
-            "host_string" => Some(self.host.as_ref().map(HostString::as_str).into()),
-            "host" if self.host.is_none() => Some(Value::Null),
+            "host_string" => Some(self.host().map(HostString::as_str).into()),
+            "host" if self.host().is_none() => Some(Value::Null),
             _ if fabric_core::settings::Setting::find(name).is_some_and(|setting| setting.kind.is_secret()) => None,
-            "host" | "user" | "port" if self.host.is_some() => {
+            "host" | "user" | "port" if self.host().is_some() => {
                 let target = self.target()?;
                 Some(match name {
                     "host" => target.host.clone().into(),
@@ -325,7 +331,7 @@ impl Context {
             return Ok(target.clone());
         }
         // Why there is none.
-        let host = self.host.as_ref().ok_or(TaskError::Interrupted)?;
+        let host = self.host().ok_or(TaskError::Interrupted)?;
         Ok(Arc::new(self.shared.resolver.target(host, &self.layers())?))
     }
 
@@ -357,12 +363,12 @@ impl Context {
     ///
     /// [`TaskError::NoHost`] where there is no host and nobody to ask.
     pub async fn connection(&self) -> Result<Connection, TaskError> {
-        let context = if self.host.is_some() {
+        let context = if self.host().is_some() {
             self.clone()
         } else {
             let host = self.shared.ask_for_host().await.map_err(TaskError::NoHost)?;
             let emitter = self.emitter.for_host(host.as_str());
-            Self { host: Some(host), emitter, resolved: Arc::default(), ..self.clone() }
+            Self { listed: Some(Listed::new(host)), emitter, resolved: Arc::default(), ..self.clone() }
         };
         Ok(context.mannered(&context.host_connection()?))
     }
@@ -387,7 +393,7 @@ impl Context {
 
     /// A connection for local commands, which opens nothing.
     pub(crate) fn local_connection(&self) -> Result<Connection, TaskError> {
-        Ok(self.mannered(&match &self.host {
+        Ok(self.mannered(&match self.host() {
             Some(_) => self.host_connection()?,
             None => Connection::builder("local://localhost")
                 .settings(self.settings()?)
@@ -422,6 +428,7 @@ impl Context {
                 args: what.call.bind(&task.params).map_err(|error| usage(error.into()))?,
                 name: what.call.task.as_str().into(),
                 selection: what.call.selection,
+                exactly: None,
                 task,
                 last: false,
             },
@@ -533,7 +540,7 @@ impl Context {
     }
 
     async fn ask(&self, kind: PromptKind, message: String) -> Result<Secret, TaskError> {
-        let host = self.host.as_ref().map(|host| host.as_str().to_owned());
+        let host = self.host().map(|host| host.as_str().to_owned());
         Ok(self.shared.prompter.ask(PromptRequest { kind, host, message }).await?)
     }
 

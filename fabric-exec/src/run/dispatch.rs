@@ -17,10 +17,10 @@ use super::connections::descriptors;
 use super::context::{Context, Scope};
 use super::host::run_on_host;
 use super::lanes::Lane;
-use super::lists::Shares;
+use super::lists::{Inside, Shares};
 use super::once::Claim;
 use super::shared::{Shared, millis};
-use crate::hostlist::{Emptied, HostList, Level, Selection, Share};
+use crate::hostlist::{Around, Emptied, HostList, Level, Listed, Selection, Share};
 use crate::report::{HostResult, TaskReport};
 use crate::task::{Args, Invocation, Mode, Task};
 
@@ -44,6 +44,8 @@ pub(crate) struct Job {
     pub(crate) name: Arc<str>,
     pub(crate) args: Args,
     pub(crate) selection: Selection,
+    /// The hosts it runs on, where no list is to be made: those on which another task has begun.
+    pub(crate) exactly: Option<Arc<[Listed]>>,
     /// Whether nothing follows in this run on a host once this has ended there.
     pub(crate) last: bool,
 }
@@ -175,8 +177,12 @@ async fn around(shared: &Arc<Shared>, calls: &[Invocation], parent: Option<&Cont
 }
 
 async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>) -> Result<Outcome, RunError> {
-    let current_host = parent.and_then(Context::host);
-    let mut list = shared.host_list(&job.name, &job.task, &job.selection, current_host).await?;
+    let nothing = Around::new();
+    let inside = Inside {
+        current: parent.and_then(Context::listed),
+        around: parent.map_or(&nothing, |parent| &parent.scope().around),
+    };
+    let mut list = shared.list_of(job, inside).await?;
     if list.is_local() && job.task.body.needs_host() {
         let host = shared.ask_for_host().await;
         list.asked(host.map_err(|source| RunError::NoHost { task: job.name.to_string(), source })?);
@@ -197,8 +203,9 @@ async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>
     let settings = shared.task_settings(&job.task)?;
     let mut strategy = Strategy::of(&job.task, &settings, list.hosts.len())?;
     let each = || {
-        let layers = shared.task_layers(&job.task);
-        let targets = list.hosts.iter().filter_map(|listed| shared.resolver.target(&listed.host, &layers).ok());
+        let of_task = shared.task_layers(&job.task);
+        let layers = |listed: &Listed| -> Vec<_> { listed.settings.iter().chain(&of_task).cloned().collect() };
+        let targets = list.hosts.iter().filter_map(|it| shared.resolver.target(&it.host, &layers(it)).ok());
         targets.map(|target| descriptors(&target)).max().unwrap_or(1)
     };
     if let Some(most) = shared.connections.hosts_at_once(strategy.window, each) {
@@ -313,15 +320,16 @@ impl<'a> Dispatcher<'a> {
             if !self.may_start() {
                 break;
             }
-            let names = || batch.iter().map(|place| hosts[*place].clone()).collect();
             if batches.len() > 1 {
+                let names = batch.iter().map(|place| hosts[*place].clone()).collect();
                 let (batch, batches) = (index + 1, batches.len());
-                self.scope.emitter.emit(EventKind::BatchStarted { batch, batches, hosts: names() });
+                self.scope.emitter.emit(EventKind::BatchStarted { batch, batches, hosts: names });
             }
             self.run_window(batch).await;
             if self.may_start() {
                 let left = batches[index + 1..].iter().map(|batch| batch.len()).sum();
-                self.gate(names(), index == 0, left).await;
+                let hosts = batch.iter().map(|place| self.list.hosts[*place].clone()).collect();
+                self.gate(hosts, index == 0, left).await;
             }
         }
         if self.halts() {
@@ -330,7 +338,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// What stands between a batch and the next one.
-    async fn gate(&mut self, batch: Vec<Arc<str>>, first: bool, left: usize) {
+    async fn gate(&mut self, batch: Vec<Listed>, first: bool, left: usize) {
         let rolling = self.job.task.rolling.clone();
         if let Some(health) = &rolling.health
             && let Err(why) = self.execute_on(health, batch).await
@@ -358,13 +366,13 @@ impl<'a> Dispatcher<'a> {
     /// Runs the rollback on all hosts that were begun.
     async fn roll_back(&mut self) {
         let Some(rollback) = self.job.task.rolling.rollback.clone() else { return };
-        let begun = |result: &HostResult| result.host.as_deref().map(Arc::from);
-        let hosts: Vec<Arc<str>> = self.results.iter().flatten().filter_map(begun).collect();
+        let begun = self.results.iter().zip(&self.list.hosts).filter(|(result, _)| result.is_some());
+        let hosts: Vec<Listed> = begun.map(|(_, listed)| listed.clone()).collect();
         if hosts.is_empty() {
             return;
         }
         if self.shared.interrupt.is_stopping() {
-            let begun = fabric_core::host::fold(hosts.iter().map(AsRef::as_ref));
+            let begun = fabric_core::host::fold(hosts.iter().map(|listed| listed.host.as_str()));
             self.scope.emitter.warn(format!(
                 "`{}` was interrupted and is not rolled back: `{}` was not run on {begun}",
                 self.job.name, rollback.task
@@ -380,10 +388,9 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Executes another task on these hosts.
-    async fn execute_on(&self, call: &Invocation, hosts: Vec<Arc<str>>) -> Result<(), String> {
+    async fn execute_on(&self, call: &Invocation, hosts: Vec<Listed>) -> Result<(), String> {
         let mut job = self.shared.job(call).map_err(|error| error.to_string())?;
-        job.selection.hosts = hosts.iter().map(ToString::to_string).collect();
-        job.selection.roles.clear();
+        job.exactly = Some(hosts.into());
         let outcome = execute(self.shared.clone(), job, None).await.map_err(|error| error.to_string())?;
         outcome.reasons.into_iter().next().or(outcome.usage).map_or(Ok(()), Err)
     }

@@ -2,8 +2,9 @@
 //! for their hosts.
 
 use std::process::Stdio;
+use std::sync::Arc;
 
-use fabric_core::settings::Problem;
+use fabric_core::settings::{Overlay, Problem};
 use fabric_core::{HostString, PromptError, PromptKind, PromptRequest};
 use indexmap::IndexMap;
 use tokio::process::Command;
@@ -12,19 +13,36 @@ use super::RunError;
 use super::dispatch::Job;
 use super::shared::Shared;
 use crate::hostlist::{
-    EnvLists, HostList, HostListError, Level, Role, RoleSource, Rules, Selection, Share, ShareError, Sources, build,
-    compose, expand_item, read_inventory, role_names, role_operands, unknown_names, unknown_roles,
+    Around, EnvLists, HostList, HostListError, Level, Listed, Role, RoleSource, Rules, Selection, Share, ShareError,
+    Sources, build, compose, expand_item, read_inventory, role_names, role_operands, unknown_names, unknown_roles,
 };
 use crate::task::Task;
 
+/// Where a task is executed inside another one's run.
+#[derive(Clone, Copy)]
+pub(crate) struct Inside<'a> {
+    /// The host in whose run, if it is in one's.
+    pub(crate) current: Option<&'a Listed>,
+    /// The hosts of the task around it that came with settings.
+    pub(crate) around: &'a Around,
+}
+
 impl Shared {
-    /// The host list of a task, now.
-    pub(crate) async fn host_list(
+    /// The host list of a job, now.
+    pub(crate) async fn list_of(&self, job: &Job, inside: Inside<'_>) -> Result<HostList, RunError> {
+        match &job.exactly {
+            Some(hosts) => Ok(HostList::exactly(hosts, &job.selection.exclude)),
+            None => self.host_list(&job.name, &job.task, &job.selection, inside).await,
+        }
+    }
+
+    /// The host list of a task by the rules, now.
+    async fn host_list(
         &self,
         name: &str,
         task: &Task,
         arguments: &Selection,
-        current: Option<&HostString>,
+        inside: Inside<'_>,
     ) -> Result<HostList, RunError> {
         let settings = self.task_settings(task)?;
         let env = self.global_lists(name)?;
@@ -33,7 +51,8 @@ impl Shared {
             task: name,
             arguments,
             own: &task.own,
-            current,
+            current: inside.current,
+            around: inside.around,
             env: &env,
             command_line: &self.command_line,
             only: &only,
@@ -44,11 +63,9 @@ impl Shared {
             },
         };
         let mut looked_up = IndexMap::new();
-        for name in self.roles_of(task, &sources)? {
-            if let (Some(role), false) = (self.roles.get(&name), looked_up.contains_key(&name)) {
-                let hosts = self.look_up(&name, role, &mut Vec::new()).await?;
-                looked_up.insert(name, hosts);
-            }
+        for role in self.roles_of(task, &sources)? {
+            let hosts = self.look_up(name, &role, &mut Vec::new()).await?;
+            looked_up.insert(role, hosts);
         }
         let mut list = build(&sources, &looked_up)?;
         if let Some(only) = self.only.as_ref().filter(|_| list.level != Level::Current) {
@@ -65,6 +82,7 @@ impl Shared {
             arguments: &job.selection,
             own: &job.task.own,
             current: None,
+            around: &Around::new(),
             env: &env,
             command_line: &self.command_line,
             only: &[],
@@ -123,18 +141,42 @@ impl Shared {
         Ok(lists.merge())
     }
 
-    /// The hosts of a role; `open` are the roles that are being looked up, outermost first.
-    async fn look_up(&self, name: &str, role: &Role, open: &mut Vec<String>) -> Result<Vec<String>, RunError> {
+    /// The hosts of a role, with what it says about them; `open` are the roles that are being looked up, outermost
+    /// first. Of a role that is made of others, each host has what the other says above what this one says.
+    async fn look_up(&self, task: &str, name: &str, open: &mut Vec<String>) -> Result<Vec<Listed>, RunError> {
+        let role = &self.roles[name];
+        let mut hosts = self.named_by(task, name, role, open).await?;
+        if let Some(overlay) = role.overlay(name) {
+            let alone: Arc<[Overlay]> = Arc::from([overlay.clone()]);
+            for listed in &mut hosts {
+                listed.settings = if listed.settings.is_empty() {
+                    alone.clone()
+                } else {
+                    std::iter::once(overlay.clone()).chain(listed.settings.iter().cloned()).collect()
+                };
+            }
+        }
+        Ok(hosts)
+    }
+
+    /// The hosts of a role, with what its source says about them.
+    async fn named_by(
+        &self,
+        task: &str,
+        name: &str,
+        role: &Role,
+        open: &mut Vec<String>,
+    ) -> Result<Vec<Listed>, RunError> {
         let error = |message: String| RunError::Role { role: name.to_owned(), message };
-        match &role.source {
+        let texts = match &role.source {
             RoleSource::Roles(items) => {
                 if open.iter().any(|other| other == name) {
                     return Err(error("it is made of itself".to_owned()));
                 }
                 open.push(name.to_owned());
-                let hosts = Box::pin(self.composed(items, open)).await?.map_err(error);
+                let hosts = Box::pin(self.composed(task, items, open)).await?.map_err(error);
                 open.pop();
-                hosts
+                return hosts;
             }
             RoleSource::Hosts(hosts) => Ok(hosts.clone()),
             RoleSource::Code(code) => code.hosts().await.map_err(error),
@@ -150,26 +192,34 @@ impl Shared {
                 let output = self.capture(line, dir).await.map_err(error)?;
                 read_inventory(&output, name).map_err(|problem| error(format!("`{line}`: {problem}")))
             }
-        }
+        }?;
+        let listed = |text: &String| match HostString::parse(text) {
+            Ok(host) => Ok(Listed::new(host)),
+            Err(source) => {
+                Err(HostListError::Host { task: task.to_owned(), role: Some(name.to_owned()), source }.into())
+            }
+        };
+        texts.iter().map(listed).collect()
     }
 
     /// The hosts of a role that is made of others, or why there are none.
     async fn composed(
         &self,
+        task: &str,
         items: &[String],
         open: &mut Vec<String>,
-    ) -> Result<Result<Vec<String>, String>, RunError> {
+    ) -> Result<Result<Vec<Listed>, String>, RunError> {
         let names = role_names(items, |name| self.roles.contains_key(name));
         let unknown = unknown_names(&names, &self.roles);
         if !unknown.is_empty() {
             return Ok(Err(unknown_roles(&unknown)));
         }
-        let mut hosts: IndexMap<&str, Vec<String>> = IndexMap::new();
+        let mut hosts: IndexMap<&str, Vec<Listed>> = IndexMap::new();
         for name in &names {
-            hosts.insert(name, self.look_up(name, &self.roles[name], open).await?);
+            hosts.insert(name, self.look_up(task, name, open).await?);
         }
         let operands = items.iter().map(|item| role_operands(item, |name| self.roles.contains_key(name)));
-        Ok(compose(operands, String::as_str, |_, name| Ok(hosts[name].clone()), |_, _, _| {}))
+        Ok(compose(operands, |listed: &Listed| listed.host.as_str(), |_, name| Ok(hosts[name].clone()), |_, _, _| {}))
     }
 
     /// What a local command prints; anything but success is an error with the end of what it said.

@@ -13,7 +13,7 @@ mod env;
 mod host;
 mod interrupt;
 mod lanes;
-mod lists;
+pub(crate) mod lists;
 mod once;
 mod secrets;
 pub(crate) mod shared;

@@ -137,7 +137,7 @@ impl Shared {
             .ok_or_else(|| RunError::UnknownTasks(vec![self.collection.unknown(&call.task)]))?;
         let args = call.bind(&task.params)?;
         let (name, selection) = (call.task.as_str().into(), call.selection.clone());
-        Ok(Job { task: task.clone(), name, args, selection, last: false })
+        Ok(Job { task: task.clone(), name, args, selection, exactly: None, last: false })
     }
 
     /// Everything that the calls name, `pre` and `post` included, checked before anything begins.
@@ -156,6 +156,7 @@ impl Shared {
                     name: REMAINDER.into(),
                     args: Args::new(),
                     selection: Selection::default(),
+                    exactly: None,
                     last: false,
                 }),
             };

@@ -332,3 +332,39 @@ async fn what_is_set_can_be_saved() {
     world.toml("[tasks.t]\nsteps = [{ set = { a = 1 }, save = 'x' }, { run = 'echo {{ x.a }}' }]\n", &["t"]).await;
     assert_eq!(world.commands("h1"), ["echo 1"]);
 }
+
+#[tokio::test]
+async fn a_host_keeps_the_settings_it_came_with() {
+    let text = "
+        [roledefs]
+        web = { hosts = ['h1', 'h2'], user = 'web' }
+        prod = { roles = ['web'], user = 'other', shell_env = { STAGE = 'prod' } }
+        [tasks.who]
+        run = 'who {{ env.user }}'
+        [tasks.own]
+        hosts = ['h2', 'x']
+        run = 'own {{ env.user }}'
+        [tasks.current]
+        steps = [{ execute = 'who' }]
+        [tasks.twice]
+        steps = [{ execute = 'current' }]
+        [tasks.named]
+        steps = [{ execute = 'who', hosts = ['{{ env.host_string }}'] }]
+        [tasks.listed]
+        runs_once = true
+        steps = [{ execute = 'who', hosts = ['h1', 'h2', 'x'] }, { execute = 'own' }]
+    ";
+    let ran = async |task: &str| {
+        let world = World::new().set("user", "me");
+        assert_eq!(world.toml(text, &[task]).await.exit_code(), 0);
+        ["h1", "h2", "x"].map(|host| world.commands(host).join(", "))
+    };
+    for task in ["who:role=web", "current:role=web", "twice:role=web", "named:role=web"] {
+        assert_eq!(ran(task).await, ["who web", "who web", ""], "{task}");
+    }
+    // Hosts that the task around has are the same hosts in the lists of what it executes; others are not.
+    assert_eq!(ran("listed:role=web").await, ["who web", "who web, own web", "who me, own me"]);
+    // A role that is made of others leaves them what they say.
+    let both = "export STAGE=prod && who web";
+    assert_eq!(ran("current:role=prod").await, [both, both, ""]);
+}

@@ -103,3 +103,51 @@ async fn a_person_decides_after_the_canary() {
     let nobody = World::new();
     assert_eq!(nobody.toml(&text, &["deploy"]).await.exit_code(), 1);
 }
+
+#[tokio::test]
+async fn gates_and_rollbacks_go_to_the_hosts_that_were_begun_as_they_came() {
+    let fabfile = "
+        [roledefs]
+        web = { hosts = ['h[1-6]'], user = 'web' }
+        [tasks.deploy]
+        roles = ['web']
+        batch = 2
+        health = 'check:exclude_hosts=h1'
+        rollback = 'undo'
+        run = 'install as {{ env.user }}'
+        [tasks.check]
+        hosts = ['elsewhere']
+        run = 'check as {{ env.user }}'
+        [tasks.undo]
+        steps = [{ run = 'undo as {{ env.user }}' }, { execute = 'clean' }]
+        [tasks.clean]
+        run = 'clean as {{ env.user }}'
+    ";
+    // Each narrows the list of `deploy` to some of the hosts, and would leave others, or none, of a batch's.
+    type Narrowed = fn(World) -> World;
+    let narrowed: [(Narrowed, &[&str]); 3] = [
+        (|world| world.set("limit", "4"), &["h1", "h2", "h3", "h4"]),
+        (|world| world.set("limit", "75%"), &["h1", "h2", "h3", "h4"]),
+        (|world| world.set("only_hosts", serde_json::json!(["h1", "h2", "h3", "h4"])), &["h1", "h2", "h3", "h4"]),
+    ];
+    for (narrow, hosts) in narrowed {
+        let mut world = narrow(World::new());
+        world.command_line.exclude = vec!["elsewhere".to_owned()];
+        world.fleet.host("h4").on("check as web", Reply::status(1));
+        world.toml(fabfile, &["deploy"]).await;
+        for host in hosts {
+            let mut expected = vec!["install as web", "check as web", "undo as web", "clean as web"];
+            expected.retain(|command| *host != "h1" || !command.starts_with("check"));
+            assert_eq!(world.commands(host), expected, "{host}");
+        }
+        let about_x: Vec<_> = world.events.warnings().into_iter().filter(|text| text.starts_with("-x")).collect();
+        assert_eq!(about_x.len(), 1, "of `deploy` alone: {about_x:?}");
+    }
+    let world = World::new();
+    world.fleet.host("h4").on("check as web", Reply::status(1));
+    let shard = fabric_exec::hostlist::Shard::new(2, 2);
+    world.run_of(&common::fabfile(fabfile)).shard(shard).start(common::calls(&["deploy"])).await.unwrap();
+    let all = ["install as web", "check as web", "undo as web", "clean as web"];
+    assert_eq!([world.commands("h2"), world.commands("h4")], [all, all]);
+    assert_eq!(world.commands("h6"), Vec::<String>::new());
+}
