@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use fabric_transport::server::Fleet;
@@ -15,7 +16,7 @@ struct Terminal {
     slave: File,
     child: Child,
     seen: String,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Terminal {
@@ -48,7 +49,7 @@ impl Terminal {
             .stderr(end())
             .spawn()
             .unwrap();
-        Self { master: File::from(master), slave, child, seen: String::new(), _dir: dir }
+        Self { master: File::from(master), slave, child, seen: String::new(), dir }
     }
 
     /// Reads until the screen ends like this.
@@ -58,6 +59,13 @@ impl Terminal {
             self.master.read_exact(&mut byte).unwrap();
             self.seen.push(char::from(byte[0]));
         }
+    }
+
+    /// A pipe in the fabfile's directory.
+    fn fifo(&self, name: &str) -> PathBuf {
+        let fifo = self.dir.path().join(name);
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        fifo
     }
 
     fn echoes(&self) -> bool {
@@ -114,6 +122,39 @@ fn ctrl_c_at_a_question_in_the_middle_of_a_run_ends_it_with_a_report() {
         terminal.wait_for(report);
         assert_eq!(terminal.child.wait().unwrap().code(), Some(130), "{task}: {}", terminal.seen);
         assert!(terminal.echoes(), "{task}");
+    }
+}
+
+/// Whether a question's answer is shown makes no difference, nor whether a line or only a part of one was typed.
+#[test]
+fn what_was_typed_before_a_question_is_no_answer_to_it() {
+    let roll = "hosts = ['a', 'b']\ncanary = 1\npause = true\nsteps = [ { local = 'cat gate' } ]\n";
+    let ask = |more: &str| {
+        format!(
+            "steps = [ {{ local = 'cat gate' }}, {{ prompt = 'Go on?', save = 'word'{more} }}, \
+             {{ local = 'echo word={{{{ word }}}}' }} ]\n"
+        )
+    };
+    let tasks = [
+        (roll.to_owned(), "1 to go. Go on? [y/N] ", "n\n", "a person said no"),
+        (ask(""), "Go on? ", "no\n", "word=no\r\n"),
+        (ask(", default = 'no'"), "Go on? [no] ", "\n", "word=no\r\n"),
+        (ask(", secret = true"), "Go on? ", "never\n", "out: word=never\r\n"),
+    ];
+    for (body, question, answer, end) in tasks {
+        for typed in ["yes\n", "y\ny\nyes", "y"] {
+            let mut terminal = Terminal::with(&format!("[tasks.task]\n{body}"), &["task"]);
+            let gate = terminal.fifo("gate");
+            terminal.wait_for("cat gate\r\n");
+            terminal.master.write_all(typed.as_bytes()).unwrap();
+            // The terminal has it.
+            terminal.wait_for(&typed.replace('\n', "\r\n"));
+            std::fs::write(gate, "begun\n").unwrap();
+            terminal.wait_for(question);
+            terminal.master.write_all(answer.as_bytes()).unwrap();
+            terminal.wait_for(end);
+            terminal.child.wait().unwrap();
+        }
     }
 }
 

@@ -53,8 +53,8 @@ impl Tty {
         (&self.file).write_all(text.as_bytes())
     }
 
-    /// Shows a question and reads a line, without its end; `None` at the end of input or when cancelled. With
-    /// `hidden` it is not shown, and what was typed before the question doesn't count.
+    /// Shows a question and reads a line, without its end; `None` at the end of input or when cancelled. What was typed
+    /// before the question is no answer to it. With `hidden` the line is not shown.
     ///
     /// # Errors
     ///
@@ -62,6 +62,7 @@ impl Tty {
     /// no signal here: the terminal is put back first.
     pub fn ask(&self, question: &str, hidden: bool) -> io::Result<Option<String>> {
         let _restored = hidden.then(|| self.hide()).transpose()?;
+        tcflush(&self.file, QueueSelector::IFlush)?;
         self.show(question)?;
         let mut line = Line::default();
         loop {
@@ -103,7 +104,6 @@ impl Tty {
         hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
         *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
         let restored = Restored(self);
-        tcflush(&self.file, QueueSelector::IFlush)?;
         tcsetattr(&self.file, OptionalActions::Now, &hidden)?;
         Ok(restored)
     }

@@ -189,7 +189,8 @@ settings! {
         /// True: on its pseudo-terminal, with 3 seconds to end in its own way; unset or false: it is ended at once. In
         /// an open shell it is always typed.
         remote_interrupt: Option<bool> = None;
-        /// Answers to prompts of commands, by the text of the prompt.
+        /// Answers to prompts of commands, by the text of the prompt. With any of them, the input of commands stays open
+        /// until they end: one that reads to its end waits. A command that has been silent for 15 s is warned of, once.
         prompts: IndexMap<String, String> = IndexMap::new();
         /// Whether lines of output begin with `[host] out:` or `[host] err:`.
         output_prefix: bool = true;

@@ -23,13 +23,16 @@ use super::request::{CommandRequest, Sink};
 use super::stdin::{Feed, PumpOptions, Stdin, pump};
 use super::sudo::{Dialogue, Found, Scanner};
 use super::terminal::Terminal;
-use super::watch::Watching;
+use super::watch::{Silence, Watching};
 
 /// How long a command has to end by itself when it is stopped.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a command has to end by the Ctrl-C that it was sent (`remote_interrupt`) before it is stopped.
 const CTRL_C: Duration = Duration::from_secs(3);
+
+/// How long a watched command may print nothing before that is warned of.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// How long the rest of the output of a stopped command may take to arrive.
 const REST: Duration = Duration::from_secs(1);
@@ -94,7 +97,10 @@ impl Drive {
             emitter,
             feed,
             combine_stderr: prepared.combine_stderr,
-            answered: options.watchers.iter().map(|_| false).collect(),
+            silence: options
+                .watchers
+                .first()
+                .map(|_| Silence::new(&outcome.command, options.silence.unwrap_or(SILENCE))),
             stdout: stream(Stream::Stdout, options.out_stream),
             stderr: stream(Stream::Stderr, options.err_stream),
             sudo: sudo.is_some().then(|| Dialogue::new(connection.clone(), options.sudo_password)),
@@ -130,7 +136,7 @@ impl Drive {
         let mut guard = StopOnDrop { control: Some(control.clone()), grace: self.grace };
         let options = PumpOptions {
             gated: !self.output.announced,
-            keep_open: !self.output.answered.is_empty(),
+            keep_open: self.output.is_watched(),
             pty: self.outcome.pty,
             echo: self.echo_stdin.then(|| self.output.emitter.clone()),
         };
@@ -290,8 +296,8 @@ struct OutputSide {
     emitter: Emitter,
     feed: mpsc::UnboundedSender<Feed>,
     combine_stderr: bool,
-    /// Which watchers have answered.
-    answered: Vec<bool>,
+    /// What a watched command printed last; `None` once its silence was warned of, or where it never is.
+    silence: Option<Silence>,
     stdout: OneStream,
     stderr: OneStream,
     sudo: Option<Dialogue>,
@@ -312,7 +318,7 @@ struct OneStream {
 impl OutputSide {
     /// Reads until everything was told.
     async fn read(&mut self, mut output: Box<dyn ProcessOutput>) -> Result<(), Error> {
-        while let Some(event) = std::future::poll_fn(|cx| output.poll_next(cx)).await {
+        while let Some(event) = self.next(&mut output).await {
             match event {
                 ProcessEvent::Stdout(bytes) => self.take(Stream::Stdout, bytes).await?,
                 ProcessEvent::Stderr(bytes) => self.take(Stream::Stderr, bytes).await?,
@@ -402,19 +408,38 @@ impl OutputSide {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
-        for (watching, answered) in one.watching.iter_mut().zip(&mut self.answered) {
+        for watching in &mut one.watching {
             let answers = watching
                 .see(bytes)
                 .map_err(|refused| Error::AnswerRefused { host: self.host.clone(), pattern: refused.pattern })?;
             for answer in answers {
-                *answered = true;
                 let _ = self.feed.send(Feed::Answer(answer));
             }
         }
-        if !self.answered.is_empty() && self.answered.iter().all(|answered| *answered) {
-            let _ = self.feed.send(Feed::LetEnd);
+        if let Some(silence) = self.silence.as_mut().filter(|_| one.shown) {
+            silence.see(bytes);
         }
         Ok(())
+    }
+
+    fn is_watched(&self) -> bool {
+        !self.stdout.watching.is_empty()
+    }
+
+    /// What comes next, and a warning where nothing does for long.
+    async fn next(&mut self, output: &mut Box<dyn ProcessOutput>) -> Option<ProcessEvent> {
+        let mut next = std::future::poll_fn(|cx| output.poll_next(cx));
+        if let Some(silence) = &self.silence {
+            tokio::select! {
+                biased;
+                event = &mut next => return event,
+                () = tokio::time::sleep(silence.after) => {
+                    self.emitter.warn(silence.warning());
+                    self.silence = None;
+                }
+            }
+        }
+        next.await
     }
 
     /// Shows what was held back for want of a line end.

@@ -125,6 +125,7 @@ pub(super) struct Options {
     pub(super) out_stream: Option<Sink>,
     pub(super) err_stream: Option<Sink>,
     pub(super) watchers: Vec<Arc<dyn Watcher>>,
+    pub(super) silence: Option<Duration>,
     pub(super) sudo_user: Option<String>,
     pub(super) sudo_group: Option<String>,
     pub(super) sudo_password: Option<Secret>,
@@ -237,8 +238,8 @@ impl CommandRequest {
     /// What it reads: bytes, a reader ([`Stdin::reader`]), or this program's own standard input. Default:
     /// nothing.
     ///
-    /// The end of it is passed on, except that with watchers it is held back until each of them has answered
-    /// once: a closed input can't be answered on.
+    /// The end of it is passed on, except with watchers: a closed input can't be answered on, so it stays open until
+    /// the command ends.
     pub fn stdin(mut self, stdin: impl Into<Stdin>) -> Self {
         self.options.stdin = stdin.into();
         self
@@ -263,9 +264,17 @@ impl CommandRequest {
         self
     }
 
-    /// Watches both streams and answers; besides the `prompts` setting. Several may watch.
+    /// Watches both streams and answers; besides the `prompts` setting. Several may watch, and as often as their
+    /// patterns match: the input stays open until the command ends.
     pub fn watch(mut self, watcher: impl Watcher + 'static) -> Self {
         self.options.watchers.push(Arc::new(watcher));
+        self
+    }
+
+    /// After how long without output a command that is watched is warned of, once: it may be asking what no pattern
+    /// answers. Default: 15 s.
+    pub fn silence(mut self, silence: Duration) -> Self {
+        self.options.silence = Some(silence);
         self
     }
 

@@ -78,15 +78,13 @@ pub(super) enum Feed {
     Password(Secret),
     /// `sudo` reads no more: the caller's input may flow.
     Open,
-    /// Nobody will answer any more: end-of-file may be passed on.
-    LetEnd,
 }
 
 /// How a pump begins.
 pub(super) struct PumpOptions {
     /// Whether the caller's input has to wait for [`Feed::Open`].
     pub(super) gated: bool,
-    /// Whether end-of-file has to wait for [`Feed::LetEnd`].
+    /// Whether there is no end-of-file: a watcher may have to answer as long as the command runs.
     pub(super) keep_open: bool,
     /// Whether the far end is a terminal, whose end-of-file is a character.
     pub(super) pty: bool,
@@ -102,7 +100,7 @@ pub(super) async fn pump(
     options: PumpOptions,
 ) {
     let mut source = source.into_reader();
-    let PumpOptions { mut gated, mut keep_open, pty, echo } = options;
+    let PumpOptions { mut gated, keep_open, pty, echo } = options;
     let mut buffer = BytesMut::with_capacity(CHUNK);
     let mut ended = false;
     let mut at_line_start = true;
@@ -135,7 +133,6 @@ pub(super) async fn pump(
                         failed => failed,
                     },
                     Some(Feed::Open) => { gated = false; Ok(()) }
-                    Some(Feed::LetEnd) => { keep_open = false; Ok(()) }
                     None => return,
                 };
                 if written.is_err() || stdin.flush().await.is_err() {

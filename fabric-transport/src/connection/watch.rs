@@ -1,5 +1,7 @@
 //! Answers to what a command asks: watchers on its output.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use fabric_core::Error;
 use regex::bytes::Regex;
@@ -125,6 +127,44 @@ impl Watching for Answering {
         let surplus = self.unseen.len().saturating_sub(WINDOW);
         let _ = self.unseen.split_to(surplus);
         Ok(answers)
+    }
+}
+
+/// What a watched command printed last, for the warning that it has been silent for long.
+pub(super) struct Silence {
+    /// For how long.
+    pub(super) after: Duration,
+    command: String,
+    end: BytesMut,
+}
+
+impl Silence {
+    /// How much of the last line is shown.
+    const SHOWN: usize = 200;
+
+    pub(super) fn new(command: &str, after: Duration) -> Self {
+        Self { after, command: command.to_owned(), end: BytesMut::new() }
+    }
+
+    pub(super) fn see(&mut self, bytes: &[u8]) {
+        self.end.extend_from_slice(&bytes[bytes.len().saturating_sub(Self::SHOWN)..]);
+        let surplus = self.end.len().saturating_sub(Self::SHOWN);
+        let _ = self.end.split_to(surplus);
+    }
+
+    /// It may be asking what no pattern answers, and would wait for ever: its input stays open.
+    pub(super) fn warning(&self) -> String {
+        let end = String::from_utf8_lossy(&self.end);
+        let last = match end.trim_end().lines().next_back() {
+            Some(line) => format!("; its last line is {line:?}"),
+            None => String::new(),
+        };
+        format!(
+            "`{}` has printed nothing for {} s{last}. It may be asking what no pattern of `prompts` answers, and its \
+             input stays open: `command_timeout` would end it",
+            self.command,
+            self.after.as_secs_f64(),
+        )
     }
 }
 

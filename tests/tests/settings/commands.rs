@@ -110,6 +110,25 @@ fn prompts_are_answered() {
     one("", run).stdout_lacks("it's me").run();
 }
 
+#[test]
+fn prompts_are_answered_as_often_as_they_come() {
+    let script = "for n in 1 2 3; do printf 'Name? '; read name || name=none; echo $n:$name; \
+                  printf 'Sure? '; read sure || sure=none; echo $n:$sure; done";
+    let prompts = "prompts = { \"Name? \" = \"ann\", \"Sure? \" = \"y\" }";
+    for (verb, pty) in [("run", false), ("run", true), ("local", false), ("local", true)] {
+        let fabfile = format!(
+            "[env]\n{prompts}\n\n[tasks.one]\nhosts = ['{{h1}}']\nsteps = [{{ {verb} = \"\"\"{script}\"\"\", pty = {pty} }}]\n"
+        );
+        let mut case = case!().hosts(1).fabfile(fabfile).args(["one"]).any_stderr();
+        for line in ["1:ann", "1:y", "2:ann", "2:y", "3:ann", "3:y"] {
+            case = case.stdout_has(format!("{line}\n"));
+        }
+        case.stdout_lacks(":none\n").run();
+    }
+    // What reads to the end of its input waits for one that does not come.
+    one(&format!("{prompts}\ncommand_timeout = 0.5"), "cat").stderr_has("did not finish within 0.5 s").status(1).run();
+}
+
 /// The command interrupts `fab`, which ends it; what it says in the end tells how.
 #[test]
 fn remote_interrupt_types_ctrl_c_for_the_command() {

@@ -280,6 +280,51 @@ async fn watchers_answer_on_either_stream() {
 }
 
 #[tokio::test]
+async fn a_prompt_that_comes_again_or_late_is_answered_too() {
+    // The second question comes only once the first answer has been read, and everything else was asked.
+    let script = "ask() { printf \"$1\"; read a; echo \"[$a]\"; }; ask 'one? '; ask 'two? '; ask 'one? '; ask 'two? '";
+    let connection = here().with(|s| {
+        s.prompts.insert("one? ".into(), "1".into());
+        s.prompts.insert("two? ".into(), "2".into());
+    });
+    for pty in [false, true] {
+        for request in [connection.run(script), connection.local(script)] {
+            let outcome = request.pty(pty).await.unwrap();
+            let answers: Vec<_> = outcome.stdout().split(['[', ']']).skip(1).step_by(2).map(str::to_owned).collect();
+            assert_eq!(answers, ["1", "2", "1", "2"], "pty {pty}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_watched_command_that_is_silent_is_warned_of_once() {
+    let (fleet, connect) = fleet();
+    let recorder = Arc::new(Recorder::default());
+    let connection = connect("web1").emitter(recorder.emitter()).build().unwrap();
+    let watched = connection.with(|s| drop(s.prompts.insert("Name? ".into(), "ann".into())));
+    let warnings = || {
+        let told = recorder.0.lock().unwrap();
+        let texts = told.iter().filter_map(|kind| match kind {
+            EventKind::Warning { message } => Some(message.clone()),
+            _ => None,
+        });
+        texts.collect::<Vec<_>>()
+    };
+    fleet.host("web1").on("ask", Reply::stdout("first\nProceed? ").hang());
+    let silence = Duration::from_millis(20);
+    let short = Some(Duration::from_millis(200));
+    // What no pattern is looked for in may be silent, and nothing is shown of what is hidden.
+    let error = connection.run("ask").silence(silence).timeout(short).await.unwrap_err();
+    assert!(matches!(error, Error::TimedOut { .. }) && warnings().is_empty(), "{:?}", warnings());
+    watched.run("ask").silence(silence).hide(true).timeout(short).await.unwrap_err();
+    let told = warnings();
+    assert!(matches!(told.as_slice(), [text] if text.contains("nothing for 0.02 s.")), "{told:?}");
+    watched.run("ask").silence(silence).timeout(short).await.unwrap_err();
+    let told = warnings();
+    assert!(matches!(told.as_slice(), [_, text] if text.contains("its last line is \"Proceed?\"")), "{told:?}");
+}
+
+#[tokio::test]
 async fn an_answer_that_is_refused_ends_the_command() {
     let (fleet, connect) = fleet();
     fleet.host("web1").on("login", Reply::stdout("pass").out("word: ").read_line().err("sor").err("ry\n").hang());
