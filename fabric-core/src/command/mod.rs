@@ -4,8 +4,13 @@
 //! [sudo .. SHELL] 'export PATH=.. K=.. && cd DIR && PREFIX && .. && LINE'
 //! ```
 //!
+//! Nothing of the line runs unless all that comes before it has succeeded. A line with operators that would end the
+//! `&&` list (`;`, `||`, `&`, a line end, a comment, ..) comes after `|| exit` instead.
+//!
 //! Everything that Fabric 1 and 3 put together in several places (and quoted wrongly in most of them) is
 //! put together here, in one pure function, for any bytes: [`Command::render`].
+
+mod guard;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,6 +18,7 @@ use std::fmt;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use self::guard::Guard;
 use crate::error::CommandError;
 
 /// The longest rendered command, in bytes: what Linux takes as one argument of a program
@@ -161,7 +167,8 @@ impl Command {
         self
     }
 
-    /// A command that must succeed before this one, in the same shell; prefixes nest, outermost first.
+    /// A command that must succeed before this one, in the same shell; prefixes nest, outermost first. It may be
+    /// anything that a shell takes: of a list, the last command's status counts.
     #[must_use]
     pub fn prefix(mut self, command: impl Into<Vec<u8>>) -> Self {
         self.prefixes.push(command.into());
@@ -191,8 +198,9 @@ impl Command {
         self
     }
 
-    /// With `false` the command stands between the shell's double quotes as it is (`shell_escape` of
-    /// Fabric 1), for those who escape by hand. Default: true. Without a shell it has no effect.
+    /// With `false` the command and its prefixes stand between the shell's double quotes as they are
+    /// (`shell_escape` of Fabric 1), for those who escape by hand: what they leave open to the login shell
+    /// (`$(..)`, a `"`) it does before anything else. Default: true. Without a shell it has no effect.
     #[must_use]
     pub fn shell_escape(mut self, escape: bool) -> Self {
         self.shell_escape = escape;
@@ -218,21 +226,20 @@ impl Command {
     /// [`CommandError::Nul`] for a zero byte anywhere, [`CommandError::EnvName`] for a name that no shell
     /// takes, [`CommandError::TooLong`] over [`LONGEST`] bytes.
     pub fn render(&self) -> Result<Rendered, CommandError> {
-        let mut inner = Vec::new();
+        let mut guard = Guard::new(self.shell.is_some() && !self.shell_escape);
         if let Some(text) = self.sudo.as_ref().and_then(|sudo| sudo.announcement.as_ref()) {
-            inner.extend_from_slice(&[b"printf %s ", &*quote(text.as_bytes())?, b" >&2 && "].concat());
+            guard.step(&[b"printf %s ", &*quote(text.as_bytes())?, b" >&2"].concat());
         }
-        self.render_exports(&mut inner)?;
+        if let Some(exports) = self.render_exports()? {
+            guard.step(&exports);
+        }
         if !self.cwd.is_empty() {
-            inner.extend_from_slice(b"cd ");
-            inner.extend_from_slice(&quote_dir(&self.cwd)?);
-            inner.extend_from_slice(b" && ");
+            guard.step(&[b"cd ", &*quote_dir(&self.cwd)?].concat());
         }
         for prefix in &self.prefixes {
-            inner.extend_from_slice(prefix);
-            inner.extend_from_slice(b" && ");
+            guard.prefix(prefix)?;
         }
-        inner.extend_from_slice(&self.line);
+        let inner = guard.before(&self.line);
 
         let mut out = Vec::new();
         if let Some(sudo) = &self.sudo {
@@ -255,11 +262,11 @@ impl Command {
     }
 
     /// PATH first, then the variables, in one `export` (Fabric 1's order).
-    fn render_exports(&self, out: &mut Vec<u8>) -> Result<(), CommandError> {
+    fn render_exports(&self) -> Result<Option<Vec<u8>>, CommandError> {
         if self.path.is_none() && self.env.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        out.extend_from_slice(b"export");
+        let mut out = b"export".to_vec();
         if let Some((path, behavior)) = &self.path {
             let path = quote(path)?;
             let parts: [&[u8]; 3] = match behavior {
@@ -278,8 +285,7 @@ impl Command {
             out.push(b'=');
             out.extend_from_slice(&quote(value)?);
         }
-        out.extend_from_slice(b" && ");
-        Ok(())
+        Ok(Some(out))
     }
 }
 
@@ -427,6 +433,127 @@ mod tests {
         assert!(matches!(Command::new("a").env("A-B", "x").render(), Err(CommandError::EnvName { .. })));
         assert!(matches!(Command::new("x".repeat(LONGEST + 1)).render(), Err(CommandError::TooLong { .. })));
         assert!(Command::new("x".repeat(LONGEST)).render().is_ok());
+    }
+
+    #[test]
+    fn a_line_with_operators_comes_after_the_whole_guard() {
+        let line = |line: &str| Command::new(line).cd("/srv");
+        assert_eq!(text(&line("make; rm x")), "cd /srv || exit; make; rm x");
+        assert_eq!(text(&line("make && rm 'a; b' | cat >&2")), "cd /srv && make && rm 'a; b' | cat >&2");
+        assert_eq!(text(&line("make\nrm x # all")), "cd /srv || exit\nmake\nrm x # all");
+        assert_eq!(text(&line("a; b").prefix("x || y").prefix("z")), "cd /srv && eval 'x || y' && z || exit; a; b");
+        assert_eq!(text(&Command::new("a; b")), "a; b");
+        let sudo = Sudo::new("p").announce("ok");
+        assert_eq!(text(&Command::new("a; b").sudo(sudo)), "sudo -S -p p sh -c 'printf %s ok >&2 || exit; a; b'");
+        let raw = line("echo \\\"a\\\"; b").prefix("x='1'; y").env("A", "$1").shell("sh -c").shell_escape(false);
+        assert_eq!(text(&raw), r#"sh -c "export A='\$1' && cd /srv && eval 'x='\''1'\''; y' || exit; echo \"a\"; b""#);
+    }
+
+    const SHELLS: [&str; 4] = ["sh", "bash", "dash", "zsh"];
+
+    /// Starts `rendered` as a login shell of a host does; what it prints and its exit status.
+    fn said(shell: &str, rendered: &Rendered, dir: &std::path::Path) -> (String, Option<i32>) {
+        use std::os::unix::ffi::OsStrExt as _;
+        let line = std::ffi::OsStr::from_bytes(rendered.as_bytes());
+        let mut command = process::Command::new(shell);
+        command.arg("-c").arg(line).current_dir(dir).env("HOME", dir).env("ZDOTDIR", dir).stdin(process::Stdio::null());
+        let output = command.output().unwrap_or_else(|error| panic!("{shell}: {error}; see scripts/setup-tests"));
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+    }
+
+    /// Texts of whatever a shell's grammar has, most of them not quite right.
+    fn any_text() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        const PARTS: [&str; 41] = [
+            "echo ran",
+            "echo ran",
+            "echo 'a b'",
+            "printf x",
+            "true",
+            "false",
+            "exit 3",
+            "set -e",
+            "! true",
+            "f",
+            " ",
+            " ",
+            ";",
+            "; ",
+            "\n",
+            "\n",
+            " && ",
+            " || ",
+            " | ",
+            "#",
+            " # ",
+            "'",
+            "\"",
+            "\\",
+            "`",
+            "$(",
+            "(",
+            ")",
+            "{ ",
+            "; }",
+            "f() { echo f; }",
+            "if true; then ",
+            "; fi",
+            "case x in x) ",
+            ";; esac",
+            "cat <<E\na\nE\n",
+            "<<E",
+            "$'",
+            "${x:-",
+            "}",
+            "return 2",
+        ];
+        prop::collection::vec(prop::sample::select(PARTS.to_vec()), 0..9).prop_map(|parts| parts.concat())
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(24))]
+        #[test]
+        fn nothing_of_a_command_runs_unless_all_before_it_succeeded(line in any_text(), prefix in any_text()) {
+            let temp = tempfile::tempdir().unwrap();
+            let command = Command::new(line.clone());
+            let before = [
+                command.clone().cd("/no/such"),
+                command.clone().prefix("false"),
+                command.clone().prefix("false # or so").env("A", "1"),
+                command.clone().prefix("true; false").prefix("true"),
+                command.clone().prefix("echo 'open"),
+                command.clone().cd("/no/such").prefix(prefix.clone()),
+                command.clone().prefix(prefix.clone()).prefix("! :"),
+            ];
+            for shell in SHELLS {
+                for (n, guarded) in before.iter().enumerate() {
+                    let rendered = guarded.render().unwrap();
+                    for rendered in [rendered, guarded.clone().shell(format!("{shell} -c")).render().unwrap()] {
+                        let (out, status) = said(shell, &rendered, temp.path());
+                        // What the prefix prints is its own.
+                        let prefixed = n == 6;
+                        let own = if prefixed { said(shell, &Command::new(prefix.clone()).render().unwrap(), temp.path()).0 } else { String::new() };
+                        proptest::prop_assert!(own.starts_with(&out), "{shell}: {rendered}: {out:?}");
+                        // A prefix may exit by itself, with any status.
+                        proptest::prop_assert!(status != Some(0) || prefixed, "{shell}: {rendered}");
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_command_does_the_same_after_a_guard_that_holds(line in any_text()) {
+            let temp = tempfile::tempdir().unwrap();
+            let alone = Command::new(line);
+            let guarded = alone.clone().cd("/").prefix("true; true # so").env("A", "1");
+            for shell in SHELLS {
+                let want = said(shell, &alone.render().unwrap(), temp.path());
+                for guarded in [guarded.clone(), guarded.clone().shell(format!("{shell} -c"))] {
+                    let rendered = guarded.render().unwrap();
+                    proptest::prop_assert_eq!(&said(shell, &rendered, temp.path()), &want, "{}: {}", shell, rendered);
+                }
+            }
+        }
     }
 
     fn run(shell: &str, rendered: &Rendered, dir: &std::path::Path) -> Vec<u8> {

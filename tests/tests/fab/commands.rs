@@ -1,0 +1,142 @@
+//! Commands as they run on a host: what must succeed before them.
+
+use tests::{Sshd, TestUser, case};
+
+/// Lines that make the file `ran` if any part of them runs, whatever becomes of the rest.
+const LINES: [&str; 12] = [
+    "echo first; touch {far}/ran",
+    "true || x; touch {far}/ran",
+    "echo first\ntouch {far}/ran",
+    "echo first & touch {far}/ran; wait",
+    "# a comment\ntouch {far}/ran",
+    "false || touch {far}/ran # at the end",
+    "cat <<E\nx\nE\ntouch {far}/ran",
+    "f() { touch {far}/ran; }; f",
+    "! touch {far}/ran; true",
+    "(touch {far}/ran)",
+    "if true; then touch {far}/ran; fi",
+    "}; touch {far}/ran; {",
+];
+
+/// What is around a step that can't succeed.
+const AROUND: [&str; 7] = [
+    "cd = '/no/such'",
+    "prefix = 'false'",
+    "prefix = ['true; false', 'true']",
+    "prefix = 'false # it is'",
+    "prefix = \"echo 'open\"",
+    "cd = '/no/such', pty = true",
+    "cd = '/no/such', shell = '/bin/bash -c'",
+];
+
+fn toml(line: &str) -> String {
+    serde_json::to_string(line).unwrap()
+}
+
+/// A fabfile with a task `tN` for each step.
+fn fabfile(env: &str, steps: &[String]) -> String {
+    let tasks = steps.iter().enumerate().map(|(n, step)| format!("[tasks.t{n}]\nsteps = [{step}]\n"));
+    format!("[env]\n{env}\n{}", tasks.collect::<String>())
+}
+
+/// Runs each step by itself: none of it may run, and it fails.
+fn none_runs(env: &str, steps: &[String]) {
+    let text = fabfile(env, steps);
+    for n in 0..steps.len() {
+        let ran = case!()
+            .hosts(1)
+            .fabfile(&text)
+            .args(["-H", "{h1}", &format!("t{n}")])
+            .any_stdout()
+            .stdout_lacks("out: first")
+            .stderr_has("[{h1}] error: ")
+            .status(1)
+            .run();
+        assert!(!ran.case().far().join("ran").exists(), "{}", steps[n]);
+    }
+}
+
+#[test]
+fn nothing_of_a_command_runs_where_what_is_around_it_fails() {
+    let steps: Vec<String> = LINES
+        .iter()
+        .enumerate()
+        .map(|(n, line)| format!("{{ run = {}, {} }}", toml(line), AROUND[n % AROUND.len()]))
+        .collect();
+    none_runs("", &steps);
+    let all = AROUND.map(|around| format!("{{ run = {}, {around} }}", toml(LINES[0])));
+    none_runs("", &all);
+}
+
+#[test]
+fn settings_guard_the_whole_command_too() {
+    let run = [format!("{{ run = {} }}", toml(LINES[0])), format!("{{ run = {} }}", toml(LINES[2]))];
+    for env in ["cwd = '/no/such'", "command_prefixes = ['false']", "command_prefixes = [\"echo 'open\"]"] {
+        none_runs(env, &run);
+    }
+    none_runs("lcwd = '/no/such'", &[format!("{{ local = {} }}", toml(LINES[0]))]);
+    let local = ["cd = '/no/such'", "prefix = 'false'"];
+    none_runs("", &local.map(|around| format!("{{ local = {}, {around} }}", toml(LINES[0]))));
+}
+
+#[test]
+fn nothing_runs_as_root_after_a_failed_cd() {
+    let Some(user) = TestUser::new() else { return };
+    let sshd = Sshd::builder().start();
+    let line = toml("echo first; touch {far}/ran");
+    let ran = case!()
+        .on(&sshd)
+        .value("user", user.name())
+        .env("FABRIC_SUDO_PASSWORD", user.password())
+        .fabfile(fabfile(
+            "user = \"{user}\"\nhosts = [\"{h1}\"]\nwarn_only = true",
+            &[
+                format!("{{ sudo = {line}, cd = '/no/such' }}, {{ sudo = {line}, prefix = 'true; false' }}"),
+                "{ sudo = 'echo one; id -un', cd = '/root' }, { sudo = \"echo 'open\" }".to_owned(),
+            ],
+        ))
+        .args(["t0", "t1"])
+        .any_stdout()
+        .stdout_lacks("out: first")
+        .stdout_has("out: one\n[{h1}] out: root\n")
+        .any_stderr()
+        .stderr_has("no/such")
+        // A mistake in the command is no wrong password.
+        .stderr_lacks("refused")
+        .run();
+    assert!(!ran.case().far().join("ran").exists());
+}
+
+#[test]
+fn a_guarded_command_is_shown_as_written_and_runs_whole() {
+    let ran = case!()
+        .hosts(1)
+        .fabfile(
+            "[tasks.t]\nsteps = [{ run = \"\"\"\ncat <<E\n$PWD\nE\nf() { echo \"f $A\"; }\nf # all of it\nexit 3\"\"\", \
+             cd = '{far}', prefix = 'A=1; B=2', warn_only = true, shell = 'sh -c', save = 'it' }]\n",
+        )
+        .args(["-H", "{h1}", "--report", "{dir}/report.json", "t"])
+        .stdout_has("[{h1}] out: {far}\n[{h1}] out: f 1\n")
+        .stdout_lacks("exit\n")
+        .stdout_lacks("eval")
+        .any_stderr()
+        .stderr_has("exit status 3")
+        .stderr_lacks("|| exit")
+        .run();
+    assert!(!ran.read("report.json").contains("|| exit"));
+}
+
+#[test]
+fn open_quotes_are_a_clear_error() {
+    for around in ["cd = '/'", "prefix = 'true'", "env = { A = '1' }"] {
+        case!()
+            .hosts(1)
+            .fabfile(format!("[tasks.t]\nsteps = [{{ run = \"echo first; echo 'open\", {around} }}]\n"))
+            .args(["-H", "{h1}", "t"])
+            .any_stdout()
+            .stdout_lacks("out: first")
+            .stderr_has("`echo first; echo 'open` ended with exit status ")
+            .status(1)
+            .run();
+    }
+}
