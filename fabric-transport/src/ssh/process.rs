@@ -35,7 +35,7 @@ enum Listing {
 async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) -> Result<Process, SessionError> {
     // What ends another process has other ways.
     let no_room = if listing == Listing::Listed { NoRoom::AskAgainAmongOthers } else { NoRoom::DoWithout };
-    let (channel, entry) = start(link, request, listing, no_room).await?;
+    let Started { channel, entry, first } = start(link, request, listing, no_room).await?;
     let (reader, writer) = channel.split();
     let writer = Arc::new(writer);
     let life = Life::new();
@@ -53,14 +53,15 @@ async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) ->
         order: entry.order,
         _close: close,
     };
-    tokio::spawn(read(reader, writer, life, Reading { link: link.clone(), store, ended, entry }));
+    tokio::spawn(read(reader, writer, life, Reading { link: link.clone(), store, ended, entry, first }));
     Ok(Process { stdin: Box::new(stdin), output: Box::new(output), control: Arc::new(control) })
 }
 
 /// Starts a subsystem whose input and output are one stream.
 pub(super) async fn subsystem(link: &Arc<Link>, name: &str, no_room: NoRoom) -> Result<ChannelIo, SessionError> {
     let request = SpawnRequest { program: Program::Subsystem(name.to_owned()), ..SpawnRequest::default() };
-    let (channel, entry) = start(link, &request, Listing::Listed, no_room).await?;
+    // A subsystem speaks when it is spoken to, so that nothing has come before the answer.
+    let Started { channel, entry, .. } = start(link, &request, Listing::Listed, no_room).await?;
     Ok(ChannelIo::new(channel, link.shared.clone()).holding(entry))
 }
 
@@ -70,13 +71,14 @@ struct Reading {
     store: Arc<Store<ProcessEvent>>,
     ended: CancellationToken,
     entry: Entry,
+    first: Option<ChannelMsg>,
 }
 
 /// Reads a process's channel to its end.
 async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life: Life, reading: Reading) {
-    let Reading { link, store, ended, entry } = reading;
-    let take = |message| {
-        let event = event(message);
+    let Reading { link, store, ended, entry, first } = reading;
+    let mut take = |message| {
+        let event = event(&message);
         if matches!(event, Some((ProcessEvent::Exit(_), _))) {
             entry.remove();
             ended.cancel();
@@ -88,6 +90,9 @@ async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life:
             }
         }
     };
+    if let Some(message) = first {
+        take(message).await;
+    }
     drain(reader, writer, life, &link.shared.cut, take).await;
     if !ended.is_cancelled() {
         let lost = link.shared.ended.borrow().clone();
@@ -121,18 +126,26 @@ impl Drop for Unused {
     }
 }
 
+/// A channel on which something runs.
+struct Started {
+    channel: Channel<Msg>,
+    entry: Entry,
+    /// What came before the server's answer.
+    first: Option<ChannelMsg>,
+}
+
 /// Opens a channel and starts what is wanted on it.
 async fn start(
     link: &Arc<Link>,
     request: &SpawnRequest,
     listing: Listing,
     no_room: NoRoom,
-) -> Result<(Channel<Msg>, Entry), SessionError> {
+) -> Result<Started, SessionError> {
     let _starting = link.processes.starting();
     let open = |link: Arc<Link>| async move { link.handle.channel_open_session().await };
     let mut channel = Unused(Some(link.open("a session channel", no_room, open).await?));
-    let entry = ask(link, channel.get(), request, listing).await?;
-    Ok((channel.take(), entry))
+    let (entry, first) = ask(link, channel.get(), request, listing).await?;
+    Ok(Started { channel: channel.take(), entry, first })
 }
 
 /// Sends all requests at once and then waits for the answers: one round trip instead of one each.
@@ -141,7 +154,7 @@ async fn ask(
     channel: &mut Channel<Msg>,
     request: &SpawnRequest,
     listing: Listing,
-) -> Result<Entry, SessionError> {
+) -> Result<(Entry, Option<ChannelMsg>), SessionError> {
     let lost = |error: russh::Error| link.error("a session channel", &error);
     let mut awaited = Vec::new();
     if request.forward_agent && link.shared.agent.get().is_some() {
@@ -181,37 +194,49 @@ async fn ask(
         let answer = async {
             loop {
                 match channel.wait().await {
-                    Some(ChannelMsg::Success) => return Some(true),
-                    Some(ChannelMsg::Failure | ChannelMsg::Close) => return Some(false),
-                    None => return None,
+                    Some(ChannelMsg::Success) => return Some(Answer::Yes),
+                    Some(ChannelMsg::Failure | ChannelMsg::Close) => return Some(Answer::No),
+                    // Servers that start a program before they answer: it runs, whatever was asked besides.
+                    Some(message) if event(&message).is_some() => return Some(Answer::Output(message)),
                     Some(_) => {}
+                    None => return None,
                 }
             }
         };
         match link.within(&what, answer).await? {
-            Some(true) => {}
-            Some(false) => return Err(SessionError::RequestRefused { what }),
+            Some(Answer::Yes) => {}
+            Some(Answer::No) => return Err(SessionError::RequestRefused { what }),
+            Some(Answer::Output(message)) => return Ok((entry, Some(message))),
             None => return Err(link.shared.reason()),
         }
     }
-    Ok(entry)
+    Ok((entry, None))
+}
+
+/// What a server says to a request.
+enum Answer {
+    Yes,
+    No,
+    /// Nothing yet, but what runs has said something.
+    Output(ChannelMsg),
 }
 
 /// What a channel's message says about its process, and how many bytes it holds.
-fn event(message: ChannelMsg) -> Option<(ProcessEvent, usize)> {
+fn event(message: &ChannelMsg) -> Option<(ProcessEvent, usize)> {
     match message {
         ChannelMsg::Data { data } => {
             let size = data.len();
-            Some((ProcessEvent::Stdout(data), size))
+            Some((ProcessEvent::Stdout(data.clone()), size))
         }
         ChannelMsg::ExtendedData { data, ext: 1 } => {
             let size = data.len();
-            Some((ProcessEvent::Stderr(data), size))
+            Some((ProcessEvent::Stderr(data.clone()), size))
         }
-        ChannelMsg::ExitStatus { exit_status } => Some((ProcessEvent::Exit(ExitStatus::Code(exit_status)), 0)),
+        ChannelMsg::ExitStatus { exit_status } => Some((ProcessEvent::Exit(ExitStatus::Code(*exit_status)), 0)),
         ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. } => {
-            let signal = signal(&signal_name);
-            Some((ProcessEvent::Exit(ExitStatus::Signal { signal, core_dumped, message: error_message }), 0))
+            let signal = signal(signal_name);
+            let (core_dumped, message) = (*core_dumped, error_message.clone());
+            Some((ProcessEvent::Exit(ExitStatus::Signal { signal, core_dumped, message }), 0))
         }
         _ => None,
     }

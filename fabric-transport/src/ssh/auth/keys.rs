@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
 
 use fabric_core::target::Identity;
 use fabric_core::transport::OpenContext;
@@ -25,17 +24,12 @@ use crate::ssh::handler::Handler;
 /// How often a passphrase is asked for.
 const PASSPHRASE_TRIES: usize = 3;
 
-/// An agent that signs sooner did so without anybody's help.
-const BY_ITSELF: Duration = Duration::from_millis(300);
-
 /// The keys that were read, opened once for all hosts.
 #[derive(Debug, Default)]
 pub(in crate::ssh) struct KeyStore {
     /// Each is read by the first host that wants it; the others wait for it. That there is none is kept, too:
     /// most of the default identities of most users don't exist.
     files: Mutex<HashMap<Source, Arc<OnceCell<Read>>>>,
-    /// Whether a key or certificate is signed with at once, as the last host that judged it made it seem wise.
-    at_once: Mutex<HashMap<Vec<u8>, bool>>,
 }
 
 /// A key that was read, or why there is none.
@@ -120,24 +114,6 @@ impl KeyStore {
         self.cell(Source::Text(sha2::Sha256::digest(text.expose()).into())).get_or_init(parse).await.clone()
     }
 
-    /// Notes whether the next host need not be asked about what was offered.
-    pub(super) fn note(&self, offer: &Offer, at_once: bool) {
-        self.at_once.lock().unwrap_or_else(PoisonError::into_inner).insert(offer.id.clone(), at_once);
-    }
-
-    /// Whether to ask a host about a candidate before signing. It costs a round trip, and OpenSSH's server answers after
-    /// 5 ms at the earliest; it saves a signature that nobody takes, and the passphrase, the touch or the confirmation
-    /// for it. So a key that is open signs at once, and an agent's where the last host took it and nobody had a hand in
-    /// its signature.
-    pub(super) fn asks_first(&self, candidate: &Candidate, offer: &Offer) -> bool {
-        let noted = self.at_once.lock().unwrap_or_else(PoisonError::into_inner).get(&offer.id).copied();
-        let at_once = match candidate {
-            Candidate::File { file, .. } => file.is_open() && noted != Some(false),
-            Candidate::Agent { .. } | Candidate::AgentCertificate { .. } => noted == Some(true),
-        };
-        is_security_key(&offer.side.algorithm()) || !at_once
-    }
-
     fn cell(&self, source: Source) -> Arc<OnceCell<Read>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(source).or_default().clone()
     }
@@ -188,11 +164,6 @@ impl KeyFile {
             },
         };
         Ok(Self { name, public, certificate: None, private: Some(private) })
-    }
-
-    /// Whether a signature costs nothing but the time to make it.
-    fn is_open(&self) -> bool {
-        self.private.as_ref().is_some_and(|private| private.open.get().is_some())
     }
 
     /// The private key; its passphrase is taken from the target or asked for, once for all hosts.
@@ -364,9 +335,6 @@ impl Candidate {
 
 /// Signs with a candidate.
 pub(super) struct Signer<'a> {
-    pub(super) asks_first: bool,
-    /// Whether an agent took so long that it may have asked somebody for a touch or a confirmation.
-    pub(super) slow: bool,
     pub(super) candidate: &'a Candidate,
     pub(super) target: &'a Target,
     pub(super) context: &'a OpenContext,
@@ -383,14 +351,7 @@ impl russh::Signer for Signer<'_> {
         to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, SignError> {
         // An agent may ask for a touch or a confirmation, a file for its passphrase.
-        let began = Instant::now();
-        let signed = self.clock.while_asking(self.sign(identity, hash, to_sign)).await;
-        self.slow = !matches!(self.candidate, Candidate::File { .. }) && began.elapsed() > BY_ITSELF;
-        signed
-    }
-
-    fn asks_first(&self) -> bool {
-        self.asks_first
+        self.clock.while_asking(self.sign(identity, hash, to_sign)).await
     }
 }
 

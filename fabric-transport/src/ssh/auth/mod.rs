@@ -7,6 +7,7 @@ mod keys;
 mod signing;
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, Phase, PromptError, PromptKind, PromptRequest, Secret, Target};
@@ -20,6 +21,9 @@ use super::clock::{Clock, Expired};
 use super::handler::{Handler, Shared};
 use super::handshake::VerifiedConnection;
 use super::host_keys::Verified;
+
+/// What the session has read already is known after so long, on a busy machine too.
+const BY_NOW: Duration = Duration::from_millis(100);
 
 /// So much of a server's banner is part of an error message.
 const BANNER: usize = 200;
@@ -42,8 +46,18 @@ pub(super) async fn login(
         Some(user) => user.clone(),
         None => local_user()?,
     };
-    let mut attempt =
-        Attempt { handle, shared, clock, target, context, user, tried: Vec::new(), offered: None, verified };
+    let mut attempt = Attempt {
+        handle,
+        shared,
+        clock,
+        target,
+        context,
+        user,
+        tried: Vec::new(),
+        offered: None,
+        announced: None,
+        verified,
+    };
     attempt.run(keys).await.map_err(|kind| (Phase::Auth, kind))?;
     Ok(Login { handle: attempt.handle, shared: attempt.shared })
 }
@@ -82,6 +96,8 @@ struct Attempt<'a> {
     tried: Vec<String>,
     /// What the server still takes; `None` until it has said so.
     offered: Option<Vec<MethodKind>>,
+    /// What the server announced about RSA keys; `None` until it has been looked at.
+    announced: Option<keys::Announced>,
     verified: Verified,
 }
 
@@ -92,13 +108,9 @@ impl Attempt<'_> {
         self.tried.append(&mut candidates.passed_over);
         if candidates.is_empty() {
             // Nothing to offer without asking somebody: ask the server first what it takes.
-            let result = self.handle.authenticate_none(self.user.clone());
-            let answer = answered(&self.clock, self.target, result).await?.map_err(|_| self.lost())?;
-            let tried = self.tried.len();
-            if let Step::Done = self.note("none", answer)? {
+            if let Step::Done = self.none().await? {
                 return Ok(());
             }
-            self.tried.truncate(tried);
         }
         // Each partial success begins the list anew; a server asks for a handful of factors at most.
         for _ in 0..8 {
@@ -115,7 +127,7 @@ impl Attempt<'_> {
                     }
                     #[cfg(feature = "gssapi")]
                     MethodKind::GssapiWithMic if self.target.auth.gssapi => self.gssapi().await?,
-                    MethodKind::PublicKey => self.public_keys(keys, &mut candidates).await?,
+                    MethodKind::PublicKey => self.public_keys(&mut candidates).await?,
                     MethodKind::KeyboardInteractive => self.keyboard_interactive().await?,
                     MethodKind::Password => self.password().await?,
                     _ => Step::Refused,
@@ -182,11 +194,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn public_keys(
-        &mut self,
-        keys: &KeyStore,
-        candidates: &mut keys::Candidates,
-    ) -> Result<Step, ConnectErrorKind> {
+    async fn public_keys(&mut self, candidates: &mut keys::Candidates) -> Result<Step, ConnectErrorKind> {
         while let Some(candidate) = candidates.next() {
             let what = candidate.to_string();
             let offer = match candidate.public(self.target, self.context, &self.clock).await {
@@ -197,8 +205,16 @@ impl Attempt<'_> {
                     continue;
                 }
             };
-            let announced = if offer.is_rsa() { self.announced().await? } else { None };
-            let hash = match offer.hash(announced, &self.target.auth.key_algorithms) {
+            if offer.is_rsa() && self.announced.is_none() {
+                if let Step::Done = self.learn_announced().await? {
+                    return Ok(Step::Done);
+                }
+                if !self.takes(MethodKind::PublicKey) {
+                    candidates.give_back(candidate, &offer);
+                    return Ok(Step::Refused);
+                }
+            }
+            let hash = match offer.hash(self.announced.flatten(), &self.target.auth.key_algorithms) {
                 Ok(hash) => hash,
                 Err(reason) => {
                     self.tried.push(format!("{what} ({reason})"));
@@ -206,26 +222,18 @@ impl Attempt<'_> {
                 }
             };
             let clock = self.clock.clone();
-            let mut signer = keys::Signer {
-                asks_first: keys.asks_first(&candidate, &offer),
-                slow: false,
-                candidate: &candidate,
-                target: self.target,
-                context: self.context,
-                clock: &clock,
-            };
+            let mut signer =
+                keys::Signer { candidate: &candidate, target: self.target, context: self.context, clock: &clock };
             let signing = offer.authenticate(&mut self.handle, self.user.clone(), hash, &mut signer);
             match answered(&clock, self.target, signing).await? {
                 Ok(answer) => {
                     let step = self.note(&what, answer)?;
-                    let refused = matches!(step, Step::Refused);
-                    if refused && !self.takes(MethodKind::PublicKey) {
-                        // Not the key: another factor may have to come first.
-                        candidates.give_back(candidate, &offer);
+                    if !matches!(step, Step::Refused) {
                         return Ok(step);
                     }
-                    keys.note(&offer, !refused && !signer.slow);
-                    if !refused {
+                    if !self.takes(MethodKind::PublicKey) {
+                        // Not the key: another factor may have to come first.
+                        candidates.give_back(candidate, &offer);
                         return Ok(step);
                     }
                 }
@@ -235,10 +243,39 @@ impl Attempt<'_> {
         Ok(Step::Refused)
     }
 
-    /// What the server announced about RSA keys; it has until it accepts the service that logs in.
-    async fn announced(&self) -> Result<keys::Announced, ConnectErrorKind> {
-        let announced = answered(&self.clock, self.target, self.handle.best_supported_rsa_hash()).await?;
-        announced.map_err(|_| self.lost())
+    /// The request that asks what the server takes, as ssh's first one (RFC 4252, section 5.2).
+    async fn none(&mut self) -> Result<Step, ConnectErrorKind> {
+        let result = self.handle.authenticate_none(self.user.clone());
+        let answer = answered(&self.clock, self.target, result).await?.map_err(|_| self.lost())?;
+        let tried = self.tried.len();
+        let step = self.note("none", answer)?;
+        if matches!(step, Step::Refused) {
+            self.tried.truncate(tried);
+        }
+        Ok(step)
+    }
+
+    /// Learns what the server announced about RSA keys, once a login.
+    ///
+    /// It comes with the server's keys, or at the latest before its first answer to a login (RFC 8308, section 2.4). So
+    /// a server that has announced nothing yet is asked something, instead of being given the second that russh waits.
+    async fn learn_announced(&mut self) -> Result<Step, ConnectErrorKind> {
+        let mut announced = self.announced_by_now().await?;
+        if announced.is_none() && self.offered.is_none() {
+            if let Step::Done = self.none().await? {
+                return Ok(Step::Done);
+            }
+            announced = self.announced_by_now().await?;
+        }
+        self.announced = Some(announced);
+        Ok(Step::Refused)
+    }
+
+    async fn announced_by_now(&self) -> Result<keys::Announced, ConnectErrorKind> {
+        match tokio::time::timeout(BY_NOW, self.handle.best_supported_rsa_hash()).await {
+            Ok(announced) => announced.map_err(|_| self.lost()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// A key that cannot sign is passed over, unless the person wants out or the connection is gone.
