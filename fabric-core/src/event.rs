@@ -210,6 +210,12 @@ pub enum EventKind {
         duration_ms: u64,
         /// Each host's worst status.
         hosts: IndexMap<Arc<str>, HostStatus>,
+        /// The tasks of the command line that were not begun, as typed.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        not_started: Vec<String>,
+        /// Which option would have gone on, where hosts or tasks were left out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        advice: Option<String>,
         /// Why each host that is not ok is not.
         #[serde(skip_serializing_if = "IndexMap::is_empty")]
         errors: IndexMap<Arc<str>, String>,
@@ -231,7 +237,7 @@ impl EventKind {
             Self::TransferStarted { local, remote, .. } => vec![local, remote],
             Self::TransferFinished { local, remote, error, .. } => [local, remote].into_iter().chain(error).collect(),
             Self::HostFinished { error, .. } => error.iter_mut().collect(),
-            Self::Summary { errors, .. } => errors.values_mut().collect(),
+            Self::Summary { errors, not_started, .. } => errors.values_mut().chain(not_started).collect(),
             Self::RunStarted { tasks, .. } => tasks.iter_mut().collect(),
             Self::TaskStarted { .. }
             | Self::BatchStarted { .. }

@@ -301,6 +301,10 @@ impl Options {
                 self.set("use_shell", true.into(), given);
                 return Ok(());
             }
+            "keep-going" => {
+                self.set("max_failures", "100%".into(), given);
+                return Ok(());
+            }
             "set" => {
                 self.set.push(value.to_owned());
                 return Ok(());

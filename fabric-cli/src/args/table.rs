@@ -187,6 +187,7 @@ options! {
         "pool-size" / 'z' = Value("N"), Set("pool_size"), "run on at most N hosts at the same time";
         "batch" = Value("N|P%"), Set("batch"), "go through the hosts in batches of N hosts, or P %";
         "max-failures" = Value("N|P%"), Set("max_failures"), "start nothing new once more hosts than that have failed";
+        "keep-going", Own, "go on with the other hosts whichever fail, as --max-failures 100% does";
         "retries" = Value("N"), Set("retries"), "try a failed host up to N more times";
         "retry-failed", Own, "run the last run's command line again, on the hosts it failed on";
         "warn-only" / 'w', Switch("warn_only", true), "warn of failing commands and go on";

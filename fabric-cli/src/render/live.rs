@@ -178,6 +178,8 @@ mod tests {
                 duration_ms: 0,
                 hosts: IndexMap::new(),
                 errors: IndexMap::new(),
+                not_started: Vec::new(),
+                advice: None,
             },
         ));
         assert!(live.lines(60, 30, now).is_empty());

@@ -12,10 +12,12 @@ use super::visible;
 
 /// The summary of a run on several hosts, or of one that failed; nothing for any other.
 pub(super) fn summary(kind: &EventKind) -> Option<String> {
-    let EventKind::Summary { hosts_ok, hosts_failed, hosts_skipped, duration_ms, hosts, errors } = kind else {
+    let EventKind::Summary { hosts_ok, hosts_failed, hosts_skipped, duration_ms, hosts, errors, not_started, advice } =
+        kind
+    else {
         return None;
     };
-    if hosts.len() < 2 && hosts_failed + hosts_skipped == 0 {
+    if hosts.len() < 2 && hosts_failed + hosts_skipped + not_started.len() == 0 {
         return None;
     }
     let mut counts = vec![format!("{hosts_ok} ok")];
@@ -41,6 +43,12 @@ pub(super) fn summary(kind: &EventKind) -> Option<String> {
             "" => writeln!(text, "  {status:<11}  {}", fold(hosts)),
             _ => writeln!(text, "  {status:<11}  {}: {reason}", fold(hosts)),
         };
+    }
+    if !not_started.is_empty() {
+        let _ = writeln!(text, "  {:<11}  {}", "not started", not_started.join(", "));
+    }
+    if let Some(advice) = advice {
+        let _ = writeln!(text, "  {advice}");
     }
     Some(text)
 }
@@ -92,13 +100,17 @@ mod tests {
             duration_ms: 2149,
             hosts: hosts.into_iter().map(|(host, status)| (host.into(), status)).collect(),
             errors: errors.into_iter().map(|(host, error)| (host.into(), error.to_owned())).collect(),
+            not_started: vec!["restart".to_owned()],
+            advice: Some("--keep-going would have gone on".to_owned()),
         };
         assert_eq!(
             summary(&kind).unwrap(),
             "5 hosts: 1 ok, 2 failed, 2 skipped (2.1 s)\n\
              \x20 unreachable  db: connection refused\n\
              \x20 failed       web2: `exit 3` ended with exit status 3\n\
-             \x20 skipped      web[3-4]: fabfile.toml:3: not started\n"
+             \x20 skipped      web[3-4]: fabfile.toml:3: not started\n\
+             \x20 not started  restart\n\
+             \x20 --keep-going would have gone on\n"
         );
     }
 

@@ -151,7 +151,8 @@ settings! {
         eagerly_disconnect: bool = false, option "-e, --eagerly-disconnect";
         /// Rolling execution: how many hosts, or what share of them (`25%`), a task runs on before it goes on to the next.
         batch: Option<Amount> = None, option "--batch", unit "hosts or %";
-        /// How many hosts, or what share of them, may fail before nothing new is started.
+        /// How many hosts, or what share of them, may fail before nothing new is started. Where it is not set, a task that
+        /// runs in parallel is still started on all hosts of its batch, or of its list without batches, and nothing behind.
         max_failures: Option<Amount> = None, option "--max-failures", unit "hosts or %";
         /// How often a task is tried again on a host on which it failed.
         retries: u32 = 0, option "--retries";

@@ -95,6 +95,13 @@ pub struct PlannedStep {
     pub executes: Vec<PlannedTask>,
 }
 
+/// Inside which task's run another one is planned.
+#[derive(Clone, Copy)]
+struct Outer<'a> {
+    task: &'a Task,
+    list: &'a HostList,
+}
+
 /// Makes a plan: goes the way that the run would go.
 pub(crate) struct Planner {
     shared: Arc<Shared>,
@@ -125,7 +132,7 @@ impl Planner {
         job: Job,
         token: String,
         because: Because,
-        outer: Option<&HostList>,
+        outer: Option<Outer<'_>>,
         tasks: &mut Vec<PlannedTask>,
     ) -> Result<(), RunError> {
         let task = job.task.clone();
@@ -146,7 +153,7 @@ impl Planner {
         &mut self,
         calls: &[Invocation],
         because: Because,
-        outer: Option<&HostList>,
+        outer: Option<Outer<'_>>,
         tasks: &mut Vec<PlannedTask>,
     ) -> Result<(), RunError> {
         for call in calls {
@@ -165,11 +172,17 @@ impl Planner {
         job: Job,
         token: String,
         because: Because,
-        outer: Option<&HostList>,
+        outer: Option<Outer<'_>>,
     ) -> Result<PlannedTask, RunError> {
         let task = &job.task;
-        let around = outer.map(|outer| with_settings(&outer.hosts)).unwrap_or_default();
-        let inside = Inside { current: outer.and_then(|outer| outer.hosts.first()), around: &around };
+        let around = outer.map(|outer| with_settings(&outer.list.hosts)).unwrap_or_default();
+        let current = match outer {
+            // A step has set the global list: only the run knows it.
+            Some(outer) if outer.task.runs_once && self.changed.is_some() => None,
+            Some(outer) => self.shared.kept_host(outer.task, outer.list.hosts.first())?,
+            None => None,
+        };
+        let inside = Inside { current, around: &around };
         let mut list = self.shared.list_of(&job, inside).await?;
         let settings = self.shared.task_settings(task)?;
         let strategy = Strategy::of(task, &settings, list.hosts.len())?;
@@ -181,7 +194,7 @@ impl Planner {
                 vec!["nobody gives hosts: one is asked for, and without a terminal the run ends here".to_owned()];
         }
         let steps = match task.body.steps() {
-            Some(steps) => self.steps(steps, Some(&list)).await?,
+            Some(steps) => self.steps(steps, Outer { task, list: &list }).await?,
             None => Vec::new(),
         };
         Ok(PlannedTask {
@@ -215,7 +228,7 @@ impl Planner {
             .then(|| format!("{changed} sets the global host list while it runs"))
     }
 
-    async fn steps(&mut self, steps: &[Step], outer: Option<&HostList>) -> Result<Vec<PlannedStep>, RunError> {
+    async fn steps(&mut self, steps: &[Step], outer: Outer<'_>) -> Result<Vec<PlannedStep>, RunError> {
         let mut planned = Vec::new();
         for step in steps {
             let mut executes = Vec::new();
@@ -244,7 +257,7 @@ impl Planner {
     async fn executed(
         &mut self,
         execute: &crate::steps::ExecuteStep,
-        outer: Option<&HostList>,
+        outer: Outer<'_>,
     ) -> Result<Vec<PlannedTask>, RunError> {
         let texts = [&execute.hosts, &execute.roles, &execute.exclude_hosts].into_iter().flatten();
         if std::iter::once(&execute.task).chain(texts).any(|text| template::is_template(text)) {
@@ -288,7 +301,7 @@ impl Planner {
             last: false,
         };
         let mut tasks = Vec::new();
-        Box::pin(self.task(job, token, Because::Executed, outer, &mut tasks)).await?;
+        Box::pin(self.task(job, token, Because::Executed, Some(outer), &mut tasks)).await?;
         Ok(tasks)
     }
 }

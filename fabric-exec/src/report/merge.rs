@@ -32,6 +32,11 @@ impl Report {
         };
         self.error = self.error.take().or(other.error);
         self.sole_command = None;
+        for task in other.not_started {
+            if !self.not_started.contains(&task) {
+                self.not_started.push(task);
+            }
+        }
         for (host, report) in other.hosts {
             let entry = self.hosts.entry(host).or_insert(HostReport { status: HostStatus::Skipped, error: None });
             if report.status > entry.status || entry.error.is_none() && report.status == entry.status {

@@ -36,6 +36,9 @@ pub struct Report {
     pub tasks: Vec<TaskReport>,
     /// Each host's worst status over all tasks.
     pub hosts: IndexMap<String, HostReport>,
+    /// The tasks of the command line that were not begun, as typed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_started: Vec<String>,
     /// The status of the command after `--`, where it was all there was and ran on one host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sole_command: Option<u8>,

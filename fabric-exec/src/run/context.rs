@@ -443,10 +443,19 @@ impl Context {
         if self.shared.interrupt.is_stopping() {
             return Err(TaskError::Interrupted);
         }
-        if !outcome.reasons.is_empty() {
+        // What puts tasks on hosts goes on where the failure policy lets the run go on; what runs on a host needs what it
+        // executes.
+        let goes_on = !outcome.halt && (self.host().is_none() || self.task().runs_once) && !self.is_lost();
+        if goes_on && !outcome.reasons.is_empty() {
+            self.shared.fail();
+        } else if !outcome.reasons.is_empty() {
             return Err(TaskError::Execute(format!("task `{name}` failed: {}", outcome.reasons.join("; "))));
         }
         Ok(outcome.results)
+    }
+
+    fn is_lost(&self) -> bool {
+        self.host().is_some_and(|host| self.shared.is_lost(host.as_str()))
     }
 
     /// Tries until there is something: `attempt` yields `None` for "not yet". An error that another try could

@@ -63,6 +63,8 @@ pub(crate) struct Outcome {
     pub(crate) emptied: bool,
     /// What was wrong with the fabfile or the settings, if that is why.
     pub(crate) usage: Option<String>,
+    /// Which option would have gone on to the next task on the hosts that are left.
+    pub(crate) advice: Option<&'static str>,
 }
 
 /// How an execution goes over its hosts.
@@ -76,6 +78,10 @@ pub(crate) struct Strategy {
     pub(crate) batch: usize,
     /// How many hosts may fail.
     pub(crate) may_fail: usize,
+    /// Whether hosts are independent of one another, however few of them run at the same time.
+    parallel: bool,
+    /// Whether somebody has said how many hosts may fail.
+    limited: bool,
 }
 
 impl Strategy {
@@ -88,11 +94,15 @@ impl Strategy {
             None => !task.runs_once && (settings.parallel || batch.is_some() || task.rolling.canary.is_some()),
         };
         let pool = if settings.pool_size == 0 { total } else { settings.pool_size as usize };
+        // Where it runs in one place only, whatever follows needs it.
+        let max_failures = max_failures.filter(|_| total > 0 && !task.runs_once);
         Ok(Self {
             window: if parallel { pool.clamp(1, total.max(1)) } else { 1 },
             canary: task.rolling.canary.map(|share| share.of(total).max(1)),
             batch: batch.map_or(total, |share: Share| share.of(total)).max(1),
             may_fail: max_failures.map_or(0, |share: Share| share.at_most(total)),
+            parallel,
+            limited: max_failures.is_some(),
         })
     }
 
@@ -102,13 +112,28 @@ impl Strategy {
         std::iter::once(canary).filter(|batch| !batch.is_empty()).chain(rest.chunks(self.batch)).collect()
     }
 
+    /// Whether failures beyond those that are allowed keep the hosts of the same batch from starting, and not only what
+    /// comes behind it.
+    fn stops_at_failure(self) -> bool {
+        !self.parallel || self.limited
+    }
+
+    /// How hosts that were not started would have been, had too many others not failed.
+    fn advice(self) -> &'static str {
+        match self {
+            Self { limited: true, .. } => "a higher --max-failures, or --keep-going, would have gone on",
+            Self { parallel: true, .. } => "--keep-going or --max-failures would have gone on",
+            _ => "--keep-going would have gone on",
+        }
+    }
+
     /// Its name in events and reports.
     pub(crate) fn name(self, total: usize, local: bool) -> &'static str {
         match self {
             _ if local => "local",
             Self { batch, canary, .. } if batch.min(canary.unwrap_or(batch)) < total => "batches",
-            Self { window: 1, .. } => "serial",
-            _ => "parallel",
+            Self { parallel: true, .. } if total > 1 => "parallel",
+            _ => "serial",
         }
     }
 }
@@ -141,8 +166,9 @@ pub(crate) fn execute(
             }
         }
         let mut before = around(&shared, &job.task.pre, parent.as_ref()).await?;
-        if before.halt {
-            before.results.clear();
+        // Failures are allowed for the hosts behind them, not for a task that needs this one.
+        if before.halt || !before.reasons.is_empty() {
+            before.halt = true;
             return Ok(before);
         }
         let mut outcome = execute_alone(&shared, &job, parent.as_ref()).await?;
@@ -152,7 +178,6 @@ pub(crate) fn execute(
             outcome.halt |= after.halt;
             outcome.usage = outcome.usage.or(after.usage);
         }
-        outcome.reasons.extend(before.reasons);
         Ok(outcome)
     })
 }
@@ -178,11 +203,12 @@ async fn around(shared: &Arc<Shared>, calls: &[Invocation], parent: Option<&Cont
 
 async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>) -> Result<Outcome, RunError> {
     let nothing = Around::new();
-    let inside = Inside {
-        current: parent.and_then(Context::listed),
-        around: parent.map_or(&nothing, |parent| &parent.scope().around),
+    let current = match parent {
+        Some(parent) => shared.kept_host(parent.task(), parent.listed())?,
+        None => None,
     };
-    let mut list = shared.list_of(job, inside).await?;
+    let around = parent.map_or(&nothing, |parent| &parent.scope().around);
+    let mut list = shared.list_of(job, Inside { current, around }).await?;
     if list.is_local() && job.task.body.needs_host() {
         let host = shared.ask_for_host().await;
         list.asked(host.map_err(|source| RunError::NoHost { task: job.name.to_string(), source })?);
@@ -231,8 +257,8 @@ struct Dispatcher<'a> {
     /// Why it failed, hosts' own failures apart.
     reasons: Vec<String>,
     usage: Option<String>,
-    /// Whether it is no part of another task's run, which may go on with the same hosts.
-    outermost: bool,
+    /// In which task's run it is executed.
+    parent: Option<&'a Context>,
 }
 
 impl<'a> Dispatcher<'a> {
@@ -241,7 +267,7 @@ impl<'a> Dispatcher<'a> {
         job: &'a Job,
         list: HostList,
         strategy: Strategy,
-        parent: Option<&Context>,
+        parent: Option<&'a Context>,
     ) -> Self {
         let scope = Scope::new(shared, job, &list, strategy.window > 1, parent);
         let places = list.hosts.len().max(1);
@@ -256,7 +282,7 @@ impl<'a> Dispatcher<'a> {
             gate_closed: false,
             reasons: Vec::new(),
             usage: None,
-            outermost: parent.is_none(),
+            parent,
         }
     }
 
@@ -284,11 +310,14 @@ impl<'a> Dispatcher<'a> {
         } else {
             self.run_batches(&hosts).await;
         }
+        self.advise();
         self.tell_skipped();
         self.scope.emitter.emit(EventKind::TaskFinished { duration_ms: millis(began.elapsed()) });
         if settings.eagerly_disconnect {
             self.shared.connections.close_all().await;
         }
+        let has_ok = self.results.iter().flatten().any(|result| result.status == HostStatus::Ok);
+        let advice = (has_ok && self.has_too_many_failures()).then(|| self.strategy.advice());
         let halt = self.halts() || self.shared.interrupt.is_stopping();
         let results: Vec<HostResult> = self.results.into_iter().flatten().collect();
         let failed = results.iter().filter(|result| result.status.is_failure() && !result.tolerated);
@@ -299,17 +328,41 @@ impl<'a> Dispatcher<'a> {
             halt,
             emptied: false,
             usage: self.usage,
+            advice,
         };
         self.shared.end_task(place, &outcome, began);
         Ok(outcome)
     }
 
+    /// Whether nothing may be started behind what runs.
     fn halts(&self) -> bool {
-        self.failures > self.strategy.may_fail || self.gate_closed || self.usage.is_some()
+        self.has_too_many_failures() || self.gate_closed || self.usage.is_some()
     }
 
-    fn may_start(&self) -> bool {
+    fn has_too_many_failures(&self) -> bool {
+        self.failures > self.strategy.may_fail
+    }
+
+    fn may_go_on(&self) -> bool {
         !self.halts() && !self.shared.interrupt.is_stopping()
+    }
+
+    /// Whether a further host of the same batch may be started.
+    fn may_start(&self) -> bool {
+        let fails = self.strategy.stops_at_failure() && self.has_too_many_failures();
+        !fails && self.usage.is_none() && !self.shared.interrupt.is_stopping()
+    }
+
+    /// Tells how the hosts that were not started would have been, or will be.
+    fn advise(&self) {
+        let left = |(place, result): (usize, &Option<HostResult>)| {
+            result.is_none() && self.list.hosts.get(place).is_some_and(|listed| !self.was_lost(listed.host.as_str()))
+        };
+        if self.job.task.runs_once || !self.results.iter().enumerate().any(left) {
+            return;
+        }
+        let stopped = self.shared.interrupt.is_stopping() || self.gate_closed || self.usage.is_some();
+        self.shared.advise(if stopped { "--retry-failed goes on with them" } else { self.strategy.advice() });
     }
 
     async fn run_batches(&mut self, hosts: &[Arc<str>]) {
@@ -317,7 +370,7 @@ impl<'a> Dispatcher<'a> {
         let places: Vec<usize> = (0..hosts.len()).filter(|place| !self.was_lost(&hosts[*place])).collect();
         let batches = self.strategy.batches(&places);
         for (index, batch) in batches.iter().enumerate() {
-            if !self.may_start() {
+            if !self.may_go_on() {
                 break;
             }
             if batches.len() > 1 {
@@ -326,7 +379,7 @@ impl<'a> Dispatcher<'a> {
                 self.scope.emitter.emit(EventKind::BatchStarted { batch, batches, hosts: names });
             }
             self.run_window(batch).await;
-            if self.may_start() {
+            if self.may_go_on() {
                 let left = batches[index + 1..].iter().map(|batch| batch.len()).sum();
                 let hosts = batch.iter().map(|place| self.list.hosts[*place].clone()).collect();
                 self.gate(hosts, index == 0, left).await;
@@ -395,8 +448,11 @@ impl<'a> Dispatcher<'a> {
         outcome.reasons.into_iter().next().or(outcome.usage).map_or(Ok(()), Err)
     }
 
+    /// Whether a host failed in an earlier task and is left alone by this one. A host in whose run it is executed is not:
+    /// that run is not at its end.
     fn was_lost(&self, host: &str) -> bool {
-        self.strategy.may_fail > 0 && self.shared.is_lost(host)
+        let own = || self.parent.and_then(Context::host).is_some_and(|own| own.as_str() == host);
+        self.strategy.may_fail > 0 && self.shared.is_lost(host) && !own()
     }
 
     /// Runs these places of the list, at most a window of them at the same time, started in order.
@@ -544,7 +600,7 @@ impl<'a> Dispatcher<'a> {
                 self.shared.lose(host);
             }
         }
-        if let Some(listed) = self.list.hosts.get(place).filter(|_| self.outermost) {
+        if let Some(listed) = self.list.hosts.get(place).filter(|_| self.parent.is_none()) {
             self.shared.connections.release(&listed.host, self.job.last);
         }
         result.host = emitter.host().map(ToString::to_string);

@@ -74,6 +74,13 @@ impl Shared {
         Ok(list)
     }
 
+    /// The host of `outer`'s run that a task without hosts keeps when it is executed there. What a task that runs once
+    /// executes goes to the global list if there is one: once is meant for its own steps.
+    pub(crate) fn kept_host<'a>(&self, outer: &Task, host: Option<&'a Listed>) -> Result<Option<&'a Listed>, RunError> {
+        let leaves = outer.runs_once && self.global_lists(&outer.name)?.gives_hosts();
+        Ok(host.filter(|_| !leaves))
+    }
+
     /// Whether the roles of a job, or the global ones where it has none, exist: as far as can be known ahead.
     pub(crate) fn check_roles(&self, job: &Job) -> Result<(), RunError> {
         let env = self.global_lists(&job.name)?;

@@ -77,6 +77,10 @@ struct Told {
     lost: HashSet<Arc<str>>,
     tasks: Vec<TaskReport>,
     sole: Option<u8>,
+    /// Whether something failed that was allowed to, so that what executed it went on.
+    failed: bool,
+    advice: Option<&'static str>,
+    not_started: Vec<String>,
 }
 
 impl Shared {
@@ -247,8 +251,10 @@ impl Shared {
         let mut ending = Ending::Ok;
         let mut usage = None;
         let mut done = jobs.is_empty() && !calls.is_empty();
-        for (job, _) in jobs {
+        let mut jobs = jobs.into_iter();
+        while let Some((job, token)) = jobs.next() {
             if self.interrupt.is_stopping() {
+                self.told().not_started.push(token);
                 break;
             }
             match super::dispatch::execute(self.clone(), job, None).await {
@@ -261,6 +267,7 @@ impl Shared {
                         usage = outcome.usage;
                     }
                     if outcome.halt {
+                        outcome.advice.filter(|_| jobs.len() > 0).into_iter().for_each(|advice| self.advise(advice));
                         break;
                     }
                 }
@@ -269,6 +276,10 @@ impl Shared {
                     break;
                 }
             }
+        }
+        self.told().not_started.extend(jobs.map(|(_, token)| token));
+        if self.told().failed {
+            ending = ending.max(Ending::Failed);
         }
         if usage.is_some() {
             ending = Ending::Usage;
@@ -301,6 +312,7 @@ impl Shared {
             error,
             tasks: told.tasks,
             hosts,
+            not_started: told.not_started.clone(),
             sole_command: sole,
             shard: self.shard.map(|shard| shard.to_string()),
         };
@@ -310,6 +322,8 @@ impl Shared {
             hosts_failed,
             hosts_skipped,
             duration_ms: millis(duration),
+            not_started: told.not_started,
+            advice: told.advice.map(str::to_owned),
             errors: told.hosts.iter().filter_map(|(host, (_, error))| Some((host.clone(), error.clone()?))).collect(),
             hosts: told.hosts.into_iter().map(|(host, (status, _))| (host, status)).collect(),
         });
@@ -357,6 +371,16 @@ impl Shared {
             report.duration = began.elapsed();
             report.results.clone_from(&outcome.results);
         }
+    }
+
+    /// What could not be done, and which option would have: the first reason counts.
+    pub(crate) fn advise(&self, advice: &'static str) {
+        self.told().advice.get_or_insert(advice);
+    }
+
+    /// Something failed that was allowed to: nothing is stopped by it, and the run has failed.
+    pub(crate) fn fail(&self) {
+        self.told().failed = true;
     }
 
     /// The command after `--` ended with this status, as a shell would say it.

@@ -23,14 +23,101 @@ async fn warn_only_goes_on_and_still_tells() {
     assert!(world.events.warnings()[0].contains("false"), "{:?}", world.events.warnings());
 }
 
+/// What the end of the run says of tasks that were not begun, and of an option that would have gone on.
+fn left(world: &World) -> (Vec<String>, Option<String>) {
+    let summary = world.events.events().into_iter().find_map(|event| match event.kind {
+        EventKind::Summary { not_started, advice, .. } => Some((not_started, advice)),
+        _ => None,
+    });
+    summary.unwrap()
+}
+
 #[tokio::test]
-async fn started_hosts_finish_and_nothing_new_starts() {
-    let world = World::new().hosts(&["h1", "h2", "h3", "h4"]).set("pool_size", 2);
+async fn in_parallel_a_failing_host_keeps_no_other_from_starting() {
+    for pool in [1, 2, 0] {
+        let world = World::new().hosts(&["h1", "h2", "h3", "h4"]).set("pool_size", pool);
+        world.fleet.host("h1").on("a", Reply::status(1));
+        world.fleet.host("h2").refuse(9, Phase::Connect, unreachable());
+        let report = world.go(collection([running("a").parallel(), running("b")]), &["a", "b"]).await;
+        assert_eq!((report.exit_code(), report.counts()), (1, (2, 2, 0)), "{pool}");
+        assert_eq!(world.commands("h4"), ["a"], "the next task is not started");
+        assert_eq!(report.not_started, ["b"]);
+        assert_eq!(left(&world).1.unwrap(), "--keep-going or --max-failures would have gone on");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_failures_stops_what_has_not_started_in_parallel_too() {
+    let world = World::new().hosts(&["h1", "h2", "h3", "h4"]).set("pool_size", 2).set("max_failures", "0");
     world.fleet.host("h1").on("a", Reply::status(1));
     world.fleet.host("h2").on("a", Reply::ok().delay(Duration::from_millis(50)));
     let report = world.go(collection([running("a").parallel()]), &["a"]).await;
     assert_eq!(world.events.story(), ["a@h1", "a@h2", "a@h1 failed", "a@h2 ok", "a@h3 skipped", "a@h4 skipped"]);
     assert_eq!(report.exit_code(), 1);
+    assert_eq!(left(&world).1.unwrap(), "a higher --max-failures, or --keep-going, would have gone on");
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_fabfile_stops_parallel_runs_too() {
+    let world = World::new().hosts(&["h1", "h2", "h3"]).set("pool_size", 1).set("parallel", true);
+    let report = world.toml("[tasks.t]\nsteps = [{ execute = '{{ env.x }}' }]\n[env]\nx = 'nosuch'\n", &["t"]).await;
+    assert_eq!((report.exit_code(), report.counts()), (2, (0, 1, 2)));
+    assert_eq!(left(&world).1.unwrap(), "--retry-failed goes on with them");
+}
+
+#[tokio::test]
+async fn a_serial_run_says_what_would_have_gone_on() {
+    let world = World::new().hosts(&["h1", "h2"]);
+    world.fleet.host("h1").on("a", Reply::status(1));
+    world.go(collection([running("a"), running("b")]), &["a", "b"]).await;
+    assert_eq!(left(&world), (vec!["b".to_owned()], Some("--keep-going would have gone on".to_owned())));
+    // No option would have: it was the only host.
+    let world = World::new().hosts(&["h1"]);
+    world.fleet.host("h1").on("a", Reply::status(1));
+    world.go(collection([running("a"), running("b")]), &["a", "b"]).await;
+    assert_eq!(left(&world), (vec!["b".to_owned()], None));
+}
+
+#[tokio::test]
+async fn where_all_may_fail_only_hosts_go_on_without_the_failed_ones() {
+    let text = "
+        [tasks]
+        a = 'a'
+        b = 'b'
+        [tasks.local]
+        steps = [{ local = 'exit 3' }]
+        [tasks.once]
+        runs_once = true
+        run = 'once'
+        [tasks.needing]
+        pre = ['a']
+        run = 'needing'
+        [tasks.all]
+        steps = [{ execute = 'a', hosts = ['h1', 'h2'] }, { execute = 'b', hosts = ['h1', 'h2'] }]
+    ";
+    // What is called, and what runs on the host that is well.
+    for (tasks, on_h2) in
+        [(&["a", "b"][..], &["a", "b"][..]), (&["local", "b"], &[]), (&["once", "b"], &[]), (&["needing", "b"], &["a"])]
+    {
+        for parallel in [false, true] {
+            let world = World::new().hosts(&["h1", "h2"]).set("max_failures", "100%").set("parallel", parallel);
+            for command in ["a", "once"] {
+                world.fleet.host("h1").on(command, Reply::status(1));
+            }
+            let report = world.toml(text, tasks).await;
+            assert_eq!(world.commands("h2"), on_h2, "{tasks:?}");
+            assert_eq!(report.exit_code(), 1, "{tasks:?}");
+        }
+    }
+    let world = World::new().set("max_failures", "100%");
+    let report = world.toml(text, &["local", "all"]).await;
+    assert_eq!((world.fleet.known(), report.not_started), (Vec::<String>::new(), vec!["all".to_owned()]));
+    // A task without hosts that puts others on theirs goes on likewise.
+    let world = World::new().set("max_failures", "100%");
+    world.fleet.host("h1").on("a", Reply::status(1));
+    let report = world.toml(text, &["all"]).await;
+    assert_eq!((world.commands("h1"), world.commands("h2")), (vec!["a".to_owned()], vec!["a".into(), "b".into()]));
+    assert_eq!((report.exit_code(), report.counts()), (1, (1, 1, 0)));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{World, calls};
-use fabric_core::{ConnectErrorKind, HostStatus, Phase};
+use fabric_core::{ConnectErrorKind, EventKind, HostStatus, Phase};
 use fabric_exec::report::Ending;
 use fabric_exec::{Collection, Context, Execute, Interrupt, Invocation, RunError, Task, TaskError};
 use fabric_transport::memory::Reply;

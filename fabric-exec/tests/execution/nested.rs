@@ -136,6 +136,59 @@ async fn a_task_without_hosts_inside_a_hosts_run_keeps_that_host() {
 }
 
 #[tokio::test]
+async fn what_a_task_that_runs_once_executes_goes_to_the_global_list() {
+    let text = "
+        [roledefs]
+        db = ['db1', 'db2']
+        [tasks]
+        update = 'update'
+        [tasks.restart]
+        steps = [{ run = 'restart' }, { execute = 'update' }]
+        [tasks.deploy]
+        runs_once = true
+        steps = [{ run = 'announce' }, { execute = 'restart' }]
+        [tasks.migrate]
+        runs_once = true
+        roles = ['db']
+        steps = [{ run = 'migrate' }, { execute = 'update' }]
+        [tasks.outer]
+        steps = [{ run = 'outer' }, { execute = 'deploy' }]
+    ";
+    let all = ["h1", "h2", "h3"];
+    for parallel in [false, true] {
+        let world = World::new().hosts(&all).set("parallel", parallel);
+        let plan = world.run_of(&common::fabfile(text)).plan(&calls(&["deploy"])).await.unwrap();
+        assert_eq!(plan.tasks[0].steps[1].executes[0].hosts, all);
+        assert_eq!(world.toml(text, &["deploy"]).await.exit_code(), 0);
+        assert_eq!(world.commands("h1"), ["announce", "restart", "update"]);
+        assert_eq!(world.commands("h3"), ["restart", "update"], "there the host is kept again");
+        assert_eq!(world.events.warnings(), Vec::<String>::new());
+    }
+    // Inside a host's run too; and once.
+    let world = World::new().hosts(&all);
+    world.toml(text, &["outer"]).await;
+    assert_eq!(world.commands("h1"), ["outer", "announce", "restart", "update"]);
+    assert_eq!(world.commands("h3"), ["restart", "update", "outer"]);
+    // Own hosts: what it executes still goes to the global ones, or stays where there are none.
+    let world = World::new().hosts(&["h1", "h2"]);
+    world.toml(text, &["migrate"]).await;
+    assert_eq!((world.commands("db1"), world.commands("h2")), (vec!["migrate".to_owned()], vec!["update".to_owned()]));
+    let world = World::new();
+    let plan = world.run_of(&common::fabfile(text)).plan(&calls(&["migrate"])).await.unwrap();
+    assert_eq!(plan.tasks[0].steps[1].executes[0].hosts, ["db1"]);
+    world.toml(text, &["migrate"]).await;
+    assert_eq!(
+        (world.commands("db1"), world.fleet.known()),
+        (vec!["migrate".into(), "update".into()], vec!["db1".to_owned()])
+    );
+    // Code as well.
+    let deploy = Task::from_fn("deploy", |context: Context| async move { context.execute(Execute::task("u")).await });
+    let world = World::new().hosts(&all);
+    world.go(collection([running("u"), deploy.runs_once()]), &["deploy"]).await;
+    assert_eq!(world.commands("h3"), ["u"]);
+}
+
+#[tokio::test]
 async fn nested_lists_multiply_and_it_is_said_once() {
     let world = World::new().hosts(&["h1", "h2", "h3"]);
     let text = "[tasks.inner]\nhosts = ['x']\nrun = 'inner'\n[tasks.outer]\nsteps = [{ execute = 'inner' }]\n";

@@ -14,6 +14,20 @@ async fn batches_wait_for_each_other_and_stop_at_a_failure() {
     assert_eq!((report.tasks[0].strategy.as_str(), report.counts()), ("batches", (3, 1, 1)));
 }
 
+#[tokio::test]
+async fn all_hosts_of_a_batch_are_started_and_none_behind_a_failure() {
+    for (allowed, begun) in [(None, 3), (Some("1"), 6), (Some("0"), 1)] {
+        let mut world = World::new().hosts(&["h1", "h2", "h3", "h4", "h5", "h6"]).set("batch", "3").set("pool_size", 1);
+        if let Some(allowed) = allowed {
+            world = world.set("max_failures", allowed);
+        }
+        world.fleet.host("h1").on("a", Reply::status(1));
+        let report = world.go(collection([running("a")]), &["a"]).await;
+        let (ok, failed, skipped) = report.counts();
+        assert_eq!((ok + failed, failed, skipped, report.exit_code()), (begun, 1, 6 - begun, 1));
+    }
+}
+
 const ROLLING: &str = "
     [roledefs]
     web = ['h[1-5]']

@@ -1,6 +1,6 @@
 //! What a failing command does to a run and to its exit status.
 
-use tests::case;
+use tests::{Case, case};
 
 const FAILING: &str = "echo out; echo err >&2; exit 3";
 
@@ -12,7 +12,7 @@ fn a_failure_skips_the_hosts_after_it() {
         .stdout("[{h1}] Executing task '<remainder>'\n[{h1}] run: echo out; echo err >&2; exit 3\n[{h1}] out: out\n")
         .stderr_has("[{h1}] err: err\n")
         .stderr_has("0 ok, 1 failed, 1 skipped")
-        .stderr_has("skipped      {h2}")
+        .stderr_has("skipped      {h2}\n  --keep-going would have gone on\n")
         .stderr_lacks("[{h2}]")
         .status(1)
         .run();
@@ -29,6 +29,82 @@ fn with_warn_only_all_hosts_run_and_the_status_is_0() {
         .stderr_has("[{h2}] err: err\n")
         .stderr_has("[{h2}] warning: ")
         .run();
+}
+
+/// A failure on the first of three hosts, of which two are never at work at the same time.
+fn first_fails() -> Case {
+    case!()
+        .hosts(3)
+        .fabfile(
+            "[tasks.t]\nrun = \"set -- $SSH_CONNECTION; echo $3 >> {far}/ran; test $3 != {address1}\"\n\
+             [tasks.next]\nrun = \"set -- $SSH_CONNECTION; echo next $3 >> {far}/ran\"\n",
+        )
+        .args(["-H", "{hosts}", "t", "next"])
+        .any_stdout()
+        .any_stderr()
+        .status(1)
+}
+
+#[test]
+fn in_parallel_all_hosts_are_begun_though_one_fails() {
+    let options: [(&[&str], &str, &str); 5] = [
+        (&["-P", "-z", "1"], "{address1}\n{address2}\n{address3}\n", "3 hosts: 2 ok, 1 failed"),
+        (&["-P", "-z", "1", "--max-failures", "0"], "{address1}\n", "1 failed, 2 skipped"),
+        (&["--batch", "2", "-z", "1"], "{address1}\n{address2}\n", "1 ok, 1 failed, 1 skipped"),
+        (&["--batch", "1"], "{address1}\n", "1 failed, 2 skipped"),
+        (&[], "{address1}\n", "1 failed, 2 skipped"),
+    ];
+    for (options, began, counts) in options {
+        let ran = first_fails().args(options).stderr_has(counts).stderr_has("  not started  next\n").run();
+        assert_eq!(ran.read_far("ran"), ran.case().fill(began), "{options:?}");
+        if !options.is_empty() {
+            assert!(ran.stderr.contains("--keep-going"), "{options:?}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn keep_going_leaves_the_failed_host_out_and_goes_on() {
+    let all = "{address1}\n{address2}\n{address3}\nnext {address2}\nnext {address3}\n";
+    for options in [&["--keep-going"][..], &["--max-failures", "100%"], &["--keep-going", "-P", "-z", "1"]] {
+        let ran = first_fails().args(options).stderr_has("3 hosts: 2 ok, 1 failed (").stderr_lacks("would have").run();
+        assert_eq!(ran.read_far("ran"), ran.case().fill(all), "{options:?}");
+    }
+    // What the others need is not gone on without.
+    for (first, calls) in [
+        ("steps = [{ local = \"exit 3\" }]\n", &["first", "t"][..]),
+        ("hosts = [\"{h1}\", \"{h2}\"]\nruns_once = true\nrun = \"exit 3\"\n", &["first", "t"]),
+        ("hosts = [\"{h1}\", \"{h2}\"]\nrun = \"set -- $SSH_CONNECTION; test $3 != {address1}\"\n", &["u", "t"]),
+    ] {
+        let others = "hosts = [\"{h1}\", \"{h2}\"]\nrun = \"touch {far}/ran\"\n";
+        let ran = case!()
+            .hosts(2)
+            .fabfile(format!("[tasks.first]\n{first}[tasks.t]\n{others}[tasks.u]\npre = [\"first\"]\n{others}"))
+            .args(["--keep-going"])
+            .args(calls)
+            .any_stdout()
+            .stderr_has("  not started  t\n")
+            .stderr_lacks("would have")
+            .status(1)
+            .run();
+        assert!(!ran.case().far().join("ran").exists(), "{calls:?}");
+    }
+}
+
+#[test]
+fn what_a_task_that_runs_once_executes_runs_on_all_hosts() {
+    let ran = case!()
+        .hosts(3)
+        .fabfile(
+            "[tasks]\nupdate = \"set -- $SSH_CONNECTION; echo update $3 >> {far}/ran\"\n\
+             [tasks.deploy]\nruns_once = true\nsteps = [{ run = \"echo own >> {far}/ran\" }, { execute = \"update\" }]\n",
+        )
+        .args(["-H", "{hosts}", "deploy"])
+        .any_stdout()
+        .stderr_has("3 hosts: 3 ok (")
+        .run();
+    let all = "own\nupdate {address1}\nupdate {address2}\nupdate {address3}\n";
+    assert_eq!(ran.read_far("ran"), ran.case().fill(all));
 }
 
 #[test]
