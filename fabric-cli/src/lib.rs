@@ -24,6 +24,7 @@ mod demo;
 pub mod exit;
 mod failure;
 mod init;
+mod keyboard;
 mod list;
 mod plugins;
 mod program;

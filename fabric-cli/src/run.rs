@@ -11,6 +11,7 @@ use fabric_core::{EventSink, Gateway, HostStringError, PromptKind, PromptRequest
 use fabric_exec::hostlist::Shard;
 use fabric_exec::journal::{Asked, Journal};
 use fabric_exec::report::{Ending, ReportFormat};
+use fabric_exec::run::Input;
 use fabric_exec::{Call, Interrupt, Invocation, Plan, Report, Run};
 use fabric_transport::Connector;
 use fabric_transport::connection::Terminal;
@@ -21,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{Options, OutputMode, Progress, UsageError};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::keyboard::Keys;
 use crate::plugins;
 use crate::project::{Project, Surroundings};
 use crate::prompter::TerminalPrompter;
@@ -73,6 +75,8 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let connector = Connector::new().with_prompter(prompter.clone()).with_shell(shell);
     let connector = plugins::register(connector, &settings, &surroundings.environment);
     let shell = Arc::new(TerminalShell::new(printer.clone()));
+    let keys = Keys::new(printer.clone());
+    prompter.beside(keys.clone());
     let id = run_name();
     let run = prepare(project, surroundings, options, config)?
         .connector(Arc::new(connector))
@@ -80,8 +84,11 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         .interactive(shell.clone())
         .events(journaled(printer.clone(), &id, surroundings, options))
         .id(id)
-        // A terminal is for questions and signals.
-        .reads_input(!io::stdin().is_terminal())
+        .input(match options.no_stdin {
+            true => Input::None,
+            false if io::stdin().is_terminal() => Input::Keyboard(Arc::new(keys.clone())),
+            false => Input::Inherited,
+        })
         .open_at_most(allow_files()?)
         .interrupt(interrupt.clone());
 
@@ -91,7 +98,7 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         let run = run
             .threads(threads)
             .terminal(Terminal::of_this_program(surroundings.environment.get("TERM").unwrap_or("xterm")));
-        let watching = tokio::spawn(watch_signals(interrupt, printer.clone(), prompter, shell));
+        let watching = tokio::spawn(watch_signals(interrupt, printer.clone(), prompter, shell, keys));
         // On a thread that hosts are served by: what they tell the run wakes no other one.
         let report = tokio::spawn(run.start(calls)).await;
         watching.abort();
@@ -411,6 +418,7 @@ async fn watch_signals(
     printer: Arc<Printer>,
     prompter: Arc<TerminalPrompter>,
     shell: Arc<TerminalShell>,
+    keys: Keys,
 ) {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let (told, mut signals) = tokio::sync::mpsc::unbounded_channel();
@@ -434,6 +442,7 @@ async fn watch_signals(
         _ = signals.recv() => {}
     }
     shell.restore();
+    keys.restore();
     std::process::exit(Exit::Interrupted.code().into());
 }
 

@@ -30,6 +30,10 @@ impl Terminal {
 
     /// `prepare` is given the terminal before anything runs on it.
     fn prepared(fabfile: &str, args: &[&str], prepare: impl FnOnce(&File)) -> Self {
+        Self::run(fabfile, &[&[env!("CARGO_BIN_EXE_fab")], args].concat(), prepare)
+    }
+
+    fn run(fabfile: &str, words: &[&str], prepare: impl FnOnce(&File)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("fabfile.toml"), fabfile).unwrap();
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -40,8 +44,8 @@ impl Terminal {
         prepare(&slave);
         let end = || Stdio::from(slave.try_clone().unwrap());
         let child = Command::new("setsid")
-            .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_fab")])
-            .args(args)
+            .args(["--ctty", "--wait"])
+            .args(words)
             .current_dir(dir.path())
             .env("HOME", dir.path())
             .stdin(end())
@@ -142,8 +146,11 @@ fn what_was_typed_before_a_question_is_no_answer_to_it() {
         (ask(", secret = true"), "Go on? ", "never\n", "out: word=never\r\n"),
     ];
     for (body, question, answer, end) in tasks {
-        for typed in ["yes\n", "y\ny\nyes", "y"] {
-            let mut terminal = Terminal::with(&format!("[tasks.task]\n{body}"), &["task"]);
+        // A command that runs meanwhile may have read it, or not.
+        let cases = [("yes\n", None), ("yes\n", Some("--no-stdin")), ("y\ny\nyes", Some("--no-stdin")), ("y", None)];
+        for (typed, option) in cases {
+            let args: Vec<&str> = option.into_iter().chain(["task"]).collect();
+            let mut terminal = Terminal::with(&format!("[tasks.task]\n{body}"), &args);
             let gate = terminal.fifo("gate");
             terminal.wait_for("cat gate\r\n");
             terminal.master.write_all(typed.as_bytes()).unwrap();
@@ -156,6 +163,100 @@ fn what_was_typed_before_a_question_is_no_answer_to_it() {
             terminal.child.wait().unwrap();
         }
     }
+}
+
+/// Ctrl-D ends the input of one command, and the next one has the keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_have_what_is_typed_one_after_another() {
+    let fleet = Fleet::builder().names(["web1", "web2"]).start().await.unwrap();
+    let config = fleet.ssh_config().to_str().unwrap().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let fabfile = "[tasks.task]\nhosts = ['web1', 'web2']\nsteps = [\n  { run = 'echo begun; cat; echo ended' },\n  \
+                       { local = 'echo begun; read a; echo got=$a' },\n  { run = 'cat; echo nothing', stdin = false },\n]\n";
+        let script = "echo begun; cat; echo ended; exit 3";
+        let cases: [(&[&str], &[&str], i32); 2] =
+            [(&["-H", "web1", "--", script], &["cat"], 3), (&["task"], &["cat", "read", "cat", "read"], 0)];
+        for (args, commands, status) in cases {
+            let mut terminal = Terminal::with(fabfile, &[&["--ssh-config-path", &config], args].concat());
+            for command in commands {
+                terminal.wait_for("out: begun\r\n");
+                assert!(terminal.echoes());
+                // Several lines at once, as from a clipboard.
+                terminal.master.write_all(b"one\ntwo\n").unwrap();
+                if *command == "cat" {
+                    terminal.wait_for("out: two\r\n");
+                    terminal.master.write_all(b"\x04").unwrap();
+                    terminal.wait_for("out: ended\r\n");
+                } else {
+                    terminal.wait_for("out: got=one\r\n");
+                    terminal.wait_for("out: nothing\r\n");
+                }
+            }
+            assert_eq!(terminal.child.wait().unwrap().code(), Some(status), "{}", terminal.seen);
+        }
+    })
+    .await
+    .unwrap();
+}
+
+/// With a pseudo-terminal each key is the command's, Ctrl-D and Ctrl-Z too, and only the command shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_with_a_pty_has_each_key() {
+    let fleet = Fleet::builder().names(["web1"]).start().await.unwrap();
+    let config = fleet.ssh_config().to_str().unwrap().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let script =
+            "stty -icanon -isig; echo begun; dd bs=1 count=3 2>/dev/null | od -An -tx1; stty sane; cat; echo ended";
+        let fabfile = format!("[tasks.task]\nhosts = ['web1']\nsteps = [{{ pty = true, run = '{script}' }}]\n");
+        let mut terminal = Terminal::with(&fabfile, &["--ssh-config-path", &config, "task"]);
+        terminal.wait_for("begun\r\n");
+        while terminal.echoes() {
+            std::thread::yield_now();
+        }
+        terminal.master.write_all(b"\x1aa\x1c").unwrap();
+        terminal.wait_for(" 1a 61 1c\r\n");
+        terminal.master.write_all(b"line\r").unwrap();
+        // By its terminal, and by itself.
+        terminal.wait_for("line\r\n");
+        terminal.wait_for("line\r\n");
+        terminal.master.write_all(b"\x04").unwrap();
+        terminal.wait_for("ended\r\n");
+        assert_eq!(terminal.child.wait().unwrap().code(), Some(0), "{}", terminal.seen);
+        assert!(terminal.echoes());
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_read_from_a_terminal_in_parallel_or_in_the_background_or_where_that_is_not_wanted() {
+    let fleet = Fleet::builder().names(["web1", "web2"]).start().await.unwrap();
+    let config = fleet.ssh_config().to_str().unwrap().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let fabfile = "[tasks.task]\nhosts = ['web1', 'web2']\nparallel = true\n\
+                       steps = [ { run = 'cat; echo ended' }, { run = 'cat; echo ended', stdin = true } ]\n";
+        for args in [
+            &["-P", "-H", "web1,web2", "--", "cat; echo ended"][..],
+            &["task"],
+            &["--no-stdin", "-H", "web1", "--", "cat"],
+        ] {
+            let mut terminal = Terminal::with(fabfile, &[&["--ssh-config-path", &config], args].concat());
+            assert_eq!(terminal.child.wait().unwrap().code(), Some(0), "{args:?}");
+        }
+        let gate = fleet.host("web1").unwrap().dir().join("gate");
+        assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
+        // With job control, what is started so is in the background.
+        let script = "set -m; \"$0\" --ssh-config-path \"$1\" -H web1 -- 'echo begun; read a < gate; echo passed' & \
+                      wait $!; read -r line; echo shell=$line";
+        let mut terminal = Terminal::run("", &["sh", "-c", script, env!("CARGO_BIN_EXE_fab"), &config], |_| {});
+        terminal.wait_for("out: begun\r\n");
+        terminal.master.write_all(b"for the shell\n").unwrap();
+        terminal.wait_for("for the shell\r\n");
+        std::fs::write(&gate, "go\n").unwrap();
+        terminal.wait_for("shell=for the shell\r\n");
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -341,9 +342,28 @@ fn without_times(text: &str) -> String {
     kept
 }
 
+/// So much fits into a pipe.
+const PIPE: usize = 4096;
+
+/// A pipe with all that will ever be in it.
+fn filled_pipe(input: &[u8]) -> OwnedFd {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe");
+    assert_eq!(rustix::io::write(&write, input), Ok(input.len()));
+    read
+}
+
 /// Runs a command to its end, with a limit, and interrupts it at each of these texts.
 fn finish(command: &mut Command, input: Option<Vec<u8>>, interrupts: VecDeque<String>) -> (String, String, ExitStatus) {
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let (early, input) = match input {
+        // It is there before the program is.
+        Some(input) if input.len() <= PIPE => (Some(filled_pipe(&input)), None),
+        input => (None, input),
+    };
+    command.stdin(match (early, &input) {
+        (Some(pipe), _) => pipe.into(),
+        (None, Some(_)) => Stdio::piped(),
+        (None, None) => Stdio::null(),
+    });
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("fab starts");
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
         std::thread::spawn(move || {

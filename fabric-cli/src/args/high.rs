@@ -48,6 +48,8 @@ pub struct Options {
     pub log: Option<String>,
     /// Whether commands and transfers are told instead of done.
     pub dry_run: bool,
+    /// Whether standard input is left alone.
+    pub no_stdin: bool,
     /// The shard of this process, as typed.
     pub shard: Option<String>,
     /// Where the finished run is written.
@@ -180,6 +182,7 @@ impl Options {
             levels: Levels::default(),
             log: None,
             dry_run: false,
+            no_stdin: false,
             shard: None,
             report: None,
             ask_password: false,
@@ -317,6 +320,10 @@ impl Options {
             }
             "dry-run" => {
                 self.dry_run = true;
+                return Ok(());
+            }
+            "no-stdin" => {
+                self.no_stdin = true;
                 return Ok(());
             }
             "report" => {

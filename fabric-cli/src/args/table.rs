@@ -231,6 +231,7 @@ options! {
         "command-timeout" / 'T' = Value("SECONDS"), Set("command_timeout"), "end commands that take longer";
         "shell" / 's' = Value("SHELL"), Own, "run commands by this shell, such as '/bin/bash -l -c'";
         "no-pty", Switch("always_use_pty", false), "never run commands on a pseudo-terminal";
+        "no-stdin", Own, "let no command read standard input";
         "set" = Value("KEY=VALUE,.."), Own, "set any setting, or shared state for tasks; \\, and \\= are literal",
             completes Settings;
     }

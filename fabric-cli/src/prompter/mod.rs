@@ -16,6 +16,7 @@ use fabric_core::host::fold;
 use fabric_core::{HostString, PromptError, PromptKind, PromptRequest, Prompter, Secret};
 use tokio::sync::oneshot;
 
+use crate::keyboard::Keys;
 use crate::render::{Printer, visible};
 
 pub use tty::Tty;
@@ -31,6 +32,7 @@ struct Shared {
     refuse: bool,
     state: Mutex<State>,
     on_interrupt: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    keys: OnceLock<Keys>,
 }
 
 #[derive(Default)]
@@ -52,14 +54,25 @@ impl TerminalPrompter {
     /// (`abort_on_prompts`) every question is an error instead. `printer` is held back while a question
     /// stands.
     pub fn new(refuse: bool, printer: Option<Arc<Printer>>) -> Self {
-        let shared =
-            Shared { tty: OnceLock::new(), printer, refuse, state: Mutex::default(), on_interrupt: OnceLock::new() };
+        let shared = Shared {
+            tty: OnceLock::new(),
+            printer,
+            refuse,
+            state: Mutex::default(),
+            on_interrupt: OnceLock::new(),
+            keys: OnceLock::new(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
     /// What is done when a person answers a hidden question by Ctrl-C; only the first call counts.
     pub fn on_interrupt(&self, interrupted: impl Fn() + Send + Sync + 'static) {
         let _ = self.shared.on_interrupt.set(Box::new(interrupted));
+    }
+
+    /// Takes these keys from commands while a question is open; only the first call counts.
+    pub(crate) fn beside(&self, keys: Keys) {
+        let _ = self.shared.keys.set(keys);
     }
 
     /// Asks on this terminal.
@@ -173,6 +186,7 @@ impl Shared {
             return Err(PromptError::NoTerminal { message, host });
         };
         let _held = self.printer.as_ref().map(|printer| printer.hold());
+        let _question = self.keys.get().map(Keys::question);
         match converse(tty, request, hosts) {
             Ok(Some(answer)) => return Ok(answer),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {

@@ -18,7 +18,7 @@ pub mod visible;
 
 pub use levels::Levels;
 pub use page::{Page, Unread};
-pub use printer::{Held, Outputs, Printer, Render};
+pub use printer::{Held, NoView, Outputs, Printer, Render};
 pub use summary::duration;
 
 use crate::args::OutputMode;

@@ -82,6 +82,8 @@ struct State {
     render: Box<dyn Render>,
     page: Page,
     live: Option<Live>,
+    /// How many want the lines below the output for themselves.
+    without_view: usize,
     writing: bool,
     /// The writer has just written and looks again by itself, unless there is much.
     resting: bool,
@@ -117,6 +119,7 @@ impl Printer {
             render,
             page,
             live,
+            without_view: 0,
             writing: false,
             resting: false,
             held: false,
@@ -150,6 +153,12 @@ impl Printer {
         drop(state);
         self.shared.write(&mut page, &[]);
         Held(self.shared.clone())
+    }
+
+    /// Draws no live view until the guard is dropped: a person types below the output.
+    pub fn without_view(&self) -> NoView {
+        self.shared.state().without_view += 1;
+        NoView(self.shared.clone())
     }
 
     /// Shows a line of the program itself on standard error, after what came before.
@@ -253,7 +262,9 @@ impl Shared {
 
     /// The lines of the live view now.
     fn view(&self, state: &State) -> Vec<String> {
-        let Some(live) = state.live.as_ref().filter(|_| !state.closing) else { return Vec::new() };
+        let Some(live) = state.live.as_ref().filter(|_| !state.closing && state.without_view == 0) else {
+            return Vec::new();
+        };
         let (columns, rows) = (self.size)();
         live.lines(columns, rows, Instant::now())
     }
@@ -297,6 +308,15 @@ impl Drop for Held {
         self.0.state().held = false;
         self.0.work.notify_all();
         self.0.written.notify_all();
+    }
+}
+
+/// Keeps a [`Printer`] from drawing its live view.
+pub struct NoView(Arc<Shared>);
+
+impl Drop for NoView {
+    fn drop(&mut self) {
+        self.0.state().without_view -= 1;
     }
 }
 

@@ -123,6 +123,13 @@ fn step() -> Value {
     let number = json!({"type": "number", "minimum": 0});
     let mode = json!({"type": ["string", "integer"]});
     let table = json!({"type": "object"});
+    let file = json!({
+        "type": "object", "properties": {"file": text}, "required": ["file"], "additionalProperties": false,
+    });
+    let stdin = json!({
+        "description": "What the commands read: true is what fab reads, else a text or a file",
+        "anyOf": [{"type": ["boolean", "string"]}, file],
+    });
     let common = of(&[("if", &text), ("save", &text), ("warn_only", &switch), ("hide", &hide)]);
     let command = of(&[
         ("cd", &text),
@@ -133,6 +140,7 @@ fn step() -> Value {
         ("pty", &switch),
         ("timeout", &number),
         ("ok_ret_codes", &codes),
+        ("stdin", &stdin),
     ]);
     let sudo = [command.clone(), of(&[("user", &text), ("group", &text)])].concat();
     let transfer = of(&[

@@ -7,7 +7,7 @@ use super::node::{Kind, Node};
 use super::reader::{Members, Reader};
 use crate::run::Hide;
 use crate::steps::{
-    CommandStep, ExecuteStep, PromptStep, SetValue, ShellChoice, Step, TransferStep, Until, Verb, template,
+    CommandStep, ExecuteStep, PromptStep, SetValue, ShellChoice, Step, StepInput, TransferStep, Until, Verb, template,
 };
 
 /// How often `until` tries again where nothing says how often: for half a minute or so.
@@ -16,7 +16,7 @@ const RETRIES: u32 = 5;
 const VERBS: &[&str] = &["run", "sudo", "local", "put", "get", "execute", "set", "prompt", "open_shell"];
 const COMMON: &[&str] = &["if", "save", "warn_only", "hide"];
 const COMMAND: &[&str] =
-    &["cd", "prefix", "path", "env", "shell", "pty", "timeout", "ok_ret_codes", "until", "retries", "delay"];
+    &["cd", "prefix", "path", "env", "shell", "pty", "timeout", "ok_ret_codes", "until", "retries", "delay", "stdin"];
 const SUDO: &[&str] = &["user", "group"];
 const TRANSFER: &[&str] =
     &["to", "mode", "mirror_local_mode", "use_sudo", "temp_dir", "template", "skip_same", "resume", "verify"];
@@ -176,6 +176,28 @@ impl Reader {
             user: self.optional(members, "user", Self::templated),
             group: self.optional(members, "group", Self::templated),
             until: self.until(members, what),
+            stdin: self.optional(members, "stdin", Self::stdin),
+        })
+    }
+
+    /// `true`, `false`, a text, or `{ file = ".." }`.
+    fn stdin(&mut self, node: &Node, what: &str) -> Option<StepInput> {
+        Some(match &node.kind {
+            Kind::Scalar(Value::Bool(true)) => StepInput::Given,
+            Kind::Scalar(Value::Bool(false)) => StepInput::Nothing,
+            Kind::Scalar(_) => StepInput::Text(self.templated(node, what)?),
+            Kind::Table(members) if members.contains_key("file") => {
+                for (key, (line, _)) in members.iter().filter(|(key, _)| *key != "file") {
+                    self.unknown_key(*line, key, what, &["file"]);
+                }
+                StepInput::File(self.templated(&members["file"].1, what)?)
+            }
+            _ => {
+                let found = node.what();
+                let message = format!("{what}: expected true, a text or {{ file = \"..\" }}, found {found}");
+                self.problem(node.line, message);
+                return None;
+            }
         })
     }
 

@@ -9,6 +9,7 @@ use fabric_core::{
     Emitter, EventKind, ExitStatus, HostString, Layer, Origin, PromptKind, PromptRequest, Secret, Target, Value,
 };
 use fabric_transport::Connection;
+use fabric_transport::connection::Stdin;
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
@@ -32,6 +33,8 @@ pub(crate) struct Scope {
     overlays: Vec<Overlay>,
     /// What isn't shown around the `execute` that it comes from.
     hidden: Hide,
+    /// Whether no other host is at work at the same time, so that a person's keys can be meant for this one.
+    serial: bool,
     /// The tasks in whose runs this one is executed, outermost first, and itself.
     pub(crate) path: Vec<Arc<Task>>,
     usage: Mutex<Option<String>>,
@@ -61,6 +64,7 @@ impl Scope {
             emitter: condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter),
             overlays,
             hidden: parent.map(|parent| parent.hidden).unwrap_or_default(),
+            serial: !parallel && parent.is_none_or(|parent| parent.scope.serial),
             path,
             usage: Mutex::default(),
         }
@@ -599,9 +603,21 @@ impl Context {
         &self.scope
     }
 
-    /// Whether the command after `--` reads this program's standard input.
-    pub(crate) fn reads_input(&self) -> bool {
-        self.shared.reads_input && self.all_hosts().len() == 1
+    /// What this program was given as its standard input, whole each time, for a command that is to have it; what a person
+    /// types, where that is a terminal and hosts run one after another. Nothing where the run has no [`Input`](super::Input).
+    pub fn stdin(&self) -> Stdin {
+        self.shared.input.whole(self.scope.serial, false)
+    }
+
+    /// The same for a command that nothing follows: what it reads need not be kept.
+    pub(crate) fn last_stdin(&self) -> Result<Stdin, TaskError> {
+        let once = self.all_hosts().len() <= 1 && self.settings()?.retries == 0;
+        Ok(self.shared.input.whole(self.scope.serial, once))
+    }
+
+    /// What a person types, for commands that don't ask for this program's input.
+    pub(crate) fn typed(&self) -> Stdin {
+        self.shared.input.typed(self.scope.serial)
     }
 
     /// The status of the command after `--`.

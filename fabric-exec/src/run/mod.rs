@@ -11,6 +11,7 @@ mod context;
 pub(crate) mod dispatch;
 mod env;
 mod host;
+mod input;
 mod interrupt;
 mod lanes;
 pub(crate) mod lists;
@@ -39,6 +40,7 @@ pub use block::Hide;
 pub use context::{Context, Execute, LOCAL_ONLY};
 pub use dispatch::is_in_task;
 pub use env::Env;
+pub use input::Input;
 pub use interrupt::Interrupt;
 
 /// Who has the terminal that an interactive shell (`open_shell`) is shown on.
@@ -138,7 +140,7 @@ pub struct Run {
     dry: bool,
     dir: Option<PathBuf>,
     terminal: Option<Terminal>,
-    reads_input: bool,
+    input: Input,
     interactive: Option<Arc<dyn Interactive>>,
     interrupt: Interrupt,
     open_at_most: usize,
@@ -164,7 +166,7 @@ impl Run {
             dry: false,
             dir: None,
             terminal: None,
-            reads_input: false,
+            input: Input::None,
             interactive: None,
             interrupt: Interrupt::new(),
             open_at_most: 0,
@@ -251,11 +253,10 @@ impl Run {
         self
     }
 
-    /// Whether a command after `--` that runs on one host alone reads this program's standard input, as with
-    /// `ssh` (hosts that run at the same time can't share it). Default: no, it finds end-of-file.
+    /// What commands read that take the run's input. Default: nothing, they find end-of-file.
     #[must_use]
-    pub fn reads_input(mut self, reads: bool) -> Self {
-        self.reads_input = reads;
+    pub fn input(mut self, input: Input) -> Self {
+        self.input = input;
         self
     }
 

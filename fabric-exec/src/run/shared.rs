@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use super::connections::Connections;
 use super::dispatch::{Job, Outcome};
+use super::input::RunInput;
 use super::lanes::Lanes;
 use super::once::OnceMap;
 use super::secrets::{Discreet, Secrets};
@@ -46,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) dry_run: bool,
     pub(crate) dir: Option<PathBuf>,
     pub(crate) terminal: Option<Terminal>,
-    pub(crate) reads_input: bool,
+    pub(crate) input: RunInput,
     /// Held while a shell is open: there is one terminal.
     pub(crate) interactive: tokio::sync::Mutex<Option<Arc<dyn Interactive>>>,
     pub(crate) interrupt: Interrupt,
@@ -106,7 +107,7 @@ impl Shared {
             dry_run: run.dry,
             dir: run.dir,
             terminal: run.terminal,
-            reads_input: run.reads_input,
+            input: RunInput::new(run.input),
             interactive: tokio::sync::Mutex::new(run.interactive),
             interrupt: run.interrupt,
             emitter: Emitter::new(Arc::new(Discreet { sink: run.events, secrets: secrets.clone() }), id),
@@ -292,6 +293,13 @@ impl Shared {
         }
         self.connections.close_all().await;
         self.connector.close_all().await;
+        let left = self.input.left_over();
+        if left > 0 && !self.dry_run {
+            self.emitter.warn(format!(
+                "standard input was not read, {left} bytes wait there: a step takes it with `stdin = true`, and `--no-stdin` \
+                 leaves it alone without this warning"
+            ));
+        }
         Ok(self.report(ending, usage, sole_command))
     }
 

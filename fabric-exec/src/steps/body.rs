@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use fabric_core::{Error, Value};
-use fabric_transport::connection::Stdin;
 use serde_json::json;
 
 use super::Step;
@@ -50,8 +49,10 @@ impl Anonymous {
 impl TaskBody for Anonymous {
     async fn call(&self, context: Context) -> Result<Value, TaskError> {
         let connection = context.connection().await?;
-        let stdin = if context.reads_input() { Stdin::Inherit } else { Stdin::None };
-        let request = connection.run(self.0.as_str()).dry(context.is_dry_run()).stdin(stdin);
+        let mut request = connection.run(self.0.as_str()).dry(context.is_dry_run());
+        if !context.is_dry_run() {
+            request = request.stdin(context.last_stdin()?);
+        }
         let ended = keep_the_end(&context, request)?.await;
         let outcome = match &ended {
             Ok(outcome) => Some(outcome),

@@ -135,6 +135,21 @@ pub struct CommandStep {
     pub group: Option<String>,
     /// Trying again until a condition holds.
     pub until: Option<Until>,
+    /// What they read, each of them whole; `None`: what a person types on a terminal, else nothing.
+    pub stdin: Option<StepInput>,
+}
+
+/// What a command reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepInput {
+    /// Nothing.
+    Nothing,
+    /// What the program was given as its standard input.
+    Given,
+    /// This text, a template.
+    Text(String),
+    /// What is in this local file; a template.
+    File(String),
 }
 
 /// Trying commands again until a condition holds, with growing pauses.

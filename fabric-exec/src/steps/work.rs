@@ -1,6 +1,7 @@
 //! Carrying steps out on one host.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,11 +10,11 @@ use fabric_core::command::join_dir;
 use fabric_core::settings::Map;
 use fabric_core::{CommandOutcome, Value};
 use fabric_transport::Connection;
-use fabric_transport::connection::CommandRequest;
+use fabric_transport::connection::{CommandRequest, Stdin};
 use minijinja::Environment;
 use serde_json::json;
 
-use super::{CommandStep, ExecuteStep, PromptStep, SetValue, ShellChoice, Step, Until, Verb, template};
+use super::{CommandStep, ExecuteStep, PromptStep, SetValue, ShellChoice, Step, StepInput, Until, Verb, template};
 use crate::Context;
 use crate::run::{Backoff, Execute, Hide};
 use crate::task::{Invocation, TaskError};
@@ -148,7 +149,7 @@ impl Work {
         }
         let mut last = Value::Null;
         for line in &command.commands {
-            let request = self.request(step, command, start(self.render(line)?), remote)?;
+            let request = self.request(step, command, start(self.render(line)?), remote).await?;
             let outcome = request.await?;
             if outcome.failed() {
                 self.tolerate(step, format!("`{}` {}", outcome.command, outcome.exit));
@@ -206,7 +207,7 @@ impl Work {
     ) -> Result<Option<CommandOutcome>, TaskError> {
         let mut last = None;
         for line in &command.commands {
-            let request = self.request(step, command, start(self.render(line)?), remote)?;
+            let request = self.request(step, command, start(self.render(line)?), remote).await?;
             let outcome = match request.warn(false).await {
                 Err(fabric_core::Error::UnexpectedExit(outcome)) => return Ok(Some(*outcome)),
                 ended => ended?,
@@ -216,7 +217,7 @@ impl Work {
         Ok(last)
     }
 
-    fn request(
+    async fn request(
         &self,
         step: &Step,
         command: &CommandStep,
@@ -257,6 +258,9 @@ impl Work {
         if step.save.is_none() {
             request = keep_the_end(&self.context, request)?;
         }
+        if !self.context.is_dry_run() {
+            request = request.stdin(self.stdin(command.stdin.as_ref()).await?);
+        }
         if remote {
             if let Some(user) = self.render_some(command.user.as_ref())? {
                 request = request.user(user);
@@ -266,6 +270,20 @@ impl Work {
             }
         }
         Ok(request)
+    }
+
+    async fn stdin(&self, given: Option<&StepInput>) -> Result<Stdin, TaskError> {
+        Ok(match given {
+            None => self.context.typed(),
+            Some(StepInput::Nothing) => Stdin::None,
+            Some(StepInput::Given) => self.context.stdin(),
+            Some(StepInput::Text(text)) => self.render(text)?.into(),
+            Some(StepInput::File(file)) => {
+                let path = Path::new(&self.context.settings()?.lcwd).join(self.render(file)?);
+                let unread = |error| TaskError::Abort(format!("`stdin`: {}: {error}", path.display()));
+                Stdin::file(&path).await.map_err(unread)?
+            }
+        })
     }
 
     async fn execute(&mut self, step: &Step, execute: &ExecuteStep) -> Result<Value, TaskError> {

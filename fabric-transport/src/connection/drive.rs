@@ -11,6 +11,7 @@ use fabric_core::event::{EventKind, Output, Verb};
 use fabric_core::outcome::Stream;
 use fabric_core::transport::{ProcessEvent, ProcessOutput, StopOutcome};
 use fabric_core::{CommandOutcome, Emitter, Error, ExitStatus, Process, ProcessControl};
+use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -144,31 +145,41 @@ impl Drive {
         let mut still_running = None;
         {
             let mut reading = pin!(self.output.read(output));
-            let mut pumping = pin!(async {
-                // The end of the input is not the end of the command.
-                pump(stdin, self.stdin, self.orders, options).await;
-                std::future::pending::<()>().await;
-            });
+            let host = self.outcome.host.clone();
+            let mut pumping = pin!(
+                async {
+                    match pump(stdin, self.stdin, self.orders, options).await {
+                        // The end of the input is not the end of the command.
+                        Ok(()) => std::future::pending().await,
+                        // A part of it must not pass for all of it.
+                        Err(error) => unread(host, &error),
+                    }
+                }
+                .fuse()
+            );
             let mut resizing = pin!(follow_size(self.terminal, control.clone()));
             let mut interrupted = pin!(interrupted(self.interrupt, self.ctrl_c));
             let mut deadline = pin!(deadline(self.began, self.timeout));
+            let mut ended = false;
             let read = tokio::select! {
                 biased;
                 () = &mut interrupted => Err(Cut::Interrupted),
                 () = self.stop.cancelled() => Err(Cut::Interrupted),
                 after = &mut deadline => Err(Cut::TimedOut(after)),
-                read = &mut reading => read.map_err(Cut::Failed),
-                () = &mut pumping => Ok(()),
+                read = &mut reading => {
+                    ended = true;
+                    read.map_err(Cut::Failed)
+                }
+                error = &mut pumping => Err(Cut::Failed(error)),
                 () = &mut resizing => Ok(()),
             };
             if let Err(why) = read {
-                let mut ended = matches!(why, Cut::Failed(_));
                 let mut stopping = control.stop(self.grace);
                 let stopped = loop {
                     tokio::select! {
                         stopped = &mut stopping => break stopped,
                         _ = &mut reading, if !ended => ended = true,
-                        () = &mut pumping => {}
+                        _ = &mut pumping => {}
                     }
                 };
                 if !ended {
@@ -215,6 +226,11 @@ impl Drive {
             },
         }
     }
+}
+
+fn unread(host: String, error: &io::Error) -> Error {
+    let source = SessionError::System { what: "read the input of the command".to_owned(), reason: error.to_string() };
+    Error::Session { host, source }
 }
 
 /// Nobody may take a part of the output for all of it.

@@ -71,7 +71,7 @@ impl ShellRequest {
             line.push(b'\n');
             let line = Bytes::from(line);
             let stdin = std::mem::take(&mut self.request.options.stdin);
-            self.request.options.stdin = match stdin.into_reader() {
+            self.request.options.stdin = match stdin.into_reader(self.request.options.pty != Some(false)) {
                 Some(rest) => Stdin::reader(std::io::Cursor::new(line).chain(rest)),
                 None => Stdin::Bytes(line),
             };

@@ -1,8 +1,11 @@
 //! What a command reads: the caller's input, the answers of watchers, and end-of-file at the right moment.
 
 use std::fmt;
+use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -14,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::sync::mpsc;
 
 /// How much of the input is on its way at once.
-const CHUNK: usize = 64 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// The end-of-file character of a terminal (VEOF, termios(3)).
 const END_OF_TRANSMISSION: &[u8] = &[4];
@@ -33,6 +36,15 @@ pub enum Stdin {
     Handle,
     /// What can be read from here.
     Reader(Box<dyn AsyncRead + Send + Unpin>),
+    /// What a person types while the command runs.
+    Keyboard(Arc<dyn Keyboard>),
+}
+
+/// Who has the keys of a terminal.
+pub trait Keyboard: Send + Sync {
+    /// What is typed from now on, for a command with or without a pseudo-terminal: with one, each key is the command's, which
+    /// also shows it; without one, lines are. It ends at Ctrl-D. Dropping it gives the keys back. `None`: there are none.
+    fn open(&self, pty: bool) -> Option<Box<dyn AsyncRead + Send + Unpin>>;
 }
 
 impl Stdin {
@@ -41,13 +53,38 @@ impl Stdin {
         Self::Reader(Box::new(reader))
     }
 
-    /// What it reads from; `None` for nothing.
-    pub(super) fn into_reader(self) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
+    /// What is in a file.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read.
+    pub async fn file(path: impl AsRef<Path>) -> io::Result<Self> {
+        let file = tokio::fs::File::open(path).await?;
+        if file.metadata().await?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(Self::reader(file))
+    }
+
+    /// How many bytes wait in the pipe or socket that is this program's standard input. They are not read; elsewhere it is 0.
+    pub fn waiting() -> u64 {
+        use rustix::fs::FileType;
+        let stdin = rustix::stdio::stdin();
+        let kind = rustix::fs::fstat(stdin).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        match kind {
+            Ok(FileType::Fifo | FileType::Socket) => rustix::io::ioctl_fionread(stdin).unwrap_or_default(),
+            _ => 0,
+        }
+    }
+
+    /// What it reads from, for a command with a pseudo-terminal or without; `None` for nothing.
+    pub(super) fn into_reader(self, pty: bool) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
         match self {
             Self::None | Self::Handle => None,
             Self::Inherit => inherited(),
-            Self::Bytes(bytes) => Some(Box::new(std::io::Cursor::new(bytes))),
+            Self::Bytes(bytes) => Some(Box::new(io::Cursor::new(bytes))),
             Self::Reader(reader) => Some(reader),
+            Self::Keyboard(keyboard) => keyboard.open(pty),
         }
     }
 }
@@ -60,6 +97,7 @@ impl fmt::Debug for Stdin {
             Self::Handle => "Handle",
             Self::Bytes(_) => "Bytes(..)",
             Self::Reader(_) => "Reader(..)",
+            Self::Keyboard(_) => "Keyboard(..)",
         })
     }
 }
@@ -92,15 +130,15 @@ pub(super) struct PumpOptions {
     pub(super) echo: Option<Emitter>,
 }
 
-/// Writes the caller's input and the answers to the command, until it takes no more.
+/// Writes the caller's input and the answers to the command, until it takes no more; an error if the input can't be read.
 pub(super) async fn pump(
     mut stdin: Box<dyn AsyncWrite + Send + Unpin>,
     source: Stdin,
     mut feed: mpsc::UnboundedReceiver<Feed>,
     options: PumpOptions,
-) {
-    let mut source = source.into_reader();
+) -> io::Result<()> {
     let PumpOptions { mut gated, keep_open, pty, echo } = options;
+    let mut source = source.into_reader(pty);
     let mut buffer = BytesMut::with_capacity(CHUNK);
     let mut ended = false;
     let mut at_line_start = true;
@@ -114,7 +152,7 @@ pub(super) async fn pump(
                 (false, _) => stdin.shutdown().await,
             };
             if end.is_err() || stdin.flush().await.is_err() || !pty {
-                return;
+                return Ok(());
             }
         }
         let read = async {
@@ -133,14 +171,14 @@ pub(super) async fn pump(
                         failed => failed,
                     },
                     Some(Feed::Open) => { gated = false; Ok(()) }
-                    None => return,
+                    None => return Ok(()),
                 };
                 if written.is_err() || stdin.flush().await.is_err() {
-                    return;
+                    return Ok(());
                 }
             }
             count = read, if !gated => {
-                if !matches!(count, Ok(1..)) {
+                if count? == 0 {
                     source = None;
                     continue;
                 }
@@ -149,7 +187,7 @@ pub(super) async fn pump(
                 at_line_start = bytes.ends_with(b"\n");
                 // The command may well end without reading everything.
                 if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
-                    return;
+                    return Ok(());
                 }
                 if let Some(echo) = &echo {
                     let partial = !at_line_start;
@@ -160,40 +198,46 @@ pub(super) async fn pump(
     }
 }
 
-/// The standard input of this program; `None` where it is closed.
+/// The standard input of this program; `None` where nothing can come.
 ///
-/// A thread waits for it and reads only what is there, so that it ends with the command and takes nothing
+/// A thread waits for it and reads only what is there and asked for, so that it ends with the command and takes nothing
 /// that a later command should read but what was typed while this one ran.
-fn inherited() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
+pub(super) fn inherited() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
     if is_null() {
         return None;
     }
-    let (stopped, stop) = rustix::pipe::pipe().ok()?;
-    let (send, receive) = mpsc::channel::<Bytes>(2);
+    let (stopped, stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?;
+    let (send, receive) = mpsc::unbounded_channel();
+    let (ask, asked) = std::sync::mpsc::channel();
     let read = move || {
-        let stdin = rustix::stdio::stdin();
         let mut buffer = vec![0; CHUNK];
-        loop {
-            let mut ready = [PollFd::from_borrowed_fd(stdin, PollFlags::IN), PollFd::new(&stopped, PollFlags::IN)];
-            match rustix::event::poll(&mut ready, None) {
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(_) => break,
-                Ok(_) if !ready[1].revents().is_empty() => break,
-                Ok(_) => {}
-            }
-            match rustix::io::read(stdin, &mut buffer) {
-                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-                Ok(0) | Err(_) => break,
-                Ok(count) => {
-                    if send.blocking_send(Bytes::copy_from_slice(&buffer[..count])).is_err() {
-                        break;
-                    }
-                }
+        while let Ok(()) = asked.recv() {
+            let Some(read) = read_unless(&stopped, &mut buffer) else { break };
+            if send.send(read.map(|count| Bytes::copy_from_slice(&buffer[..count]))).is_err() {
+                break;
             }
         }
     };
     std::thread::Builder::new().name("stdin".to_owned()).spawn(read).ok()?;
-    Some(Box::new(Inherited { receive, rest: Bytes::new(), _stop: stop }))
+    Some(Box::new(Inherited { ask, asked: false, receive, rest: Bytes::new(), _stop: stop }))
+}
+
+/// Waits for standard input and reads; `None` if stopped before there is any.
+fn read_unless(stopped: &OwnedFd, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+    let stdin = rustix::stdio::stdin();
+    loop {
+        let mut ready = [PollFd::from_borrowed_fd(stdin, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
+        match rustix::event::poll(&mut ready, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Some(Err(error.into())),
+            Ok(_) if !ready[1].revents().is_empty() => return None,
+            Ok(_) => {}
+        }
+        match rustix::io::read(stdin, &mut *buffer) {
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            read => return Some(read.map_err(io::Error::from)),
+        }
+    }
 }
 
 /// Whether nothing can come: programs that are started by others are often given `/dev/null`.
@@ -203,19 +247,24 @@ fn is_null() -> bool {
 }
 
 struct Inherited {
-    receive: mpsc::Receiver<Bytes>,
+    ask: std::sync::mpsc::Sender<()>,
+    /// Whether the thread was asked and has not answered.
+    asked: bool,
+    receive: mpsc::UnboundedReceiver<io::Result<Bytes>>,
     rest: Bytes,
     /// Dropping it wakes the thread up.
     _stop: OwnedFd,
 }
 
 impl AsyncRead for Inherited {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.rest.is_empty() {
-            match std::task::ready!(self.receive.poll_recv(cx)) {
-                Some(bytes) => self.rest = bytes,
-                None => return Poll::Ready(Ok(())),
+            if !self.asked {
+                self.asked = self.ask.send(()).is_ok();
             }
+            let read = std::task::ready!(self.receive.poll_recv(cx));
+            self.asked = false;
+            self.rest = read.transpose()?.unwrap_or_default();
         }
         let count = self.rest.len().min(buf.remaining());
         buf.put_slice(&self.rest.split_to(count));

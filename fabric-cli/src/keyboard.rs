@@ -1,0 +1,175 @@
+//! The keys of a person's terminal, which a command has while it runs and no question is open.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use fabric_transport::connection::Keyboard;
+use rustix::fs::OFlags;
+use rustix::process::getpgrp;
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
+};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::unix::pipe;
+use tokio::time::Sleep;
+
+use crate::render::{NoView, Printer};
+
+/// How often a command looks whether the keys are its own again.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What switches a special character off (`_POSIX_VDISABLE`).
+const DISABLED: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
+
+/// The keys of the terminal of this process.
+#[derive(Clone)]
+pub(crate) struct Keys(Arc<Shared>);
+
+struct Shared {
+    printer: Arc<Printer>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How many questions are open.
+    questions: usize,
+    /// The terminal and how it was found, while each key goes to a command.
+    before: Option<(File, Termios)>,
+}
+
+impl State {
+    /// Puts the terminal back into the state it was found in.
+    fn restore(&mut self) {
+        if let Some((terminal, before)) = self.before.take()
+            && is_foreground(&terminal)
+        {
+            // A terminal that is gone needs no restoring.
+            let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
+        }
+    }
+}
+
+impl Keys {
+    /// `printer` draws no view while a command has the keys.
+    pub(crate) fn new(printer: Arc<Printer>) -> Self {
+        Self(Arc::new(Shared { printer, state: Mutex::default() }))
+    }
+
+    /// Takes the keys from whatever command has them, for a question, until this is dropped.
+    pub(crate) fn question(&self) -> Question {
+        let mut state = self.0.state();
+        state.questions += 1;
+        state.restore();
+        Question(self.clone())
+    }
+
+    /// Puts the terminal back into the state it was found in.
+    pub(crate) fn restore(&self) {
+        self.0.state().restore();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// While it is there no command reads the terminal.
+pub(crate) struct Question(Keys);
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.0.0.state().questions -= 1;
+    }
+}
+
+impl Keyboard for Keys {
+    fn open(&self, pty: bool) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
+        // Of its own, so that being non-blocking is not everybody's.
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let terminal = File::options().read(true).write(true).custom_flags(flags).open("/dev/tty").ok()?;
+        let typed = pipe::Receiver::from_file_unchecked(terminal.try_clone().ok()?).ok()?;
+        let no_view = (!pty).then(|| self.0.printer.without_view());
+        Some(Box::new(Typed { keys: self.clone(), terminal, typed, pty, look: None, _no_view: no_view }))
+    }
+}
+
+/// What is typed for one command.
+struct Typed {
+    keys: Keys,
+    terminal: File,
+    /// The same, to wait for keys.
+    typed: pipe::Receiver,
+    pty: bool,
+    /// When to look again, while the keys are somebody else's.
+    look: Option<Pin<Box<Sleep>>>,
+    /// What is typed shows below the output, where the terminal shows it.
+    _no_view: Option<NoView>,
+}
+
+impl AsyncRead for Typed {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(look) = &mut self.look {
+                ready!(look.as_mut().poll(cx));
+                self.look = None;
+            }
+            // Nobody else can take the keys while this is held.
+            let keys = self.keys.clone();
+            let mut state = keys.0.state();
+            let terminal = &self.terminal;
+            if state.questions > 0 || !is_foreground(terminal) {
+                self.look = Some(Box::pin(tokio::time::sleep(LOOK)));
+                continue;
+            }
+            if self.pty && state.before.is_none() {
+                state.before = Some((terminal.try_clone()?, each_key(terminal)?));
+            }
+            ready!(self.typed.poll_read_ready(cx))?;
+            // Unlike `poll_read`, which after a line takes it that there is no other.
+            match self.typed.try_read(buf.initialize_unfilled()) {
+                Ok(count) => {
+                    buf.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                // The terminal is gone.
+                Err(_) => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+impl Drop for Typed {
+    fn drop(&mut self) {
+        self.keys.restore();
+    }
+}
+
+/// Sends each key on at once and shows none, as the command's own terminal does that; only Ctrl-C stays this program's.
+/// Gives the state before.
+fn each_key(terminal: &File) -> io::Result<Termios> {
+    let before = tcgetattr(terminal)?;
+    let mut modes = before.clone();
+    modes.input_modes.remove(InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::IXON);
+    modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN);
+    for key in [SpecialCodeIndex::VSUSP, SpecialCodeIndex::VQUIT] {
+        modes.special_codes[key] = DISABLED;
+    }
+    modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+    modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    tcsetattr(terminal, OptionalActions::Now, &modes)?;
+    Ok(before)
+}
+
+/// Whether the terminal is this process's to read; reading it in the background would stop the process.
+fn is_foreground(terminal: &File) -> bool {
+    tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp())
+}

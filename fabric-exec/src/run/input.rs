@@ -1,0 +1,91 @@
+//! What the commands of a run read: what this program was given, or what a person types.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric_transport::connection::{Keyboard, SharedInput, Stdin};
+
+/// What the command after `--`, and steps and functions that ask for it, read.
+#[derive(Clone, Default)]
+pub enum Input {
+    /// Nothing: they find end-of-file. The default.
+    #[default]
+    None,
+    /// The standard input of this program, whole for each command on each host and each try. What no command asks for is
+    /// not read.
+    Inherited,
+    /// What a person types. Where hosts run one after another, every command of a step has it; where several run at the same
+    /// time, none.
+    Keyboard(Arc<dyn Keyboard>),
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Inherited => "Inherited",
+            Self::Keyboard(_) => "Keyboard(..)",
+        })
+    }
+}
+
+/// The input of one run.
+#[derive(Debug, Default)]
+pub(crate) struct RunInput {
+    input: Input,
+    taken: Mutex<Taken>,
+}
+
+/// Who has had the standard input of this program.
+#[derive(Debug, Default)]
+enum Taken {
+    /// No command.
+    #[default]
+    No,
+    /// One that nothing else of the run follows.
+    Once,
+    /// Commands, for which it is kept.
+    Kept(SharedInput),
+}
+
+impl RunInput {
+    pub(crate) fn new(input: Input) -> Self {
+        Self { input, taken: Mutex::default() }
+    }
+
+    /// For a command that doesn't ask for it: what a person types.
+    pub(crate) fn typed(&self, serial: bool) -> Stdin {
+        match &self.input {
+            Input::Keyboard(keyboard) if serial => Stdin::Keyboard(keyboard.clone()),
+            _ => Stdin::None,
+        }
+    }
+
+    /// For a command that asks for it; `once` where no other one will, so that nothing has to be kept.
+    pub(crate) fn whole(&self, serial: bool, once: bool) -> Stdin {
+        if !matches!(self.input, Input::Inherited) {
+            return self.typed(serial);
+        }
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*taken {
+            Taken::No if once => {
+                *taken = Taken::Once;
+                Stdin::Inherit
+            }
+            Taken::No => {
+                let kept = SharedInput::inherited();
+                let stdin = kept.stdin();
+                *taken = Taken::Kept(kept);
+                stdin
+            }
+            Taken::Kept(kept) => kept.stdin(),
+            Taken::Once => Stdin::None,
+        }
+    }
+
+    /// How many bytes no command has asked for.
+    pub(crate) fn left_over(&self) -> u64 {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!((&self.input, &*taken), (Input::Inherited, Taken::No)) { Stdin::waiting() } else { 0 }
+    }
+}
