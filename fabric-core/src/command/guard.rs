@@ -103,13 +103,12 @@ fn scan(text: &[u8]) -> Option<bool> {
             }
             // `$'..'` has escapes in bash and zsh, and none in dash.
             b'$' if rest.starts_with(b"'") => plain = false,
-            b'\n' | b';' | b'(' | b')' | b'`' => plain = false,
             b'#' if !word_started => plain = false,
             b'&' if rest.starts_with(b"&") => {
                 rest = &rest[1..];
                 at_word_start = true;
             }
-            b'&' => plain = false,
+            b'\n' | b';' | b'(' | b')' | b'`' | b'&' => plain = false,
             b'|' if rest.starts_with(b"|") => plain = false,
             b'<' if rest.starts_with(b"<<") => rest = &rest[2..],
             b'<' if rest.starts_with(b"<") => plain = false,

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Connection;
+use super::dry::DryListener;
 use crate::local;
 
 /// How much is on its way in each direction of one forwarded connection.
@@ -127,6 +128,12 @@ impl ForwardRequest {
         };
         let failed = |source| connection.session_error(source);
         let listener = match side {
+            _ if connection.manner().dry => {
+                let verb = if side == Side::Local { "forward_local" } else { "forward_remote" };
+                connection.emitter().plan(verb, format!("{listen} to {to}"));
+                let port = if let Endpoint::Tcp(_, port) = listen { port } else { 0 };
+                Box::new(DryListener { port, closed: CancellationToken::new() })
+            }
             Side::Local => {
                 let listener = local::listen(&listen.address()).await.map_err(failed)?;
                 // A host that can't be reached is found now, not by who connects.

@@ -13,6 +13,7 @@
 mod builder;
 mod capture;
 mod drive;
+mod dry;
 mod forward;
 mod lines;
 mod prepare;
@@ -41,6 +42,7 @@ use fabric_core::{CommandOutcome, Emitter, Error, Files, Prompter, Secret, Sessi
 use tokio_util::sync::CancellationToken;
 
 use crate::connector::Connector;
+use dry::DrySession;
 use slot::SessionSlot;
 
 pub use builder::ConnectionBuilder;
@@ -205,9 +207,10 @@ impl Connection {
         Self { manner: Manner { silent: !echo, ..self.manner }, ..self.clone() }
     }
 
-    /// The same host and session; whether commands and transfers are told instead of done, unless they say
-    /// otherwise ([`CommandRequest::dry`]). Sessions, files, shells and forwards that are asked for by
-    /// themselves are opened all the same.
+    /// The same host and session; whether what is asked of it is an event instead of done, unless a request says
+    /// otherwise ([`CommandRequest::dry`]): commands however they are started, shells, transfers, forwards, streams,
+    /// and changes by [`files`](Self::files), [`sftp`](Self::sftp) and [`session`](Self::session). Files that
+    /// are only read are read, for which the session is opened.
     #[must_use]
     pub fn with_dry(&self, dry: bool) -> Self {
         Self { manner: Manner { dry, ..self.manner }, ..self.clone() }
@@ -233,8 +236,11 @@ impl Connection {
         self.shared.slot.close().await;
     }
 
-    /// The session, opened if need be: for what this type has no method for.
+    /// The session, opened if need be: for what this type has no method for. In a dry run, one that only looks.
     pub async fn session(&self) -> Result<Arc<dyn Session>, Error> {
+        if self.manner.dry {
+            return Ok(Arc::new(DrySession::new(self)));
+        }
         if let Some(session) = self.shared.slot.standing() {
             return Ok(session);
         }
@@ -260,13 +266,18 @@ impl Connection {
     /// # Ok(()) }
     /// ```
     pub async fn sftp(&self) -> Result<Arc<WorkingFiles>, Error> {
-        let session = self.session().await?;
-        self.shared.slot.working_files(&session).await.map_err(|source| self.session_error(source))
+        let session = self.with_dry(false).session().await?;
+        let files = self.files();
+        self.shared.slot.working_files(&session, self.manner.dry, files).await
     }
 
     /// The byte stream on which a session with the target would run, through its gateway if it has one: for
     /// those who bring a protocol of their own. It is a new stream each time.
     pub async fn open_gateway(&self) -> Result<BoxStream, Error> {
+        if self.manner.dry {
+            self.emitter.plan("connect", self.host_string());
+            return Ok(dry::stream());
+        }
         let target = self.target();
         match self.shared.connector.gateway_stream(target, &self.emitter).await? {
             Some(stream) => Ok(stream),
@@ -327,7 +338,7 @@ impl Connection {
             settings.use_shell = Gate::Open;
             settings.inline_ssh_env = true;
         });
-        plain.manner = Manner::default();
+        plain.manner = Manner { dry: self.manner.dry, ..Manner::default() };
         plain
     }
 

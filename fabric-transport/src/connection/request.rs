@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use fabric_core::event::{EventKind, Verb};
 use fabric_core::outcome::Stream;
-use fabric_core::{CommandOutcome, Error, ExitStatus, PathBehavior, Process, Secret, Session};
+use fabric_core::{CommandOutcome, Error, PathBehavior, Process, Secret, Session};
 use tokio::io::AsyncWrite;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use super::prepare::{Prepared, prepare};
 use super::running::{self, Running};
 use super::stdin::Stdin;
 use super::watch::Watcher;
-use super::{Connection, Manner, Responder};
+use super::{Connection, Manner, Responder, dry};
 use crate::local::LocalSession;
 
 /// Which streams of a command are not shown. They are captured all the same.
@@ -195,8 +195,8 @@ impl CommandRequest {
         self
     }
 
-    /// Whether to only tell what would be run ([`EventKind::Planned`]); nothing is opened, and the outcome
-    /// is an empty success. Default: no, or as [`Connection::with_dry`] says.
+    /// Whether to only tell what would be run ([`EventKind::Planned`]), also by [`start`](Self::start) and
+    /// [`disown`](Self::disown); nothing is opened, and the outcome is an empty success. Default: no, or as [`Connection::with_dry`] says.
     pub fn dry(mut self, dry: bool) -> Self {
         self.options.dry = dry;
         self
@@ -346,34 +346,31 @@ impl CommandRequest {
     }
 
     async fn execute(self) -> Result<CommandOutcome, Error> {
-        if self.options.dry {
-            return self.tell_only();
-        }
         let (process, drive) = self.open(CancellationToken::new()).await?;
         drive.run(process).await
     }
 
-    fn tell_only(self) -> Result<CommandOutcome, Error> {
-        let mut outcome = prepare(&self)?.outcome;
-        let what = outcome.command.clone();
-        let emitter = self.connection.emitter.for_host(outcome.host.as_str());
-        emitter.plan(self.verb.to_string(), what);
-        outcome.exit = ExitStatus::Code(outcome.ok_codes.first().copied().unwrap_or(0));
-        Ok(outcome)
-    }
-
-    /// Starts the process.
+    /// Starts the process; in a dry run, one that does nothing. However a command is asked for, it comes by here.
     async fn open(mut self, stop: CancellationToken) -> Result<(Process, Drive), Error> {
-        let prepared = prepare(&self)?;
+        let mut prepared = prepare(&self)?;
+        let Prepared { spawn, outcome, .. } = &prepared;
+        let emitter = self.connection.emitter.for_host(outcome.host.as_str());
+        let began = Instant::now();
+        if self.options.dry {
+            let what = if self.options.login_shell { "a login shell" } else { &outcome.command };
+            emitter.plan(self.verb.to_string(), what);
+            let process = dry::process(outcome.ok_codes.first().copied().unwrap_or(0));
+            prepared.sudo = None;
+            (self.options.silent, self.options.stdin) = (true, Stdin::None);
+            return Ok((process, Drive::new(self, prepared, emitter, stop, began)));
+        }
         for (prompt, answer) in &self.connection.settings.prompts {
             self.options.watchers.push(Arc::new(Responder::literal(prompt, Bytes::from(format!("{answer}\n")))?));
         }
         let session = match self.verb {
             Verb::Local => Arc::new(LocalSession::here().clear_env(self.options.replace_env)) as Arc<dyn Session>,
-            Verb::Run | Verb::Sudo => self.connection.session().await?,
+            Verb::Run | Verb::Sudo => self.connection.with_dry(false).session().await?,
         };
-        let Prepared { spawn, outcome, .. } = &prepared;
-        let emitter = self.connection.emitter.for_host(outcome.host.as_str());
         if !self.options.silent {
             emitter.emit(EventKind::CommandStarted { verb: self.verb, command: outcome.command.clone() });
         }

@@ -24,6 +24,8 @@ impl Connection {
     /// ways as they are, nothing is captured, and `shell`, `cwd` and the like don't apply. Gives its exit status,
     /// whatever it is (Fabric 3's documentation; its program raised).
     ///
+    /// In a dry run none is opened, and the status is 0.
+    ///
     /// The local terminal, raw mode included, is the caller's; see
     /// [`ConnectionBuilder::terminal`](super::ConnectionBuilder::terminal) for its size.
     pub fn shell(&self) -> ShellRequest {

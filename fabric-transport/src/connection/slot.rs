@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fabric_core::error::SessionError;
-use fabric_core::{ConnectError, Files, Session};
+use fabric_core::{ConnectError, Error, Files, Session};
 
 use super::working_files::WorkingFiles;
 
@@ -21,7 +21,8 @@ pub(super) struct SessionSlot {
 #[derive(Default)]
 struct Memo {
     files: tokio::sync::OnceCell<Arc<dyn Files>>,
-    working: tokio::sync::OnceCell<Arc<WorkingFiles>>,
+    /// With the working directory of what is done, and of a dry run.
+    working: [tokio::sync::OnceCell<Arc<WorkingFiles>>; 2],
 }
 
 struct Current {
@@ -72,11 +73,16 @@ impl SessionSlot {
         }
     }
 
-    /// The same with a working directory, memoised too.
-    pub(super) async fn working_files(&self, session: &Arc<dyn Session>) -> Result<Arc<WorkingFiles>, SessionError> {
-        let make = async || Ok(Arc::new(WorkingFiles::new(self.files(session).await?)));
+    /// `files` with a working directory, memoised for as long as `session` is the current one.
+    pub(super) async fn working_files(
+        &self,
+        session: &Arc<dyn Session>,
+        dry: bool,
+        files: impl Future<Output = Result<Arc<dyn Files>, Error>>,
+    ) -> Result<Arc<WorkingFiles>, Error> {
+        let make = async || Ok(Arc::new(WorkingFiles::new(files.await?)));
         match self.memo(session) {
-            Some(memo) => memo.working.get_or_try_init(make).await.cloned(),
+            Some(memo) => memo.working[usize::from(dry)].get_or_try_init(make).await.cloned(),
             None => make().await,
         }
     }

@@ -104,6 +104,7 @@ impl Get {
             connection.emitter().plan("get", what);
             return Ok(outcome);
         }
+        let connection = connection.with_dry(false);
         let failed = |source| Error::File { host: host.clone(), source };
 
         let remote: Arc<dyn Files> =

@@ -111,6 +111,7 @@ impl Put {
             connection.emitter().plan("put", what);
             return Ok(outcome);
         }
+        let connection = connection.with_dry(false);
         let failed = |source| Error::File { host: host.clone(), source };
 
         // What is missing here is found before anything is opened.

@@ -18,6 +18,25 @@ fn check(what: &str, seen: &str, expected: &str) -> Result<(), TaskError> {
     if seen == expected { Ok(()) } else { Err(TaskError::abort(format!("{what}: {seen:?} instead of {expected:?}"))) }
 }
 
+/// Everything that makes a process, a transfer or a forward, by no step of a fabfile.
+#[task]
+async fn every_way(context: Context, dir: String) -> Result<(), TaskError> {
+    let connection = context.connection().await?;
+    let touch = |name: &str| format!("touch {dir}/{name}");
+    connection.run(touch("started")).start().await?.wait().await?;
+    connection.run(touch("disowned")).disown().await?;
+    context.local(touch("local"))?.start().await?.wait().await?;
+    connection.shell().line(touch("typed")).await?;
+    let written = connection.sftp().await?.write(format!("{dir}/written"), "text").await;
+    written.map_err(|error| TaskError::abort(error.to_string()))?;
+    let forward = connection.forward_local(0).to(9).await?;
+    if forward.port() != 0 {
+        return Err(TaskError::abort("the forward listens"));
+    }
+    context.connection().await?.put(std::path::Path::new("/etc/passwd"), format!("{dir}/put")).await?;
+    Ok(())
+}
+
 /// Every context manager of Fabric 1: in force inside, restored after, also when what is inside fails; nested.
 #[task]
 async fn blocks(context: Context) -> Result<(), TaskError> {
@@ -100,4 +119,4 @@ async fn within(context: Context) -> Result<(), TaskError> {
     check("made", &format!("{:?}", all.values().collect::<Vec<_>>()), "[String(\"3 times\")]")
 }
 
-fabric_cli::main!(blocks, panics, within);
+fabric_cli::main!(blocks, every_way, panics, within);

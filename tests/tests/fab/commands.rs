@@ -42,7 +42,7 @@ fn fabfile(env: &str, steps: &[String]) -> String {
 /// Runs each step by itself: none of it may run, and it fails.
 fn none_runs(env: &str, steps: &[String]) {
     let text = fabfile(env, steps);
-    for n in 0..steps.len() {
+    for (n, step) in steps.iter().enumerate() {
         let ran = case!()
             .hosts(1)
             .fabfile(&text)
@@ -52,7 +52,7 @@ fn none_runs(env: &str, steps: &[String]) {
             .stderr_has("[{h1}] error: ")
             .status(1)
             .run();
-        assert!(!ran.case().far().join("ran").exists(), "{}", steps[n]);
+        assert!(!ran.case().far().join("ran").exists(), "{step}");
     }
 }
 

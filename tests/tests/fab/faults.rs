@@ -333,3 +333,18 @@ fn a_dry_run_of_tasks_in_rust_does_nothing() {
         .run();
     assert!(!ran.case().far().join("migrations").exists());
 }
+
+#[test]
+fn a_dry_run_does_nothing_by_any_way() {
+    let ran = case!(tasks)
+        .hosts(1)
+        .args(["--dry-run", "-H", "{h1}", "every_way:{far}"])
+        .any_stdout()
+        .stdout_has("[{h1}] run: touch {far}/started\n")
+        .stdout_has("[{h1}] run: touch {far}/disowned\n")
+        .stdout_has("[{h1}] sftp: write {far}/written\n")
+        .stdout_has("[{h1}] forward_local: localhost port 0 to localhost port 9\n")
+        .any_stderr()
+        .run();
+    assert_eq!(fs::read_dir(ran.case().far()).unwrap().count(), 0);
+}

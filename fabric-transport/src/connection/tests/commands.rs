@@ -118,17 +118,6 @@ async fn hidden_streams_are_captured_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_dry_run_opens_nothing() {
-    let (fleet, connect) = fleet();
-    let recorder = Arc::new(Recorder::default());
-    let connection = connect("web1").emitter(recorder.emitter()).build().unwrap();
-    assert!(connection.run("rm -rf /").dry(true).await.unwrap().ok());
-    assert_eq!(fleet.host("web1").connects(), 0);
-    let planned = |kind: &EventKind| matches!(kind, EventKind::Planned { what, .. } if what == "rm -rf /");
-    assert_eq!(recorder.count(planned), 1);
-}
-
-#[tokio::test]
 async fn stderr_can_be_combined() {
     let outcome = here().run("echo out; echo err >&2").combine_stderr(true).await.unwrap();
     assert_eq!((outcome.stdout.len(), &*outcome.stderr()), (8, ""));

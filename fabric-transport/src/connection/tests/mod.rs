@@ -1,6 +1,7 @@
 //! Connections over the memory and the local transport.
 
 mod commands;
+mod dry;
 mod forwards;
 mod lifecycle;
 mod shell;
