@@ -28,7 +28,8 @@ pub enum Endpoint {
     Unix(PathBuf),
 }
 
-/// A port of `localhost`.
+/// A port of `localhost`: listened on, both loopback addresses, as with ssh; connected to, whichever of its addresses
+/// answers.
 impl From<u16> for Endpoint {
     fn from(port: u16) -> Self {
         Self::Tcp("localhost".to_owned(), port)
@@ -91,6 +92,11 @@ pub struct ForwardRequest {
 impl Connection {
     /// Carries connections made to `listen` on this machine to the host, and on to what [`ForwardRequest::to`]
     /// says, as the host sees it (`ssh -L`). Default: the same port of the host's `localhost`.
+    ///
+    /// # Errors
+    ///
+    /// The host can't be reached; or an address can't be listened on, by its name, of several any one that this machine
+    /// has.
     ///
     /// ```no_run
     /// # async fn example(connection: fabric_transport::Connection) -> Result<(), fabric_core::Error> {

@@ -1,8 +1,11 @@
 //! Streams and listeners of this machine.
 
 use std::ffi::OsStr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::task::Poll;
 
 use async_trait::async_trait;
 use fabric_core::error::SessionError;
@@ -24,19 +27,21 @@ pub(crate) async fn connect_unix(path: &[u8]) -> Result<BoxStream, SessionError>
     Ok(Box::new(stream.map_err(|error| system(format!("connect to {}", path.display()), error))?))
 }
 
-/// Binds before it returns. `""` is all interfaces, IPv4 and IPv6.
+/// Binds before it returns. `""` is all interfaces, IPv4 and IPv6; a name is all its addresses, as with ssh.
 pub(crate) async fn listen(at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
     match at {
         ListenAddress::Tcp { host, port } => {
-            let host = if host.is_empty() { "::" } else { host };
-            let bound = match TcpListener::bind((host, *port)).await {
-                // A machine without IPv6.
-                Err(_) if host == "::" => TcpListener::bind(("0.0.0.0", *port)).await,
-                other => other,
+            let sockets = if host.is_empty() {
+                match TcpSockets::bind("::", *port).await {
+                    // A machine without IPv6.
+                    Err(_) => TcpSockets::bind("0.0.0.0", *port).await,
+                    bound => bound,
+                }
+            } else {
+                TcpSockets::bind(host, *port).await
             };
-            let listener = bound.map_err(|error| system(format!("listen on {host} port {port}"), error))?;
-            let port = listener.local_addr().map_err(|error| system("listen", error))?.port();
-            Ok(Box::new(Tcp { listener: Some(listener), port }))
+            let sockets = sockets?;
+            Ok(Box::new(Tcp { port: sockets.port, sockets: Some(sockets) }))
         }
         ListenAddress::Unix { path } => {
             let path = PathBuf::from(OsStr::from_bytes(path));
@@ -47,8 +52,79 @@ pub(crate) async fn listen(at: &ListenAddress) -> Result<Box<dyn Listener>, Sess
     }
 }
 
+/// How many free ports are tried until one is found that is free on every address.
+const PORTS: usize = 20;
+
+/// What listens on one port of several addresses.
+pub(crate) struct TcpSockets {
+    listeners: Vec<TcpListener>,
+    pub(crate) port: u16,
+}
+
+impl TcpSockets {
+    /// On every address of `host`, with 0 on a port that is free on all of them. `localhost` has both loopback addresses,
+    /// whatever the hosts file says and in which order. An address that this machine doesn't have at all is left out, as
+    /// ssh does, if there is another one.
+    ///
+    /// # Errors
+    ///
+    /// Which address and port can't be had, and why.
+    pub(crate) async fn bind(host: &str, port: u16) -> Result<Self, SessionError> {
+        let addresses = if host.eq_ignore_ascii_case("localhost") {
+            vec![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
+        } else {
+            let found = tokio::net::lookup_host((host, port)).await;
+            let found = found.map_err(|error| system(format!("listen on {host} port {port}"), error))?;
+            let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+            addresses.dedup();
+            addresses
+        };
+        for _ in 1..PORTS {
+            match Self::bind_all(&addresses, port).await {
+                Err((_, error)) if port == 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+                bound => return bound.map_err(|(at, error)| system(format!("listen on {at}"), error)),
+            }
+        }
+        Self::bind_all(&addresses, port).await.map_err(|(at, error)| system(format!("listen on {at}"), error))
+    }
+
+    async fn bind_all(addresses: &[IpAddr], mut port: u16) -> Result<Self, (SocketAddr, io::Error)> {
+        let (mut listeners, mut missing) = (Vec::new(), None);
+        for address in addresses {
+            let at = SocketAddr::new(*address, port);
+            match TcpListener::bind(at).await.and_then(|listener| Ok((listener.local_addr()?.port(), listener))) {
+                Ok((bound, listener)) => {
+                    port = bound;
+                    listeners.push(listener);
+                }
+                Err(error) if is_no_address(&error) => missing = Some((at, error)),
+                Err(error) => return Err((at, error)),
+            }
+        }
+        match missing {
+            Some(missing) if listeners.is_empty() => Err(missing),
+            _ => Ok(Self { listeners, port }),
+        }
+    }
+
+    /// The next connection to any of them.
+    pub(crate) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        std::future::poll_fn(|cx| {
+            let mut asked = self.listeners.iter().map(|listener| listener.poll_accept(cx));
+            asked.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        })
+        .await
+    }
+}
+
+/// Whether this machine has no such address, or no such family.
+fn is_no_address(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT))
+}
+
 struct Tcp {
-    listener: Option<TcpListener>,
+    sockets: Option<TcpSockets>,
     port: u16,
 }
 
@@ -59,14 +135,14 @@ impl Listener for Tcp {
     }
 
     async fn accept(&mut self) -> Option<BoxStream> {
-        let (stream, _) = until_accepted(|| self.listener.as_ref().map(TcpListener::accept)).await?;
+        let (stream, _) = until_accepted(|| self.sockets.as_ref().map(TcpSockets::accept)).await?;
         // Refused only on a socket that has ended, which its reader finds out by itself.
         let _ = stream.set_nodelay(true);
         Some(Box::new(stream))
     }
 
     async fn close(&mut self) {
-        self.listener = None;
+        self.sockets = None;
     }
 }
 

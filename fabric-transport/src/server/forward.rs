@@ -2,7 +2,7 @@
 //! agent. Loopback only.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,12 +11,13 @@ use russh::server::{ChannelOpenHandle, Handle, Msg};
 use russh::{Channel, ChannelOpenFailure};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::host::Access;
 use super::input::{Input, Life, Output, drain};
+use crate::local::TcpSockets;
 
 /// Where a client wants to go from the host.
 pub(super) enum Destination {
@@ -64,7 +65,8 @@ async fn connect(access: &Access, host: &str, port: u32) -> Result<TcpStream, Ch
     } else if let Ok(ip) = host.parse::<IpAddr>() {
         vec![SocketAddr::new(ip, port)]
     } else if host.eq_ignore_ascii_case("localhost") {
-        vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)]
+        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        both.map(|ip| SocketAddr::new(ip, port)).to_vec()
     } else {
         // No lookup: a question to a name server would be a packet that leaves this machine.
         return Err(ChannelOpenFailure::ConnectFailed);
@@ -133,7 +135,7 @@ impl Remote {
         let _ = (&mut self.accepting).await;
     }
 
-    /// Listens on a port of 127.0.0.1, whatever interface was asked for: `GatewayPorts no`, sshd's default.
+    /// Listens on a port of both loopback addresses, whatever interface was asked for: `GatewayPorts no`, sshd's default.
     pub(super) async fn listen(
         address: &str,
         port: u32,
@@ -141,8 +143,8 @@ impl Remote {
         connection: CancellationToken,
     ) -> io::Result<(Self, u16)> {
         let port = u16::try_from(port).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let bound = listener.local_addr()?.port();
+        let listener = TcpSockets::bind("localhost", port).await.map_err(io::Error::other)?;
+        let bound = listener.port;
         let address = address.to_owned();
         let accepting = tokio::spawn(async move {
             loop {

@@ -1,7 +1,7 @@
 //! How a plugin learns that nobody waits for it any more.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -69,22 +69,33 @@ impl<'fd> Cancel<'fd> {
         }
     }
 
-    /// A TCP connection to `host` and `port`, every address tried, nodelay set; for at most `timeout`.
+    /// A TCP connection to `host` and `port`, every address tried, nodelay set; for at most `timeout` each. The error says
+    /// what was wrong with every one.
     pub fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<TcpStream, PluginError> {
         let addresses =
             (host, port).to_socket_addrs().map_err(|e| PluginError::new(format!("cannot find {host}: {e}")))?;
-        let mut last = PluginError::new(format!("{host} has no address"));
+        self.first_of(host, addresses, timeout)
+    }
+
+    fn first_of(
+        self,
+        host: &str,
+        addresses: impl Iterator<Item = SocketAddr>,
+        timeout: Duration,
+    ) -> Result<TcpStream, PluginError> {
+        let mut failed = Vec::new();
         for address in addresses {
             match self.connect_to(address, timeout) {
                 Ok(stream) => return Ok(stream),
                 Err(PluginError::Cancelled) => return Err(PluginError::Cancelled),
-                Err(error) => last = PluginError::new(format!("{address}: {error}")),
+                Err(error) => failed.push(format!("{address}: {error}")),
             }
         }
-        Err(last)
+        let none = || format!("{host} has no address");
+        Err(PluginError::new(if failed.is_empty() { none() } else { failed.join("; ") }))
     }
 
-    fn connect_to(self, address: std::net::SocketAddr, timeout: Duration) -> Result<TcpStream, PluginError> {
+    fn connect_to(self, address: SocketAddr, timeout: Duration) -> Result<TcpStream, PluginError> {
         let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(family, SocketType::STREAM, flags, None)?;
@@ -168,5 +179,31 @@ impl Write for Handshake<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn every_address_is_tried_and_named() {
+        let taken = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let (open, address) = {
+            let open = taken();
+            let address = open.local_addr().unwrap();
+            (open, address)
+        };
+        let closed = [taken().local_addr().unwrap(), "[::1]:1".parse().unwrap()];
+        let connect = |addresses: &[SocketAddr]| {
+            Cancel::never().first_of("localhost", addresses.iter().copied(), Duration::from_secs(5))
+        };
+        let stream = connect(&[closed[1], closed[0], address]).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
+        drop(open);
+        let error = connect(&closed).unwrap_err().to_string();
+        assert!(closed.iter().all(|address| error.contains(&address.to_string())), "{error}");
+        assert!(connect(&[]).unwrap_err().to_string().contains("localhost has no address"));
     }
 }

@@ -10,6 +10,7 @@ transports! {
     connections_are_carried_to_the_host: local embedded sshd dropbear;
     connections_are_carried_from_the_host: local embedded sshd dropbear;
     a_closed_forward_listens_no_more: local embedded sshd;
+    localhost_is_both_loopback_addresses: local embedded sshd;
     sockets_are_carried: local embedded sshd;
     a_taken_port_is_an_error: local embedded sshd;
     a_refused_connection_harms_no_other: local embedded sshd dropbear;
@@ -76,6 +77,23 @@ async fn a_closed_forward_listens_no_more(world: &World) {
     let port = forward.port();
     forward.close().await;
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+}
+
+/// Listened on here and there; connected to there and here, where one of its addresses answers.
+async fn localhost_is_both_loopback_addresses(world: &World) {
+    let service = shouter().await;
+    let connection = world.connection();
+    for remote in [false, true] {
+        let request = if remote { connection.forward_remote(0) } else { connection.forward_local(0) };
+        let forward = request.to(service).await.unwrap();
+        for address in ["127.0.0.1", "::1"] {
+            // A machine without IPv6.
+            if TcpListener::bind((address, 0)).await.is_ok() {
+                let stream = TcpStream::connect((address, forward.port())).await.unwrap();
+                assert_eq!(speak(stream, b"hello").await, b"HELLO", "{address}");
+            }
+        }
+    }
 }
 
 async fn sockets_are_carried(world: &World) {

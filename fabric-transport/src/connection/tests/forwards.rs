@@ -84,9 +84,42 @@ async fn a_port_in_use_is_an_error_at_once() {
     let port = taken.local_addr().unwrap().port();
     for request in [here().forward_local(("127.0.0.1", port)), here().forward_remote(("127.0.0.1", port))] {
         let error = request.to(9).await.unwrap_err();
-        assert!(error.to_string().contains(&format!("listen on 127.0.0.1 port {port}")), "{error}");
+        assert!(error.to_string().contains(&format!("listen on 127.0.0.1:{port}")), "{error}");
     }
     assert!(matches!(here().forward_local(0).await, Err(Error::Usage(_))));
+}
+
+/// Whether this machine has IPv6.
+async fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").await.is_ok()
+}
+
+#[tokio::test]
+async fn a_forward_without_an_address_listens_on_both_loopback_addresses() {
+    let service = reverser().await;
+    for remote in [false, true] {
+        for name in ["localhost", "LocalHost"] {
+            let forward = forward(&here(), remote, (name, 0).into(), ("127.0.0.1", service)).await;
+            let addresses: &[&str] = if has_ipv6().await { &["127.0.0.1", "::1"] } else { &["127.0.0.1"] };
+            for address in addresses {
+                let stream = TcpStream::connect((*address, forward.port())).await.unwrap();
+                assert_eq!(ask(stream, b"abc").await, b"cba", "{address}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_loopback_address_that_cannot_be_had_is_an_error_that_names_it() {
+    for taken in ["127.0.0.1", "::1"] {
+        let Ok(taken) = TcpListener::bind((taken, 0)).await else { continue };
+        let taken = taken.local_addr().map(|address| (address, taken)).unwrap();
+        let port = taken.0.port();
+        for request in [here().forward_local(port), here().forward_remote(port)] {
+            let error = request.to(9).await.unwrap_err();
+            assert!(error.to_string().contains(&format!("listen on {}", taken.0)), "{error}");
+        }
+    }
 }
 
 #[tokio::test]
