@@ -204,6 +204,9 @@ impl Program {
             None => load(args, &head, &surroundings, &mut stdin)?,
         };
         start_log(options.log.as_deref())?;
+        if options.retry_failed && matches!(options.action, Action::Run | Action::Plan(_)) {
+            return retry_failed(&self.name, project, &surroundings, &options, args);
+        }
         self.dispatch(&project, &surroundings, &options)
     }
 
@@ -257,21 +260,11 @@ impl Program {
                 }
                 run::run(project, surroundings, options)
             }
-            Action::RetryFailed => retry_failed(&self.name, surroundings, options),
             Action::Plan(given) => {
                 if !options.tasks.is_empty() {
                     needs_fabfile(project, surroundings, options)?;
                 }
-                let plan = run::plan(project, surroundings, options)?;
-                let format = match options.output {
-                    Some(OutputMode::Json) => Format::Json,
-                    _ => options.format,
-                };
-                print(&match given.unwrap_or(format) {
-                    Format::Text => plan.to_string(),
-                    // Names and texts: writing them cannot fail.
-                    Format::Json => serde_json::to_string_pretty(&plan).unwrap_or_default() + "\n",
-                })
+                print_plan(project, surroundings, options, *given)
             }
             Action::Init(kind) => print(&init(*kind, &surroundings.dir)?),
             Action::Demo => demo::demo(),
@@ -292,8 +285,33 @@ impl Program {
     }
 }
 
-/// Runs the last command line again, on the hosts it failed on.
-fn retry_failed(program: &str, surroundings: &Surroundings, options: &Options) -> Result<Exit, Failure> {
+/// Prints what would run where.
+fn print_plan(
+    project: &Project,
+    surroundings: &Surroundings,
+    options: &Options,
+    given: Option<Format>,
+) -> Result<Exit, Failure> {
+    let plan = run::plan(project, surroundings, options)?;
+    let format = match options.output {
+        Some(OutputMode::Json) => Format::Json,
+        _ => options.format,
+    };
+    print(&match given.unwrap_or(format) {
+        Format::Text => plan.to_string(),
+        // Names and texts: writing them cannot fail.
+        Format::Json => serde_json::to_string_pretty(&plan).unwrap_or_default() + "\n",
+    })
+}
+
+/// Runs the last command line again where it failed or never started, or plans that.
+fn retry_failed(
+    program: &str,
+    own: Project,
+    surroundings: &Surroundings,
+    options: &Options,
+    args: &[String],
+) -> Result<Exit, Failure> {
     if !options.tasks.is_empty() || options.command.is_some() || options.selection() != Selection::default() {
         let why = "--retry-failed runs the last command line: tasks, commands and hosts can't be given with it";
         return Err(Failure::Refused(why.to_owned()));
@@ -303,15 +321,9 @@ fn retry_failed(program: &str, surroundings: &Surroundings, options: &Options) -
     let last = journal::last(&dir)
         .map_err(|source| Failure::File { what: "reading the journals in", path: dir, source })?
         .ok_or_else(none)?;
-    let failed = last.failed();
-    if failed.is_empty() {
+    if last.is_done() {
         eprintln!("{program}: the last run, {}, failed on no host", last.asked.run);
         return Ok(Exit::Ok);
-    }
-    let skipped = last.skipped();
-    if !skipped.is_empty() {
-        let hosts = fabric_core::host::fold(skipped.iter().map(String::as_str));
-        eprintln!("{program}: hosts that the last run never started are left alone: {hosts}");
     }
     // What was typed now comes first, so that the tasks and the command stay last.
     let mut arguments: Vec<String> =
@@ -327,15 +339,24 @@ fn retry_failed(program: &str, surroundings: &Surroundings, options: &Options) -
     }
     arguments.extend(recorded.iter().filter(|argument| !typed || !gateway(argument)).cloned());
     arguments.extend_from_slice(command);
-    let surroundings = Surroundings { dir: last.asked.directory, ..surroundings.clone() };
+    let surroundings = Surroundings { dir: last.asked.directory.clone(), ..surroundings.clone() };
     let mut stdin = || Ok(String::new());
     let head = Options::new(without_hosts(parse_head(&arguments)?.0), &mut stdin)?;
-    let (project, mut again) = load(&arguments, &head, &surroundings, &mut stdin)?;
-    if again.action != Action::Run {
-        return Err(none());
+    let (project, mut again) = if own.is_code() {
+        let options = Options::new(parse(&arguments, &|task| own.params(task))?, &mut stdin)?;
+        (own, options)
+    } else if let Some(manifest) = surroundings.load(&head)?.program {
+        // It tries its own run again.
+        return Err(become_program(&manifest, args));
+    } else {
+        load(&arguments, &head, &surroundings, &mut stdin)?
+    };
+    again.earlier = Some(last);
+    match again.action {
+        Action::Run => run::run(&project, &surroundings, &again),
+        Action::Plan(given) => print_plan(&project, &surroundings, &again, given),
+        _ => Err(none()),
     }
-    again.only_hosts = Some(failed);
-    run::run(&project, &surroundings, &again)
 }
 
 /// The settings of the first of `-R`'s roles that is known to name the host.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fabric_config::{Config, Environment};
 use fabric_core::settings::{Settings, Switch};
-use fabric_core::{EventSink, Gateway, HostStringError, PromptKind, PromptRequest, Resolve, Target};
+use fabric_core::{Gateway, HostStringError, PromptKind, PromptRequest, Resolve, Target};
 use fabric_exec::hostlist::Shard;
 use fabric_exec::journal::{Asked, Journal};
 use fabric_exec::report::{Ending, ReportFormat};
@@ -78,12 +78,13 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let keys = Keys::new(printer.clone());
     prompter.beside(keys.clone());
     let id = run_name();
-    let run = prepare(project, surroundings, options, config)?
+    let run = prepare(project, surroundings, options, config)?;
+    let run = journaled(run, &id, surroundings, options)
+        .id(id)
         .connector(Arc::new(connector))
         .prompter(prompter.clone())
         .interactive(shell.clone())
-        .events(journaled(printer.clone(), &id, surroundings, options))
-        .id(id)
+        .events(printer.clone())
         .input(match options.no_stdin {
             true => Input::None,
             false if io::stdin().is_terminal() => Input::Keyboard(Arc::new(keys.clone())),
@@ -271,38 +272,23 @@ fn prepare(project: &Project, surroundings: &Surroundings, options: &Options, co
         .fabfile_lists(project.lists())
         .command_line(options.selection())
         .shard(shard)
-        .only_hosts(options.only_hosts.clone())
+        .retry(options.earlier.clone())
         .dry_run(options.dry_run)
         .dir(project.dir().unwrap_or(&surroundings.dir))
         .tokens(options.words.clone());
     Ok(run)
 }
 
-/// The printer with a journal before it. Without one the run goes on: it is only for later.
-fn journaled(printer: Arc<Printer>, id: &str, surroundings: &Surroundings, options: &Options) -> Arc<dyn EventSink> {
-    let Some(dir) = journals(&surroundings.environment).filter(|_| !options.dry_run) else { return printer };
+/// The run with a journal.
+fn journaled(run: Run, id: &str, surroundings: &Surroundings, options: &Options) -> Run {
+    let Some(dir) = journals(&surroundings.environment).filter(|_| !options.dry_run) else { return run };
     let asked = Asked {
         run: id.to_owned(),
         at: Timestamp::now(),
         arguments: options.arguments.clone(),
         directory: surroundings.dir.clone(),
     };
-    match Journal::create(&dir, &asked, printer.clone()) {
-        Ok(journal) => Arc::new(journal),
-        Err(error) => {
-            // A home that is read-only is a decision; a disk that is full is an accident.
-            match error.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    tracing::info!("no journal in {}: {error}", dir.display());
-                }
-                _ => eprintln!(
-                    "fab: warning: no journal in {} ({error}): --retry-failed will not know this run",
-                    dir.display()
-                ),
-            }
-            printer
-        }
-    }
+    run.journal(Journal::new(dir, asked))
 }
 
 /// A name for the run: sorts by time, and two of one second differ.

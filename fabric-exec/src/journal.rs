@@ -1,18 +1,21 @@
-//! Journals: each run written down as it goes, so that its failed hosts can be tried again later and a
+//! Journals: each run written down as it goes, so that what it did not finish can be tried again later and a
 //! crash loses nothing.
 //!
-//! A journal is a file of JSON lines: what was asked for, then the events that say where the run stands.
+//! A journal is a file of JSON lines: what was asked for, then where each execution of a task stands. An execution
+//! has a key that is the same when the same command line is run again: the task with its arguments, in whose run on
+//! which host it was executed, and how often before.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Mutex, PoisonError};
 
-use fabric_core::{Emitter, Event, EventKind, EventSink, HostStatus};
+use fabric_core::{HostStatus, Value};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::report::Ending;
 
 /// How many journals are kept at least.
 const KEPT: usize = 50;
@@ -21,6 +24,9 @@ const KEPT: usize = 50;
 const SPARE: usize = 10;
 
 const ENDING: &str = "jsonl";
+
+/// How the lines of a journal are to be read.
+const VERSION: u32 = 2;
 
 /// What was asked for, the first line of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,14 +42,37 @@ pub struct Asked {
 }
 
 /// A run as its journal has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
     /// What was asked for.
     pub asked: Asked,
     /// Each host's worst status; one that was begun and has no end counts as failed.
     pub hosts: IndexMap<String, HostStatus>,
-    /// Whether the run came to its end.
-    pub ended: bool,
+    /// How the run ended; `None` if it did not come to its end.
+    pub ending: Option<Ending>,
+    /// What was done of each execution, by key, in this run and in those that it tried again.
+    pub(crate) done: IndexMap<String, Done>,
+}
+
+/// What was done of one execution.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Done {
+    /// By host string, empty for a local run: how it ended, and what it returned where another task executed it.
+    pub(crate) hosts: IndexMap<String, DoneHost>,
+    /// Whether all of its hosts came to their end.
+    #[serde(default)]
+    pub(crate) finished: bool,
+    /// Whether it changed the shared state that later tasks see.
+    #[serde(default)]
+    pub(crate) sets: bool,
+}
+
+/// How an execution ended on a host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DoneHost {
+    pub(crate) status: HostStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) value: Option<Value>,
 }
 
 impl Recorded {
@@ -57,61 +86,119 @@ impl Recorded {
         self.with(|status| status == HostStatus::Skipped)
     }
 
+    /// Whether there is nothing to try again: it ended well, and no host failed though that was allowed.
+    pub fn is_done(&self) -> bool {
+        self.ending == Some(Ending::Ok) && !self.hosts.values().any(|status| status.is_failure())
+    }
+
     fn with(&self, test: impl Fn(HostStatus) -> bool) -> Vec<String> {
         self.hosts.iter().filter(|(_, status)| test(**status)).map(|(host, _)| host.clone()).collect()
     }
 }
 
-/// An [`EventSink`] that writes a journal and passes every event on.
-///
-/// When the journal cannot be written (a full disk), the run is warned once and goes on without.
+/// A line of a journal after the first. Executions without a key are tried again whatever came of them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Line {
+    /// What was done in the run that is tried again.
+    Earlier { done: IndexMap<String, Done> },
+    /// An execution begins on these hosts; on none if it is local.
+    TaskStarted { key: Option<String>, hosts: Vec<String> },
+    /// It begins on a host.
+    HostStarted { host: Option<String> },
+    /// It ended on a host.
+    HostFinished {
+        key: Option<String>,
+        host: Option<String>,
+        status: HostStatus,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        value: Option<Value>,
+    },
+    /// What it did on these hosts is being undone.
+    RolledBack { key: Option<String>, hosts: Vec<String> },
+    /// It ended.
+    TaskFinished { key: Option<String>, sets: bool },
+    /// The run ended.
+    Ended { ending: Ending },
+}
+
+/// A value that is there, be it nothing.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// Where a run is written down. The file is made when the run begins.
+#[derive(Debug)]
 pub struct Journal {
-    next: Arc<dyn EventSink>,
-    file: Mutex<Option<File>>,
+    dir: PathBuf,
+    asked: Asked,
+    file: Mutex<Place>,
+}
+
+#[derive(Debug)]
+enum Place {
+    NotYet,
+    Open(File),
+    /// It could not be written.
+    Off,
+}
+
+/// Why a run is not written down.
+#[derive(Debug)]
+pub(crate) enum Unwritten {
+    /// The file could not be made: a home that is read-only is a decision.
+    Refused,
+    /// The same, by an accident.
+    Not(PathBuf, io::Error),
+    /// The disk is full, for example.
+    Anymore(io::Error),
 }
 
 impl Journal {
-    /// Begins a journal in `dir`, which is made if it is missing; the oldest ones there are removed.
-    pub fn create(dir: &Path, asked: &Asked, next: Arc<dyn EventSink>) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
-        let path = dir.join(format!("{}.{ENDING}", plain(&asked.run)));
+    /// A journal in `dir`, which is made if it is missing; the oldest ones there are removed.
+    pub fn new(dir: impl Into<PathBuf>, asked: Asked) -> Self {
+        Self { dir: dir.into(), asked, file: Mutex::new(Place::NotYet) }
+    }
+
+    /// Writes a line. When it cannot be written, that is told once, and the run goes on without.
+    pub(crate) fn write(&self, line: &Line) -> Result<(), Unwritten> {
+        let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*place, Place::NotYet) {
+            *place = match self.create() {
+                Ok(file) => Place::Open(file),
+                Err(error) => {
+                    *place = Place::Off;
+                    return Err(match error.kind() {
+                        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Unwritten::Refused,
+                        _ => Unwritten::Not(self.dir.clone(), error),
+                    });
+                }
+            };
+        }
+        let Place::Open(file) = &mut *place else { return Ok(()) };
+        write(file, line).map_err(|error| {
+            *place = Place::Off;
+            Unwritten::Anymore(error)
+        })
+    }
+
+    fn create(&self) -> io::Result<File> {
+        #[derive(Serialize)]
+        struct First<'a> {
+            version: u32,
+            #[serde(flatten)]
+            asked: &'a Asked,
+        }
+        fs::create_dir_all(&self.dir)?;
+        let path = self.dir.join(format!("{}.{ENDING}", plain(&self.asked.run)));
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
-        write(&mut file, asked)?;
-        prune(dir);
-        Ok(Self { next, file: Mutex::new(Some(file)) })
-    }
-}
-
-impl EventSink for Journal {
-    fn emit(&self, event: Event) {
-        let told = match event.kind {
-            EventKind::TaskStarted { .. }
-            | EventKind::HostStarted { .. }
-            | EventKind::HostFinished { .. }
-            | EventKind::Summary { .. } => {
-                let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-                let failed = file.as_mut().and_then(|file| write(file, &event).err());
-                if failed.is_some() {
-                    *file = None;
-                }
-                failed
-            }
-            _ => None,
-        };
-        let run = event.run.clone();
-        self.next.emit(event);
-        if let Some(error) = told {
-            let message = format!("the journal cannot be written ({error}): --retry-failed will not know this run");
-            Emitter::new(self.next.clone(), run).warn(message);
-        }
-    }
-
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.next.poll_ready(cx)
+        write(&mut file, &First { version: VERSION, asked: &self.asked })?;
+        prune(&self.dir);
+        Ok(file)
     }
 }
 
@@ -167,55 +254,99 @@ pub fn last(dir: &Path) -> io::Result<Option<Recorded>> {
 ///
 /// # Errors
 ///
-/// The file cannot be read, or its first line is none of a journal.
+/// The file cannot be read, its first line is none of a journal, or another version of this program wrote it.
 pub fn read(path: &Path) -> io::Result<Recorded> {
     #[derive(Deserialize)]
-    struct Line {
-        event: String,
-        host: Option<String>,
-        status: Option<HostStatus>,
+    struct First {
         #[serde(default)]
-        hosts: serde_json::Value,
+        version: u32,
+        #[serde(flatten)]
+        asked: Asked,
     }
+    let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, format!("{} {text}", path.display()));
     let mut lines = BufReader::new(File::open(path)?).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
-    let asked: Asked = serde_json::from_str(&first).map_err(|error| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{} is no journal: {error}", path.display()))
-    })?;
-    let mut recorded = Recorded { asked, hosts: IndexMap::new(), ended: false };
-    let mut begun: IndexMap<String, u32> = IndexMap::new();
+    let First { version, asked } =
+        serde_json::from_str(&first).map_err(|error| invalid(format!("is no journal: {error}")))?;
+    if version != VERSION {
+        return Err(invalid("was written by another version of this program".to_owned()));
+    }
+    let mut recorded = Recorded { asked, hosts: IndexMap::new(), ending: None, done: IndexMap::new() };
+    let mut begun: IndexMap<String, ()> = IndexMap::new();
     for line in lines {
-        let Ok(line) = serde_json::from_str::<Line>(&line?) else { continue };
-        match (line.event.as_str(), line.host) {
-            ("task_started", _) => {
-                for host in line.hosts.as_array().into_iter().flatten().filter_map(|host| host.as_str()) {
-                    recorded.hosts.entry(host.to_owned()).or_insert(HostStatus::Skipped);
-                }
-            }
-            ("host_started", Some(host)) => *begun.entry(host).or_default() = 1,
-            ("host_finished", Some(host)) => {
-                begun.shift_remove(&host);
-                let status = line.status.unwrap_or(HostStatus::Failed);
-                let entry = recorded.hosts.entry(host).or_insert(HostStatus::Skipped);
-                *entry = (*entry).max(status);
-            }
-            ("summary", _) => recorded.ended = true,
-            _ => {}
+        if let Ok(line) = serde_json::from_str::<Line>(&line?) {
+            recorded.take(line, &mut begun);
         }
     }
-    if !recorded.ended {
+    if recorded.ending.is_none() {
         for host in begun.into_keys() {
-            let entry = recorded.hosts.entry(host).or_insert(HostStatus::Skipped);
-            *entry = (*entry).max(HostStatus::Failed);
+            recorded.worse(host, HostStatus::Failed);
         }
     }
     Ok(recorded)
 }
 
+impl Recorded {
+    fn worse(&mut self, host: String, status: HostStatus) {
+        let entry = self.hosts.entry(host).or_insert(HostStatus::Skipped);
+        *entry = (*entry).max(status);
+    }
+
+    fn take(&mut self, line: Line, begun: &mut IndexMap<String, ()>) {
+        match line {
+            Line::Earlier { done } => self.done = done,
+            Line::TaskStarted { key, hosts } => {
+                if let Some(done) = key.map(|key| self.done.entry(key).or_default()) {
+                    // Tried again: what it came to before counts no more.
+                    let local = Some(String::new()).filter(|_| hosts.is_empty());
+                    let begun = hosts.iter().cloned().chain(local);
+                    done.hosts.extend(begun.map(|host| (host, DoneHost { status: HostStatus::Skipped, value: None })));
+                    done.finished = false;
+                }
+                for host in hosts {
+                    self.hosts.entry(host).or_insert(HostStatus::Skipped);
+                }
+            }
+            Line::HostStarted { host } => drop(host.map(|host| begun.insert(host, ()))),
+            Line::HostFinished { key, host, status, value } => {
+                if let Some(host) = &host {
+                    begun.shift_remove(host);
+                    self.worse(host.clone(), status);
+                }
+                if let Some(key) = key {
+                    let hosts = &mut self.done.entry(key).or_default().hosts;
+                    let entry = hosts.entry(host.unwrap_or_default());
+                    let entry = entry.or_insert(DoneHost { status: HostStatus::Skipped, value: None });
+                    // A host may be in a list twice: both must be well.
+                    if status >= entry.status {
+                        *entry = DoneHost { status, value };
+                    }
+                }
+            }
+            Line::RolledBack { key: Some(key), hosts } => {
+                for host in hosts {
+                    let inside = format!("{key}@{host} ");
+                    self.done.retain(|other, _| !other.starts_with(&inside));
+                    self.done.entry(key.clone()).or_default().hosts.entry(host).and_modify(|done| {
+                        *done = DoneHost { status: HostStatus::Skipped, value: None };
+                    });
+                }
+            }
+            Line::RolledBack { key: None, .. } => {}
+            Line::TaskFinished { key, sets } => {
+                if let Some(done) = key.map(|key| self.done.entry(key).or_default()) {
+                    done.finished = true;
+                    done.sets |= sets;
+                }
+            }
+            Line::Ended { ending } => self.ending = Some(ending),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fabric_core::event::NoEvents;
 
     fn asked(run: &str) -> Asked {
         Asked {
@@ -226,62 +357,72 @@ mod tests {
         }
     }
 
-    #[derive(Default)]
-    struct Kept(Mutex<Vec<Event>>);
-
-    impl EventSink for Kept {
-        fn emit(&self, event: Event) {
-            self.0.lock().unwrap().push(event);
-        }
-    }
-
-    fn finished(status: HostStatus) -> EventKind {
-        EventKind::HostFinished { status, error: None, duration_ms: 1 }
+    fn finished(host: &str, status: HostStatus) -> Line {
+        Line::HostFinished { key: Some("t".to_owned()), host: Some(host.to_owned()), status, value: None }
     }
 
     #[test]
     fn a_crash_loses_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::create(dir.path(), &asked("r1"), Arc::new(NoEvents)).unwrap();
-        let emitter = Emitter::new(Arc::new(journal), "r1");
-        let hosts = ["a", "b", "c", "d"].map(Arc::from).to_vec();
-        emitter.emit(EventKind::TaskStarted { hosts, strategy: "parallel".to_owned() });
-        for host in ["a", "b", "c"] {
-            emitter.for_host(host).emit(EventKind::HostStarted { attempt: 1 });
+        let journal = Journal::new(dir.path(), asked("r1"));
+        assert_eq!(last(dir.path()).unwrap(), None, "it has not begun");
+        let hosts = ["a", "b", "c", "d"].map(str::to_owned);
+        let started = hosts[..3].iter().map(|host| Line::HostStarted { host: Some(host.clone()) });
+        let mut lines = vec![Line::TaskStarted { key: Some("t".to_owned()), hosts: hosts.to_vec() }];
+        lines.extend(started);
+        lines.extend([finished("a", HostStatus::Ok), finished("b", HostStatus::Unreachable)]);
+        for line in &lines {
+            journal.write(line).unwrap();
         }
-        emitter.for_host("a").emit(finished(HostStatus::Ok));
-        emitter.for_host("b").emit(finished(HostStatus::Unreachable));
         let recorded = last(dir.path()).unwrap().unwrap();
-        assert_eq!(recorded.asked, asked("r1"));
-        assert!(!recorded.ended);
+        assert_eq!((&recorded.asked, recorded.ending), (&asked("r1"), None));
         assert_eq!((recorded.failed(), recorded.skipped()), (vec!["b".into(), "c".into()], vec!["d".to_owned()]));
+        assert!(!recorded.is_done() && !recorded.done["t"].finished);
     }
 
     #[test]
-    fn old_journals_go() {
+    fn what_was_undone_was_not_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::new(dir.path(), asked("r"));
+        let inner = |host: &str| Line::HostFinished {
+            key: Some(format!("t@{host} > u")),
+            host: Some(host.to_owned()),
+            status: HostStatus::Ok,
+            value: Some(Value::Null),
+        };
+        let undone = Line::RolledBack { key: Some("t".to_owned()), hosts: vec!["a".to_owned()] };
+        for line in [inner("a"), inner("ab"), finished("a", HostStatus::Ok), finished("ab", HostStatus::Ok), undone] {
+            journal.write(&line).unwrap();
+        }
+        let done = last(dir.path()).unwrap().unwrap().done;
+        assert_eq!(done.keys().collect::<Vec<_>>(), ["t@ab > u", "t"]);
+        assert_eq!(done["t@ab > u"].hosts["ab"].value, Some(Value::Null));
+        let status = |host: &str| done["t"].hosts[host].status;
+        assert_eq!((status("a"), status("ab")), (HostStatus::Skipped, HostStatus::Ok));
+    }
+
+    #[test]
+    fn old_journals_go_and_other_versions_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(last(dir.path()).unwrap(), None);
-        let mut create =
-            |n| Journal::create(dir.path(), &asked(&format!("r{n}")), Arc::new(NoEvents)).map(drop).unwrap();
+        let mut create = |n| Journal::new(dir.path(), asked(&format!("r{n}"))).create().map(drop).unwrap();
         (1..KEPT + SPARE).for_each(&mut create);
         assert_eq!(journals(dir.path()).len(), KEPT + SPARE - 1);
         create(KEPT + SPARE);
         assert_eq!(journals(dir.path()).len(), KEPT);
         assert_eq!(last(dir.path()).unwrap().unwrap().asked, asked(&format!("r{}", KEPT + SPARE)));
+        let old = dir.path().join("old.jsonl");
+        fs::write(&old, serde_json::to_string(&asked("old")).unwrap()).unwrap();
+        assert!(read(&old).unwrap_err().to_string().contains("another version"));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_is_a_warning_and_nothing_more() {
-        let kept = Arc::new(Kept::default());
+    fn a_full_disk_is_told_once() {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let journal = Journal { next: kept.clone(), file: Mutex::new(Some(full)) };
-        let emitter = Emitter::new(Arc::new(journal), "r");
-        for _ in 0..3 {
-            emitter.for_host("a").emit(finished(HostStatus::Ok));
-        }
-        let events = kept.0.lock().unwrap();
-        let warnings = events.iter().filter(|event| matches!(event.kind, EventKind::Warning { .. })).count();
-        assert_eq!((events.len(), warnings), (4, 1));
+        let journal = Journal { file: Mutex::new(Place::Open(full)), ..Journal::new("/nowhere", asked("r")) };
+        let line = finished("a", HostStatus::Ok);
+        assert!(matches!(journal.write(&line), Err(Unwritten::Anymore(_))));
+        assert!(journal.write(&line).is_ok());
     }
 }

@@ -65,11 +65,3 @@ async fn an_empty_shard_is_no_failure() {
     let report = run.start(calls(&["b"])).await.unwrap();
     assert_eq!((report.exit_code(), report.tasks.len()), (0, 0));
 }
-
-#[tokio::test]
-async fn only_failed_hosts_are_tried_again() {
-    let world = world();
-    let run = world.run_of(&common::fabfile(FABFILE)).only_hosts(Some(vec!["h2".to_owned()]));
-    let report = run.start(calls(&["b"])).await.unwrap();
-    assert_eq!(report.hosts.keys().collect::<Vec<_>>(), ["h2"]);
-}

@@ -8,6 +8,7 @@ use fabric_core::settings::Setting;
 use fabric_core::{Gateway, Value};
 use fabric_exec::Invocation;
 use fabric_exec::hostlist::{Selection, Share, read_host_option};
+use fabric_exec::journal::Recorded;
 
 use super::UsageError;
 use super::low::{Given, Typed};
@@ -22,8 +23,10 @@ pub struct Options {
     /// The same command line in long options, without its secrets and with host lists read: what a journal may
     /// hold.
     pub arguments: Vec<String>,
-    /// Only these hosts of every host list (`--retry-failed`).
-    pub only_hosts: Option<Vec<String>>,
+    /// Whether the last command line is meant, on the hosts that it did not finish.
+    pub retry_failed: bool,
+    /// The run that this one tries again.
+    pub earlier: Option<Recorded>,
     /// The settings that options set, in the order typed: name, value, and the option as help spells it.
     pub settings: Vec<(&'static str, Value, String)>,
     /// The texts of `--set`.
@@ -65,8 +68,6 @@ pub struct Options {
 pub enum Action {
     /// Run tasks.
     Run,
-    /// Run the last command line again on the hosts it failed on.
-    RetryFailed,
     /// Show the help, of the tasks if there are any.
     Help,
     /// Show the version.
@@ -169,7 +170,8 @@ impl Options {
         let mut options = Self {
             action: Action::Run,
             arguments: Vec::new(),
-            only_hosts: None,
+            retry_failed: false,
+            earlier: None,
             settings: Vec::new(),
             set: Vec::new(),
             tasks: typed.tasks.clone(),
@@ -231,7 +233,10 @@ impl Options {
                 };
             }
         }
-        if let Some((_, action)) = action {
+        if let Some((name, action)) = action {
+            if options.retry_failed && !matches!(action, Action::Plan(_) | Action::Help | Action::Version) {
+                return Err(UsageError::Conflict("--retry-failed".to_owned(), name));
+            }
             options.action = action;
         }
         options.arguments = options.spelled_out(&typed.options, remainder);
@@ -282,6 +287,7 @@ impl Options {
     /// Whether nothing at all was asked for: neither a task nor a command nor anything with options.
     pub fn asks_nothing(&self) -> bool {
         self.action == Action::Run
+            && !self.retry_failed
             && self.tasks.is_empty()
             && self.command.is_none()
             && self.settings.is_empty()
@@ -316,6 +322,10 @@ impl Options {
             "hide" => return self.levels.hide(value),
             "shard" => {
                 self.shard = Some(value.to_owned());
+                return Ok(());
+            }
+            "retry-failed" => {
+                self.retry_failed = true;
                 return Ok(());
             }
             "dry-run" => {
@@ -393,7 +403,6 @@ impl Options {
             "plugins" => Action::Plugins,
             "help" => Action::Help,
             "version" => Action::Version,
-            "retry-failed" => Action::RetryFailed,
             "merge-reports" => {
                 let mut files = match action.take() {
                     Some((_, Action::MergeReports(files))) => files,

@@ -189,7 +189,7 @@ options! {
         "max-failures" = Value("N|P%"), Set("max_failures"), "start nothing new once more hosts than that have failed";
         "keep-going", Own, "go on with the other hosts whichever fail, as --max-failures 100% does";
         "retries" = Value("N"), Set("retries"), "try a failed host up to N more times";
-        "retry-failed", Own, "run the last run's command line again, on the hosts it failed on";
+        "retry-failed", Own, "run the last run's command line again where it failed or never started";
         "warn-only" / 'w', Switch("warn_only", true), "warn of failing commands and go on";
         "skip-bad-hosts", Switch("skip_bad_hosts", true), "warn of hosts that can't be reached and go on";
         "skip-unknown-tasks", Switch("skip_unknown_tasks", true), "warn of unknown tasks and go on";

@@ -142,6 +142,8 @@ pub enum Emptied {
     Only,
     /// No host of it is in this shard: that is as it should be.
     Share,
+    /// The run that is tried again has done it.
+    Done,
 }
 
 /// A host of a list, with what it came with: that goes with it wherever the run takes it (health checks,
@@ -201,13 +203,20 @@ impl HostList {
         list
     }
 
-    /// Keeps only these hosts.
-    pub fn keep(&mut self, only: &HashSet<String>) {
+    /// Leaves all but some hosts out.
+    pub(crate) fn leave(&mut self, why: &str, emptied: Emptied, keep: impl Fn(&str) -> bool) {
         let given = !self.hosts.is_empty();
-        step(self, "not to be tried again", |hosts| hosts.retain(|listed| only.contains(listed.host.as_str())));
+        step(self, why, |hosts| hosts.retain(|listed| keep(listed.host.as_str())));
         if given && self.hosts.is_empty() {
-            self.emptied.get_or_insert(Emptied::Share);
+            self.emptied.get_or_insert(emptied);
         }
+    }
+
+    /// Leaves out all there is, a local run too: it was done before.
+    pub(crate) fn leave_all(&mut self, why: &str) {
+        self.hosts.clear();
+        self.steps.push(why.to_owned());
+        self.emptied = Some(Emptied::Done);
     }
 
     /// The host strings, as written.
@@ -411,7 +420,7 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<Listed>>) -
         Some(Emptied::Only) => {
             list.warnings.push(format!("task `{}` runs nowhere: --only leaves none of its hosts", sources.task));
         }
-        Some(Emptied::Share) | None => {}
+        Some(Emptied::Share | Emptied::Done) | None => {}
     }
     Ok(list)
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::hostlist::{HostList, Level, Selection, with_settings};
+use crate::hostlist::{Emptied, HostList, Level, Selection, with_settings};
 use crate::run::RunError;
+use crate::run::again::{In, Turns};
 use crate::run::dispatch::{Job, Strategy};
 use crate::run::lists::Inside;
 use crate::run::shared::Shared;
@@ -100,6 +101,8 @@ pub struct PlannedStep {
 struct Outer<'a> {
     task: &'a Task,
     list: &'a HostList,
+    key: Option<&'a str>,
+    turns: &'a Turns,
 }
 
 /// Makes a plan: goes the way that the run would go.
@@ -160,7 +163,7 @@ impl Planner {
             let token = call.token();
             if !self.around.contains(&token) {
                 self.around.push(token.clone());
-                let job = self.shared.job(call)?;
+                let job = Job { around: Some(token.clone()), ..self.shared.job(call)? };
                 Box::pin(self.task(job, token, because, outer, tasks)).await?;
             }
         }
@@ -184,17 +187,26 @@ impl Planner {
         };
         let inside = Inside { current, around: &around };
         let mut list = self.shared.list_of(&job, inside).await?;
+        let first = outer.and_then(|outer| outer.list.names().next());
+        let made_in = outer.map(|outer| In { key: outer.key, host: first });
+        let key = self.shared.key(&job, made_in, outer.map_or(&self.shared.turns, |outer| outer.turns));
+        self.shared.leave_done(key.as_deref(), task, outer.is_some(), &mut list);
         let settings = self.shared.task_settings(task)?;
         let strategy = Strategy::of(task, &settings, list.hosts.len())?;
         let hosts: Vec<String> = list.names().map(str::to_owned).collect();
         let dynamic = self.dynamic(&list);
-        let asks = list.is_local() && task.body.needs_host() && dynamic.is_none();
+        let asks = list.is_local() && list.emptied.is_none() && task.body.needs_host() && dynamic.is_none();
         if asks {
             list.steps =
                 vec!["nobody gives hosts: one is asked for, and without a terminal the run ends here".to_owned()];
         }
         let steps = match task.body.steps() {
-            Some(steps) => self.steps(steps, Outer { task, list: &list }).await?,
+            // What was done executes nothing.
+            Some(_) if list.emptied == Some(Emptied::Done) => Vec::new(),
+            Some(steps) => {
+                let outer = Outer { task, list: &list, key: key.as_deref(), turns: &Turns::default() };
+                self.steps(steps, outer).await?
+            }
             None => Vec::new(),
         };
         Ok(PlannedTask {
@@ -291,12 +303,13 @@ impl Planner {
         if self.open.contains(&Arc::as_ptr(&task)) {
             return Ok(Vec::new());
         }
-        // Arguments may be templates: they are bound when it runs.
+        // Arguments that are templates are bound when it runs.
         let job = Job {
-            args: crate::task::Args::new(),
+            args: call.bind(&task.params).unwrap_or_default(),
             name: call.task.as_str().into(),
             selection: call.selection,
             exactly: None,
+            around: None,
             task,
             last: false,
         };

@@ -13,6 +13,7 @@ use fabric_transport::connection::Stdin;
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
+use super::again::{In, Turns};
 use super::dispatch::{Job, execute};
 use super::shared::{Shared, millis, task_overlay};
 use super::{Backoff, Env, Hide, Interrupt};
@@ -37,11 +38,20 @@ pub(crate) struct Scope {
     serial: bool,
     /// The tasks in whose runs this one is executed, outermost first, and itself.
     pub(crate) path: Vec<Arc<Task>>,
+    /// What tells it apart from the run's other executions; see [`Shared::key`].
+    pub(crate) key: Option<Arc<str>>,
     usage: Mutex<Option<String>>,
 }
 
 impl Scope {
-    pub(crate) fn new(shared: &Shared, job: &Job, list: &HostList, parallel: bool, parent: Option<&Context>) -> Self {
+    pub(crate) fn new(
+        shared: &Shared,
+        job: &Job,
+        list: &HostList,
+        parallel: bool,
+        parent: Option<&Context>,
+        key: Option<Arc<str>>,
+    ) -> Self {
         let mut path = parent.map(|parent| parent.scope.path.clone()).unwrap_or_default();
         path.push(job.task.clone());
         // What is in force around an `execute` stays so in what it executes (Fabric 1).
@@ -66,6 +76,7 @@ impl Scope {
             hidden: parent.map(|parent| parent.hidden).unwrap_or_default(),
             serial: !parallel && parent.is_none_or(|parent| parent.scope.serial),
             path,
+            key,
             usage: Mutex::default(),
         }
     }
@@ -93,6 +104,8 @@ pub struct Context {
     /// What of its commands and transfers is not shown.
     hidden: Hide,
     resolved: Arc<Mutex<Option<Arc<Resolved>>>>,
+    /// What it has executed so far.
+    turns: Arc<Turns>,
 }
 
 /// Settings and target of a context, worked out once for all of its commands.
@@ -182,6 +195,7 @@ impl Context {
             attempt: 1,
             hidden: scope.hidden,
             resolved: Arc::default(),
+            turns: Arc::default(),
             scope,
         }
     }
@@ -202,7 +216,16 @@ impl Context {
 
     /// The same for another try.
     pub(crate) fn again(&self, attempt: u32) -> Self {
-        Self { tolerated: Arc::default(), attempt, ..self.clone() }
+        Self { tolerated: Arc::default(), turns: Arc::default(), attempt, ..self.clone() }
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
+    /// What tells apart what it executes.
+    pub(crate) fn as_outer(&self) -> In<'_> {
+        In { key: self.scope.key.as_deref(), host: self.host().map(HostString::as_str) }
     }
 
     /// The host it runs on; `None` where it runs locally.
@@ -433,6 +456,7 @@ impl Context {
                 name: what.call.task.as_str().into(),
                 selection: what.call.selection,
                 exactly: None,
+                around: None,
                 task,
                 last: false,
             },

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::task::{Id, JoinSet};
 
 use super::RunError;
+use super::again::with_before;
 use super::connections::descriptors;
 use super::context::{Context, Scope};
 use super::host::run_on_host;
@@ -21,6 +22,7 @@ use super::lists::{Inside, Shares};
 use super::once::Claim;
 use super::shared::{Shared, millis};
 use crate::hostlist::{Around, Emptied, HostList, Level, Listed, Selection, Share};
+use crate::journal::Line;
 use crate::report::{HostResult, TaskReport};
 use crate::task::{Args, Invocation, Mode, Task};
 
@@ -46,6 +48,8 @@ pub(crate) struct Job {
     pub(crate) selection: Selection,
     /// The hosts it runs on, where no list is to be made: those on which another task has begun.
     pub(crate) exactly: Option<Arc<[Listed]>>,
+    /// As which call of `pre` or `post`, which are once a run.
+    pub(crate) around: Option<String>,
     /// Whether nothing follows in this run on a host once this has ended there.
     pub(crate) last: bool,
 }
@@ -190,7 +194,8 @@ async fn around(shared: &Arc<Shared>, calls: &[Invocation], parent: Option<&Cont
         if !first {
             continue;
         }
-        let outcome = execute(shared.clone(), shared.job(call)?, parent.cloned()).await?;
+        let job = Job { around: Some(call.token()), ..shared.job(call)? };
+        let outcome = execute(shared.clone(), job, parent.cloned()).await?;
         all.reasons.extend(outcome.reasons);
         all.usage = all.usage.or(outcome.usage);
         if outcome.halt {
@@ -223,8 +228,14 @@ async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>
             shared.warn_multiplying(&job.name, outer.task_name(), hosts);
         }
     }
+    let outer = parent.map(Context::as_outer);
+    let key = shared.key(job, outer, parent.map_or(&shared.turns, Context::turns));
+    let all = shared.earlier.as_ref().map(|_| list.names().map(str::to_owned).collect::<Vec<_>>());
+    let all = all.unwrap_or_default();
+    let before = shared.leave_done(key.as_deref(), &job.task, parent.is_some(), &mut list);
     if let Some(why) = list.emptied {
-        return Ok(Outcome { emptied: why != Emptied::Share, ..Outcome::default() });
+        let emptied = !matches!(why, Emptied::Share | Emptied::Done);
+        return Ok(with_before(Outcome { emptied, ..Outcome::default() }, &all, before));
     }
     let settings = shared.task_settings(&job.task)?;
     let mut strategy = Strategy::of(&job.task, &settings, list.hosts.len())?;
@@ -241,7 +252,8 @@ async fn execute_alone(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>
             "{most} {hosts} at the same time, not {window}: the limit on open files allows no more (`ulimit -n`)"
         ));
     }
-    Dispatcher::new(shared, job, list, strategy, parent).run(&settings).await
+    let outcome = Dispatcher::new(shared, job, list, strategy, parent, key).run(&settings).await?;
+    Ok(with_before(outcome, &all, before))
 }
 
 /// One execution on its host list.
@@ -268,8 +280,9 @@ impl<'a> Dispatcher<'a> {
         list: HostList,
         strategy: Strategy,
         parent: Option<&'a Context>,
+        key: Option<Arc<str>>,
     ) -> Self {
-        let scope = Scope::new(shared, job, &list, strategy.window > 1, parent);
+        let scope = Scope::new(shared, job, &list, strategy.window > 1, parent, key);
         let places = list.hosts.len().max(1);
         Self {
             shared,
@@ -300,6 +313,9 @@ impl<'a> Dispatcher<'a> {
         for host in &hosts {
             self.shared.tell_host(host, HostStatus::Skipped, None);
         }
+        self.shared
+            .record(|| Line::TaskStarted { key: self.key(), hosts: hosts.iter().map(ToString::to_string).collect() });
+        let env = self.shared.env.values();
         self.scope.emitter.ready().await;
         self.scope.emitter.emit(EventKind::TaskStarted { hosts: hosts.clone(), strategy });
 
@@ -312,6 +328,8 @@ impl<'a> Dispatcher<'a> {
         }
         self.advise();
         self.tell_skipped();
+        let sets = !Arc::ptr_eq(&env, &self.shared.env.values());
+        self.shared.record(|| Line::TaskFinished { key: self.key(), sets });
         self.scope.emitter.emit(EventKind::TaskFinished { duration_ms: millis(began.elapsed()) });
         if settings.eagerly_disconnect {
             self.shared.connections.close_all().await;
@@ -332,6 +350,10 @@ impl<'a> Dispatcher<'a> {
         };
         self.shared.end_task(place, &outcome, began);
         Ok(outcome)
+    }
+
+    fn key(&self) -> Option<String> {
+        self.scope.key.as_deref().map(str::to_owned)
     }
 
     /// Whether nothing may be started behind what runs.
@@ -432,6 +454,8 @@ impl<'a> Dispatcher<'a> {
             ));
             return;
         }
+        let names = || hosts.iter().map(|listed| listed.host.as_str().to_owned()).collect();
+        self.shared.record(|| Line::RolledBack { key: self.key(), hosts: names() });
         self.scope.emitter.warn(format!("rolling `{}` back on {} hosts", self.job.name, hosts.len()));
         // Hosts that have failed are the ones that need it most.
         self.shared.forget_lost();
@@ -482,6 +506,8 @@ impl<'a> Dispatcher<'a> {
                     let Some(place) = waiting.next() else { continue };
                     let context = self.context(*place);
                     context.emitter().ready().await;
+                    let host = context.host().map(|host| host.as_str().to_owned());
+                    self.shared.record(|| Line::HostStarted { host });
                     context.emitter().emit(EventKind::HostStarted { attempt: 1 });
                     let lane = self.shared.lanes.freest(full);
                     let id = running.spawn_on(IN_TASK.scope((), run_on_host(context)), &lane.runtime).id();
@@ -589,6 +615,12 @@ impl<'a> Dispatcher<'a> {
         if result.status.is_failure() && !result.tolerated {
             self.failures += 1;
         }
+        self.shared.record(|| Line::HostFinished {
+            key: self.key(),
+            host: emitter.host().map(ToString::to_string),
+            status: result.status,
+            value: self.parent.and_then(|_| self.shared.recordable(&result.value)),
+        });
         emitter.emit(EventKind::HostFinished {
             status: result.status,
             error: result.error.clone(),

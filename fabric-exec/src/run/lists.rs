@@ -13,8 +13,8 @@ use super::RunError;
 use super::dispatch::Job;
 use super::shared::Shared;
 use crate::hostlist::{
-    Around, EnvLists, HostList, HostListError, Level, Listed, Role, RoleSource, Rules, Selection, Share, ShareError,
-    Sources, build, compose, expand_item, read_inventory, role_names, role_operands, unknown_names, unknown_roles,
+    Around, EnvLists, HostList, HostListError, Listed, Role, RoleSource, Rules, Selection, Share, ShareError, Sources,
+    build, compose, expand_item, read_inventory, role_names, role_operands, unknown_names, unknown_roles,
 };
 use crate::task::Task;
 
@@ -67,11 +67,7 @@ impl Shared {
             let hosts = self.look_up(name, &role, &mut Vec::new()).await?;
             looked_up.insert(role, hosts);
         }
-        let mut list = build(&sources, &looked_up)?;
-        if let Some(only) = self.only.as_ref().filter(|_| list.level != Level::Current) {
-            list.keep(only);
-        }
-        Ok(list)
+        Ok(build(&sources, &looked_up)?)
     }
 
     /// The host of `outer`'s run that a task without hosts keeps when it is executed there. What a task that runs once

@@ -4,6 +4,7 @@
 //! calls in order. For each, `lists` makes the host list, `dispatch` starts the hosts in its order
 //! and owns all that happens to them, and `host` runs the body on one host, tries included.
 
+pub(crate) mod again;
 mod backoff;
 mod block;
 mod connections;
@@ -31,6 +32,7 @@ use thiserror::Error;
 
 use crate::collection::{Collection, UnknownTask};
 use crate::hostlist::{FabfileLists, HostListError, Roles, Selection, Shard};
+use crate::journal::{Journal, Recorded};
 use crate::plan::{Plan, Planner};
 use crate::report::Report;
 use crate::task::{ArgsError, Invocation};
@@ -136,7 +138,8 @@ pub struct Run {
     fabfile_lists: FabfileLists,
     command_line: Selection,
     shard: Option<Shard>,
-    only: Option<Vec<String>>,
+    journal: Option<Journal>,
+    earlier: Option<Recorded>,
     dry: bool,
     dir: Option<PathBuf>,
     terminal: Option<Terminal>,
@@ -162,7 +165,8 @@ impl Run {
             fabfile_lists: FabfileLists::default(),
             command_line: Selection::default(),
             shard: None,
-            only: None,
+            journal: None,
+            earlier: None,
             dry: false,
             dir: None,
             terminal: None,
@@ -225,10 +229,20 @@ impl Run {
         self
     }
 
-    /// Only these hosts of every host list (`--retry-failed`).
+    /// Where the run is written down as it goes. Default: nowhere.
     #[must_use]
-    pub fn only_hosts(mut self, hosts: Option<Vec<String>>) -> Self {
-        self.only = hosts;
+    pub fn journal(mut self, journal: Journal) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// The run that this one tries again (`--retry-failed`), with the same calls: a task that was ok on a host isn't run
+    /// there again; where it failed or was never started, it is; and a task that was never started runs on its whole
+    /// list. Canary, health checks, pause, batches and the number of failures that are allowed apply to what is left.
+    /// Of tasks without hosts those are run again that failed or that set what later tasks see. Default: none.
+    #[must_use]
+    pub fn retry(mut self, earlier: Option<Recorded>) -> Self {
+        self.earlier = earlier;
         self
     }
 

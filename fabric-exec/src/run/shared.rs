@@ -13,6 +13,7 @@ use fabric_transport::connection::Terminal;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
+use super::again::Turns;
 use super::connections::Connections;
 use super::dispatch::{Job, Outcome};
 use super::input::RunInput;
@@ -22,6 +23,7 @@ use super::secrets::{Discreet, Secrets};
 use super::{Call, Env, Interactive, Interrupt, Run, RunError};
 use crate::collection::Collection;
 use crate::hostlist::{FabfileLists, Roles, Selection, Shard};
+use crate::journal::{Journal, Line, Recorded};
 use crate::report::{Ending, HostReport, Report, TaskReport};
 use crate::steps::{Anonymous, Verb, template};
 use crate::task::{Args, Invocation, Task};
@@ -43,7 +45,11 @@ pub(crate) struct Shared {
     pub(crate) fabfile_lists: FabfileLists,
     pub(crate) command_line: Selection,
     pub(crate) shard: Option<Shard>,
-    pub(crate) only: Option<HashSet<String>>,
+    pub(crate) journal: Option<Journal>,
+    /// The run that is tried again.
+    pub(crate) earlier: Option<Recorded>,
+    /// What the command line has executed so far.
+    pub(crate) turns: Turns,
     pub(crate) dry_run: bool,
     pub(crate) dir: Option<PathBuf>,
     pub(crate) terminal: Option<Terminal>,
@@ -103,7 +109,9 @@ impl Shared {
             fabfile_lists: run.fabfile_lists,
             command_line: run.command_line,
             shard: run.shard,
-            only: run.only.map(HashSet::from_iter),
+            journal: run.journal,
+            earlier: run.earlier,
+            turns: Turns::default(),
             dry_run: run.dry,
             dir: run.dir,
             terminal: run.terminal,
@@ -142,7 +150,7 @@ impl Shared {
             .ok_or_else(|| RunError::UnknownTasks(vec![self.collection.unknown(&call.task)]))?;
         let args = call.bind(&task.params)?;
         let (name, selection) = (call.task.as_str().into(), call.selection.clone());
-        Ok(Job { task: task.clone(), name, args, selection, exactly: None, last: false })
+        Ok(Job { task: task.clone(), name, args, selection, exactly: None, around: None, last: false })
     }
 
     /// Everything that the calls name, `pre` and `post` included, checked before anything begins.
@@ -162,6 +170,7 @@ impl Shared {
                     args: Args::new(),
                     selection: Selection::default(),
                     exactly: None,
+                    around: None,
                     last: false,
                 }),
             };
@@ -247,6 +256,9 @@ impl Shared {
     /// The run, from its first call to its report.
     pub(crate) async fn start(self: Arc<Self>, calls: Vec<Call>) -> Result<Report, RunError> {
         let jobs = self.check(&calls)?;
+        if let Some(earlier) = &self.earlier {
+            self.record(|| Line::Earlier { done: earlier.done.clone() });
+        }
         self.emitter.emit(EventKind::RunStarted { version: fabric_core::event::VERSION, tasks: self.tokens.clone() });
         let sole_command = matches!(calls.as_slice(), [Call::Command(_)]);
         let mut ending = Ending::Ok;
@@ -324,6 +336,7 @@ impl Shared {
             sole_command: sole,
             shard: self.shard.map(|shard| shard.to_string()),
         };
+        self.record(|| Line::Ended { ending });
         let (hosts_ok, hosts_failed, hosts_skipped) = report.counts();
         self.emitter.emit(EventKind::Summary {
             hosts_ok,

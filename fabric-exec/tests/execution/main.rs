@@ -1,5 +1,6 @@
 //! The execution model over hosts in memory.
 
+mod again;
 #[path = "../common/mod.rs"]
 mod common;
 mod failures;

@@ -182,6 +182,28 @@ fn only_what_failed_is_run_again() {
 }
 
 #[test]
+fn what_never_started_is_run_as_well_and_what_was_ok_is_not() {
+    let fabfile = "[tasks.t]\nrun = \"set -- $SSH_CONNECTION; echo t $3 >> {far}/ran; test $3 != {address2} || test -e {far}/mended\"\n\
+                   [tasks.next]\nrun = \"set -- $SSH_CONNECTION; echo next $3 >> {far}/ran\"\n\
+                   [tasks.once]\nruns_once = true\nrun = \"echo once >> {far}/ran\"\n";
+    let again = "\"$0\" \"$@\"; touch {far}/mended; \"$0\" --retry-failed --plan; \"$0\" --retry-failed; exit $?";
+    let ran = case!()
+        .hosts(3)
+        .fabfile(fabfile)
+        .within(again)
+        .args(["-H", "{hosts}", "once", "t", "next"])
+        .stdout_has("1. once: nowhere\n")
+        .stdout_has("2. t: 2 hosts, one after another\n   hosts: {h2}, {h3}\n")
+        .stderr_has("  skipped      {h3}\n  not started  next\n")
+        .stderr_has("3 hosts: 3 ok")
+        .run();
+    let expected = ran.case().fill(
+        "once\nt {address1}\nt {address2}\nt {address2}\nt {address3}\nnext {address1}\nnext {address2}\nnext {address3}\n",
+    );
+    assert_eq!(ran.read_far("ran"), expected);
+}
+
+#[test]
 fn output_that_a_later_step_needs_and_that_finds_no_room_is_a_failure() {
     case!()
         .hosts(1)

@@ -251,7 +251,7 @@ fn a_disk_that_is_full_from_the_beginning_is_a_warning_too() {
         .within("trap '' XFSZ; ulimit -f 0")
         .args(["-H", "{h1}", "--", "echo well"])
         .stdout_has("[{h1}] out: well\n")
-        .stderr_has("fab: warning: no journal in {home}/.local/state/fabric/runs")
+        .stderr_has("warning: no journal in {home}/.local/state/fabric/runs")
         .run();
 }
 

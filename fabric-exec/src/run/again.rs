@@ -1,0 +1,138 @@
+//! Trying a run again: what tells its executions apart from run to run, and what of them was done before.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fabric_core::{HostStatus, Value};
+
+use super::dispatch::{Job, Outcome};
+use super::shared::Shared;
+use crate::hostlist::{Emptied, HostList, Level};
+use crate::journal::{DoneHost, Line, Unwritten};
+use crate::report::HostResult;
+use crate::task::Task;
+
+/// How often each call was made in one place: on the command line, or in the run of a task on one host.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(Mutex<HashMap<String, usize>>);
+
+/// In which execution another one is made.
+#[derive(Clone, Copy)]
+pub(crate) struct In<'a> {
+    /// Its key; `None` if it is made again whatever came of it.
+    pub(crate) key: Option<&'a str>,
+    /// On which of its hosts.
+    pub(crate) host: Option<&'a str>,
+}
+
+/// What was done of an execution, in the order of its host list.
+pub(crate) type Before = Vec<(String, HostResult)>;
+
+impl Shared {
+    /// The key of a job, the same when the same command line is run again; `None` for health checks and rollbacks,
+    /// which belong to what is done now.
+    pub(crate) fn key(&self, job: &Job, outer: Option<In<'_>>, turns: &Turns) -> Option<Arc<str>> {
+        if job.exactly.is_some() {
+            return None;
+        }
+        // Once a run, whoever asks first.
+        if job.task.runs_once {
+            return Some(format!("{} (once)", job.name).into());
+        }
+        if let Some(call) = &job.around {
+            return Some(self.secrets.hidden(format!("{call} (once)")).into());
+        }
+        let mut call = job.name.to_string();
+        if !job.args.is_empty() {
+            call = self.secrets.hidden(format!("{call}{}", serde_json::json!(job.args)));
+        }
+        let turn = {
+            let mut turns = turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = turns.entry(call.clone()).or_default();
+            *turn += 1;
+            *turn
+        };
+        if turn > 1 {
+            call = format!("{call}#{turn}");
+        }
+        match outer {
+            None => Some(call.into()),
+            Some(In { key, host }) => Some(format!("{}@{} > {call}", key?, host.unwrap_or_default()).into()),
+        }
+    }
+
+    /// Takes out of a list what the run that is tried again has done, and yields it.
+    ///
+    /// Hosts on which the task was ok are done, and so is a task that runs once or locally; but not a local task that
+    /// sets what later ones see, nor `inside` another task where what it returned isn't known.
+    pub(crate) fn leave_done(&self, key: Option<&str>, task: &Task, inside: bool, list: &mut HostList) -> Before {
+        let Some(done) = self.earlier.as_ref().and_then(|earlier| earlier.done.get(key?)) else { return Vec::new() };
+        let is_ok = |done: &DoneHost| done.status == HostStatus::Ok && (!inside || done.value.is_some());
+        let whole = if task.runs_once {
+            done.hosts.values().find(|done| is_ok(done))
+        } else {
+            done.hosts.get("").filter(|host| list.is_local() && done.finished && !done.sets && is_ok(host))
+        };
+        let before = |host: &str, done: &DoneHost| (host.to_owned(), result(host, done));
+        if let Some(whole) = whole {
+            let names: Vec<String> = list.names().map(str::to_owned).collect();
+            let names = if names.is_empty() { vec![String::new()] } else { names };
+            list.leave_all("done in the run that is tried again");
+            return names.iter().map(|host| before(host, whole)).collect();
+        }
+        if task.runs_once || list.is_local() {
+            return Vec::new();
+        }
+        let ok = |host: &str| done.hosts.get(host).filter(|done| is_ok(done));
+        let left: Before = list.names().filter_map(|host| Some(before(host, ok(host)?))).collect();
+        list.leave("ok in the run that is tried again", Emptied::Done, |host| ok(host).is_none());
+        if list.level != Level::Asked {
+            list.leave("not in the run that is tried again", Emptied::Done, |host| done.hosts.contains_key(host));
+        }
+        left
+    }
+
+    /// Writes a line of the journal, if there is one. That it can't be written is a warning.
+    pub(crate) fn record(&self, line: impl FnOnce() -> Line) {
+        let Some(journal) = &self.journal else { return };
+        match journal.write(&line()) {
+            Ok(()) | Err(Unwritten::Refused) => {}
+            Err(Unwritten::Not(dir, error)) => self
+                .emitter
+                .warn(format!("no journal in {} ({error}): --retry-failed will not know this run", dir.display())),
+            Err(Unwritten::Anymore(error)) => self
+                .emitter
+                .warn(format!("the journal cannot be written ({error}): --retry-failed will not know this run")),
+        }
+    }
+
+    /// What a task returned, as a journal may hold it: not if there is a secret in it.
+    pub(crate) fn recordable(&self, value: &Value) -> Option<Value> {
+        let text = value.to_string();
+        (self.secrets.hidden(text.clone()) == text).then(|| value.clone())
+    }
+}
+
+fn result(host: &str, done: &DoneHost) -> HostResult {
+    HostResult {
+        host: (!host.is_empty()).then(|| host.to_owned()),
+        status: HostStatus::Ok,
+        error: None,
+        tolerated: false,
+        value: done.value.clone().unwrap_or_default(),
+        attempts: 0,
+        duration: Duration::ZERO,
+    }
+}
+
+/// The outcome with what was done before among its results, in the order of the whole list.
+pub(crate) fn with_before(mut outcome: Outcome, names: &[String], before: Before) -> Outcome {
+    if before.is_empty() {
+        return outcome;
+    }
+    let place = |result: &HostResult| names.iter().position(|name| Some(name) == result.host.as_ref());
+    outcome.results.extend(before.into_iter().map(|(_, result)| result));
+    outcome.results.sort_by_key(place);
+    outcome
+}
