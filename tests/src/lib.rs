@@ -42,7 +42,7 @@ pub use kdc::Kdc;
 pub use link::Link;
 pub use plugin::{BuiltPlugin, Server};
 pub use sshd::{Host, Sshd, SshdBuilder, current_user};
-pub use tool::{is_root, tool};
+pub use tool::{is_root, needs_root, tool};
 pub use user::TestUser;
 pub use world::World;
 

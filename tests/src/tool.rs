@@ -33,8 +33,14 @@ fn is_program(file: &Path) -> bool {
     file.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
 }
 
-/// Whether the tests run as root. Those that need it (another user's login, a real sudo) are run by CI as root;
-/// elsewhere they say that they did nothing.
+/// Whether the tests run as root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Fails where the tests don't run as root. A test that calls it is marked `#[ignore = "needs root"]`, so that the runner
+/// counts it as not run; `scripts/test` runs those where it is root.
+#[track_caller]
+pub fn needs_root() {
+    assert!(is_root(), "this test needs root: run it as root, or leave ignored tests out");
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::guard::Guard;
-use crate::tool::{is_root, tool};
+use crate::tool::{needs_root, tool};
 
 /// A user with a password, a home and a sudo rule that asks for the password, until dropped. Needs root.
 pub struct TestUser {
@@ -17,14 +17,12 @@ pub struct TestUser {
 }
 
 impl TestUser {
-    /// Makes one; `None`, with a word on standard error, if the tests don't run as root.
+    /// Makes one. A test that does is marked `#[ignore = "needs root"]`; `scripts/test` runs it as root.
     #[track_caller]
-    pub fn new() -> Option<Self> {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        if !is_root() {
-            eprintln!("not root: this test, which needs another user, did nothing (CI runs it as root)");
-            return None;
-        }
+        needs_root();
         let name = format!("fabtest{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let password = format!("pw {name} $'\"\\ ä");
         let rule = PathBuf::from(format!("/etc/sudoers.d/{name}"));
@@ -37,7 +35,7 @@ impl TestUser {
         tool("sudo");
         fs::write(&rule, format!("{name} ALL=(ALL:ALL) ALL\nDefaults:{name} !lecture\n")).expect("a sudo rule");
         fs::set_permissions(&rule, fs::Permissions::from_mode(0o440)).expect("its mode");
-        Some(Self { name, password, _guard: guard })
+        Self { name, password, _guard: guard }
     }
 
     /// Its name.

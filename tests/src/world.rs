@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::dropbear::Dropbear;
 use crate::link::Link;
 use crate::sshd::{Sshd, make_key};
-use crate::tool::is_root;
+use crate::tool::needs_root;
 use crate::user::TestUser;
 
 /// A host and what it takes to reach it. Whatever a test does through it must come out the same over every transport;
@@ -84,24 +84,22 @@ impl World {
         Self { target, connector: Arc::new(Connector::new()), dir, fleet: None, _dropbear: None }
     }
 
-    /// A real sshd that makes terminals; `None`, with a word on standard error, where it can't.
-    ///
-    /// sshd gives a terminal to the group `tty`. The system has done so already if its `/dev/pts` is mounted with that
-    /// group; else only root may.
-    pub async fn sshd_with_terminals() -> Option<Self> {
+    /// A real sshd that makes terminals, which it gives to the group `tty`: only root may, except where the system has done so
+    /// already, because its `/dev/pts` is mounted with that group.
+    #[track_caller]
+    pub fn sshd_with_terminals() -> impl Future<Output = Self> {
         let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
         let given = |line: &str| line.contains(" devpts ") && line.contains("gid=");
-        if !is_root() && !mounts.is_empty() && !mounts.lines().any(given) {
-            eprintln!("not root, and /dev/pts has no gid=tty: sshd makes no terminals here, this test did nothing");
-            return None;
+        if !mounts.is_empty() && !mounts.lines().any(given) {
+            needs_root();
         }
-        Some(Self::sshd().await)
+        Self::sshd()
     }
 
-    /// A real dropbear, as a throw-away user; `None`, with a word on standard error, where the tests don't run as root:
-    /// dropbear looks for keys in the home that the system has for the user.
-    pub async fn dropbear() -> Option<Self> {
-        let user = TestUser::new()?;
+    /// A real dropbear, as a throw-away user, which needs root: dropbear looks for keys in the home that the system has for
+    /// the user.
+    pub async fn dropbear() -> Self {
+        let user = TestUser::new();
         let dropbear = Dropbear::start();
         let dir = directory();
         let at = |name: &str| dir.path().join(name);
@@ -117,7 +115,7 @@ impl World {
         let host = format!("{}@{}", user.name(), dropbear.host_string());
         let target = ssh_target(&host, &at("key"), &at("known_hosts"));
         let dropbear = Some((user, dropbear));
-        Some(Self { target, connector: Arc::new(Connector::new()), dir, fleet: None, _dropbear: dropbear })
+        Self { target, connector: Arc::new(Connector::new()), dir, fleet: None, _dropbear: dropbear }
     }
 
     /// The embedded host.
@@ -172,15 +170,19 @@ pub(crate) fn ssh_target(host: &str, key: &Path, known_hosts: &Path) -> Target {
 macro_rules! transports {
     ($($case:ident: $($transport:ident)+;)+) => {$(
         mod $case {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $transport() {
-                    let world: Option<$crate::World> = $crate::World::$transport().await.into();
-                    if let Some(world) = world {
-                        super::$case(&world).await;
-                    }
-                }
-            )+
+            $( $crate::transports!(@test $case $transport); )+
         }
     )+};
+    (@test $case:ident dropbear) => { $crate::transports!(@one $case dropbear #[ignore = "needs root"]); };
+    (@test $case:ident sshd_with_terminals) => {
+        $crate::transports!(@one $case sshd_with_terminals #[ignore = "needs root, or a /dev/pts of the group tty"]);
+    };
+    (@test $case:ident $transport:ident) => { $crate::transports!(@one $case $transport); };
+    (@one $case:ident $transport:ident $(#[$ignore:meta])?) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $(#[$ignore])?
+        async fn $transport() {
+            super::$case(&$crate::World::$transport().await).await;
+        }
+    };
 }

@@ -68,8 +68,9 @@ fn a_guard_keeps_its_word_when_its_process_is_killed() {
 }
 
 #[test]
+#[ignore = "needs root"]
 fn a_throw_away_user_logs_in_and_has_a_password() {
-    let Some(user) = TestUser::new() else { return };
+    let user = TestUser::new();
     let sshd = Sshd::builder().passwords().start();
     let output = ssh(&sshd, 0, Some(user.name())).arg("id -un; pwd").output().unwrap();
     assert_eq!(

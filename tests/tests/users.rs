@@ -1,5 +1,5 @@
 //! Logins and processes of an ordinary user with a real sshd: passwords, PAM's questions, and stopping where
-//! sshd passes signals on. They make that user, so they need root, and say so where they don't have it.
+//! sshd passes signals on. They make that user, so they need root.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +52,9 @@ impl Prompter for Answer {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn a_password_logs_in() {
-    let Some(user) = TestUser::new() else { return };
+    let user = TestUser::new();
     let sshd = Sshd::builder().passwords().start();
     let mut target = target(&sshd, &user);
     target.auth.password = Some(Secret::new(user.password()));
@@ -68,8 +69,9 @@ async fn a_password_logs_in() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn a_password_logs_in_where_the_server_is_dropbear() {
-    let Some(user) = TestUser::new() else { return };
+    let user = TestUser::new();
     let dropbear = Dropbear::start();
     let mut target = Target::new(format!("{}@{}", user.name(), dropbear.host_string()).parse().unwrap());
     target.host_keys.check = HostKeyCheck::Off;
@@ -81,8 +83,9 @@ async fn a_password_logs_in_where_the_server_is_dropbear() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn pam_asks_for_the_password() {
-    let Some(user) = TestUser::new() else { return };
+    let user = TestUser::new();
     let sshd = Sshd::builder()
         .config("UsePAM yes")
         .config("KbdInteractiveAuthentication yes")
@@ -96,8 +99,9 @@ async fn pam_asks_for_the_password() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn a_key_and_a_password_together() {
-    let Some(user) = TestUser::new() else { return };
+    let user = TestUser::new();
     let sshd = Sshd::builder().passwords().config("AuthenticationMethods publickey,password").start();
     let mut target = target(&sshd, &user);
     target.auth.identities = vec![Identity { path: sshd.key(), explicit: true }];
@@ -106,8 +110,9 @@ async fn a_key_and_a_password_together() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn processes_of_an_ordinary_user_are_stopped() {
-    let Some(user) = TestUser::new() else { return };
+    let user = TestUser::new();
     let sshd = Sshd::builder().start();
     let session = with_key(&sshd, &user).await;
     for pty in [false, true] {
@@ -118,8 +123,9 @@ async fn processes_of_an_ordinary_user_are_stopped() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn without_a_second_channel_the_protocols_signals_do() {
-    let Some(user) = TestUser::new() else { return };
+    let user = TestUser::new();
     let sshd = Sshd::builder().max_sessions(1).start();
     let session = with_key(&sshd, &user).await;
     let (outcome, pid) = stopped(&*session, "echo $$; exec sleep 1000", false).await;
@@ -128,8 +134,9 @@ async fn without_a_second_channel_the_protocols_signals_do() {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn what_belongs_to_somebody_else_is_said_to_run_on() {
-    let Some(user) = TestUser::new() else { return };
+    let user = TestUser::new();
     let sshd = Sshd::builder().start();
     let session = with_key(&sshd, &user).await;
     let text = format!(

@@ -7,7 +7,7 @@ use fabric_core::transport::{Program, SpawnRequest, StopOutcome};
 use fabric_core::{ProcessEvent, Session, Target};
 use fabric_transport::conformance;
 use serde_json::{Value, json};
-use tests::{BuiltPlugin, is_root};
+use tests::{BuiltPlugin, needs_root};
 
 fn target(host: &str, options: Value) -> Target {
     let mut target = Target::new(format!("container://{host}").parse().expect("a host string"));
@@ -41,14 +41,6 @@ async fn assert_unknown_when_stopped(session: &Arc<dyn Session>) {
     assert!(matches!(&stopped, StopOutcome::Unknown(why) if why.contains("cannot tell")), "{stopped:?}");
 }
 
-/// Those that change the root or a namespace need root; CI is root.
-fn needs_root() -> bool {
-    if !is_root() {
-        eprintln!("not root: this test, which needs it, did nothing (CI runs it as root)");
-    }
-    is_root()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_passes_by_a_command_of_ones_own() {
     let plugin = BuiltPlugin::new("container");
@@ -57,29 +49,26 @@ async fn the_suite_passes_by_a_command_of_ones_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root"]
 async fn the_suite_passes_by_chroot() {
-    if !needs_root() {
-        return;
-    }
+    needs_root();
     let plugin = BuiltPlugin::new("container");
     conformance::run(open(&plugin, "here", json!({"runtime": "chroot", "root": "/"})).await, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root"]
 async fn the_suite_passes_in_namespaces_of_their_own() {
-    if !needs_root() {
-        return;
-    }
+    needs_root();
     let plugin = BuiltPlugin::new("container");
     let command = json!({"command": ["unshare", "--mount", "--uts", "--ipc", "--"]});
     conformance::run(open(&plugin, "here", command).await, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root"]
 async fn the_suite_passes_by_nsenter() {
-    if !needs_root() {
-        return;
-    }
+    needs_root();
     let plugin = BuiltPlugin::new("container");
     // A process with a host name of its own, to see that its namespaces are entered.
     let mut holder = tokio::process::Command::new("unshare")

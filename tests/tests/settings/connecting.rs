@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::{Case, Ran, Sshd, case, is_root, tool};
+use tests::{Case, Ran, Sshd, case, needs_root, tool};
 
 /// Nobody listens there.
 const DEAD: &str = "127.0.9.9:1";
@@ -53,11 +53,9 @@ fn banner_timeout_gives_up_a_server_that_says_nothing() {
 
 /// The server looks the key up by a command that takes too long; only root may tell it to.
 #[test]
+#[ignore = "needs root"]
 fn auth_timeout_gives_up_a_login_that_is_not_answered() {
-    if !is_root() {
-        eprintln!("not root: this test did nothing (CI runs it as root)");
-        return;
-    }
+    needs_root();
     let slow = format!("AuthorizedKeysCommand {} 5", tool("sleep").display());
     let sshd = Sshd::builder().config("AuthorizedKeysFile none").config(slow).config("AuthorizedKeysCommandUser root");
     let sshd = sshd.start();
