@@ -77,7 +77,7 @@ struct Reading {
 /// Reads a process's channel to its end.
 async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life: Life, reading: Reading) {
     let Reading { link, store, ended, entry, first } = reading;
-    let mut take = |message| {
+    let take = |message| {
         let event = event(&message);
         if matches!(event, Some((ProcessEvent::Exit(_), _))) {
             entry.remove();

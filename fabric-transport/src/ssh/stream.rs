@@ -184,12 +184,19 @@ pub(super) struct Greeting {
 struct Lines {
     /// The first that isn't blank.
     first: Vec<u8>,
+    /// The one that is being read.
     last: Vec<u8>,
+    /// How many there were before it.
+    count: usize,
 }
 
 impl Greeting {
-    /// A version line is at most 255 bytes (RFC 4253, section 4.2).
-    const LIMIT: usize = 255;
+    /// The longest line before the version line, and the most of them, as OpenSSH's client has it.
+    const LONGEST: usize = 8 * 1024;
+    const MOST: usize = 1024;
+
+    /// So much of a line is shown.
+    const SHOWN: usize = 255;
 
     /// Whether the version line has come.
     pub(super) fn is_complete(&self) -> bool {
@@ -200,42 +207,55 @@ impl Greeting {
     pub(super) fn line(&self) -> String {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let line = if lines.first.is_empty() || lines.last.starts_with(b"SSH-") { &lines.last } else { &lines.first };
-        String::from_utf8_lossy(line).trim_end().escape_debug().to_string()
+        let shown = &line[..line.len().min(Self::SHOWN)];
+        String::from_utf8_lossy(shown).trim_end().escape_debug().to_string()
     }
 
-    /// Takes in what was read; an error if the server speaks another version of the protocol.
-    fn watch(&self, bytes: &[u8]) -> io::Result<()> {
+    /// Takes in lines up to the version line, which is returned with what it took; an error if the server speaks
+    /// another version of the protocol, or says too much before.
+    fn read(&self, bytes: &[u8]) -> io::Result<(usize, Option<Vec<u8>>)> {
+        let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let Lines { first, last: line } = &mut *lines;
-        for byte in bytes {
-            if line.last() == Some(&b'\n') {
+        let Lines { first, last: line, count } = &mut *lines;
+        for (place, byte) in bytes.iter().enumerate() {
+            line.push(*byte);
+            if *byte != b'\n' {
+                if line.len() > Self::LONGEST {
+                    return wrong("a line before the version line is too long");
+                }
+            } else if line.starts_with(b"SSH-") {
+                // 1.99 speaks both (RFC 4253, section 5.1).
+                if !line.starts_with(b"SSH-2.") && !line.starts_with(b"SSH-1.99-") {
+                    return wrong("not version 2 of the protocol");
+                }
+                self.complete.store(true, Ordering::Release);
+                return Ok((place + 1, Some(line.clone())));
+            } else {
+                *count += 1;
+                if *count > Self::MOST {
+                    return wrong("too many lines before the version line");
+                }
                 if first.is_empty() && !line.trim_ascii().is_empty() {
                     first.clone_from(line);
                 }
                 line.clear();
             }
-            if line.len() < Self::LIMIT {
-                line.push(*byte);
-            }
-            if *byte == b'\n' && line.starts_with(b"SSH-") {
-                // 1.99 speaks both (RFC 4253, section 5.1).
-                if !line.starts_with(b"SSH-2.") && !line.starts_with(b"SSH-1.99-") {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "not version 2 of the protocol"));
-                }
-                self.complete.store(true, Ordering::Release);
-                break;
-            }
         }
-        Ok(())
+        Ok((bytes.len(), None))
     }
 }
 
-/// A buffered stream whose greeting is watched and which can be cut.
+/// A buffered stream that begins with the server's version line, and which can be cut.
+///
+/// What a server, or a program in between, says before that line (RFC 4253, section 4.2) is kept in the [`Greeting`]:
+/// russh takes less of it than OpenSSH's client does.
 pub(super) struct Watched {
     stream: BoxStream,
     buffer: Box<[u8]>,
     /// What of the buffer was read and not taken yet.
     unread: Range<usize>,
+    /// What of the version line was not taken yet.
+    version: Vec<u8>,
     greeting: Arc<Greeting>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -245,7 +265,8 @@ impl Watched {
         let greeting = Arc::new(Greeting::default());
         let buffer = vec![0; FIRST_BUFFER].into_boxed_slice();
         let cut = Box::pin(cut.clone().cancelled_owned());
-        (Self { stream, buffer, unread: 0..0, greeting: greeting.clone(), cut }, greeting)
+        let this = Self { stream, buffer, unread: 0..0, version: Vec::new(), greeting: greeting.clone(), cut };
+        (this, greeting)
     }
 
     /// Fills the empty buffer by one read, which gives nothing at the end of the stream.
@@ -271,16 +292,27 @@ impl Watched {
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.unread.is_empty() {
-            let read = self.fill(cx);
-            ready!(self.or_cut(cx, read))?;
+        loop {
+            if self.unread.is_empty() && self.version.is_empty() {
+                let read = self.fill(cx);
+                ready!(self.or_cut(cx, read))?;
+            }
+            if self.greeting.is_complete() || self.unread.is_empty() {
+                break;
+            }
+            let (taken, version) = self.greeting.read(&self.buffer[self.unread.clone()])?;
+            self.unread.start += taken;
+            self.version = version.unwrap_or_default();
+        }
+        if !self.version.is_empty() {
+            let size = self.version.len().min(buf.remaining());
+            buf.put_slice(&self.version[..size]);
+            self.version.drain(..size);
+            return Poll::Ready(Ok(()));
         }
         let size = self.unread.len().min(buf.remaining());
         let taken = self.unread.start..self.unread.start + size;
         self.unread.start = taken.end;
-        if !self.greeting.is_complete() {
-            self.greeting.watch(&self.buffer[taken.clone()])?;
-        }
         buf.put_slice(&self.buffer[taken]);
         Poll::Ready(Ok(()))
     }
@@ -336,16 +368,46 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_version_line_is_found_behind_other_lines() {
-        let greeting = Greeting::default();
-        greeting.watch(b"go away\r\nSSH-2.0-Op").unwrap();
-        assert!(!greeting.is_complete());
-        greeting.watch(b"enSSH_9.2\r\n\0\0\x01binary\n").unwrap();
-        assert!(greeting.is_complete());
-        assert_eq!(greeting.line(), "SSH-2.0-OpenSSH_9.2");
-        Greeting::default().watch(b"SSH-1.5-old\n").unwrap_err();
+    /// What russh gets of what a server says in one piece or byte by byte.
+    async fn passed_on(said: &[u8]) -> (io::Result<Vec<u8>>, String) {
+        let mut seen = Vec::new();
+        for piece in [said.len(), 1] {
+            let (near, mut far) = tokio::io::duplex(piece);
+            let (mut watched, greeting) = Watched::new(Box::new(near), &CancellationToken::new());
+            let said = said.to_vec();
+            let saying = tokio::spawn(async move { far.write_all(&said).await });
+            let mut got = Vec::new();
+            let read = watched.read_to_end(&mut got).await.map(|_| got);
+            saying.abort();
+            seen.push((read, greeting.line()));
+        }
+        assert_eq!(format!("{:?}", seen[0]), format!("{:?}", seen[1]));
+        seen.remove(0)
     }
+
+    #[tokio::test]
+    async fn the_version_line_is_found_behind_whatever_openssh_lets_pass() {
+        let version = b"SSH-2.0-OpenSSH_9.2\r\n\0\0\x01binary\n";
+        let long = [vec![b'x'; 8000], b"\n".to_vec()].concat();
+        let many = b"\xff line\r\n".repeat(1024);
+        for before in [&b""[..], b"\n", b"\r\n\n", b"go away\r\nSSH\n", b" SSH-2.0-not\n", &long, &many] {
+            let (got, line) = passed_on(&[before, version].concat()).await;
+            assert_eq!(got.unwrap(), version);
+            assert_eq!(line, "SSH-2.0-OpenSSH_9.2");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_said_without_a_version_line_is_kept() {
+        let (got, line) = passed_on(b"\r\n\x1b[31mgo away\r\nmore").await;
+        assert_eq!((got.unwrap().as_slice(), line.as_str()), (&b""[..], "\\u{1b}[31mgo away"));
+        let too_long = vec![b'x'; Greeting::LONGEST + 1];
+        let too_many = b"line\n".repeat(Greeting::MOST + 1);
+        for said in [&too_long[..], &too_many, b"SSH-1.5-old\n"] {
+            passed_on(said).await.0.unwrap_err();
+        }
+    }
+
     #[tokio::test]
     async fn the_buffer_grows_with_what_comes() {
         let (mut peer, stream) = tokio::io::duplex(1 << 20);

@@ -85,3 +85,25 @@ fn an_rsa_key_waits_once_a_login_for_announcements_that_do_not_come() {
     let logins = server.end();
     assert_eq!(logins, ["none", "publickey refused", "publickey taken", "publickey taken"]);
 }
+
+/// What a session manager prints before it connects (RFC 4253, section 4.2, allows it; OpenSSH's client takes so much).
+#[test]
+fn lines_before_the_version_line_are_passed_over_as_openssh_does() {
+    for before in
+        ["echo", "head -c 300 /dev/zero | tr \\\\0 x; echo", "head -c 8000 /dev/zero | tr \\\\0 x; echo", "seq 1024"]
+    {
+        case!()
+            .hosts(1)
+            .args(["-g", &format!("sh -c '{before}; exec socat - TCP:%h:%p'"), "-H", "{h1}", "--", "echo here"])
+            .stdout_has("[{h1}] out: here")
+            .run();
+    }
+    // Where no version line comes, what was said is the best there is.
+    case!()
+        .hosts(1)
+        .args(["-g", "sh -c 'echo; echo Session expired; echo Log in again'", "-H", "{h1}", "--", "true"])
+        .any_stdout()
+        .stderr_has("Session expired")
+        .status(1)
+        .run();
+}
