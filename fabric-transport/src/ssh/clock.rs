@@ -7,7 +7,12 @@ use tokio::time::Instant;
 
 /// The clock of one connection attempt. A question stops it; after the answer it starts afresh.
 #[derive(Debug, Clone)]
-pub(super) struct Clock(watch::Sender<Option<Instant>>);
+pub(super) struct Clock {
+    /// Since when the step under way has taken; `None` while a person is asked.
+    step: watch::Sender<Option<Instant>>,
+    /// The same for all steps together.
+    whole: watch::Sender<Option<Instant>>,
+}
 
 /// The limit was reached.
 #[derive(Debug)]
@@ -15,41 +20,61 @@ pub(super) struct Expired;
 
 impl Clock {
     pub(super) fn new() -> Self {
-        Self(watch::Sender::new(Some(Instant::now())))
+        let now = || watch::Sender::new(Some(Instant::now()));
+        Self { step: now(), whole: now() }
     }
 
     /// Waits for a person: the clock stands still.
     pub(super) async fn while_asking<T>(&self, question: impl Future<Output = T>) -> T {
-        self.0.send_replace(None);
+        self.step.send_replace(None);
+        self.whole.send_replace(None);
         let _restart = Restart(self);
         question.await
     }
 
     /// The time is counted from now on.
     pub(super) fn restart(&self) {
-        self.0.send_replace(Some(Instant::now()));
+        self.step.send_replace(Some(Instant::now()));
     }
 
     /// Waits for `work`, at most `limit` from now or from the last question's answer.
     pub(super) async fn limit<T>(&self, limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, Expired> {
         self.restart();
-        let Some(limit) = limit else { return Ok(work.await) };
-        let mut since = self.0.subscribe();
-        let expired = async {
-            loop {
-                let deadline = since.borrow_and_update().map(|since| since + limit);
-                tokio::select! {
-                    () = sleep_until(deadline) => return,
-                    // The sender lives in `self`, so there is no error.
-                    _ = since.changed() => {}
-                }
+        within(&self.step, limit, work).await
+    }
+
+    /// The same for work of many steps, each of which may have a limit of its own.
+    pub(super) async fn limit_whole<T>(
+        &self,
+        limit: Option<Duration>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Expired> {
+        self.whole.send_replace(Some(Instant::now()));
+        within(&self.whole, limit, work).await
+    }
+}
+
+async fn within<T>(
+    since: &watch::Sender<Option<Instant>>,
+    limit: Option<Duration>,
+    work: impl Future<Output = T>,
+) -> Result<T, Expired> {
+    let Some(limit) = limit else { return Ok(work.await) };
+    let mut since = since.subscribe();
+    let expired = async {
+        loop {
+            let deadline = since.borrow_and_update().map(|since| since + limit);
+            tokio::select! {
+                () = sleep_until(deadline) => return,
+                // The sender lives as long as this, so there is no error.
+                _ = since.changed() => {}
             }
-        };
-        tokio::select! {
-            biased;
-            done = work => Ok(done),
-            () = expired => Err(Expired),
         }
+    };
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = expired => Err(Expired),
     }
 }
 
@@ -58,6 +83,7 @@ struct Restart<'a>(&'a Clock);
 impl Drop for Restart<'_> {
     fn drop(&mut self) {
         self.0.restart();
+        self.0.whole.send_replace(Some(Instant::now()));
     }
 }
 
@@ -83,5 +109,20 @@ mod tests {
         };
         assert_eq!(clock.limit(limit, slow).await.unwrap(), "answered");
         clock.limit(limit, tokio::time::sleep(Duration::from_secs(2))).await.unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn steps_within_their_limits_have_one_together() {
+        let clock = Clock::new();
+        let steps = async |asks: bool| {
+            for _ in 0..5 {
+                clock.limit(Some(Duration::from_secs(2)), tokio::time::sleep(Duration::from_secs(1))).await.unwrap();
+                if asks {
+                    clock.while_asking(tokio::time::sleep(Duration::from_mins(1))).await;
+                }
+            }
+        };
+        clock.limit_whole(Some(Duration::from_secs(3)), steps(true)).await.unwrap();
+        clock.limit_whole(Some(Duration::from_secs(3)), steps(false)).await.unwrap_err();
     }
 }

@@ -287,6 +287,12 @@ pub(super) fn lost_text(error: &russh::Error) -> String {
             "the server closed the connection".to_owned()
         }
         russh::Error::IO(error) => error.to_string(),
+        // russh decodes it before it hands it over, so that it can't be passed over here.
+        russh::Error::SshEncoding(russh::keys::ssh_encoding::Error::CharacterEncoding) => {
+            "the server sent text that is not UTF-8, most likely its login banner (`Banner` in sshd_config), which this \
+             client can't read; until that is UTF-8, use `ssh`, or the transport `openssh` (-H openssh://HOST)"
+                .to_owned()
+        }
         russh::Error::KeepaliveTimeout => "the server did not answer keepalives".to_owned(),
         other => other.to_string(),
     }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use tests::{Host, case, tool};
+use tests::{Guard, Host, Sshd, case, tool};
 
 /// A server in Python, on the Paramiko that comes with fab-classic.
 struct Server {
@@ -106,4 +106,81 @@ fn lines_before_the_version_line_are_passed_over_as_openssh_does() {
         .stderr_has("Session expired")
         .status(1)
         .run();
+}
+
+/// russh refuses the message before anything here sees it, so that saying what is wrong is all there is.
+#[test]
+fn a_banner_that_is_not_utf_8_is_named_with_the_ways_around_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let banner = dir.path().join("banner");
+    std::fs::write(&banner, b"Zugriff nur f\xfcr Befugte\n").unwrap();
+    let sshd = Sshd::builder().config(format!("Banner {}", banner.display())).start();
+    case!()
+        .on(&sshd)
+        .args(["-H", "{h1}", "--", "true"])
+        .any_stdout()
+        .stderr_has("login banner")
+        .stderr_has("not UTF-8")
+        .stderr_has("openssh://")
+        .status(1)
+        .run();
+    std::fs::write(&banner, "Zugriff nur f\u{fc}r Befugte\n").unwrap();
+    case!().on(&sshd).args(["-H", "{h1}", "--", "echo here"]).stdout_has("out: here").run();
+}
+
+/// An agent that takes connections and says nothing.
+#[test]
+fn an_agent_that_does_not_answer_is_named_and_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("agent");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    case!()
+        .hosts(1)
+        .env("SSH_AUTH_SOCK", socket.to_str().unwrap())
+        .args(["--auth-timeout", "3", "-H", "{h1}", "--", "echo here"])
+        .stdout_has("out: here")
+        .stderr_has("has not answered for 2 s")
+        .run();
+}
+
+#[test]
+fn too_many_keys_are_listed_in_their_order_and_a_given_password_comes_before_the_agents() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys: Vec<PathBuf> = (0..4).map(|n| dir.path().join(format!("key{n}"))).collect();
+    let sshd = Sshd::builder().config("MaxAuthTries 3").passwords().start();
+    let socket = dir.path().join("agent");
+    let program = tool("ssh-agent");
+    let _agent = Guard::with("\"$1\" -D -a \"$2\" >&- & agent=$!", "kill $agent", [program.as_path(), &socket]);
+    while !socket.exists() {
+        std::thread::yield_now();
+    }
+    for (n, key) in keys.iter().enumerate() {
+        let made = Command::new(tool("ssh-keygen"))
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", &format!("key{n}"), "-f"])
+            .arg(key)
+            .status();
+        assert!(made.unwrap().success());
+        let added = Command::new(tool("ssh-add")).arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket).status();
+        assert!(added.unwrap().success());
+    }
+    let fab = |args: &[&str]| {
+        let case = case!().on(&sshd).no_key().env("SSH_AUTH_SOCK", socket.to_str().unwrap());
+        case.args(args).args(["-H", "{h1}", "--", "true"]).any_stdout().status(1)
+    };
+    let ran = fab(&[]).stderr_has("IdentitiesOnly").stderr_has("`-a`").any_stderr().run();
+    let places: Vec<usize> = ["key0", "key1"].iter().map(|key| ran.stderr.find(key).expect("it was offered")).collect();
+    assert!(places.is_sorted(), "{}", ran.stderr);
+    // The named key, the password, and only then what the agent has besides.
+    let named = keys[3].to_str().unwrap();
+    fab(&["-i", named, "-p", "not the password"]).any_stderr().run();
+    let log = sshd.log();
+    let failures: Vec<&str> = log.lines().filter(|line| line.contains("Failed ")).collect();
+    let kinds: Vec<&str> = failures
+        .iter()
+        .rev()
+        .take(3)
+        .rev()
+        .map(|line| if line.contains("Failed password") { "password" } else { "key" })
+        .collect();
+    assert_eq!(&kinds[..2], ["key", "password"], "{failures:?}");
 }

@@ -18,6 +18,7 @@ use tokio::sync::OnceCell;
 
 use super::agent::Agent;
 use super::signing::SigningKey;
+use super::unless_slow;
 use crate::ssh::clock::Clock;
 use crate::ssh::handler::Handler;
 
@@ -363,7 +364,16 @@ impl Signer<'_> {
         to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, SignError> {
         match self.candidate {
-            Candidate::Agent { agent, .. } => agent.sign(identity, hash, to_sign).await.map_err(SignError::Agent),
+            Candidate::Agent { agent, .. } => {
+                let slow = || {
+                    format!(
+                        "the agent has not signed with its {} for 2 s; does it wait for a touch or a confirmation?",
+                        self.candidate
+                    )
+                };
+                let signing = agent.sign(identity, hash, to_sign);
+                unless_slow(self.context, slow, signing).await.map_err(SignError::Agent)
+            }
             Candidate::AgentCertificate { agent, certificate, .. } => {
                 // The agent knows the key, not the certificate in a file of ours.
                 let key = AgentIdentity::from(PublicKey::new(certificate.public_key().clone(), ""));
@@ -442,6 +452,8 @@ fn accepts(list: &[String], name: &str) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     queue: VecDeque<Candidate>,
+    /// How many at its beginning were named, or match what was.
+    named: usize,
     offered: HashSet<Vec<u8>>,
     /// Keys that cannot be offered, each with the reason.
     pub(super) passed_over: Vec<String>,
@@ -499,6 +511,7 @@ impl Candidates {
             }
         }
         this.files(&given, &certificates);
+        this.named = this.queue.len();
         if let Some(agent) = agent
             && !auth.identities_only
         {
@@ -530,13 +543,19 @@ impl Candidates {
         self.queue.is_empty()
     }
 
-    pub(super) fn next(&mut self) -> Option<Candidate> {
+    /// The next one; of those that nothing names only if `unnamed`.
+    pub(super) fn next(&mut self, unnamed: bool) -> Option<Candidate> {
+        if self.named == 0 && !unnamed {
+            return None;
+        }
+        self.named = self.named.saturating_sub(1);
         self.queue.pop_front()
     }
 
     /// Takes back what a server didn't judge, to be offered again.
     pub(super) fn give_back(&mut self, candidate: Candidate, offer: &Offer) {
         self.queue.push_front(candidate);
+        self.named += 1;
         self.offered.remove(&offer.id);
     }
 

@@ -25,6 +25,15 @@ use super::host_keys::Verified;
 /// What the session has read already is known after so long, on a busy machine too.
 const BY_NOW: Duration = Duration::from_millis(100);
 
+/// How often a server may ask questions in one login.
+const MOST_QUESTIONS: u32 = 100;
+
+/// How many times `auth_timeout` all answers of the server together may take.
+const WHOLE_LOGIN: u32 = 10;
+
+/// After so long without the agent's answer a person is told what is waited for.
+const SLOW_AGENT: Duration = Duration::from_secs(2);
+
 /// So much of a server's banner is part of an error message.
 const BANNER: usize = 200;
 
@@ -49,16 +58,20 @@ pub(super) async fn login(
     let mut attempt = Attempt {
         handle,
         shared,
-        clock,
+        clock: clock.clone(),
         target,
         context,
         user,
+        given: target.auth.password.clone(),
         tried: Vec::new(),
         offered: None,
+        questions: 0,
         announced: None,
         verified,
     };
-    attempt.run(keys).await.map_err(|kind| (Phase::Auth, kind))?;
+    let whole = target.timeouts.auth.map(|limit| limit * WHOLE_LOGIN);
+    let done = clock.limit_whole(whole, attempt.run(keys)).await.unwrap_or_else(|Expired| Err(too_late(whole)));
+    done.map_err(|kind| (Phase::Auth, kind))?;
     Ok(Login { handle: attempt.handle, shared: attempt.shared })
 }
 
@@ -84,6 +97,15 @@ enum Step {
     Refused,
 }
 
+/// Which part of what there is to try is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// What was named: keys, and the password that was given.
+    Given,
+    /// All others, and what a person is asked for.
+    Rest,
+}
+
 /// One login in progress.
 struct Attempt<'a> {
     handle: Handle<Handler>,
@@ -92,10 +114,14 @@ struct Attempt<'a> {
     target: &'a Target,
     context: &'a OpenContext,
     user: String,
+    /// The password that was given, until it has been tried.
+    given: Option<Secret>,
     /// What was tried, each with what came of it.
     tried: Vec<String>,
     /// What the server still takes; `None` until it has said so.
     offered: Option<Vec<MethodKind>>,
+    /// How often it has asked questions.
+    questions: u32,
     /// What the server announced about RSA keys; `None` until it has been looked at.
     announced: Option<keys::Announced>,
     verified: Verified,
@@ -115,30 +141,41 @@ impl Attempt<'_> {
         // Each partial success begins the list anew; a server asks for a handful of factors at most.
         for _ in 0..8 {
             let mut more = false;
-            for method in &self.target.auth.methods {
-                let Ok(kind) = method.parse::<MethodKind>() else { continue };
-                if self.offered.as_ref().is_some_and(|offered| !offered.contains(&kind)) {
-                    continue;
-                }
-                let step = match kind {
-                    MethodKind::KeyboardInteractive | MethodKind::Password if !self.verified.is_full() => {
-                        self.tried.push(format!("{} (not with a host whose key has changed)", <&str>::from(&kind)));
-                        Step::Refused
+            // A password that was given comes before keys that may be many, and of which each costs one of the tries.
+            let passes: &[Pass] = if self.given.is_some() { &[Pass::Given, Pass::Rest] } else { &[Pass::Rest] };
+            'passes: for &pass in passes {
+                for method in &self.target.auth.methods {
+                    let Ok(kind) = method.parse::<MethodKind>() else { continue };
+                    if self.offered.as_ref().is_some_and(|offered| !offered.contains(&kind)) {
+                        continue;
                     }
-                    #[cfg(feature = "gssapi")]
-                    MethodKind::GssapiWithMic if self.target.auth.gssapi => self.gssapi().await?,
-                    MethodKind::PublicKey => self.public_keys(&mut candidates).await?,
-                    MethodKind::KeyboardInteractive => self.keyboard_interactive().await?,
-                    MethodKind::Password => self.password().await?,
-                    _ => Step::Refused,
-                };
-                match step {
-                    Step::Done => return Ok(()),
-                    Step::More => {
-                        more = true;
-                        break;
+                    let step = match kind {
+                        MethodKind::KeyboardInteractive | MethodKind::Password if !self.verified.is_full() => {
+                            self.tried.push(format!("{} (not with a host whose key has changed)", <&str>::from(&kind)));
+                            Step::Refused
+                        }
+                        #[cfg(feature = "gssapi")]
+                        MethodKind::GssapiWithMic if self.target.auth.gssapi && pass == passes[0] => {
+                            self.gssapi().await?
+                        }
+                        MethodKind::PublicKey => self.public_keys(&mut candidates, pass).await?,
+                        MethodKind::KeyboardInteractive | MethodKind::Password
+                            if pass == Pass::Given && self.given.is_none() =>
+                        {
+                            Step::Refused
+                        }
+                        MethodKind::KeyboardInteractive => self.keyboard_interactive(pass).await?,
+                        MethodKind::Password => self.password(pass).await?,
+                        _ => Step::Refused,
+                    };
+                    match step {
+                        Step::Done => return Ok(()),
+                        Step::More => {
+                            more = true;
+                            break 'passes;
+                        }
+                        Step::Refused => {}
                     }
-                    Step::Refused => {}
                 }
             }
             if !more {
@@ -150,6 +187,14 @@ impl Attempt<'_> {
 
     fn failed(&self) -> ConnectErrorKind {
         let mut tried = self.tried.clone();
+        // sshd's words when `MaxAuthTries` is used up; the protocol has no others.
+        if self.handle.is_closed() && self.shared.reason().to_string().contains("Too many authentication failures") {
+            tried.push(
+                "the server takes no more tries, and each key costs one: name the right one with `-i` and set \
+                 IdentitiesOnly in ssh_config, or leave the agent out with `-a`"
+                    .to_owned(),
+            );
+        }
         // Where servers say why somebody may not come in.
         let banner = self.shared.banner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = banner.lines().map(str::trim).find(|line| !line.is_empty()) {
@@ -185,7 +230,11 @@ impl Attempt<'_> {
 
     async fn agent(&mut self) -> Option<(Arc<agent::Agent>, Vec<AgentIdentity>)> {
         let socket = self.target.auth.agent.as_ref()?;
-        match agent::Agent::open(socket, self.handle.agent_session_binding()).await {
+        let opening = agent::Agent::open(socket, self.handle.agent_session_binding());
+        let slow = || format!("the agent {} has not answered for 2 s; it is waited for", socket.display());
+        let opening = unless_slow(self.context, slow, opening);
+        let opened = self.clock.limit(self.target.timeouts.auth, opening).await;
+        match opened.unwrap_or_else(|Expired| Err("it did not answer within `auth_timeout`".to_owned())) {
             Ok(agent) => Some(agent),
             Err(reason) => {
                 self.tried.push(format!("agent {} ({reason})", socket.display()));
@@ -194,8 +243,8 @@ impl Attempt<'_> {
         }
     }
 
-    async fn public_keys(&mut self, candidates: &mut keys::Candidates) -> Result<Step, ConnectErrorKind> {
-        while let Some(candidate) = candidates.next() {
+    async fn public_keys(&mut self, candidates: &mut keys::Candidates, pass: Pass) -> Result<Step, ConnectErrorKind> {
+        while let Some(candidate) = candidates.next(pass == Pass::Rest) {
             let what = candidate.to_string();
             let offer = match candidate.public(self.target, self.context, &self.clock).await {
                 Ok(offer) if candidates.first_offer(&offer) => offer,
@@ -294,12 +343,9 @@ impl Attempt<'_> {
         self.offered.as_ref().is_none_or(|offered| offered.contains(&kind))
     }
 
-    async fn password(&mut self) -> Result<Step, ConnectErrorKind> {
-        let mut given = self.target.auth.password.clone();
-        // What is given costs none of the tries that a person has.
-        let tries = self.target.auth.password_prompts + u32::from(given.is_some());
-        for _ in 0..tries {
-            let password = match given.take() {
+    async fn password(&mut self, pass: Pass) -> Result<Step, ConnectErrorKind> {
+        for _ in 0..self.tries(pass) {
+            let password = match self.given.take() {
                 Some(password) => password,
                 None => match self.ask_password().await? {
                     Some(password) => password,
@@ -341,12 +387,12 @@ impl Attempt<'_> {
         }
     }
 
-    async fn keyboard_interactive(&mut self) -> Result<Step, ConnectErrorKind> {
-        let mut password = self.target.auth.password.clone();
-        for _ in 0..self.target.auth.password_prompts.max(1) {
+    async fn keyboard_interactive(&mut self, pass: Pass) -> Result<Step, ConnectErrorKind> {
+        for _ in 0..self.tries(pass).max(1) {
             let starting = self.handle.authenticate_keyboard_interactive_start(self.user.clone(), None);
             let mut answer = answered(&self.clock, self.target, starting).await?.map_err(|_| self.lost())?;
             let mut given_up = false;
+            let mut asked = false;
             let step = loop {
                 match answer {
                     KeyboardInteractiveAuthResponse::Success => return Ok(Step::Done),
@@ -355,7 +401,14 @@ impl Attempt<'_> {
                         break self.note("keyboard-interactive", answer)?;
                     }
                     KeyboardInteractiveAuthResponse::InfoRequest { name, instructions, prompts } => {
-                        let answers = self.respond(&name, &instructions, &prompts, &mut password).await?;
+                        self.questions += 1;
+                        if self.questions > MOST_QUESTIONS {
+                            let what = format!("keyboard-interactive (it asked {MOST_QUESTIONS} times, and no end)");
+                            self.tried.push(what);
+                            return Err(self.failed());
+                        }
+                        asked |= !prompts.is_empty();
+                        let answers = self.respond(&name, &instructions, &prompts).await?;
                         // Without an answer the server would wait for one, and no other method could be tried.
                         given_up = answers.is_none();
                         let answers = answers.unwrap_or_else(|| vec![String::new(); prompts.len()]);
@@ -365,7 +418,8 @@ impl Attempt<'_> {
                 }
             };
             match step {
-                Step::Refused if self.takes(MethodKind::KeyboardInteractive) && !given_up => {}
+                // Without a question there is nothing that could be answered better.
+                Step::Refused if self.takes(MethodKind::KeyboardInteractive) && !given_up && asked => {}
                 step => return Ok(step),
             }
         }
@@ -378,13 +432,14 @@ impl Attempt<'_> {
         name: &str,
         instructions: &str,
         prompts: &[Prompt],
-        password: &mut Option<Secret>,
     ) -> Result<Option<Vec<String>>, ConnectErrorKind> {
         let is_password = |prompt: &Prompt| !prompt.echo && prompt.prompt.to_lowercase().contains("password");
+        let expired = asks_for_another_password(instructions, prompts);
         if let [prompt] = prompts
             && is_password(prompt)
+            && !expired
         {
-            let answer = match password.take() {
+            let answer = match self.given.take() {
                 Some(password) => Some(password),
                 None => self.ask_password().await?,
             };
@@ -392,10 +447,20 @@ impl Attempt<'_> {
         }
         let mut answers = Vec::with_capacity(prompts.len());
         for prompt in prompts {
-            let parts = [name, instructions, prompt.prompt.as_str()];
+            let what_is_wrong = if expired {
+                format!("The password of {}@{} has expired:", self.user, self.target.host_string.host())
+            } else {
+                String::new()
+            };
+            let parts = [what_is_wrong.as_str(), name, instructions, prompt.prompt.as_str()];
             let parts: Vec<&str> = parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect();
             let kind = PromptKind::Challenge { echo: prompt.echo };
-            let Some(answer) = self.ask("keyboard-interactive", kind, parts.join("\n")).await? else {
+            let method = if expired {
+                "keyboard-interactive: the password has expired, and the server asks for a new one"
+            } else {
+                "keyboard-interactive"
+            };
+            let Some(answer) = self.ask(method, kind, parts.join("\n")).await? else {
                 return Ok(None);
             };
             answers.push(answer.expose().to_owned());
@@ -403,17 +468,48 @@ impl Attempt<'_> {
         Ok(Some(answers))
     }
 
+    /// How often a method of this pass is tried: what is given costs none of the tries that a person has.
+    fn tries(&self, pass: Pass) -> u32 {
+        match pass {
+            Pass::Given => 1,
+            Pass::Rest => self.target.auth.password_prompts,
+        }
+    }
+
     fn lost(&self) -> ConnectErrorKind {
         ConnectErrorKind::Dropped { phase: Phase::Auth, reason: self.shared.reason().to_string() }
     }
 }
 
+/// Whether what a server asks for is the change of a password that has expired (PAM's words).
+fn asks_for_another_password(instructions: &str, prompts: &[Prompt]) -> bool {
+    let asked = prompts.iter().map(|prompt| prompt.prompt.as_str());
+    let text = std::iter::once(instructions).chain(asked).collect::<Vec<_>>().join("\n").to_lowercase();
+    let words = ["new password", "new unix password", "current password", "(current) unix password", "old password"];
+    words.iter().any(|words| text.contains(words)) || text.contains("password") && text.contains("expired")
+}
+
+/// Waits for something of an agent, and says what is waited for if it takes long.
+pub(super) async fn unless_slow<T>(
+    context: &OpenContext,
+    slow: impl FnOnce() -> String,
+    work: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => return done,
+        () = tokio::time::sleep(SLOW_AGENT) => context.events.warn(slow()),
+    }
+    work.await
+}
+
+fn too_late(limit: Option<Duration>) -> ConnectErrorKind {
+    ConnectErrorKind::TimedOut { phase: Phase::Auth, after: limit.unwrap_or_default(), setting: "auth_timeout" }
+}
+
 /// Waits for an answer of the server.
 async fn answered<T>(clock: &Clock, target: &Target, work: impl Future<Output = T>) -> Result<T, ConnectErrorKind> {
     let limit = target.timeouts.auth;
-    clock.limit(limit, work).await.map_err(|Expired| ConnectErrorKind::TimedOut {
-        phase: Phase::Auth,
-        after: limit.unwrap_or_default(),
-        setting: "auth_timeout",
-    })
+    clock.limit(limit, work).await.map_err(|Expired| too_late(limit))
 }
