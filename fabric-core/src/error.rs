@@ -481,6 +481,18 @@ pub enum Error {
         /// Why it may still be running on the host; `None` if it was ended.
         still_running: Option<String>,
     },
+    /// The session broke after the command had ended and before all of its output had come. The outcome has the exit
+    /// status and the output that came, of which the end is missing.
+    #[error(
+        "{}: `{}` {}, but not all of its output came: {source}",
+        .outcome.host, .outcome.command, .outcome.exit
+    )]
+    OutputCut {
+        /// What is known of it.
+        outcome: Box<CommandOutcome>,
+        /// How the session broke.
+        source: SessionError,
+    },
     /// `sudo` refused the password.
     #[error("{host}: sudo refused the password of {user}")]
     SudoRefused {
@@ -537,9 +549,10 @@ impl Error {
     pub fn host(&self) -> Option<&str> {
         match self {
             Self::Connect(error) => Some(&error.host),
-            Self::UnexpectedExit(outcome) | Self::TimedOut { outcome, .. } | Self::Interrupted { outcome, .. } => {
-                Some(&outcome.host)
-            }
+            Self::UnexpectedExit(outcome)
+            | Self::TimedOut { outcome, .. }
+            | Self::Interrupted { outcome, .. }
+            | Self::OutputCut { outcome, .. } => Some(&outcome.host),
             Self::SudoRefused { host, .. }
             | Self::AnswerRefused { host, .. }
             | Self::Command { host, .. }
@@ -553,9 +566,10 @@ impl Error {
     /// The outcome of the command, where one ran.
     pub fn outcome(&self) -> Option<&CommandOutcome> {
         match self {
-            Self::UnexpectedExit(outcome) | Self::TimedOut { outcome, .. } | Self::Interrupted { outcome, .. } => {
-                Some(outcome)
-            }
+            Self::UnexpectedExit(outcome)
+            | Self::TimedOut { outcome, .. }
+            | Self::Interrupted { outcome, .. }
+            | Self::OutputCut { outcome, .. } => Some(outcome),
             _ => None,
         }
     }

@@ -117,7 +117,8 @@ pub struct CommandOutcome {
     pub hidden: Vec<Stream>,
     /// From the request to the end of the process.
     pub duration: Duration,
-    /// Whether earlier output was dropped, because of a capture limit or for want of room on the disk.
+    /// Whether output is missing: earlier output, because of a capture limit or for want of room on the disk, or its end
+    /// ([`Error::OutputCut`](crate::Error::OutputCut)).
     pub truncated: bool,
 }
 

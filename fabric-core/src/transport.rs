@@ -216,7 +216,8 @@ pub enum ProcessEvent {
     Stderr(Bytes),
     /// How it ended. Output may still follow: only `None` is the end.
     Exit(ExitStatus),
-    /// The session broke while the process ran.
+    /// The session broke: the process may run on, and what it printed last may be missing. After
+    /// [`Exit`](Self::Exit), only the latter.
     Lost(SessionError),
 }
 
@@ -236,6 +237,15 @@ pub trait ProcessControl: Send + Sync {
 
     /// Tells the new size of the local terminal.
     async fn resize(&self, size: WindowSize) -> Result<(), SessionError>;
+
+    /// Ends the process and its group at once, without waiting for anything, where the transport can; says whether it
+    /// can. It is for who is dropped, and can't wait. Default: it can't.
+    fn kill(&self) -> bool {
+        false
+    }
+
+    /// The process is to outlive its session, if the transport allows it: closing that doesn't end it.
+    fn disown(&self) {}
 
     /// Ends the process and its group: TERM, then KILL after `grace`, by every way the transport has, and
     /// says what came of it. The output goes on until its own end.

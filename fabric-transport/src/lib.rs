@@ -41,7 +41,8 @@
 //! it can be bounded. Output is taken from the host no faster than the receiver of the events is ready for
 //! it. A command that runs out of time, is interrupted, or whose future is dropped is *stopped*: its process
 //! group gets TERM, then KILL, with and without a terminal; what it had printed is kept, and where it could not be ended,
-//! the error says so. Values of variables reach the host as they are, whatever characters they hold, and
+//! the error says so. Output that stops before its end, because the connection was lost, is never taken for all of it.
+//! Nothing of a command runs unless its directory, prefixes and environment were had. Values of variables reach the host as they are, whatever characters they hold, and
 //! what can't be sent is an error before anything is opened.
 //!
 //! **About `sudo`.** The password goes to `sudo` and to nothing else: it is told to ask with a text that no
@@ -54,8 +55,8 @@
 //!
 //! **About connections.** One session for each connection, opened once however many ask at once, and opened
 //! anew when it has died; commands that ran on a session that died are errors, and are not run again. A host
-//! whose key is not what is known is refused before anything is sent to it. Dropping the last clone ends the
-//! session and everything that runs on it.
+//! whose key is not what is known is refused before anything is sent to it. [`Connection::close`] ends
+//! what runs, and waits for that. Dropping the last clone ends the session.
 //!
 //! **About secrets.** Passwords are [`fabric_core::Secret`]s: they show in no event, error, argument or log.
 //!
@@ -68,7 +69,11 @@
 //! * The order of standard output and standard error among each other is that of their arrival. A terminal,
 //!   or `2>&1` in the command, keeps the order in which they were written.
 //! * A command that leaves processes behind which hold its output open (`server &`) lasts as long as they
-//!   do, as with `ssh`. Redirect their output, or see [`disown`](connection::CommandRequest::disown).
+//!   do, as with `ssh`. Redirect their output, or see [`disown`](connection::CommandRequest::disown). When it is stopped
+//!   they are ended with it where it is certain that they are its own: on Linux with OpenSSH's server, without `setsid`, and
+//!   where no other command of the connection has left something behind.
+//! * A program whose `main` returns right after a future was dropped can't wait: a command of this machine is killed by
+//!   the drop, but one on a host may run on. Close its connection first.
 //! * Nothing here reads a terminal or a configuration file. Questions go to a
 //!   [`Prompter`](fabric_core::Prompter), settings come from a [`Resolve`](fabric_core::Resolve).
 //!

@@ -144,6 +144,11 @@ impl World {
         builder.connector(self.connector.clone()).build().expect("a connection")
     }
 
+    /// What opens its sessions.
+    pub fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     /// A directory of this machine, empty at first, where commands of the host find their files.
     pub fn far(&self) -> PathBuf {
         self.dir.path().join("far")

@@ -76,7 +76,10 @@ async fn a_connection_that_is_cut_anywhere_is_an_error() {
                 true
             }
             Err(error) => {
-                let known = matches!(error, Error::Connect(_) | Error::Session { .. } | Error::UnexpectedExit(_));
+                let known = matches!(
+                    error,
+                    Error::Connect(_) | Error::Session { .. } | Error::UnexpectedExit(_) | Error::OutputCut { .. }
+                );
                 assert!(known, "cut after {at}: {error}");
                 false
             }
@@ -84,6 +87,28 @@ async fn a_connection_that_is_cut_anywhere_is_an_error() {
     }))
     .await;
     assert!(!outcomes[0] && outcomes[outcomes.len() - 1], "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn output_that_is_cut_off_after_the_exit_status_is_no_success() {
+    // More than any channel takes at once.
+    let size = 3_000_000;
+    let outcomes = join_all([5_000, 60_000, 1_000_000, 2_900_000].map(async |at| {
+        let world = world().await;
+        world.fleet_host().set_faults(faults(|faults| {
+            faults.exit = ExitFault::First;
+            faults.cut_after = Some(at);
+        }));
+        run(&world, &format!("head -c {size} /dev/zero")).await
+    }))
+    .await;
+    for outcome in outcomes {
+        let error = outcome.expect_err("a part was taken for the whole");
+        let Error::OutputCut { outcome, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(outcome.exit, ExitStatus::Code(0), "{error}");
+        assert!(outcome.truncated && outcome.stdout.len() < size, "{error}");
+        assert!(error.to_string().contains("ended with exit status 0, but not all of its output came: "), "{error}");
+    }
 }
 
 #[tokio::test]

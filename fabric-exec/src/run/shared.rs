@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fabric_core::settings::{Map, Overlay, Settings};
 use fabric_core::{Emitter, EventKind, HostStatus, HostString, Layer, Origin, Prompter, Resolve, Value};
@@ -27,6 +27,9 @@ use crate::journal::{Journal, Line, Recorded};
 use crate::report::{Ending, HostReport, Report, TaskReport};
 use crate::steps::{Anonymous, Verb, template};
 use crate::task::{Args, Invocation, Task};
+
+/// How long sessions may take to close at an interrupt's repetition.
+const LAST_STOPS: Duration = Duration::from_secs(1);
 
 /// The name of the anonymous task (Fabric 1).
 pub(crate) const REMAINDER: &str = "<remainder>";
@@ -303,8 +306,18 @@ impl Shared {
         if ending == Ending::Ok && !done {
             ending = Ending::NothingRan;
         }
-        self.connections.close_all().await;
-        self.connector.close_all().await;
+        let close = async {
+            self.connections.close_all().await;
+            self.connector.close_all().await;
+        };
+        tokio::select! {
+            () = close => {}
+            // Who interrupts again waits for nothing but what can be done at once.
+            () = async {
+                self.interrupt.aborting().await;
+                tokio::time::sleep(LAST_STOPS).await;
+            } => {}
+        }
         let left = self.input.left_over();
         if left > 0 && !self.dry_run {
             self.emitter.warn(format!(

@@ -157,7 +157,10 @@ impl ConnectionBuilder {
         let prompter = self.prompter.unwrap_or_else(|| connector.prompter().clone());
         let emitter = self.emitter.for_host(host.as_str());
         let slot = SessionSlot::default();
-        let shared = Shared { target, connector, prompter, slot, sudo_password: tokio::sync::Mutex::default() };
+        let commands = Arc::default();
+        connector.watch_over(&commands);
+        let sudo_password = tokio::sync::Mutex::default();
+        let shared = Shared { target, connector, prompter, slot, commands, sudo_password };
         Ok(Connection {
             shared: Arc::new(shared),
             settings,

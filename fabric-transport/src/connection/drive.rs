@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Connection;
 use super::capture::Capture;
+use super::commands::Started;
 use super::lines::Lines;
 use super::prepare::Prepared;
 use super::request::{CommandRequest, Sink};
@@ -25,9 +26,6 @@ use super::stdin::{Feed, PumpOptions, Stdin, pump};
 use super::sudo::{Dialogue, Found, Scanner};
 use super::terminal::Terminal;
 use super::watch::{Silence, Watching};
-
-/// How long a command has to end by itself when it is stopped.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a command has to end by the Ctrl-C that it was sent (`remote_interrupt`) before it is stopped.
 const CTRL_C: Duration = Duration::from_secs(3);
@@ -46,7 +44,8 @@ pub(super) struct Drive {
     silent: bool,
     began: Instant,
     timeout: Option<Duration>,
-    grace: Duration,
+    /// `None` where there is nothing to end: in a dry run, and when it is disowned.
+    started: Option<Started>,
     warn: bool,
     stop: CancellationToken,
     interrupt: CancellationToken,
@@ -71,6 +70,7 @@ impl Drive {
     pub(super) fn new(
         request: CommandRequest,
         prepared: Prepared,
+        started: Option<Started>,
         emitter: Emitter,
         stop: CancellationToken,
         began: Instant,
@@ -107,13 +107,14 @@ impl Drive {
             sudo: sudo.is_some().then(|| Dialogue::new(connection.clone(), options.sudo_password)),
             announced: sudo.is_none(),
             exit: None,
+            cut_off: None,
         };
         Self {
             verb,
             silent: options.silent,
             began,
             timeout: prepared.timeout,
-            grace: options.grace.unwrap_or(GRACE),
+            started,
             warn: prepared.warn,
             stop,
             interrupt: connection.interrupt.clone(),
@@ -128,13 +129,21 @@ impl Drive {
         }
     }
 
+    /// Nothing ends the command any more.
+    pub(super) fn disown(mut self) -> Self {
+        self.interrupt = CancellationToken::new();
+        if let Some(started) = self.started.take() {
+            started.disown();
+        }
+        self
+    }
+
     pub(super) fn host(&self) -> &str {
         &self.outcome.host
     }
 
     pub(super) async fn run(mut self, process: Process) -> Result<CommandOutcome, Error> {
         let Process { stdin, output, control } = process;
-        let mut guard = StopOnDrop { control: Some(control.clone()), grace: self.grace };
         let options = PumpOptions {
             gated: !self.output.announced,
             keep_open: self.output.is_watched(),
@@ -142,6 +151,7 @@ impl Drive {
             echo: self.echo_stdin.then(|| self.output.emitter.clone()),
         };
         let mut cut = None;
+        let mut cut_at = self.began;
         let mut still_running = None;
         {
             let mut reading = pin!(self.output.read(output));
@@ -165,6 +175,7 @@ impl Drive {
                 biased;
                 () = &mut interrupted => Err(Cut::Interrupted),
                 () = self.stop.cancelled() => Err(Cut::Interrupted),
+                () = closing(self.started.as_ref()) => Err(Cut::Interrupted),
                 after = &mut deadline => Err(Cut::TimedOut(after)),
                 read = &mut reading => {
                     ended = true;
@@ -174,7 +185,8 @@ impl Drive {
                 () = &mut resizing => Ok(()),
             };
             if let Err(why) = read {
-                let mut stopping = control.stop(self.grace);
+                cut_at = Instant::now();
+                let mut stopping = pin!(stop(self.started.as_ref()));
                 let stopped = loop {
                     tokio::select! {
                         stopped = &mut stopping => break stopped,
@@ -191,7 +203,9 @@ impl Drive {
                 cut = Some(why);
             }
         }
-        guard.control = None;
+        if let Some(started) = self.started {
+            started.end();
+        }
 
         let Self { connection: _connection, verb, silent, warn, mut outcome, mut output, began, .. } = self;
         output.finish().await;
@@ -202,9 +216,20 @@ impl Drive {
             _ => None,
         };
         let emitter = output.emitter.clone();
+        let cut_off = output.cut_off.take();
+        let left = matches!(cut, Some(Cut::TimedOut(_) | Cut::Interrupted))
+            && output.exit.as_ref().is_some_and(|(_, at)| *at < cut_at);
+        if left && still_running.is_none() && !silent {
+            emitter.warn(format!(
+                "`{}` had ended, and what it left in the background held its output open: start such a process with its \
+                 output redirected: COMMAND >/dev/null 2>&1 &",
+                outcome.command
+            ));
+        }
         let (host, kept) = (output.host.clone(), output.fill(&mut outcome));
         outcome.duration = began.elapsed();
-        let ok = outcome.ok() && cut.is_none() && kept.is_ok();
+        outcome.truncated |= cut_off.is_some();
+        let ok = outcome.ok() && cut.is_none() && kept.is_ok() && cut_off.is_none();
         if !silent {
             emitter.emit(finished(verb, &outcome, ok));
         }
@@ -214,15 +239,16 @@ impl Drive {
             Some(Cut::TimedOut(after)) => Err(Error::TimedOut { after, outcome: Box::new(outcome), still_running }),
             Some(Cut::Interrupted) => Err(Error::Interrupted { outcome: Box::new(outcome), still_running }),
             None if ok => Ok(outcome),
-            None => match lost.or(refused) {
-                Some(error) => Err(error),
-                None if warn => {
+            None => match (lost.or(refused), cut_off) {
+                (Some(error), _) => Err(error),
+                (None, Some(source)) => Err(Error::OutputCut { outcome: Box::new(outcome), source }),
+                (None, None) if warn => {
                     if !silent {
                         emitter.warn(Error::UnexpectedExit(Box::new(outcome.clone())).to_string());
                     }
                     Ok(outcome)
                 }
-                None => Err(Error::UnexpectedExit(Box::new(outcome))),
+                (None, None) => Err(Error::UnexpectedExit(Box::new(outcome))),
             },
         }
     }
@@ -291,18 +317,18 @@ async fn follow_size(terminal: Option<Terminal>, control: Arc<dyn ProcessControl
     std::future::pending::<()>().await;
 }
 
-/// Stops the process if its command is given up.
-struct StopOnDrop {
-    control: Option<Arc<dyn ProcessControl>>,
-    grace: Duration,
+/// Waits until the connection is closed.
+async fn closing(started: Option<&Started>) {
+    match started {
+        Some(started) => started.command().closing().await,
+        None => std::future::pending().await,
+    }
 }
 
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        if let (Some(control), Ok(runtime)) = (self.control.take(), tokio::runtime::Handle::try_current()) {
-            let grace = self.grace;
-            runtime.spawn(async move { control.stop(grace).await });
-        }
+async fn stop(started: Option<&Started>) -> StopOutcome {
+    match started {
+        Some(started) => started.command().stop().await,
+        None => StopOutcome::Ended,
     }
 }
 
@@ -319,7 +345,10 @@ struct OutputSide {
     sudo: Option<Dialogue>,
     /// Whether `sudo` has let the command start; true without `sudo`.
     announced: bool,
-    exit: Option<ExitStatus>,
+    /// How the process ended, and when that was heard.
+    exit: Option<(ExitStatus, Instant)>,
+    /// Why output is missing that came before the exit status.
+    cut_off: Option<SessionError>,
 }
 
 struct OneStream {
@@ -338,8 +367,11 @@ impl OutputSide {
             match event {
                 ProcessEvent::Stdout(bytes) => self.take(Stream::Stdout, bytes).await?,
                 ProcessEvent::Stderr(bytes) => self.take(Stream::Stderr, bytes).await?,
-                ProcessEvent::Exit(status) => self.exit = Some(status),
-                ProcessEvent::Lost(_) if self.exit.is_some() => break,
+                ProcessEvent::Exit(status) => self.exit = Some((status, Instant::now())),
+                ProcessEvent::Lost(source) if self.exit.is_some() => {
+                    self.cut_off = Some(source);
+                    break;
+                }
                 ProcessEvent::Lost(source) => return Err(self.session_error(source)),
             }
             // A host that never pauses must not keep timeouts from being seen.
@@ -474,7 +506,7 @@ impl OutputSide {
 
     /// Fills in how the command ended and what it printed; an error is why that could not be kept.
     fn fill(self, outcome: &mut CommandOutcome) -> io::Result<()> {
-        outcome.exit = self.exit.unwrap_or(ExitStatus::Unknown);
+        outcome.exit = self.exit.map_or(ExitStatus::Unknown, |(status, _)| status);
         let stdout = self.stdout.capture.finish();
         let stderr = self.stderr.capture.finish();
         outcome.truncated = true;

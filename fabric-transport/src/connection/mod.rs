@@ -12,6 +12,7 @@
 
 mod builder;
 mod capture;
+mod commands;
 mod drive;
 mod dry;
 mod forward;
@@ -44,6 +45,8 @@ use tokio_util::sync::CancellationToken;
 use crate::connector::Connector;
 use dry::DrySession;
 use slot::SessionSlot;
+
+pub(crate) use commands::Commands;
 
 pub use builder::ConnectionBuilder;
 pub use forward::{Endpoint, Forward, ForwardRequest};
@@ -96,6 +99,7 @@ struct Shared {
     connector: Arc<Connector>,
     prompter: Arc<dyn Prompter>,
     slot: SessionSlot,
+    commands: Arc<Commands>,
     /// The password for `sudo` that a person gave, so that they are asked once.
     sudo_password: tokio::sync::Mutex<Option<Secret>>,
 }
@@ -231,8 +235,26 @@ impl Connection {
         self.shared.slot.is_open()
     }
 
-    /// Ends the session and what runs on it. Without one it does nothing.
+    /// Ends the commands that run here, be they awaited, [started](CommandRequest::start) or given up, and then the
+    /// session. Those that were [disowned](CommandRequest::disown) go on. Clones see [`Error::Interrupted`].
+    ///
+    /// A command is ended as by [`Running::stop`]: it has its [`grace`](CommandRequest::grace) time, and what can't be ended
+    /// is given up some ten seconds later. Whoever gives a future up, by `tokio::time::timeout` for example, should close
+    /// the connection: the command is stopped in the background, which a runtime that ends cuts short. Only commands of
+    /// this machine are killed at once, by the drop itself.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let connection = fabric_transport::Connection::builder("local://localhost").build()?;
+    /// use std::time::Duration;
+    ///
+    /// let given_up = tokio::time::timeout(Duration::from_millis(50), connection.run("sleep 4321")).await;
+    /// assert!(given_up.is_err());
+    /// connection.close().await; // Now it doesn't run any more.
+    /// # Ok(()) }
+    /// ```
     pub async fn close(&self) {
+        self.shared.commands.stop_all().await;
         self.shared.slot.close().await;
     }
 

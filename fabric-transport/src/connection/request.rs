@@ -12,8 +12,9 @@ use fabric_core::{CommandOutcome, Error, PathBehavior, Process, Secret, Session}
 use tokio::io::AsyncWrite;
 use tokio_util::sync::CancellationToken;
 
+use super::commands::Commands;
 use super::drive::Drive;
-use super::prepare::{Prepared, prepare};
+use super::prepare::prepare;
 use super::running::{self, Running};
 use super::stdin::Stdin;
 use super::watch::Watcher;
@@ -95,6 +96,9 @@ pub struct CommandRequest {
     pub(super) line: Vec<u8>,
     pub(super) options: Options,
 }
+
+/// How long a command has to end by itself when it is stopped.
+const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) type Sink = Box<dyn AsyncWrite + Send + Unpin>;
 
@@ -333,15 +337,19 @@ impl CommandRequest {
         Ok(Running::new(process, drive, stop, stdin))
     }
 
-    /// Starts the command and forgets about it: nothing is shown or captured and how it ends is nobody's
-    /// concern. It goes on for as long as the connection does; give it `nohup` or `setsid` to outlive that.
+    /// Starts the command and forgets about it: nothing is shown or captured, and no error is reported.
+    ///
+    /// Nothing here ends it: no interrupt, not [`Connection::close`], not the end of this program, as in Fabric 3. What it
+    /// prints or reads goes over the connection, though. Once that has gone, a write ends most programs (SIGPIPE): give it
+    /// `>/dev/null 2>&1 </dev/null`. A terminal that is closed ends what runs there (SIGHUP), and a plugin's transport
+    /// may end all that it has started.
     pub async fn disown(mut self) -> Result<(), Error> {
         self.options.hide = Hide::Both;
         self.options.capture_limit = Some(Some(0));
         self.options.warn = Some(true);
         self.options.timeout = Some(None);
         let (process, drive) = self.open(CancellationToken::new()).await?;
-        tokio::spawn(drive.run(process));
+        tokio::spawn(drive.disown().run(process));
         Ok(())
     }
 
@@ -353,7 +361,7 @@ impl CommandRequest {
     /// Starts the process; in a dry run, one that does nothing. However a command is asked for, it comes by here.
     async fn open(mut self, stop: CancellationToken) -> Result<(Process, Drive), Error> {
         let mut prepared = prepare(&self)?;
-        let Prepared { spawn, outcome, .. } = &prepared;
+        let outcome = &prepared.outcome;
         let emitter = self.connection.emitter.for_host(outcome.host.as_str());
         let began = Instant::now();
         if self.options.dry {
@@ -362,7 +370,7 @@ impl CommandRequest {
             let process = dry::process(outcome.ok_codes.first().copied().unwrap_or(0));
             prepared.sudo = None;
             (self.options.silent, self.options.stdin) = (true, Stdin::None);
-            return Ok((process, Drive::new(self, prepared, emitter, stop, began)));
+            return Ok((process, Drive::new(self, prepared, None, emitter, stop, began)));
         }
         for (prompt, answer) in &self.connection.settings.prompts {
             self.options.watchers.push(Arc::new(Responder::literal(prompt, Bytes::from(format!("{answer}\n")))?));
@@ -375,9 +383,12 @@ impl CommandRequest {
             emitter.emit(EventKind::CommandStarted { verb: self.verb, command: outcome.command.clone() });
         }
         let began = Instant::now();
-        let spawned = session.spawn(spawn).await;
-        let process = spawned.map_err(|source| Error::Session { host: outcome.host.clone(), source })?;
-        Ok((process, Drive::new(self, prepared, emitter, stop, began)))
+        let spawn = std::mem::take(&mut prepared.spawn);
+        let grace = self.options.grace.unwrap_or(GRACE);
+        let started = Commands::start(&self.connection, session, spawn, grace).await;
+        let (process, started) =
+            started.map_err(|source| Error::Session { host: prepared.outcome.host.clone(), source })?;
+        Ok((process, Drive::new(self, prepared, Some(started), emitter, stop, began)))
     }
 }
 

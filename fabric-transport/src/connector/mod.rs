@@ -7,7 +7,7 @@ mod jump;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use fabric_core::transport::{BoxStream, OpenContext};
@@ -21,6 +21,7 @@ use self::governor::{Governor, Who, jittered};
 #[cfg(feature = "ssh")]
 pub(crate) use self::governor::{PENALISED, RETRIES, wait_after};
 use self::jump::Jumps;
+use crate::connection::Commands;
 use crate::gateway::{GatewayDialer, command};
 use crate::local::LocalTransport;
 
@@ -54,6 +55,8 @@ pub struct Connector {
     answers: Arc<Answers>,
     governor: Arc<Governor>,
     jumps: Arc<Jumps>,
+    /// What runs on the connections that use it.
+    commands: Arc<Mutex<Vec<Weak<Commands>>>>,
 }
 
 impl Default for Connector {
@@ -97,6 +100,7 @@ impl Connector {
             answers: Arc::default(),
             governor: Arc::default(),
             jumps: Arc::default(),
+            commands: Arc::default(),
         };
         let this = this.with_transport(Arc::new(LocalTransport::new()));
         #[cfg(feature = "ssh")]
@@ -161,9 +165,25 @@ impl Connector {
         Ok(self.dial(target, events).await?.map(|(stream, _)| stream))
     }
 
-    /// Closes all gateway sessions; what still runs through them is lost.
+    /// Ends what runs on all connections that use it, as [`Connection::close`](crate::Connection::close) does, and closes
+    /// all gateway sessions; what still runs through them is lost.
     pub async fn close_all(&self) {
+        let all: Vec<_> = self.commands().iter().filter_map(Weak::upgrade).collect();
+        futures_util::future::join_all(all.iter().map(|commands| commands.stop_all())).await;
         self.jumps.close_all().await;
+    }
+
+    /// The commands of one more connection.
+    pub(crate) fn watch_over(&self, commands: &Arc<Commands>) {
+        let mut all = self.commands();
+        if all.len() == all.capacity() {
+            all.retain(|commands| commands.strong_count() > 0);
+        }
+        all.push(Arc::downgrade(commands));
+    }
+
+    fn commands(&self) -> MutexGuard<'_, Vec<Weak<Commands>>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_boxed<'a>(&'a self, target: &'a Target, who: Who, events: &'a Emitter) -> Opening<'a> {

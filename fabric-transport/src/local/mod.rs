@@ -174,8 +174,8 @@ impl Session for LocalSession {
     async fn close(&self) {
         self.open.send_replace(false);
         let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
-        let stops =
-            running.iter().filter_map(Weak::upgrade).map(|control| async move { control.stop(CLOSE_GRACE).await });
+        let owned = running.iter().filter_map(Weak::upgrade).filter(|control| !control.is_disowned());
+        let stops = owned.map(|control| async move { control.stop(CLOSE_GRACE).await });
         futures_util::future::join_all(stops).await;
     }
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -127,7 +128,7 @@ fn watch_over(
         let status = child.wait().await.map_or(ExitStatus::Unknown, exit_status);
         tell.send_replace(Some(status));
     });
-    Ok((exit.clone(), Arc::new(LocalControl { id, terminal, exit })))
+    Ok((exit.clone(), Arc::new(LocalControl { id, terminal, exit, disowned: AtomicBool::new(false) })))
 }
 
 async fn ended(mut exit: watch::Receiver<Option<ExitStatus>>) -> ExitStatus {
@@ -163,9 +164,16 @@ impl ProcessOutput for LocalOutput {
         for turn in 0..2 {
             let err = self.stderr_first == (turn == 0);
             let slot = if err { &mut self.stderr } else { &mut self.stdout };
-            if let Poll::Ready(Some(bytes)) = poll_chunk(slot, &mut self.buffer, cx) {
-                self.stderr_first = !err;
-                return Poll::Ready(Some(if err { ProcessEvent::Stderr(bytes) } else { ProcessEvent::Stdout(bytes) }));
+            match poll_chunk(slot, &mut self.buffer, cx) {
+                Poll::Ready(Some(Ok(bytes))) => {
+                    self.stderr_first = !err;
+                    let event = if err { ProcessEvent::Stderr } else { ProcessEvent::Stdout };
+                    return Poll::Ready(Some(event(bytes)));
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Some(ProcessEvent::Lost(system("read what a process prints", error))));
+                }
+                Poll::Ready(None) | Poll::Pending => {}
             }
         }
         if let Some(exit) = &mut self.exit {
@@ -178,17 +186,22 @@ impl ProcessOutput for LocalOutput {
 }
 
 /// The next bytes of a stream; `None` at its end, when the stream is let go.
-fn poll_chunk(slot: &mut Option<Reader>, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Option<bytes::Bytes>> {
+fn poll_chunk(
+    slot: &mut Option<Reader>,
+    buffer: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<Option<std::io::Result<bytes::Bytes>>> {
     let Some(reader) = slot else { return Poll::Ready(None) };
     buffer.reserve(CHUNK);
-    match poll_read_buf(Pin::new(reader), cx, buffer) {
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(Ok(0) | Err(_)) => {
-            *slot = None;
-            Poll::Ready(None)
-        }
-        Poll::Ready(Ok(_)) => Poll::Ready(Some(buffer.split().freeze())),
+    let read = ready!(poll_read_buf(Pin::new(reader), cx, buffer));
+    if !matches!(read, Ok(1..)) {
+        *slot = None;
     }
+    Poll::Ready(match read {
+        Ok(0) => None,
+        Ok(_) => Some(Ok(buffer.split().freeze())),
+        Err(error) => Some(Err(error)),
+    })
 }
 
 /// The reading side of a pseudo-terminal. The system reports its end as an I/O error.
@@ -200,7 +213,10 @@ impl AsyncRead for Terminal {
         cx: &mut Context<'_>,
         buf: &mut tokio::io::ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf).map(|_| Ok(()))
+        Pin::new(&mut self.0).poll_read(cx, buf).map(|read| match read {
+            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::IO.raw_os_error()) => Err(error),
+            _ => Ok(()),
+        })
     }
 }
 
@@ -230,9 +246,14 @@ pub(super) struct LocalControl {
     id: rustix::process::Pid,
     terminal: Option<OwnedFd>,
     exit: watch::Receiver<Option<ExitStatus>>,
+    disowned: AtomicBool,
 }
 
 impl LocalControl {
+    pub(super) fn is_disowned(&self) -> bool {
+        self.disowned.load(Ordering::Relaxed)
+    }
+
     /// The process's own group and, at a terminal, the one in its foreground: a shell with job control
     /// gives each of its jobs a group.
     fn groups(&self) -> Vec<rustix::process::Pid> {
@@ -257,6 +278,18 @@ impl ProcessControl for LocalControl {
         let Some(terminal) = &self.terminal else { return Ok(()) };
         let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(terminal, size).map_err(|error| system("set the terminal's size", error))
+    }
+
+    fn kill(&self) -> bool {
+        for group in self.groups() {
+            // One that refuses can't be ended by waiting either.
+            let _ = group::send(group, rustix::process::Signal::KILL);
+        }
+        true
+    }
+
+    fn disown(&self) {
+        self.disowned.store(true, Ordering::Relaxed);
     }
 
     async fn stop(&self, grace: Duration) -> StopOutcome {

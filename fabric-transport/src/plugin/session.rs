@@ -156,6 +156,7 @@ impl Session for PluginSession {
             stderr: stderr.map(stream).transpose()?,
             exit: Some(Box::pin(wait_end(exit.clone()))),
             buffer: BytesMut::new(),
+            session: Some(inner.clone()),
         };
         Ok(Process {
             stdin: Box::new(Stdin(Some(stream(stdin)?))),
@@ -267,6 +268,12 @@ struct PluginOutput {
     stderr: Option<FdStream>,
     exit: Option<Pin<Box<dyn Future<Output = ExitStatus> + Send>>>,
     buffer: BytesMut,
+    /// Until the end.
+    session: Option<Arc<Inner>>,
+}
+
+fn lost(error: &io::Error) -> SessionError {
+    SessionError::Lost { reason: error.to_string() }
 }
 
 impl PluginOutput {
@@ -275,21 +282,17 @@ impl PluginOutput {
         stream: &mut Option<FdStream>,
         buffer: &mut BytesMut,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<bytes::Bytes>> {
+    ) -> Poll<Option<io::Result<bytes::Bytes>>> {
         let Some(open) = stream else { return Poll::Ready(None) };
         buffer.resize(CHUNK, 0);
         let mut read = ReadBuf::new(buffer);
-        let end = match ready!(Pin::new(open).poll_read(cx, &mut read)) {
-            Ok(()) => read.filled().is_empty(),
-            // The plugin's side broke: nothing more will come.
-            Err(_) => true,
-        };
+        let result = ready!(Pin::new(open).poll_read(cx, &mut read));
         let length = read.filled().len();
-        if end {
+        if result.is_err() || length == 0 {
             *stream = None;
-            return Poll::Ready(None);
+            return Poll::Ready(result.err().map(Err));
         }
-        Poll::Ready(Some(buffer.split_to(length).freeze()))
+        Poll::Ready(Some(Ok(buffer.split_to(length).freeze())))
     }
 }
 
@@ -299,8 +302,10 @@ impl ProcessOutput for PluginOutput {
             (&mut self.stdout, ProcessEvent::Stdout as fn(bytes::Bytes) -> ProcessEvent),
             (&mut self.stderr, ProcessEvent::Stderr),
         ] {
-            if let Poll::Ready(Some(bytes)) = Self::poll_stream(stream, &mut self.buffer, cx) {
-                return Poll::Ready(Some(event(bytes)));
+            match Self::poll_stream(stream, &mut self.buffer, cx) {
+                Poll::Ready(Some(Ok(bytes))) => return Poll::Ready(Some(event(bytes))),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(ProcessEvent::Lost(lost(&error)))),
+                Poll::Ready(None) | Poll::Pending => {}
             }
         }
         if let Some(exit) = &mut self.exit
@@ -309,10 +314,17 @@ impl ProcessOutput for PluginOutput {
             self.exit = None;
             return Poll::Ready(Some(ProcessEvent::Exit(status)));
         }
-        if self.stdout.is_none() && self.stderr.is_none() && self.exit.is_none() {
-            return Poll::Ready(None);
+        if self.stdout.is_some() || self.stderr.is_some() || self.exit.is_some() {
+            return Poll::Pending;
         }
-        Poll::Pending
+        // Where the plugin's own process has gone, the ends of the streams may be its own.
+        match self.session.take().filter(|session| !session.place.is_alive()) {
+            Some(_) => {
+                let gone = io::Error::other("the plugin's process ended before it could say that this was all");
+                Poll::Ready(Some(ProcessEvent::Lost(lost(&gone))))
+            }
+            None => Poll::Ready(None),
+        }
     }
 }
 

@@ -215,29 +215,33 @@ impl Life {
     }
 }
 
-/// Reads a channel until it is closed or nobody uses it, then closes it from this side too.
+/// Reads a channel until it is closed or nobody uses it, then closes it from this side too. Says whether the host has
+/// closed it: else the connection ended, and what was on its way is lost.
 pub(super) async fn drain<F>(
     mut channel: ChannelReadHalf,
     writer: Arc<ChannelWriteHalf<Msg>>,
     life: Life,
     cut: &CancellationToken,
     mut take: impl FnMut(ChannelMsg) -> F,
-) where
+) -> bool
+where
     F: Future<Output = ()>,
 {
     let reading = async {
         loop {
             match channel.wait().await {
-                None | Some(ChannelMsg::Close) => return,
+                None => return false,
+                Some(ChannelMsg::Close) => return true,
                 Some(message) => take(message).await,
             }
         }
     };
-    let given_up = tokio::select! {
-        () = reading => false,
+    let (given_up, closed) = tokio::select! {
+        biased;
+        closed = reading => (false, closed),
         // The connection's task may be waiting for us to take something.
-        () = cut.cancelled() => false,
-        () = life.unused.cancelled() => true,
+        () = cut.cancelled() => (false, false),
+        () = life.unused.cancelled() => (true, false),
     };
     if given_up {
         // First, because the connection's task may be waiting to hand something over, and would never see
@@ -247,6 +251,7 @@ pub(super) async fn drain<F>(
         let _ = writer.close().await;
     }
     life.closed.cancel();
+    closed
 }
 
 /// The writing side of a channel: fails once the channel is closed, instead of waiting for room that a

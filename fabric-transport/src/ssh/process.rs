@@ -1,7 +1,7 @@
 //! Processes on the host.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -40,7 +40,8 @@ async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) ->
     let writer = Arc::new(writer);
     let life = Life::new();
     let store = Store::new(OUTPUT_STORE, link.shared.pool.clone());
-    let ended = CancellationToken::new();
+    let (ended, whole) = (CancellationToken::new(), CancellationToken::new());
+    let heard = Arc::new(AtomicUsize::new(0));
     let stdin = ChannelWriter::new(&writer, &life);
     let close = Arc::new(life.unused.clone().drop_guard());
     let output = Output { store: store.clone(), _close: close.clone() };
@@ -49,11 +50,13 @@ async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) ->
         writer: writer.clone(),
         store: store.clone(),
         ended: ended.clone(),
+        whole: whole.clone(),
+        heard: heard.clone(),
         life: life.clone(),
         order: entry.order,
         _close: close,
     };
-    tokio::spawn(read(reader, writer, life, Reading { link: link.clone(), store, ended, entry, first }));
+    tokio::spawn(read(reader, writer, life, Reading { link: link.clone(), store, ended, whole, heard, entry, first }));
     Ok(Process { stdin: Box::new(stdin), output: Box::new(output), control: Arc::new(control) })
 }
 
@@ -70,17 +73,33 @@ struct Reading {
     link: Arc<Link>,
     store: Arc<Store<ProcessEvent>>,
     ended: CancellationToken,
+    whole: CancellationToken,
+    heard: Arc<AtomicUsize>,
     entry: Entry,
     first: Option<ChannelMsg>,
 }
 
-/// Reads a process's channel to its end.
+/// Reads a process's channel to its end. An exit status doesn't say that all output has come: servers send it first.
 async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life: Life, reading: Reading) {
-    let Reading { link, store, ended, entry, first } = reading;
+    let Reading { link, store, ended, whole, heard, entry, first } = reading;
+    let held = AtomicBool::new(false);
+    let all_came = || {
+        whole.cancel();
+        if held.swap(false, Ordering::SeqCst) {
+            link.processes.held.fetch_sub(1, Ordering::SeqCst);
+        }
+    };
     let take = |message| {
+        heard.fetch_add(1, Ordering::Relaxed);
+        if matches!(message, ChannelMsg::Eof) {
+            all_came();
+        }
         let event = event(&message);
         if matches!(event, Some((ProcessEvent::Exit(_), _))) {
             entry.remove();
+            if !whole.is_cancelled() && !held.swap(true, Ordering::SeqCst) {
+                link.processes.held.fetch_add(1, Ordering::SeqCst);
+            }
             ended.cancel();
         }
         let store = store.clone();
@@ -93,12 +112,16 @@ async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life:
     if let Some(message) = first {
         take(message).await;
     }
-    drain(reader, writer, life, &link.shared.cut, take).await;
-    if !ended.is_cancelled() {
-        let lost = link.shared.ended.borrow().clone();
-        store.push(lost.map_or(ProcessEvent::Exit(ExitStatus::Unknown), ProcessEvent::Lost), 0).await;
+    if drain(reader, writer, life, &link.shared.cut, take).await {
+        all_came();
+        if !ended.is_cancelled() {
+            store.push(ProcessEvent::Exit(ExitStatus::Unknown), 0).await;
+        }
+    } else if !(ended.is_cancelled() && whole.is_cancelled()) {
+        store.push(ProcessEvent::Lost(link.shared.reason()), 0).await;
     }
     ended.cancel();
+    all_came();
     store.finish();
 }
 
@@ -287,6 +310,8 @@ pub(super) struct Registry {
     live: Arc<Mutex<BTreeSet<u64>>>,
     /// Held by who ends one: while it is looked for, nothing else may come or go.
     stopping: tokio::sync::Mutex<()>,
+    /// How many have ended while something holds their output open.
+    held: AtomicUsize,
     /// How many are on their way into `live`.
     starting: AtomicUsize,
 }
@@ -380,6 +405,10 @@ pub(super) struct Control {
     store: Arc<Store<ProcessEvent>>,
     /// Cancelled when the process has ended, as far as the server says.
     ended: CancellationToken,
+    /// Cancelled when all of its output has come, or nothing more can.
+    whole: CancellationToken,
+    /// How many messages about it have come.
+    heard: Arc<AtomicUsize>,
     life: Life,
     order: u64,
     _close: Arc<DropGuard>,
@@ -396,9 +425,28 @@ impl Control {
         self.ended.cancelled().await;
     }
 
+    /// Waits until its output has ended too, for as long as more comes within `pause`; says whether it has. Else
+    /// something that it has started holds that open.
+    pub(super) async fn is_whole(&self, pause: Duration) -> bool {
+        loop {
+            let heard = self.heard.load(Ordering::Relaxed);
+            if tokio::time::timeout(pause, self.whole.cancelled()).await.is_ok() {
+                return true;
+            }
+            if self.heard.load(Ordering::Relaxed) == heard {
+                return false;
+            }
+        }
+    }
+
     /// Where it stands among the processes of the session.
     pub(super) fn place(&self) -> Option<Place> {
         self.link.processes.place(self.order)
+    }
+
+    /// How many processes of the session have ended while something holds their output open.
+    pub(super) fn held(&self) -> usize {
+        self.link.processes.held.load(Ordering::SeqCst)
     }
 
     /// Until this is dropped, no other process of the connection is stopped.

@@ -5,6 +5,10 @@
 //! a connection are children of one process, hence brothers of the shell that runs our script. Which of
 //! them is the one to end follows from the order in which they were started, and is checked against their
 //! number; if it is not certain, nothing is killed and the answer says why.
+//!
+//! A process that has ended may have left others behind that hold its output open (`server &`), for which its channel
+//! stays open too. They are known by the connection in their environment, by a session whose leader has gone, and by
+//! a pipe to the server; only where there is one such session, and one such channel, they are ended.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -17,12 +21,21 @@ use super::process::{Control, Place};
 /// For the channel, the shell and what the script has to look through, besides the grace time.
 const OVERHEAD: Duration = Duration::from_secs(8);
 
+/// What is said of a command that left something behind.
+const HELD: &str = "a process that it left in the background runs on and holds its output open; start such a process with its \
+                    output redirected: COMMAND >/dev/null 2>&1 &";
+
+/// Between the end of a process and that of its output.
+const SETTLE: Duration = Duration::from_millis(500);
+
 /// Between the end of a process and the server's word of it.
 const REPORT: Duration = Duration::from_secs(2);
 
 /// Looks the process up, sends TERM to all of its process group and session, KILL to what is left after
 /// the grace time, and prints `ended` or why not. Where the server has given it no group of its own, as dropbear
 /// does without a terminal, it and its descendants (`kin`) are meant.
+///
+/// With `left` for `$1` it does so with the session that was left behind, where `$2` channels wait for one.
 ///
 /// One line without single quotes, `!` or newlines, so that csh and fish pass it on to `sh` too. `$1` is
 /// the place of the process among `$2` that live on this connection, `$3` the tenths of seconds to wait.
@@ -37,7 +50,14 @@ const SCRIPT: &str = concat!(
     "find() { list | sort -n | while read -r at id up group session state; do ",
     "[ $up = $top ] || continue; [ $id = $me ] && continue; case $state in Z*) continue;; esac; ",
     "case $(words $id) in *\" fabric-stop \"*) continue;; esac; echo $id; done; }; ",
-    "found=$(find); set -- $found; ",
+    "mine() { tr \"\\0\" \"\\n\" </proc/$1/environ | grep -qxF \"SSH_CONNECTION=$SSH_CONNECTION\"; }; ",
+    "readers() { ls -l $1 | grep ^lr | grep -cF -- \"-> $pipe\"; }; ",
+    "holds() { for fd in 1 2; do pipe=$(readlink /proc/$1/fd/$fd); case $pipe in pipe:*) ;; *) continue;; esac; ",
+    // The server's own end can be seen by root only; who else reads from it is in a pipeline.
+    "[ $(readers \"/proc/[0-9]*/fd\") = $(readers /proc/$top/fd) ] && return 0; done; return 1; }; ",
+    "left() { list | while read -r at id up group session state; do case $state in Z*) continue;; esac; ",
+    "[ -e /proc/$session ] && continue; mine $id || continue; holds $id && echo $session; done | sort -u; }; ",
+    "if [ $want = left ]; then found=$(left); want=0; else found=$(find); fi; set -- $found; ",
     "[ $# = $live ] || { echo \"unclear: $# processes on this connection, $live expected\"; exit; }; ",
     "shift $want; it=$1; ",
     "members() { list | sort -n | while read -r at id up group session state; do case $state in Z*) continue;; esac; ",
@@ -62,15 +82,14 @@ pub(super) async fn stop(control: &Control, grace: Duration) -> StopOutcome {
         for pause in [0, 50, 100, 200] {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             if control.has_ended() {
-                return StopOutcome::Ended;
+                return what_is_left(control, grace).await;
             }
-            match by_script(control, grace).await {
-                Ok(answer) if answer == "ended" => {
-                    return match tokio::time::timeout(REPORT, control.ended()).await {
-                        Ok(()) => StopOutcome::Ended,
-                        Err(_) => StopOutcome::Unknown("the host still holds its output open".to_owned()),
-                    };
-                }
+            let Some(Place { index, live }) = control.place() else {
+                "it is not among the processes of this connection".clone_into(&mut reason);
+                continue;
+            };
+            match by_script(control, &index.to_string(), live, grace).await {
+                Ok(answer) if answer == "ended" => return output_ends(control).await,
                 Ok(answer) => match answer.strip_prefix("alive: ") {
                     Some(ids) => {
                         let reason = format!("processes {ids} cannot be ended by the login user");
@@ -90,15 +109,40 @@ pub(super) async fn stop(control: &Control, grace: Duration) -> StopOutcome {
     }
 }
 
+/// After the end of everything that could be found.
+async fn output_ends(control: &Control) -> StopOutcome {
+    if control.is_whole(REPORT).await {
+        StopOutcome::Ended
+    } else if control.has_ended() {
+        StopOutcome::Unknown(HELD.to_owned())
+    } else {
+        StopOutcome::Unknown("the host still holds its output open".to_owned())
+    }
+}
+
+/// Ends what a process that has ended left behind, if that holds its output open.
+async fn what_is_left(control: &Control, grace: Duration) -> StopOutcome {
+    // What floods never pauses; it is ended all the same.
+    if tokio::time::timeout(SETTLE, control.is_whole(SETTLE)).await == Ok(true) {
+        return StopOutcome::Ended;
+    }
+    // Where several wait for such an end, it isn't certain which of them waits for which.
+    if control.held() == 1 {
+        match by_script(control, "left", 1, grace).await {
+            Ok(answer) if answer == "ended" => return output_ends(control).await,
+            Ok(answer) => tracing::debug!(%answer, "what a command left behind"),
+            Err(error) => tracing::debug!(%error, "what a command left behind"),
+        }
+    }
+    output_ends(control).await
+}
+
 /// Runs the script on a channel of its own and returns the last line that it prints.
-async fn by_script(control: &Control, grace: Duration) -> Result<String, SessionError> {
-    let Some(Place { index, live }) = control.place() else {
-        return Ok("unclear: it is not among the processes of this connection".to_owned());
-    };
+async fn by_script(control: &Control, which: &str, live: usize, grace: Duration) -> Result<String, SessionError> {
     let mut command = String::new();
     let tenths = grace.as_millis().div_ceil(100);
     // Writing to a String cannot fail.
-    let _ = write!(command, "exec /bin/sh -c '{SCRIPT}' fabric-stop {index} {live} {tenths}");
+    let _ = write!(command, "exec /bin/sh -c '{SCRIPT}' fabric-stop {which} {live} {tenths}");
     let request = SpawnRequest { program: Program::Command(command.into_bytes()), ..SpawnRequest::default() };
     let mut process = control.spawn_unlisted(&request).await?;
     let mut output = Vec::new();

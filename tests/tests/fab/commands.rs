@@ -141,3 +141,101 @@ fn open_quotes_are_a_clear_error() {
             .run();
     }
 }
+
+/// Ends its connection after the exit status and before all of its output: the server's process is killed by what
+/// holds the output open.
+const CUT: &str =
+    "c=$PPID; (while kill -0 $$; do sleep 0.05; done; sleep 0.5; echo more; kill -9 $c) 2>/dev/null & echo begun";
+
+#[test]
+fn a_part_of_the_output_is_never_saved_for_the_whole() {
+    let ran = case!()
+        .hosts(1)
+        .fabfile(format!(
+            "[env]\nwarn_only = true\n\n[tasks.t]\nsteps = [\n  {{ run = {}, save = \"it\" }},\n  {{ run = \"echo {{{{ it.stdout }}}} > {{far}}/saved\" }},\n]\n",
+            toml(CUT)
+        ))
+        .args(["-H", "{h1}", "t"])
+        .stdout_has("out: begun")
+        .stdout_lacks("saved")
+        .stderr_has("ended with exit status 0, but not all of its output came: ")
+        .stderr_has("1 host: 0 ok, 1 failed")
+        .status(1)
+        .run();
+    assert!(!ran.case().far().join("saved").exists());
+}
+
+/// The process id that was printed after a word.
+fn process(stdout: &str, word: &str) -> rustix::process::Pid {
+    let id = stdout.lines().find_map(|line| line.split_once(word)?.1.trim().parse().ok());
+    id.and_then(rustix::process::Pid::from_raw).expect("its process id")
+}
+
+fn runs(process: rustix::process::Pid) -> bool {
+    // One that nobody has waited for yet doesn't count.
+    let state = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
+    state.is_ok_and(|state| !state.rsplit(')').next().unwrap_or_default().trim().starts_with('Z'))
+}
+
+#[test]
+fn what_a_command_left_in_the_background_is_ended_with_it() {
+    for command in
+        ["sleep 900 & echo started $!", "(sleep 901 | cat) & echo started $!", "sleep 902 & echo started $!; exit 3"]
+    {
+        let ran = case!()
+            .hosts(1)
+            .args(["-T", "2", "-H", "{h1}", "--", command])
+            .any_stdout()
+            .stderr_has("did not finish within 2 s; it was ended")
+            .stderr_has("warning: `{command}` had ended, and what it left in the background held its output open")
+            .value("command", command)
+            .status(1)
+            .run();
+        assert!(!runs(process(&ran.stdout, "out: started ")), "{command}");
+    }
+    let ran = case!()
+        .hosts(1)
+        .args(["-H", "{h1}", "--", "sleep 903 & echo started $!"])
+        .interrupt_at("out: started")
+        .any_stdout()
+        .stderr_has("was interrupted; it was ended")
+        .stderr_has("held its output open")
+        .status(130)
+        .run();
+    assert!(!runs(process(&ran.stdout, "out: started ")));
+}
+
+#[test]
+fn what_is_left_and_cannot_be_found_is_said() {
+    let ran = case!()
+        .hosts(1)
+        .args(["-T", "2", "-H", "{h1}", "--", "setsid sleep 904 & echo started $!"])
+        .any_stdout()
+        .stderr_has("did not finish within 2 s; it may still be running there: a process that it left in the background runs on")
+        .stderr_has("COMMAND >/dev/null 2>&1 &")
+        .stderr_lacks("was ended")
+        .status(1)
+        .run();
+    let left = process(&ran.stdout, "out: started ");
+    assert!(runs(left));
+    rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn what_was_started_to_stay_is_left_alone() {
+    let ran = case!()
+        .hosts(1)
+        .fabfile(
+            "[tasks.t]\nsteps = [\n  { run = \"(sleep 905 | cat) >/dev/null 2>&1 & echo kept $!\" },\n  \
+             { run = \"sleep 906 & echo started $!\", timeout = 2 },\n]\n",
+        )
+        .args(["-H", "{h1}", "t"])
+        .any_stdout()
+        .stderr_has("it was ended")
+        .status(1)
+        .run();
+    let kept = process(&ran.stdout, "out: kept ");
+    assert!(!runs(process(&ran.stdout, "out: started ")) && runs(kept));
+    rustix::process::kill_process_group(rustix::process::getpgid(Some(kept)).unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
+}

@@ -1,5 +1,6 @@
 //! What every transport does alike: in memory, on this machine, over SSH with the embedded fleet and with a real sshd.
 
+mod closing;
 mod commands;
 mod files;
 mod forwards;

@@ -1,0 +1,152 @@
+//! The commands of a connection that have not ended: so that whoever gives one up, or closes the connection, ends it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fabric_core::error::SessionError;
+use fabric_core::transport::{SpawnRequest, StopOutcome};
+use fabric_core::{Process, ProcessControl, Session};
+use futures_util::future::join_all;
+use tokio::sync::{OnceCell, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Connection;
+
+/// How long closing waits for what is being started or stopped, beyond the time that a command has to end by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What runs on a connection's host, or here, and has not been disowned.
+#[derive(Default)]
+pub(crate) struct Commands {
+    running: Mutex<HashMap<u64, Arc<Command>>>,
+    /// What is being started, and what has been dropped and is being stopped.
+    under_way: TaskTracker,
+}
+
+/// A command that has been started, and its one end.
+pub(super) struct Command {
+    number: u64,
+    control: Arc<dyn ProcessControl>,
+    grace: Duration,
+    /// Cancelled when the connection is closed.
+    closing: CancellationToken,
+    stopped: OnceCell<StopOutcome>,
+}
+
+impl Command {
+    /// Ends it. Several who want that at once wait for one stop.
+    pub(super) async fn stop(&self) -> StopOutcome {
+        self.stopped.get_or_init(|| self.control.stop(self.grace)).await.clone()
+    }
+
+    /// Waits until its connection is closed.
+    pub(super) async fn closing(&self) {
+        self.closing.cancelled().await;
+    }
+}
+
+impl Commands {
+    /// Starts a process, which is ended when what this gives is dropped. It is also ended if whoever asked for it has gone
+    /// before it had started: the host may have been sent the command already.
+    pub(super) async fn start(
+        connection: &Connection,
+        session: Arc<dyn Session>,
+        request: SpawnRequest,
+        grace: Duration,
+    ) -> Result<(Process, Started), SessionError> {
+        let (answer, started) = oneshot::channel();
+        let owner = connection.clone();
+        connection.shared.commands.under_way.spawn(async move {
+            let process = session.spawn(&request).await;
+            let process = process.map(|process| {
+                let started = Started::new(owner, process.control.clone(), grace);
+                (process, started)
+            });
+            // Dropped, it is stopped.
+            drop(answer.send(process));
+        });
+        started.await.unwrap_or(Err(SessionError::Closed))
+    }
+
+    /// Stops everything, and waits for what has been dropped and is being stopped. Bounded.
+    pub(crate) async fn stop_all(&self) {
+        let all = std::mem::take(&mut *self.lock());
+        if all.is_empty() && self.under_way.is_empty() {
+            return;
+        }
+        let stops = all.values().map(|command| async {
+            command.closing.cancel();
+            // Transports have limits of their own.
+            let _ = tokio::time::timeout(command.grace + PATIENCE, command.stop()).await;
+        });
+        let others = async {
+            self.under_way.close();
+            let _ = tokio::time::timeout(PATIENCE, self.under_way.wait()).await;
+        };
+        futures_util::future::join(join_all(stops), others).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Command>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A command that is ended when this is dropped, unless it has ended or is disowned.
+pub(super) struct Started {
+    connection: Connection,
+    command: Arc<Command>,
+    over: bool,
+}
+
+impl Started {
+    fn new(connection: Connection, control: Arc<dyn ProcessControl>, grace: Duration) -> Self {
+        let number = rand::random();
+        let (closing, stopped) = (CancellationToken::new(), OnceCell::new());
+        let command = Arc::new(Command { number, control, grace, closing, stopped });
+        connection.shared.commands.lock().insert(number, command.clone());
+        Self { connection, command, over: false }
+    }
+
+    pub(super) fn command(&self) -> &Arc<Command> {
+        &self.command
+    }
+
+    /// It has ended.
+    pub(super) fn end(mut self) {
+        self.forget();
+    }
+
+    /// It goes on, whatever becomes of the connection.
+    pub(super) fn disown(mut self) {
+        self.command.control.disown();
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.over = true;
+        self.connection.shared.commands.lock().remove(&self.command.number);
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let runtime = tokio::runtime::Handle::try_current();
+        if self.command.control.kill() || runtime.is_err() {
+            self.forget();
+        } else if let Ok(runtime) = runtime {
+            let (connection, command) = (self.connection.clone(), self.command.clone());
+            let under_way = &self.connection.shared.commands.under_way;
+            // The connection stays until then: the command is ended over it.
+            let stop = async move {
+                command.stop().await;
+                connection.shared.commands.lock().remove(&command.number);
+            };
+            under_way.spawn_on(stop, &runtime);
+        }
+    }
+}
