@@ -123,15 +123,22 @@ impl HostList {
     /// adds to the command line's list and its `replace` stands against it; excluded hosts of the command line come
     /// on top of the others. An empty list of the command line counts as never given.
     pub(crate) fn of(name: &str, layers: &[&LayerValues]) -> Option<Self> {
-        let excludes = name == "exclude_hosts";
-        if !excludes && !is_host_list(name) {
+        if !is_host_list(name) {
             return None;
         }
+        let excludes = name == "exclude_hosts";
         let mut list = Self::default();
         for (index, layer) in layers.iter().enumerate() {
             let given = |name: &str| layer.values.get(name).map(|entry| texts(&entry.value)).unwrap_or_default();
             match layer.layer {
-                Layer::CommandLine if excludes => list.plain.push((index, list.unlisted(given(name)))),
+                // `--set` may overwrite those of lower layers; else the command line adds to them.
+                Layer::CommandLine if excludes => match layer.values.get(name).and_then(|e| list_change(&e.value)) {
+                    Some((ListChange::Replace, items)) => {
+                        list = Self { plain: vec![(index, texts(items))], ..Self::default() };
+                    }
+                    Some((ListChange::Extend, items)) => list.plain.push((index, list.unlisted(texts(items)))),
+                    None => list.plain.push((index, list.unlisted(given(name)))),
+                },
                 Layer::CommandLine if given("hosts").is_empty() && given("roles").is_empty() => {}
                 Layer::CommandLine if list.replaced => {}
                 Layer::CommandLine => list.plain = vec![(index, given(name))],

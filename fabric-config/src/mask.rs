@@ -1,11 +1,10 @@
 //! Values as they may be shown: what is secret is `set` or `unset`.
 
 use fabric_core::Gateway;
-use fabric_core::settings::{Kind, Map, Setting, Value};
+use fabric_core::settings::{Kind, Map, Setting, Value, is_secret_name};
 use serde_json::json;
 
-/// Words in a name that make its value a secret, in shared state and in options of plugins.
-const SECRET_WORDS: [&str; 5] = ["password", "passphrase", "passwd", "secret", "token"];
+use crate::values::is_group;
 
 /// A setting's or shared value as it may be shown.
 pub fn shown(name: &str, value: &Value) -> Value {
@@ -14,10 +13,10 @@ pub fn shown(name: &str, value: &Value) -> Value {
         Some(_) if name == "gateway" => {
             value.as_str().map_or_else(|| value.clone(), |text| Gateway::shown(text).into())
         }
-        Some(setting) if setting.kind == Kind::Map => inside(value),
-        Some(_) => value.clone(),
-        None if is_secret(name) => hidden(Kind::Secret, value),
-        None => inside(value),
+        None if is_secret_name(name) => {
+            hidden(Setting::any_spelling(name).map_or(Kind::Secret, |setting| setting.kind), value)
+        }
+        _ => inside(name, value),
     }
 }
 
@@ -34,24 +33,16 @@ fn hidden(kind: Kind, value: &Value) -> Value {
     }
 }
 
-fn inside(value: &Value) -> Value {
+/// The same of what is in a value; `connect_kwargs = { pkey = .. }` is `connect_kwargs.pkey`.
+fn inside(name: &str, value: &Value) -> Value {
+    let full = |key: &str| if is_group(name) { format!("{name}.{key}") } else { key.to_owned() };
     match value {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| {
-                let value = if is_secret(key) { hidden(Kind::Secret, value) } else { inside(value) };
-                (key.clone(), value)
-            })
-            .collect::<Map>()
-            .into(),
-        Value::Array(items) => items.iter().map(inside).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| (key.clone(), shown(&full(key), value))).collect::<Map>().into()
+        }
+        Value::Array(items) => items.iter().map(|item| inside(name, item)).collect(),
         _ => value.clone(),
     }
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -69,6 +60,9 @@ mod tests {
             ("transport_options", json!({"x": {"password": "pw", "list": [{"token": "pw"}]}})),
             ("database_password", json!("pw")),
             ("database", json!({"passwd": "pw"})),
+            ("shell_env", json!({"DB_PASSWORD": "pw"})),
+            ("roledefs", json!({"db": {"prompts": {"Login:": "pw"}, "gateway": "socks5://me:pw@proxy"}})),
+            ("connect_kwargs", json!({"pkey": "pw"})),
         ];
         for (name, value) in values {
             let shown = shown(name, &value).to_string();

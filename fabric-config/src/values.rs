@@ -97,14 +97,16 @@ impl Intake {
     /// Takes a text under a name, and reads it by the setting's type.
     pub(crate) fn text(&mut self, name: &str, text: &str, origin: Origin) {
         let value = match Meaning::of(name) {
-            Meaning::Setting(setting, _) => match setting.kind.parse(text) {
-                Ok(value) => value,
-                Err(why) => {
-                    let shown = shown(setting, &Value::from(text));
-                    self.problems.push(Problem::new(format!("setting `{name}`: {why}{shown}")).at(origin));
-                    return;
+            Meaning::Setting(setting, _) => {
+                match list_change_of(setting, text).map_or_else(|| setting.kind.parse(text), Ok) {
+                    Ok(value) => value,
+                    Err(why) => {
+                        let found = setting.found(&Value::from(text));
+                        self.problems.push(Problem::new(format!("setting `{name}`: {why}{found}")).at(origin));
+                        return;
+                    }
                 }
-            },
+            }
             _ => Value::from(text),
         };
         self.value(name, value, origin);
@@ -143,7 +145,11 @@ impl Intake {
         let Some(value) = conversion.apply(value) else { return };
         if let Err(problem) = check(setting, &value) {
             let message = problem.message.replacen(&format!("`{}`", setting.name), &format!("`{name}`"), 1);
-            self.problems.push(Problem { message, ..problem }.at(origin));
+            let problem = Problem { message, ..problem }.at(origin);
+            self.problems.push(match value {
+                Value::Object(_) if setting.name == "hosts" => problem.hint(SECTIONS),
+                _ => problem,
+            });
             return;
         }
         let value = match origin.file.as_deref().and_then(Path::parent) {
@@ -153,11 +159,18 @@ impl Intake {
             _ => value,
         };
         self.spelled.insert(setting.name, name.to_owned());
+        let value = match self.layer.values.get(setting.name) {
+            Some(earlier) if is_host_list(setting.name) => extended(&earlier.value, value),
+            _ => value,
+        };
         self.layer.values.insert(setting.name.to_owned(), Entry { value, origin });
     }
 
     fn unknown(&mut self, name: &str, value: Value, origin: Origin) {
-        let near = nearest_name(name);
+        let near = match self.unknown {
+            Unknown::Share => mistyped(name),
+            Unknown::Refuse | Unknown::RefuseTypos => nearest_name(name),
+        };
         let problem = |what: &str| {
             let problem = Problem::new(format!("{what} `{name}`")).at(origin.clone());
             match near {
@@ -185,7 +198,7 @@ fn check(setting: &Setting, value: &Value) -> Result<(), Problem> {
 
 /// Whether a setting's lists may be changed by `extend` and `replace`.
 pub(crate) fn is_host_list(name: &str) -> bool {
-    matches!(name, "hosts" | "roles")
+    matches!(name, "hosts" | "roles" | "exclude_hosts")
 }
 
 /// How `{ extend = [..] }` and `{ replace = [..] }` change a list.
@@ -203,13 +216,35 @@ pub(crate) fn list_change(value: &Value) -> Option<(ListChange, &Value)> {
         .or_else(|| map.get("replace").map(|items| (ListChange::Replace, items)))
 }
 
+/// The table that a text is, where one may change a list: JSON, as an environment variable or `--set` has it.
+fn list_change_of(setting: &Setting, text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().filter(|value: &Value| is_host_list(setting.name) && value.is_object())
+}
+
+/// What a source that gives a list a second time comes to: `extend` adds to what was given before.
+fn extended(earlier: &Value, value: Value) -> Value {
+    let Some((ListChange::Extend, more)) = list_change(&value) else { return value };
+    let (change, items) = list_change(earlier).unzip();
+    let texts = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+    let items = Value::Array([texts(items.unwrap_or(earlier)), texts(more)].concat());
+    match change {
+        Some(ListChange::Extend) => serde_json::json!({ "extend": items }),
+        Some(ListChange::Replace) => serde_json::json!({ "replace": items }),
+        None => items,
+    }
+}
+
 /// The nearest name under which something can be set.
 pub(crate) fn nearest_name(name: &str) -> Option<&'static str> {
     Setting::nearest(name).or_else(|| nearest(name, WITHOUT.iter().map(|(known, _)| *known)))
 }
 
-fn shown(setting: &Setting, value: &Value) -> String {
-    if setting.is_secret() { String::new() } else { format!(", found {value}") }
+/// Where tables that are written as a setting `hosts` belong.
+const SECTIONS: &str = "settings for some hosts, [hosts.\"web*\"], belong into the fabfile";
+
+/// The name that shared state was probably meant to be.
+fn mistyped(name: &str) -> Option<&'static str> {
+    Setting::mistyped(name).or_else(|| nearest(name, WITHOUT.iter().map(|(known, _)| *known)))
 }
 
 /// What a name means.

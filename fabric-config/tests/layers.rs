@@ -146,7 +146,7 @@ fn everything_wrong_is_told_at_once_with_its_line() {
         "fabric.toml:4: setting `port`: expected a port from 1 to 65535, found 70000",
         "fabric.toml:6: unknown setting `run.warm` (did you mean `run.warn`?)",
         "rc:3: `user` is given twice, first on line 1",
-        "rc:4: expected `key = value`: `nonsense`",
+        "rc:4: expected `key = value`",
         "rc:5: setting `pool_size`: expected a whole number from 0 to 4294967295, found \"-1\"",
         "rc:7: unknown setting `warn_olny` (did you mean `warn_only`?)",
         "rc:8: setting `timeout`: expected a number of seconds from 0 to 1000000000, found \"nan\"",

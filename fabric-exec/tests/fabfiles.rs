@@ -205,7 +205,7 @@ fn everything_that_is_wrong_is_told_with_line_and_advice() {
         ),
         (
             "[tasks.t]\nargs = [{ name = 'n', default = 'x', type = 'integer' }]\nrun = 'x'\n",
-            &["fabfile.toml:2: `default` of argument `n` of task `t`: expected a whole number, found `\"x\"`"],
+            &["fabfile.toml:2: `default` of argument `n` of task `t`: expected a whole number, found a text"],
         ),
         (
             "[tasks.t]\nwith = { warn_onyl = true }\nrun = 'x'\n",

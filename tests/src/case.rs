@@ -46,7 +46,7 @@ pub struct Case {
     stdin: Option<Vec<u8>>,
     stdout: Expected,
     stderr: Expected,
-    status: i32,
+    status: Option<i32>,
     interrupts: Vec<String>,
     limits: Option<String>,
     values: Vec<(String, String)>,
@@ -84,7 +84,7 @@ impl Case {
             stdin: None,
             stdout: Expected::default(),
             stderr: Expected::default(),
-            status: 0,
+            status: Some(0),
             interrupts: Vec::new(),
             limits: None,
             values: Vec::new(),
@@ -243,7 +243,13 @@ impl Case {
 
     /// Its exit status. Default: 0.
     pub fn status(mut self, status: i32) -> Self {
-        self.status = status;
+        self.status = Some(status);
+        self
+    }
+
+    /// Any exit status.
+    pub fn any_status(mut self) -> Self {
+        self.status = None;
         self
     }
 
@@ -444,8 +450,8 @@ impl Ran {
     fn problems(&self) -> String {
         let mut problems = String::new();
         let status = self.exit.code().unwrap_or_else(|| 128 + self.exit.signal().unwrap_or_default());
-        if status != self.case.status {
-            let _ = writeln!(problems, "status is {status} and should be {}", self.case.status);
+        if let Some(expected) = self.case.status.filter(|expected| *expected != status) {
+            let _ = writeln!(problems, "status is {status} and should be {expected}");
         }
         for (name, text, expected) in
             [("stdout", &self.stdout, &self.case.stdout), ("stderr", &self.stderr, &self.case.stderr)]

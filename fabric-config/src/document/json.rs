@@ -77,7 +77,7 @@ impl Scan<'_> {
             let line = self.index.line(self.at);
             let key = self.string()?;
             if !self.take(b':') {
-                return Err(self.fault(format!("expected `:` after the key `{key}`")));
+                return Err(self.fault("expected `:` after a key"));
             }
             if map.contains_key(&key) {
                 return Err(Fault { line, message: format!("duplicate key `{key}`") });

@@ -1,7 +1,7 @@
 //! Files of data, read with the line of every key: TOML, YAML and JSON.
 //!
-//! One [`Document`] is what all three become. What is wrong with a file comes as [`Problem`]s with file,
-//! line and, unless it may hold a secret, the offending line.
+//! One [`Document`] is what all three become. What is wrong with a file comes as [`Problem`]s with file and line, and never
+//! with the text there, which may hold a secret.
 
 mod json;
 mod lines;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use fabric_core::settings::{Layer, Map, Origin, Problem, Value};
 
-pub(crate) use lines::{LineIndex, shown_line, text_of};
+pub(crate) use lines::{LineIndex, text_of};
 
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,10 +66,7 @@ impl Document {
             Ok((values, lines)) => return Ok(Self { path: path.to_owned(), layer, values, lines }),
             Err(faults) => faults,
         };
-        let problem = |fault: Fault| {
-            let line = shown_line(text, fault.line);
-            Problem::new(format!("{}{line}", fault.message)).at(at(fault.line))
-        };
+        let problem = |fault: Fault| Problem::new(fault.message).at(at(fault.line));
         Err(faults.into_iter().map(problem).collect())
     }
 

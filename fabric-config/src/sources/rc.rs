@@ -8,7 +8,7 @@ use std::path::Path;
 use fabric_core::settings::{Layer, Origin, Problem};
 use indexmap::IndexMap;
 
-use crate::document::{shown_line, text_of};
+use crate::document::text_of;
 use crate::values::{Intake, Unknown};
 
 pub(crate) fn parse(layer: Layer, path: &Path, bytes: &[u8]) -> Intake {
@@ -27,8 +27,7 @@ pub(crate) fn parse(layer: Layer, path: &Path, bytes: &[u8]) -> Intake {
             continue;
         }
         let Some((key, value)) = line.split_once('=').map(|(key, value)| (key.trim(), value.trim())) else {
-            let shown = shown_line(line, 1);
-            intake.problems.push(Problem::new(format!("expected `key = value`{shown}")).at(at(number)));
+            intake.problems.push(Problem::new("expected `key = value`").at(at(number)));
             continue;
         };
         if key.is_empty() {

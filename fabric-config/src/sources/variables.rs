@@ -98,7 +98,7 @@ fn nested(
     let value = match value {
         Ok(value) => value,
         Err(why) => {
-            let problem = Problem::new(format!("setting `{}`: {why}, found {text:?}", setting.name));
+            let problem = Problem::new(format!("setting `{}`: {why}{}", setting.name, setting.found(&text.into())));
             return intake.problems.push(problem.at(origin(variable)));
         }
     };

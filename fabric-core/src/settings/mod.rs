@@ -98,6 +98,34 @@ impl Setting {
         self.kind.is_secret() || self.name == "prompts"
     }
 
+    /// `, found VALUE`, for a message that says what was expected. Only a plain value of a setting that never holds a
+    /// secret is shown, of any other its type; of a secret nothing.
+    ///
+    /// ```
+    /// use fabric_core::settings::Setting;
+    /// use serde_json::json;
+    /// let found = |name, value| Setting::find(name).unwrap().found(&value);
+    /// assert_eq!(found("timeout", json!("soon")), r#", found "soon""#);
+    /// assert_eq!(found("hosts", json!({"web*": {"password": "x"}})), ", found a table");
+    /// assert_eq!(found("shell_env", json!("TOKEN=x")), ", found a text");
+    /// assert_eq!(found("password", json!(["x"])), "");
+    /// ```
+    pub fn found(&self, value: &Value) -> String {
+        if self.is_secret() {
+            String::new()
+        } else if self.may_show(value) {
+            format!(", found {value}")
+        } else {
+            format!(", found {}", type_of(value))
+        }
+    }
+
+    /// Whether a value, of the right type or not, is plain and the setting one that never holds a secret.
+    pub fn may_show(&self, value: &Value) -> bool {
+        let free = matches!(self.kind, Kind::TextMap | Kind::Map) || self.is_secret() || self.name == "gateway";
+        !free && matches!(value, Value::Bool(_) | Value::Number(_) | Value::String(_))
+    }
+
     /// Its default, as an untyped value.
     pub fn default_value(&self) -> Value {
         (self.default)()
@@ -111,6 +139,48 @@ impl Setting {
     /// The name nearest to `name`, if one is near enough to be what was meant: at most two edits away.
     pub fn nearest(name: &str) -> Option<&'static str> {
         nearest(name, TABLE.iter().filter(|setting| !setting.information).flat_map(Setting::spellings))
+    }
+
+    /// The name that `name`, which may just as well be shared state, was probably meant to be: one edit away, or two if
+    /// it has more than six letters. `root` is not a mistyped `port`, nor `branch` a mistyped `batch`.
+    ///
+    /// ```
+    /// use fabric_core::settings::Setting;
+    /// assert_eq!(Setting::mistyped("comand_timout"), Some("command_timeout"));
+    /// assert_eq!(Setting::mistyped("root"), None);
+    /// ```
+    pub fn mistyped(name: &str) -> Option<&'static str> {
+        let most = if name.chars().count() > 6 { 2 } else { 1 };
+        Self::nearest(name).filter(|near| strsim::damerau_levenshtein(name, near) <= most)
+    }
+}
+
+/// Words in a name that make its value a secret, in shared state, arguments of tasks and options of plugins.
+const SECRET_WORDS: [&str; 5] = ["password", "passphrase", "passwd", "secret", "token"];
+
+/// Whether what has this name is taken for a secret: a setting that is one, or anything named like one.
+///
+/// ```
+/// use fabric_core::settings::is_secret_name;
+/// assert!(is_secret_name("db_password") && is_secret_name("prompts") && !is_secret_name("user"));
+/// ```
+pub fn is_secret_name(name: &str) -> bool {
+    if let Some(setting) = Setting::any_spelling(name) {
+        return setting.is_secret();
+    }
+    let name = name.to_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// What a value is, for messages that don't show it.
+pub fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a table",
     }
 }
 

@@ -75,12 +75,8 @@ macro_rules! settings {
 
 fn typed<T: FromValue>(name: &str, value: &Value) -> Result<T, Problem> {
     let wrong = |why: String| {
-        let shown = if Setting::find(name).is_some_and(Setting::is_secret) {
-            String::new()
-        } else {
-            format!(", found {value}")
-        };
-        Problem::new(format!("setting `{name}`: {why}{shown}"))
+        let found = Setting::find(name).map(|setting| setting.found(value)).unwrap_or_default();
+        Problem::new(format!("setting `{name}`: {why}{found}"))
     };
     T::KIND.check(value).map_err(wrong)?;
     T::from_value(value).ok_or_else(|| wrong(format!("expected {}", T::KIND.expected())))
@@ -135,7 +131,8 @@ settings! {
         roles: Vec<String> = Vec::new(), option "-R, --roles";
         /// Roles: names for lists of hosts, or for commands that print one.
         roledefs: Map = Map::new();
-        /// Hosts that are left out of global host lists.
+        /// Hosts that are left out of global host lists; `-x` always adds to them.
+        /// In files also `{ extend = [..] }`, which adds to those of lower layers.
         exclude_hosts: Vec<String> = Vec::new(), option "-x, --exclude-hosts";
         /// The only hosts that any host list may have, whichever level it comes from; empty: all.
         only_hosts: Vec<String> = Vec::new(), option "--only";

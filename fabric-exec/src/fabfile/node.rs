@@ -1,6 +1,7 @@
 //! A fabfile's text as a tree of values that know where they stand, whatever the format.
 
 use fabric_core::Value;
+use fabric_core::settings::type_of;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -54,14 +55,21 @@ impl Node {
         }
     }
 
-    /// What it is, for messages.
-    pub(super) fn what(&self) -> String {
+    /// What it is, for messages: never the value, which may be a secret.
+    pub(super) fn what(&self) -> &'static str {
         match &self.kind {
-            Kind::Scalar(Value::Null) => "nothing".to_owned(),
+            Kind::Scalar(value) => type_of(value),
+            Kind::List(_) => "a list",
+            Kind::Table(_) => "a table",
+        }
+    }
+
+    /// The same with a plain value, for keys that never hold a secret.
+    pub(super) fn shown(&self) -> String {
+        match &self.kind {
             Kind::Scalar(Value::String(text)) => format!("the text {text:?}"),
-            Kind::Scalar(value) => format!("`{value}`"),
-            Kind::List(_) => "a list".to_owned(),
-            Kind::Table(_) => "a table".to_owned(),
+            Kind::Scalar(value @ (Value::Bool(_) | Value::Number(_))) => format!("`{value}`"),
+            _ => self.what().to_owned(),
         }
     }
 }

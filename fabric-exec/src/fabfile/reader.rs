@@ -45,8 +45,13 @@ impl Reader {
         self.problems.push(Problem::new(error.message).at(origin));
     }
 
+    /// Numbers and switches are shown; a text may be a secret, put where it doesn't belong.
     fn expected(&mut self, node: &Node, what: &str, expected: &str) {
-        self.problem(node.line, format!("{what}: expected {expected}, found {}", node.what()));
+        let found = match &node.kind {
+            Kind::Scalar(Value::String(_)) => node.what().to_owned(),
+            _ => node.shown(),
+        };
+        self.problem(node.line, format!("{what}: expected {expected}, found {found}"));
     }
 
     /// A key that nobody knows, with the nearest that somebody does.
@@ -64,7 +69,7 @@ impl Reader {
             // An empty section of YAML.
             Kind::Scalar(Value::Null) => None,
             _ => {
-                self.expected(node, what, "a table");
+                self.problem(node.line, format!("{what}: expected a table, found {}", node.what()));
                 None
             }
         }
@@ -94,7 +99,7 @@ impl Reader {
         if let Kind::Scalar(Value::Bool(truth)) = &node.kind {
             return Some(*truth);
         }
-        self.expected(node, what, "true or false");
+        self.problem(node.line, format!("{what}: expected true or false, found {}", node.shown()));
         None
     }
 
@@ -114,7 +119,7 @@ impl Reader {
         {
             return Some(read);
         }
-        self.expected(node, what, &kind.expected());
+        self.problem(node.line, format!("{what}: expected {}, found {}", kind.expected(), node.shown()));
         None
     }
 
@@ -191,12 +196,12 @@ impl Reader {
                 let dir = self.file.parent().unwrap_or_else(|| Path::new(""));
                 values.insert(setting.name.to_owned(), setting.below(dir, value));
             }
-            Err(_) if setting.kind.is_secret() => {
-                self.problem(line, format!("`{key}` in {place}: expected {}", setting.kind.expected()));
-            }
-            Err(_) => {
-                let expected = setting.kind.expected();
-                self.expected(node, &format!("`{key}` in {place}"), &expected);
+            Err(expected) => {
+                let found = match setting.may_show(&value) {
+                    true => format!(", found {}", node.shown()),
+                    false => setting.found(&value),
+                };
+                self.problem(line, format!("`{key}` in {place}: {expected}{found}"));
             }
         }
     }

@@ -146,13 +146,13 @@ impl Reader {
 
     pub(super) fn template(&mut self, line: usize, text: &str, what: &str) {
         if let Err(message) = template::check(text) {
-            self.problem(line, format!("{what}: {message} in {text:?}"));
+            self.problem(line, format!("{what}: {message}"));
         }
     }
 
     fn expression(&mut self, line: usize, text: &str, what: &str) {
         if let Err(message) = template::check_expression(text) {
-            self.problem(line, format!("{what}: {message} in {text:?}"));
+            self.problem(line, format!("{what}: {message}"));
         }
     }
 
@@ -262,7 +262,7 @@ impl Reader {
             _ => None,
         };
         if mode.is_none() {
-            let found = node.what();
+            let found = node.shown();
             self.problem(node.line, format!("{what}: expected a mode such as \"0644\" or 0o644, found {found}"));
         }
         mode
@@ -304,17 +304,30 @@ impl Reader {
         let mut values = IndexMap::new();
         for (name, (line, node)) in members {
             let what = format!("{what}, `{name}`");
-            let is_list = matches!(name.as_str(), "hosts" | "exclude_hosts");
+            let keys: &[&str] = match name.as_str() {
+                "hosts" | "exclude_hosts" => &["command", "extend", "replace"],
+                "roles" => &["extend", "replace"],
+                _ => &[],
+            };
             let value = match &node.kind {
-                Kind::Table(inner) if is_list => {
-                    inner.iter().filter(|(key, _)| *key != "command").for_each(|(key, (line, _))| {
-                        self.unknown_key(*line, key, &what, &["command"]);
+                Kind::Table(inner) if !keys.is_empty() => {
+                    inner.iter().filter(|(key, _)| !keys.contains(&key.as_str())).for_each(|(key, (line, _))| {
+                        self.unknown_key(*line, key, &what, keys);
                     });
-                    let Some((_, command)) = inner.get("command") else {
-                        self.problem(*line, format!("{what}: expected a list of hosts or {{ command = \"..\" }}"));
+                    let given: Vec<_> = inner.iter().filter(|(key, _)| keys.contains(&key.as_str())).collect();
+                    let [(key, (line, list))] = given.as_slice() else {
+                        let table = if name == "roles" { "extend = [..]" } else { "command = \"..\"" };
+                        let items = if name == "roles" { "roles" } else { "hosts" };
+                        self.problem(*line, format!("{what}: expected a list of {items} or {{ {table} }}"));
                         continue;
                     };
-                    SetValue::Command(self.templated(command, &what)?)
+                    if *key == "command" {
+                        SetValue::Command(self.templated(list, &what)?)
+                    } else {
+                        self.set_kind(name, *line, list, &what);
+                        self.value_templates(*line, &list.value(), &what);
+                        SetValue::Plain(node.value())
+                    }
                 }
                 _ => {
                     self.set_kind(name, *line, node, &what);
@@ -344,7 +357,7 @@ impl Reader {
             // `timeouts = { connect = 5 }` is `timeouts.connect = 5`.
             None if matches!(node.kind, Kind::Table(_)) => {}
             None => {
-                if let Some(near) = Setting::nearest(name) {
+                if let Some(near) = Setting::mistyped(name) {
                     let origin = self.origin(fabric_core::Layer::Task, line);
                     let problem =
                         fabric_core::settings::Problem::new(format!("{what} is no setting: it is shared state"));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fabric_core::Layer;
+use fabric_core::settings::type_of;
 
 use super::node::{Kind, Node};
 use super::reader::{Members, Reader};
@@ -244,7 +245,7 @@ impl Reader {
         if let (Some(default), Some((line, _))) = (&param.default, members.get("default"))
             && let (Err(expected), false) = (param.check(default), default.is_null())
         {
-            self.problem(*line, format!("`default` of {what}: expected {expected}, found `{default}`"));
+            self.problem(*line, format!("`default` of {what}: expected {expected}, found {}", type_of(default)));
         }
         Some(param)
     }

@@ -136,6 +136,8 @@ impl Files {
                 "hosts" | "exclude_hosts" | "only_hosts" if !matches!(node.kind, Kind::Table(_)) => {
                     reader.hosts(node, &format!("`{key}` of `env`")).map(Value::from)
                 }
+                // Unlike those of the other lists it has nothing to do with what the command line gives.
+                "exclude_hosts" => directive(reader, key, node).map(|directive| directive.to_value()),
                 "hosts" | "roles" if matches!(node.kind, Kind::Table(_)) => {
                     if let Some(directive) = directive(reader, key, node) {
                         let origin = reader.origin(Layer::Fabfile, *line);
@@ -232,7 +234,7 @@ fn directive(reader: &mut Reader, key: &str, node: &Node) -> Option<Directive> {
                 continue;
             }
         };
-        let list = if key == "hosts" { reader.hosts(node, &what) } else { reader.texts(node, &what) }?;
+        let list = if key == "roles" { reader.texts(node, &what) } else { reader.hosts(node, &what) }?;
         if directive.replace(make(list)).is_some() {
             reader.problem(*line, format!("`{key}` of `env` has `extend` and `replace`: leave one out"));
         }

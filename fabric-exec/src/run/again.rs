@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use fabric_core::settings::is_secret_name;
 use fabric_core::{HostStatus, Value};
 
 use super::dispatch::{Job, Outcome};
@@ -11,7 +12,7 @@ use super::shared::Shared;
 use crate::hostlist::{Emptied, HostList, Level};
 use crate::journal::{DoneHost, Line, Unwritten};
 use crate::report::HostResult;
-use crate::task::Task;
+use crate::task::{Args, Task};
 
 /// How often each call was made in one place: on the command line, or in the run of a task on one host.
 #[derive(Debug, Default)]
@@ -45,7 +46,11 @@ impl Shared {
         }
         let mut call = job.name.to_string();
         if !job.args.is_empty() {
-            call = self.secrets.hidden(format!("{call}{}", serde_json::json!(job.args)));
+            let shown = |(name, value): (&String, &Value)| {
+                (name.clone(), if is_secret_name(name) { Value::from("***") } else { value.clone() })
+            };
+            let args: Args = job.args.iter().map(shown).collect();
+            call = self.secrets.hidden(format!("{call}{}", serde_json::json!(args)));
         }
         let turn = {
             let mut turns = turns.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -194,7 +194,7 @@ async fn around(shared: &Arc<Shared>, calls: &[Invocation], parent: Option<&Cont
         if !first {
             continue;
         }
-        let job = Job { around: Some(call.token()), ..shared.job(call)? };
+        let job = Job { around: Some(shared.shown(call)), ..shared.job(call)? };
         let outcome = execute(shared.clone(), job, parent.cloned()).await?;
         all.reasons.extend(outcome.reasons);
         all.usage = all.usage.or(outcome.usage);

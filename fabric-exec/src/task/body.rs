@@ -88,8 +88,8 @@ pub enum TaskError {
     /// The task gave up by itself.
     #[error("{0}")]
     Abort(String),
-    /// A template or condition cannot be evaluated.
-    #[error("in `{text}`: {message}")]
+    /// A template or condition cannot be evaluated. Its text is not shown: it may have a secret in it.
+    #[error("{message}")]
     Template {
         /// The template.
         text: String,

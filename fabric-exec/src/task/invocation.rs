@@ -1,5 +1,6 @@
 //! Calls of tasks: `task:pos,key=value`, and the binding of arguments to parameters.
 
+use fabric_core::settings::is_secret_name;
 use fabric_core::{HostStringError, Value};
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -40,13 +41,13 @@ pub struct Invocation {
 #[non_exhaustive]
 pub enum InvocationError {
     /// There is no name before the `:`.
-    #[error("`{0}` names no task")]
+    #[error("`{}` names no task", .0.split_once(':').map_or(.0.as_str(), |_| ":.."))]
     NoName(String),
     /// An item of a host list is no host.
-    #[error("in `{token}`: {source}")]
+    #[error("the hosts of task `{task}`: {source}")]
     Host {
-        /// The call, as typed.
-        token: String,
+        /// The task. What else was typed may be a secret.
+        task: String,
         /// What is wrong.
         source: HostStringError,
     },
@@ -96,7 +97,7 @@ impl Invocation {
             match item.key {
                 None => call.positional.push(Value::String(item.value)),
                 Some(key) => call.set(&key, item.value, |item| {
-                    hosts(item).map_err(|source| InvocationError::Host { token: token.to_owned(), source })
+                    hosts(item).map_err(|source| InvocationError::Host { task: task.to_owned(), source })
                 })?,
             }
         }
@@ -150,6 +151,21 @@ impl Invocation {
         if items.is_empty() { self.task.clone() } else { format!("{}:{}", self.task, items.join(",")) }
     }
 
+    /// The same for people to read: what may be a secret, by its name, is `***`. `params` are the task's, if it is known.
+    pub fn shown(&self, params: &[Param]) -> String {
+        let masked = |name: &str, value: &Value| if is_secret_name(name) { "***".into() } else { value.clone() };
+        let named = |(name, value): (&String, &Value)| (name.clone(), masked(name, value));
+        let by_place = |(place, value): (usize, &Value)| {
+            params.get(place).map_or_else(|| Value::clone(value), |p| masked(&p.name, value))
+        };
+        Self {
+            positional: self.positional.iter().enumerate().map(by_place).collect(),
+            named: self.named.iter().map(named).collect(),
+            ..self.clone()
+        }
+        .token()
+    }
+
     /// Binds the arguments to parameters: by position and by name, texts read by type, defaults filled
     /// in. Every problem is told at once.
     pub fn bind(&self, params: &[Param]) -> Result<Args, ArgsError> {
@@ -160,11 +176,10 @@ impl Invocation {
                 given.entry(index).or_default().push(value);
             } else {
                 problems.push(format!(
-                    "takes {} argument{}, not {}: `{}` is one too many",
+                    "takes {} argument{}, not {}",
                     params.len(),
                     if params.len() == 1 { "" } else { "s" },
                     self.positional.len(),
-                    shown(value)
                 ));
                 break;
             }
@@ -189,9 +204,9 @@ impl Invocation {
         let mut args = Args::new();
         for (index, param) in params.iter().enumerate() {
             let value = match given.get(&index).and_then(|values| values.first()) {
-                Some(value) => typed(param, value).map_err(|expected| {
-                    format!("argument `{}` must be {expected}, not `{}`", param.name, shown(value))
-                }),
+                Some(value) => typed(param, value)
+                    // Without the value, which may be a secret in the wrong place.
+                    .map_err(|expected| format!("argument `{}` must be {expected}", param.name)),
                 None => param.default.clone().ok_or_else(|| format!("argument `{}` is missing", param.name)),
             };
             match value {
@@ -215,13 +230,6 @@ fn typed(param: &Param, value: &Value) -> Result<Value, String> {
     match (value, &param.kind) {
         (Value::String(text), kind) if *kind != ParamKind::Text => param.parse(text),
         _ => param.check(value).map(|()| value.clone()),
-    }
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }
 
@@ -281,7 +289,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "task `t`: has no argument `forse` (did you mean `force`?); argument `version` is missing; \
-             argument `count` must be a whole number, not `x`"
+             argument `count` must be a whole number"
         );
         assert!(Invocation::parse("t:a,yes,1,2").unwrap().bind(&params).is_err());
         assert!(Invocation::parse("t:a,version=b").unwrap().bind(&params).is_err());

@@ -94,3 +94,60 @@ fn eagerly_disconnect_leaves_no_connection_for_the_next_task() {
     sshd.wait_for_log("Accepted publickey", 4);
     assert_eq!(sshd.log().matches("Accepted publickey").count(), 1 + 2 + 1);
 }
+
+#[test]
+fn excluded_hosts_are_extended_or_replaced() {
+    let run = |project: &str, env: &str, more: &[&str]| {
+        let fabfile = format!(
+            "[env]\nhosts = [\"{{h1}}\", \"{{h2}}\", \"{{h3}}\"]\n{env}\n\n[tasks]\nhello = \"echo hello\"\n\n\
+             [tasks.more]\nsteps = [{{ set = {{ exclude_hosts = {{ extend = [\"{{h2}}\"] }} }} }}]\n\n\
+             [tasks.other]\nsteps = [{{ set = {{ exclude_hosts = [\"{{h2}}\"] }} }}]\n\n\
+             [tasks.instead]\nsteps = [{{ set = {{ exclude_hosts = {{ replace = [\"{{h2}}\"] }} }} }}]\n"
+        );
+        let case = case!().hosts(3).fabfile(fabfile).file("fabric.toml", project).args(more);
+        // Nothing runs where all are excluded.
+        greeted(&case.any_stdout().any_stderr().any_status().run())
+    };
+    let (one, two) = ("exclude_hosts = [\"{h1}\"]", "exclude_hosts = { extend = [\"{h2}\"] }");
+    let instead = "exclude_hosts = { replace = [\"{h2}\"] }";
+    for (project, env, more, expected) in [
+        (one, two, &["hello"][..], &["h3"][..]),
+        (one, instead, &["hello"], &["h1", "h3"]),
+        ("", two, &["hello"], &["h1", "h3"]),
+        (two, "", &["hello"], &["h1", "h3"]),
+        (two, one, &["hello"], &["h2", "h3"]),
+        // Neither touches `-x`.
+        (one, two, &["hello", "-x", "{h3}"], &[]),
+        (one, instead, &["hello", "-x", "{h3}"], &["h1"]),
+        ("", one, &["other", "hello", "-x", "{h3}"], &["h1"]),
+        ("", one, &["instead", "hello", "-x", "{h3}"], &["h1"]),
+        ("", one, &["more", "hello"], &["h3"]),
+        ("", one, &["more", "hello", "-x", "{h3}"], &[]),
+        // By `--set`, which is of the command line, as JSON.
+        ("", one, &["hello", "--set", "exclude_hosts={\"extend\":[\"{h3}\"]}"], &["h2"]),
+        ("", one, &["hello", "--set", "exclude_hosts={\"replace\":[\"{h3}\"]}", "-x", "{h2}"], &["h1"]),
+    ] {
+        assert_eq!(run(project, env, more), expected, "{project} / {env} / {more:?}");
+    }
+    let extended =
+        case!().hosts(3).fabfile("[env]\nhosts = [\"{h1}\", \"{h2}\", \"{h3}\"]\n\n[tasks]\nhello = \"echo hello\"\n");
+    let ran = extended.env("FABRIC_EXCLUDE_HOSTS__EXTEND", "{h2}").args(["hello"]).any_stdout().any_stderr().run();
+    assert_eq!(greeted(&ran), ["h1", "h3"]);
+}
+
+#[test]
+fn sections_of_hosts_in_a_settings_file_are_said_to_belong_into_the_fabfile() {
+    for (name, text) in [
+        ("fabric.toml", "[hosts.\"web*\"]\npassword = \"sesame\"\n"),
+        ("fabric.yaml", "hosts:\n  'web*':\n    password: sesame\n"),
+        ("fabric.json", "{\"hosts\": {\"web*\": {\"password\": \"sesame\"}}}"),
+    ] {
+        case!()
+            .file(name, text)
+            .args(["-H", "web1", "--", "true"])
+            .stderr_has("setting `hosts`: expected a list of texts, found a table\n  = settings for some hosts, [hosts.\"web*\"], belong into the fabfile\n")
+            .stderr_lacks("sesame")
+            .status(2)
+            .run();
+    }
+}
