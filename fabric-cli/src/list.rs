@@ -20,7 +20,7 @@ pub(crate) fn list(collection: &Collection, format: ListFormat, width: usize) ->
 
 /// What is known about a task.
 pub(crate) fn details(collection: &Collection, name: &str) -> Result<String, Failure> {
-    let unknown = || Failure::Run(fabric_exec::RunError::UnknownTasks(vec![collection.unknown(name)]));
+    let unknown = || unknown(collection, name);
     let task = collection.find(name).ok_or_else(unknown)?;
     let listing: Listing = collection.listing();
     let is_meant =
@@ -31,4 +31,9 @@ pub(crate) fn details(collection: &Collection, name: &str) -> Result<String, Fai
         .find(is_meant)
         .or_else(|| listing.entries().find(|entry| entry.default && entry.name == format!("{name}.{}", task.name)));
     entry.map(fabric_exec::collection::Entry::details).ok_or_else(unknown)
+}
+
+/// That there is no task of this name.
+pub(crate) fn unknown(collection: &Collection, name: &str) -> Failure {
+    Failure::Run(fabric_exec::RunError::UnknownTasks(vec![collection.unknown(name)]))
 }

@@ -27,26 +27,25 @@ pub(crate) fn found(settings: &Settings, environment: &Environment) -> Vec<Found
 }
 
 /// Adds the plugins to a connector: those that settings name at once, those in the user's directory when a
-/// host asks for what is not built in. One that cannot be loaded is told, and is an error of the hosts that
-/// need it alone. Options that are nobody's are told too.
-pub(crate) fn register(mut connector: Connector, settings: &Settings, environment: &Environment) -> Connector {
-    let (mut names, mut refused) = (Vec::new(), Vec::new());
-    for found in find_by(&named(settings, environment), &[], loader(settings)) {
-        match found.plugin {
-            Ok(plugin) => {
-                names.push(plugin.name().to_owned());
-                connector = plugin.register(connector);
-            }
-            Err(error) => {
-                eprintln!("warning: {}", visible::text(&error.to_string()));
-                refused.push(Found { file: found.file, plugin: Err(error) });
-            }
-        }
+/// host asks for what is not built in. Options of no plugin are warned of.
+///
+/// # Errors
+///
+/// A plugin that was named and cannot be loaded. One in the directory is an error of the hosts that need it alone.
+pub(crate) fn register(
+    mut connector: Connector,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Connector, Failure> {
+    let mut names = Vec::new();
+    for plugin in load_named(settings, environment)? {
+        names.push(plugin.name().to_owned());
+        connector = plugin.register(connector);
     }
     let (directory, load) = (directory(environment), loader(settings));
     let others = OnDemand::new(move || {
         let directory: Vec<PathBuf> = directory.into_iter().collect();
-        refused.into_iter().chain(find_by(&[], &directory, load)).collect()
+        find_by(&[], &directory, load)
     });
     let mut unknown: Vec<&String> = settings.transport_options.keys().filter(|name| !names.contains(name)).collect();
     if !unknown.is_empty() {
@@ -59,7 +58,23 @@ pub(crate) fn register(mut connector: Connector, settings: &Settings, environmen
         let name = visible::text(name);
         eprintln!("warning: transport_options: no plugin is called `{name}`{hint}");
     }
-    connector.with_lookup(Arc::new(others))
+    Ok(connector.with_lookup(Arc::new(others)))
+}
+
+/// The plugins that settings name.
+///
+/// # Errors
+///
+/// All of them that cannot be loaded.
+pub(crate) fn load_named(settings: &Settings, environment: &Environment) -> Result<Vec<Plugin>, Failure> {
+    let (mut plugins, mut refused) = (Vec::new(), Vec::new());
+    for found in find_by(&named(settings, environment), &[], loader(settings)) {
+        match found.plugin {
+            Ok(plugin) => plugins.push(plugin),
+            Err(error) => refused.push(error.to_string()),
+        }
+    }
+    if refused.is_empty() { Ok(plugins) } else { Err(Failure::Refused(refused.join("\n"))) }
 }
 
 fn loader(settings: &Settings) -> impl Fn(&Path) -> Result<Plugin, PluginLoadError> + Send + 'static {

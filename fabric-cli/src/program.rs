@@ -12,12 +12,12 @@ use fabric_exec::hostlist::{Role, RoleSource, Roles, Selection};
 use fabric_exec::report::ReportFormat;
 use fabric_exec::{Collection, CollectionError, Report, Value, journal};
 
-use crate::args::low::{parse, parse_head};
+use crate::args::low::{Typed, parse, parse_as_far_as_possible, parse_head};
 use crate::args::{Action, Format, ListFormat, Options, OutputMode, UsageError, help, version};
 use crate::completion;
 use crate::demo;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, problem};
 use crate::init::init;
 use crate::list;
 use crate::plugins;
@@ -175,8 +175,8 @@ impl Program {
         match &head.action {
             Action::Version => return print(&version()),
             Action::Help if rest.is_empty() => return print(&help(&self.name, width())),
-            Action::Demo => return demo::demo(),
-            Action::Completion(shell) => return print(completion::script(shell)),
+            Action::Demo if rest.is_empty() => return demo::demo(),
+            Action::Completion(shell) if rest.is_empty() => return print(completion::script(shell)),
             Action::MergeReports(files) if rest.is_empty() => return merge_reports(files, &head),
             Action::Init(kind) => {
                 if let Some(word) = rest.first() {
@@ -198,12 +198,15 @@ impl Program {
             Some(tasks) => {
                 let tasks = tasks.map_err(|error| Failure::Refused(error.to_string()))?;
                 let project = Project::code(tasks, std::mem::take(&mut self.roles), &self.env);
-                let options = Options::new(parse(args, &|task| project.params(task))?, &mut stdin)?;
+                let options = Options::new(typed(args, &project, &surroundings, &head)?, &mut stdin)?;
                 (project, options)
             }
             None => load(args, &head, &surroundings, &mut stdin)?,
         };
         start_log(options.log.as_deref())?;
+        for overridden in options.overridden() {
+            eprint!("{}", problem("warning", &overridden));
+        }
         if options.retry_failed && matches!(options.action, Action::Run | Action::Plan(_)) {
             return retry_failed(&self.name, project, &surroundings, &options, args);
         }
@@ -212,10 +215,12 @@ impl Program {
 
     fn dispatch(&self, project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Exit, Failure> {
         let collection = &project.collection;
+        runs_no_tasks(options)?;
         match &options.action {
             Action::Version => print(&version()),
             Action::Help if options.tasks.is_empty() => print(&help(&self.name, width())),
             Action::Help => {
+                needs_fabfile(project, surroundings, options)?;
                 let texts: Result<Vec<String>, Failure> =
                     options.tasks.iter().map(|call| list::details(collection, &call.task)).collect();
                 print(&texts?.join("\n"))
@@ -231,9 +236,6 @@ impl Program {
                 print(&list::details(collection, task)?)
             }
             Action::ShowConfig(host) => {
-                if let Some(word) = options.words.first() {
-                    return Err(Failure::Refused(format!("--show-config takes one host: `{word}` is one too many")));
-                }
                 let host = host.as_deref().map(HostString::parse).transpose();
                 let host = host.map_err(|error| Failure::Refused(error.to_string()))?;
                 let roles = project.roles(&project.builder(surroundings, options).build()?, surroundings)?;
@@ -275,7 +277,7 @@ impl Program {
                 let listed = print(&plugins::list(&found, &surroundings.environment))?;
                 // What was named is needed; what lies in the directory may be anything.
                 Ok(if plugins::lacks_named(&found, &settings, &surroundings.environment) {
-                    Exit::Failed
+                    Exit::Usage
                 } else {
                     listed
                 })
@@ -337,7 +339,21 @@ fn retry_failed(
         let why = format!("--retry-failed: {gateway} is without its password in the journal: give it again");
         return Err(Failure::Refused(why));
     }
-    arguments.extend(recorded.iter().filter(|argument| !typed || !gateway(argument)).cloned());
+    if let Some(task) = recorded.iter().find(|argument| !argument.starts_with('-') && argument.contains("***")) {
+        let why = format!("--retry-failed: `{task}` is without its secret in the journal: type the command line again");
+        return Err(Failure::Refused(why));
+    }
+    // A file that is named now is the one that is meant.
+    let instead = |argument: &str| {
+        let names = [("fabfile", "--fabfile="), ("rcfile", "--config=")];
+        names.iter().any(|(name, option)| options.setting(name).is_some() && argument.starts_with(option))
+    };
+    let kept = recorded.iter().filter(|argument| !(typed && gateway(argument) || instead(argument)));
+    // Lists add up, but `--only` of now only narrows that of the journal.
+    arguments.extend(kept.map(|argument| match argument.strip_prefix("--only=") {
+        Some(only) if options.setting("only_hosts").is_some() => format!("--only=&{{{only}}}"),
+        _ => argument.clone(),
+    }));
     arguments.extend_from_slice(command);
     let surroundings = Surroundings { dir: last.asked.directory.clone(), ..surroundings.clone() };
     let mut stdin = || Ok(String::new());
@@ -420,20 +436,52 @@ fn load(
     if let Some(manifest) = &project.program {
         return Err(become_program(manifest, args));
     }
-    let options = Options::new(parse(args, &|task| project.params(task))?, stdin)?;
-    if options.setting("fabfile") == head.setting("fabfile") && options.setting("rcfile") == head.setting("rcfile") {
+    // `-f` or `-c` after a task that doesn't declare them; what follows may be an option that the other file's task declares.
+    let seen = parse_as_far_as_possible(args, &|task| project.params(task)).0;
+    let seen = Options::new(without_hosts(seen), stdin)?;
+    if seen.setting("fabfile") == head.setting("fabfile") && seen.setting("rcfile") == head.setting("rcfile") {
+        let options = Options::new(typed(args, &project, surroundings, head)?, stdin)?;
         return Ok((project, options));
     }
-    // `-f` or `-c` after a task that doesn't declare them.
-    let project = surroundings.load(&options)?;
+    let project = surroundings.load(&seen)?;
     if let Some(manifest) = &project.program {
         return Err(become_program(manifest, args));
     }
-    let options = Options::new(parse(args, &|task| project.params(task))?, stdin)?;
+    let options = Options::new(typed(args, &project, surroundings, &seen)?, stdin)?;
     Ok((project, options))
 }
 
-fn without_hosts(mut head: crate::args::low::Typed) -> crate::args::low::Typed {
+/// The whole command line, with what the project's tasks declare. Of an option that does not fit an unknown task, the task
+/// is what is wrong.
+fn typed(args: &[String], project: &Project, surroundings: &Surroundings, head: &Options) -> Result<Typed, Failure> {
+    parse(args, &|task| project.params(task)).map_err(|error| match error.task() {
+        Some(task) if project.collection.find(task).is_none() => {
+            needs_fabfile(project, surroundings, head).err().unwrap_or_else(|| list::unknown(&project.collection, task))
+        }
+        _ => error.into(),
+    })
+}
+
+/// An error if tasks or a command are given beside what would leave them out.
+fn runs_no_tasks(options: &Options) -> Result<(), Failure> {
+    let alone = match options.action {
+        Action::Explain(_) | Action::Display(_) | Action::Plugins | Action::Demo => true,
+        Action::Completion(_) | Action::Init(_) | Action::MergeReports(_) | Action::ShowConfig(_) => true,
+        // As everywhere, these win over all else; Fabric 1's list too.
+        Action::Help | Action::Version | Action::List => false,
+        Action::Run | Action::Plan(_) => false,
+    };
+    // By its name: its arguments may be secrets.
+    let given = options.tasks.first().map(|call| call.task.as_str()).or(options.command.as_ref().map(|_| "--"));
+    match (given.filter(|_| alone), &options.asked_by) {
+        (Some(word), Some(option)) => {
+            Err(Failure::Refused(format!("{option} runs no tasks: `{word}` can't be given with it")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn without_hosts(mut head: Typed) -> Typed {
     head.options.retain(|given| !matches!(given.option.long, "hosts" | "exclude-hosts"));
     head
 }

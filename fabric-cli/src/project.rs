@@ -202,7 +202,7 @@ impl Project {
     pub(crate) fn warnings(&self, config: &Config, options: &Options) -> String {
         let fabfile = self.fabfile.iter().flat_map(|fabfile| &fabfile.warnings);
         let gssapi = without_gssapi(config);
-        let unused = self.unused_lists(options);
+        let unused = self.unused_lists(options).filter(|_| self.fabfile.is_none());
         let empty = empty_lists(options);
         fabfile
             .chain(config.warnings())
@@ -213,14 +213,29 @@ impl Project {
             .collect()
     }
 
-    /// Lists of the command line that the assignments of code discard.
+    /// What a run warns of besides: a fabfile says by `replace` that its lists stand, which its reader may not know.
+    pub(crate) fn warnings_of_run(&self, config: &Config, options: &Options) -> String {
+        let unused = self.unused_lists(options).filter(|_| self.fabfile.is_some());
+        self.warnings(config, options) + &unused.map(|one| problem("warning", &one)).unwrap_or_default()
+    }
+
+    /// Lists of the command line that a fabfile's `replace`, or the assignments of code, discard.
     fn unused_lists(&self, options: &Options) -> Option<Problem> {
-        let (typed, FabfileLists { hosts, roles }) = (options.selection(), &self.code.lists);
-        let discarded =
-            [("-H", !typed.hosts.is_empty() && hosts.is_some()), ("-R", !typed.roles.is_empty() && roles.is_some())];
-        let names: Vec<&str> = discarded.iter().filter(|(_, discarded)| *discarded).map(|(name, _)| *name).collect();
-        let text = || format!("the program assigns lists of its own: {} has no effect", names.join(" and "));
-        (!names.is_empty()).then(|| Problem::new(text()))
+        let (typed, FabfileLists { hosts, roles }) = (options.selection(), self.lists());
+        let replaces = |list: Option<Directive>| match list {
+            Some(Directive::Replace(items)) => Some(items.join(",")),
+            _ => None,
+        };
+        let discarded = [("-H", typed.hosts.is_empty(), hosts), ("-R", typed.roles.is_empty(), roles)].into_iter();
+        let discarded = discarded.filter(|(_, empty, _)| !empty);
+        let (names, instead): (Vec<&str>, Vec<String>) =
+            discarded.filter_map(|(name, _, list)| Some((name, replaces(list)?))).unzip();
+        let who = if self.fabfile.is_some() { "fabfile" } else { "program" };
+        let text = || {
+            let (names, instead) = (names.join(" and "), instead.join(","));
+            format!("the {who} assigns lists of its own, {instead}: {names} has no effect")
+        };
+        (!names.is_empty()).then(|| Problem::new(text()).hint("--only HOSTS leaves all other hosts out"))
     }
 }
 

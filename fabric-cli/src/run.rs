@@ -42,7 +42,7 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let config = project.builder(surroundings, options).build()?;
     let settings = config.settings(None, &[])?;
     check_gateway(&settings)?;
-    eprint!("{}", project.warnings(&config, options));
+    eprint!("{}", project.warnings_of_run(&config, options));
 
     if options.dry_run && options.levels.status && options.output != Some(OutputMode::Json) {
         eprintln!("Dry run: what would be done is told, and not done.");
@@ -73,7 +73,7 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let config = ask_first(config, project, surroundings, options, &prompter)?;
     let shell = surroundings.environment.get("SHELL").filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh");
     let connector = Connector::new().with_prompter(prompter.clone()).with_shell(shell);
-    let connector = plugins::register(connector, &settings, &surroundings.environment);
+    let connector = plugins::register(connector, &settings, &surroundings.environment)?;
     let shell = Arc::new(TerminalShell::new(printer.clone()));
     let keys = Keys::new(printer.clone());
     prompter.beside(keys.clone());
@@ -155,6 +155,7 @@ async fn write(report: &Report, path: &Path) -> Result<(), Failure> {
 pub(crate) fn plan(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Plan, Failure> {
     let calls = calls(project, options)?;
     let config = project.builder(surroundings, options).build()?;
+    plugins::load_named(&*config.settings(None, &[])?, &surroundings.environment)?;
     eprint!("{}", project.warnings(&config, options));
     let run = prepare(project, surroundings, options, config)?;
     Ok(runtime()?.block_on(run.plan(&calls))?)

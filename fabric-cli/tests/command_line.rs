@@ -551,7 +551,7 @@ fn what_nothing_can_come_of_is_refused_before_anything_runs() {
     let place = Place::new();
     for (args, why) in [
         (&["--init", "yaml"][..], "`yaml` is none of toml"),
-        (&["--show-config", "web1", "web2"], "`web2` is one too many"),
+        (&["--show-config", "web1", "web2"], "--show-config runs no tasks: `web2` can't be given with it"),
         (&["--retry-failed", "here:x"], "runs the last command line"),
         (&["--retry-failed", "-H", "web1"], "runs the last command line"),
         (&["-g", "hop1,,hop2", "here:x"], "gateway `hop1,,hop2`: "),

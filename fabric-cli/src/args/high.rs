@@ -4,11 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use fabric_config::shown;
-use fabric_core::settings::Setting;
+use fabric_core::settings::{Problem, Setting};
 use fabric_core::{Gateway, Value};
-use fabric_exec::Invocation;
 use fabric_exec::hostlist::{Selection, Share, read_host_option};
 use fabric_exec::journal::Recorded;
+use fabric_exec::{Invocation, Param};
 
 use super::UsageError;
 use super::low::{Given, Typed};
@@ -20,6 +20,8 @@ use crate::render::Levels;
 pub struct Options {
     /// What to do.
     pub action: Action,
+    /// The option that asked for that, if one did.
+    pub asked_by: Option<String>,
     /// The same command line in long options, without its secrets and with host lists read: what a journal may
     /// hold.
     pub arguments: Vec<String>,
@@ -169,6 +171,7 @@ impl Options {
         let remainder = typed.remainder.clone();
         let mut options = Self {
             action: Action::Run,
+            asked_by: None,
             arguments: Vec::new(),
             retry_failed: false,
             earlier: None,
@@ -205,8 +208,18 @@ impl Options {
                     let value = read(setting, &value).map_err(|reason| bad_value(name, setting, &value, reason))?;
                     options.set(setting, value, given);
                 }
-                Does::Add(setting) => options.add(setting, value, given),
+                Does::Add(setting) => options.add(setting, [value.into()], given),
+                Does::Extend(setting) => {
+                    let items = read(setting, &value).map_err(|reason| bad_value(name, setting, &value, reason))?;
+                    options.add(setting, items.as_array().cloned().unwrap_or_default(), given);
+                }
+                // All of them have been read with the first one.
+                Does::SetHosts(setting) if options.setting(setting).is_some() => {}
                 Does::SetHosts(setting) => {
+                    // As one list, for the set operators in it.
+                    let same = typed.options.iter().filter(|other| other.option.long == given.option.long);
+                    let values: Vec<&str> = same.filter_map(|other| other.value.as_deref()).collect();
+                    let value = values.join(",");
                     let list = read_host_option(&value, |file| read_list(file, stdin))
                         .map_err(|error| UsageError::BadValue { option: name.clone(), reason: error.to_string() })?;
                     // What was meant to be few must not become all.
@@ -233,13 +246,13 @@ impl Options {
                 };
             }
         }
-        if let Some((name, action)) = action {
+        if let Some((option, action)) = action {
             if options.retry_failed && !matches!(action, Action::Plan(_) | Action::Help | Action::Version) {
-                return Err(UsageError::Conflict("--retry-failed".to_owned(), name));
+                return Err(UsageError::Conflict("--retry-failed".to_owned(), option));
             }
-            options.action = action;
+            (options.asked_by, options.action) = (Some(option), action);
         }
-        options.arguments = options.spelled_out(&typed.options, remainder);
+        options.arguments = options.spelled_out(&typed.options, &typed.params, remainder);
         Ok(options)
     }
 
@@ -248,12 +261,19 @@ impl Options {
         self.settings.iter().rev().find(|(setting, ..)| *setting == name).map(|(_, value, _)| value)
     }
 
-    fn spelled_out(&self, given: &[Given], remainder: Option<Vec<String>>) -> Vec<String> {
+    fn spelled_out(&self, given: &[Given], params: &[Vec<Param>], remainder: Option<Vec<String>>) -> Vec<String> {
         let is_secret = |name: &str| Setting::find_any(name).is_some_and(|setting| setting.kind.is_secret());
-        let masked = |name: &str, text: &str| shown(name, &text.into()) != text;
+        let masked = |name: &str, text: &str| {
+            let typed = Setting::find_any(name).and_then(|setting| setting.kind.parse(text).ok());
+            let value = typed.or_else(|| serde_json::from_str(text).ok()).unwrap_or_else(|| text.into());
+            shown(name, &value) != value
+        };
         let mut arguments = Vec::new();
-        for Given { option, value } in given {
+        for (index, Given { option, value }) in given.iter().enumerate() {
             let value = match (option.does, value) {
+                (Does::SetHosts(_), _) if given[..index].iter().any(|earlier| earlier.option.long == option.long) => {
+                    continue;
+                }
                 (Does::Set(setting), _) if is_secret(setting) => continue,
                 (Does::SetHosts(setting), _) => match self.setting(setting).and_then(Value::as_array) {
                     Some(hosts) => Some(hosts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
@@ -279,9 +299,26 @@ impl Options {
             };
             arguments.push(value.map_or_else(|| option.name(), |value| format!("{}={value}", option.name())));
         }
-        arguments.extend(self.tasks.iter().map(Invocation::token));
+        arguments.extend(self.tasks.iter().zip(params).map(|(call, params)| call.shown(params)));
         arguments.extend(remainder.into_iter().flat_map(|words| std::iter::once("--".to_owned()).chain(words)));
         arguments
+    }
+
+    /// Options that were given several times with different values, of which one is used.
+    pub fn overridden(&self) -> Vec<Problem> {
+        let found =
+            [("-g", "gateway"), ("-f", "fabfile"), ("-c", "rcfile")].into_iter().filter_map(|(letter, name)| {
+                let last = self.setting(name)?;
+                let other = |(setting, value, _): &&(&str, Value, _)| *setting == name && value != last;
+                let (_, earlier, _) = self.settings.iter().rfind(other)?;
+                let text = |value| match shown(name, value) {
+                    Value::String(text) => text,
+                    other => other.to_string(),
+                };
+                let (last, earlier) = (text(last), text(earlier));
+                Some(Problem::new(format!("{letter} is given more than once: `{last}` is used, `{earlier}` is not")))
+            });
+        found.collect()
     }
 
     /// Whether nothing at all was asked for: neither a task nor a command nor anything with options.
@@ -440,9 +477,9 @@ impl Options {
         self.settings.push((setting, value, given.option.spelling()));
     }
 
-    fn add(&mut self, setting: &'static str, value: String, given: &Given) {
+    fn add(&mut self, setting: &'static str, items: impl IntoIterator<Item = Value>, given: &Given) {
         let mut list = self.setting(setting).and_then(Value::as_array).cloned().unwrap_or_default();
-        list.push(value.into());
+        list.extend(items);
         self.set(setting, list.into(), given);
     }
 }
@@ -516,8 +553,13 @@ mod tests {
     fn options_set_settings_by_their_type() {
         for (args, name, expected) in [
             (&["-H", "web[1-2],@-"][..], "hosts", json!(["web1", "web2", "in1", "in2"])),
-            (&["-H", "a", "-H", "b"], "hosts", json!(["b"])),
+            (&["-H", "a", "-H", "b"], "hosts", json!(["a", "b"])),
+            (&["-H", "w[1-4]", "--hosts", "!w2", "-H", "x"], "hosts", json!(["w1", "w3", "w4", "x"])),
+            (&["-x", "a", "-x", "", "-x", "b,c"], "exclude_hosts", json!(["a", "b", "c"])),
+            (&["--only", "a", "--only", "@-"], "only_hosts", json!(["a", "in1", "in2"])),
             (&["-R", "web, db"], "roles", json!(["web", "db"])),
+            (&["-R", "web, db", "-R", "&dc1"], "roles", json!(["web", "db", "&dc1"])),
+            (&["-z", "5", "-z", "6"], "pool_size", json!(6)),
             (&["-z", "5"], "pool_size", json!(5)),
             (&["-t", "2.5"], "timeout", json!(2.5)),
             (&["-i", "a", "-i", "b"], "key_filename", json!(["a", "b"])),
@@ -613,6 +655,21 @@ mod tests {
         let options = ["--parallel", "--warn-only", hosts, "--set=a=b"];
         let expected = [&options[..], &gateways, &["deploy:x\\,y", "--", "echo", "-p"]].concat();
         assert_eq!(run.unwrap().arguments, expected);
+    }
+
+    #[test]
+    fn several_values_of_one_option_are_told() {
+        let told = |args: &[&str]| -> Vec<String> {
+            options(args).unwrap().overridden().iter().map(ToString::to_string).collect()
+        };
+        let gateway = "-g is given more than once: `socks5://b` is used, `socks5://joe:***@a` is not";
+        assert_eq!(told(&["-g", "socks5://joe:pw@a", "-g", "socks5://b"]), [gateway]);
+        let both = [
+            "-f is given more than once: `c` is used, `b` is not",
+            "-c is given more than once: `y` is used, `x` is not",
+        ];
+        assert_eq!(told(&["-f", "a", "-c", "x", "-f", "b", "-f", "c", "-c", "y"]), both);
+        assert!(told(&["-f", "a", "-f", "a", "-u", "a", "-u", "b", "-H", "a", "-H", "b"]).is_empty());
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct Typed {
     pub options: Vec<Given>,
     /// The tasks with their arguments, in order.
     pub tasks: Vec<Invocation>,
+    /// What each of the tasks declares.
+    pub params: Vec<Vec<Param>>,
     /// The tasks' words, as typed.
     pub words: Vec<String>,
     /// What came after `--`, if that was typed.
@@ -33,30 +35,20 @@ pub struct Given {
 pub type Declared<'a> = &'a dyn Fn(&str) -> Vec<Param>;
 
 /// Tells the whole command line apart.
+///
+/// # Errors
+///
+/// The first thing that is wrong.
 pub fn parse(args: &[String], declared: Declared<'_>) -> Result<Typed, UsageError> {
+    let (typed, parsed) = parse_as_far_as_possible(args, declared);
+    parsed.map(|()| typed)
+}
+
+/// What there is up to the first thing that is wrong, and that.
+pub fn parse_as_far_as_possible(args: &[String], declared: Declared<'_>) -> (Typed, Result<(), UsageError>) {
     let mut parser = Parser { args, typed: Typed::default(), params: Vec::new() };
-    while let [arg, rest @ ..] = parser.args {
-        if arg == "--" {
-            parser.typed.remainder = Some(rest.to_vec());
-            break;
-        } else if is_option(arg) {
-            let taken = match parser.typed.tasks.last_mut() {
-                Some(call) => take_options(&parser.params, parser.args, call).map_err(UsageError::TaskOption)?,
-                None => 0,
-            };
-            match taken {
-                0 => parser.option()?,
-                _ => parser.args = &parser.args[taken..],
-            }
-        } else {
-            parser.args = rest;
-            let call = Invocation::parse_with(arg, but_for_files)?;
-            parser.params = declared(&call.task);
-            parser.typed.tasks.push(call);
-            parser.typed.words.push(arg.clone());
-        }
-    }
-    Ok(parser.typed)
+    let parsed = parser.all(declared);
+    (parser.typed, parsed)
 }
 
 /// The options before the first task, and what follows them: what can be known before there is a fabfile.
@@ -85,6 +77,32 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
+    fn all(&mut self, declared: Declared<'_>) -> Result<(), UsageError> {
+        while let [arg, rest @ ..] = self.args {
+            if arg == "--" {
+                self.typed.remainder = Some(rest.to_vec());
+                break;
+            } else if is_option(arg) {
+                let taken = match self.typed.tasks.last_mut() {
+                    Some(call) => take_options(&self.params, self.args, call).map_err(UsageError::TaskOption)?,
+                    None => 0,
+                };
+                match taken {
+                    0 => self.option()?,
+                    _ => self.args = &self.args[taken..],
+                }
+            } else {
+                self.args = rest;
+                let call = Invocation::parse_with(arg, but_for_files)?;
+                self.params = declared(&call.task);
+                self.typed.params.push(self.params.clone());
+                self.typed.tasks.push(call);
+                self.typed.words.push(arg.clone());
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the next word, which is an option of `fab`, with its value.
     fn option(&mut self) -> Result<(), UsageError> {
         let Some(word) = self.next() else { return Ok(()) };
@@ -131,6 +149,10 @@ impl Parser<'_> {
     }
 
     fn value(&mut self, option: &'static Opt, attached: Option<String>) -> Result<(), UsageError> {
+        // It would look as if the task had run.
+        if let Some(call) = self.typed.tasks.last().filter(|_| option.replaces_tasks()) {
+            return Err(UsageError::NotAfterTask { option: option.name(), task: call.task.clone() });
+        }
         let missing = |name: &str| UsageError::MissingValue { option: option.name(), value: name.to_owned() };
         let value = match option.takes {
             Takes::Nothing => match attached {
@@ -241,6 +263,10 @@ mod tests {
             ("deploy --vers 1", "error: --vers is ambiguous: the task's --version, --version"),
             ("deploy --repo x", "--report=x; deploy"),
             ("deploy --version=-1 -v", "deploy:version=-1,v=true"),
+            ("deploy -H a --plan --format json -h", "--hosts=a; --plan; --format=json; --help; deploy"),
+            ("build --vers 2", "error: task `build` has no option --version, and fab's own goes before the tasks"),
+            ("build -wV", "error: task `build` has no option --version, and fab's own goes before the tasks"),
+            ("build -F json", "error: task `build` has no option --list-format, and fab's own goes before the tasks"),
             ("deploy --version", "error: option `--version` of task `deploy` needs a value"),
             ("--version", "--version"),
             ("--hid=status", "--hide=status"),

@@ -61,6 +61,14 @@ pub enum UsageError {
         /// The nearest of them.
         hint: Option<String>,
     },
+    /// An option of `fab` after a task, which would be left out for what the option shows.
+    #[error("task `{task}` has no option {option}, and fab's own goes before the tasks")]
+    NotAfterTask {
+        /// The option.
+        option: String,
+        /// The task.
+        task: String,
+    },
     /// Files and set operations that leave no host.
     #[error("{option}: `{value}` leaves no host, so that nothing is run")]
     NoHosts {
@@ -91,6 +99,17 @@ pub enum UsageError {
         /// The nearest option.
         hint: Option<String>,
     },
+}
+
+impl UsageError {
+    /// The task whose options these are not.
+    pub(crate) fn task(&self) -> Option<&str> {
+        match self {
+            Self::UnknownOption { task, .. } => task.as_deref(),
+            Self::NotAfterTask { task, .. } => Some(task),
+            _ => None,
+        }
+    }
 }
 
 fn did_you_mean(hint: Option<&String>) -> String {

@@ -47,7 +47,10 @@ pub enum Does {
     Set(&'static str),
     /// Adds its value to this setting, a list.
     Add(&'static str),
-    /// Sets this setting to the hosts that its value stands for: ranges, braces and `@file` expanded.
+    /// Adds the items of its value to this setting, a list.
+    Extend(&'static str),
+    /// Sets this setting to the hosts that its values stand for: ranges, braces and `@file` expanded. Given several
+    /// times, it is one list.
     SetHosts(&'static str),
     /// Sets this setting, a switch.
     Switch(&'static str, bool),
@@ -116,6 +119,11 @@ impl Opt {
         }
     }
 
+    /// Whether it does something else than to run or to plan tasks, or to tell of those that are named.
+    pub fn replaces_tasks(&self) -> bool {
+        self.group == Group::Instead && !matches!(self.long, "plan" | "format" | "help")
+    }
+
     /// Its name in messages: `--hosts`, or `-i` for one that is only a letter.
     pub fn name(&self) -> String {
         if self.long.is_empty() { format!("-{}", self.short.unwrap_or('?')) } else { format!("--{}", self.long) }
@@ -166,14 +174,14 @@ macro_rules! options {
     };
 }
 
-use Does::{Add, Own, Set, SetHosts, Switch};
+use Does::{Add, Extend, Own, Set, SetHosts, Switch};
 use Takes::{Many, MaybeNext, MaybeNextOneOf, MaybeOneOf, OneOf, Value};
 
 options! {
     Hosts: {
         "hosts" / 'H' = Value("HOSTS"), SetHosts("hosts"),
             "run on these hosts: user@host:port, ranges web[1-9], @file, separated by commas", completes Hosts;
-        "roles" / 'R' = Value("ROLES"), Set("roles"),
+        "roles" / 'R' = Value("ROLES"), Extend("roles"),
             "run on the hosts of these roles; web&dc1 is both, web!old without, web^db either", completes Roles;
         "exclude-hosts" / 'x' = Value("HOSTS"), SetHosts("exclude_hosts"), "leave these hosts out", completes Hosts;
         "only" = Value("HOSTS"), SetHosts("only_hosts"), "run on no other hosts than these, whatever the list",
@@ -294,7 +302,7 @@ mod tests {
     #[test]
     fn settings_that_options_set_exist() {
         for option in OPTIONS {
-            if let Set(name) | Add(name) | SetHosts(name) | Switch(name, _) = option.does {
+            if let Set(name) | Add(name) | Extend(name) | SetHosts(name) | Switch(name, _) = option.does {
                 let setting = Setting::find(name).unwrap_or_else(|| panic!("{}: no setting {name}", option.long));
                 if let Some(letter) = option.short {
                     assert!(setting.option.contains(&format!("-{letter}")), "{name}: {}", setting.option);

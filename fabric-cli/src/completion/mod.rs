@@ -9,7 +9,7 @@ use fabric_exec::hostlist::{RoleSource, Roles};
 use fabric_exec::task::Opt as TaskOption;
 
 use crate::args::Options;
-use crate::args::low::parse;
+use crate::args::low::{Typed, parse_as_far_as_possible};
 use crate::args::table::{self, Completes, OPTIONS, Opt, Takes};
 use crate::project::{Project, Surroundings};
 use crate::render::Levels;
@@ -38,9 +38,9 @@ pub(crate) fn complete(words: &[String], own: Option<Project>) -> String {
         Some((current, before)) => (current.as_str(), before),
         None => ("", words),
     };
+    let typed = parse_as_far_as_possible(before, &|_| Vec::new()).0;
     let options =
-        parse(before, &|_| Vec::new()).ok().and_then(|typed| Options::new(typed, &mut || Ok(String::new())).ok());
-    let options = options.or_else(|| Options::new(parse(&[], &|_| Vec::new()).ok()?, &mut || Ok(String::new())).ok());
+        [typed, Typed::default()].into_iter().find_map(|typed| Options::new(typed, &mut || Ok(String::new())).ok());
     let project =
         own.or_else(|| options.as_ref().and_then(|options| surroundings.load(options).ok())).unwrap_or_default();
     if let Some(manifest) = &project.program {

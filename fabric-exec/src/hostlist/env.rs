@@ -1,5 +1,7 @@
 //! The global lists: what files, the fabfile, the command line and earlier tasks come to together.
 
+use std::collections::HashSet;
+
 use fabric_core::Value;
 use serde_json::json;
 
@@ -60,16 +62,17 @@ pub struct EnvLists<'a> {
 impl EnvLists<'_> {
     /// The global lists now.
     ///
-    /// Plain `hosts` and `roles` are both set aside when `-H` or `-R` is given; plain `exclude_hosts` and
-    /// `-x` add up; a fabfile's `extend` and `replace` come after that, and what a task has set, last.
+    /// Plain `hosts` and `roles` are both set aside when `-H` or `-R` is given; a fabfile's `extend` and `replace` come
+    /// after that, and what a task has set, last. To what settings or a task exclude, `-x` always adds.
     pub fn merge(&self) -> Selection {
         let base = if self.command_line.gives_hosts() { self.command_line } else { self.settings };
-        let mut exclude = self.settings.exclude.clone();
-        exclude.extend(self.command_line.exclude.iter().filter(|x| !self.settings.exclude.contains(x)).cloned());
+        let mut exclude = self.runtime.exclude.as_ref().unwrap_or(&self.settings.exclude).clone();
+        let known: HashSet<String> = exclude.iter().cloned().collect();
+        exclude.extend(self.command_line.exclude.iter().filter(|host| !known.contains(*host)).cloned());
         Selection {
             hosts: directed(&base.hosts, self.fabfile.hosts.as_ref(), self.runtime.hosts.as_ref()),
             roles: directed(&base.roles, self.fabfile.roles.as_ref(), self.runtime.roles.as_ref()),
-            exclude: self.runtime.exclude.clone().unwrap_or(exclude),
+            exclude,
         }
     }
 }

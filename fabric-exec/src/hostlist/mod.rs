@@ -70,7 +70,7 @@ pub struct Sources<'a> {
     pub around: &'a Around,
     /// The global lists, as [`EnvLists::merge`] has them now.
     pub env: &'a Selection,
-    /// What `-H`, `-R` and `-x` gave, for the warning that they are not used.
+    /// What `-H`, `-R` and `-x` gave, for warnings of what has no effect.
     pub command_line: &'a Selection,
     /// The only hosts that any list may have (`--only`); empty: all.
     pub only: &'a [String],
@@ -128,6 +128,8 @@ pub struct HostList {
     pub steps: Vec<String>,
     /// What a person should know about it.
     pub warnings: Vec<String>,
+    /// Hosts of `-x` that the list, which it applies to, doesn't have.
+    pub unmatched: Vec<String>,
 }
 
 /// Why a list that was given has no host left.
@@ -198,6 +200,7 @@ impl HostList {
             emptied: None,
             steps: vec![format!("those of the task around it: {}", counted(hosts.len()))],
             warnings: Vec::new(),
+            unmatched: Vec::new(),
         };
         exclude_hosts(&mut list, exclude);
         list
@@ -220,7 +223,7 @@ impl HostList {
     }
 
     /// The host strings, as written.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.hosts.iter().map(|listed| listed.host.as_str())
     }
 }
@@ -321,8 +324,9 @@ impl Sources<'_> {
         }
     }
 
-    fn warn_unused(&self, level: Level, warnings: &mut Vec<String>) {
-        let task = self.task;
+    /// Options that have no effect on this list, and where the task runs instead.
+    fn warn_unused(&self, list: &mut HostList) {
+        let (task, level) = (self.task, list.level);
         let given = |options: &[(&'static str, bool)]| -> String {
             let given: Vec<&str> = options.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
             given.join(" and ")
@@ -332,11 +336,22 @@ impl Sources<'_> {
             let lists = given(&[("-H", !cli.hosts.is_empty()), ("-R", !cli.roles.is_empty())]);
             if !lists.is_empty() {
                 let verb = if lists.contains(' ') { "are" } else { "is" };
-                warnings.push(format!(
-                    "task `{task}` has hosts or roles of its own: {lists} {verb} not used for it (`{task}:hosts=..` would be)"
+                let instead = if list.hosts.is_empty() {
+                    String::new()
+                } else {
+                    format!("; it runs on {}", enumerated(list.names()))
+                };
+                let wanted = match cli.hosts.as_slice() {
+                    [] => "HOSTS".to_owned(),
+                    hosts => enumerated(hosts.iter().map(String::as_str)),
+                };
+                list.warnings.push(format!(
+                    "task `{task}` has hosts or roles of its own: {lists} {verb} not used for it{instead} \
+                     (`--only {wanted}` leaves all other hosts out, `{task}:hosts=..` replaces the list)"
                 ));
             }
         }
+        let warnings = &mut list.warnings;
         if matches!(level, Level::Task | Level::Arguments) && !cli.exclude.is_empty() {
             warnings.push(format!(
                 "-x is not used for task `{task}`, whose hosts are not the global ones (`{task}:exclude_hosts=..` would be)"
@@ -373,8 +388,8 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<Listed>>) -
         emptied: None,
         steps: vec![describe(level, sources, &selection)],
         warnings: Vec::new(),
+        unmatched: Vec::new(),
     };
-    sources.warn_unused(level, &mut list.warnings);
     if level == Level::Local {
         return Ok(list);
     }
@@ -392,11 +407,10 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<Listed>>) -
         });
     }
     if !selection.exclude.is_empty() {
-        let excluded = |text: &String| list.names().any(|name| name == text.trim());
-        let typed = &sources.command_line.exclude;
-        if level == Level::Env && !typed.is_empty() && !list.hosts.is_empty() && !typed.iter().any(excluded) {
-            let typed = fabric_core::host::fold(typed.iter().map(String::as_str));
-            list.warnings.push(format!("-x excludes none of the hosts of task `{}`: {typed}", sources.task));
+        if level == Level::Env && !list.hosts.is_empty() {
+            let names: HashSet<&str> = list.names().collect();
+            let typed = sources.command_line.exclude.iter().filter(|text| !names.contains(text.trim()));
+            list.unmatched = typed.cloned().collect();
         }
         exclude_hosts(&mut list, &selection.exclude);
     }
@@ -404,6 +418,7 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<Listed>>) -
         only(sources, &mut list);
         share(sources, &mut list);
     }
+    sources.warn_unused(&mut list);
     match list.emptied {
         Some(Emptied::Roles) => list.warnings.push(format!(
             "task `{}` runs nowhere: {} no hosts",
@@ -561,6 +576,18 @@ fn describe(level: Level, sources: &Sources<'_>, selection: &Selection) -> Strin
         Level::Local => format!("nobody gives hosts to `{}`: it runs once, locally", sources.task),
         Level::Asked => "a person was asked".to_owned(),
     }
+}
+
+/// Hosts in a message: folded, and of very many the first ones.
+fn enumerated<'a>(hosts: impl Iterator<Item = &'a str> + Clone) -> String {
+    const LONGEST: usize = 200;
+    const SOME: usize = 5;
+    let folded = fabric_core::host::fold(hosts.clone());
+    if folded.len() <= LONGEST {
+        return folded;
+    }
+    let others = hosts.clone().count().saturating_sub(SOME);
+    format!("{} and {others} others", hosts.take(SOME).collect::<Vec<_>>().join(","))
 }
 
 fn counted(count: usize) -> String {

@@ -127,6 +127,9 @@ impl Planner {
         for (job, token) in jobs {
             self.task(job, token, Because::Asked, None, &mut tasks).await?;
         }
+        if let Some(last) = tasks.last_mut() {
+            last.warnings.extend(self.shared.never_matched());
+        }
         Ok(Plan { tasks })
     }
 
@@ -162,9 +165,10 @@ impl Planner {
         for call in calls {
             let token = call.token();
             if !self.around.contains(&token) {
-                self.around.push(token.clone());
-                let job = Job { around: Some(token.clone()), ..self.shared.job(call)? };
-                Box::pin(self.task(job, token, because, outer, tasks)).await?;
+                self.around.push(token);
+                let shown = self.shared.shown(call);
+                let job = Job { around: Some(shown.clone()), ..self.shared.job(call)? };
+                Box::pin(self.task(job, shown, because, outer, tasks)).await?;
             }
         }
         Ok(())
@@ -246,12 +250,7 @@ impl Planner {
             let mut executes = Vec::new();
             match &step.verb {
                 Verb::Execute(execute) => executes = self.executed(execute, outer).await?,
-                Verb::Set(values) => {
-                    let lists = ["hosts", "roles", "exclude_hosts"];
-                    if values.keys().any(|name| lists.contains(&name.as_str())) {
-                        self.changed.get_or_insert_with(|| step.at.clone());
-                    }
-                }
+                verb if verb.sets_hosts() => _ = self.changed.get_or_insert_with(|| step.at.clone()),
                 _ => {}
             }
             planned.push(PlannedStep {
@@ -296,7 +295,7 @@ impl Planner {
             }
         }
         call.named.extend(execute.args.clone());
-        let token = call.token();
+        let token = self.shared.shown(&call);
         let Some(task) = self.shared.collection.find(&call.task).cloned() else {
             return Err(RunError::UnknownTasks(vec![self.shared.collection.unknown(&call.task)]));
         };

@@ -67,7 +67,9 @@ impl Shared {
             let hosts = self.look_up(name, &role, &mut Vec::new()).await?;
             looked_up.insert(role, hosts);
         }
-        Ok(build(&sources, &looked_up)?)
+        let mut list = build(&sources, &looked_up)?;
+        list.warnings.extend(self.note_unmatched(&list, name));
+        Ok(list)
     }
 
     /// The host of `outer`'s run that a task without hosts keeps when it is executed there. What a task that runs once

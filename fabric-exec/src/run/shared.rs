@@ -22,7 +22,7 @@ use super::once::OnceMap;
 use super::secrets::{Discreet, Secrets};
 use super::{Call, Env, Interactive, Interrupt, Run, RunError};
 use crate::collection::Collection;
-use crate::hostlist::{FabfileLists, Roles, Selection, Shard};
+use crate::hostlist::{Emptied, FabfileLists, HostList, Level, Roles, Selection, Shard};
 use crate::journal::{Journal, Line, Recorded};
 use crate::report::{Ending, HostReport, Report, TaskReport};
 use crate::steps::{Anonymous, Verb, template};
@@ -73,6 +73,10 @@ pub(crate) struct Shared {
     warned_multiplying: AtomicBool,
     /// What was said about host lists.
     warned: Mutex<HashSet<String>>,
+    /// Hosts of `-x` that no list has had so far; nothing before the first list that they apply to.
+    unmatched: Mutex<Option<Vec<String>>>,
+    /// Whether a task of the run may set the global lists.
+    sets_lists: AtomicBool,
     started: (Timestamp, Instant),
     told: Mutex<Told>,
 }
@@ -130,6 +134,8 @@ impl Shared {
             asked_host: tokio::sync::Mutex::new(None),
             warned_multiplying: AtomicBool::new(false),
             warned: Mutex::default(),
+            unmatched: Mutex::default(),
+            sets_lists: AtomicBool::new(false),
             started,
             told: Mutex::default(),
         })
@@ -178,7 +184,13 @@ impl Shared {
                 }),
             };
             match job.and_then(|job| self.check_roles(&job).map(|()| job)) {
-                Ok(job) => jobs.push((job, token(call))),
+                Ok(job) => jobs.push((
+                    job,
+                    match call {
+                        Call::Task(call) => self.shown(call),
+                        Call::Command(_) => token(call),
+                    },
+                )),
                 Err(RunError::UnknownTasks(names)) if settings.skip_unknown_tasks => {
                     for name in names {
                         self.emitter.warn(format!("{name}: it is skipped"));
@@ -220,6 +232,9 @@ impl Shared {
         path.pop();
         let mut unknown = Vec::new();
         for step in task.body.steps().unwrap_or_default() {
+            if step.verb.sets_hosts() {
+                self.sets_lists.store(true, Ordering::Relaxed);
+            }
             if let Verb::Execute(execute) = &step.verb
                 && !template::is_template(&execute.task)
                 && let Ok(call) = Invocation::parse(&execute.task)
@@ -262,7 +277,8 @@ impl Shared {
         if let Some(earlier) = &self.earlier {
             self.record(|| Line::Earlier { done: earlier.done.clone() });
         }
-        self.emitter.emit(EventKind::RunStarted { version: fabric_core::event::VERSION, tasks: self.tokens.clone() });
+        let tasks = self.shown_tokens(&calls);
+        self.emitter.emit(EventKind::RunStarted { version: fabric_core::event::VERSION, tasks });
         let sole_command = matches!(calls.as_slice(), [Call::Command(_)]);
         let mut ending = Ending::Ok;
         let mut usage = None;
@@ -306,6 +322,9 @@ impl Shared {
         if ending == Ending::Ok && !done {
             ending = Ending::NothingRan;
         }
+        if let Some(warning) = self.never_matched() {
+            self.emitter.warn(warning);
+        }
         let close = async {
             self.connections.close_all().await;
             self.connector.close_all().await;
@@ -326,6 +345,22 @@ impl Shared {
             ));
         }
         Ok(self.report(ending, usage, sole_command))
+    }
+
+    /// The tasks as typed, unless an argument of theirs may be a secret.
+    fn shown_tokens(&self, calls: &[Call]) -> Vec<String> {
+        let tokens = |shown: bool| {
+            calls.iter().map(move |call| match call {
+                Call::Task(call) if shown => self.shown(call),
+                call => token(call),
+            })
+        };
+        if tokens(true).eq(tokens(false)) { self.tokens.clone() } else { tokens(true).collect() }
+    }
+
+    /// A call for people to read.
+    pub(crate) fn shown(&self, call: &Invocation) -> String {
+        call.shown(self.collection.find(&call.task).map(|task| task.params.as_slice()).unwrap_or_default())
     }
 
     fn report(&self, ending: Ending, error: Option<String>, sole_command: bool) -> Report {
@@ -422,6 +457,30 @@ impl Shared {
         self.told().sole = Some(status);
     }
 
+    /// Notes which hosts of `-x` a list doesn't have. Yields a warning, before anything runs on the list, if no list of
+    /// this run will have them.
+    pub(crate) fn note_unmatched(&self, list: &HostList, task: &str) -> Option<String> {
+        if list.level != Level::Env || list.emptied == Some(Emptied::Roles) {
+            return None;
+        }
+        let mut unmatched = self.unmatched.lock().unwrap_or_else(PoisonError::into_inner);
+        match unmatched.as_mut() {
+            Some(left) => left.retain(|host| list.unmatched.contains(host)),
+            None => *unmatched = Some(list.unmatched.clone()),
+        }
+        if self.sets_lists.load(Ordering::Relaxed) {
+            return None;
+        }
+        let hosts = std::mem::take(unmatched.as_mut()?);
+        (!hosts.is_empty()).then(|| excludes_nothing(&format!("of the hosts of task `{task}`"), &hosts))
+    }
+
+    /// The warning of hosts of `-x` that no list of this run had, where that can be known at its end only.
+    pub(crate) fn never_matched(&self) -> Option<String> {
+        let hosts = self.unmatched.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        (!hosts.is_empty()).then(|| excludes_nothing("of the hosts of this run", &hosts))
+    }
+
     /// Warns of something, unless it has been said in this run.
     pub(crate) fn warn_once(&self, emitter: &Emitter, text: &str) {
         if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned()) {
@@ -438,6 +497,10 @@ impl Shared {
             ));
         }
     }
+}
+
+fn excludes_nothing(of: &str, hosts: &[String]) -> String {
+    format!("-x excludes none {of}: {}", fabric_core::host::fold(hosts.iter().map(String::as_str)))
 }
 
 /// Tasks that are unknown where another one names them.

@@ -65,6 +65,12 @@ pub(crate) fn need_host(steps: &[Step]) -> bool {
 }
 
 impl Verb {
+    /// Whether it sets a global list.
+    pub(crate) fn sets_hosts(&self) -> bool {
+        let Self::Set(values) = self else { return false };
+        ["hosts", "roles", "exclude_hosts"].iter().any(|list| values.contains_key(*list))
+    }
+
     fn is_remote(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Sudo(_) | Self::Put(_) | Self::Get(_) | Self::OpenShell { .. })
     }

@@ -376,7 +376,7 @@ impl Work {
                 }
                 json!(hosts)
             }
-            None => rendered,
+            None => self.changed_list(name, rendered)?,
         };
         let value = match (name, &value, Setting::find(name)) {
             ("hosts" | "exclude_hosts", Value::String(text), _) => json!(expand(text)?),
@@ -395,6 +395,27 @@ impl Work {
         };
         self.context.env().set(name, value.clone());
         Ok(value)
+    }
+
+    /// The global list that `{ extend = [..] }` or `{ replace = [..] }` leads to; any other value is itself.
+    fn changed_list(&self, name: &str, value: Value) -> Result<Value, TaskError> {
+        let (change, items) = match &value {
+            Value::Object(map) if matches!(name, "hosts" | "roles" | "exclude_hosts") => match map.iter().next() {
+                Some((change, items)) => (change.as_str(), items),
+                None => return Ok(value),
+            },
+            _ => return Ok(value),
+        };
+        let mut list = match change {
+            "extend" => self.context.env_value(name)?.unwrap_or_default(),
+            _ => json!([]),
+        };
+        let items = match items {
+            Value::Array(items) => items.clone(),
+            one => vec![one.clone()],
+        };
+        list.as_array_mut().into_iter().for_each(|list| list.extend(items.iter().cloned()));
+        Ok(list)
     }
 
     async fn prompt(&mut self, prompt: &PromptStep) -> Result<Value, TaskError> {
