@@ -165,7 +165,7 @@ fn bad_answers_are_errors_of_their_hosts_alone() {
 }
 
 #[test]
-fn what_cannot_be_loaded_is_an_error_of_the_hosts_that_need_it_alone() {
+fn what_was_named_and_cannot_be_loaded_ends_the_run_before_it_begins() {
     let table = |name: &str, statements: &str| gateway(name, "return FABRIC_FAILED;", statements);
     let (text, foreign) = (table("text", ""), table("foreign", ""));
     fs::write(text.file(), "no library").unwrap();
@@ -191,13 +191,35 @@ fn what_cannot_be_loaded_is_an_error_of_the_hosts_that_need_it_alone() {
     ];
     for (plugin, reason) in &bad_ones {
         for isolation in [false, true] {
-            second_behind_bad(plugin.file(), isolation)
-                .stderr_has(format!("warning: plugin {{plugin}}: {reason}"))
-                .stderr_has("[{h2}] error: ")
-                .stderr_has("no transport or gateway is called `bad`")
-                .run();
+            refused(plugin.file(), isolation, &[]).stderr_has(format!("fab: plugin {{plugin}}: {reason}")).run();
         }
     }
+    // By a setting too, and where nothing would be connected to.
+    let (plugin, reason) = &bad_ones[0];
+    for more in [&["--plan"][..], &["--dry-run"]] {
+        refused(plugin.file(), false, more).stderr_has(format!("fab: plugin {{plugin}}: {reason}")).run();
+    }
+    let fabfile = "[env]\nplugins = [\"{plugin}\", \"/nowhere/x.so\"]\n";
+    case!()
+        .hosts(1)
+        .value("plugin", plugin.file().display().to_string())
+        .fabfile(fabfile)
+        .args(["-H", "{h1}", "--", "echo fine"])
+        .stderr_has(reason.to_owned())
+        .stderr_has("plugin /nowhere/x.so: cannot be read")
+        .status(2)
+        .run();
+}
+
+/// A run on a host that needs no plugin, with one that cannot be loaded.
+fn refused(plugin: &Path, isolation: bool, more: &[&str]) -> Case {
+    case!()
+        .hosts(1)
+        .value("plugin", plugin.display().to_string())
+        .fabfile(format!("[env]\nplugin_isolation = {isolation}\n"))
+        .args(more)
+        .args(["--plugin", "{plugin}", "-H", "{h1}", "--", "echo fine"])
+        .status(2)
 }
 
 /// Rust's own way to break: in every function that a plugin has.
@@ -213,8 +235,8 @@ fn a_panic_in_any_function_is_an_error_of_its_host_alone() {
         second_behind_bad(&dials, isolation)
             .stderr_has("plugin {plugin}: it panicked: no way to {address2} (src/lib.rs:")
             .run();
-        second_behind_bad(&describes, isolation)
-            .stderr_has("warning: plugin {plugin}: cannot describe itself: who am I (src/lib.rs:")
+        refused(&describes, isolation, &[])
+            .stderr_has("fab: plugin {plugin}: cannot describe itself: who am I (src/lib.rs:")
             .run();
         beside_bad(&transport, isolation, "bad://open,bad://spawn,bad://close", FINE)
             .stdout_has("[{h1}] out: fine\n")

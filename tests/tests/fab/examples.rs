@@ -6,9 +6,14 @@ use std::path::Path;
 
 use tests::{Case, case};
 
+/// A run of an example that warns of nothing.
+fn example(name: &str) -> Case {
+    with_warnings(name).stderr_lacks("warning")
+}
+
 /// A run of an example: its directory is the working directory, its hosts are real servers by way of
 /// ssh_config, and its application is in a directory of the case.
-fn example(name: &str) -> Case {
+fn with_warnings(name: &str) -> Case {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
     let case = case!().hosts(3).home_file(".ssh/config", ssh_config());
     for entry in fs::read_dir(&from).expect("the example") {
@@ -47,7 +52,8 @@ fn blue_green_prepares_the_idle_copy_and_switches_back_and_forth() {
     assert_eq!(ran.read_far("live/VERSION"), "1\n");
 
     // What was built is not what was asked for: the check of the idle copy stops the run before any switch.
-    let ran = blue_green().file("build/VERSION", "2\n").args(["prepare:1", "switch"]).status(1).run();
+    let case = with_warnings("blue-green").args(["--limit", "1"]).any_stdout().any_stderr();
+    let ran = case.file("build/VERSION", "2\n").args(["prepare:1", "switch"]).status(1).run();
     assert!(fs::symlink_metadata(ran.case().far().join("live")).is_err());
 }
 
@@ -61,7 +67,7 @@ fn a_rolling_deploy_goes_through_its_gates() {
 
 #[test]
 fn a_rolling_deploy_of_a_broken_version_stops_at_the_canary_and_is_undone() {
-    let ran = example("rolling-deploy")
+    let ran = with_warnings("rolling-deploy")
         .args(["deploy", "--version", "broken"])
         .any_stdout()
         .stderr_has("`deploy` does not go on: `healthy` failed")
@@ -150,4 +156,57 @@ fn an_inventory_and_logs_in_rust() {
     for host in 1..=4 {
         assert_eq!(ran.read(&format!("logs/web{host}.example.com.log")), "fine\n");
     }
+}
+
+/// The blocks of a Markdown file that are of this language.
+fn blocks(file: &str, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).expect("a document");
+    let fence = format!("```{language}\n");
+    let from = text.split(&fence).skip(1);
+    from.map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn no_example_and_no_fabfile_of_the_documents_warns() {
+    let examples = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")).expect("the examples");
+    let files = examples.map(|entry| entry.expect("an entry").path().join("fabfile.toml"));
+    let mut fabfiles: Vec<String> = files.filter_map(|path| fs::read_to_string(path).ok()).collect();
+    assert!(fabfiles.len() >= 5);
+    for document in ["README.md", "docs/interface.md"] {
+        let found = blocks(document, "toml").into_iter().filter(|block| block.contains("[tasks"));
+        fabfiles.extend(found);
+    }
+    assert!(fabfiles.len() >= 7);
+    for fabfile in &fabfiles {
+        // What a person who tries it runs first; whatever is not named here is there in `--show-config`.
+        for args in [&["--list"][..], &["--show-config"], &["-H", "web1", "--plan", "--", "true"]] {
+            case!().fabfile(fabfile).args(args).any_stdout().run();
+        }
+    }
+}
+
+#[test]
+fn no_line_of_the_readme_warns() {
+    let fabfile = blocks("README.md", "toml").remove(0);
+    let lines = blocks("README.md", "sh").concat();
+    let lines: Vec<&str> = lines.lines().filter(|line| line.starts_with("fab ")).collect();
+    assert!(lines.len() >= 7, "{lines:?}");
+    for line in lines {
+        // Nothing is connected to: what it would do is shown.
+        let planned = if line.contains("--list") { line.to_owned() } else { line.replacen("fab ", "fab --plan ", 1) };
+        let command = planned.split("  #").next().unwrap_or_default();
+        case!()
+            .fabfile(&fabfile)
+            .file("hosts.txt", "web6\nweb7\n")
+            .within(format!("{command}; exit $?"))
+            .any_stdout()
+            .stdout_lacks("warning")
+            .run();
+    }
+}
+
+#[test]
+fn the_starter_warns_of_nothing() {
+    let commands = "fab --init && fab --list && fab --show-config && fab --plan -H web1 uptime && fab -H web1 --dry-run logs:hosts=web1";
+    case!().within(format!("{commands}; exit $?")).any_stdout().stdout_lacks("warning").stderr_lacks("warning").run();
 }

@@ -183,8 +183,8 @@ fn plugins_are_listed_with_what_they_serve() {
         .stdout_has("not taken: plugin /usr: is not a file: name the library in it\n")
         // Named twice, it is there once.
         .stdout_lacks("container` is served")
-        // What was named and is not taken is a failure.
-        .status(1)
+        // What was named and is not taken is an error.
+        .status(2)
         .run();
 }
 
