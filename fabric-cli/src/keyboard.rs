@@ -95,9 +95,9 @@ impl Keyboard for Keys {
         // Of its own, so that being non-blocking is not everybody's.
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
         let terminal = File::options().read(true).write(true).custom_flags(flags).open("/dev/tty").ok()?;
-        let typed = pipe::Receiver::from_file_unchecked(terminal.try_clone().ok()?).ok()?;
+        let waiting = pipe::Receiver::from_file_unchecked(terminal.try_clone().ok()?).ok()?;
         let no_view = (!pty).then(|| self.0.printer.without_view());
-        Some(Box::new(Typed { keys: self.clone(), terminal, typed, pty, look: None, _no_view: no_view }))
+        Some(Box::new(Typed { keys: self.clone(), terminal, waiting, pty, look: None, _no_view: no_view }))
     }
 }
 
@@ -106,7 +106,7 @@ struct Typed {
     keys: Keys,
     terminal: File,
     /// The same, to wait for keys.
-    typed: pipe::Receiver,
+    waiting: pipe::Receiver,
     pty: bool,
     /// When to look again, while the keys are somebody else's.
     look: Option<Pin<Box<Sleep>>>,
@@ -132,9 +132,9 @@ impl AsyncRead for Typed {
             if self.pty && state.before.is_none() {
                 state.before = Some((terminal.try_clone()?, each_key(terminal)?));
             }
-            ready!(self.typed.poll_read_ready(cx))?;
+            ready!(self.waiting.poll_read_ready(cx))?;
             // Unlike `poll_read`, which after a line takes it that there is no other.
-            match self.typed.try_read(buf.initialize_unfilled()) {
+            match self.waiting.try_read(buf.initialize_unfilled()) {
                 Ok(count) => {
                     buf.advance(count);
                     return Poll::Ready(Ok(()));

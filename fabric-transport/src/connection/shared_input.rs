@@ -91,7 +91,8 @@ impl Kept {
             }
             // It was written a moment ago: the system has it in memory.
             Place::File(file) => {
-                file.read_exact_at(buf.initialize_unfilled_to(room), at).map(|()| buf.advance(room))?
+                file.read_exact_at(buf.initialize_unfilled_to(room), at)?;
+                buf.advance(room);
             }
         }
         Ok(room as u64)
