@@ -400,11 +400,11 @@ fn merge_reports(files: &[PathBuf], options: &Options) -> Result<Exit, Failure> 
     }
     let nothing = || Failure::Refused("--merge-reports: no reports are named".to_owned());
     let report = Report::merge(reports).ok_or_else(nothing)?;
-    match &options.report {
-        Some(path) => {
-            report.write(path).map_err(|source| Failure::File { what: "writing", path: path.clone(), source })?;
-        }
-        None => _ = print(&report.render(ReportFormat::Json))?,
+    for path in &options.reports {
+        report.write(path).map_err(|source| Failure::File { what: "writing", path: path.clone(), source })?;
+    }
+    if options.reports.is_empty() {
+        print(&report.render(ReportFormat::Json))?;
     }
     Ok(run::exit(&report))
 }

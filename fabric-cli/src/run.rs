@@ -107,9 +107,17 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     });
     let report = report.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     printer.finish();
-    let written = match (&report, &options.report) {
-        (Ok(report), Some(path)) => runtime.block_on(write(report, path)),
-        _ => Ok(()),
+    let written = match &report {
+        Ok(report) => runtime.block_on(async {
+            let mut written = Ok(());
+            // One that can't be written keeps no other from being written.
+            for path in &options.reports {
+                let this = write(report, path).await;
+                written = written.and(this);
+            }
+            written
+        }),
+        Err(_) => Ok(()),
     };
     // A thread that still waits for the terminal must not keep the program.
     runtime.shutdown_background();
@@ -275,6 +283,7 @@ fn prepare(project: &Project, surroundings: &Surroundings, options: &Options, co
         .shard(shard)
         .retry(options.earlier.clone())
         .dry_run(options.dry_run)
+        .keep_output(!options.reports.is_empty())
         .dir(project.dir().unwrap_or(&surroundings.dir))
         .tokens(options.words.clone());
     Ok(run)
@@ -310,13 +319,11 @@ fn tell_what_ended_it(report: &Report) {
 
 /// What would only be found wrong when the run is over.
 fn check(options: &Options) -> Result<(), Failure> {
-    if let Some(path) = &options.report
-        && ReportFormat::of(path).is_none()
-    {
-        let reason = format!("{}: the name must end in .json, .xml (JUnit) or .html", path.display());
-        return Err(UsageError::BadValue { option: "--report".to_owned(), reason }.into());
-    }
-    if let Some(path) = &options.report {
+    for path in &options.reports {
+        if ReportFormat::of(path).is_none() {
+            let reason = format!("{}: the name must end in .json, .xml (JUnit) or .html", path.display());
+            return Err(UsageError::BadValue { option: "--report".to_owned(), reason }.into());
+        }
         let refused = |error| {
             let reason = format!("{} cannot be written: {error}", path.display());
             UsageError::BadValue { option: "--report".to_owned(), reason }

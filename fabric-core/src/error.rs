@@ -563,6 +563,12 @@ impl Error {
         }
     }
 
+    /// What this error's text tells of output that was hidden while the command ran: for whoever must not pass it on.
+    pub fn hidden_output(&self) -> Option<String> {
+        let Self::UnexpectedExit(outcome) = self else { return None };
+        Some(hidden_output(outcome)).filter(|text| !text.is_empty())
+    }
+
     /// The outcome of the command, where one ran.
     pub fn outcome(&self) -> Option<&CommandOutcome> {
         match self {
@@ -577,7 +583,12 @@ impl Error {
 
 /// Host, command, status and the end of the output that was not shown while it ran.
 fn unexpected_exit(outcome: &CommandOutcome) -> String {
-    let mut text = format!("{}: `{}` {}", outcome.host, outcome.command, outcome.exit);
+    format!("{}: `{}` {}{}", outcome.host, outcome.command, outcome.exit, hidden_output(outcome))
+}
+
+/// The end of the output that was not shown while it ran.
+fn hidden_output(outcome: &CommandOutcome) -> String {
+    let mut text = String::new();
     for stream in &outcome.hidden {
         let tail = outcome.tail(*stream, 10);
         if !tail.is_empty() {

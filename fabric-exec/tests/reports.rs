@@ -4,6 +4,7 @@ mod common;
 
 use common::{World, calls};
 use fabric_exec::hostlist::Shard;
+use fabric_exec::report::ReportFormat;
 use fabric_exec::{Report, Run};
 use fabric_transport::memory::Reply;
 
@@ -64,4 +65,73 @@ async fn an_empty_shard_is_no_failure() {
     let run = world.run_of(&common::fabfile(FABFILE)).shard(Shard::new(1, 2));
     let report = run.start(calls(&["b"])).await.unwrap();
     assert_eq!((report.exit_code(), report.tasks.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn reports_have_what_ran_and_what_it_printed_but_not_what_is_hidden() {
+    let text = "
+        [tasks.t]
+        steps = [
+          { run = 'seen' },
+          { run = 'both' },
+          { run = 'quiet', hide = 'stdout' },
+          { run = 'mute', hide = 'everything' },
+          { execute = 'inner', warn_only = true },
+          { execute = 'last' },
+        ]
+        [tasks.inner]
+        steps = [{ run = 'fails', hide = 'stdout' }]
+        [tasks.last]
+        steps = [{ run = 'returned', hide = 'stdout' }]
+    ";
+    let world = World::new().hosts(&["h1", "h2"]);
+    let host = world.fleet.every_host();
+    host.on("seen", Reply::stdout("shown <1>\nno end"));
+    host.on("both", Reply::stdout("o\n").err("\u{1b}[1mshown-e\n"));
+    for hidden in ["quiet", "mute", "returned"] {
+        host.on(hidden, Reply::stdout("HIDDEN\n"));
+    }
+    world.fleet.host("h1").on("fails", Reply::stdout("HIDDEN too\n").exit(3));
+    let run = world.run_of(&common::fabfile(text)).keep_output(true);
+    let report = run.start(calls(&["t", "inner"])).await.unwrap();
+    let commands = &report.tasks[0].results[0].commands;
+    let short: Vec<_> = commands.iter().map(|it| (it.command.as_str(), it.stdout.as_str(), it.ok)).collect();
+    assert_eq!(
+        short,
+        [("seen", "shown <1>\nno end", Some(true)), ("both", "o\n", Some(true)), ("quiet", "", Some(true))],
+        "and that `mute` ran is hidden"
+    );
+    assert!(commands[1].stderr.contains("shown-e") && commands[1].duration_ms.is_some());
+    let inner = report.tasks.iter().find(|task| task.task == "inner").unwrap();
+    assert_eq!(inner.results[0].commands[0].exit, Some(3));
+    // A program has all of it.
+    let alone = report.tasks.last().unwrap();
+    assert!(alone.results[0].error.as_ref().unwrap().contains("HIDDEN too"));
+    for format in [ReportFormat::Json, ReportFormat::Junit, ReportFormat::Html] {
+        let text = report.render(format);
+        assert!(!text.contains("HIDDEN"), "{format:?}: {text}");
+        for shown in ["run", "seen", "no end", "shown-e", "fails"] {
+            assert!(text.contains(shown), "{format:?} {shown}: {text}");
+        }
+    }
+    let read: Report = serde_json::from_str(&report.render(ReportFormat::Json)).unwrap();
+    assert_eq!(read.tasks[0].results[1].commands.len(), 3);
+    // Nothing is gathered that nobody asked for.
+    let plain = world.toml(text, &["t"]).await;
+    assert!(plain.tasks.iter().flat_map(|task| &task.results).all(|result| result.commands.is_empty()));
+}
+
+#[tokio::test]
+async fn of_much_output_a_report_has_the_end() {
+    let world = World::new().hosts(&["h1"]);
+    let long = "0123456789abcde\n".repeat(20_000);
+    world.fleet.host("h1").on("long", Reply::stdout(long.clone() + "the end\n"));
+    let run = world.run_of(&common::fabfile("[tasks]\nt = 'long'\n")).keep_output(true);
+    let report = run.start(calls(&["t"])).await.unwrap();
+    let command = &report.tasks[0].results[0].commands[0];
+    assert!(command.stdout.ends_with("e\nthe end\n") && command.stdout.len() <= 64 * 1024, "{}", command.stdout.len());
+    assert_eq!(command.cut_bytes as usize + command.stdout.len(), long.len() + 8);
+    for format in [ReportFormat::Junit, ReportFormat::Html] {
+        assert!(report.render(format).contains(&format!("[{} bytes cut]", command.cut_bytes)), "{format:?}");
+    }
 }

@@ -57,8 +57,8 @@ pub struct Options {
     pub no_stdin: bool,
     /// The shard of this process, as typed.
     pub shard: Option<String>,
-    /// Where the finished run is written.
-    pub report: Option<PathBuf>,
+    /// Where the finished run is written: to each of these files.
+    pub reports: Vec<PathBuf>,
     /// Whether the password is asked for first.
     pub ask_password: bool,
     /// Whether the sudo password is asked for first.
@@ -189,7 +189,7 @@ impl Options {
             dry_run: false,
             no_stdin: false,
             shard: None,
-            report: None,
+            reports: Vec::new(),
             ask_password: false,
             ask_sudo_password: false,
         };
@@ -374,7 +374,7 @@ impl Options {
                 return Ok(());
             }
             "report" => {
-                self.report = Some(value.into());
+                self.reports.push(value.into());
                 return Ok(());
             }
             "log" => {

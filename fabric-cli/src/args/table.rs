@@ -251,7 +251,7 @@ options! {
         "show" = Value("LEVELS"), Own, "show these output levels", completes Levels;
         "linewise", Switch("linewise", true), "show whole lines only";
         "colorize-errors", Switch("colorize_errors", true), "errors in red, warnings in magenta";
-        "report" = Value("FILE"), Own, "write the finished run to FILE.json, FILE.xml (JUnit) or FILE.html",
+        "report" = Value("FILE"), Own, "write the finished run to FILE.json, FILE.xml (JUnit) or FILE.html; may be repeated",
             completes Files;
         "log" = Value("FILTER"), Own, "diagnostic log on stderr: debug, fabric_transport=trace, ..";
     }

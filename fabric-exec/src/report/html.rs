@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use fabric_core::HostStatus;
 
-use super::Report;
+use super::{HostResult, Report};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}\
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884;\
@@ -28,7 +28,7 @@ impl Report {
         if let Some(error) = &self.error {
             _ = write!(page, "<pre class=\"failed\">{}</pre>", escape(error));
         }
-        for task in &self.tasks {
+        for task in &self.shown().tasks {
             _ = write!(page, "<h2>{}</h2><p>{}</p><table>", escape(&task.task), escape(&task.strategy));
             page.push_str("<tr><th>host<th>status<th>seconds<th>tries<th>error</tr>");
             for result in &task.results {
@@ -43,12 +43,38 @@ impl Report {
                     escape(result.error.as_deref().unwrap_or_default()),
                     status = HostStatus::as_str(result.status),
                 );
+                commands(&mut page, result);
             }
             page.push_str("</table>");
         }
         page.push_str("</html>\n");
         page
     }
+}
+
+/// What ran, folded, below the row of its host.
+fn commands(page: &mut String, result: &HostResult) {
+    if result.commands.is_empty() {
+        return;
+    }
+    _ = write!(page, "<tr><td colspan=\"5\"><details><summary>{} commands</summary>", result.commands.len());
+    if result.commands_left_out > 0 {
+        _ = write!(page, "<p>[{} commands cut]</p>", result.commands_left_out);
+    }
+    for command in &result.commands {
+        let status = match command.ok {
+            Some(false) => " class=\"failed\"",
+            _ => "",
+        };
+        _ = write!(page, "<p{status}><code>{}</code></p>", escape(&command.title()));
+        let stdout = command.cut() + &command.stdout;
+        for (class, text) in [("", &stdout), (" class=\"failed\"", &command.stderr)] {
+            if !text.is_empty() {
+                _ = write!(page, "<pre{class}>{}</pre>", escape(text));
+            }
+        }
+    }
+    page.push_str("</details></tr>");
 }
 
 fn escape(text: &str) -> String {

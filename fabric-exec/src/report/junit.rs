@@ -13,7 +13,7 @@ impl Report {
     pub fn to_junit(&self) -> String {
         let mut report = quick_junit::Report::new(format!("fab {}", self.run));
         report.set_time(self.duration);
-        for task in &self.tasks {
+        for task in &self.shown().tasks {
             let mut suite = TestSuite::new(task.task.as_str());
             suite.set_time(task.duration);
             for result in &task.results {
@@ -21,6 +21,11 @@ impl Report {
                 let mut case = TestCase::new(name, status(result));
                 case.set_classname(task.task.as_str());
                 case.set_time(result.duration);
+                if !result.commands.is_empty() {
+                    let (out, err) = output(result);
+                    case.set_system_out(out);
+                    case.set_system_err(err);
+                }
                 suite.add_test_case(case);
             }
             report.add_test_suite(suite);
@@ -34,6 +39,22 @@ impl Report {
         }
         report.to_string().unwrap_or_default()
     }
+}
+
+/// Commands with their standard output, and their standard error.
+fn output(result: &HostResult) -> (String, String) {
+    let (mut out, mut err) = (String::new(), String::new());
+    if result.commands_left_out > 0 {
+        out = format!("[{} commands cut]\n", result.commands_left_out);
+    }
+    for command in &result.commands {
+        out.extend([&command.title(), "\n", &command.cut(), &command.stdout]);
+        if !out.ends_with('\n') {
+            out.push('\n');
+        }
+        err.push_str(&command.stderr);
+    }
+    (out, err)
 }
 
 fn status(result: &HostResult) -> TestCaseStatus {

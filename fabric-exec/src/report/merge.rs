@@ -2,7 +2,7 @@
 
 use fabric_core::HostStatus;
 
-use super::{Ending, HostReport, Report, TaskReport};
+use super::{Ending, Hidden, HostReport, Report, TaskReport};
 
 impl Report {
     /// One report of the same run done in parts: each task once, with all parts' hosts; each host's worst
@@ -38,7 +38,11 @@ impl Report {
             }
         }
         for (host, report) in other.hosts {
-            let entry = self.hosts.entry(host).or_insert(HostReport { status: HostStatus::Skipped, error: None });
+            let entry = self.hosts.entry(host).or_insert(HostReport {
+                status: HostStatus::Skipped,
+                error: None,
+                hidden: Hidden::default(),
+            });
             if report.status > entry.status || entry.error.is_none() && report.status == entry.status {
                 *entry = report;
             }

@@ -1,10 +1,12 @@
 //! A finished run as data, and the files it is written to.
 
+pub(crate) mod commands;
 mod file;
 mod html;
 mod junit;
 mod merge;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -71,6 +73,70 @@ pub struct HostReport {
     /// Why it is not ok.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    #[serde(skip)]
+    pub(crate) hidden: Hidden,
+}
+
+/// What of a result `hide` hides: it is at hand in a program, and in no file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Hidden {
+    /// What the task returned.
+    pub(crate) value: bool,
+    /// These parts of the error.
+    pub(crate) error: Vec<String>,
+}
+
+impl Hidden {
+    fn is_nothing(&self) -> bool {
+        !self.value && self.error.is_empty()
+    }
+
+    fn cut(&self, error: &mut Option<String>) {
+        if let Some(text) = error {
+            for part in &self.error {
+                *text = text.replace(part, "");
+            }
+        }
+    }
+}
+
+/// A command, a transfer or a message of a task on a host, as a report that keeps them has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CommandReport {
+    /// `run`, `sudo`, `local`, `put`, `get` or `say`; empty where it is hidden that it runs.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub verb: String,
+    /// The command as given, the paths (`from -> to`), or the message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
+    /// Its exit status; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<u32>,
+    /// The signal that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// Whether it succeeded; absent if it did not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ok: Option<bool>,
+    /// How long it took, in milliseconds; absent if it did not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// What it printed to standard output.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stdout: String,
+    /// What it printed to standard error.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stderr: String,
+    /// How many bytes of its output were cut off in front of what is kept.
+    #[serde(default, skip_serializing_if = "default_value")]
+    pub cut_bytes: u64,
+    /// How many bytes a transfer moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// What failed in a transfer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// One execution of a task.
@@ -111,6 +177,33 @@ pub struct HostResult {
     /// How long it took, over all tries.
     #[serde(rename = "duration_ms", with = "millis")]
     pub duration: Duration,
+    /// What it did, in order, where the run keeps that ([`Run::keep_output`](crate::Run::keep_output)); of each host at
+    /// most 64 KiB over all of its tasks, the end of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandReport>,
+    /// How many commands before these are not kept.
+    #[serde(default, skip_serializing_if = "default_value")]
+    pub commands_left_out: u64,
+    #[serde(skip)]
+    pub(crate) hidden: Hidden,
+}
+
+impl HostResult {
+    /// A result without anything that is seldom there.
+    pub(crate) fn new(host: Option<String>, status: HostStatus) -> Self {
+        Self {
+            host,
+            status,
+            error: None,
+            tolerated: false,
+            value: Value::Null,
+            attempts: 0,
+            duration: Duration::ZERO,
+            commands: Vec::new(),
+            commands_left_out: 0,
+            hidden: Hidden::default(),
+        }
+    }
 }
 
 impl Report {
@@ -177,11 +270,30 @@ impl ReportFormat {
 }
 
 impl Report {
+    /// The report without what `hide` hides.
+    fn shown(&self) -> Cow<'_, Self> {
+        let results = || self.tasks.iter().flat_map(|task| &task.results).map(|result| &result.hidden);
+        if results().chain(self.hosts.values().map(|host| &host.hidden)).all(Hidden::is_nothing) {
+            return Cow::Borrowed(self);
+        }
+        let mut shown = self.clone();
+        for result in shown.tasks.iter_mut().flat_map(|task| &mut task.results) {
+            result.hidden.cut(&mut result.error);
+            if result.hidden.value {
+                result.value = Value::Null;
+            }
+        }
+        for host in shown.hosts.values_mut() {
+            host.hidden.cut(&mut host.error);
+        }
+        Cow::Owned(shown)
+    }
+
     /// The report as a text of this format.
     pub fn render(&self, format: ReportFormat) -> String {
         match format {
             // Everything in it serialises.
-            ReportFormat::Json => serde_json::to_string_pretty(self).unwrap_or_default() + "\n",
+            ReportFormat::Json => serde_json::to_string_pretty(&*self.shown()).unwrap_or_default() + "\n",
             ReportFormat::Junit => self.to_junit(),
             ReportFormat::Html => self.to_html(),
         }
@@ -220,6 +332,11 @@ impl Report {
             io::Error::new(io::ErrorKind::InvalidData, format!("{} is no report: {error}", path.display()))
         })
     }
+}
+
+/// Whether a number says nothing.
+fn default_value<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Durations as whole milliseconds.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use fabric_core::settings::is_secret_name;
 use fabric_core::{HostStatus, Value};
@@ -120,15 +119,8 @@ impl Shared {
 }
 
 fn result(host: &str, done: &DoneHost) -> HostResult {
-    HostResult {
-        host: (!host.is_empty()).then(|| host.to_owned()),
-        status: HostStatus::Ok,
-        error: None,
-        tolerated: false,
-        value: done.value.clone().unwrap_or_default(),
-        attempts: 0,
-        duration: Duration::ZERO,
-    }
+    let value = done.value.clone().unwrap_or_default();
+    HostResult { value, ..HostResult::new((!host.is_empty()).then(|| host.to_owned()), HostStatus::Ok) }
 }
 
 /// The outcome with what was done before among its results, in the order of the whole list.

@@ -18,7 +18,7 @@ use super::dispatch::{Job, execute};
 use super::shared::{Shared, millis, task_overlay};
 use super::{Backoff, Env, Hide, Interrupt};
 use crate::hostlist::{Around, HostList, Listed, with_settings};
-use crate::report::HostResult;
+use crate::report::{Hidden, HostResult};
 use crate::task::{Args, Argument, Invocation, Task, TaskError};
 
 /// What one execution of a task has in common for all its hosts.
@@ -51,6 +51,7 @@ impl Scope {
         parallel: bool,
         parent: Option<&Context>,
         key: Option<Arc<str>>,
+        report: usize,
     ) -> Self {
         let mut path = parent.map(|parent| parent.scope.path.clone()).unwrap_or_default();
         path.push(job.task.clone());
@@ -62,7 +63,7 @@ impl Scope {
                 [("parallel".to_owned(), true.into()), ("linewise".to_owned(), true.into())].into_iter().collect();
             overlays.push(Overlay::new(Origin::place(Layer::Step, "parallel execution"), values));
         }
-        let emitter = shared.emitter.for_task(job.name.clone());
+        let emitter = shared.emitter_of(report).for_task(job.name.clone());
         let condition = parent.and_then(|parent| parent.emitter.condition());
         Self {
             task: job.task.clone(),
@@ -106,6 +107,8 @@ pub struct Context {
     resolved: Arc<Mutex<Option<Arc<Resolved>>>>,
     /// What it has executed so far.
     turns: Arc<Turns>,
+    /// What of its result is in no report.
+    unreported: Arc<Mutex<Hidden>>,
 }
 
 /// Settings and target of a context, worked out once for all of its commands.
@@ -196,6 +199,7 @@ impl Context {
             hidden: scope.hidden,
             resolved: Arc::default(),
             turns: Arc::default(),
+            unreported: Arc::default(),
             scope,
         }
     }
@@ -464,6 +468,9 @@ impl Context {
         };
         let name = job.name.clone();
         let outcome = execute(self.shared.clone(), job, Some(self.clone())).await.map_err(usage)?;
+        for result in &outcome.results {
+            self.hide_from_report(&result.hidden);
+        }
         if let Some(message) = outcome.usage {
             self.scope.tell_usage(message.clone());
             return Err(TaskError::Execute(message));
@@ -480,6 +487,21 @@ impl Context {
             return Err(TaskError::Execute(format!("task `{name}` failed: {}", outcome.reasons.join("; "))));
         }
         Ok(outcome.results)
+    }
+
+    /// Keeps this, which is of its result, out of reports.
+    pub(crate) fn hide_from_report(&self, hidden: &Hidden) {
+        let mut unreported = self.unreported.lock().unwrap_or_else(PoisonError::into_inner);
+        unreported.value |= hidden.value;
+        for part in &hidden.error {
+            if !unreported.error.contains(part) {
+                unreported.error.push(part.clone());
+            }
+        }
+    }
+
+    pub(crate) fn take_hidden(&self) -> Hidden {
+        std::mem::take(&mut *self.unreported.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn is_lost(&self) -> bool {

@@ -23,7 +23,7 @@ use super::once::Claim;
 use super::shared::{Shared, millis};
 use crate::hostlist::{Around, Emptied, HostList, Level, Listed, Selection, Share};
 use crate::journal::Line;
-use crate::report::{HostResult, TaskReport};
+use crate::report::{Hidden, HostResult, TaskReport};
 use crate::task::{Args, Invocation, Mode, Task};
 
 tokio::task_local! {
@@ -261,6 +261,8 @@ struct Dispatcher<'a> {
     shared: &'a Arc<Shared>,
     job: &'a Job,
     scope: Arc<Scope>,
+    /// Its place in the report.
+    report: usize,
     list: HostList,
     strategy: Strategy,
     results: Vec<Option<HostResult>>,
@@ -282,12 +284,20 @@ impl<'a> Dispatcher<'a> {
         parent: Option<&'a Context>,
         key: Option<Arc<str>>,
     ) -> Self {
-        let scope = Scope::new(shared, job, &list, strategy.window > 1, parent, key);
+        let report = shared.tell_task(TaskReport {
+            task: job.name.to_string(),
+            strategy: strategy.name(list.hosts.len(), list.is_local()).to_owned(),
+            started: Timestamp::now(),
+            duration: Duration::ZERO,
+            results: Vec::new(),
+        });
+        let scope = Scope::new(shared, job, &list, strategy.window > 1, parent, key, report);
         let places = list.hosts.len().max(1);
         Self {
             shared,
             job,
             scope: Arc::new(scope),
+            report,
             list,
             strategy,
             results: vec![None; places],
@@ -302,16 +312,9 @@ impl<'a> Dispatcher<'a> {
     async fn run(mut self, settings: &fabric_core::Settings) -> Result<Outcome, RunError> {
         let began = Instant::now();
         let strategy = self.strategy.name(self.list.hosts.len(), self.list.is_local()).to_owned();
-        let place = self.shared.tell_task(TaskReport {
-            task: self.job.name.to_string(),
-            strategy: strategy.clone(),
-            started: Timestamp::now(),
-            duration: Duration::ZERO,
-            results: Vec::new(),
-        });
         let hosts: Vec<Arc<str>> = self.list.names().map(Arc::from).collect();
         for host in &hosts {
-            self.shared.tell_host(host, HostStatus::Skipped, None);
+            self.shared.tell_host(host, HostStatus::Skipped, None, &Hidden::default());
         }
         self.shared
             .record(|| Line::TaskStarted { key: self.key(), hosts: hosts.iter().map(ToString::to_string).collect() });
@@ -334,6 +337,7 @@ impl<'a> Dispatcher<'a> {
         if settings.eagerly_disconnect {
             self.shared.connections.close_all().await;
         }
+        let report = self.report;
         let has_ok = self.results.iter().flatten().any(|result| result.status == HostStatus::Ok);
         let advice = (has_ok && self.has_too_many_failures()).then(|| self.strategy.advice());
         let halt = self.halts() || self.shared.interrupt.is_stopping();
@@ -348,7 +352,7 @@ impl<'a> Dispatcher<'a> {
             usage: self.usage,
             advice,
         };
-        self.shared.end_task(place, &outcome, began);
+        self.shared.end_task(report, &outcome, began);
         Ok(outcome)
     }
 
@@ -574,15 +578,8 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn result(&self, place: usize, status: HostStatus, error: Option<String>, value: Value) -> HostResult {
-        HostResult {
-            host: self.list.hosts.get(place).map(|listed| listed.host.as_str().to_owned()),
-            status,
-            error,
-            tolerated: false,
-            value,
-            attempts: 0,
-            duration: Duration::ZERO,
-        }
+        let host = self.list.hosts.get(place).map(|listed| listed.host.as_str().to_owned());
+        HostResult { error, value, ..HostResult::new(host, status) }
     }
 
     /// The result of a host whose task did not come back: it panicked or was given up.
@@ -627,7 +624,7 @@ impl<'a> Dispatcher<'a> {
             duration_ms: millis(result.duration),
         });
         if let Some(host) = emitter.host() {
-            self.shared.tell_host(host, result.status, result.error.as_deref());
+            self.shared.tell_host(host, result.status, result.error.as_deref(), &result.hidden);
             if result.status.is_failure() && !result.tolerated {
                 self.shared.lose(host);
             }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fabric_core::{EventKind, HostStatus, Value};
+use fabric_core::{EventKind, HostStatus};
 
 use super::{Backoff, Context};
 use crate::report::HostResult;
@@ -32,14 +32,13 @@ pub(super) async fn run_on_host(context: Context) -> HostResult {
     let (warn_only, skip_bad_hosts) =
         settings.as_ref().map_or((false, false), |settings| (settings.warn_only, settings.skip_bad_hosts));
     let mut result = HostResult {
-        host: context.host().map(|host| host.as_str().to_owned()),
-        status: HostStatus::Ok,
-        error: None,
-        tolerated: false,
-        value: Value::Null,
         attempts: attempt,
         duration: began.elapsed(),
+        hidden: context.take_hidden(),
+        ..HostResult::new(context.host().map(|host| host.as_str().to_owned()), HostStatus::Ok)
     };
+    let hidden = ended.as_ref().err().and_then(|error| error.fabric()?.hidden_output());
+    result.hidden.error.extend(hidden.map(|text| context.discreet(text)));
     match ended {
         Ok(value) => {
             result.value = value;

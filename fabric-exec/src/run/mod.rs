@@ -140,6 +140,7 @@ pub struct Run {
     shard: Option<Shard>,
     journal: Option<Journal>,
     earlier: Option<Recorded>,
+    keep_output: bool,
     dry: bool,
     dir: Option<PathBuf>,
     terminal: Option<Terminal>,
@@ -167,6 +168,7 @@ impl Run {
             shard: None,
             journal: None,
             earlier: None,
+            keep_output: false,
             dry: false,
             dir: None,
             terminal: None,
@@ -243,6 +245,14 @@ impl Run {
     #[must_use]
     pub fn retry(mut self, earlier: Option<Recorded>) -> Self {
         self.earlier = earlier;
+        self
+    }
+
+    /// Whether the report has each host's commands and transfers with what they printed: at most 64 KiB a host, the end of
+    /// it, and nothing that `hide` hides. Default: no.
+    #[must_use]
+    pub fn keep_output(mut self, keep: bool) -> Self {
+        self.keep_output = keep;
         self
     }
 

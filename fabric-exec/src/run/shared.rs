@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fabric_core::settings::{Map, Overlay, Settings};
-use fabric_core::{Emitter, EventKind, HostStatus, HostString, Layer, Origin, Prompter, Resolve, Value};
+use fabric_core::{Emitter, EventKind, EventSink, HostStatus, HostString, Layer, Origin, Prompter, Resolve, Value};
 use fabric_transport::Connector;
 use fabric_transport::connection::Terminal;
 use indexmap::IndexMap;
@@ -24,7 +24,8 @@ use super::{Call, Env, Interactive, Interrupt, Run, RunError};
 use crate::collection::Collection;
 use crate::hostlist::{Emptied, FabfileLists, HostList, Level, Roles, Selection, Shard};
 use crate::journal::{Journal, Line, Recorded};
-use crate::report::{Ending, HostReport, Report, TaskReport};
+use crate::report::commands::{Commands, Gather};
+use crate::report::{Ending, Hidden, HostReport, Report, TaskReport};
 use crate::steps::{Anonymous, Verb, template};
 use crate::task::{Args, Invocation, Task};
 
@@ -61,6 +62,9 @@ pub(crate) struct Shared {
     pub(crate) interactive: tokio::sync::Mutex<Option<Arc<dyn Interactive>>>,
     pub(crate) interrupt: Interrupt,
     pub(crate) emitter: Emitter,
+    events: Arc<dyn EventSink>,
+    /// What the report has of commands, if it is to.
+    commands: Option<Arc<Commands>>,
     pub(crate) env: Env,
     pub(crate) tokens: Vec<String>,
     /// Results of `runs_once` tasks.
@@ -87,7 +91,7 @@ pub(crate) type OnceResult = Result<Value, String>;
 /// What the report will say.
 #[derive(Default)]
 struct Told {
-    hosts: IndexMap<Arc<str>, (HostStatus, Option<String>)>,
+    hosts: IndexMap<Arc<str>, (HostStatus, Option<String>, Hidden)>,
     lost: HashSet<Arc<str>>,
     tasks: Vec<TaskReport>,
     sole: Option<u8>,
@@ -125,7 +129,9 @@ impl Shared {
             input: RunInput::new(run.input),
             interactive: tokio::sync::Mutex::new(run.interactive),
             interrupt: run.interrupt,
-            emitter: Emitter::new(Arc::new(Discreet { sink: run.events, secrets: secrets.clone() }), id),
+            emitter: Emitter::new(Arc::new(Discreet { sink: run.events.clone(), secrets: secrets.clone() }), id),
+            events: run.events,
+            commands: run.keep_output.then(Arc::default),
             secrets,
             env: Env::default(),
             tokens,
@@ -139,6 +145,14 @@ impl Shared {
             started,
             told: Mutex::default(),
         })
+    }
+
+    /// Where the events of one execution of a task go, by its place in the report.
+    pub(crate) fn emitter_of(&self, execution: usize) -> Emitter {
+        let Some(commands) = &self.commands else { return self.emitter.clone() };
+        let gather = Gather { next: self.events.clone(), commands: commands.clone(), execution };
+        let sink = Discreet { sink: Arc::new(gather), secrets: self.secrets.clone() };
+        Emitter::new(Arc::new(sink), self.emitter.run().clone())
     }
 
     /// The settings of a task, apart from any host.
@@ -364,13 +378,19 @@ impl Shared {
     }
 
     fn report(&self, ending: Ending, error: Option<String>, sole_command: bool) -> Report {
-        let told = std::mem::take(&mut *self.told());
+        let mut told = std::mem::take(&mut *self.told());
+        if let Some(commands) = &self.commands {
+            commands.give(&mut told.tasks);
+        }
         let duration = self.started.1.elapsed();
         let sole = told.sole.filter(|_| sole_command && told.hosts.len() == 1);
         let hosts: IndexMap<String, HostReport> = told
             .hosts
             .iter()
-            .map(|(host, (status, error))| (host.to_string(), HostReport { status: *status, error: error.clone() }))
+            .map(|(host, (status, error, hidden))| {
+                let report = HostReport { status: *status, error: error.clone(), hidden: hidden.clone() };
+                (host.to_string(), report)
+            })
             .collect();
         let report = Report {
             run: self.emitter.run().to_string(),
@@ -393,8 +413,12 @@ impl Shared {
             duration_ms: millis(duration),
             not_started: told.not_started,
             advice: told.advice.map(str::to_owned),
-            errors: told.hosts.iter().filter_map(|(host, (_, error))| Some((host.clone(), error.clone()?))).collect(),
-            hosts: told.hosts.into_iter().map(|(host, (status, _))| (host, status)).collect(),
+            errors: told
+                .hosts
+                .iter()
+                .filter_map(|(host, (_, error, _))| Some((host.clone(), error.clone()?)))
+                .collect(),
+            hosts: told.hosts.into_iter().map(|(host, (status, ..))| (host, status)).collect(),
         });
         report
     }
@@ -404,11 +428,11 @@ impl Shared {
     }
 
     /// A host came to this status; of several, the worst stays, with its reason.
-    pub(crate) fn tell_host(&self, host: &Arc<str>, status: HostStatus, error: Option<&str>) {
+    pub(crate) fn tell_host(&self, host: &Arc<str>, status: HostStatus, error: Option<&str>, hidden: &Hidden) {
         let mut told = self.told();
-        let entry = told.hosts.entry(host.clone()).or_insert((HostStatus::Skipped, None));
+        let entry = told.hosts.entry(host.clone()).or_insert((HostStatus::Skipped, None, Hidden::default()));
         if status > entry.0 || (entry.1.is_none() && status == entry.0) {
-            *entry = (status, error.map(str::to_owned));
+            *entry = (status, error.map(str::to_owned), hidden.clone());
         }
     }
 

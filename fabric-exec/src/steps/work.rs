@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::{CommandStep, ExecuteStep, PromptStep, SetValue, ShellChoice, Step, StepInput, Until, Verb, template};
 use crate::Context;
+use crate::report::Hidden;
 use crate::run::{Backoff, Execute, Hide};
 use crate::task::{Invocation, TaskError};
 
@@ -91,6 +92,9 @@ impl Work {
         }
         if matches!(step.verb, Verb::Set(_)) {
             return Ok(());
+        }
+        if self.hidden(step).stdout {
+            self.context.hide_from_report(&Hidden { value: true, error: Vec::new() });
         }
         // A value for the report: what a command printed, not all about it.
         self.last = match value {

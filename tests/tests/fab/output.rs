@@ -76,3 +76,45 @@ fn output_of_local_commands_is_folded_as_well() {
         }
     }
 }
+
+#[test]
+fn each_report_has_every_hosts_commands_with_what_they_printed() {
+    let case = case!()
+        .hosts(2)
+        .fabfile(
+            "[tasks.t]\nsteps = [{ run = \"echo out; echo err >&2\" }, { run = \"echo HID''DEN; exit 3\", hide = \"stdout\" }]\n",
+        )
+        .args(["--keep-going", "--report", "a.json", "--report", "b.xml", "--report", "c.html", "-H", "{hosts}", "t"])
+        .any_stdout()
+        .stderr_has("HIDDEN")
+        .status(1);
+    let ran = case.run();
+    let report: serde_json::Value = serde_json::from_str(&ran.read("a.json")).unwrap();
+    for (place, host) in ["{h1}", "{h2}"].into_iter().enumerate() {
+        let result = &report["tasks"][0]["results"][place];
+        assert_eq!(result["host"], ran.case().fill(host));
+        let first = &result["commands"][0];
+        let seen = ["verb", "command", "stdout", "stderr"].map(|key| first[key].as_str().unwrap());
+        assert_eq!(seen, ["run", "echo out; echo err >&2", "out\n", "err\n"]);
+        assert!(first["duration_ms"].is_u64() && result["commands"][1]["exit"] == 3, "{result}");
+    }
+    for file in ["a.json", "b.xml", "c.html"] {
+        assert!(!ran.read(file).contains("HIDDEN"), "{file}");
+    }
+    let (xml, page) = (ran.read("b.xml"), ran.read("c.html"));
+    assert!(
+        xml.contains("<system-out>run: echo out; echo err &gt;&amp;2") && xml.contains("<system-err>err\n"),
+        "{xml}"
+    );
+    assert!(page.contains("<pre>out\n</pre><pre class=\"failed\">err\n</pre>"), "{page}");
+    // Each is looked at before anything runs.
+    for bad in ["nowhere/b.html", "b.txt"] {
+        case!()
+            .hosts(1)
+            .args(["--report", "a.json", "--report", bad, "-H", "{h1}", "--", "echo never"])
+            .stderr_has("--report")
+            .stderr_has(bad)
+            .status(2)
+            .run();
+    }
+}
