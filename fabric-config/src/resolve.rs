@@ -207,14 +207,8 @@ impl Config {
         };
         let overlays = for_hops(overlays);
         behind.push(host.clone());
-        let gateway = Gateway::parse(&text, |hop| {
-            // Another port is another server.
-            let same_port = |host: &HostString| host.port().zip(hop.port()).is_none_or(|(one, other)| one == other);
-            if behind.iter().any(|host| host.host() == hop.host() && same_port(host)) {
-                return Err(Hop::Itself);
-            }
-            self.target_behind(hop, &overlays, behind).map_err(Hop::Failed)
-        });
+        let text = without_loops(&text, behind);
+        let gateway = Gateway::parse(text, |hop| self.target_behind(hop, &overlays, behind).map_err(Hop::Failed));
         behind.pop();
         match gateway {
             Ok(Some(Gateway::Command(command))) => {
@@ -222,17 +216,35 @@ impl Config {
                 Ok(Some(Gateway::Command(command)))
             }
             Ok(gateway) => Ok(gateway),
-            Err(Hop::Itself) => Ok(None),
             Err(Hop::Failed(error)) => Err(error),
             Err(Hop::Spelling(error)) => Err(setting_error(host, &format!("gateway: {error}"))),
         }
     }
 }
 
+/// A list of hops up to one that would be reached through itself: the hops before it lead there, and where there are none,
+/// it is dialled directly (C10). Commands and plugins' URLs stay as they are.
+fn without_loops<'a>(text: &'a str, behind: &[HostString]) -> &'a str {
+    if text.contains(char::is_whitespace) || text.contains("://") {
+        return text;
+    }
+    let is_behind = |hop: &HostString| {
+        // Another port is another server.
+        let same_port = |host: &HostString| host.port().zip(hop.port()).is_none_or(|(one, other)| one == other);
+        behind.iter().any(|host| host.host() == hop.host() && same_port(host))
+    };
+    let mut end = 0;
+    for hop in text.split(',') {
+        if HostString::parse(hop).is_ok_and(|hop| is_behind(&hop)) {
+            return text[..end].trim_end_matches(',');
+        }
+        end += hop.len() + 1;
+    }
+    text
+}
+
 /// Why a hop is none.
 enum Hop {
-    /// A gateway that would be reached through itself: the host is dialled directly (C10).
-    Itself,
     Failed(ConnectError),
     Spelling(HostStringError),
 }

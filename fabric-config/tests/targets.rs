@@ -18,6 +18,7 @@ fn target(config: ConfigBuilder, host: &str) -> Target {
     config.build().unwrap().target(&host.parse().unwrap(), &[]).unwrap()
 }
 
+#[track_caller]
 fn jump(target: &Target) -> &Target {
     match &target.gateway {
         Some(Gateway::Jump(hop)) => hop,
@@ -159,6 +160,11 @@ fn loops_are_cut_and_the_setting_beats_ssh_config() {
     assert!(target(builder(ssh), "bastion").gateway.is_none());
     let circle = "Host a\n ProxyJump b\nHost b\n ProxyJump a\n";
     assert!(jump(&target(builder(circle), "a")).gateway.is_none());
+    // The hops before it still lead to it.
+    let chain = |host: &str| jump(&target(builder("").set("gateway=a\\,b\\,c"), host)).clone();
+    assert_eq!((chain("b").host.as_str(), chain("b").gateway.is_none()), ("a", true));
+    assert_eq!((chain("c").host.as_str(), jump(&chain("c")).host.as_str()), ("b", "a"));
+    assert!(target(builder("").set("gateway=a\\,b\\,c"), "a").gateway.is_none());
 
     assert_eq!(jump(&target(builder(ssh).set("gateway=other"), "web")).host, "other");
     assert!(target(builder(ssh).set("gateway=none"), "web").gateway.is_none());

@@ -24,7 +24,10 @@ use crate::settings::{Overlay, Problems, Settings, Switch, Value};
 /// assert_eq!(target.address(), ("web1.internal", 22));
 /// # Ok::<(), fabric_core::HostStringError>(())
 /// ```
-#[derive(Debug, Clone)]
+///
+/// Two are equal if all of it is, the host string as written included; [`SessionKey`](crate::SessionKey) compares what they
+/// reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Target {
     /// The host string, as written; its host part is the `original_host` of Fabric 3.
@@ -120,7 +123,7 @@ pub struct Unasked {
 const DEFAULT_PORT: u16 = 22;
 
 /// What yields the byte stream on which a session runs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gateway {
     /// Another host's session (ProxyJump). Its own gateway, if any, comes before it.
     Jump(Box<Target>),
@@ -139,7 +142,7 @@ pub enum Gateway {
 
 /// How to log in. The order is OpenSSH's: certificates and keys (agent first where it has them), then
 /// GSSAPI, keyboard-interactive and password, as [`Auth::methods`] has them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Auth {
     /// Methods in order (`PreferredAuthentications`). Default: gssapi-with-mic, publickey,
     /// keyboard-interactive, password.

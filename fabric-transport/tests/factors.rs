@@ -312,3 +312,35 @@ async fn an_exit_status_may_come_early_late_or_never() {
         }
     }
 }
+
+#[tokio::test]
+async fn two_jump_hosts_that_differ_in_their_secrets_are_two() {
+    let fleet = Fleet::builder().hosts(2).password("right").start().await.unwrap();
+    let behind = |change: fn(&mut Target)| {
+        let mut target = target(&fleet.hosts()[1]);
+        let mut hop = self::target(&fleet.hosts()[0]);
+        target.auth.password = Some("right".into());
+        hop.auth.password = Some("right".into());
+        change(&mut hop);
+        target.gateway = Some(fabric_core::Gateway::Jump(Box::new(hop)));
+        target
+    };
+    let (connector, nobody) = (Connector::new(), Emitter::none());
+    let open = |target: Target| {
+        let (connector, nobody) = (&connector, &nobody);
+        async move { connector.open(&target, nobody).await }
+    };
+    let (right, wrong, other) = tokio::join!(
+        open(behind(|_| ())),
+        open(behind(|hop| hop.auth.password = Some("wrong".into()))),
+        open(behind(|hop| hop.auth.methods = vec!["publickey".into()])),
+    );
+    let right = right.unwrap();
+    assert_eq!(run(&*right, "echo in").await.text(), "in\n");
+    for refused in [wrong, other] {
+        let Err(ConnectError { kind: ConnectErrorKind::Gateway { .. }, .. }) = refused else {
+            panic!("it went through another's gateway")
+        };
+    }
+    assert_eq!(fleet.hosts()[0].logins(), 1);
+}

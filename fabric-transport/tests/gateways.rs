@@ -110,10 +110,17 @@ async fn failures_of_gateways_name_them() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_the_target_is_not_used() {
-    let sshd = Sshd::start();
+async fn a_gateway_that_is_the_target_is_not_used_but_those_before_it_are() {
+    let (sshd, first) = (Sshd::start(), Sshd::start());
     open(&through(sshd.target(), sshd.target())).await;
     assert_eq!(logins(&sshd), 1);
+    open(&through(sshd.target(), through(sshd.target(), first.target()))).await;
+    assert_eq!([logins(&first), logins(&sshd)], [1, 2]);
+    // Under other checks the same address is another machine, beyond the gateway.
+    let mut beyond = sshd.target();
+    beyond.host_keys.alias = Some("beyond".to_owned());
+    open(&through(beyond, sshd.target())).await;
+    assert_eq!(logins(&sshd), 4);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::run::dispatch::{Job, Strategy};
 use crate::run::lists::Inside;
 use crate::run::shared::Shared;
 use crate::steps::{Step, Verb, template};
-use crate::task::{Invocation, Task};
+use crate::task::{Invocation, Task, TaskId};
 
 /// What a run would do.
 #[derive(Debug, Clone, Serialize)]
@@ -112,9 +112,9 @@ pub(crate) struct Planner {
     /// What changed the global lists, so that they are no longer known.
     changed: Option<String>,
     /// The tasks that are planned.
-    once: Vec<*const Task>,
+    once: Vec<TaskId>,
     /// The tasks being planned, outermost first: a task may execute itself.
-    open: Vec<*const Task>,
+    open: Vec<TaskId>,
 }
 
 impl Planner {
@@ -142,11 +142,11 @@ impl Planner {
         tasks: &mut Vec<PlannedTask>,
     ) -> Result<(), RunError> {
         let task = job.task.clone();
-        self.open.push(Arc::as_ptr(&task));
+        self.open.push(task.id());
         self.around(&task.pre, Because::Pre, outer, tasks).await?;
         // A task that runs once a run is there already.
-        if !(task.runs_once && self.once.contains(&Arc::as_ptr(&task))) {
-            self.once.push(Arc::as_ptr(&task));
+        if !(task.runs_once && self.once.contains(&task.id())) {
+            self.once.push(task.id());
             let planned = self.alone(job, token, because, outer).await?;
             tasks.push(planned);
         }
@@ -299,7 +299,7 @@ impl Planner {
         let Some(task) = self.shared.collection.find(&call.task).cloned() else {
             return Err(RunError::UnknownTasks(vec![self.shared.collection.unknown(&call.task)]));
         };
-        if self.open.contains(&Arc::as_ptr(&task)) {
+        if self.open.contains(&task.id()) {
             return Ok(Vec::new());
         }
         // Arguments that are templates are bound when it runs.

@@ -1,18 +1,16 @@
-//! The connections of a run: one for each user, host and port, whichever tasks use it.
+//! The connections of a run: one for each machine and way to it, whichever tasks and host strings use it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fabric_core::settings::Settings;
 use fabric_core::target::Gateway;
-use fabric_core::{Error, HostString, Target};
+use fabric_core::{Error, HostString, SessionKey, Target};
 use fabric_transport::Connection;
 
 use super::Context;
 use super::shared::Shared;
-
-/// What makes two host strings one connection (Fabric 1): transport, user, address and port.
-type Key = (String, Option<String>, String, u16);
 
 /// What is kept open for later tasks, of what may be open at all.
 const KEPT_SHARE: usize = 4;
@@ -44,9 +42,15 @@ pub(crate) struct Connections {
 
 #[derive(Default)]
 struct Open {
-    all: HashMap<Key, Connection>,
-    /// By the host strings that they were made for.
-    of_host: HashMap<HostString, Vec<Key>>,
+    all: HashMap<SessionKey, InUse>,
+    /// Those that each host string uses.
+    of_host: HashMap<HostString, Vec<SessionKey>>,
+}
+
+/// A connection, and how many host strings use it.
+struct InUse {
+    connection: Connection,
+    users: usize,
 }
 
 impl Connections {
@@ -69,29 +73,35 @@ impl Connections {
         &self,
         shared: &Arc<Shared>,
         context: &Context,
-        target: &Target,
+        target: &Arc<Target>,
         settings: Arc<Settings>,
     ) -> Result<Connection, Error> {
-        let key = (target.transport.clone(), target.user.clone(), target.host.clone(), target.port);
+        let key = SessionKey::new(target.clone());
         let mut open = self.open();
-        if let Some(known) = open.all.get(&key) {
-            return Ok(known.with_settings(settings).with_emitter(context.emitter()));
-        }
-        let host = target.host_string.clone();
-        let builder = Connection::builder(host.as_str())
-            .target(target.clone())
-            .settings(settings)
-            .connector(shared.connector.clone())
-            .prompter(shared.prompter.clone())
-            .emitter(context.emitter().clone())
-            .interrupt(shared.interrupt.token().clone());
-        let builder = match &shared.terminal {
-            Some(terminal) => builder.terminal(terminal.clone()),
-            None => builder,
+        let Open { all, of_host } = &mut *open;
+        let known = all.get(&key).and_then(|known| known.connection.with_target(target.clone()));
+        let connection = if let Some(known) = known {
+            known.with_settings(settings).with_emitter(context.emitter())
+        } else {
+            let builder = Connection::builder(target.host_string.as_str())
+                .target(target.clone())
+                .settings(settings)
+                .connector(shared.connector.clone())
+                .prompter(shared.prompter.clone())
+                .emitter(context.emitter().clone())
+                .interrupt(shared.interrupt.token().clone());
+            let connection = match &shared.terminal {
+                Some(terminal) => builder.terminal(terminal.clone()).build()?,
+                None => builder.build()?,
+            };
+            all.insert(key.clone(), InUse { connection: connection.clone(), users: 0 });
+            connection
         };
-        let connection = builder.build()?;
-        open.all.insert(key.clone(), connection.clone());
-        open.of_host.entry(host).or_default().push(key);
+        let keys = of_host.entry(target.host_string.clone()).or_default();
+        if !keys.contains(&key) {
+            all.entry(key.clone()).and_modify(|in_use| in_use.users += 1);
+            keys.push(key);
+        }
         Ok(connection)
     }
 
@@ -103,7 +113,12 @@ impl Connections {
         let mut open = self.open();
         if open.all.len() > most {
             for key in open.of_host.remove(host).unwrap_or_default() {
-                open.all.remove(&key);
+                if let Entry::Occupied(mut in_use) = open.all.entry(key) {
+                    in_use.get_mut().users -= 1;
+                    if in_use.get().users == 0 {
+                        in_use.remove();
+                    }
+                }
             }
         }
     }
@@ -111,7 +126,7 @@ impl Connections {
     /// Ends all sessions.
     pub(crate) async fn close_all(&self) {
         let all = std::mem::take(&mut *self.open()).all;
-        futures_util::future::join_all(all.values().map(Connection::close)).await;
+        futures_util::future::join_all(all.values().map(|in_use| in_use.connection.close())).await;
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {

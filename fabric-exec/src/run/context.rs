@@ -19,7 +19,7 @@ use super::shared::{Shared, millis, task_overlay};
 use super::{Backoff, Env, Hide, Interrupt};
 use crate::hostlist::{Around, HostList, Listed, with_settings};
 use crate::report::{Hidden, HostResult};
-use crate::task::{Args, Argument, Invocation, Task, TaskError};
+use crate::task::{Args, Argument, Invocation, Task, TaskError, TaskId};
 
 /// What one execution of a task has in common for all its hosts.
 pub(crate) struct Scope {
@@ -37,7 +37,7 @@ pub(crate) struct Scope {
     /// Whether no other host is at work at the same time, so that a person's keys can be meant for this one.
     serial: bool,
     /// The tasks in whose runs this one is executed, outermost first, and itself.
-    pub(crate) path: Vec<Arc<Task>>,
+    pub(crate) path: Vec<TaskId>,
     /// What tells it apart from the run's other executions; see [`Shared::key`].
     pub(crate) key: Option<Arc<str>>,
     usage: Mutex<Option<String>>,
@@ -53,8 +53,8 @@ impl Scope {
         key: Option<Arc<str>>,
         report: usize,
     ) -> Self {
-        let mut path = parent.map(|parent| parent.scope.path.clone()).unwrap_or_default();
-        path.push(job.task.clone());
+        let outer = parent.map(|parent| &*parent.scope.path).unwrap_or_default();
+        let path = outer.iter().map(TaskId::same).chain([job.task.id()]).collect();
         // What is in force around an `execute` stays so in what it executes (Fabric 1).
         let mut overlays: Vec<Overlay> = parent.map(Context::passed_on).unwrap_or_default();
         overlays.extend(task_overlay(&job.task));
@@ -138,7 +138,8 @@ impl Execute {
         Self { call: Invocation::new(name), task: None }
     }
 
-    /// Of a task that need not be in the collection.
+    /// Of a task that need not be in the collection. One that runs once is the same task each time if it is handed in as
+    /// the same `Arc`.
     pub fn this(task: impl Into<Arc<Task>>) -> Self {
         let task = task.into();
         Self { call: Invocation::new(task.name.clone()), task: Some(task) }
@@ -385,8 +386,8 @@ impl Context {
         Self { emitter: self.emitter.on_condition(condition), ..self.clone() }
     }
 
-    /// The connection with the host; it opens when it is first used, and is the same for all tasks of
-    /// the run on this user, host and port.
+    /// The connection with the host; it opens when it is first used, and its session is the same for all tasks of the
+    /// run that reach the machine in the same way, whatever it is called there (see [`SessionKey`](fabric_core::SessionKey)).
     ///
     /// Without a host it asks for one, once a run.
     ///
@@ -405,7 +406,7 @@ impl Context {
     }
 
     fn host_connection(&self) -> Result<Connection, TaskError> {
-        Ok(self.shared.connections.get(&self.shared, self, &*self.target()?, self.settings()?)?)
+        Ok(self.shared.connections.get(&self.shared, self, &self.target()?, self.settings()?)?)
     }
 
     pub(crate) fn hidden(&self) -> Hide {

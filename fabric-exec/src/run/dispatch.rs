@@ -161,10 +161,10 @@ pub(crate) fn execute(
         if let Some(parent) = &parent {
             let path = &parent.scope().path;
             // A dry run cannot know when a task that executes itself comes to its end.
-            if parent.emitter().condition().is_some() && path.iter().any(|task| Arc::ptr_eq(task, &job.task)) {
+            if parent.emitter().condition().is_some() && path.contains(&job.task.id()) {
                 return Ok(Outcome::default());
             }
-            let waits_for_itself = job.task.runs_once && path.iter().any(|task| Arc::ptr_eq(task, &job.task));
+            let waits_for_itself = job.task.runs_once && path.contains(&job.task.id());
             if waits_for_itself || path.len() >= DEEPEST {
                 return Err(RunError::Endless(job.name.to_string()));
             }
@@ -535,9 +535,7 @@ impl<'a> Dispatcher<'a> {
 
     /// A runs-once task: whoever comes first does it, on the first host of its list.
     async fn run_once(&mut self) {
-        // A task is itself under all of its names.
-        let key = format!("{:p}", Arc::as_ptr(&self.job.task));
-        let value = match self.shared.once.claim(&key) {
+        let value = match self.shared.once.claim(self.job.task.id()) {
             Claim::Mine(owner) => {
                 self.run_window(&[0]).await;
                 let value = match &self.results[0] {

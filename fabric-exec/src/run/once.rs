@@ -5,11 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// Results by key. The first to ask does the work; all others wait for it and get its result, failures
+use crate::task::TaskId;
+
+/// Results by task. The first to ask does the work; all others wait for it and get its result, failures
 /// included. A worker that is dropped before it has a result leaves `abandoned` behind, so that nobody
 /// waits for ever and nothing is begun twice.
 pub(crate) struct OnceMap<T> {
-    entries: Mutex<HashMap<String, watch::Receiver<Option<T>>>>,
+    entries: Mutex<HashMap<TaskId, watch::Receiver<Option<T>>>>,
     abandoned: T,
 }
 
@@ -32,13 +34,13 @@ impl<T: Clone + Send + Sync> OnceMap<T> {
         Self { entries: Mutex::default(), abandoned }
     }
 
-    pub(crate) fn claim(&self, key: &str) -> Claim<T> {
+    pub(crate) fn claim(&self, task: TaskId) -> Claim<T> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(receiver) = entries.get(key) {
+        if let Some(receiver) = entries.get(&task) {
             return Claim::Theirs(receiver.clone());
         }
         let (sender, receiver) = watch::channel(None);
-        entries.insert(key.to_owned(), receiver);
+        entries.insert(task, receiver);
         Claim::Mine(Owner { sender, abandoned: Some(self.abandoned.clone()) })
     }
 
@@ -70,8 +72,8 @@ impl<T> Drop for Owner<T> {
 mod tests {
     use super::*;
 
-    async fn get(map: &OnceMap<Result<u32, &'static str>>) -> Result<u32, &'static str> {
-        match map.claim("t") {
+    async fn get(map: &OnceMap<Result<u32, &'static str>>, task: &TaskId) -> Result<u32, &'static str> {
+        match map.claim(task.same()) {
             Claim::Mine(_) => panic!("the work is begun already"),
             Claim::Theirs(receiver) => map.wait(receiver).await,
         }
@@ -80,17 +82,19 @@ mod tests {
     #[tokio::test]
     async fn waiters_get_the_result_and_failures_are_remembered() {
         let map = OnceMap::new(Err("abandoned"));
-        let Claim::Mine(owner) = map.claim("t") else { panic!("first") };
-        let ((), value) = tokio::join!(async { owner.finish(Err("failed")) }, get(&map));
+        let task = TaskId::new();
+        let Claim::Mine(owner) = map.claim(task.same()) else { panic!("first") };
+        let ((), value) = tokio::join!(async { owner.finish(Err("failed")) }, get(&map, &task));
         assert_eq!(value, Err("failed"));
-        assert_eq!(get(&map).await, Err("failed"));
+        assert_eq!(get(&map, &task).await, Err("failed"));
     }
 
     #[tokio::test]
     async fn a_dropped_owner_leaves_nobody_waiting() {
         let map = OnceMap::new(Err("abandoned"));
-        let Claim::Mine(owner) = map.claim("t") else { panic!("first") };
-        let (value, ()) = tokio::join!(get(&map), async { drop(owner) });
+        let task = TaskId::new();
+        let Claim::Mine(owner) = map.claim(task.same()) else { panic!("first") };
+        let (value, ()) = tokio::join!(get(&map, &task), async { drop(owner) });
         assert_eq!(value, Err("abandoned"));
     }
 }

@@ -27,7 +27,7 @@ use crate::journal::{Journal, Line, Recorded};
 use crate::report::commands::{Commands, Gather};
 use crate::report::{Ending, Hidden, HostReport, Report, TaskReport};
 use crate::steps::{Anonymous, Verb, template};
-use crate::task::{Args, Invocation, Task};
+use crate::task::{Args, Invocation, Task, TaskId};
 
 /// How long sessions may take to close at an interrupt's repetition.
 const LAST_STOPS: Duration = Duration::from_secs(1);
@@ -227,13 +227,13 @@ impl Shared {
     fn check_around(
         &self,
         task: &Arc<Task>,
-        path: &mut Vec<*const Task>,
-        executed: &mut Vec<*const Task>,
+        path: &mut Vec<TaskId>,
+        executed: &mut Vec<TaskId>,
     ) -> Result<(), RunError> {
-        if path.contains(&Arc::as_ptr(task)) {
+        if path.contains(&task.id()) {
             return Err(RunError::Cycle(task.name.clone()));
         }
-        path.push(Arc::as_ptr(task));
+        path.push(task.id());
         let job = |call: &Invocation| self.job(call).map_err(|error| named_by(task, error));
         for call in task.rolling.health.iter().chain(&task.rolling.rollback) {
             job(call)?;
@@ -256,8 +256,8 @@ impl Shared {
                 match self.collection.find(&call.task) {
                     None => unknown.push(self.collection.unknown(&call.task).at(&step.at)),
                     // Before anything begins, not when its turn has come. A task may execute itself.
-                    Some(inner) if !executed.contains(&Arc::as_ptr(inner)) => {
-                        executed.push(Arc::as_ptr(inner));
+                    Some(inner) if !executed.contains(&inner.id()) => {
+                        executed.push(inner.id());
                         self.check_around(inner, &mut Vec::new(), executed)?;
                     }
                     Some(_) => {}
@@ -268,11 +268,11 @@ impl Shared {
     }
 
     /// A task whose steps execute it again whatever happens.
-    fn check_endless(&self, task: &Arc<Task>, path: &mut Vec<*const Task>) -> Result<(), RunError> {
-        if path.contains(&Arc::as_ptr(task)) {
+    fn check_endless(&self, task: &Arc<Task>, path: &mut Vec<TaskId>) -> Result<(), RunError> {
+        if path.contains(&task.id()) {
             return Err(RunError::Endless(task.name.clone()));
         }
-        path.push(Arc::as_ptr(task));
+        path.push(task.id());
         for step in task.body.steps().unwrap_or_default() {
             if let (Verb::Execute(execute), None) = (&step.verb, &step.condition)
                 && let Ok(call) = Invocation::parse(&execute.task)

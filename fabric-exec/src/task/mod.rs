@@ -2,6 +2,7 @@
 
 mod argument;
 mod body;
+mod id;
 mod invocation;
 mod options;
 mod param;
@@ -16,6 +17,7 @@ use crate::steps::{Step, Verb};
 
 pub use argument::Argument;
 pub use body::{FnBody, TaskBody, TaskError};
+pub(crate) use id::TaskId;
 pub use invocation::{Args, ArgsError, Invocation, InvocationError};
 pub use options::{Opt, take_options};
 pub use param::{Param, ParamKind};
@@ -70,6 +72,7 @@ pub struct Task {
     pub origin: Option<Origin>,
     /// What it does.
     pub body: Arc<dyn TaskBody>,
+    id: TaskId,
 }
 
 /// What guards a task's way over its batches.
@@ -114,7 +117,13 @@ impl Task {
             default: false,
             origin: None,
             body,
+            id: TaskId::new(),
         }
+    }
+
+    /// Which task it is: the same under all of its names.
+    pub(crate) fn id(&self) -> TaskId {
+        self.id.same()
     }
 
     /// A task whose body is an async function.

@@ -19,7 +19,7 @@ pub struct ConnectionBuilder {
     host: String,
     user: Option<String>,
     port: Option<u16>,
-    target: Option<Target>,
+    target: Option<Arc<Target>>,
     settings: Option<Arc<Settings>>,
     resolver: Option<Arc<dyn Resolve>>,
     connector: Option<Arc<Connector>>,
@@ -60,8 +60,8 @@ impl ConnectionBuilder {
 
     /// Everything needed to connect, instead of what settings say. Default: what the resolver makes of the
     /// host string.
-    pub fn target(mut self, target: Target) -> Self {
-        self.target = Some(target);
+    pub fn target(mut self, target: impl Into<Arc<Target>>) -> Self {
+        self.target = Some(target.into());
         self
     }
 
@@ -144,13 +144,16 @@ impl ConnectionBuilder {
         };
         let target = match self.target {
             Some(mut target) => {
-                target.unasked.user &= self.user.is_none();
-                target.unasked.port &= self.port.is_none();
-                target.user = self.user.or(target.user);
-                target.port = self.port.unwrap_or(target.port);
+                if self.user.is_some() || self.port.is_some() {
+                    let target = Arc::make_mut(&mut target);
+                    target.unasked.user &= self.user.is_none();
+                    target.unasked.port &= self.port.is_none();
+                    target.user = self.user.or(target.user.take());
+                    target.port = self.port.unwrap_or(target.port);
+                }
                 target
             }
-            None => resolver.target(&host, &overlays)?,
+            None => Arc::new(resolver.target(&host, &overlays)?),
         };
 
         let connector = self.connector.unwrap_or_default();
@@ -160,9 +163,10 @@ impl ConnectionBuilder {
         let commands = Arc::default();
         connector.watch_over(&commands);
         let sudo_password = tokio::sync::Mutex::default();
-        let shared = Shared { target, connector, prompter, slot, commands, sudo_password };
+        let shared = Shared { connector, prompter, slot, commands, sudo_password };
         Ok(Connection {
             shared: Arc::new(shared),
+            target,
             settings,
             emitter,
             interrupt: self.interrupt,

@@ -39,7 +39,9 @@ use fabric_core::error::SessionError;
 use fabric_core::event::Verb;
 use fabric_core::settings::Gate;
 use fabric_core::transport::BoxStream;
-use fabric_core::{CommandOutcome, Emitter, Error, Files, Prompter, Secret, Session, Settings, Target};
+use fabric_core::{
+    CommandOutcome, ConnectError, Emitter, Error, Files, Prompter, Secret, Session, SessionKey, Settings, Target,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::connector::Connector;
@@ -78,6 +80,7 @@ pub use working_files::WorkingFiles;
 #[derive(Clone)]
 pub struct Connection {
     shared: Arc<Shared>,
+    target: Arc<Target>,
     settings: Arc<Settings>,
     emitter: Emitter,
     interrupt: CancellationToken,
@@ -93,9 +96,8 @@ pub(crate) struct Manner {
     pub(crate) dry: bool,
 }
 
-/// What all clones of a connection share.
+/// What all clones of a connection share, whatever name each of them has for the host.
 struct Shared {
-    target: Target,
     connector: Arc<Connector>,
     prompter: Arc<dyn Prompter>,
     slot: SessionSlot,
@@ -118,32 +120,32 @@ impl Connection {
 
     /// The host string, as written.
     pub fn host_string(&self) -> &str {
-        self.shared.target.host_string.as_str()
+        self.target.host_string.as_str()
     }
 
     /// The host part as written, before ssh_config's HostName was applied.
     pub fn original_host(&self) -> &str {
-        self.shared.target.host_string.host()
+        self.target.host_string.host()
     }
 
     /// The name or address that is dialled.
     pub fn host(&self) -> &str {
-        &self.shared.target.host
+        &self.target.host
     }
 
     /// The login user, if one is known; else it is the user who runs this program.
     pub fn user(&self) -> Option<&str> {
-        self.shared.target.user.as_deref()
+        self.target.user.as_deref()
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.shared.target.port
+        self.target.port
     }
 
     /// Everything that is needed to connect.
     pub fn target(&self) -> &Target {
-        &self.shared.target
+        &self.target
     }
 
     /// The settings in force.
@@ -183,6 +185,31 @@ impl Connection {
     #[must_use]
     pub fn with_settings(&self, settings: impl Into<Arc<Settings>>) -> Self {
         Self { settings: settings.into(), ..self.clone() }
+    }
+
+    /// The same session by another name of its host: everything that is said from now on is about that one. `None`
+    /// where the targets are not reached by one session (see [`SessionKey`]).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    /// use fabric_core::Target;
+    /// use fabric_transport::Connection;
+    ///
+    /// let mut target = Target::new("web1".parse()?);
+    /// let connection = Connection::builder("web1").target(target.clone()).build()?;
+    /// target.host_string = "web1:22".parse()?;
+    /// let other = connection.with_target(Arc::new(target.clone())).expect("it is the same machine");
+    /// assert_eq!((connection.host_string(), other.host_string()), ("web1", "web1:22"));
+    /// target.bind_address = Some("10.0.0.2".into());
+    /// assert!(connection.with_target(Arc::new(target)).is_none());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn with_target(&self, target: Arc<Target>) -> Option<Self> {
+        let same = SessionKey::new(self.target.clone()) == SessionKey::new(target.clone());
+        let emitter = self.emitter.for_host(target.host_string.as_str());
+        same.then(|| Self { target, emitter, ..self.clone() })
     }
 
     /// The same host and session with events going elsewhere: to those of another task, for example.
@@ -266,8 +293,10 @@ impl Connection {
         if let Some(session) = self.shared.slot.standing() {
             return Ok(session);
         }
-        let open = || self.shared.connector.open(&self.shared.target, &self.emitter);
-        Ok(self.unless_interrupted("connect", self.shared.slot.get(open)).await??)
+        let open = || self.shared.connector.open(&self.target, &self.emitter);
+        let opened = self.unless_interrupted("connect", self.shared.slot.get(open)).await?;
+        // Whoever was faster may have another name for the host.
+        Ok(opened.map_err(|error| ConnectError { host: self.host_string().to_owned(), ..error })?)
     }
 
     /// The host's files, over one channel that all of this connection's transfers share.
@@ -289,8 +318,8 @@ impl Connection {
     /// ```
     pub async fn sftp(&self) -> Result<Arc<WorkingFiles>, Error> {
         let session = self.with_dry(false).session().await?;
-        let files = self.files();
-        self.shared.slot.working_files(&session, self.manner.dry, files).await
+        let files = self.files().await?;
+        Ok(self.shared.slot.working_files(&session, &self.target.host_string, self.manner.dry, files))
     }
 
     /// The byte stream on which a session with the target would run, through its gateway if it has one: for

@@ -1,10 +1,11 @@
 //! The one session of a connection: opened by the first who needs it, shared, opened anew when it died.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fabric_core::error::SessionError;
-use fabric_core::{ConnectError, Error, Files, Session};
+use fabric_core::{ConnectError, Files, HostString, Session};
 
 use super::working_files::WorkingFiles;
 
@@ -21,8 +22,8 @@ pub(super) struct SessionSlot {
 #[derive(Default)]
 struct Memo {
     files: tokio::sync::OnceCell<Arc<dyn Files>>,
-    /// With the working directory of what is done, and of a dry run.
-    working: [tokio::sync::OnceCell<Arc<WorkingFiles>>; 2],
+    /// With the working directory of each name of the host, apart for what is done and for a dry run.
+    working: Mutex<HashMap<(HostString, bool), Arc<WorkingFiles>>>,
 }
 
 struct Current {
@@ -74,17 +75,17 @@ impl SessionSlot {
     }
 
     /// `files` with a working directory, memoised for as long as `session` is the current one.
-    pub(super) async fn working_files(
+    pub(super) fn working_files(
         &self,
         session: &Arc<dyn Session>,
+        host: &HostString,
         dry: bool,
-        files: impl Future<Output = Result<Arc<dyn Files>, Error>>,
-    ) -> Result<Arc<WorkingFiles>, Error> {
-        let make = async || Ok(Arc::new(WorkingFiles::new(files.await?)));
-        match self.memo(session) {
-            Some(memo) => memo.working[usize::from(dry)].get_or_try_init(make).await.cloned(),
-            None => make().await,
-        }
+        files: Arc<dyn Files>,
+    ) -> Arc<WorkingFiles> {
+        let make = || Arc::new(WorkingFiles::new(files));
+        let Some(memo) = self.memo(session) else { return make() };
+        let mut working = memo.working.lock().unwrap_or_else(PoisonError::into_inner);
+        working.entry((host.clone(), dry)).or_insert_with(make).clone()
     }
 
     fn memo(&self, session: &Arc<dyn Session>) -> Option<Arc<Memo>> {

@@ -134,8 +134,7 @@ impl Dialogue {
     pub(super) async fn answer(&mut self) -> Result<Secret, Error> {
         let again = self.answers > 0;
         self.answers += 1;
-        let Connection { shared, settings, emitter, .. } = &self.connection;
-        let target = &shared.target;
+        let Connection { shared, target, settings, emitter, .. } = &self.connection;
         let set = || settings.sudo_password_for(&target.host_string, target.user.as_deref(), target.port);
         if let Some(password) = self.given.clone().or_else(set) {
             return if again { Err(self.refused().await) } else { Ok(password) };

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fabric_core::transport::BoxStream;
-use fabric_core::{ConnectError, ConnectErrorKind, Phase, Session, SessionError, Target};
+use fabric_core::{ConnectError, ConnectErrorKind, Phase, Session, SessionError, SessionKey, Target};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OnceCell;
 
@@ -20,10 +20,10 @@ const STREAMS: usize = 8;
 /// A gateway that nobody uses is kept for a moment, for the next host of a serial run.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The gateway sessions of a run, by everything that their targets say.
+/// The gateway sessions of a run.
 #[derive(Default)]
 pub(super) struct Jumps {
-    slots: Mutex<HashMap<String, Vec<Arc<Slot>>>>,
+    slots: Mutex<HashMap<SessionKey, Vec<Arc<Slot>>>>,
 }
 
 /// One gateway session: being opened, open, or failed.
@@ -35,7 +35,7 @@ struct Slot {
 /// A place on a gateway session, given back when dropped.
 struct Place {
     jumps: Arc<Jumps>,
-    key: String,
+    key: SessionKey,
     slot: Arc<Slot>,
 }
 
@@ -62,10 +62,9 @@ impl Jumps {
                 Ok(session) => session,
                 Err(source) => {
                     place.retire();
-                    return Err(failed(ConnectErrorKind::Gateway {
-                        gateway: gateway.to_owned(),
-                        source: Box::new(source),
-                    }));
+                    // Whoever opened it may have written it in another way.
+                    let source = Box::new(ConnectError { host: gateway.to_owned(), ..source });
+                    return Err(failed(ConnectErrorKind::Gateway { gateway: gateway.to_owned(), source }));
                 }
             };
             match session.open_stream(host, port).await {
@@ -81,8 +80,7 @@ impl Jumps {
     }
 
     fn place(self: &Arc<Self>, hop: &Target) -> Place {
-        // Secrets print as nothing; two hops that differ in anything else are two gateways.
-        let key = format!("{hop:?}");
+        let key = SessionKey::new(Arc::new(hop.clone()));
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slots = slots.entry(key.clone()).or_default();
         slots.retain(|slot| slot.is_usable());
@@ -130,7 +128,7 @@ impl Place {
     }
 
     /// Takes the session out if nobody uses it.
-    fn idle(jumps: &Jumps, key: &str, slot: &Arc<Slot>) -> Option<Arc<dyn Session>> {
+    fn idle(jumps: &Jumps, key: &SessionKey, slot: &Arc<Slot>) -> Option<Arc<dyn Session>> {
         let mut all = jumps.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.streams.load(Ordering::Relaxed) > 0 {
             return None;

@@ -247,10 +247,8 @@ impl Connector {
         events: &Emitter,
     ) -> Result<Option<(BoxStream, Option<command::Witness>)>, ConnectError> {
         let failed = |kind| ConnectError::new(target.host_string.as_str(), Phase::Gateway, kind);
-        Ok(Some(match &target.gateway {
+        Ok(Some(match way(target) {
             None => return Ok(None),
-            // A gateway that needs itself is dialled directly.
-            Some(Gateway::Jump(hop)) if hop.address() == target.address() => return Ok(None),
             Some(Gateway::Jump(hop)) => {
                 let events = events.for_host(hop.host_string.as_str());
                 let open = || self.open_boxed(hop, Who::Gateway, &events);
@@ -306,6 +304,19 @@ fn names<T>(of: &HashMap<String, T>) -> String {
     let mut names: Vec<&str> = of.keys().map(String::as_str).collect();
     names.sort_unstable();
     names.join(", ")
+}
+
+/// The gateway in the way of a target. One that is the target itself is left out, but not what is before it. Where the same
+/// address stands for another machine there, it is under other checks.
+fn way(target: &Target) -> Option<&Gateway> {
+    let mut gateway = target.gateway.as_ref();
+    while let Some(Gateway::Jump(hop)) = gateway
+        && hop.address() == target.address()
+        && hop.host_keys == target.host_keys
+    {
+        gateway = hop.gateway.as_ref();
+    }
+    gateway
 }
 
 /// Whether a failure before the login may come from the command that carries the connection.

@@ -17,3 +17,4 @@ mod secrets;
 mod shards;
 mod sudo;
 mod transfers;
+mod which_machine;

@@ -1,9 +1,10 @@
 //! Opening, sharing, losing and closing sessions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_core::error::{ConnectErrorKind, Phase};
-use fabric_core::{Error, Settings};
+use fabric_core::{Error, Settings, Target};
 
 use super::{fleet, settings};
 use crate::memory::Reply;
@@ -37,6 +38,32 @@ async fn those_who_wait_for_a_failing_open_share_its_error() {
     assert!(all.iter().all(|outcome| matches!(outcome, Err(Error::Connect(_)))));
     assert_eq!(host.connects(), 1);
     connection.run("true").await.unwrap();
+}
+
+#[tokio::test]
+async fn two_names_of_a_host_share_its_session_and_nothing_else() {
+    let (fleet, connect) = fleet();
+    let host = fleet.host("web1");
+    let refused = ConnectErrorKind::Refused { address: "web1:22".into() };
+    host.connect_delay(Duration::from_millis(5)).refuse(1, Phase::Connect, refused).on("true", Reply::ok());
+    host.files().insert("/srv/file", "text");
+    let mut target = Target::new("web1".parse().unwrap());
+    let one = connect("web1").target(target.clone()).build().unwrap();
+    target.host_string = "web1:22".parse().unwrap();
+    let two = one.with_target(Arc::new(target.clone())).unwrap();
+    // The error of the one attempt too is each one's own.
+    let (first, second) = tokio::join!(one.open(), two.open());
+    let named = |result: Result<(), Error>| result.unwrap_err().to_string().split(": ").next().unwrap().to_owned();
+    assert_eq!([named(first), named(second)], ["web1", "web1:22"]);
+    assert_eq!(host.connects(), 1);
+    let (first, second) = (one.run("true").await.unwrap(), two.run("true").await.unwrap());
+    assert_eq!([&*first.host, &*second.host], ["web1", "web1:22"]);
+    assert_eq!(host.connects(), 2);
+    one.sftp().await.unwrap().chdir("/srv").await.unwrap();
+    assert_eq!(one.sftp().await.unwrap().cwd().await.unwrap(), b"/srv");
+    assert_ne!(two.sftp().await.unwrap().cwd().await.unwrap(), b"/srv");
+    target.user = Some("another".to_owned());
+    assert!(one.with_target(Arc::new(target)).is_none());
 }
 
 #[tokio::test]
