@@ -72,7 +72,10 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     });
     let config = ask_first(config, project, surroundings, options, &prompter)?;
     let shell = surroundings.environment.get("SHELL").filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh");
-    let connector = Connector::new().with_prompter(prompter.clone()).with_shell(shell);
+    let mut connector = Connector::new().with_prompter(prompter.clone()).with_shell(shell);
+    if let Some(dir) = state(&surroundings.environment) {
+        connector = connector.with_state_dir(dir);
+    }
     let connector = plugins::register(connector, &settings, &surroundings.environment)?;
     let shell = Arc::new(TerminalShell::new(printer.clone()));
     let keys = Keys::new(printer.clone());
@@ -253,11 +256,16 @@ pub(crate) fn exit(report: &Report) -> Exit {
     }
 }
 
-/// Where journals are kept: `$XDG_STATE_HOME/fabric/runs`, or below `~/.local/state`.
+/// Where journals are kept.
 pub(crate) fn journals(environment: &Environment) -> Option<PathBuf> {
+    Some(state(environment)?.join("runs"))
+}
+
+/// What is kept from run to run: `$XDG_STATE_HOME/fabric`, or below `~/.local/state`.
+fn state(environment: &Environment) -> Option<PathBuf> {
     let state = environment.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = state.or_else(|| Some(environment.home.as_ref()?.join(".local/state")));
-    Some(state?.join("fabric/runs"))
+    Some(state?.join("fabric"))
 }
 
 /// What is asked for: tasks, then the command, or the default task.

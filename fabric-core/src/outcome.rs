@@ -225,6 +225,12 @@ pub struct TransferOutcome {
     /// The files that could not be transferred, by the name on the side they were read from, each with
     /// the reason.
     pub failed: Vec<(String, String)>,
+    /// The links that were copied as links, by their names on the side that was written.
+    #[serde(default)]
+    pub links: Vec<String>,
+    /// The links that were left out, by their names on the side that was read.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// How many bytes of file content went over the wire.
     pub bytes: u64,
     /// From the request to the last file's final name.
@@ -242,6 +248,8 @@ impl TransferOutcome {
             local: Vec::new(),
             remote: Vec::new(),
             failed: Vec::new(),
+            links: Vec::new(),
+            left_out: Vec::new(),
             bytes: 0,
             duration: Duration::ZERO,
         }

@@ -403,6 +403,9 @@ pub struct WriteOptions {
     pub truncate: bool,
     /// Whether to refuse a file that exists.
     pub exclusive: bool,
+    /// Whether to refuse a symbolic link (`O_NOFOLLOW` of open(2)). SFTP has no such flag: there, what was opened is
+    /// compared with what the path names before anything is written. Default: no.
+    pub no_follow: bool,
     /// The permission bits of a file that is made; the host's umask applies. Default: the host's.
     pub mode: Option<u32>,
     /// What to change on the open file after its content.
@@ -420,6 +423,7 @@ impl Default for WriteOptions {
             offset: 0,
             truncate: true,
             exclusive: false,
+            no_follow: false,
             mode: None,
             changes: FileChanges::default(),
             sync: false,
@@ -447,7 +451,15 @@ pub trait Files: Send + Sync {
     /// The entries of a directory, in the host's order.
     async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>, FileError>;
 
-    /// Makes a directory; its parent must exist.
+    /// The entries of a directory whose names begin with `prefix` and end with `suffix`. Default: those of
+    /// [`read_dir`](Self::read_dir); a host for which each entry costs something can do better.
+    async fn read_dir_matching(&self, path: &[u8], prefix: &[u8], suffix: &[u8]) -> Result<Vec<DirEntry>, FileError> {
+        let mut entries = self.read_dir(path).await?;
+        entries.retain(|entry| entry.name.starts_with(prefix) && entry.name.ends_with(suffix));
+        Ok(entries)
+    }
+
+    /// Makes a directory; its parent must exist. The host's umask applies to `mode`.
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError>;
 
     /// Removes a file or link.

@@ -226,6 +226,7 @@ pub mod gateway;
 #[cfg(feature = "ssh")]
 pub mod known_hosts;
 pub mod local;
+mod made_by_shell;
 pub mod memory;
 #[cfg(feature = "plugins")]
 pub mod plugin;

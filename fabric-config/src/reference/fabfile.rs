@@ -122,6 +122,7 @@ fn step() -> Value {
     let hide = json!({"anyOf": [{"type": "boolean"}, texts]});
     let number = json!({"type": "number", "minimum": 0});
     let mode = json!({"type": ["string", "integer"]});
+    let links = json!({"enum": ["follow", "keep", "skip"]});
     let table = json!({"type": "object"});
     let file = json!({
         "type": "object", "properties": {"file": text}, "required": ["file"], "additionalProperties": false,
@@ -147,6 +148,7 @@ fn step() -> Value {
         ("to", &text),
         ("mode", &mode),
         ("mirror_local_mode", &switch),
+        ("links", &links),
         ("use_sudo", &switch),
         ("temp_dir", &text),
         ("template", &switch),

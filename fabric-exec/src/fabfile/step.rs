@@ -1,6 +1,7 @@
 //! The steps of a task.
 
 use fabric_core::{Value, command};
+use fabric_transport::transfer::Links;
 use indexmap::IndexMap;
 
 use super::node::{Kind, Node};
@@ -19,7 +20,7 @@ const COMMAND: &[&str] =
     &["cd", "prefix", "path", "env", "shell", "pty", "timeout", "ok_ret_codes", "until", "retries", "delay", "stdin"];
 const SUDO: &[&str] = &["user", "group"];
 const TRANSFER: &[&str] =
-    &["to", "mode", "mirror_local_mode", "use_sudo", "temp_dir", "template", "skip_same", "resume", "verify"];
+    &["to", "mode", "mirror_local_mode", "links", "use_sudo", "temp_dir", "template", "skip_same", "resume", "verify"];
 const EXECUTE: &[&str] = &["args", "hosts", "roles", "exclude_hosts"];
 const PROMPT: &[&str] = &["default", "secret"];
 const LEVELS: &[&str] = &[
@@ -75,7 +76,16 @@ impl Reader {
             "sudo" => Verb::Sudo(self.command(subject, members, &what)?),
             "local" => Verb::Local(self.command(subject, members, &what)?),
             "put" => Verb::Put(self.transfer(subject, members, &what)?),
-            "get" => Verb::Get(self.transfer(subject, members, &what)?),
+            "get" => {
+                let transfer = self.transfer(subject, members, &what)?;
+                if let (Some(mode), Some((line, _))) =
+                    (transfer.mode.filter(|mode| mode & 0o7000 != 0), members.get("mode"))
+                {
+                    let text = format!("`mode` of {what} is {mode:o}: what comes from a host never gets these bits");
+                    self.problem(*line, text);
+                }
+                Verb::Get(transfer)
+            }
             "execute" => Verb::Execute(self.execute(subject, members, &what)?),
             "set" => Verb::Set(self.set(subject, &what)?),
             "prompt" => Verb::Prompt(self.prompt(subject, members, &what)?),
@@ -239,7 +249,8 @@ impl Reader {
             from: self.templated(subject, what)?,
             to: self.optional(members, "to", Self::templated),
             mode: self.optional(members, "mode", Self::mode),
-            mirror_local_mode: self.optional(members, "mirror_local_mode", Self::truth).unwrap_or_default(),
+            mirror_local_mode: self.optional(members, "mirror_local_mode", Self::truth),
+            links: self.optional(members, "links", Self::links).unwrap_or_default(),
             use_sudo: self.optional(members, "use_sudo", Self::truth).unwrap_or_default(),
             temp_dir: self.optional(members, "temp_dir", Self::templated),
             template: self.optional(members, "template", Self::truth).unwrap_or_default(),
@@ -247,6 +258,21 @@ impl Reader {
             resume: self.optional(members, "resume", Self::truth).unwrap_or_default(),
             verify: self.optional(members, "verify", Self::truth).unwrap_or_default(),
         })
+    }
+
+    /// `"follow"`, `"keep"` or `"skip"`.
+    fn links(&mut self, node: &Node, what: &str) -> Option<Links> {
+        let text = self.text(node, what)?;
+        let links = match text.as_str() {
+            "follow" => Links::Follow,
+            "keep" => Links::Keep,
+            "skip" => Links::Skip,
+            _ => {
+                self.problem(node.line, format!("{what}: expected \"follow\", \"keep\" or \"skip\", found {text:?}"));
+                return None;
+            }
+        };
+        Some(links)
     }
 
     /// `"0644"`, or TOML's `0o644`. The number 644 is refused: it is not the mode that it looks like.

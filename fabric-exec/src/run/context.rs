@@ -14,6 +14,7 @@ use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
 use super::again::{In, Turns};
+use super::apart::Apart;
 use super::dispatch::{Job, execute};
 use super::shared::{Shared, millis, task_overlay};
 use super::{Backoff, Env, Hide, Interrupt};
@@ -41,6 +42,7 @@ pub(crate) struct Scope {
     /// What tells it apart from the run's other executions; see [`Shared::key`].
     pub(crate) key: Option<Arc<str>>,
     usage: Mutex<Option<String>>,
+    apart: Apart,
 }
 
 impl Scope {
@@ -79,6 +81,7 @@ impl Scope {
             path,
             key,
             usage: Mutex::default(),
+            apart: Apart::new(&job.task, list, parallel, parent.map(Context::apart)),
         }
     }
 
@@ -233,6 +236,15 @@ impl Context {
         In { key: self.scope.key.as_deref(), host: self.host().map(HostString::as_str) }
     }
 
+    pub(super) fn apart(&self) -> &Apart {
+        &self.scope.apart
+    }
+
+    /// The same for another host of its list.
+    pub(super) fn of(&self, listed: &Listed) -> Self {
+        Self::new(self.shared.clone(), self.scope.clone(), Some(listed))
+    }
+
     /// The host it runs on; `None` where it runs locally.
     pub fn host(&self) -> Option<&HostString> {
         self.listed.as_ref().map(|listed| &listed.host)
@@ -358,7 +370,7 @@ impl Context {
         })
     }
 
-    fn target(&self) -> Result<Arc<Target>, TaskError> {
+    pub(super) fn target(&self) -> Result<Arc<Target>, TaskError> {
         if let Some(target) = &self.resolved()?.target {
             return Ok(target.clone());
         }
@@ -420,7 +432,11 @@ impl Context {
     /// The connection as this block of code wants it: what is shown, and whether anything is done at all.
     fn mannered(&self, connection: &Connection) -> Connection {
         let Hide { running, .. } = self.hidden;
-        connection.with_hidden(self.hidden.streams()).with_echo(!running).with_dry(self.shared.dry_run)
+        connection
+            .with_hidden(self.hidden.streams())
+            .with_echo(!running)
+            .with_dry(self.shared.dry_run)
+            .with_destinations(self.apart().destinations.clone())
     }
 
     /// A connection for local commands, which opens nothing.

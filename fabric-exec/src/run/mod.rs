@@ -5,6 +5,7 @@
 //! and owns all that happens to them, and `host` runs the body on one host, tries included.
 
 pub(crate) mod again;
+mod apart;
 mod backoff;
 mod block;
 mod connections;

@@ -6,6 +6,7 @@ mod transfer;
 mod work;
 
 use fabric_core::Value;
+use fabric_transport::transfer::Links;
 use indexmap::IndexMap;
 
 pub(crate) use body::Anonymous;
@@ -187,8 +188,11 @@ pub struct TransferStep {
     pub to: Option<String>,
     /// The mode of the written file.
     pub mode: Option<u32>,
-    /// Whether the mode is the local file's.
-    pub mirror_local_mode: bool,
+    /// Whether the mode is exactly that of the file that is read, or left to the side that is written; `None`: new files
+    /// get it under the umask there, and others keep theirs.
+    pub mirror_local_mode: Option<bool>,
+    /// What becomes of links in a tree.
+    pub links: Links,
     /// Whether root reads or writes the remote file.
     pub use_sudo: bool,
     /// Where the remote file stands meanwhile, with `use_sudo`.

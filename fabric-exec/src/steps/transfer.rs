@@ -1,13 +1,15 @@
 //! `put` and `get`.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use fabric_core::transport::FileKind;
 use fabric_core::{Error, TransferOutcome, Value};
 use fabric_transport::Connection;
 use fabric_transport::transfer::Source;
 use serde_json::json;
 
-use super::work::Work;
-use super::{Step, TransferStep};
+use super::work::{Saved, Work, scope_of};
+use super::{Step, TransferStep, template};
 use crate::task::TaskError;
 
 impl Work {
@@ -15,15 +17,24 @@ impl Work {
         let connection = self.context.connection().await?;
         let from = self.render(&transfer.from)?;
         let mut to = self.render_some(transfer.to.as_ref())?.unwrap_or_default();
+        let mut mode = None;
         let source = if transfer.template && !self.context.is_dry_run() {
             to = self.file_name(&connection, &from, to, transfer.use_sudo).await?;
-            Source::bytes(self.rendered_file(&connection, &from).await?)
+            let (text, of_file) = self.rendered_file(&connection, &from).await?;
+            mode = Some(of_file);
+            Source::bytes(text)
         } else {
             Source::from(from)
         };
         let mut put = connection.put(source, to).dry(self.context.is_dry_run()).echo(!self.hidden(step).running);
         put = put.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
-        put = put.use_sudo(transfer.use_sudo).mirror_mode(transfer.mirror_local_mode && !transfer.template);
+        put = put.use_sudo(transfer.use_sudo).links(transfer.links);
+        if let Some(mirror) = transfer.mirror_local_mode {
+            put = put.mirror_mode(mirror);
+        }
+        if let Some(mode) = mode {
+            put = put.source_mode(mode);
+        }
         if let Some(mode) = transfer.mode {
             put = put.mode(mode);
         }
@@ -38,6 +49,9 @@ impl Work {
     }
 
     pub(super) async fn get(&mut self, step: &Step, transfer: &TransferStep) -> Result<Value, TaskError> {
+        if !self.context.is_dry_run() {
+            self.keep_apart(step, transfer)?;
+        }
         let connection = self.context.connection().await?;
         let from = self.render(&transfer.from)?;
         let mut to = self.render_some(transfer.to.as_ref())?.unwrap_or_default();
@@ -47,7 +61,10 @@ impl Work {
         }
         let mut get = connection.get(from, to).dry(self.context.is_dry_run()).echo(!self.hidden(step).running);
         get = get.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
-        get = get.use_sudo(transfer.use_sudo);
+        get = get.use_sudo(transfer.use_sudo).links(transfer.links);
+        if let Some(mirror) = transfer.mirror_local_mode {
+            get = get.mirror_mode(mirror);
+        }
         if let Some(mode) = transfer.mode {
             get = get.mode(mode);
         }
@@ -58,13 +75,34 @@ impl Work {
         self.transferred(step, ended)
     }
 
-    /// A local file as a template, rendered.
-    async fn rendered_file(&self, connection: &Connection, from: &str) -> Result<String, TaskError> {
+    /// Fails where hosts that get it at the same time would get over each other's files, before any of them begins.
+    fn keep_apart(&self, step: &Step, transfer: &TransferStep) -> Result<(), TaskError> {
+        if step.condition.is_some() {
+            // It may hold on one of them only.
+            return Ok(());
+        }
+        let texts = || [Some(&transfer.from), transfer.to.as_ref()].into_iter().flatten();
+        let is_saved = |name: &String| self.is_saved(name);
+        if texts().any(|text| template::names(self.environment(), text).iter().any(is_saved)) {
+            // What other hosts have saved isn't known; each is held against the others when it gets there.
+            return Ok(());
+        }
+        self.context.keep_apart(&step.at, |context| {
+            let scope = scope_of(context, &Saved::new());
+            let render = |text: &String| template::render(self.environment(), text, &scope);
+            Ok((render(&transfer.from)?, transfer.to.as_ref().map(render).transpose()?.unwrap_or_default()))
+        })
+    }
+
+    /// A local file as a template, rendered, and its mode.
+    async fn rendered_file(&self, connection: &Connection, from: &str) -> Result<(String, u32), TaskError> {
         let path = std::path::Path::new(&connection.settings().lcwd).join(from);
-        let text = tokio::fs::read_to_string(&path)
-            .await
-            .map_err(|error| TaskError::Abort(format!("put {}: {error}", path.display())))?;
-        self.render(&text)
+        let read = async {
+            let mode = tokio::fs::metadata(&path).await?.permissions().mode() & 0o7777;
+            Ok::<_, std::io::Error>((tokio::fs::read_to_string(&path).await?, mode))
+        };
+        let (text, mode) = read.await.map_err(|error| TaskError::Abort(format!("put {}: {error}", path.display())))?;
+        Ok((self.render(&text)?, mode))
     }
 
     /// Where a rendered file goes: it has no name of its own any more, so that a directory needs one.
@@ -100,7 +138,10 @@ impl Work {
                 }
                 self.context.warn(error.to_string());
                 self.tolerate(step, error.to_string());
-                return Ok(json!({"ok": false, "failed": [], "local": [], "remote": [], "bytes": 0, "duration": 0}));
+                return Ok(json!({
+                    "ok": false, "failed": [], "local": [], "remote": [], "links": [], "left_out": [], "bytes": 0,
+                    "duration": 0,
+                }));
             }
             Err(error) => return Err(error.into()),
         };
@@ -112,6 +153,8 @@ impl Work {
             "failed": outcome.failed.iter().map(|(name, _)| name).collect::<Vec<_>>(),
             "local": outcome.local,
             "remote": outcome.remote,
+            "links": outcome.links,
+            "left_out": outcome.left_out,
             "bytes": outcome.bytes,
             "duration": outcome.duration.as_secs_f64(),
         }))

@@ -29,11 +29,20 @@ pub(super) struct Work {
 }
 
 /// Saved outcomes by name, as templates take them: what a host printed may be long, and is copied once.
-type Saved = BTreeMap<String, minijinja::Value>;
+pub(super) type Saved = BTreeMap<String, minijinja::Value>;
 
 impl Work {
     pub(super) fn new(context: Context) -> Self {
         Self { context, environment: template::environment(), saved: Saved::new(), last: Value::Null }
+    }
+
+    pub(super) fn environment(&self) -> &Environment<'static> {
+        &self.environment
+    }
+
+    /// Whether a name that a text uses is a saved outcome, or in one.
+    pub(super) fn is_saved(&self, name: &str) -> bool {
+        self.saved.contains_key(name.split('.').next().unwrap_or_default())
     }
 
     /// What the last step that yields something yielded.
@@ -128,10 +137,9 @@ impl Work {
         }
         let scope = self.scope();
         let is_open = |value: minijinja::Value| template::is_template(&value.to_string());
-        names(&self.environment, text).iter().any(|name| {
-            let root = name.split('.').next().unwrap_or_default();
-            self.saved.contains_key(root) || template::look_up(&scope, name).is_some_and(is_open)
-        })
+        names(&self.environment, text)
+            .iter()
+            .any(|name| self.is_saved(name) || template::look_up(&scope, name).is_some_and(is_open))
     }
 
     /// What templates see: arguments and saved outcomes by name, and `env`.
@@ -476,7 +484,7 @@ pub(super) fn keep_the_end(context: &Context, request: CommandRequest) -> Result
     Ok(if bounded { request } else { request.capture_limit(KEPT) })
 }
 
-fn scope_of(context: &Context, saved: &Saved) -> minijinja::Value {
+pub(super) fn scope_of(context: &Context, saved: &Saved) -> minijinja::Value {
     let env = minijinja::Value::from_object(EnvObject(context.clone()));
     let args = context.args().iter().map(|(name, value)| (name.clone(), template::value(value)));
     let saved = saved.iter().map(|(name, value)| (name.clone(), value.clone()));

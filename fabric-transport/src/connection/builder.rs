@@ -172,6 +172,7 @@ impl ConnectionBuilder {
             interrupt: self.interrupt,
             terminal: self.terminal,
             manner: Manner::default(),
+            destinations: None,
         })
     }
 }

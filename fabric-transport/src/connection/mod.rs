@@ -86,6 +86,7 @@ pub struct Connection {
     interrupt: CancellationToken,
     terminal: Option<Terminal>,
     manner: Manner,
+    destinations: Option<Arc<crate::transfer::Destinations>>,
 }
 
 /// What every request begins with, for its own methods to change.
@@ -247,6 +248,16 @@ impl Connection {
         Self { manner: Manner { dry, ..self.manner }, ..self.clone() }
     }
 
+    /// The same host and session; no file that it sends gets over what another host of the same `destinations` sent.
+    #[must_use]
+    pub fn with_destinations(&self, destinations: Arc<crate::transfer::Destinations>) -> Self {
+        Self { destinations: Some(destinations), ..self.clone() }
+    }
+
+    pub(crate) fn destinations(&self) -> Option<&crate::transfer::Destinations> {
+        self.destinations.as_deref()
+    }
+
     pub(crate) fn manner(&self) -> Manner {
         self.manner
     }
@@ -372,6 +383,11 @@ impl Connection {
     /// `combine_stderr` don't apply (Fabric 1).
     pub fn local(&self, command: impl Into<Vec<u8>>) -> CommandRequest {
         CommandRequest::new(self.clone(), Verb::Local, command.into())
+    }
+
+    /// The names of unfinished files.
+    pub(crate) fn parts(&self) -> &Arc<crate::transfer::Parts> {
+        self.shared.connector.parts()
     }
 
     /// Without what settings add to each command: for commands of this crate's own.

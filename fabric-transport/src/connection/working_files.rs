@@ -83,6 +83,10 @@ impl Files for WorkingFiles {
         self.files.read_dir(&self.at(path)).await
     }
 
+    async fn read_dir_matching(&self, path: &[u8], prefix: &[u8], suffix: &[u8]) -> Result<Vec<DirEntry>, FileError> {
+        self.files.read_dir_matching(&self.at(path), prefix, suffix).await
+    }
+
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {
         self.files.create_dir(&self.at(path), mode).await
     }

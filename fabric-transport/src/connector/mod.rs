@@ -24,6 +24,7 @@ use self::jump::Jumps;
 use crate::connection::Commands;
 use crate::gateway::{GatewayDialer, command};
 use crate::local::LocalTransport;
+use crate::transfer::Parts;
 
 /// Before the second of several tries (`connection_attempts`); each further wait is twice as long.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
@@ -57,6 +58,7 @@ pub struct Connector {
     jumps: Arc<Jumps>,
     /// What runs on the connections that use it.
     commands: Arc<Mutex<Vec<Weak<Commands>>>>,
+    parts: Arc<Parts>,
 }
 
 impl Default for Connector {
@@ -101,6 +103,7 @@ impl Connector {
             governor: Arc::default(),
             jumps: Arc::default(),
             commands: Arc::default(),
+            parts: Arc::default(),
         };
         let this = this.with_transport(Arc::new(LocalTransport::new()));
         #[cfg(feature = "ssh")]
@@ -141,6 +144,18 @@ impl Connector {
     pub fn with_shell(mut self, shell: impl Into<PathBuf>) -> Self {
         self.shell = shell.into();
         self
+    }
+
+    /// Where the key is kept by which this user's unfinished files are recognised: a directory of the user's own, made
+    /// when it is first needed. Default: nowhere, so that a later run neither resumes nor removes what is left.
+    #[must_use]
+    pub fn with_state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.parts = Arc::new(Parts::with_state(dir.into()));
+        self
+    }
+
+    pub(crate) fn parts(&self) -> &Arc<Parts> {
+        &self.parts
     }
 
     /// Who is asked.

@@ -72,6 +72,23 @@ impl Files for LocalFiles {
         .await
     }
 
+    async fn read_dir_matching(&self, path: &[u8], prefix: &[u8], suffix: &[u8]) -> Result<Vec<DirEntry>, FileError> {
+        let (prefix, suffix) = (prefix.to_vec(), suffix.to_vec());
+        self.work("list", path, move |at| {
+            let mut found = Vec::new();
+            for entry in fs::read_dir(at)? {
+                let entry = entry?;
+                let name = entry.file_name().into_vec();
+                // One that is gone by now is no entry any more.
+                if let (true, Ok(meta)) = (name.starts_with(&prefix) && name.ends_with(&suffix), entry.metadata()) {
+                    found.push(DirEntry { name, stat: stat_of(&meta) });
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {
         self.work("make directory", path, move |at| {
             let mut builder = fs::DirBuilder::new();
@@ -183,6 +200,9 @@ impl Files for LocalFiles {
 pub(crate) fn open_to_write(at: &Path, options: &WriteOptions) -> io::Result<fs::File> {
     let mut open = fs::OpenOptions::new();
     open.write(true).truncate(options.truncate).mode(options.mode.unwrap_or(0o666));
+    if options.no_follow {
+        open.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
     if options.exclusive {
         open.create_new(true)
     } else {

@@ -15,6 +15,9 @@ const CHUNK: usize = 64 * 1024;
 /// How many symbolic links a path may lead through, as on Linux (path_resolution(7)).
 const LINKS: usize = 40;
 
+/// What new files and directories don't get of the mode that is asked for.
+const UMASK: u32 = 0o022;
+
 /// Where relative paths start, and what `.` is.
 const HOME: &[u8] = b"/home/user";
 
@@ -248,7 +251,7 @@ impl Files for MemoryFiles {
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {
         self.with("make directory", path, false, |nodes, at| {
             free(nodes, &at)?;
-            nodes.insert(at, Node::new(Content::Directory, mode.unwrap_or(0o755)));
+            nodes.insert(at, Node::new(Content::Directory, mode.unwrap_or(0o777) & !UMASK));
             Ok(())
         })
     }
@@ -343,15 +346,17 @@ impl Files for MemoryFiles {
         source: &mut (dyn AsyncRead + Send + Unpin),
         progress: Progress<'_>,
     ) -> Result<u64, FileError> {
-        let at = self.with("write", path, true, |nodes, at| {
+        let at = self.with("write", path, !options.no_follow, |nodes, at| {
             match nodes.get_mut(&at).map(|node| &mut node.content) {
                 Some(_) if options.exclusive => return Err(FileErrorKind::Exists),
+                Some(Content::Link(_)) => return Err(FileErrorKind::WrongKind("it is a link")),
                 Some(Content::File(bytes)) if options.truncate => bytes.clear(),
                 Some(Content::File(_)) => {}
                 Some(_) => return Err(FileErrorKind::WrongKind("it is a directory")),
                 None => {
                     free(nodes, &at)?;
-                    nodes.insert(at.clone(), Node::new(Content::File(Vec::new()), options.mode.unwrap_or(0o644)));
+                    let mode = options.mode.unwrap_or(0o666) & !UMASK;
+                    nodes.insert(at.clone(), Node::new(Content::File(Vec::new()), mode));
                 }
             }
             Ok(at)

@@ -13,6 +13,8 @@ use fabric_core::transport::{
 use fabric_core::{ExitStatus, FileError, FileErrorKind, Files, ProcessEvent, Session, SessionError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use crate::made_by_shell::{chmod, umask};
+
 /// How much of a file is moved at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -149,6 +151,10 @@ fn kind_of(said: &Said) -> FileErrorKind {
     }
 }
 
+/// What is open as descriptor 3 is the regular file that `$1` names, and no link led to it.
+const NOT_A_LINK: &str =
+    r#"{ { [ ! -L "$1" ] && [ -f "$1" ] && [ "$1" -ef /dev/fd/3 ]; } || { echo it is a link >&2; false; }; }"#;
+
 #[async_trait]
 impl<H: Host> Files for CommandFiles<H> {
     async fn stat(&self, path: &[u8]) -> Result<FileStat, FileError> {
@@ -187,10 +193,9 @@ impl<H: Host> Files for CommandFiles<H> {
     }
 
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {
-        let done = match mode {
-            Some(mode) => self.run(r#"mkdir -m "$2" -- "$1""#, &[path, format!("{mode:o}").as_bytes()]).await,
-            None => self.run(r#"mkdir -- "$1""#, &[path]).await,
-        };
+        // `mkdir -m` would ignore the umask.
+        let script = format!("{}mkdir -- \"$1\"", mode.map(umask).unwrap_or_default());
+        let done = self.run(&script, &[path]).await;
         done.map(drop).map_err(|kind| FileError::new("create directory", path, kind))
     }
 
@@ -212,7 +217,9 @@ impl<H: Host> Files for CommandFiles<H> {
     }
 
     async fn symlink(&self, to: &[u8], path: &[u8]) -> Result<(), FileError> {
-        let done = self.run(r#"ln -s -- "$1" "$2""#, &[to, path]).await;
+        // `ln` would make it in a directory that is there.
+        let script = r#"if [ -e "$2" ] || [ -L "$2" ]; then echo File exists >&2; exit 1; fi; ln -s -- "$1" "$2""#;
+        let done = self.run(script, &[to, path]).await;
         done.map(drop).map_err(|kind| FileError::new("link", path, kind))
     }
 
@@ -279,15 +286,19 @@ impl<H: Host> Files for CommandFiles<H> {
             script.push_str("set -C; ");
         }
         if let Some(mode) = options.mode {
-            // Made with no more rights than it shall have; the umask is kept.
-            script = format!("{script}umask \"$(printf '%o' $((0$(umask) | 0{:o})))\"; ", !mode & 0o777);
+            script.push_str(&umask(mode));
         }
-        if options.offset > 0 {
+        if options.offset > 0 && !options.no_follow {
             // What is there before the offset stays, the rest is cut, and the new content follows.
-            script = format!("{script}truncate -s {} -- \"$1\" && exec cat >> \"$1\"", options.offset);
-        } else {
-            script.push_str("exec cat > \"$1\"");
+            script = format!("{script}truncate -s {} -- \"$1\" && ", options.offset);
         }
+        let redirect = if options.truncate && options.offset == 0 { ">" } else { ">>" };
+        script.push_str(&match options.mode {
+            _ if options.no_follow => format!("exec 3>>\"$1\" && {NOT_A_LINK} && exec cat >&3"),
+            // A redirection makes no file that can be executed.
+            Some(mode) if mode & 0o111 != 0 => format!("cat {redirect} \"$1\" && {}\"$1\"", chmod(mode)),
+            _ => format!("exec cat {redirect} \"$1\""),
+        });
         let mut process = self.start(&script, &[path]).await.map_err(error)?;
         let mut buffer = vec![0; CHUNK];
         let mut total = 0;

@@ -201,6 +201,10 @@ pub enum SftpError {
         /// The operation.
         operation: &'static str,
     },
+    /// A link, or another file than the one that was there, where a regular file was to be written without following
+    /// links. Nothing was written.
+    #[error("it is not the regular file that it was")]
+    NotTheFile,
     /// More than 65,536 requests wait for an answer. Nothing was sent; wait for some of them.
     #[error("too many SFTP requests wait for an answer")]
     TooManyRequests,

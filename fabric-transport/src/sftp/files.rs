@@ -107,6 +107,7 @@ impl Files for Client {
         }
         let how = Write {
             flags,
+            no_follow: options.no_follow,
             created_with: Attributes { permissions: options.mode, ..Attributes::default() },
             offset: options.offset,
             finish_with: attributes_of(&options.changes),
@@ -172,6 +173,7 @@ fn plain(what: &'static str, path: &[u8], error: SftpError) -> FileError {
         SftpError::Closed(CloseReason::Shutdown) => FileErrorKind::Session(SessionError::Closed),
         SftpError::Closed(reason) => FileErrorKind::Session(SessionError::Lost { reason: reason.to_string() }),
         SftpError::Unsupported { .. } => FileErrorKind::Unsupported,
+        SftpError::NotTheFile => FileErrorKind::WrongKind("it is not the regular file that it was"),
         error @ SftpError::Local { .. } => FileErrorKind::Local(error.to_string()),
         error => FileErrorKind::Failed(error.to_string()),
     };

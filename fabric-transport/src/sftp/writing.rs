@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, select_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, FileType};
 use super::client::Client;
 use super::driver::{Call, Expected};
 use super::error::SftpError;
@@ -25,6 +25,10 @@ const FIRST_ROOM: usize = 16 * 1024;
 pub struct Write {
     /// How the file is opened. Default: it is made or emptied.
     pub flags: OpenFlags,
+    /// Whether to refuse a symbolic link, or anything else than a regular file, before anything is written. Version 3
+    /// can't open without following links: what is open is compared with what the path names, in one round trip.
+    /// Default: no.
+    pub no_follow: bool,
     /// What a file that is made gets at once; the server's umask applies to permissions.
     pub created_with: Attributes,
     /// Where in the file to begin. Default: 0.
@@ -42,6 +46,7 @@ impl Default for Write {
     fn default() -> Self {
         Self {
             flags: OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE,
+            no_follow: false,
             created_with: Attributes::default(),
             offset: 0,
             finish_with: Attributes::default(),
@@ -68,6 +73,9 @@ impl Client {
         R: AsyncRead + Send + Unpin + ?Sized,
     {
         let file = self.open(path, how.flags, &how.created_with).await?;
+        if how.no_follow {
+            file.is_what_is_named().await?;
+        }
         let mut writing = Writing::new(&file, how.offset).await;
         if !how.in_order && self.lanes.is_some() {
             writing.pace = Some(Pace::new(&self.conversation));
@@ -88,6 +96,17 @@ impl Client {
 }
 
 impl RemoteFile {
+    /// Fails unless its path names the regular file that is open here.
+    async fn is_what_is_named(&self) -> Result<(), SftpError> {
+        let (open, named) = futures_util::join!(self.stat(), self.client.lstat(&self.path));
+        let (open, named) = (open?, named?);
+        let facts = |a: &Attributes| (a.file_type(), a.size, a.owner, a.times.map(|(_, modified)| modified));
+        if named.file_type() == FileType::File && facts(&open) == facts(&named) {
+            return Ok(());
+        }
+        Err(SftpError::NotTheFile)
+    }
+
     /// Writes all of `source` into it from `offset` on, waits for the server to confirm it, and gives the
     /// number of bytes. See [`Client::write_file`].
     pub async fn write_from<R>(&self, offset: u64, source: &mut R, progress: Progress<'_>) -> Result<u64, SftpError>

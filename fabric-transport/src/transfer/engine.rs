@@ -1,28 +1,28 @@
 //! Brings files from one side to the other: directories first, then many files at once, each under a
 //! temporary name until it is whole.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::outcome::Direction;
-use fabric_core::transport::{FileChanges, FileKind, FileStat, Files, WriteOptions};
+use fabric_core::transport::{FileKind, FileStat, Files, WriteOptions};
 use fabric_core::{Error, TransferOutcome};
 use futures_util::stream::{self, StreamExt as _};
 use tokio::io::AsyncRead;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::leftovers::Leftovers;
 use super::options::Options;
 use super::progress::Progress;
-use super::walk::Found;
-use super::{local, names, verify};
+use super::unfinished::{Part, Unfinished};
+use super::{local, names, streams, verify};
 use crate::connection::Connection;
 
 /// How many files are under way at once.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 /// How many small files are opened and read together, and how many such lots ahead of the files under way.
 const TOGETHER: usize = 8;
 const LOTS_AHEAD: usize = 2;
@@ -40,6 +40,8 @@ pub(super) struct Job {
     pub(super) to: Vec<u8>,
     pub(super) stat: FileStat,
     pub(super) existing: Existing,
+    /// Whether it goes into a device or pipe of this machine, as it comes.
+    pub(super) into_stream: bool,
 }
 
 /// A file that was opened before its turn, or why it could not be.
@@ -87,67 +89,19 @@ impl Engine {
         }
     }
 
-    /// Makes `root` and the directories below it, and says what is in each: nothing where it is new.
-    pub(super) async fn make_tree(
-        &self,
-        root: &[u8],
-        directories: &[Found],
-    ) -> Result<HashMap<Vec<u8>, HashMap<Vec<u8>, FileStat>>, FileError> {
-        let mut inside = HashMap::new();
-        inside.insert(Vec::new(), self.make_dir(root).await?);
-        let mut depth = 0;
-        let mut rest: Vec<&Found> = directories.iter().collect();
-        while !rest.is_empty() {
-            let here: Vec<_> =
-                rest.extract_if(.., |dir| dir.below.split(|b| *b == b'/').count() == depth + 1).collect();
-            let made = here
-                .into_iter()
-                .map(|dir| async move { (dir.below.clone(), self.make_dir(&names::join(root, &dir.below)).await) });
-            let made: Vec<_> = stream::iter(made.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;
-            for (below, entries) in made {
-                inside.insert(below, entries?);
-            }
-            depth += 1;
-        }
-        Ok(inside)
-    }
-
-    async fn make_dir(&self, path: &[u8]) -> Result<HashMap<Vec<u8>, FileStat>, FileError> {
-        let target = self.target();
-        let Err(error) = target.create_dir(path, None).await else { return Ok(HashMap::new()) };
-        // Hosts of SFTP version 3 don't say why it failed.
-        match target.stat(path).await {
-            Ok(stat) if stat.kind == FileKind::Directory => {
-                let entries = target.read_dir(path).await?;
-                Ok(entries.into_iter().map(|entry| (entry.name, entry.stat)).collect())
-            }
-            Ok(_) => Err(FileError::new("make directory", path, FileErrorKind::WrongKind("a file is in its place"))),
-            Err(_) => Err(error),
-        }
-    }
-
-    /// Gives directories the mode and times of those they are made from; the deepest first, so that none is
-    /// closed or touched while something is still put into it.
-    pub(super) async fn finish_tree(&self, root: &[u8], directories: &[Found]) -> Result<(), FileError> {
-        for dir in directories.iter().rev() {
-            let changes = FileChanges { size: None, owner: None, ..self.changes(&dir.stat, None) };
-            if changes != FileChanges::default() {
-                self.target().set_stat(&names::join(root, &dir.below), &changes).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Brings all files over, and fills the outcome in.
     pub(super) async fn run(
         self: &Arc<Self>,
         jobs: Vec<Job>,
+        leftovers: Leftovers,
         progress: &Arc<Progress>,
         outcome: &mut TransferOutcome,
     ) -> Option<FileError> {
         let at_once = if self.options.use_sudo { AT_ONCE_BY_SUDO } else { AT_ONCE };
         let at_once = self.options.concurrency.unwrap_or(at_once);
-        let mut results: Vec<(usize, Job, Result<(), FileError>)> = stream::iter(jobs.into_iter().enumerate())
+        // What goes into a stream goes one after the other.
+        let at_once = if jobs.iter().any(|job| job.into_stream) { 1 } else { at_once };
+        let delivering = stream::iter(jobs.into_iter().enumerate())
             .chunks(TOGETHER)
             .map(|lot| self.read_ahead(lot))
             .buffered(LOTS_AHEAD)
@@ -160,8 +114,8 @@ impl Engine {
                 }
             })
             .buffer_unordered(at_once)
-            .collect()
-            .await;
+            .collect();
+        let mut results: Vec<(usize, Job, Result<(), FileError>)> = self.while_sweeping(leftovers, delivering).await;
         results.sort_unstable_by_key(|(index, ..)| *index);
         let mut first = None;
         for (_, job, delivered) in results {
@@ -200,72 +154,104 @@ impl Engine {
     }
 
     /// One file, from what is there to its final name.
-    async fn deliver(&self, job: &Job, source: Option<ReadAhead>, progress: &Progress) -> Result<(), FileError> {
+    async fn deliver(&self, job: &Job, mut source: Option<ReadAhead>, progress: &Progress) -> Result<(), FileError> {
+        if job.into_stream {
+            let mut sink = streams::open(&job.to).await?;
+            return self.remote.read_file(&job.from, 0, &mut sink, &|bytes| progress.add(bytes)).await.map(drop);
+        }
         let (to, replaced) = self.place(&job.to, &job.existing).await?;
         if self.options.skip_same && self.is_same(job, &to, replaced.as_ref()).await? {
             return Ok(());
         }
-        let staged = self.staged(&to);
-        let mut offset = 0;
-        if self.options.resume
-            && let (Ok(part), Some(size)) = (self.target().lstat(&staged).await, job.stat.size)
-            && part.kind == FileKind::File
-        {
-            offset = part.size.filter(|part| *part <= size).unwrap_or(0);
+        let mut part = self.part(job, &to).await?;
+        loop {
+            let options = self.write_options(&job.stat, replaced.as_ref(), &part);
+            let unfinished = Unfinished::new(self, &part);
+            let written = async {
+                self.fill(job, source.take(), &part, &options, progress).await?;
+                self.settle_mode(&job.stat, &part, &options).await?;
+                self.keep_owner(&part.path, replaced.as_ref()).await;
+                self.target().rename(&part.path, &to).await
+            };
+            let written = written.await;
+            let differs = matches!(&written, Err(FileError { kind: FileErrorKind::Differs(_), .. }));
+            unfinished.settle(written.is_ok(), differs).await;
+            if differs && part.offset > 0 {
+                // What was there did not belong to it: once more from the beginning.
+                part = Part { offset: 0, is_there: false, ..part };
+                continue;
+            }
+            // The temporary name means nothing to anybody.
+            return written.map_err(|error| {
+                if error.path == names::text(&part.path) {
+                    FileError { path: names::text(&to), ..error }
+                } else {
+                    error
+                }
+            });
         }
-        let options = self.write_options(Some(&job.stat), replaced.as_ref(), offset);
-        let unfinished = Unfinished::new(self, &staged);
-        let written = async {
-            match self.direction {
-                Direction::Put => {
-                    let mut source = match source {
-                        Some(source) => source?,
-                        None => local::open_to_read(&job.from, offset).await?,
-                    };
-                    self.remote.write_file(&staged, &options, &mut source, &|bytes| progress.add(bytes)).await?;
-                }
-                Direction::Get => {
-                    let mut sink = local::Sink::new(&staged, &options);
-                    self.remote.read_file(&job.from, offset, &mut sink, &|bytes| progress.add(bytes)).await?;
-                    sink.finish().await?;
-                }
-            }
-            if self.options.verify {
-                let (there, here) = match self.direction {
-                    Direction::Put => (&staged, &job.from),
-                    Direction::Get => (&job.from, &staged),
-                };
-                self.compare(there, here).await?;
-            }
-            self.keep_owner(&staged, replaced.as_ref()).await;
-            self.target().rename(&staged, &to).await
-        };
-        let written = written.await;
-        unfinished.settle(written.is_ok()).await;
-        // The temporary name means nothing to anybody.
-        written.map_err(|error| {
-            if error.path == names::text(&staged) { FileError { path: names::text(&to), ..error } } else { error }
-        })
     }
 
-    /// A stream of unknown length as a file on the host.
+    /// Writes what is missing of a part, and proves it.
+    async fn fill(
+        &self,
+        job: &Job,
+        source: Option<ReadAhead>,
+        part: &Part,
+        options: &WriteOptions,
+        progress: &Progress,
+    ) -> Result<(), FileError> {
+        let moved = match self.direction {
+            Direction::Put => {
+                let mut source = match source {
+                    Some(source) => source?,
+                    None => local::open_to_read(&job.from, part.offset).await?,
+                };
+                self.remote.write_file(&part.path, options, &mut source, &|bytes| progress.add(bytes)).await?
+            }
+            Direction::Get => {
+                let mut sink = local::Sink::new(&part.path, options);
+                let add = |bytes| progress.add(bytes);
+                let moved = self.remote.read_file(&job.from, part.offset, &mut sink, &add).await?;
+                sink.finish().await?;
+                moved
+            }
+        };
+        if let Some(size) = job.stat.size.filter(|size| part.offset > 0 && part.offset + moved != *size) {
+            let kind = FileErrorKind::Differs(format!("it has {} bytes, not {size}", part.offset + moved));
+            return Err(FileError::new("resume", &job.from, kind));
+        }
+        if self.options.verify {
+            let (there, here) = match self.direction {
+                Direction::Put => (&part.path, &job.from),
+                Direction::Get => (&job.from, &part.path),
+            };
+            self.compare(there, here).await?;
+        }
+        Ok(())
+    }
+
+    /// A stream of unknown length as a file on the host; of `stat` only the mode counts.
     pub(super) async fn deliver_stream(
         &self,
         source: &mut (dyn AsyncRead + Send + Unpin),
         to: &[u8],
+        stat: &FileStat,
         progress: &Progress,
     ) -> Result<Vec<u8>, FileError> {
+        let mut leftovers = Leftovers::default();
+        leftovers.look_for(self, to);
         let (to, replaced) = self.place(to, &Existing::Unknown).await?;
-        let staged = self.staged(&to);
-        let options = self.write_options(None, replaced.as_ref(), 0);
-        let unfinished = Unfinished::new(self, &staged);
+        let part = self.fresh_part(&to);
+        let options = self.write_options(stat, replaced.as_ref(), &part);
+        let unfinished = Unfinished::new(self, &part);
         let written = async {
-            self.remote.write_file(&staged, &options, source, &|bytes| progress.add(bytes)).await?;
-            self.keep_owner(&staged, replaced.as_ref()).await;
-            self.remote.rename(&staged, &to).await
+            self.remote.write_file(&part.path, &options, source, &|bytes| progress.add(bytes)).await?;
+            self.keep_owner(&part.path, replaced.as_ref()).await;
+            self.remote.rename(&part.path, &to).await
         };
-        let written = written.await;
-        unfinished.settle(written.is_ok()).await;
+        let written = self.while_sweeping(leftovers, written).await;
+        unfinished.settle(written.is_ok(), false).await;
         written.map(|()| to)
     }
 
@@ -293,65 +279,6 @@ impl Engine {
             Some(stat) if stat.kind == FileKind::Directory => wrong("it is a directory"),
             Some(stat) if stat.kind == FileKind::Other => wrong("it is not a regular file"),
             Some(stat) => Ok((to.to_vec(), Some(stat))),
-        }
-    }
-
-    fn staged(&self, to: &[u8]) -> Vec<u8> {
-        let beside = names::temporary(to, self.options.resume);
-        match (&self.options.temp_dir, self.direction) {
-            (Some(dir), Direction::Put) => names::join(dir, beside.rsplit(|b| *b == b'/').next().unwrap_or_default()),
-            _ => beside,
-        }
-    }
-
-    fn write_options(&self, source: Option<&FileStat>, replaced: Option<&FileStat>, offset: u64) -> WriteOptions {
-        let changes = source.map_or_else(
-            || FileChanges {
-                mode: self.options.mode.or(replaced.and_then(|stat| stat.mode)),
-                ..FileChanges::default()
-            },
-            |source| self.changes(source, replaced),
-        );
-        WriteOptions {
-            offset,
-            truncate: offset == 0,
-            exclusive: !self.options.resume,
-            // Whatever is going to be secret is so from its first byte on.
-            mode: changes.mode.map(|_| 0o600),
-            changes,
-            sync: self.options.sync,
-            // What is left of it is gone on with at its end.
-            in_order: self.options.resume,
-        }
-    }
-
-    /// What is not the side's own to decide: the mode, and times if they are asked for.
-    fn changes(&self, source: &FileStat, replaced: Option<&FileStat>) -> FileChanges {
-        let bits = match self.direction {
-            Direction::Put => 0o7777,
-            // What a host says must not make a program of this machine run as somebody else.
-            Direction::Get => 0o777,
-        };
-        let mirrored = source.mode.filter(|_| self.options.mirror_mode).map(|mode| mode & bits);
-        let given = self.options.mode.filter(|_| source.kind != FileKind::Directory);
-        let times = source.modified.filter(|_| self.options.preserve_times);
-        FileChanges {
-            size: None,
-            mode: given.or(mirrored).or(replaced.and_then(|stat| stat.mode)),
-            owner: None,
-            times: times.map(|modified| (source.accessed.unwrap_or(modified), modified)),
-        }
-    }
-
-    /// A replaced file keeps its owner, where this user may give files away.
-    async fn keep_owner(&self, staged: &[u8], replaced: Option<&FileStat>) {
-        let Some((uid, gid)) = replaced.and_then(|stat| Some((stat.uid?, stat.gid?))) else { return };
-        let Ok(made) = self.target().lstat(staged).await else { return };
-        if (made.uid, made.gid) != (Some(uid), Some(gid)) {
-            let changes = FileChanges { owner: Some((uid, gid)), mode: made.mode, ..FileChanges::default() };
-            if let Err(error) = self.target().set_stat(staged, &changes).await {
-                tracing::debug!(%error, "keep the owner");
-            }
         }
     }
 
@@ -386,50 +313,6 @@ impl Engine {
         }
         let kind = FileErrorKind::Differs(format!("SHA-256 is {there} on the host, {here} here"));
         Err(FileError::new("verify", remote, kind))
-    }
-}
-
-/// A temporary file that is removed unless it got its final name, also when the transfer is given up.
-struct Unfinished {
-    files: Arc<dyn Files>,
-    removals: TaskTracker,
-    path: Option<Vec<u8>>,
-    local: bool,
-    /// An interrupted transfer is to go on later.
-    keep: bool,
-}
-
-impl Unfinished {
-    fn new(engine: &Engine, path: &[u8]) -> Self {
-        Self {
-            files: engine.target().clone(),
-            removals: engine.removals.clone(),
-            path: Some(path.to_vec()),
-            local: engine.direction == Direction::Get,
-            keep: engine.options.resume,
-        }
-    }
-
-    async fn settle(mut self, done: bool) {
-        if let Some(path) = self.path.take()
-            && !done
-            && !self.keep
-        {
-            // It may never have been made.
-            let _ = self.files.remove_file(&path).await;
-        }
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        let Some(path) = self.path.take().filter(|_| !self.keep) else { return };
-        if self.local {
-            let _ = std::fs::remove_file(local::path(&path));
-        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let files = self.files.clone();
-            self.removals.spawn_on(async move { files.remove_file(&path).await }, &runtime);
-        }
     }
 }
 

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fabric_core::error::{FileError, FileErrorKind};
+use fabric_core::error::FileError;
 use fabric_core::outcome::Direction;
-use fabric_core::transport::{FileKind, FileStat, Files};
+use fabric_core::transport::{FileKind, Files};
 use fabric_core::{Error, TransferOutcome};
 use tokio::io::AsyncWrite;
 use tokio::sync::Semaphore;
@@ -17,12 +17,16 @@ use tokio_util::task::TaskTracker;
 use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, conclude};
 use super::local::{self, MadeDirs};
 use super::options::{Options, option_methods};
+use super::plan::{Copy, Plan};
 use super::privileged::SudoFiles;
 use super::progress::Progress;
+use super::roots::{Root, find};
 use super::template::{File, Template, Values};
-use super::walk::{Found, Tree, walk};
-use super::{glob, names};
+use super::{names, streams};
 use crate::connection::Connection;
+
+/// Where what is got goes unless something else is said.
+pub(super) const DEFAULT: &[u8] = b"{host}/{path}";
 
 /// Where what is got goes.
 pub enum Destination {
@@ -64,7 +68,11 @@ impl Connection {
     ///
     /// A file goes into a directory that is there or a path that ends in `/`, else it becomes it. A directory
     /// goes into one that is there, else it becomes it. On the host relative paths start in `cwd`, that in the
-    /// login directory, which is what `~` means too. Links to directories are not followed.
+    /// login directory, which is what `~` means too. Links are followed, unless [`links`](Get::links) says something
+    /// else.
+    ///
+    /// Two files that would become one are an error before anything is got. Into a device or a pipe, `/dev/stdout` for
+    /// example, any number are written, one after the other.
     pub fn get(&self, remote: impl Into<Vec<u8>>, local: impl Into<Destination>) -> Get {
         Get { connection: self.clone(), remote: remote.into(), destination: local.into(), options: Options::of(self) }
     }
@@ -83,19 +91,16 @@ impl Get {
         let mut outcome = TransferOutcome::new(&host, Direction::Get);
         outcome.orig_remote = Some(names::text(&self.remote));
         let template = match &self.destination {
-            Destination::Path(path) if path.as_os_str().is_empty() => Template::parse(b"{host}/{path}")?,
+            Destination::Path(path) if path.as_os_str().is_empty() => Template::parse(DEFAULT)?,
             Destination::Path(path) => Template::parse(&local::bytes(path))?,
             Destination::Writer(_) => Template::parse(b"")?,
         };
         let shown = match &self.destination {
             Destination::Path(path) => {
-                outcome.orig_local = Some(if path.as_os_str().is_empty() {
-                    "{host}/{path}".to_owned()
-                } else {
-                    path.display().to_string()
-                });
+                outcome.orig_local =
+                    Some(if path.as_os_str().is_empty() { names::text(DEFAULT) } else { path.display().to_string() });
                 let file = File { absolute: &self.remote, path: names::base(&self.remote) };
-                names::text(&template.expand(&values(&connection), &file))
+                names::text(&template.expand(&Values::of(connection.target()), &file))
             }
             Destination::Writer(_) => "(stream)".to_owned(),
         };
@@ -110,7 +115,7 @@ impl Get {
         let remote: Arc<dyn Files> =
             if self.options.use_sudo { Arc::new(SudoFiles::new(&connection)) } else { connection.files().await? };
         let from = names::remote(&*remote, &connection.settings().cwd, &self.remote).await.map_err(failed)?;
-        let roots = find(&*remote, &from, self.options.glob).await.map_err(failed)?;
+        let roots = find(&*remote, &from, &self.options, Direction::Get).await.map_err(failed)?;
         let size = roots.iter().map(Root::size).sum();
         let emitter = if self.options.silent { fabric_core::Emitter::none() } else { connection.emitter().clone() };
         let progress = Arc::new(Progress::start(emitter, Direction::Get, shown, names::text(&from), size, began));
@@ -153,55 +158,6 @@ impl IntoFuture for Get {
     }
 }
 
-/// A file or directory that was named or matched.
-struct Root {
-    path: Vec<u8>,
-    /// Its own name: one plain name.
-    name: Vec<u8>,
-    stat: FileStat,
-    /// What is below it, if it is a directory.
-    tree: Option<Tree>,
-}
-
-impl Root {
-    fn size(&self) -> Option<u64> {
-        match &self.tree {
-            Some(tree) => tree.files.iter().map(|file| file.stat.size).sum(),
-            None => self.stat.size,
-        }
-    }
-}
-
-async fn find(files: &dyn Files, path: &[u8], patterns: bool) -> Result<Vec<Root>, FileError> {
-    let paths = match files.stat(path).await {
-        Ok(_) => vec![path.to_vec()],
-        Err(FileError { kind: FileErrorKind::NotFound, .. }) if patterns && glob::is_pattern(path) => {
-            glob::expand(files, path).await?
-        }
-        Err(error) => return Err(error),
-    };
-    if paths.is_empty() {
-        return Err(FileError::new("match", path, FileErrorKind::NotFound));
-    }
-    let mut roots = Vec::new();
-    for path in paths {
-        let stat = files.stat(&path).await?;
-        let tree = match stat.kind {
-            FileKind::Directory => Some(walk(files, &path, false).await),
-            _ => None,
-        };
-        let mut name = names::base(&path).to_vec();
-        if name.is_empty() {
-            name = names::base(&files.canonicalize(&path).await?).to_vec();
-        }
-        if name.is_empty() && tree.is_none() {
-            return Err(FileError::new("read", &path, FileErrorKind::Escapes));
-        }
-        roots.push(Root { path, name, stat, tree });
-    }
-    Ok(roots)
-}
-
 /// Puts what is got where it belongs.
 async fn get_paths(
     engine: &Arc<Engine>,
@@ -212,52 +168,44 @@ async fn get_paths(
 ) -> Result<Option<FileError>, Error> {
     let host = engine.connection.host_string();
     let failed = |source| Error::File { host: host.to_owned(), source };
-    let places = Places { engine, template, values: values(&engine.connection), several: roots.len() > 1 };
-    let mut made = MadeDirs::default();
-    let mut jobs = Vec::new();
-    let mut trees = Vec::new();
-    let mut first = None;
-    for root in roots {
-        let Some(mut tree) = root.tree else {
-            let to = places.of_file(&root.path, &root.name).await;
-            made.make(&*engine.local, names::parent(&to)).await.map_err(failed)?;
-            jobs.push(Job { from: root.path, to, stat: root.stat, existing: Existing::Unknown });
+    let places = Places { engine, template, values: Values::of(engine.connection.target()), several: roots.len() > 1 };
+    let mut plan = Plan::default();
+    for Root { path, name, stat, tree } in roots {
+        let Some(mut tree) = tree else {
+            let (to, into_stream) = places.of_file(&path, &name).await;
+            plan.files.push(Job { from: path, to, stat, existing: Existing::Unknown, into_stream });
             continue;
         };
-        for (below, error) in tree.failed.drain(..) {
-            outcome.failed.push((names::text(&names::join(&root.path, &below)), error.to_string()));
-            first.get_or_insert(error);
-        }
-        if template.is_of_file() {
-            for file in std::mem::take(&mut tree.files) {
-                let from = names::join(&root.path, &file.below);
-                let to = places.of_file(&from, &names::join(&root.name, &file.below)).await;
-                made.make(&*engine.local, names::parent(&to)).await.map_err(failed)?;
-                jobs.push(Job { from, to, stat: file.stat, existing: Existing::Unknown });
-            }
+        plan.note(&path, &mut tree);
+        if !template.is_of_file() || template.keeps_trees() {
+            let to = places.of_dir(&path, &name).await;
+            plan.trees.push(Copy { from: path, to, tree });
             continue;
         }
-        let place = places.of_dir(&root.path, &root.name).await;
-        made.make(&*engine.local, names::parent(&place)).await.map_err(failed)?;
-        let inside = engine.make_tree(&place, &tree.directories).await.map_err(failed)?;
-        for file in std::mem::take(&mut tree.files) {
-            let (dir, name) = super::put::split(&file.below);
-            let existing = inside.get(dir).and_then(|entries| entries.get(name));
-            let existing = existing.map_or(Existing::Nothing, |stat| Existing::Is(stat.clone()));
-            let (from, to) = (names::join(&root.path, &file.below), names::join(&place, &file.below));
-            jobs.push(Job { from, to, stat: file.stat, existing });
+        for file in tree.files {
+            let from = names::join(&path, &file.below);
+            let (to, into_stream) = places.of_file(&from, &names::join(&name, &file.below)).await;
+            plan.files.push(Job { from, to, stat: file.stat, existing: Existing::Unknown, into_stream });
         }
-        tree.directories.insert(0, Found { below: Vec::new(), stat: root.stat });
-        trees.push((place, tree.directories));
+        // Each file has a place of its own, so that links have nothing to lead to.
+        plan.left_out.extend(tree.links.iter().map(|link| names::join(&path, &link.below)));
     }
-    let failure = engine.run(jobs, progress, outcome).await;
-    if outcome.local.is_empty() && failure.is_some() {
+    plan.check(host)?;
+    for job in &plan.files {
+        if !job.into_stream {
+            engine.connection.claim(&job.to)?;
+        }
+    }
+    for copy in &plan.trees {
+        engine.connection.claim(&copy.to)?;
+    }
+    let mut made = MadeDirs::default();
+    plan.make_above(engine, &mut made).await.map_err(failed)?;
+    let first = plan.carry_out(engine, progress, outcome).await.map_err(failed)?;
+    if outcome.local.is_empty() && first.is_some() {
         made.undo(&*engine.local).await;
     }
-    for (place, directories) in trees {
-        engine.finish_tree(&place, &directories).await.map_err(failed)?;
-    }
-    Ok(first.or(failure))
+    Ok(first)
 }
 
 /// Where things go on this machine.
@@ -270,20 +218,25 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
-    async fn of_file(&self, absolute: &[u8], path: &[u8]) -> Vec<u8> {
+    /// Where a file goes, and whether that is a stream, which any number may go into.
+    async fn of_file(&self, absolute: &[u8], path: &[u8]) -> (Vec<u8>, bool) {
         let expanded = self.template.expand(&self.values, &File { absolute, path });
         let to = self.local(&expanded);
         let several = self.several && !self.template.is_of_file();
-        if several || expanded.ends_with(b"/") || self.is_dir(&to).await {
-            names::join(&to, names::base(path))
-        } else {
-            to
-        }
+        let is_dir = match self.engine.local.stat(&to).await.map(|stat| stat.kind) {
+            Ok(FileKind::Other) if streams::is_stream(&to).await => return (to, true),
+            _ if streams::is_name_of_stream(&to) => return (to, true),
+            Ok(kind) => kind == FileKind::Directory,
+            Err(_) => false,
+        };
+        let into = several || is_dir || expanded.ends_with(b"/");
+        (if into { names::join(&to, names::base(path)) } else { to }, false)
     }
 
     async fn of_dir(&self, absolute: &[u8], name: &[u8]) -> Vec<u8> {
         let to = self.local(&self.template.expand(&self.values, &File { absolute, path: name }));
-        if (self.several || self.is_dir(&to).await) && !name.is_empty() { names::join(&to, name) } else { to }
+        let into = !self.template.keeps_trees() && (self.several || self.is_dir(&to).await);
+        if into && !name.is_empty() { names::join(&to, name) } else { to }
     }
 
     fn local(&self, expanded: &[u8]) -> Vec<u8> {
@@ -293,14 +246,5 @@ impl Places<'_> {
 
     async fn is_dir(&self, path: &[u8]) -> bool {
         self.engine.local.stat(path).await.is_ok_and(|stat| stat.kind == FileKind::Directory)
-    }
-}
-
-fn values(connection: &Connection) -> Values {
-    Values {
-        host: connection.original_host().to_owned(),
-        host_string: connection.host_string().to_owned(),
-        user: connection.user().unwrap_or_default().to_owned(),
-        port: connection.port(),
     }
 }

@@ -171,7 +171,7 @@ impl<'a> Sink<'a> {
 impl AsyncWrite for Sink<'_> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         // What is to be gone on with after an interruption has to be there.
-        let may_wait = self.options.exclusive;
+        let may_wait = !self.options.in_order;
         if let SinkState::Small(head) = &mut self.state
             && may_wait
             && head.len() + buf.len() < SMALL

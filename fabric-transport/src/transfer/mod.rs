@@ -7,7 +7,9 @@
 //!   leaves neither a half-written file nor the temporary one. A target that is a link is written where the
 //!   link points; a replaced file keeps its mode.
 //! * **Inside the target.** Names that a host lists are used only if they are one plain name: nothing can be
-//!   written outside the directory that was asked for. Links to directories are not followed on a host.
+//!   written outside the directory that was asked for. Links are followed on both sides, or copied as links
+//!   after everything else ([`Links`]).
+//! * **One source for one target.** Two files that would become one are an error before anything is moved.
 //! * **All of them.** One file that fails doesn't keep the others; the outcome lists it with its reason.
 //!
 //! Many files are under way at once. Byte names survive; text is made of them only to be shown.
@@ -25,20 +27,32 @@
 //! # Ok(()) }
 //! ```
 
+mod destinations;
 mod engine;
 mod get;
 mod glob;
+mod leftovers;
 mod local;
+mod modes;
 mod names;
 mod options;
+mod parts;
+mod plan;
 mod privileged;
 mod progress;
 mod put;
+mod roots;
+mod streams;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tree;
+mod unfinished;
 mod verify;
 mod walk;
 
+pub use destinations::{APART, Destinations, destination};
 pub use get::{Destination, Get};
+pub use options::Links;
+pub(crate) use parts::Parts;
 pub use put::{Put, Source};

@@ -24,6 +24,19 @@ pub(super) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
     path
 }
 
+/// `dir/below`; the directory itself where that is empty.
+pub(super) fn below(dir: &[u8], below: &[u8]) -> Vec<u8> {
+    if below.is_empty() { dir.to_vec() } else { join(dir, below) }
+}
+
+/// The directory and the name in it; the directory is empty for what is at the top.
+pub(super) fn split(below: &[u8]) -> (&[u8], &[u8]) {
+    match below.iter().rposition(|b| *b == b'/') {
+        Some(at) => (&below[..at], &below[at + 1..]),
+        None => (b"", below),
+    }
+}
+
 /// The last part of a path; empty for `/` and for a path that ends in `.` or `..`.
 pub(super) fn base(path: &[u8]) -> &[u8] {
     let last = trimmed(path).rsplit(|b| *b == b'/').next().unwrap_or_default();
@@ -81,16 +94,6 @@ pub(super) fn local(lcwd: &str, path: &Path) -> PathBuf {
     };
     // Fails for an empty path only, which is the directory itself.
     std::path::absolute(&full).unwrap_or_else(|_| std::env::current_dir().unwrap_or(full))
-}
-
-/// A name for what is not finished yet, beside `target`. With `resume` it is the same each time.
-pub(super) fn temporary(target: &[u8], resume: bool) -> Vec<u8> {
-    /// Names are 255 bytes at most on most systems.
-    const KEPT: usize = 200;
-    let base = base(target);
-    let base = &base[..base.len().min(KEPT)];
-    let end = if resume { ".part".to_owned() } else { format!(".{:016x}.part", rand::random::<u64>()) };
-    join(parent(target), &[b".", base, end.as_bytes()].concat())
 }
 
 #[cfg(test)]

@@ -2,11 +2,26 @@
 
 use crate::connection::{Connection, Manner};
 
+/// What becomes of symbolic links in a tree. A path that is named or matched itself is followed in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Links {
+    /// What they lead to is copied, wherever that is, as `scp -r` does. A link that leads back to a directory that it is
+    /// in is an error.
+    #[default]
+    Follow,
+    /// They are copied as links, after everything else; from a host only those that lead to a place inside the tree.
+    Keep,
+    /// They are left out.
+    Skip,
+}
+
 /// What the methods of a transfer said.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     pub(super) mode: Option<u32>,
-    pub(super) mirror_mode: bool,
+    /// `None`: what is new gets the source's bits under the umask of the side that is written.
+    pub(super) mirror_mode: Option<bool>,
+    pub(super) links: Links,
     pub(super) preserve_times: bool,
     pub(super) use_sudo: bool,
     pub(super) temp_dir: Option<Vec<u8>>,
@@ -34,7 +49,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             mode: None,
-            mirror_mode: false,
+            mirror_mode: None,
+            links: Links::Follow,
             preserve_times: false,
             use_sudo: false,
             temp_dir: None,
@@ -55,17 +71,25 @@ impl Default for Options {
 /// The methods of both requests, written once.
 macro_rules! option_methods {
     () => {
-        /// The permission bits of the files. Default: those of a file that is replaced, else what the side
-        /// that is written gives new files.
+        /// The permission bits of the files. Default: those of a file that is replaced, else as `mirror_mode` says.
         pub fn mode(mut self, mode: u32) -> Self {
             self.options.mode = Some(mode);
             self
         }
 
-        /// Whether files and directories get the permission bits of those they are made from
-        /// (`mirror_local_mode` of Fabric 1, `preserve_mode` of Fabric 3). Default: no.
+        /// Whether files and directories get exactly the permission bits of those they are made from, those that
+        /// exist too (`mirror_local_mode` of Fabric 1, `preserve_mode` of Fabric 3). With `false` the side that is
+        /// written decides about new ones. Default: new ones get the bits of those they are made from under the umask
+        /// of the side that is written, as with scp, and existing ones keep theirs. What comes from a host never
+        /// gets set-user-ID, set-group-ID or sticky bits.
         pub fn mirror_mode(mut self, mirror: bool) -> Self {
-            self.options.mirror_mode = mirror;
+            self.options.mirror_mode = Some(mirror);
+            self
+        }
+
+        /// What becomes of symbolic links below a directory. Default: they are followed.
+        pub fn links(mut self, links: crate::transfer::Links) -> Self {
+            self.options.links = links;
             self
         }
 
@@ -89,9 +113,12 @@ macro_rules! option_methods {
             self
         }
 
-        /// Whether to go on where an earlier try was cut short, which then leaves its part behind as
-        /// `.NAME.part`. Default: no. Whether the file has changed in between is only found by
-        /// `verify`.
+        /// Whether to go on where an earlier try was cut short, which then leaves its part behind. Default: no. The
+        /// part's name is a keyed hash of the host, both paths, and the size and time of change of the file that is
+        /// read, so that a part of another file, or of the file as it was, is not gone on with; nor is one that is a
+        /// link or is too long. The key is in the directory of
+        /// [`Connector::with_state_dir`](crate::Connector::with_state_dir); without one, a part is gone on with by
+        /// the same connector only.
         pub fn resume(mut self, resume: bool) -> Self {
             self.options.resume = resume;
             self

@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use fabric_core::command::quote;
-use fabric_core::error::{FileError, FileErrorKind};
+use fabric_core::error::{CommandError, FileError, FileErrorKind};
 use fabric_core::transport::{DirEntry, FileChanges, FileKind, FileStat, Files, Progress, WriteOptions};
 use fabric_core::{CommandOutcome, Error};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::connection::{CommandRequest, Connection, Stdin};
+use crate::made_by_shell::{chmod, umask};
 
 /// How much is on its way to or from a command.
 const PIPE: usize = 256 * 1024;
@@ -32,7 +33,24 @@ impl SudoFiles {
         self.connection.sudo(script).env("LC_ALL", "C").shell("sh -c").pty(false).combine_stderr(false).quiet()
     }
 
-    /// Runs `before`, the quoted paths, `after`.
+    /// The entries of a directory that this pattern of the shell matches.
+    async fn list(&self, path: &[u8], pattern: &[u8]) -> Result<Vec<DirEntry>, FileError> {
+        let mut script = Script::new(STAT).text("cd ").path(path)?.text(" && for f in ");
+        script.0.extend_from_slice(pattern);
+        let script =
+            script.text("; do if [ -e \"$f\" ] || [ -L \"$f\" ]; then st \"./$f\" && printf '%s\\0' \"$f\"; fi; done");
+        let outcome = self.run("list", path, &script).await?;
+        let mut entries = Vec::new();
+        for record in outcome.stdout.bytes().split(|b| *b == 0).filter(|record| !record.is_empty()) {
+            let end = memchr::memchr(b'\n', record).ok_or_else(|| strange("list", path))?;
+            let stat = std::str::from_utf8(&record[..end]).ok().and_then(parse_stat);
+            let stat = stat.ok_or_else(|| strange("list", path))?;
+            entries.push(DirEntry { name: record[end + 1..].to_vec(), stat });
+        }
+        Ok(entries)
+    }
+
+    /// Runs a script.
     async fn run(&self, what: &'static str, path: &[u8], script: &Script) -> Result<CommandOutcome, FileError> {
         checked(what, path, self.request(&script.0).await)
     }
@@ -154,24 +172,18 @@ impl Files for SudoFiles {
     }
 
     async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>, FileError> {
-        let script = Script::new(STAT).text("cd ").path(path)?.text(
-            " && for f in * .[!.]* ..?*; do if [ -e \"$f\" ] || [ -L \"$f\" ]; then \
-             st \"./$f\" && printf '%s\\0' \"$f\"; fi; done",
-        );
-        let outcome = self.run("list", path, &script).await?;
-        let mut entries = Vec::new();
-        for record in outcome.stdout.bytes().split(|b| *b == 0).filter(|record| !record.is_empty()) {
-            let end = memchr::memchr(b'\n', record).ok_or_else(|| strange("list", path))?;
-            let stat = std::str::from_utf8(&record[..end]).ok().and_then(parse_stat);
-            let stat = stat.ok_or_else(|| strange("list", path))?;
-            entries.push(DirEntry { name: record[end + 1..].to_vec(), stat });
-        }
-        Ok(entries)
+        self.list(path, b"* .[!.]* ..?*").await
+    }
+
+    async fn read_dir_matching(&self, path: &[u8], prefix: &[u8], suffix: &[u8]) -> Result<Vec<DirEntry>, FileError> {
+        let failed = |error: CommandError| FileError::new("list", path, FileErrorKind::Failed(error.to_string()));
+        let (prefix, suffix) = (quote(prefix).map_err(failed)?, quote(suffix).map_err(failed)?);
+        self.list(path, &[&prefix, &b"*"[..], &suffix].concat()).await
     }
 
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {
-        let mode = mode.map_or_else(String::new, |mode| format!("-m {mode:o} "));
-        let script = Script::new("mkdir ").text(&mode).path(path)?;
+        // `mkdir -m` would ignore the umask.
+        let script = Script::new(&mode.map(umask).unwrap_or_default()).text("mkdir ").path(path)?;
         self.run("make directory", path, &script).await.map(drop)
     }
 
@@ -192,7 +204,9 @@ impl Files for SudoFiles {
     async fn symlink(&self, to: &[u8], path: &[u8]) -> Result<(), FileError> {
         let quoted =
             quote(to).map_err(|error| FileError::new("link", path, FileErrorKind::Failed(error.to_string())))?;
-        let mut script = Script::new("ln -s -- ");
+        // `ln` would make it in a directory that is there.
+        let script = Script::new("if [ -e ").path(path)?.text(" ] || [ -L ").path(path)?;
+        let mut script = script.text(" ]; then echo File exists >&2; exit 1; fi; ln -s -- ");
         script.0.extend_from_slice(&quoted);
         self.run("link", path, &script.text(" ").path(path)?).await.map(drop)
     }
@@ -246,17 +260,26 @@ impl Files for SudoFiles {
     ) -> Result<u64, FileError> {
         let mut script = Script::default();
         if let Some(mode) = options.mode {
-            script = script.text(&format!("umask {:03o}; ", !mode & 0o777));
+            script = script.text(&umask(mode));
         }
         if options.exclusive {
             script = script.text("set -C; ");
         }
-        script = if options.truncate {
+        script = if options.no_follow {
+            // What is open is the regular file that is named, and no link led to it.
+            let script = script.text("exec 3>> ").path(path)?.text(" && { { [ ! -L ").path(path)?.text(" ] && [ -f ");
+            let script = script.path(path)?.text(" ] && [ ").path(path)?.text(" -ef /dev/fd/3 ]; } || ");
+            script.text("{ echo it is not the regular file that it was >&2; false; }; } && cat >&3")
+        } else if options.truncate {
             script.text("cat > ").path(path)?
         } else {
             let seek = format!("dd if=/dev/null bs=1 seek={} 2>/dev/null of=", options.offset);
             script.text(&seek).path(path)?.text(" && cat >> ").path(path)?
         };
+        // A redirection makes no file that can be executed.
+        if let Some(mode) = options.mode.filter(|mode| mode & 0o111 != 0 && options.changes.mode.is_none()) {
+            script = script.text(" && ").text(&chmod(mode)).path(path)?;
+        }
         script = change(script, path, &options.changes)?;
         if options.sync {
             script = script.text(" && sync");

@@ -1,7 +1,7 @@
 //! Files to the host.
 
 use std::future::{Future, IntoFuture};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,10 +18,11 @@ use tokio_util::task::TaskTracker;
 use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, conclude, shown};
 use super::local::MadeDirs;
 use super::options::{Options, option_methods};
+use super::plan::{Copy, Plan};
 use super::privileged::SudoFiles;
 use super::progress::Progress;
-use super::walk::{Tree, walk};
-use super::{glob, local, names};
+use super::roots::{Root, find};
+use super::{local, names};
 use crate::connection::Connection;
 
 /// What is put.
@@ -56,6 +57,8 @@ pub struct Put {
     connection: Connection,
     source: Source,
     remote: Vec<u8>,
+    /// The mode that a stream is taken to have.
+    source_mode: Option<u32>,
     options: Options,
 }
 
@@ -67,9 +70,16 @@ impl Connection {
     /// goes into `remote` if that is one, else it becomes it. Relative paths start in `cwd`, that in the login
     /// directory, which is what an empty path and `~` mean too. A stream has no name: it needs a file's.
     ///
-    /// Links below a directory are followed.
+    /// Links below a directory are followed, unless [`links`](Put::links) says something else. Two files that would
+    /// become one are an error before anything is put.
     pub fn put(&self, local: impl Into<Source>, remote: impl Into<Vec<u8>>) -> Put {
-        Put { connection: self.clone(), source: local.into(), remote: remote.into(), options: Options::of(self) }
+        Put {
+            connection: self.clone(),
+            source: local.into(),
+            remote: remote.into(),
+            source_mode: None,
+            options: Options::of(self),
+        }
     }
 }
 
@@ -86,6 +96,13 @@ impl Put {
     /// it appears there at once.
     pub fn temp_dir(mut self, dir: impl Into<Vec<u8>>) -> Self {
         self.options.temp_dir = Some(dir.into());
+        self
+    }
+
+    /// The permission bits that a stream is taken to have, as a file would. Default: none, so that the host decides
+    /// about a new one.
+    pub fn source_mode(mut self, mode: u32) -> Self {
+        self.source_mode = Some(mode);
         self
     }
 
@@ -117,7 +134,9 @@ impl Put {
         // What is missing here is found before anything is opened.
         let local_files: Arc<dyn Files> = Arc::new(local::files());
         let roots = match &path {
-            Some(path) => find(&*local_files, path, self.options.glob).await.map_err(failed)?,
+            Some(path) => {
+                find(&*local_files, &local::bytes(path), &self.options, Direction::Put).await.map_err(failed)?
+            }
             None => Vec::new(),
         };
         let remote_files: Arc<dyn Files> =
@@ -146,7 +165,16 @@ impl Put {
             match self.source {
                 Source::Path(_) => put_paths(&engine, roots, &to, &progress, &mut outcome).await,
                 Source::Reader(mut reader) => {
-                    let to = engine.deliver_stream(&mut *reader, &to, &progress).await.map_err(failed)?;
+                    let stat = FileStat {
+                        kind: FileKind::File,
+                        size: None,
+                        mode: self.source_mode,
+                        uid: None,
+                        gid: None,
+                        accessed: None,
+                        modified: None,
+                    };
+                    let to = engine.deliver_stream(&mut *reader, &to, &stat, &progress).await.map_err(failed)?;
                     engine.delivered(b"", &to, &mut outcome);
                     Ok(None)
                 }
@@ -165,62 +193,6 @@ impl IntoFuture for Put {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.execute())
     }
-}
-
-/// A file or directory that was named or matched.
-struct Root {
-    path: Vec<u8>,
-    stat: FileStat,
-    /// What is below it, if it is a directory.
-    tree: Option<Tree>,
-}
-
-impl Root {
-    fn size(&self) -> Option<u64> {
-        match &self.tree {
-            Some(tree) => tree.files.iter().map(|file| file.stat.size).sum(),
-            None => self.stat.size,
-        }
-    }
-
-    /// The name it goes by in another directory.
-    fn name(&self) -> Vec<u8> {
-        let name = names::base(&self.path);
-        if !name.is_empty() {
-            return name.to_vec();
-        }
-        let full = std::fs::canonicalize(local::path(&self.path)).unwrap_or_default();
-        names::base(&local::bytes(&full)).to_vec()
-    }
-}
-
-async fn find(files: &dyn Files, path: &Path, patterns: bool) -> Result<Vec<Root>, FileError> {
-    let path = local::bytes(path);
-    let paths = match files.stat(&path).await {
-        Ok(_) => vec![path.clone()],
-        Err(_) if patterns && glob::is_pattern(&path) => glob::expand(files, &path).await?,
-        Err(error) => return Err(error),
-    };
-    if paths.is_empty() {
-        return Err(FileError::new("match", &path, FileErrorKind::NotFound));
-    }
-    let mut roots = Vec::new();
-    for path in paths {
-        let stat = files.stat(&path).await?;
-        let tree = match stat.kind {
-            FileKind::Directory => Some(walk(files, &path, true).await),
-            FileKind::File => None,
-            _ => {
-                return Err(FileError::new(
-                    "read",
-                    &path,
-                    FileErrorKind::WrongKind("it is neither a file nor a directory"),
-                ));
-            }
-        };
-        roots.push(Root { path, stat, tree });
-    }
-    Ok(roots)
 }
 
 /// Puts files and directories where they belong.
@@ -246,6 +218,23 @@ async fn put_paths(
     }
     let becomes_dir = |root: &Root| root.tree.is_some() && !is_dir && roots.len() == 1;
     let into = is_dir || roots.len() > 1 || (to.ends_with(b"/") && !roots.iter().any(becomes_dir));
+
+    let mut plan = Plan::default();
+    for Root { path: from, name, stat, tree } in roots {
+        let to = if into { names::join(to, &name) } else { names::trimmed(to).to_vec() };
+        match tree {
+            Some(mut tree) => {
+                plan.note(&from, &mut tree);
+                plan.trees.push(Copy { from, to, tree });
+            }
+            None => {
+                let existing = if into && !is_dir { Existing::Nothing } else { Existing::Unknown };
+                plan.files.push(Job { from, to, stat, existing, into_stream: false });
+            }
+        }
+    }
+    plan.check(host)?;
+
     let mut made = MadeDirs::default();
     let needed = if into { Some(to) } else { Some(names::parent(to)).filter(|_| engine.options.parents) };
     if let Some(dir) = needed.filter(|_| !is_dir) {
@@ -255,46 +244,9 @@ async fn put_paths(
             engine.remote.create_dir(names::trimmed(dir), None).await.map_err(failed)?;
         }
     }
-
-    let mut jobs = Vec::new();
-    let mut trees = Vec::new();
-    let mut first = None;
-    for root in roots {
-        let place = if into { names::join(to, &root.name()) } else { names::trimmed(to).to_vec() };
-        let Some(mut tree) = root.tree else {
-            let existing = if into && !is_dir { Existing::Nothing } else { Existing::Unknown };
-            jobs.push(Job { from: root.path, to: place, stat: root.stat, existing });
-            continue;
-        };
-        for (below, error) in tree.failed.drain(..) {
-            outcome.failed.push((names::text(&names::join(&root.path, &below)), error.to_string()));
-            first.get_or_insert(error);
-        }
-        let inside = engine.make_tree(&place, &tree.directories).await.map_err(failed)?;
-        for file in std::mem::take(&mut tree.files) {
-            let (dir, name) = split(&file.below);
-            let existing = inside.get(dir).and_then(|entries| entries.get(name));
-            let existing = existing.map_or(Existing::Nothing, |stat| Existing::Is(stat.clone()));
-            let (from, to) = (names::join(&root.path, &file.below), names::join(&place, &file.below));
-            jobs.push(Job { from, to, stat: file.stat, existing });
-        }
-        tree.directories.insert(0, super::walk::Found { below: Vec::new(), stat: root.stat });
-        trees.push((place, tree.directories));
-    }
-    let failure = engine.run(jobs, progress, outcome).await;
-    if outcome.remote.is_empty() && failure.is_some() {
+    let first = plan.carry_out(engine, progress, outcome).await.map_err(failed)?;
+    if outcome.remote.is_empty() && first.is_some() {
         made.undo(&*engine.remote).await;
     }
-    for (place, directories) in trees {
-        engine.finish_tree(&place, &directories).await.map_err(failed)?;
-    }
-    Ok(first.or(failure))
-}
-
-/// The directory and the name in it; the directory is empty for what is at the top.
-pub(super) fn split(below: &[u8]) -> (&[u8], &[u8]) {
-    match below.iter().rposition(|b| *b == b'/') {
-        Some(at) => (&below[..at], &below[at + 1..]),
-        None => (b"", below),
-    }
+    Ok(first)
 }

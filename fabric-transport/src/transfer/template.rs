@@ -1,6 +1,6 @@
 //! Local paths with placeholders: `{host}/{path}`, and the classic `%(host)s/%(path)s`.
 
-use fabric_core::Error;
+use fabric_core::{Error, Target};
 
 use super::names;
 
@@ -13,6 +13,17 @@ pub(super) struct Values {
     pub(super) host_string: String,
     pub(super) user: String,
     pub(super) port: u16,
+}
+
+impl Values {
+    pub(super) fn of(target: &Target) -> Self {
+        Self {
+            host: target.host_string.host().to_owned(),
+            host_string: target.host_string.as_str().to_owned(),
+            user: target.user.clone().unwrap_or_default(),
+            port: target.port,
+        }
+    }
 }
 
 /// The file that a path is made for.
@@ -110,6 +121,13 @@ impl Template {
     pub(super) fn is_of_file(&self) -> bool {
         use Key::{Basename, Dirname, Path};
         self.0.iter().any(|part| matches!(part, Part::Key { key: Dirname | Basename | Path, .. }))
+    }
+
+    /// Whether what is in a directory keeps its place in it: `path` comes last, and nothing else is of a file.
+    pub(super) fn keeps_trees(&self) -> bool {
+        let keys = |part: &Part| matches!(part, Part::Key { key: Key::Dirname | Key::Basename | Key::Path, .. });
+        matches!(self.0.last(), Some(Part::Key { key: Key::Path, .. }))
+            && self.0.iter().filter(|part| keys(part)).count() == 1
     }
 
     /// The path for a file.

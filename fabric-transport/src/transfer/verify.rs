@@ -9,6 +9,12 @@ use sha2::{Digest as _, Sha256};
 use super::local;
 use crate::connection::Connection;
 
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
+    bytes.iter().flat_map(digits).collect()
+}
+
 /// The checksum of a local file, in hexadecimal digits.
 pub(super) async fn local_sha256(path: &[u8]) -> Result<String, FileError> {
     let at = local::path(path);
@@ -22,8 +28,7 @@ pub(super) async fn local_sha256(path: &[u8]) -> Result<String, FileError> {
                 count => digest.update(&buffer[..count]),
             }
         }
-        let hex = |byte: u8| [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
-        Ok(digest.finalize().into_iter().flat_map(hex).collect::<String>())
+        Ok(hex(&digest.finalize()))
     });
     let sum = sum.await.unwrap_or_else(|error| Err(std::io::Error::from(error)));
     sum.map_err(|error| local::failed("read", path, &error))

@@ -1,15 +1,18 @@
 //! What is below a directory of the side that is read.
 
-use fabric_core::error::{FileError, FileErrorKind};
-use fabric_core::transport::{DirEntry, FileKind, FileStat, Files};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use std::sync::Arc;
 
-use super::names;
+use fabric_core::error::{FileError, FileErrorKind};
+use fabric_core::transport::{FileKind, FileStat, Files};
+use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
+use tokio::sync::OnceCell;
+
+use super::{Links, names};
 
 /// A tree that is deeper is taken for a loop.
 const DEEPEST: usize = 128;
 
-/// How many directories are listed at once.
+/// How many directories are listed at once, and how many links are looked at.
 const AT_ONCE: usize = 32;
 
 /// A directory or file below the start, by the names that lead to it.
@@ -21,12 +24,24 @@ pub(super) struct Found {
     pub(super) stat: FileStat,
 }
 
+/// A link that is not followed.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    pub(super) below: Vec<u8>,
+    /// What it says.
+    pub(super) to: Vec<u8>,
+}
+
 /// Everything below a directory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tree {
-    /// Directories, each after the one it is in.
+    /// Directories, each after the one it is in; the first is the start itself.
     pub(super) directories: Vec<Found>,
     pub(super) files: Vec<Found>,
+    /// Links that are to be copied as links.
+    pub(super) links: Vec<Link>,
+    /// Links that are left out.
+    pub(super) left_out: Vec<Vec<u8>>,
     /// What could not be looked at.
     pub(super) failed: Vec<(Vec<u8>, FileError)>,
 }
@@ -35,25 +50,62 @@ pub(super) struct Tree {
 struct Waiting {
     below: Vec<u8>,
     depth: usize,
-    /// Where it really is, and all that it is in; kept only where links are followed.
-    real: Vec<Vec<u8>>,
+    place: Arc<Place>,
 }
 
-/// Lists what is below `root`. Links to files are files; links to directories are followed only where
-/// `into_links` says so, which nobody should say of a host: they may lead anywhere.
-pub(super) async fn walk(files: &dyn Files, root: &[u8], into_links: bool) -> Tree {
-    let mut tree = Tree::default();
-    let real = if into_links { files.canonicalize(root).await.ok().into_iter().collect() } else { Vec::new() };
-    let mut waiting = vec![Waiting { below: Vec::new(), depth: 0, real }];
+/// Where a directory is, as far as that is known.
+enum Place {
+    Start,
+    /// A directory in another one.
+    Named(Vec<u8>, Arc<Place>),
+    /// Where a link led to, by its absolute path, and what the link is in.
+    Linked(Vec<u8>, Arc<Place>),
+}
+
+impl Place {
+    /// The absolute paths of the directory and of all that it is in.
+    fn chain(&self, start: &[u8]) -> Vec<Vec<u8>> {
+        match self {
+            Self::Start => vec![start.to_vec()],
+            Self::Named(name, above) => {
+                let mut chain = above.chain(start);
+                let path = chain.last().map(|above| names::join(above, name));
+                chain.extend(path);
+                chain
+            }
+            Self::Linked(real, above) => {
+                let mut chain = above.chain(start);
+                chain.push(real.clone());
+                chain
+            }
+        }
+    }
+}
+
+/// One entry of a directory, as it is to be taken.
+enum Entry {
+    Is(FileStat, Option<Vec<u8>>),
+    Link(Vec<u8>),
+    LeftOut,
+}
+
+/// Lists what is below the directory `root`.
+pub(super) async fn walk(files: &dyn Files, root: &[u8], stat: FileStat, links: Links) -> Tree {
+    let mut tree = Tree {
+        directories: vec![Found { below: Vec::new(), stat }],
+        files: Vec::new(),
+        links: Vec::new(),
+        left_out: Vec::new(),
+        failed: Vec::new(),
+    };
+    let walk = Walk { files, root, links, start: OnceCell::new() };
+    let mut waiting = vec![Waiting { below: Vec::new(), depth: 0, place: Arc::new(Place::Start) }];
     let mut listing = FuturesUnordered::new();
     loop {
         while listing.len() < AT_ONCE
             && let Some(dir) = waiting.pop()
         {
-            listing.push(async move {
-                let path = if dir.below.is_empty() { root.to_vec() } else { names::join(root, &dir.below) };
-                (list(files, &path, into_links.then_some(&dir.real)).await, dir)
-            });
+            listing.push(async { (walk.list(&dir).await, dir) });
         }
         let Some((listed, dir)) = listing.next().await else { break };
         let entries = match listed {
@@ -63,10 +115,18 @@ pub(super) async fn walk(files: &dyn Files, root: &[u8], into_links: bool) -> Tr
                 continue;
             }
         };
-        for Listed { name, stat, real } in entries {
+        for (name, entry) in entries {
             let below = names::join(&dir.below, &name);
-            let stat = match stat {
-                Ok(stat) => stat,
+            let (stat, real) = match entry {
+                Ok(Entry::Is(stat, real)) => (stat, real),
+                Ok(Entry::Link(to)) => {
+                    tree.links.push(Link { below, to });
+                    continue;
+                }
+                Ok(Entry::LeftOut) => {
+                    tree.left_out.push(below);
+                    continue;
+                }
                 Err(error) => {
                     tree.failed.push((below, error));
                     continue;
@@ -78,14 +138,16 @@ pub(super) async fn walk(files: &dyn Files, root: &[u8], into_links: bool) -> Tr
                     tree.failed.push((below.clone(), FileError::new("list", below, kind)));
                 }
                 FileKind::Directory => {
-                    let real = dir.real.iter().cloned().chain(real).collect();
-                    waiting.push(Waiting { below: below.clone(), depth: dir.depth + 1, real });
+                    let above = dir.place.clone();
+                    let place = Arc::new(match real {
+                        Some(real) => Place::Linked(real, above),
+                        None => Place::Named(name, above),
+                    });
+                    waiting.push(Waiting { below: below.clone(), depth: dir.depth + 1, place });
                     tree.directories.push(Found { below, stat });
                 }
                 FileKind::File => tree.files.push(Found { below, stat }),
-                // A link to a directory that is not followed.
-                FileKind::Symlink => {}
-                FileKind::Other => {
+                FileKind::Symlink | FileKind::Other => {
                     let kind = FileErrorKind::WrongKind("it is neither a file nor a directory");
                     tree.failed.push((below.clone(), FileError::new("read", below, kind)));
                 }
@@ -94,46 +156,66 @@ pub(super) async fn walk(files: &dyn Files, root: &[u8], into_links: bool) -> Tr
     }
     tree.files.sort_unstable_by(|a, b| a.below.cmp(&b.below));
     tree.directories.sort_unstable_by(|a, b| a.below.cmp(&b.below));
+    tree.links.sort_unstable_by(|a, b| a.below.cmp(&b.below));
+    tree.left_out.sort_unstable();
     tree
 }
 
-struct Listed {
-    name: Vec<u8>,
-    stat: Result<FileStat, FileError>,
-    /// Where a directory really is, where that matters.
-    real: Option<Vec<u8>>,
+struct Walk<'a> {
+    files: &'a dyn Files,
+    root: &'a [u8],
+    links: Links,
+    /// Where the start really is; only links to directories make that matter.
+    start: OnceCell<Vec<u8>>,
 }
 
-/// The entries of `dir`. With `above`, links to directories are followed, but not back into one of those.
-async fn list(files: &dyn Files, dir: &[u8], above: Option<&Vec<Vec<u8>>>) -> Result<Vec<Listed>, FileError> {
-    let mut listed = Vec::new();
-    for DirEntry { name, stat } in files.read_dir(dir).await? {
-        let path = names::join(dir, &name);
-        let mut real = None;
-        let stat = if !names::is_plain(&name) {
-            Err(FileError::new("read", &path, FileErrorKind::Escapes))
-        } else if stat.kind == FileKind::Symlink {
-            match (files.stat(&path).await, above) {
-                (Ok(found), None) if found.kind == FileKind::Directory => Ok(stat),
-                (Ok(found), Some(above)) if found.kind == FileKind::Directory => {
-                    let leads_to = files.canonicalize(&path).await?;
-                    if above.contains(&leads_to) {
-                        let why = "the link leads back to a directory that it is in".to_owned();
-                        Err(FileError::new("follow", &path, FileErrorKind::Failed(why)))
-                    } else {
-                        real = Some(leads_to);
-                        Ok(found)
-                    }
-                }
-                (other, _) => other,
-            }
-        } else {
-            if let Some(dir) = above.and_then(|above| above.last()) {
-                real = (stat.kind == FileKind::Directory).then(|| names::join(dir, &name));
-            }
-            Ok(stat)
+impl Walk<'_> {
+    async fn list(&self, dir: &Waiting) -> Result<Vec<(Vec<u8>, Result<Entry, FileError>)>, FileError> {
+        let path = if dir.below.is_empty() { self.root.to_vec() } else { names::join(self.root, &dir.below) };
+        let entries = self.files.read_dir(&path).await?;
+        let (links, others): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| entry.stat.kind == FileKind::Symlink);
+        let named = |name: &[u8], entry| match names::is_plain(name) {
+            true => Ok(entry),
+            false => Err(FileError::new("read", names::join(&path, name), FileErrorKind::Escapes)),
         };
-        listed.push(Listed { name, stat, real });
+        let mut listed: Vec<_> = others
+            .into_iter()
+            .map(|entry| {
+                let taken = named(&entry.name, Entry::Is(entry.stat, None));
+                (entry.name, taken)
+            })
+            .collect();
+        let links = links.into_iter().map(|entry| {
+            let (named, path) = (named(&entry.name, Entry::LeftOut), &path);
+            async move {
+                let taken = match (named, self.links) {
+                    (Ok(_), Links::Follow) => self.follow(&names::join(path, &entry.name), &dir.place).await,
+                    (Ok(_), Links::Keep) => {
+                        self.files.read_link(&names::join(path, &entry.name)).await.map(Entry::Link)
+                    }
+                    (other, _) => other,
+                };
+                (entry.name, taken)
+            }
+        });
+        listed.extend(stream::iter(links.collect::<Vec<_>>()).buffered(AT_ONCE).collect::<Vec<_>>().await);
+        Ok(listed)
     }
-    Ok(listed)
+
+    /// What a link leads to, unless that is a directory that it is in.
+    async fn follow(&self, path: &[u8], within: &Place) -> Result<Entry, FileError> {
+        let stat = self.files.stat(path).await?;
+        if stat.kind != FileKind::Directory {
+            return Ok(Entry::Is(stat, None));
+        }
+        let real = self.files.canonicalize(path).await?;
+        let start = self.start.get_or_try_init(|| self.files.canonicalize(self.root)).await?;
+        if within.chain(start).contains(&real) {
+            let why =
+                "the link leads back to a directory that it is in; `links` can be \"keep\" or \"skip\"".to_owned();
+            return Err(FileError::new("follow", path, FileErrorKind::Failed(why)));
+        }
+        Ok(Entry::Is(stat, Some(real)))
+    }
 }

@@ -29,7 +29,7 @@ fn a_file_goes_to_every_host_and_comes_back_from_each() {
 
 #[test]
 fn a_tree_goes_to_a_fleet_again_and_again() {
-    // The third host has a part of one file, as a transfer that was cut short leaves it, and an old one of the other.
+    // The third host has an old one of one file, and what a transfer of an earlier version left of the other.
     let far = "{far}/{{ env.host }}/site";
     let case = case!()
         .hosts(8)
@@ -54,14 +54,14 @@ fn a_tree_goes_to_a_fleet_again_and_again() {
         let address = ran.case().fill(&format!("{{address{host}}}"));
         assert_eq!(ran.read_far(&format!("{address}/site/data")), "0123456789");
         assert_eq!(ran.read_far(&format!("{address}/site/sub/page")), "new page");
-        let sent = if host == 3 { 13 } else { 18 };
         let told = |bytes: u32| format!("[localhost] out: {address}: 2 files, {bytes} bytes\n");
         // First what is missing, then nothing.
-        assert!(ran.stdout.contains(&told(sent)) && ran.stdout.contains(&told(0)), "{}", ran.stdout);
+        assert!(ran.stdout.contains(&told(18)) && ran.stdout.contains(&told(0)), "{}", ran.stdout);
     }
     // Replaced in one step: who has the old file open still reads that.
     assert_eq!(fs::read_to_string(kept).unwrap(), "old page");
-    assert!(!third.join(".data.part").exists());
+    // It may be of another file.
+    assert_eq!(fs::read_to_string(third.join(".data.part")).unwrap(), "01234");
 }
 
 #[test]

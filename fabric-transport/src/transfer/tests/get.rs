@@ -7,7 +7,7 @@ use fabric_core::transport::{FileChanges, Files as _};
 use tokio::io::AsyncReadExt as _;
 
 use super::{host, listed};
-use crate::transfer::Destination;
+use crate::transfer::{Destination, destination};
 
 #[tokio::test]
 async fn local_paths_come_from_templates() {
@@ -55,18 +55,26 @@ async fn directories_follow_the_same_rules_as_put() {
     files.insert("/etc/secret", "3");
     files.symlink(b"/etc", b"/srv/app/etc").await.unwrap();
     files.symlink(b"a", b"/srv/app/c").await.unwrap();
-    let all = ["a", "c", "empty/", "sub/", "sub/.b"];
+    let all = ["a", "c", "empty/", "etc/", "etc/secret", "sub/", "sub/.b"];
     let dir = tempfile::tempdir().unwrap();
     connection.get("/srv/app", dir.path().join("new")).await.unwrap();
     assert_eq!(listed(&dir.path().join("new")), all);
     connection.get("/srv/app/", dir.path().join("new")).await.unwrap();
     assert_eq!(listed(&dir.path().join("new/app")), all);
     let outcome = connection.get("/srv/app", dir.path().join("{host}/{path}")).await.unwrap();
-    assert_eq!(listed(&dir.path().join("web1")), ["app/", "app/a", "app/c", "app/sub/", "app/sub/.b"]);
-    assert_eq!((outcome.remote.len(), outcome.bytes), (3, 3));
+    assert_eq!(
+        listed(&dir.path().join("web1")),
+        all.map(|name| format!("app/{name}"))
+            .into_iter()
+            .chain(["app/".into()])
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+    );
+    assert_eq!((outcome.remote.len(), outcome.bytes), (4, 4));
     let outcome = connection.get("/srv/app", dir.path().join("flat/{basename}")).await.unwrap();
-    assert_eq!(outcome.local.len(), 3);
-    assert_eq!(listed(&dir.path().join("flat")), [".b", "a", "c"]);
+    assert_eq!(outcome.local.len(), 4);
+    assert_eq!(listed(&dir.path().join("flat")), [".b", "a", "c", "secret"]);
 }
 
 #[tokio::test]
@@ -110,4 +118,34 @@ async fn a_replaced_file_keeps_its_mode_and_a_setuid_bit_does_not_travel() {
     assert_eq!((std::fs::read_to_string(&local).unwrap().as_str(), mode()), ("new", 0o600));
     connection.get("/tmp/x", &local).mirror_mode(true).await.unwrap();
     assert_eq!(mode(), 0o755);
+}
+
+#[test]
+fn a_destination_is_told_without_asking_the_host() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("there")).unwrap();
+    let lcwd = dir.path().display().to_string();
+    let of = |host: &str, from: &str, to: &str| {
+        let target = fabric_core::Target::new(host.parse().unwrap());
+        destination(&target, &lcwd, from, std::path::Path::new(to)).unwrap()
+    };
+    for (from, to, equal) in [
+        ("/srv/x", "", true),
+        ("/srv/x", "{host}-{port}", false),
+        ("/srv/x", "%(host)s", false),
+        ("/srv/x", "y", true),
+        ("/srv/*", "there", true),
+        ("/srv/x", "{port}/{path}", false),
+    ] {
+        assert_eq!(of("h:22", from, to) == of("h:2222", from, to), equal, "{from} {to}");
+    }
+    for to in ["there", "there/", "new/"] {
+        assert_ne!(of("a", "/srv/a.log", to), of("b", "/srv/b.log", to), "{to}");
+        assert_eq!(of("a", "/srv/a.log", to), of("b", "/other/a.log", to), "{to}");
+        // Which names match is not known.
+        assert_ne!(of("a", "/srv/a/*", to), of("b", "/srv/b/*", to), "{to}");
+    }
+    for stream in ["/dev/null", "/dev/stdout", "/dev/fd/1"] {
+        assert_eq!(of("a", "/srv/x", stream), None, "{stream}");
+    }
 }

@@ -11,7 +11,7 @@ use fabric_core::{Emitter, Error};
 use tokio::io::AsyncReadExt as _;
 
 use super::{below, here, host, listed, tree};
-use crate::transfer::{Source, local};
+use crate::transfer::{Links, Source, local};
 
 #[tokio::test]
 async fn a_file_goes_into_a_directory_or_becomes_the_path() {
@@ -117,7 +117,7 @@ async fn modes_and_times_come_along_when_asked_for() {
     connection.put(&local, to("mirrored")).mirror_mode(true).preserve_times(true).await.unwrap();
     assert_eq!((mode("mirrored/run"), mode("mirrored")), (0o755, 0o711));
     assert_eq!(meta("mirrored/data").modified().unwrap(), long_ago);
-    connection.put(&local, to("plain")).await.unwrap();
+    connection.put(&local, to("plain")).mirror_mode(false).await.unwrap();
     assert_eq!(mode("plain/run") & 0o111, 0);
     connection.put(local.join("data"), to("set")).mode(0o600).await.unwrap();
     assert_eq!(mode("set"), 0o600);
@@ -294,4 +294,66 @@ async fn a_tree_of_files_of_all_sizes_arrives_as_it_is() {
     for (name, content) in &all {
         assert!(files.content(format!("/tmp/all/{name}")).unwrap() == *content, "{name}");
     }
+}
+
+#[tokio::test]
+async fn modes_and_links_are_the_same_by_sudo() {
+    let (connection, there) = here();
+    let connection = connection.with(|s| s.sudo_prefix = "umask 027; env BY_SUDO=1".into());
+    let dir = tree(&["app/run", "app/secret", "app/sub/x"]);
+    let local = dir.path().join("app");
+    let set =
+        |path: &std::path::Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    set(&local.join("run"), 0o755);
+    set(&local.join("secret"), 0o600);
+    set(&local.join("sub"), 0o575);
+    std::os::unix::fs::symlink("sub", local.join("link")).unwrap();
+    let to = there.path().join("new");
+    let put = || connection.put(&local, to.display().to_string()).use_sudo(true);
+    let kept = put().links(Links::Keep).await.unwrap();
+    let mode = |name: &str| std::fs::metadata(to.join(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("run"), mode("secret"), mode("sub")), (0o750, 0o600, 0o550));
+    assert_eq!(kept.links, [to.join("link").display().to_string()]);
+    assert_eq!(std::fs::read_link(to.join("link")).unwrap(), std::path::Path::new("sub"));
+    // Once more, exactly, into what is there.
+    let again = there.path().join("new/app");
+    put().mirror_mode(true).await.unwrap();
+    let mode = |name: &str| std::fs::metadata(again.join(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("run"), mode("secret"), mode("sub")), (0o755, 0o600, 0o575));
+    assert!(again.join("link/x").exists());
+}
+
+#[tokio::test]
+async fn a_part_is_gone_on_with_by_sudo_and_no_link_is_followed() {
+    let (connection, there) = here();
+    let connection = connection.with(|s| s.sudo_prefix = "env BY_SUDO=1".into());
+    let dir = tree(&["x"]);
+    let (local, to) = (dir.path().join("x"), there.path().join("x"));
+    std::fs::write(&local, "0123456789").unwrap();
+    let stat = local::files().stat(&local::bytes(&local)).await.unwrap();
+    let (from, target) = (local::bytes(&local), local::bytes(&to));
+    let whole = crate::transfer::parts::Whole {
+        host: connection.host_string(),
+        direction: fabric_core::outcome::Direction::Put,
+        from: &from,
+        to: &target,
+        stat: &stat,
+    };
+    let part = local::path(&connection.parts().lasting(&target, &whole).unwrap());
+    let put = || connection.put(&local, to.display().to_string()).use_sudo(true).resume(true).verify(true);
+    std::fs::write(&part, "0123").unwrap();
+    assert_eq!(put().await.unwrap().bytes, 6);
+    let victim = there.path().join("victim");
+    for planted in [true, false] {
+        std::fs::write(&victim, "0123").unwrap();
+        if planted {
+            std::os::unix::fs::symlink(&victim, &part).unwrap();
+        } else {
+            std::fs::write(&part, "01234567890123456789").unwrap();
+        }
+        assert_eq!(put().await.unwrap().bytes, 10);
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "0123");
+    }
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "0123456789");
+    assert_eq!(listed(there.path()), ["victim", "x"]);
 }

@@ -1,0 +1,104 @@
+//! Where several hosts put what they send on this machine.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use fabric_core::{Error, Target};
+
+use super::template::{File, Template, Values};
+use super::{glob, local, names};
+use crate::connection::Connection;
+
+/// The local files and directories that the hosts of one execution have got, so that none gets over what another one has.
+///
+/// A program that gets files from many hosts at once gives all their connections one
+/// ([`Connection::with_destinations`]).
+#[derive(Debug)]
+pub struct Destinations {
+    taken: Mutex<HashMap<Vec<u8>, String>>,
+    refuse: bool,
+    warned: AtomicBool,
+}
+
+impl Destinations {
+    /// For hosts at the same time: what a host has got is refused to all others.
+    pub fn at_once() -> Self {
+        Self::new(true)
+    }
+
+    /// For hosts one after the other: what a host has got may have been used by then, so that others get over it, with
+    /// one warning.
+    pub fn in_turn() -> Self {
+        Self::new(false)
+    }
+
+    fn new(refuse: bool) -> Self {
+        Self { taken: Mutex::default(), refuse, warned: AtomicBool::new(false) }
+    }
+
+    /// Whether a place is refused that another host has.
+    pub fn refuses(&self) -> bool {
+        self.refuse
+    }
+}
+
+impl Connection {
+    /// Takes a local path for this host.
+    pub(super) fn claim(&self, path: &[u8]) -> Result<(), Error> {
+        let Some(destinations) = self.destinations() else { return Ok(()) };
+        let mut taken = destinations.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = match taken.entry(path.to_vec()) {
+            Entry::Vacant(entry) => {
+                entry.insert(self.host_string().to_owned());
+                return Ok(());
+            }
+            Entry::Occupied(entry) if entry.get() == self.host_string() => return Ok(()),
+            Entry::Occupied(mut entry) => entry.insert(self.host_string().to_owned()),
+        };
+        drop(taken);
+        let (host, path) = (self.host_string(), names::text(path));
+        if destinations.refuse {
+            return Err(Error::Usage(format!("{host}: {path} has what {other} sent: {APART}")));
+        }
+        if !destinations.warned.swap(true, Ordering::Relaxed) {
+            self.emitter().warn(format!("{path} gets over what {other} sent: {APART}"));
+        }
+        Ok(())
+    }
+}
+
+/// What keeps hosts apart.
+pub const APART: &str = "`{host}` or `{host}-{port}` in the local path keeps hosts apart";
+
+/// Where a [`get`](Connection::get) of `remote` puts things on this machine, as far as that can be told without asking
+/// the host: two that are equal get over each other. `None` where what is there takes any number, as `/dev/null` does.
+///
+/// # Errors
+///
+/// A placeholder that is none.
+pub fn destination(target: &Target, lcwd: &str, remote: &str, to: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let template = if to.as_os_str().is_empty() { super::get::DEFAULT } else { &local::bytes(to) };
+    let template = Template::parse(template)?;
+    let name = names::base(remote.as_bytes());
+    let expanded = template.expand(&Values::of(target), &File { absolute: remote.as_bytes(), path: name });
+    let path = names::local(lcwd, &local::path(&expanded));
+    let meta = std::fs::metadata(&path);
+    if super::streams::is_name_of_stream(&local::bytes(&path))
+        || meta.as_ref().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+    {
+        return Ok(None);
+    }
+    let into = expanded.ends_with(b"/") || (!template.keeps_trees() && meta.is_ok_and(|meta| meta.is_dir()));
+    let mut key = names::trimmed(&local::bytes(&path)).to_vec();
+    if into {
+        key = names::join(&key, name);
+    }
+    if glob::is_pattern(remote.as_bytes()) {
+        // Which names match isn't known: only the same pattern is taken to match the same ones.
+        key = [&key[..], b"\0", remote.as_bytes()].concat();
+    }
+    Ok(Some(key))
+}

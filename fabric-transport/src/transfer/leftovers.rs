@@ -1,0 +1,128 @@
+//! Parts that a transfer left behind which was killed or lost its host: the next one to the same name removes them, if they
+//! are surely dead. Trees find them in the listings that they need anyway; for single files their directory is listed
+//! while they are on their way.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::time::{Duration, SystemTime};
+
+use fabric_core::error::FileError;
+use fabric_core::outcome::Direction;
+use fabric_core::transport::{DirEntry, FileStat};
+use futures_util::future::join_all;
+
+use super::engine::Engine;
+use super::names;
+use super::parts::{self, ENDING, Part};
+
+/// How much longer than the transfer itself it may take to look for them; a directory may have any number of entries.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Where parts may have been left, and those that were seen.
+#[derive(Default)]
+pub(super) struct Leftovers {
+    seen: Vec<(Vec<u8>, Option<SystemTime>)>,
+    /// Directories to look through, each with the names whose parts count.
+    unseen: HashMap<Vec<u8>, HashSet<Vec<u8>>>,
+    /// Those that are to be gone on with.
+    wanted: HashSet<Vec<u8>>,
+}
+
+impl Leftovers {
+    /// Parts of this file may be beside it.
+    pub(super) fn look_for(&mut self, engine: &Engine, path: &[u8]) {
+        let beside = engine.beside(path);
+        let name = parts::kept(names::base(&beside)).to_vec();
+        self.unseen.entry(names::parent(&beside).to_vec()).or_default().insert(name);
+    }
+
+    /// This part is to be gone on with.
+    pub(super) fn keep(&mut self, path: &[u8]) {
+        self.wanted.insert(names::base(path).to_vec());
+    }
+
+    /// What is in a directory; `counts` says of which names parts count.
+    pub(super) fn see<'a>(
+        &mut self,
+        dir: &[u8],
+        entries: impl IntoIterator<Item = (&'a Vec<u8>, &'a FileStat)>,
+        counts: impl Fn(&[u8]) -> bool,
+    ) {
+        let parts = entries
+            .into_iter()
+            .filter(|(name, _)| Part::parse(name).is_some_and(|part| counts(part.of)) && !self.wanted.contains(*name));
+        self.seen.extend(parts.map(|(name, stat)| (names::join(dir, name), stat.modified)).collect::<Vec<_>>());
+    }
+}
+
+impl Engine {
+    /// Does `work`, and removes meanwhile what is surely dead.
+    pub(super) async fn while_sweeping<T>(&self, leftovers: Leftovers, work: impl Future<Output = T>) -> T {
+        let (mut sweep, mut work) = (pin!(self.sweep(leftovers)), pin!(work));
+        let mut swept = false;
+        let done = loop {
+            tokio::select! {
+                biased;
+                done = &mut work => break done,
+                () = &mut sweep, if !swept => swept = true,
+            }
+        };
+        if !swept {
+            let _ = tokio::time::timeout(LONGEST, sweep).await;
+        }
+        done
+    }
+
+    async fn sweep(&self, mut leftovers: Leftovers) {
+        let unseen = std::mem::take(&mut leftovers.unseen);
+        let looked = unseen.into_iter().map(|(dir, names)| async move {
+            let found = self.look(&dir, &names).await.unwrap_or_default();
+            (dir, names, found)
+        });
+        for (dir, names, found) in join_all(looked.collect::<Vec<_>>()).await {
+            let entries = found.iter().map(|entry| (&entry.name, &entry.stat));
+            match self.direction {
+                Direction::Put => leftovers.see(&dir, entries, |of| names.contains(of)),
+                Direction::Get => leftovers.see(&dir, entries, |_| true),
+            }
+        }
+        let (mut dead, mut doubtful) = (Vec::new(), Vec::new());
+        for (path, modified) in leftovers.seen {
+            let part = Part::parse(names::base(&path));
+            match part.and_then(|part| self.connection.parts().is_ours_and_dead(&part)) {
+                Some(true) => dead.push(path),
+                Some(false) => {}
+                None => doubtful.push((path, modified)),
+            }
+        }
+        if let Some((path, _)) = doubtful.first()
+            && let Some(part) = Part::parse(names::base(path))
+            && self.direction == Direction::Put
+        {
+            // By the clock there: the one here may be another.
+            let now = self.probe(&names::join(names::parent(path), part.of)).await.ok();
+            let now = now.and_then(|probe| probe.modified);
+            doubtful.retain(|(_, modified)| parts::is_old(*modified, now));
+            dead.extend(doubtful.into_iter().map(|(path, _)| path));
+        }
+        join_all(dead.iter().map(|path| async move {
+            if let Err(error) = self.target().remove_file(path).await {
+                tracing::debug!(%error, "a part that was left behind");
+            }
+        }))
+        .await;
+    }
+
+    /// The parts in a directory. On this machine each is looked through once: thousands of hosts may send files there.
+    async fn look(&self, dir: &[u8], names: &HashSet<Vec<u8>>) -> Result<Vec<DirEntry>, FileError> {
+        if self.direction == Direction::Get && !self.connection.parts().is_new(dir) {
+            return Ok(Vec::new());
+        }
+        let mut prefix = b".".to_vec();
+        if let (1, Some(name), Direction::Put) = (names.len(), names.iter().next(), self.direction) {
+            prefix.extend_from_slice(name);
+            prefix.push(b'.');
+        }
+        self.target().read_dir_matching(dir, &prefix, ENDING).await
+    }
+}

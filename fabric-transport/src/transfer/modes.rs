@@ -1,0 +1,95 @@
+//! Which mode, owner and times what is written gets.
+
+use fabric_core::error::FileError;
+use fabric_core::outcome::Direction;
+use fabric_core::transport::{FileChanges, FileKind, FileStat, WriteOptions};
+
+use super::engine::Engine;
+use super::unfinished::Part;
+
+/// What its owner needs to go on with a file, and to put something into a directory.
+const OWN_FILE: u32 = 0o600;
+pub(super) const OWN_DIRECTORY: u32 = 0o700;
+
+impl Engine {
+    /// How a file is written that replaces this one.
+    pub(super) fn write_options(&self, source: &FileStat, replaced: Option<&FileStat>, part: &Part) -> WriteOptions {
+        let changes = self.changes(source, replaced);
+        let mode = match changes.mode {
+            // Whatever is going to be secret is so from its first byte on.
+            Some(_) => Some(OWN_FILE),
+            None if part.lasting => self.made_with(source).map(|mode| mode | OWN_FILE),
+            None => self.made_with(source),
+        };
+        WriteOptions {
+            offset: part.offset,
+            truncate: !part.is_there,
+            exclusive: !part.is_there,
+            no_follow: part.is_there,
+            mode,
+            changes,
+            sync: self.options.sync,
+            // What is left of it is gone on with at its end.
+            in_order: part.lasting,
+        }
+    }
+
+    /// The mode that something new is made with, under the umask of the side that is written; `None` leaves it to that.
+    pub(super) fn made_with(&self, source: &FileStat) -> Option<u32> {
+        source.mode.filter(|_| self.options.mirror_mode != Some(false)).map(|mode| mode & 0o777)
+    }
+
+    /// What is not the side's own to decide: the mode, and times if they are asked for.
+    pub(super) fn changes(&self, source: &FileStat, replaced: Option<&FileStat>) -> FileChanges {
+        let bits = match self.direction {
+            Direction::Put => 0o7777,
+            // What a host says must not make a program of this machine run as somebody else.
+            Direction::Get => 0o777,
+        };
+        let mirrored = source.mode.filter(|_| self.options.mirror_mode == Some(true));
+        let given = self.options.mode.filter(|_| source.kind != FileKind::Directory);
+        let mode = given.or(mirrored).or(replaced.and_then(|stat| stat.mode));
+        let times = source.modified.filter(|_| self.options.preserve_times);
+        FileChanges {
+            size: None,
+            mode: mode.map(|mode| mode & bits),
+            owner: None,
+            times: times.map(|modified| (source.accessed.unwrap_or(modified), modified)),
+        }
+    }
+
+    /// Takes from a part that was to last what its owner had to have meanwhile.
+    pub(super) async fn settle_mode(
+        &self,
+        source: &FileStat,
+        part: &Part,
+        options: &WriteOptions,
+    ) -> Result<(), FileError> {
+        let Some(mode) = self.made_with(source).filter(|mode| part.lasting && mode & OWN_FILE != OWN_FILE) else {
+            return Ok(());
+        };
+        if options.changes.mode.is_some() {
+            return Ok(());
+        }
+        self.narrow(&part.path, mode).await
+    }
+
+    /// Takes from something that was just made what `mode` doesn't have; the umask it was made under is not known here.
+    pub(super) async fn narrow(&self, path: &[u8], mode: u32) -> Result<(), FileError> {
+        let Some(made) = self.target().stat(path).await?.mode else { return Ok(()) };
+        let changes = FileChanges { mode: Some(made & (mode | 0o7000)), ..FileChanges::default() };
+        self.target().set_stat(path, &changes).await
+    }
+
+    /// A replaced file keeps its owner, where this user may give files away.
+    pub(super) async fn keep_owner(&self, staged: &[u8], replaced: Option<&FileStat>) {
+        let Some((uid, gid)) = replaced.and_then(|stat| Some((stat.uid?, stat.gid?))) else { return };
+        let Ok(made) = self.target().lstat(staged).await else { return };
+        if (made.uid, made.gid) != (Some(uid), Some(gid)) {
+            let changes = FileChanges { owner: Some((uid, gid)), mode: made.mode, ..FileChanges::default() };
+            if let Err(error) = self.target().set_stat(staged, &changes).await {
+                tracing::debug!(%error, "keep the owner");
+            }
+        }
+    }
+}

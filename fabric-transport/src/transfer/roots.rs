@@ -1,0 +1,77 @@
+//! What a path or a pattern of the side that is read names.
+
+use fabric_core::error::{FileError, FileErrorKind};
+use fabric_core::outcome::Direction;
+use fabric_core::transport::{FileKind, FileStat, Files};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::options::Options;
+use super::walk::{Tree, walk};
+use super::{glob, names};
+
+/// How many files and directories that match a pattern are looked at together.
+const AT_ONCE: usize = 32;
+
+/// A file or directory that was named or matched.
+pub(super) struct Root {
+    pub(super) path: Vec<u8>,
+    /// Its own name, one plain name; empty for `/`.
+    pub(super) name: Vec<u8>,
+    pub(super) stat: FileStat,
+    /// What is below it, if it is a directory.
+    pub(super) tree: Option<Tree>,
+}
+
+impl Root {
+    /// How many bytes there are to move, if all files say so.
+    pub(super) fn size(&self) -> Option<u64> {
+        match &self.tree {
+            Some(tree) => tree.files.iter().map(|file| file.stat.size).sum(),
+            None => self.stat.size,
+        }
+    }
+}
+
+/// The files and directories that `path` names or, if it is a pattern and no file has that very name, matches.
+pub(super) async fn find(
+    files: &dyn Files,
+    path: &[u8],
+    options: &Options,
+    direction: Direction,
+) -> Result<Vec<Root>, FileError> {
+    let paths = match files.stat(path).await {
+        Ok(_) => vec![path.to_vec()],
+        Err(FileError { kind: FileErrorKind::NotFound | FileErrorKind::WrongKind(_), .. })
+            if options.glob && glob::is_pattern(path) =>
+        {
+            glob::expand(files, path).await?
+        }
+        Err(error) => return Err(error),
+    };
+    if paths.is_empty() {
+        return Err(FileError::new("match", path, FileErrorKind::NotFound));
+    }
+    stream::iter(paths).map(|path| root(files, path, options, direction)).buffered(AT_ONCE).try_collect().await
+}
+
+async fn root(files: &dyn Files, path: Vec<u8>, options: &Options, direction: Direction) -> Result<Root, FileError> {
+    let stat = files.stat(&path).await?;
+    let tree = match stat.kind {
+        FileKind::Directory => Some(walk(files, &path, stat.clone(), options.links).await),
+        FileKind::File => None,
+        // Not every host says what a file is.
+        _ if direction == Direction::Get => None,
+        _ => {
+            let kind = FileErrorKind::WrongKind("it is neither a file nor a directory");
+            return Err(FileError::new("read", &path, kind));
+        }
+    };
+    let mut name = names::base(&path).to_vec();
+    if name.is_empty() {
+        name = names::base(&files.canonicalize(&path).await?).to_vec();
+    }
+    if name.is_empty() && tree.is_none() {
+        return Err(FileError::new("read", &path, FileErrorKind::Escapes));
+    }
+    Ok(Root { path, name, stat, tree })
+}
