@@ -113,8 +113,13 @@ async fn a_file_that_grows_or_shrinks_meanwhile_is_read_without_gaps() {
         let changed = std::sync::Once::new();
         let change = |_| {
             changed.call_once(|| {
-                let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-                if length < now { file.set_len(length as u64).unwrap() } else { std::fs::write(&path, &whole).unwrap() }
+                // It is never shorter than it is to be.
+                let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+                if length < now {
+                    file.set_len(length as u64).unwrap();
+                } else {
+                    std::io::Write::write_all(&mut file, &whole[now..]).unwrap();
+                }
             });
         };
         let mut back = Vec::new();
