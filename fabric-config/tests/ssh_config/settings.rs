@@ -233,7 +233,7 @@ fn endpoint(rng: &mut Rng) -> String {
     rng.pick(&[
         "web:80",
         "[::1]:80",
-        "localhost:http",
+        "localhost:443",
         "/run/x.sock",
         "${FAB_PATH}",
         "10.0.0.1:1",
@@ -254,7 +254,7 @@ fn listener(rng: &mut Rng) -> String {
         "[::1]:82",
         "/run/l.sock",
         "/run/%u-%p",
-        "http",
+        "443",
         "[*]:83",
         "8080:",
     ])
@@ -377,7 +377,7 @@ pub(crate) fn setting(rng: &mut Rng, taste: &Taste) -> String {
             let words = if rng.one_in(3) {
                 vec![rng.pick(&["any", "none", "ANY"]).to_owned()]
             } else {
-                rng.several(1, 3, |rng| rng.pick(&["a:1", "[::1]:80", "*:*", ":5", "h:http", "x.y:*"]).to_owned())
+                rng.several(1, 3, |rng| rng.pick(&["a:1", "[::1]:80", "*:*", ":5", "h:80", "x.y:*"]).to_owned())
             };
             spell(rng, "PermitRemoteOpen", &words)
         }
@@ -432,7 +432,7 @@ pub(crate) fn setting(rng: &mut Rng, taste: &Taste) -> String {
             spell(rng, keyword, &words)
         }
         34 => {
-            let value = rng.pick(&["22", "2222", "1", "65535", "022", "+80", "ssh", "https"]).to_owned();
+            let value = rng.pick(&["22", "2222", "1", "65535", "022", "+80", "64000", "443"]).to_owned();
             spell(rng, "Port", &[value])
         }
         35 => {

@@ -18,5 +18,5 @@ mod secrets;
 mod shards;
 mod sudo;
 mod transfers;
-mod which_machine;
 mod trees;
+mod which_machine;

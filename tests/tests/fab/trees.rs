@@ -312,7 +312,7 @@ fn hosts_at_the_same_time_do_not_get_over_each_others_files() {
 #[test]
 fn two_names_of_one_address_have_one_place_by_default() {
     for (to, options, status) in
-        [("", "parallel = true", 1), (", to = \"{user}-{basename}%(host)s\"", "parallel = true", 0)]
+        [("", "parallel = true", 1), (", to = \"{user}-{basename}%(host)s\"", "parallel = true", 0), ("", "", 0)]
     {
         let case = case!()
             .hosts(1)
