@@ -17,6 +17,10 @@ use super::Connection;
 /// How long closing waits for what is being started or stopped, beyond the time that a command has to end by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What is said of a command that left something behind.
+pub(crate) const HELD: &str = "a process that it left in the background runs on and holds its output open; start such a process with its \
+                    output redirected: COMMAND >/dev/null 2>&1 &";
+
 /// What runs on a connection's host, or here, and has not been disowned.
 #[derive(Default)]
 pub(crate) struct Commands {

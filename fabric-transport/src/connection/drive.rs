@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Connection;
 use super::capture::Capture;
-use super::commands::Started;
+use super::commands::{HELD, Started};
 use super::lines::Lines;
 use super::prepare::Prepared;
 use super::request::{CommandRequest, Sink};
@@ -108,6 +108,7 @@ impl Drive {
             announced: sudo.is_none(),
             exit: None,
             cut_off: None,
+            waiting: false,
         };
         Self {
             verb,
@@ -217,6 +218,10 @@ impl Drive {
         };
         let emitter = output.emitter.clone();
         let cut_off = output.cut_off.take();
+        // Transports know when a process and its group have ended, and not always what else it has started.
+        if cut.is_some() && output.waiting && still_running.is_none() {
+            still_running = Some(HELD.to_owned());
+        }
         let left = matches!(cut, Some(Cut::TimedOut(_) | Cut::Interrupted))
             && output.exit.as_ref().is_some_and(|(_, at)| *at < cut_at);
         if left && still_running.is_none() && !silent {
@@ -349,6 +354,8 @@ struct OutputSide {
     exit: Option<(ExitStatus, Instant)>,
     /// Why output is missing that came before the exit status.
     cut_off: Option<SessionError>,
+    /// Whether more output is waited for.
+    waiting: bool,
 }
 
 struct OneStream {
@@ -364,6 +371,7 @@ impl OutputSide {
     /// Reads until everything was told.
     async fn read(&mut self, mut output: Box<dyn ProcessOutput>) -> Result<(), Error> {
         while let Some(event) = self.next(&mut output).await {
+            self.waiting = false;
             match event {
                 ProcessEvent::Stdout(bytes) => self.take(Stream::Stdout, bytes).await?,
                 ProcessEvent::Stderr(bytes) => self.take(Stream::Stderr, bytes).await?,
@@ -377,6 +385,7 @@ impl OutputSide {
             // A host that never pauses must not keep timeouts from being seen.
             tokio::task::consume_budget().await;
         }
+        self.waiting = false;
         Ok(())
     }
 
@@ -476,6 +485,7 @@ impl OutputSide {
 
     /// What comes next, and a warning where nothing does for long.
     async fn next(&mut self, output: &mut Box<dyn ProcessOutput>) -> Option<ProcessEvent> {
+        self.waiting = true;
         let mut next = std::future::poll_fn(|cx| output.poll_next(cx));
         if let Some(silence) = &self.silence {
             tokio::select! {

@@ -48,7 +48,7 @@ use crate::connector::Connector;
 use dry::DrySession;
 use slot::SessionSlot;
 
-pub(crate) use commands::Commands;
+pub(crate) use commands::{Commands, HELD};
 
 pub use builder::ConnectionBuilder;
 pub use forward::{Endpoint, Forward, ForwardRequest};

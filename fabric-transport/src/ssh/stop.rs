@@ -17,13 +17,10 @@ use fabric_core::transport::{ProcessEvent, Program, SpawnRequest, StopOutcome};
 use fabric_core::{SessionError, Signal};
 
 use super::process::{Control, Place};
+use crate::connection::HELD;
 
 /// For the channel, the shell and what the script has to look through, besides the grace time.
 const OVERHEAD: Duration = Duration::from_secs(8);
-
-/// What is said of a command that left something behind.
-const HELD: &str = "a process that it left in the background runs on and holds its output open; start such a process with its \
-                    output redirected: COMMAND >/dev/null 2>&1 &";
 
 /// Between the end of a process and that of its output.
 const SETTLE: Duration = Duration::from_millis(500);

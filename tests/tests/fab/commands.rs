@@ -222,6 +222,29 @@ fn what_is_left_and_cannot_be_found_is_said() {
 }
 
 #[test]
+fn what_a_local_command_left_is_ended_or_said() {
+    let ran = case!()
+        .fabfile("[tasks.ended]\nsteps = [{ local = \"sleep 907 & echo started $!\", timeout = 2 }]\n")
+        .args(["ended"])
+        .any_stdout()
+        .stderr_has("did not finish within 2 s; it was ended")
+        .stderr_has("what it left in the background held its output open")
+        .status(1)
+        .run();
+    assert!(!runs(process(&ran.stdout, "out: started ")));
+    let ran = case!()
+        .fabfile("[tasks.left]\nsteps = [{ local = \"setsid sleep 908 & echo apart $!\", timeout = 2 }]\n")
+        .args(["left"])
+        .any_stdout()
+        .stderr_has("it may still be running there: a process that it left in the background runs on")
+        .status(1)
+        .run();
+    let left = process(&ran.stdout, "out: apart ");
+    assert!(runs(left));
+    rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
 fn what_was_started_to_stay_is_left_alone() {
     let ran = case!()
         .hosts(1)
