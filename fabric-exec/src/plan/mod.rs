@@ -5,6 +5,7 @@
 
 mod text;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use crate::hostlist::{Emptied, HostList, Level, Selection, with_settings};
 use crate::run::RunError;
 use crate::run::again::{In, Turns};
-use crate::run::dispatch::{Job, Strategy};
+use crate::run::dispatch::{Job, SameCall, Strategy};
 use crate::run::lists::Inside;
 use crate::run::shared::Shared;
 use crate::steps::{Step, Verb, template};
@@ -108,7 +109,7 @@ struct Outer<'a> {
 /// Makes a plan: goes the way that the run would go.
 pub(crate) struct Planner {
     shared: Arc<Shared>,
-    around: Vec<String>,
+    around: HashSet<SameCall>,
     /// What changed the global lists, so that they are no longer known.
     changed: Option<String>,
     /// The tasks that are planned.
@@ -119,7 +120,7 @@ pub(crate) struct Planner {
 
 impl Planner {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, around: Vec::new(), changed: None, once: Vec::new(), open: Vec::new() }
+        Self { shared, around: HashSet::new(), changed: None, once: Vec::new(), open: Vec::new() }
     }
 
     pub(crate) async fn plan(mut self, jobs: Vec<(Job, String)>) -> Result<Plan, RunError> {
@@ -163,11 +164,9 @@ impl Planner {
         tasks: &mut Vec<PlannedTask>,
     ) -> Result<(), RunError> {
         for call in calls {
-            let token = call.token();
-            if !self.around.contains(&token) {
-                self.around.push(token);
-                let shown = self.shared.shown(call);
-                let job = Job { around: Some(shown.clone()), ..self.shared.job(call)? };
+            let shown = self.shared.shown(call);
+            let job = Job { around: Some(shown.clone()), ..self.shared.job(call)? };
+            if self.around.insert(job.same_call()) {
                 Box::pin(self.task(job, shown, because, outer, tasks)).await?;
             }
         }

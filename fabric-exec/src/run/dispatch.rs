@@ -24,7 +24,7 @@ use super::shared::{Shared, millis};
 use crate::hostlist::{Around, Emptied, HostList, Level, Listed, Selection, Share};
 use crate::journal::Line;
 use crate::report::{Hidden, HostResult, TaskReport};
-use crate::task::{Args, Invocation, Mode, Task};
+use crate::task::{Args, Invocation, Mode, Task, TaskId};
 
 tokio::task_local! {
     /// There while a task's body runs.
@@ -52,6 +52,15 @@ pub(crate) struct Job {
     pub(crate) around: Option<String>,
     /// Whether nothing follows in this run on a host once this has ended there.
     pub(crate) last: bool,
+}
+
+/// What makes two calls of `pre` or `post` one, whatever names and spellings they have: the task, and what it is given.
+pub(crate) type SameCall = (TaskId, String);
+
+impl Job {
+    pub(crate) fn same_call(&self) -> SameCall {
+        (self.task.id(), serde_json::json!([self.args, self.selection]).to_string())
+    }
 }
 
 /// What an execution came to.
@@ -190,11 +199,11 @@ pub(crate) fn execute(
 async fn around(shared: &Arc<Shared>, calls: &[Invocation], parent: Option<&Context>) -> Result<Outcome, RunError> {
     let mut all = Outcome::default();
     for call in calls {
-        let first = shared.around.lock().unwrap_or_else(PoisonError::into_inner).insert(call.token());
+        let job = Job { around: Some(shared.shown(call)), ..shared.job(call)? };
+        let first = shared.around.lock().unwrap_or_else(PoisonError::into_inner).insert(job.same_call());
         if !first {
             continue;
         }
-        let job = Job { around: Some(shared.shown(call)), ..shared.job(call)? };
         let outcome = execute(shared.clone(), job, parent.cloned()).await?;
         all.reasons.extend(outcome.reasons);
         all.usage = all.usage.or(outcome.usage);

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::again::Turns;
 use super::connections::Connections;
-use super::dispatch::{Job, Outcome};
+use super::dispatch::{Job, Outcome, SameCall};
 use super::input::RunInput;
 use super::lanes::Lanes;
 use super::once::OnceMap;
@@ -70,7 +70,7 @@ pub(crate) struct Shared {
     /// Results of `runs_once` tasks.
     pub(crate) once: OnceMap<OnceResult>,
     /// The calls of `pre` and `post` that have run.
-    pub(crate) around: Mutex<HashSet<String>>,
+    pub(crate) around: Mutex<HashSet<SameCall>>,
     /// The host that a person named where none was known.
     pub(crate) asked_host: tokio::sync::Mutex<Option<HostString>>,
     /// Whether it was said that a nested execution multiplies.

@@ -234,3 +234,44 @@ fn errors_bear_the_name_of_the_host_that_they_are_of() {
         }
     }
 }
+
+#[test]
+fn a_host_keeps_what_its_role_says_in_all_that_its_run_leads_to() {
+    let sshd = Sshd::builder().hosts(4).start();
+    // Without the role's port and key no host is reached.
+    let fabfile = "[roledefs]
+        web = { hosts = [\"{address1}\", \"{address2}\", \"{address3}\", \"{address4}\"], port = {port}, \
+                key_filename = [\"{key}\"] }
+        lb = [\"lb\"]
+        [tasks.deploy]
+        roles = [\"web\"]
+        batch = 1
+        health = \"healthy\"
+        rollback = \"undo\"
+        run = \"echo new\"
+        [tasks.healthy]
+        hosts = [\"lb\"]
+        steps = [{ run = \"echo healthy\" }, { execute = \"count\" }]
+        [tasks.count]
+        run = \"echo up >> {far}/up; test $(wc -l < {far}/up) -lt 2\"
+        [tasks.undo]
+        run = \"echo undone\"
+        ";
+    let case = || case!().on(&sshd).no_key().fabfile(fabfile).args(["--set", "no_agent=true"]).status(1);
+    let one_before_another = |ran: &tests::Ran, hosts: [&str; 2]| {
+        for host in hosts.map(|host| ran.case().fill(host)) {
+            for said in ["new", "healthy", "undone"] {
+                let line = format!("[{host}] out: {said}\n");
+                assert_eq!(ran.stdout.matches(&line).count(), 1, "{line}{}{}", ran.stdout, ran.stderr);
+            }
+        }
+        assert_eq!(ran.stdout.matches("out: new").count(), 2, "{}", ran.stdout);
+        assert!(!ran.stderr.contains("-x"), "{}", ran.stderr);
+    };
+    let first = ["{address1}", "{address2}"];
+    for narrowed in [&["--limit", "3"][..], &["--limit", "60%"], &["--only", "{address1},{address2},{address4}"]] {
+        one_before_another(&case().args(narrowed).args(["deploy"]).any_stdout().any_stderr().run(), first);
+    }
+    let sharded = case().args(["--shard", "1/2", "deploy"]).any_stdout().any_stderr().run();
+    one_before_another(&sharded, ["{address2}", "{address4}"]);
+}
