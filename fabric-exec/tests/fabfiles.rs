@@ -236,7 +236,7 @@ fn everything_that_is_wrong_is_told_with_line_and_advice() {
                 "fabfile.toml:3: step 1 of `steps` of task `t` has several verbs: run, local; give each a step of its own",
                 "fabfile.toml:4: unknown key `runn` in step 2 of `steps` of task `t` (did you mean `run`?)",
                 "fabfile.toml:5: step 3 of `steps` of task `t` has no verb: one of run, sudo, local, put, get, execute, set, prompt, open_shell",
-                "fabfile.toml:6: unknown key `user` in step 4 of `steps` of task `t` (`run`) (known: cd, prefix, path, env, shell, pty, timeout, ok_ret_codes, until, retries, delay, if, save, warn_only, hide, run)",
+                "fabfile.toml:6: unknown key `user` in step 4 of `steps` of task `t` (`run`) (known: cd, prefix, path, env, shell, pty, timeout, ok_ret_codes, until, retries, delay, stdin, if, save, warn_only, hide, run)",
                 "fabfile.toml:7: `mode`: expected a mode such as \"0644\" or 0o644, found `644`",
             ],
         ),

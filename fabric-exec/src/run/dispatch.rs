@@ -331,15 +331,16 @@ impl<'a> Dispatcher<'a> {
         self.scope.emitter.ready().await;
         self.scope.emitter.emit(EventKind::TaskStarted { hosts: hosts.clone(), strategy });
 
+        let mut value = Value::Null;
         if self.job.task.runs_once {
-            self.run_once().await;
+            value = self.run_once().await;
         } else if self.list.is_local() {
             self.run_window(&[0]).await;
         } else {
             self.run_batches(&hosts).await;
         }
         self.advise();
-        self.tell_skipped();
+        self.tell_skipped(&value);
         let sets = !Arc::ptr_eq(&env, &self.shared.env.values());
         self.shared.record(|| Line::TaskFinished { key: self.key(), sets });
         self.scope.emitter.emit(EventKind::TaskFinished { duration_ms: millis(began.elapsed()) });
@@ -542,8 +543,9 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    /// A runs-once task: whoever comes first does it, on the first host of its list.
-    async fn run_once(&mut self) {
+    /// A runs-once task: whoever comes first does it, on the first host of its list. What it returned is the value of every
+    /// host.
+    async fn run_once(&mut self) -> Value {
         let value = match self.shared.once.claim(self.job.task.id()) {
             Claim::Mine(owner) => {
                 self.run_window(&[0]).await;
@@ -569,14 +571,7 @@ impl<'a> Dispatcher<'a> {
                 value
             }
         };
-        // Every host has the one value.
-        if let Ok(value) = value {
-            for place in 0..self.results.len() {
-                if self.results[place].is_none() {
-                    self.results[place] = Some(self.result(place, HostStatus::Skipped, None, value.clone()));
-                }
-            }
-        }
+        value.unwrap_or_default()
     }
 
     fn context(&self, place: usize) -> Context {
@@ -643,14 +638,11 @@ impl<'a> Dispatcher<'a> {
         self.results[place] = Some(result);
     }
 
-    /// Hosts that were never started are told too, so that nobody has to guess.
-    fn tell_skipped(&mut self) {
-        if self.job.task.runs_once || self.list.is_local() {
-            return;
-        }
+    /// Hosts that were never started are told too, with this value, so that nobody has to guess.
+    fn tell_skipped(&mut self, value: &Value) {
         for place in 0..self.results.len() {
             if self.results[place].is_none() {
-                let result = self.result(place, HostStatus::Skipped, None, Value::Null);
+                let result = self.result(place, HostStatus::Skipped, None, value.clone());
                 if let Some(host) = &result.host {
                     self.scope.emitter.for_host(host.as_str()).emit(EventKind::HostFinished {
                         status: HostStatus::Skipped,
