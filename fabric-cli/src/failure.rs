@@ -86,7 +86,8 @@ impl Failure {
     /// For standard error: one line a problem, each with its place.
     pub fn report(&self, program: &str) -> String {
         match self {
-            Self::Problems(Problems(problems)) | Self::Run(RunError::Settings(Problems(problems))) => {
+            Self::Problems(Problems(problems))
+            | Self::Run(RunError::Settings(Problems(problems)) | RunError::Fabfile(Problems(problems))) => {
                 problems.iter().map(|one| problem("error", one)).collect()
             }
             Self::Run(RunError::UnknownTasks(_)) => {

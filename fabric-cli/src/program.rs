@@ -268,6 +268,11 @@ impl Program {
                 }
                 print_plan(project, surroundings, options, *given)
             }
+            Action::Check => {
+                needs_fabfile(project, surroundings, options)?;
+                run::check_all(project, surroundings, options)?;
+                print("Nothing is wrong with the tasks.\n")
+            }
             Action::Init(kind) => print(&init(*kind, &surroundings.dir)?),
             Action::Demo => demo::demo(),
             Action::Completion(shell) => print(completion::script(shell)),
@@ -465,7 +470,7 @@ fn typed(args: &[String], project: &Project, surroundings: &Surroundings, head: 
 /// An error if tasks or a command are given beside what would leave them out.
 fn runs_no_tasks(options: &Options) -> Result<(), Failure> {
     let alone = match options.action {
-        Action::Explain(_) | Action::Display(_) | Action::Plugins | Action::Demo => true,
+        Action::Explain(_) | Action::Display(_) | Action::Plugins | Action::Demo | Action::Check => true,
         Action::Completion(_) | Action::Init(_) | Action::MergeReports(_) | Action::ShowConfig(_) => true,
         // As everywhere, these win over all else; Fabric 1's list too.
         Action::Help | Action::Version | Action::List => false,

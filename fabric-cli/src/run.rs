@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Options, OutputMode, Progress, UsageError};
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, problem};
 use crate::keyboard::Keys;
 use crate::plugins;
 use crate::project::{Project, Surroundings};
@@ -170,6 +170,16 @@ pub(crate) fn plan(project: &Project, surroundings: &Surroundings, options: &Opt
     eprint!("{}", project.warnings(&config, options));
     let run = prepare(project, surroundings, options, config)?;
     Ok(runtime()?.block_on(run.plan(&calls))?)
+}
+
+/// Checks all tasks, and tells what a person should know about them.
+pub(crate) fn check_all(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<(), Failure> {
+    let config = project.builder(surroundings, options).build()?;
+    eprint!("{}", project.warnings(&config, options));
+    let run = prepare(project, surroundings, options, config)?;
+    let warnings = runtime()?.block_on(run.check())?;
+    eprint!("{}", warnings.iter().map(|one| problem("warning", one)).collect::<String>());
+    Ok(())
 }
 
 /// Files that are transferred, local commands, pipes, the program itself: what is left for these where that can be.

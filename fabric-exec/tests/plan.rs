@@ -69,7 +69,8 @@ async fn a_plan_says_what_runs_where_in_which_order_and_why() {
 
 #[tokio::test]
 async fn nested_executions_are_planned_and_what_cannot_be_known_is_said() {
-    let text = plan(&World::new().hosts(&["h1", "h2"]), &["release:hosts=x", "pick:hosts=y", "id"]).await;
+    let text =
+        plan(&World::new().hosts(&["h1", "h2"]).set("what", "id"), &["release:hosts=x", "pick:hosts=y", "id"]).await;
     assert!(text.contains("execute build (before the next): 1 host\n"), "{text}");
     assert!(text.contains("execute deploy:version=2,exclude_hosts=web3;web4: 2 hosts in 2 batches"), "{text}");
     assert!(text.contains("execute: {{ env.what }}\n"), "{text}");
@@ -93,7 +94,7 @@ async fn what_is_wrong_is_known_ahead() {
     let world = World::new();
     let bad = fabfile("[tasks.t]\nsteps = [{ execute = 'nope' }]\n");
     let error = world.run_of(&bad).plan(&calls(&["t"])).await.unwrap_err();
-    assert_eq!(error.to_string(), "fabfile.toml:2: there is no task `nope`");
+    assert_eq!(error.to_string(), "fabfile.toml:2:22: there is no task `nope`");
     let circle = fabfile("[tasks.a]\npre = ['b']\n[tasks.b]\npost = ['a']\n");
     let error = world.run_of(&circle).plan(&calls(&["a"])).await.unwrap_err();
     assert!(matches!(error, RunError::Cycle(_)));

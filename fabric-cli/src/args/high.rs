@@ -80,6 +80,8 @@ pub enum Action {
     Display(String),
     /// Show what would run where; `None` leaves it to the other options how.
     Plan(Option<Format>),
+    /// Check all tasks, and run none.
+    Check,
     /// Show the settings in force, for a host if one is given.
     ShowConfig(Option<String>),
     /// Show one setting's layers.
@@ -427,6 +429,7 @@ impl Options {
             }
             "display" => Action::Display(value.to_owned()),
             "plan" => Action::Plan(given.value.as_deref().map(Format::of)),
+            "check" => Action::Check,
             "show-config" => Action::ShowConfig(given.value.clone()),
             "explain" => Action::Explain(value.to_owned()),
             "init" => Action::Init(match value {

@@ -269,6 +269,7 @@ options! {
         "list-format" / 'F' = OneOf(&["short", "normal", "nested", "json"]), Own, "how to list the tasks";
         "display" / 'd' = Value("TASK"), Own, "show what is known about a task", completes Tasks;
         "plan" = MaybeOneOf(&["text", "json"]), Own, "show what would run where, and connect to nothing";
+        "check", Own, "check the whole fabfile: names, files, roles; connect to nothing";
         "show-config" = MaybeNext("HOST"), Own, "show every setting in force and where it comes from", completes Hosts;
         "explain" = Value("SETTING"), Own, "show one setting's layers and which won", completes Settings;
         "format" = OneOf(&["text", "json"]), Own, "how to show the settings";

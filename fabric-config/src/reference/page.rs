@@ -34,6 +34,26 @@ In text (`~/.fabricrc`, variables, `--set`) a switch is `true`, `yes`, `on` or `
 separated by commas or are JSON; tables are `key=value,...` or JSON. In `--set`, a comma inside a value is `\\,`. A
 variable reaches into a table by `__`: `FABRIC_SHELL_ENV__RELEASE=2.4`.
 
+## Templates
+
+Values in settings files, variables and options are taken as they are. In a fabfile a key either takes templates (`{{ }}`) or
+refuses `{{` with its line, so that none passes for a text:
+
+| keys | templates |
+| --- | --- |
+| a task as a text, `run` of a task | yes |
+| steps: `run`, `sudo`, `local`, `prefix`, `cd`, `path`, values of `env`, `shell`, `user`, `group`, `stdin` and its `file` | yes |
+| steps: `put`, `get`, `to`, `temp_dir`; the file of a `put` with `template = true` | yes |
+| steps: `execute`, values of its `args`, `hosts`, `roles`, `exclude_hosts` | yes |
+| steps: values of `set`, `command` of its `hosts`; `prompt` and its `default`; `open_shell` | yes |
+| steps: `if`, `until` | no: they are expressions, `version` and not `{{ version }}` |
+| steps: all others (`save`, `mode`, `timeout`, `retries`, `hide`, switches) | no |
+| tasks: `pre`, `post`, `health`, `rollback`, with their arguments | no: `{ execute = \"build\", args = { version = \"{{ version }}\" } }` does |
+| tasks: `hosts`, `roles`, `with`, `args` and their defaults and choices, `aliases`, `help`, `batch`, `canary` and all others | no |
+| `[roledefs]`: `command` | yes, with `env.*` only |
+| `[roledefs]`: hosts, `roles`, `inventory`, `group`, settings | no |
+| `[env]`, `[hosts.\"pattern\"]` and its pattern, `include`, `help` | no |
+
 Editors that know JSON Schema complete settings files by [schema/fabric.json](schema/fabric.json), fabfiles by
 [schema/fabfile.json](schema/fabfile.json).
 ";

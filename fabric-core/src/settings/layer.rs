@@ -73,6 +73,8 @@ pub struct Origin {
     pub file: Option<PathBuf>,
     /// The line in that file, from 1.
     pub line: Option<usize>,
+    /// The column in that line, in characters, from 1.
+    pub column: Option<usize>,
     /// What else says where: an option, a variable, a section.
     pub place: Option<String>,
 }
@@ -80,12 +82,19 @@ pub struct Origin {
 impl Origin {
     /// An origin of which only the layer is known.
     pub fn new(layer: Layer) -> Self {
-        Self { layer, file: None, line: None, place: None }
+        Self { layer, file: None, line: None, column: None, place: None }
     }
 
     /// A line of a file.
     pub fn file(layer: Layer, file: impl Into<PathBuf>, line: Option<usize>) -> Self {
-        Self { layer, file: Some(file.into()), line, place: None }
+        Self { layer, file: Some(file.into()), line, column: None, place: None }
+    }
+
+    /// At this column of the line, counted in characters from 1.
+    #[must_use]
+    pub fn column(mut self, column: usize) -> Self {
+        self.column = Some(column);
+        self
     }
 
     /// An argument of the call that asks for a connection: what may not contradict the host string.
@@ -95,14 +104,17 @@ impl Origin {
 
     /// An option, a variable, a section.
     pub fn place(layer: Layer, place: impl Into<String>) -> Self {
-        Self { layer, file: None, line: None, place: Some(place.into()) }
+        Self { layer, file: None, line: None, column: None, place: Some(place.into()) }
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.file, self.line, &self.place) {
-            (Some(file), Some(line), _) => write!(f, "{}:{line}", file.display()),
+            (Some(file), Some(line), _) => {
+                write!(f, "{}:{line}", file.display())?;
+                self.column.map_or(Ok(()), |column| write!(f, ":{column}"))
+            }
             (Some(file), None, _) => write!(f, "{}", file.display()),
             (None, _, Some(place)) => f.write_str(place),
             (None, _, None) => write!(f, "{}", self.layer),

@@ -47,29 +47,16 @@ pub enum CollectionError {
 
 /// A name that no task has.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
-#[error("{}there is no task `{name}`{}", prefix(.at.as_ref()), suggestion(.nearest.as_ref()))]
+#[error("there is no task `{name}`{}", suggestion(.nearest.as_ref()))]
 pub struct UnknownTask {
     /// The name.
     pub name: String,
     /// The name nearest to it.
     pub nearest: Option<String>,
-    /// Where it stands, if in a fabfile.
-    pub at: Option<String>,
-}
-
-fn prefix(at: Option<&String>) -> String {
-    at.map(|at| format!("{at}: ")).unwrap_or_default()
 }
 
 fn suggestion(nearest: Option<&String>) -> String {
     nearest.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
-}
-
-impl UnknownTask {
-    pub(crate) fn at(mut self, place: &str) -> Self {
-        self.at = Some(place.to_owned());
-        self
-    }
 }
 
 impl Collection {
@@ -140,6 +127,39 @@ impl Collection {
         direct.or_else(|| self.namespaces.get(name)?.default_task())
     }
 
+    /// The full name of a task that is named in the file of this namespace: one of that file, else one of the fabfile.
+    pub(crate) fn qualified(&self, namespace: &str, name: &str) -> String {
+        let own = format!("{namespace}.{name}");
+        if !namespace.is_empty() && self.find(&own).is_some() { own } else { name.to_owned() }
+    }
+
+    /// All tasks, those of namespaces too.
+    pub(crate) fn all(&self) -> Vec<&Arc<Task>> {
+        self.tasks.values().chain(self.namespaces.values().flat_map(Self::all)).collect()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn all_mut(&mut self) -> Vec<&mut Arc<Task>> {
+        self.tasks.values_mut().chain(self.namespaces.values_mut().flat_map(Self::all_mut)).collect()
+    }
+
+    /// Puts the tasks of an included file, which are these, in its namespace: the names that they use are looked for in
+    /// the file first.
+    pub(crate) fn within(&mut self, namespace: &str) {
+        let names: Vec<String> = self.tasks.keys().cloned().collect();
+        for name in names {
+            let mut task = Task::clone(&self.tasks[&name]);
+            namespace.clone_into(&mut task.namespace);
+            let rolling = task.rolling.health.iter_mut().chain(&mut task.rolling.rollback);
+            for call in task.pre.iter_mut().chain(&mut task.post).chain(rolling) {
+                if self.find(&call.task).is_some() {
+                    call.task = format!("{namespace}.{}", call.task);
+                }
+            }
+            self.tasks.insert(name, Arc::new(task));
+        }
+    }
+
     /// The task that runs when no name is given: the last one that is marked so.
     pub fn default_task(&self) -> Option<&Arc<Task>> {
         self.tasks.values().rev().find(|task| task.default)
@@ -154,6 +174,6 @@ impl Collection {
     pub fn unknown(&self, name: &str) -> UnknownTask {
         let names: Vec<String> = self.listing().names().collect();
         let nearest = fabric_core::settings::nearest(name, names.iter().map(String::as_str));
-        UnknownTask { name: name.to_owned(), nearest: nearest.map(str::to_owned), at: None }
+        UnknownTask { name: name.to_owned(), nearest: nearest.map(str::to_owned) }
     }
 }

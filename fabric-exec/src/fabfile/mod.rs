@@ -5,6 +5,7 @@
 
 mod find;
 mod node;
+mod own_roles;
 mod reader;
 mod roles;
 mod step;

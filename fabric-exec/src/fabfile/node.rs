@@ -1,5 +1,7 @@
 //! A fabfile's text as a tree of values that know where they stand, whatever the format.
 
+use std::ops::Range;
+
 use fabric_core::Value;
 use fabric_core::settings::type_of;
 use indexmap::IndexMap;
@@ -7,11 +9,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-/// A value and its line.
+/// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
     /// From 1.
     pub(super) line: usize,
+    /// The bytes of the text in which it is written.
+    pub(super) span: Range<usize>,
     pub(super) kind: Kind,
 }
 
@@ -41,7 +45,7 @@ impl Node {
             }
             scalar => Kind::Scalar(scalar.clone()),
         };
-        Self { line: 0, kind }
+        Self { line: 0, span: 0..0, kind }
     }
 
     /// The value without its places.
@@ -99,31 +103,29 @@ pub(super) fn toml(text: &str) -> Result<Node, Vec<SyntaxError>> {
             })
             .collect());
     }
-    let line = lines.at(table.span().start);
-    toml_table(table.get_ref(), line, &lines).map_err(|error| vec![error])
+    toml_table(table.get_ref(), table.span(), &lines).map_err(|error| vec![error])
 }
 
-fn toml_table(table: &toml::de::DeTable<'_>, line: usize, lines: &Lines) -> Result<Node, SyntaxError> {
+fn toml_table(table: &toml::de::DeTable<'_>, span: Range<usize>, lines: &Lines) -> Result<Node, SyntaxError> {
     let mut members = IndexMap::new();
     for (key, value) in table {
         let at = lines.at(key.span().start);
-        members
-            .insert(key.get_ref().to_string(), (at, toml_value(value.get_ref(), lines.at(value.span().start), lines)?));
+        members.insert(key.get_ref().to_string(), (at, toml_value(value.get_ref(), value.span(), lines)?));
     }
     // Members come sorted by name; a fabfile's order is that of its lines.
     members.sort_by(|_, (a, _), _, (b, _)| a.cmp(b));
-    Ok(Node { line, kind: Kind::Table(members) })
+    Ok(Node { line: lines.at(span.start), span, kind: Kind::Table(members) })
 }
 
-fn toml_value(value: &toml::de::DeValue<'_>, line: usize, lines: &Lines) -> Result<Node, SyntaxError> {
+fn toml_value(value: &toml::de::DeValue<'_>, span: Range<usize>, lines: &Lines) -> Result<Node, SyntaxError> {
     use toml::de::DeValue;
+    let line = lines.at(span.start);
     let error = |message: &str| SyntaxError { line: Some(line), message: message.to_owned() };
     let scalar = match value {
-        DeValue::Table(table) => return toml_table(table, line, lines),
+        DeValue::Table(table) => return toml_table(table, span, lines),
         DeValue::Array(items) => {
-            let items: Result<_, _> =
-                items.iter().map(|item| toml_value(item.get_ref(), lines.at(item.span().start), lines)).collect();
-            return Ok(Node { line, kind: Kind::List(items?) });
+            let items: Result<_, _> = items.iter().map(|item| toml_value(item.get_ref(), item.span(), lines)).collect();
+            return Ok(Node { line, span, kind: Kind::List(items?) });
         }
         DeValue::String(text) => Value::from(text.as_ref()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
@@ -139,12 +141,12 @@ fn toml_value(value: &toml::de::DeValue<'_>, line: usize, lines: &Lines) -> Resu
         DeValue::Boolean(truth) => Value::from(*truth),
         DeValue::Datetime(time) => Value::from(time.to_string()),
     };
-    Ok(Node { line, kind: Kind::Scalar(scalar) })
+    Ok(Node { line, span, kind: Kind::Scalar(scalar) })
 }
 
 pub(super) fn yaml(text: &str) -> Result<Node, Vec<SyntaxError>> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(Node { line: 1, kind: Kind::Table(IndexMap::new()) });
+        return Ok(Node { line: 1, span: 0..0, kind: Kind::Table(IndexMap::new()) });
     }
     // `no` is Norway as often as false: a switch is `true` or `false`.
     let options = serde_saphyr::options! { strict_booleans: true };
@@ -159,7 +161,12 @@ fn first_line(text: &str) -> String {
 }
 
 fn node(spanned: Spanned<YamlKind>) -> Node {
-    Node { line: usize::try_from(spanned.referenced.line()).unwrap_or(0).max(1), kind: spanned.value.0 }
+    let number = |number: u64| usize::try_from(number).unwrap_or(0);
+    // An alias is where it is used; its text is where its anchor is.
+    let written = spanned.defined.span();
+    let start = number(written.byte_offset().unwrap_or(0));
+    let span = start..start + number(written.byte_len().unwrap_or(0));
+    Node { line: number(spanned.referenced.line()).max(1), span, kind: spanned.value.0 }
 }
 
 /// [`Kind`] as YAML has it.

@@ -1,6 +1,7 @@
 //! Reading a tree of nodes: typed values out, problems with their lines collected.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fabric_core::settings::{self, Map, Problem, Setting, nearest};
 use fabric_core::{Layer, Origin, Value};
@@ -9,20 +10,31 @@ use serde::de::DeserializeOwned;
 
 use super::node::{Kind, Node, SyntaxError};
 use crate::hostlist::expand_item;
+use crate::steps::{Places, Source, template};
 
 /// Collects what is wrong while a file is read.
 pub(super) struct Reader {
     pub(super) file: PathBuf,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
+    /// Where the texts stand that were read since the last step or task.
+    pub(super) places: Places,
+    source: Arc<Source>,
 }
 
 /// A table's members.
 pub(super) type Members = IndexMap<String, (usize, Node)>;
 
 impl Reader {
-    pub(super) fn new(file: &Path) -> Self {
-        Self { file: file.to_owned(), problems: Vec::new(), warnings: Vec::new() }
+    pub(super) fn new(file: &Path, text: &str) -> Self {
+        let source = Arc::new(Source::new(file, text));
+        let places = Places::new(source.clone());
+        Self { file: file.to_owned(), problems: Vec::new(), warnings: Vec::new(), places, source }
+    }
+
+    /// The line and column at which a value is written.
+    pub(super) fn place(&self, node: &Node) -> Origin {
+        self.source.origin(Layer::Fabfile, node.span.start)
     }
 
     pub(super) fn origin(&self, layer: Layer, line: usize) -> Origin {
@@ -75,8 +87,16 @@ impl Reader {
         }
     }
 
+    /// A text as it is: one that looks like a template would pass for what it was to become.
     pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
+        let text = self.any_text(node, what)?;
+        self.no_templates(node, what).then_some(text)
+    }
+
+    /// A text, which may be a template.
+    fn any_text(&mut self, node: &Node, what: &str) -> Option<String> {
         if let Kind::Scalar(Value::String(text)) = &node.kind {
+            self.places.add(text, node.span.clone());
             return Some(text.clone());
         }
         self.expected(node, what, "a text");
@@ -86,12 +106,32 @@ impl Reader {
     /// A text, or a number or switch as text.
     pub(super) fn textual(&mut self, node: &Node, what: &str) -> Option<String> {
         match &node.kind {
-            Kind::Scalar(Value::String(text)) => Some(text.clone()),
-            Kind::Scalar(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
-            _ => {
-                self.expected(node, what, "a text");
-                None
+            Kind::Scalar(Value::Number(_) | Value::Bool(_)) => {
+                let text = node.value().to_string();
+                self.places.add(&text, node.span.clone());
+                Some(text)
             }
+            _ => self.any_text(node, what),
+        }
+    }
+
+    /// Refuses templates, in whatever the value is made of; whether there are none.
+    pub(super) fn no_templates(&mut self, node: &Node, what: &str) -> bool {
+        let before = self.problems.len();
+        self.refuse_templates(node, what);
+        self.problems.len() == before
+    }
+
+    fn refuse_templates(&mut self, node: &Node, what: &str) {
+        match &node.kind {
+            Kind::Scalar(Value::String(text)) if template::is_template(text) => {
+                let problem = Problem::new(format!("{what} takes no templates, but there is `{{{{` in it"));
+                let problem = problem.hint("templates are the texts of steps, and `command` of a role");
+                self.problems.push(problem.at(self.place(node)));
+            }
+            Kind::Scalar(_) => {}
+            Kind::List(items) => items.iter().for_each(|item| self.refuse_templates(item, what)),
+            Kind::Table(members) => members.values().for_each(|(_, node)| self.refuse_templates(node, what)),
         }
     }
 
@@ -125,10 +165,24 @@ impl Reader {
 
     /// A list of texts; a text stands for a list of one.
     pub(super) fn texts(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
+        self.list_of(node, what, Self::text)
+    }
+
+    /// A list of templates; a text stands for a list of one.
+    pub(super) fn templates(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
+        self.list_of(node, what, Self::templated)
+    }
+
+    pub(super) fn list_of<T>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        read: fn(&mut Self, &Node, &str) -> Option<T>,
+    ) -> Option<Vec<T>> {
         match &node.kind {
-            Kind::Scalar(Value::String(text)) => Some(vec![text.clone()]),
+            Kind::Scalar(Value::String(_)) => read(self, node, what).map(|one| vec![one]),
             Kind::List(items) => {
-                Some(items.iter().filter_map(|item| self.text(item, &format!("an item of {what}"))).collect())
+                Some(items.iter().filter_map(|item| read(self, item, &format!("an item of {what}"))).collect())
             }
             _ => {
                 self.expected(node, what, "a text or a list of texts");
@@ -139,13 +193,8 @@ impl Reader {
 
     /// A list of hosts, ranges and braces expanded.
     pub(super) fn hosts(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
-        let items: Vec<(usize, String)> = match &node.kind {
-            Kind::List(list) => list
-                .iter()
-                .filter_map(|item| Some((item.line, self.text(item, &format!("an item of {what}"))?)))
-                .collect(),
-            _ => self.texts(node, what)?.into_iter().map(|text| (node.line, text)).collect(),
-        };
+        let items: Vec<(usize, String)> =
+            self.list_of(node, what, |reader, node, what| Some((node.line, reader.text(node, what)?)))?;
         let mut hosts = Vec::new();
         for (line, text) in items {
             match expand(&text) {
@@ -188,6 +237,9 @@ impl Reader {
         };
         if setting.information {
             self.problem(line, format!("`{key}` in {place} can only be read, not set"));
+            return;
+        }
+        if !self.no_templates(node, &format!("`{key}` in {place}")) {
             return;
         }
         let value = node.value();

@@ -9,6 +9,7 @@ use fabric_core::{Layer, Origin, Value};
 use super::node::{Kind, Node};
 use super::reader::Reader;
 use crate::hostlist::{Role, RoleSource, Roles};
+use crate::steps::Places;
 
 /// Reads roles that stand in settings, in the forms that `[roledefs]` takes. `dir` is where their files are and their
 /// commands start; `origin` is where they stand.
@@ -30,7 +31,7 @@ use crate::hostlist::{Role, RoleSource, Roles};
 /// ```
 pub fn roles_of(roledefs: &Map, dir: impl AsRef<Path>, origin: &Origin) -> Result<Roles, Problems> {
     let dir = dir.as_ref();
-    let mut reader = Reader::new(&dir.join("roledefs"));
+    let mut reader = Reader::new(&dir.join("roledefs"), "");
     let mut roles = Roles::new();
     reader.roles(&Node::without_place(&Value::from(roledefs.clone())), dir, &mut roles);
     if !reader.problems.is_empty() {
@@ -39,6 +40,7 @@ pub fn roles_of(roledefs: &Map, dir: impl AsRef<Path>, origin: &Origin) -> Resul
     }
     for role in roles.values_mut() {
         role.origin = Some(Origin { layer: Layer::Role, ..origin.clone() });
+        role.places = Places::default();
     }
     Ok(roles)
 }
@@ -48,9 +50,12 @@ impl Reader {
         let Some(members) = self.table(node, "`roledefs`") else { return };
         for (name, (line, node)) in members {
             let place = format!("role `{name}`");
-            let Some(role) = self.role(node, &place, dir) else { continue };
+            self.places.take();
+            let role = self.role(node, &place, dir);
+            let places = self.places.take();
+            let Some(role) = role else { continue };
             let origin = self.origin(Layer::Role, *line);
-            if roles.insert(name.clone(), Role { origin: Some(origin), ..role }).is_some() {
+            if roles.insert(name.clone(), Role { origin: Some(origin), places, ..role }).is_some() {
                 self.problem(*line, format!("{place} is defined twice"));
             }
         }
@@ -77,7 +82,7 @@ impl Reader {
         let source = match *key {
             "hosts" => RoleSource::Hosts(self.hosts(value, &what)?),
             "roles" => RoleSource::Roles(self.texts(value, &what)?),
-            "command" => RoleSource::Command { line: self.text(value, &what)?, dir: dir.to_owned() },
+            "command" => RoleSource::Command { line: self.templated(value, &what)?, dir: dir.to_owned() },
             _ => RoleSource::File { path: dir.join(self.text(value, &what)?), group },
         };
         let mut known = sources.to_vec();

@@ -1,5 +1,6 @@
 //! The steps of a task.
 
+use fabric_core::settings::Problem;
 use fabric_core::{Value, command};
 use fabric_transport::transfer::Links;
 use indexmap::IndexMap;
@@ -8,7 +9,8 @@ use super::node::{Kind, Node};
 use super::reader::{Members, Reader};
 use crate::run::Hide;
 use crate::steps::{
-    CommandStep, ExecuteStep, PromptStep, SetValue, ShellChoice, Step, StepInput, TransferStep, Until, Verb, template,
+    CommandStep, ExecuteStep, Places, PromptStep, SetValue, ShellChoice, Step, StepInput, TransferStep, Until, Verb,
+    template,
 };
 
 /// How often `until` tries again where nothing says how often: for half a minute or so.
@@ -52,6 +54,13 @@ impl Reader {
     }
 
     fn step(&mut self, node: &Node, place: &str) -> Option<Step> {
+        let of_task = self.places.take();
+        let step = self.step_alone(node, place);
+        let places = std::mem::replace(&mut self.places, of_task);
+        step.map(|step| Step { places, ..step })
+    }
+
+    fn step_alone(&mut self, node: &Node, place: &str) -> Option<Step> {
         let Kind::Table(members) = &node.kind else {
             let found = node.what();
             self.problem(node.line, format!("{place}: expected a table such as {{ run = \"..\" }}, found {found}"));
@@ -91,11 +100,7 @@ impl Reader {
             "prompt" => Verb::Prompt(self.prompt(subject, members, &what)?),
             _ => self.open_shell(subject, &what)?,
         };
-        let condition = self.optional(members, "if", |reader, node, what| {
-            let text = reader.textual(node, what)?;
-            reader.expression(node.line, &text, what);
-            Some(text)
-        });
+        let condition = self.optional(members, "if", Self::condition);
         let save = self.optional(members, "save", |reader, node, what| {
             let name = reader.text(node, what)?;
             if !command::is_env_name(&name) || name == "env" {
@@ -106,7 +111,7 @@ impl Reader {
         });
         let warn_only = self.optional(members, "warn_only", Self::truth);
         let hide = self.optional(members, "hide", Self::hide).unwrap_or_default();
-        Some(Step { at: self.at(*line), verb, condition, save, warn_only, hide })
+        Some(Step { at: self.at(*line), verb, condition, save, warn_only, hide, places: Places::default() })
     }
 
     fn verb_problem(&mut self, line: usize, members: &Members, verbs: &[&str], place: &str) {
@@ -140,30 +145,24 @@ impl Reader {
     }
 
     /// A text that is a template.
-    fn templated(&mut self, node: &Node, what: &str) -> Option<String> {
+    pub(super) fn templated(&mut self, node: &Node, what: &str) -> Option<String> {
         let text = self.textual(node, what)?;
-        self.template(node.line, &text, what);
+        if let Err(message) = template::check(&text) {
+            self.problem(node.line, format!("{what}: {message}"));
+        }
         Some(text)
     }
 
-    fn templates(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
-        let texts = self.texts(node, what)?;
-        for text in &texts {
-            self.template(node.line, text, what);
+    /// An expression that is true or false.
+    fn condition(&mut self, node: &Node, what: &str) -> Option<String> {
+        let text = self.textual(node, what)?;
+        if template::is_template(&text) {
+            let problem = Problem::new(format!("{what} is an expression, and takes no templates")).at(self.place(node));
+            self.problems.push(problem.hint("write `version`, not `{{ version }}`"));
+        } else if let Err(message) = template::check_expression(&text) {
+            self.problem(node.line, format!("{what}: {message}"));
         }
-        Some(texts)
-    }
-
-    pub(super) fn template(&mut self, line: usize, text: &str, what: &str) {
-        if let Err(message) = template::check(text) {
-            self.problem(line, format!("{what}: {message}"));
-        }
-    }
-
-    fn expression(&mut self, line: usize, text: &str, what: &str) {
-        if let Err(message) = template::check_expression(text) {
-            self.problem(line, format!("{what}: {message}"));
-        }
+        Some(text)
     }
 
     fn command(&mut self, subject: &Node, members: &Members, what: &str) -> Option<CommandStep> {
@@ -175,7 +174,7 @@ impl Reader {
             env: self.optional(members, "env", Self::text_map).unwrap_or_default(),
             shell: self.optional(members, "shell", |reader, node, what| match &node.kind {
                 Kind::Scalar(Value::Bool(wrap)) => Some(ShellChoice::Wrapped(*wrap)),
-                _ => reader.text(node, what).map(ShellChoice::Named),
+                _ => reader.templated(node, what).map(ShellChoice::Named),
             }),
             pty: self.optional(members, "pty", Self::truth),
             timeout: self.optional(members, "timeout", Self::seconds),
@@ -213,11 +212,7 @@ impl Reader {
 
     /// `until`, `retries` and `delay`; `retries` alone is until it succeeds.
     fn until(&mut self, members: &Members, what: &str) -> Option<Until> {
-        let condition = self.optional(members, "until", |reader, node, what| {
-            let text = reader.textual(node, what)?;
-            reader.expression(node.line, &text, what);
-            Some(text)
-        });
+        let condition = self.optional(members, "until", Self::condition);
         let retries = self.optional(members, "retries", Self::integer);
         let delay = self.optional(members, "delay", Self::seconds);
         if let (None, None, Some((line, _))) = (&condition, retries, members.get("delay")) {
@@ -300,10 +295,9 @@ impl Reader {
                 reader.table(node, what);
                 return None;
             };
-            let value = |(name, (line, node)): (&String, &(usize, Node))| {
-                let value = node.value();
-                reader.value_templates(*line, &value, what);
-                (name.clone(), value)
+            let value = |(name, (_, node)): (&String, &(usize, Node))| {
+                reader.value_templates(node, what);
+                (name.clone(), node.value())
             };
             Some(members.iter().map(value).collect())
         });
@@ -316,12 +310,12 @@ impl Reader {
         })
     }
 
-    fn value_templates(&mut self, line: usize, value: &Value, what: &str) {
-        match value {
-            Value::String(text) => self.template(line, text, what),
-            Value::Array(items) => items.iter().for_each(|item| self.value_templates(line, item, what)),
-            Value::Object(map) => map.values().for_each(|item| self.value_templates(line, item, what)),
-            _ => {}
+    fn value_templates(&mut self, node: &Node, what: &str) {
+        match &node.kind {
+            Kind::Scalar(Value::String(_)) => drop(self.templated(node, what)),
+            Kind::Scalar(_) => {}
+            Kind::List(items) => items.iter().for_each(|item| self.value_templates(item, what)),
+            Kind::Table(members) => members.values().for_each(|(_, node)| self.value_templates(node, what)),
         }
     }
 
@@ -351,15 +345,14 @@ impl Reader {
                         SetValue::Command(self.templated(list, &what)?)
                     } else {
                         self.set_kind(name, *line, list, &what);
-                        self.value_templates(*line, &list.value(), &what);
+                        self.value_templates(list, &what);
                         SetValue::Plain(node.value())
                     }
                 }
                 _ => {
                     self.set_kind(name, *line, node, &what);
-                    let value = node.value();
-                    self.value_templates(*line, &value, &what);
-                    SetValue::Plain(value)
+                    self.value_templates(node, &what);
+                    SetValue::Plain(node.value())
                 }
             };
             values.insert(name.clone(), value);

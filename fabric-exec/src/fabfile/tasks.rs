@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fabric_core::Layer;
-use fabric_core::settings::type_of;
+use fabric_core::settings::{Problem, type_of};
 
 use super::node::{Kind, Node};
 use super::reader::{Members, Reader};
@@ -46,11 +46,13 @@ impl Reader {
     pub(super) fn tasks(&mut self, node: &Node, collection: &mut Collection) {
         let Some(members) = self.table(node, "`tasks`") else { return };
         for (name, (line, node)) in members {
+            self.places.take();
             let task = match &node.kind {
                 Kind::Table(members) => Some(self.task(name, *line, members)),
                 _ => self.shorthand(name, node),
             };
             let Some(mut task) = task else { continue };
+            task.places = self.places.take();
             task.origin = Some(self.origin(Layer::Task, *line));
             if let Err(error) = collection.add(task) {
                 self.problem(*line, error.to_string());
@@ -69,10 +71,9 @@ impl Reader {
     }
 
     fn run_steps(&mut self, node: &Node, what: &str) -> Option<Vec<Step>> {
-        let commands = self.texts(node, what)?;
-        for command in &commands {
-            self.template(node.line, command, what);
-        }
+        let of_task = self.places.take();
+        let commands = self.templates(node, what);
+        let places = std::mem::replace(&mut self.places, of_task);
         let step = |command| Step {
             at: self.at(node.line),
             verb: Verb::Run(CommandStep { commands: vec![command], ..CommandStep::default() }),
@@ -80,8 +81,9 @@ impl Reader {
             save: None,
             warn_only: None,
             hide: Hide::default(),
+            places: places.clone(),
         };
-        Some(commands.into_iter().map(step).collect())
+        Some(commands?.into_iter().map(step).collect())
     }
 
     fn task(&mut self, name: &str, line: usize, members: &Members) -> Task {
@@ -150,11 +152,15 @@ impl Reader {
     }
 
     fn calls(&mut self, node: &Node, what: &str) -> Vec<Invocation> {
+        let tokens = self.list_of(node, what, |reader, node, what| {
+            let origin = reader.place(node);
+            Some((reader.text(node, what)?, origin))
+        });
         let mut calls = Vec::new();
-        for token in self.texts(node, what).unwrap_or_default() {
+        for (token, origin) in tokens.unwrap_or_default() {
             match Invocation::parse(&token) {
-                Ok(call) => calls.push(call),
-                Err(error) => drop(self.problem(node.line, format!("{what}: {error}"))),
+                Ok(call) => calls.push(Invocation { origin: Some(Box::new(origin)), ..call }),
+                Err(error) => self.problems.push(Problem::new(format!("{what}: {error}")).at(origin)),
             }
         }
         calls
@@ -205,7 +211,8 @@ impl Reader {
         for (key, (line, node)) in members {
             let what = format!("`{key}` of {of}");
             match key.as_str() {
-                "name" | "default" => {}
+                "name" => {}
+                "default" => drop(self.no_templates(node, &what)),
                 "help" => param.help = self.text(node, &what),
                 "short" => {
                     let text = self.text(node, &what)?;

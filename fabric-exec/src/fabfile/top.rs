@@ -7,9 +7,10 @@ use fabric_core::{Layer, Origin, Value};
 
 use super::node::{self, Kind, Node};
 use super::reader::Reader;
-use super::{Fabfile, Format, HostSection};
+use super::{Fabfile, Format, HostSection, own_roles};
 use crate::collection::Collection;
 use crate::hostlist::{Directive, FabfileLists, RoleSource, Roles, role_names, unknown_names, unknown_roles};
+use crate::steps::template;
 
 const KEYS: &[&str] = &["env", "roledefs", "hosts", "tasks", "include", "help"];
 
@@ -40,8 +41,11 @@ pub(super) fn parse(path: &Path, text: &str, format: Format) -> Result<Fabfile, 
         problems: Vec::new(),
         warnings: Vec::new(),
         open: vec![path.to_owned()],
+        namespaces: Vec::new(),
+        included: Vec::new(),
     };
-    let collection = files.file(path, text, format);
+    let mut collection = files.file(path, text, format);
+    own_roles::merge(&mut files.roles, std::mem::take(&mut files.included), &mut collection);
     files.check_roles();
     if !files.problems.is_empty() {
         return Err(Problems(files.problems));
@@ -66,16 +70,21 @@ struct Files {
     lists: FabfileLists,
     list_changes: Vec<(String, Value, Origin)>,
     sections: Vec<HostSection>,
+    /// Those of the file being read.
     roles: Roles,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     /// The files being read, outermost first.
     open: Vec<PathBuf>,
+    /// The names of those that are included.
+    namespaces: Vec<String>,
+    /// Their namespaces and roles.
+    included: Vec<(String, Roles)>,
 }
 
 impl Files {
     fn file(&mut self, path: &Path, text: &str, format: Format) -> Collection {
-        let mut reader = Reader::new(path);
+        let mut reader = Reader::new(path, text);
         let tree = match format {
             Format::Toml => node::toml(text),
             Format::Yaml => node::yaml(text),
@@ -155,7 +164,7 @@ impl Files {
                     reader.problem(*line, format!("`{key}` of `env` can only be read, not set"));
                     None
                 }
-                _ => Some(node.value()),
+                _ => reader.no_templates(node, &format!("`{key}` of `env`")).then(|| node.value()),
             };
             if let Some(value) = value {
                 self.env.push((key.clone(), value, reader.origin(Layer::Fabfile, *line)));
@@ -167,6 +176,9 @@ impl Files {
         let Some(members) = reader.table(node, "`hosts`") else { return };
         for (pattern, (line, node)) in members {
             let Some(values) = reader.table(node, &format!("`hosts.{pattern:?}`")) else { continue };
+            if template::is_template(pattern) {
+                reader.problem(*line, "a pattern of `hosts` takes no templates, but there is `{{` in it");
+            }
             // Checked here as well, so that everything in the file is told at once.
             reader.settings(values, &format!("hosts.{pattern:?}"), &[]);
             self.sections.push(HostSection {
@@ -210,10 +222,16 @@ impl Files {
                     continue;
                 }
             };
-            self.open.push(path.clone());
-            let inner = self.file(&path, &text, format);
-            self.open.pop();
             let name = name.or_else(|| Some(path.file_stem()?.to_str()?.to_owned())).unwrap_or_default();
+            self.open.push(path.clone());
+            self.namespaces.push(name.clone());
+            let namespace = self.namespaces.join(".");
+            let outer = std::mem::take(&mut self.roles);
+            let mut inner = self.file(&path, &text, format);
+            inner.within(&namespace);
+            self.included.push((namespace, std::mem::replace(&mut self.roles, outer)));
+            self.namespaces.pop();
+            self.open.pop();
             if let Err(error) = collection.add_namespace(name, inner) {
                 reader.problem(line, error.to_string());
             }

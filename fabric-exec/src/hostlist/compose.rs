@@ -90,6 +90,14 @@ pub fn operands(item: &str) -> Vec<(SetOperator, &str)> {
     found
 }
 
+/// The item with other names for its operands.
+pub(crate) fn with_operands(item: &str, rename: impl Fn(&str) -> String) -> String {
+    let symbol =
+        |operator: SetOperator| SYMBOLS.iter().find(|(_, other)| *other == operator).map(|(symbol, _)| *symbol);
+    let shown = |(operator, name)| symbol(operator).into_iter().collect::<String>() + &rename(name);
+    operands(item).into_iter().map(shown).collect()
+}
+
 /// Puts a list together of its items, each cut into operands. `hosts_of` yields an operand's hosts; `told` is
 /// given how many hosts there are after it has been applied.
 pub(crate) fn compose<'a, T, E>(

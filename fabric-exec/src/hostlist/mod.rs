@@ -30,8 +30,8 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use command_line::{ListError, expand_item, read_host_option};
-pub(crate) use compose::compose;
 pub use compose::{SetOperator, operands};
+pub(crate) use compose::{compose, with_operands};
 pub use env::{Directive, EnvLists, FabfileLists, RuntimeLists};
 pub use inventory::{InventoryError, read_inventory};
 pub use role::{Role, RoleLookup, RoleSource, Roles};

@@ -10,6 +10,8 @@ use fabric_core::settings::{Layer, Map, Overlay, Value};
 use indexmap::IndexMap;
 use serde_json::json;
 
+use crate::steps::Places;
+
 /// A role.
 #[derive(Debug, Clone)]
 pub struct Role {
@@ -19,6 +21,8 @@ pub struct Role {
     pub settings: Arc<Map>,
     /// Where it is defined.
     pub origin: Option<Origin>,
+    /// Where its texts stand.
+    pub places: Places,
 }
 
 /// Where a role's hosts come from.
@@ -30,7 +34,7 @@ pub enum RoleSource {
     Roles(Vec<String>),
     /// A local command prints them, lines or JSON; it is run when the role is looked up.
     Command {
-        /// The command line, for the local shell.
+        /// The command line, for the local shell: a template that sees `env`.
         line: String,
         /// Where it starts.
         dir: PathBuf,
@@ -67,7 +71,7 @@ impl Role {
 
     /// A role with this source.
     pub fn new(source: RoleSource) -> Self {
-        Self { source, settings: Arc::default(), origin: None }
+        Self { source, settings: Arc::default(), origin: None, places: Places::default() }
     }
 
     /// The layer that its settings are for its hosts, if it has any; `name` is its own.

@@ -294,6 +294,7 @@ impl Planner {
             }
         }
         call.named.extend(execute.args.clone());
+        call.task = self.shared.collection.qualified(&outer.task.namespace, &call.task);
         let token = self.shared.shown(&call);
         let Some(task) = self.shared.collection.find(&call.task).cloned() else {
             return Err(RunError::UnknownTasks(vec![self.shared.collection.unknown(&call.task)]));

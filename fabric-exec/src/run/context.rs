@@ -469,8 +469,11 @@ impl Context {
     }
 
     /// The same, with each host's status.
-    pub async fn execute_all(&self, what: Execute) -> Result<Vec<HostResult>, TaskError> {
+    pub async fn execute_all(&self, mut what: Execute) -> Result<Vec<HostResult>, TaskError> {
         let usage = |error| TaskError::Usage(Box::new(error));
+        if what.task.is_none() {
+            what.call.task = self.shared.collection.qualified(&self.scope.task.namespace, &what.call.task);
+        }
         let job = match what.task {
             Some(task) => Job {
                 args: what.call.bind(&task.params).map_err(|error| usage(error.into()))?,

@@ -16,6 +16,7 @@ use crate::hostlist::{
     Around, EnvLists, HostList, HostListError, Listed, Role, RoleSource, Rules, Selection, Share, ShareError, Sources,
     build, compose, expand_item, read_inventory, role_names, role_operands, unknown_names, unknown_roles,
 };
+use crate::steps::template;
 use crate::task::Task;
 
 /// Where a task is executed inside another one's run.
@@ -148,7 +149,12 @@ impl Shared {
 
     /// The hosts of a role, with what it says about them; `open` are the roles that are being looked up, outermost
     /// first. Of a role that is made of others, each host has what the other says above what this one says.
-    async fn look_up(&self, task: &str, name: &str, open: &mut Vec<String>) -> Result<Vec<Listed>, RunError> {
+    pub(super) async fn look_up(
+        &self,
+        task: &str,
+        name: &str,
+        open: &mut Vec<String>,
+    ) -> Result<Vec<Listed>, RunError> {
         let role = &self.roles[name];
         let mut hosts = self.named_by(task, name, role, open).await?;
         if let Some(overlay) = role.overlay(name) {
@@ -194,6 +200,9 @@ impl Shared {
                     .map_err(|problem| error(format!("inventory {shown}: {problem}")))
             }
             RoleSource::Command { line, dir } => {
+                let settings = self.resolver.settings(None, &self.env.overlay().into_iter().collect::<Vec<_>>())?;
+                let line = template::render(&template::environment(), line, &template::env_of(settings));
+                let line = &line.map_err(|problem| error(problem.to_string()))?;
                 let output = self.capture(line, dir).await.map_err(error)?;
                 read_inventory(&output, name).map_err(|problem| error(format!("`{line}`: {problem}")))
             }

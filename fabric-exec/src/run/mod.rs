@@ -8,6 +8,7 @@ pub(crate) mod again;
 mod apart;
 mod backoff;
 mod block;
+mod check;
 mod connections;
 mod context;
 pub(crate) mod dispatch;
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fabric_core::settings::Problems;
+use fabric_core::settings::{Problem, Problems};
 use fabric_core::{Error, EventSink, ExitStatus, Origin, PromptError, Prompter, RefusePrompts, Resolve};
 use fabric_transport::connection::Terminal;
 use fabric_transport::{Connection, Connector};
@@ -95,6 +96,10 @@ pub enum RunError {
     /// A setting is wrong.
     #[error(transparent)]
     Settings(#[from] Problems),
+    /// Tasks that would run are wrong: names that nothing has, files that are not there. All of it, and what else is
+    /// wrong with the calls.
+    #[error(transparent)]
+    Fabfile(Problems),
     /// A task executes itself without end, or waits for itself.
     #[error("task `{0}` executes itself without end")]
     Endless(String),
@@ -343,6 +348,16 @@ impl Run {
     /// settings. Nothing has run then. All that goes wrong later is in the report.
     pub async fn start(self, calls: Vec<Call>) -> Result<Report, RunError> {
         shared::Shared::new(self, &calls).start(calls).await
+    }
+
+    /// Checks all tasks, whether they are called or not, and yields what a person should know: values that reach a shell
+    /// unquoted, roles that name no host. Nothing is connected to, and no command is run.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them.
+    pub async fn check(self) -> Result<Vec<Problem>, RunError> {
+        shared::Shared::new(self, &[]).check_all().await
     }
 
     /// What the run would do; nothing is connected to, though commands of roles are asked.

@@ -26,8 +26,7 @@ use crate::hostlist::{Emptied, FabfileLists, HostList, Level, Roles, Selection, 
 use crate::journal::{Journal, Line, Recorded};
 use crate::report::commands::{Commands, Gather};
 use crate::report::{Ending, Hidden, HostReport, Report, TaskReport};
-use crate::steps::{Anonymous, Verb, template};
-use crate::task::{Args, Invocation, Task, TaskId};
+use crate::task::{Invocation, Task};
 
 /// How long sessions may take to close at an interrupt's repetition.
 const LAST_STOPS: Duration = Duration::from_secs(1);
@@ -80,7 +79,7 @@ pub(crate) struct Shared {
     /// Hosts of `-x` that no list has had so far; nothing before the first list that they apply to.
     unmatched: Mutex<Option<Vec<String>>>,
     /// Whether a task of the run may set the global lists.
-    sets_lists: AtomicBool,
+    pub(super) sets_lists: AtomicBool,
     started: (Timestamp, Instant),
     told: Mutex<Told>,
 }
@@ -174,115 +173,6 @@ impl Shared {
         let args = call.bind(&task.params)?;
         let (name, selection) = (call.task.as_str().into(), call.selection.clone());
         Ok(Job { task: task.clone(), name, args, selection, exactly: None, around: None, last: false })
-    }
-
-    /// Everything that the calls name, `pre` and `post` included, checked before anything begins.
-    pub(crate) fn check(&self, calls: &[Call]) -> Result<Vec<(Job, String)>, RunError> {
-        let settings = self.resolver.settings(None, &[])?;
-        let (mut jobs, mut unknown, mut other) = (Vec::new(), Vec::new(), None);
-        for call in calls {
-            let job = match call {
-                Call::Task(call) => self.job(call).and_then(|job| {
-                    self.check_around(&job.task, &mut Vec::new(), &mut Vec::new())?;
-                    self.check_endless(&job.task, &mut Vec::new())?;
-                    Ok(job)
-                }),
-                Call::Command(line) => Ok(Job {
-                    task: Arc::new(Task::new(REMAINDER, Arc::new(Anonymous::new(line.clone())))),
-                    name: REMAINDER.into(),
-                    args: Args::new(),
-                    selection: Selection::default(),
-                    exactly: None,
-                    around: None,
-                    last: false,
-                }),
-            };
-            match job.and_then(|job| self.check_roles(&job).map(|()| job)) {
-                Ok(job) => jobs.push((
-                    job,
-                    match call {
-                        Call::Task(call) => self.shown(call),
-                        Call::Command(_) => token(call),
-                    },
-                )),
-                Err(RunError::UnknownTasks(names)) if settings.skip_unknown_tasks => {
-                    for name in names {
-                        self.emitter.warn(format!("{name}: it is skipped"));
-                    }
-                }
-                Err(RunError::UnknownTasks(names)) => unknown.extend(names),
-                Err(error) => drop(other.get_or_insert(error)),
-            }
-        }
-        if !unknown.is_empty() {
-            return Err(RunError::UnknownTasks(unknown));
-        }
-        if let Some((job, _)) = jobs.last_mut() {
-            job.last = job.task.is_last_on_its_hosts();
-        }
-        other.map_or(Ok(jobs), Err)
-    }
-
-    /// What a task draws along: `pre` and `post` without a circle, and tasks that its steps execute by name.
-    fn check_around(
-        &self,
-        task: &Arc<Task>,
-        path: &mut Vec<TaskId>,
-        executed: &mut Vec<TaskId>,
-    ) -> Result<(), RunError> {
-        if path.contains(&task.id()) {
-            return Err(RunError::Cycle(task.name.clone()));
-        }
-        path.push(task.id());
-        let job = |call: &Invocation| self.job(call).map_err(|error| named_by(task, error));
-        for call in task.rolling.health.iter().chain(&task.rolling.rollback) {
-            job(call)?;
-        }
-        for call in task.pre.iter().chain(&task.post) {
-            let job = job(call)?;
-            self.check_roles(&job)?;
-            self.check_around(&job.task, path, executed)?;
-        }
-        path.pop();
-        let mut unknown = Vec::new();
-        for step in task.body.steps().unwrap_or_default() {
-            if step.verb.sets_hosts() {
-                self.sets_lists.store(true, Ordering::Relaxed);
-            }
-            if let Verb::Execute(execute) = &step.verb
-                && !template::is_template(&execute.task)
-                && let Ok(call) = Invocation::parse(&execute.task)
-            {
-                match self.collection.find(&call.task) {
-                    None => unknown.push(self.collection.unknown(&call.task).at(&step.at)),
-                    // Before anything begins, not when its turn has come. A task may execute itself.
-                    Some(inner) if !executed.contains(&inner.id()) => {
-                        executed.push(inner.id());
-                        self.check_around(inner, &mut Vec::new(), executed)?;
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        if unknown.is_empty() { Ok(()) } else { Err(RunError::UnknownTasks(unknown)) }
-    }
-
-    /// A task whose steps execute it again whatever happens.
-    fn check_endless(&self, task: &Arc<Task>, path: &mut Vec<TaskId>) -> Result<(), RunError> {
-        if path.contains(&task.id()) {
-            return Err(RunError::Endless(task.name.clone()));
-        }
-        path.push(task.id());
-        for step in task.body.steps().unwrap_or_default() {
-            if let (Verb::Execute(execute), None) = (&step.verb, &step.condition)
-                && let Ok(call) = Invocation::parse(&execute.task)
-                && let Some(task) = self.collection.find(&call.task)
-            {
-                self.check_endless(task, path)?;
-            }
-        }
-        path.pop();
-        Ok(())
     }
 
     /// The run, from its first call to its report.
@@ -525,19 +415,6 @@ impl Shared {
 
 fn excludes_nothing(of: &str, hosts: &[String]) -> String {
     format!("-x excludes none {of}: {}", fabric_core::host::fold(hosts.iter().map(String::as_str)))
-}
-
-/// Tasks that are unknown where another one names them.
-fn named_by(task: &Task, error: RunError) -> RunError {
-    match (error, &task.origin) {
-        (RunError::UnknownTasks(names), Some(origin)) => {
-            let at = origin.to_string();
-            RunError::UnknownTasks(
-                names.into_iter().map(|name| if name.at.is_none() { name.at(&at) } else { name }).collect(),
-            )
-        }
-        (error, _) => error,
-    }
 }
 
 /// A task's own settings as a layer, if it has any.

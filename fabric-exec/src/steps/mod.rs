@@ -1,16 +1,21 @@
 //! Declared steps: what the tasks of a TOML, YAML or JSON fabfile are made of.
 
 mod body;
+pub(crate) mod names;
+mod places;
 pub(crate) mod template;
 mod transfer;
 mod work;
 
-use fabric_core::Value;
+use fabric_core::outcome::Direction;
+use fabric_core::{TransferOutcome, Value};
 use fabric_transport::transfer::Links;
 use indexmap::IndexMap;
 
 pub(crate) use body::Anonymous;
 pub use body::Steps;
+pub use places::Places;
+pub(crate) use places::Source;
 
 use crate::run::Hide;
 
@@ -29,6 +34,8 @@ pub struct Step {
     pub warn_only: Option<bool>,
     /// Which of its output is not shown.
     pub hide: Hide,
+    /// Where its texts stand.
+    pub places: Places,
 }
 
 /// What a step does.
@@ -89,6 +96,42 @@ impl Verb {
             Self::Prompt(_) => "prompt",
             Self::OpenShell { .. } => "open_shell",
         }
+    }
+
+    /// Its templates. (`until` is a condition and not among them.)
+    pub(crate) fn templates(&self) -> Vec<Template<'_>> {
+        use Template::{Shell, Text};
+
+        match self {
+            Self::Run(command) | Self::Sudo(command) | Self::Local(command) => command.templates(),
+            Self::Put(transfer) | Self::Get(transfer) => {
+                let texts = std::iter::once(&transfer.from).chain(&transfer.to).chain(&transfer.temp_dir);
+                texts.map(|text| Text(text)).collect()
+            }
+            Self::Execute(execute) => {
+                let lists = [&execute.hosts, &execute.roles, &execute.exclude_hosts].into_iter().flatten();
+                let texts = std::iter::once(&execute.task).chain(lists).map(|text| Text(text));
+                texts.chain(execute.args.values().flat_map(texts_of).map(Text)).collect()
+            }
+            Self::Set(values) => values.values().flat_map(SetValue::templates).collect(),
+            Self::Prompt(prompt) => {
+                std::iter::once(&prompt.text).chain(&prompt.default).map(|text| Text(text)).collect()
+            }
+            Self::OpenShell { command } => command.iter().map(|line| Shell(line)).collect(),
+        }
+    }
+
+    /// The attributes of what it saves, where they are known.
+    pub(crate) fn attributes(&self) -> Option<Vec<String>> {
+        let value = match self {
+            Self::Run(_) | Self::Sudo(_) | Self::Local(_) => {
+                work::outcome_value(&fabric_core::CommandOutcome::new("", ""))
+            }
+            Self::Put(_) => transfer::transfer_value(&TransferOutcome::new("", Direction::Put)),
+            Self::Get(_) => transfer::transfer_value(&TransferOutcome::new("", Direction::Get)),
+            _ => return None,
+        };
+        value.as_object().map(|members| members.keys().cloned().collect())
     }
 
     /// What its commands are tried again until, if they are.
@@ -157,6 +200,51 @@ pub enum StepInput {
     Text(String),
     /// What is in this local file; a template.
     File(String),
+}
+
+impl SetValue {
+    fn templates(&self) -> Vec<Template<'_>> {
+        match self {
+            Self::Plain(value) => texts_of(value).into_iter().map(Template::Text).collect(),
+            Self::Command(line) => vec![Template::Shell(line)],
+        }
+    }
+}
+
+impl CommandStep {
+    fn templates(&self) -> Vec<Template<'_>> {
+        let mut texts: Vec<Template<'_>> =
+            self.commands.iter().chain(&self.prefix).map(|line| Template::Shell(line)).collect();
+        // Directories and variables are quoted by the program.
+        let quoted = self.cd.iter().chain(&self.path).chain(self.env.values()).chain(&self.user).chain(&self.group);
+        texts.extend(quoted.map(|text| Template::Text(text)));
+        if let Some(ShellChoice::Named(shell)) = &self.shell {
+            texts.push(Template::Text(shell));
+        }
+        if let Some(StepInput::Text(text) | StepInput::File(text)) = &self.stdin {
+            texts.push(Template::Text(text));
+        }
+        texts
+    }
+}
+
+/// A template of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Template<'a> {
+    /// What is taken as it comes out.
+    Text(&'a str),
+    /// What a shell reads.
+    Shell(&'a str),
+}
+
+/// The texts in a value.
+pub(crate) fn texts_of(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts_of).collect(),
+        Value::Object(members) => members.values().flat_map(texts_of).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Trying commands again until a condition holds, with growing pauses.

@@ -1,13 +1,16 @@
 //! Templates and conditions: Jinja expressions in `{{ }}`, nothing else.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
 
 use fabric_core::Value;
 use fabric_core::command::quote;
+use fabric_core::settings::{Setting, Settings};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
+use super::names::{self, Named, Use};
 use crate::task::TaskError;
 
 /// What no text holds: block and comment tags are off, so that a shell's `${#a}` stays as it is.
@@ -82,22 +85,48 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
     environment().template_from_str(text).map(drop).map_err(|error| message(&error))
 }
 
+/// What is wrong with a file's syntax, and in which line.
+pub(crate) fn check_file(text: &str) -> Result<(), (usize, String)> {
+    let wrong = |error: Error| {
+        let fault = Fault::of(&error);
+        (fault.line, fault.message)
+    };
+    environment().template_from_str(text).map(drop).map_err(wrong)
+}
+
 /// What is wrong with a condition's syntax.
 pub(crate) fn check_expression(text: &str) -> Result<(), String> {
     environment().compile_expression(text).map(drop).map_err(|error| message(&error))
 }
 
-/// Renders a template.
+/// Renders a template. An error names what is wrong, and never the text or a value.
 pub(crate) fn render(environment: &Environment<'_>, text: &str, scope: &minijinja::Value) -> Result<String, TaskError> {
     if !is_template(text) {
         return Ok(text.to_owned());
     }
-    let error = |error: Error, names: Vec<String>| TaskError::Template {
-        text: text.to_owned(),
-        message: explain(&error, &names, scope),
-    };
-    let template = environment.template_from_str(text).map_err(|e| error(e, Vec::new()))?;
-    template.render(scope).map_err(|e| error(e, template.undeclared_variables(true).into_iter().collect()))
+    render_any(environment, text, scope).map_err(|faults| {
+        let messages: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
+        TaskError::Template { message: messages.join("; ") }
+    })
+}
+
+/// Renders a file's text. An error names the file and the line besides.
+pub(crate) fn render_file(
+    environment: &Environment<'_>,
+    path: &Path,
+    text: &str,
+    scope: &minijinja::Value,
+) -> Result<String, TaskError> {
+    render_any(environment, text, scope).map_err(|faults| {
+        let at = |fault: Fault| format!("{}:{}: {}", path.display(), fault.line, fault.message);
+        let messages: Vec<String> = faults.into_iter().map(at).collect();
+        TaskError::Template { message: messages.join("; ") }
+    })
+}
+
+fn render_any(environment: &Environment<'_>, text: &str, scope: &minijinja::Value) -> Result<String, Vec<Fault>> {
+    let template = environment.template_from_str(text).map_err(|error| vec![Fault::of(&error)])?;
+    template.render(scope).map_err(|error| faults(text, &names::of_template(text), &error, scope))
 }
 
 /// Renders every text in a value.
@@ -139,40 +168,98 @@ pub(crate) fn look_up(scope: &minijinja::Value, name: &str) -> Option<minijinja:
 
 /// Evaluates a condition.
 pub(crate) fn holds(environment: &Environment<'_>, text: &str, scope: &minijinja::Value) -> Result<bool, TaskError> {
-    let error = |error: Error, names: Vec<String>| TaskError::Template {
-        text: text.to_owned(),
-        message: explain(&error, &names, scope),
+    let error = |faults: Vec<Fault>| {
+        let messages: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
+        TaskError::Template { message: messages.join("; ") }
     };
-    let expression = environment.compile_expression(text).map_err(|e| error(e, Vec::new()))?;
-    let value =
-        expression.eval(scope).map_err(|e| error(e, expression.undeclared_variables(true).into_iter().collect()))?;
+    let uses = names::of_condition(text);
+    let expression = environment.compile_expression(text).map_err(|e| error(vec![Fault::of(&e)]))?;
+    let value = expression.eval(scope).map_err(|e| error(faults(text, &uses, &e, scope)))?;
     if value.is_undefined() {
-        let names = expression.undeclared_variables(true).into_iter().collect();
-        return Err(error(Error::from(ErrorKind::UndefinedError), names));
+        return Err(error(faults(text, &uses, &Error::from(ErrorKind::UndefinedError), scope)));
     }
     Ok(value.is_true())
 }
 
+/// What is wrong with a text, and in which of its lines.
+struct Fault {
+    line: usize,
+    message: String,
+}
+
+impl Fault {
+    fn of(error: &Error) -> Self {
+        Self { line: error.line().unwrap_or(1), message: message(error) }
+    }
+}
+
+/// An error in words of our own: its `Display` and its details can hold the text and the values.
 fn message(error: &Error) -> String {
-    error.detail().map_or_else(|| error.kind().to_string(), str::to_owned)
+    use ErrorKind::{
+        BadEscape, MissingArgument, SyntaxError, TooManyArguments, UnknownFilter, UnknownFunction, UnknownMethod,
+        UnknownTest,
+    };
+    /// Details of operations that name types only.
+    const OF_TYPES: [&str; 3] = ["tried to use ", "cannot convert ", "`sh`: "];
+    let kind = error.kind();
+    let is_harmless = match kind {
+        BadEscape | MissingArgument | SyntaxError | TooManyArguments | UnknownFilter | UnknownFunction
+        | UnknownMethod | UnknownTest => true,
+        _ => error.detail().is_some_and(|detail| OF_TYPES.iter().any(|start| detail.starts_with(start))),
+    };
+    error.detail().filter(|_| is_harmless).map_or_else(|| kind.to_string(), str::to_owned)
 }
 
 /// Names what is not defined, and the nearest name that is.
-fn explain(error: &Error, names: &[String], scope: &minijinja::Value) -> String {
+fn faults(text: &str, uses: &[Use<'_>], error: &Error, scope: &minijinja::Value) -> Vec<Fault> {
     if error.kind() != ErrorKind::UndefinedError {
-        return message(error);
+        return vec![Fault::of(error)];
     }
-    let mut missing: Vec<&str> =
-        names.iter().map(String::as_str).filter(|name| look_up(scope, name).is_none()).collect();
-    missing.sort_unstable();
-    let Some(first) = missing.first() else { return "something in it is not defined".to_owned() };
-    let mut text = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
-    text.push_str(if missing.len() == 1 { " is not defined" } else { " are not defined" });
     let known: Vec<String> = scope.try_iter().map(|keys| keys.map(|key| key.to_string()).collect()).unwrap_or_default();
-    if let Some(near) = fabric_core::settings::nearest(first, known.iter().map(String::as_str)) {
-        _ = write!(text, " (did you mean `{near}`?)");
+    let mut faults: Vec<Fault> = Vec::new();
+    for one in uses.iter().filter(|one| one.what == Named::Value && !one.optional) {
+        let name = one.name();
+        if look_up(scope, &name).is_some() {
+            continue;
+        }
+        let near = fabric_core::settings::nearest(one.path[0], known.iter().map(String::as_str));
+        let near = near.filter(|near| *near != one.path[0]).map(|near| format!(" (did you mean `{near}`?)"));
+        let message = format!("`{name}` is not defined{}", near.unwrap_or_default());
+        if faults.iter().all(|fault| fault.message != message) {
+            faults.push(Fault { line: text[..one.at.start].matches('\n').count() + 1, message });
+        }
     }
-    text
+    if faults.is_empty() {
+        let message = "something in it is not defined".to_owned();
+        faults.push(Fault { line: error.line().unwrap_or(1), message });
+    }
+    faults
+}
+
+/// Whether this is the name of a filter, a test or a function, as far as that matters: values are looked up.
+pub(crate) fn is_known(environment: &Environment<'_>, what: Named, name: &str) -> bool {
+    let (expression, unknown) = match what {
+        Named::Value => return true,
+        Named::Function => (format!("{name}()"), ErrorKind::UnknownFunction),
+        Named::Filter => (format!("0|{name}"), ErrorKind::UnknownFilter),
+        Named::Test => (format!("0 is {name}"), ErrorKind::UnknownTest),
+    };
+    let tried = environment.compile_expression(&expression).and_then(|tried| tried.eval(()));
+    !tried.is_err_and(|error| error.kind() == unknown)
+}
+
+/// `env` in a template outside of any task: settings and shared state.
+pub(crate) fn env_of(settings: Arc<Settings>) -> minijinja::Value {
+    #[derive(Debug)]
+    struct Env(Arc<Settings>);
+    impl minijinja::value::Object for Env {
+        fn get_value(self: &Arc<Self>, key: &minijinja::Value) -> Option<minijinja::Value> {
+            let name = key.as_str()?;
+            let is_secret = Setting::find(name).is_some_and(|setting| setting.kind.is_secret());
+            self.0.get(name).filter(|_| !is_secret).map(|found| value(&found))
+        }
+    }
+    minijinja::Value::from_pairs([("env".to_owned(), minijinja::Value::from_object(Env(settings)))])
 }
 
 #[cfg(test)]
@@ -211,6 +298,67 @@ mod tests {
         assert!(text.contains("`versoin` is not defined (did you mean `version`?)"), "{text}");
         assert!(rendered("{{ seen.stdot }}").unwrap_err().contains("`seen.stdot` is not defined"));
         assert!(rendered("{{ versoin | sh }}").is_err());
+        let two = rendered("secret words {{ a }} {{ b }} {{ a }} {{ c | default('') }}").unwrap_err();
+        assert_eq!(two, "`a` is not defined; `b` is not defined");
+    }
+
+    #[test]
+    fn errors_hold_neither_the_text_nor_a_value() {
+        let scope = value(&json!({"password": "s3cret", "n": 31337, "huge": 99_999_999_999_i64}));
+        let environment = environment();
+        for text in [
+            "s3cret {{ password | int }}",
+            "s3cret {{ password + n }}",
+            "s3cret {{ n ** huge }}",
+            "s3cret {{ nope }}",
+            "s3cret {{ password | nope }}",
+            "s3cret {{ password.nope }}",
+            "s3cret {{ password() }}",
+            "s3cret {{ -password }}",
+            "s3cret {{ password | round }}",
+            "s3cret {{ nope(password) }}",
+            "s3cret {{ n[password] }}",
+            "s3cret {{ x y }}",
+            "s3cret {{ range(huge) }}",
+            "s3cret {{ password | dictsort }}",
+            "s3cret {{ n / 0 }}",
+        ] {
+            let Err(error) = render(&environment, text, &scope) else { panic!("{text} is rendered") };
+            for shown in [error.to_string(), format!("{error:#}"), format!("{error:?}"), format!("{error:#?}")] {
+                for held in ["s3cret", "31337", "99999999999"] {
+                    assert!(!shown.contains(held), "{text}: {shown}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_of_a_file_names_its_line() {
+        let scope = value(&json!({"port": 1}));
+        let text = "listen {{ port }}\n# s3cret\nname {{ naem }}\nuser {{ user }}\n";
+        let error = render_file(&environment(), Path::new("a.conf"), text, &scope).unwrap_err().to_string();
+        assert_eq!(error, "a.conf:3: `naem` is not defined; a.conf:4: `user` is not defined");
+        let error = render_file(&environment(), Path::new("a.conf"), "x\n{{ port | shh }}\n", &scope).unwrap_err();
+        assert_eq!(error.to_string(), "a.conf:2: filter shh is unknown");
+        let error = render_file(&environment(), Path::new("a.conf"), "x\n\n{{ port port }}\n", &scope).unwrap_err();
+        assert!(error.to_string().starts_with("a.conf:3: "), "{error}");
+    }
+
+    #[test]
+    fn filters_tests_and_functions_are_known() {
+        let environment = environment();
+        for (what, name, known) in [
+            (Named::Filter, "sh", true),
+            (Named::Filter, "join", true),
+            (Named::Filter, "shh", false),
+            (Named::Test, "defined", true),
+            (Named::Test, "divisibleby", true),
+            (Named::Test, "defiend", false),
+            (Named::Function, "range", true),
+            (Named::Function, "rnage", false),
+        ] {
+            assert_eq!(is_known(&environment, what, name), known, "{name}");
+        }
     }
 
     #[test]

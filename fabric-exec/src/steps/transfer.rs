@@ -2,10 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use fabric_core::outcome::Direction;
 use fabric_core::transport::FileKind;
 use fabric_core::{Error, TransferOutcome, Value};
 use fabric_transport::Connection;
-use fabric_transport::transfer::Source;
+use fabric_transport::transfer::{Source, local_path};
 use serde_json::json;
 
 use super::work::{Saved, Work, scope_of};
@@ -96,13 +97,13 @@ impl Work {
 
     /// A local file as a template, rendered, and its mode.
     async fn rendered_file(&self, connection: &Connection, from: &str) -> Result<(String, u32), TaskError> {
-        let path = std::path::Path::new(&connection.settings().lcwd).join(from);
+        let path = local_path(&connection.settings().lcwd, from.as_ref());
         let read = async {
             let mode = tokio::fs::metadata(&path).await?.permissions().mode() & 0o7777;
             Ok::<_, std::io::Error>((tokio::fs::read_to_string(&path).await?, mode))
         };
         let (text, mode) = read.await.map_err(|error| TaskError::Abort(format!("put {}: {error}", path.display())))?;
-        Ok((self.render(&text)?, mode))
+        Ok((self.render_file(&path, &text)?, mode))
     }
 
     /// Where a rendered file goes: it has no name of its own any more, so that a directory needs one.
@@ -138,25 +139,29 @@ impl Work {
                 }
                 self.context.warn(error.to_string());
                 self.tolerate(step, error.to_string());
-                return Ok(json!({
-                    "ok": false, "failed": [], "local": [], "remote": [], "links": [], "left_out": [], "bytes": 0,
-                    "duration": 0,
-                }));
+                let mut value = transfer_value(&TransferOutcome::new("", Direction::Put));
+                value["ok"] = false.into();
+                return Ok(value);
             }
             Err(error) => return Err(error.into()),
         };
         if let Some((name, reason)) = outcome.failed.first() {
             self.tolerate(step, format!("{name}: {reason}"));
         }
-        Ok(json!({
-            "ok": outcome.ok(),
-            "failed": outcome.failed.iter().map(|(name, _)| name).collect::<Vec<_>>(),
-            "local": outcome.local,
-            "remote": outcome.remote,
-            "links": outcome.links,
-            "left_out": outcome.left_out,
-            "bytes": outcome.bytes,
-            "duration": outcome.duration.as_secs_f64(),
-        }))
+        Ok(transfer_value(&outcome))
     }
+}
+
+/// What a template sees of a transfer's outcome.
+pub(super) fn transfer_value(outcome: &TransferOutcome) -> Value {
+    json!({
+        "ok": outcome.ok(),
+        "failed": outcome.failed.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        "local": outcome.local,
+        "remote": outcome.remote,
+        "links": outcome.links,
+        "left_out": outcome.left_out,
+        "bytes": outcome.bytes,
+        "duration": outcome.duration.as_secs_f64(),
+    })
 }

@@ -11,6 +11,7 @@ use fabric_core::settings::Map;
 use fabric_core::{CommandOutcome, Value};
 use fabric_transport::Connection;
 use fabric_transport::connection::{CommandRequest, Stdin};
+use fabric_transport::transfer::local_path;
 use minijinja::Environment;
 use serde_json::json;
 
@@ -119,6 +120,11 @@ impl Work {
             return Ok(text.to_owned());
         }
         template::render(&self.environment, text, &self.scope())
+    }
+
+    /// The same for a file's text.
+    pub(super) fn render_file(&self, path: &Path, text: &str) -> Result<String, TaskError> {
+        template::render_file(&self.environment, path, text, &self.scope())
     }
 
     pub(super) fn render_all(&self, texts: &[String]) -> Result<Vec<String>, TaskError> {
@@ -252,7 +258,7 @@ impl Work {
         }
         match &command.shell {
             Some(ShellChoice::Wrapped(wrap)) => request = request.shell(*wrap),
-            Some(ShellChoice::Named(shell)) => request = request.shell(shell.as_str()),
+            Some(ShellChoice::Named(shell)) => request = request.shell(self.render(shell)?),
             None => {}
         }
         if let Some(pty) = command.pty {
@@ -291,7 +297,8 @@ impl Work {
             Some(StepInput::Given) => self.context.stdin(),
             Some(StepInput::Text(text)) => self.render(text)?.into(),
             Some(StepInput::File(file)) => {
-                let path = Path::new(&self.context.settings()?.lcwd).join(self.render(file)?);
+                let file = self.render(file)?;
+                let path = local_path(&self.context.settings()?.lcwd, Path::new(&file));
                 let unread = |error| TaskError::Abort(format!("`stdin`: {}: {error}", path.display()));
                 Stdin::file(&path).await.map_err(unread)?
             }
@@ -500,7 +507,7 @@ fn expand(text: &str) -> Result<Vec<String>, TaskError> {
 }
 
 /// What a template sees of a command's outcome. Texts are trimmed, as in Fabric 1.
-fn outcome_value(outcome: &CommandOutcome) -> Value {
+pub(super) fn outcome_value(outcome: &CommandOutcome) -> Value {
     json!({
         "stdout": outcome.stdout().trim(),
         "stderr": outcome.stderr().trim(),

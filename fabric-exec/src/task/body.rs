@@ -91,9 +91,7 @@ pub enum TaskError {
     /// A template or condition cannot be evaluated. Its text is not shown: it may have a secret in it.
     #[error("{message}")]
     Template {
-        /// The template.
-        text: String,
-        /// What is wrong with it.
+        /// What is wrong with it: names, and for a file its name and line, but neither its text nor a value.
         message: String,
     },
     /// An argument of the task is missing or of another type.

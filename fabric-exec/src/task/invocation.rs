@@ -1,7 +1,7 @@
 //! Calls of tasks: `task:pos,key=value`, and the binding of arguments to parameters.
 
 use fabric_core::settings::is_secret_name;
-use fabric_core::{HostStringError, Value};
+use fabric_core::{HostStringError, Origin, Value};
 use indexmap::IndexMap;
 use serde::Serialize;
 use thiserror::Error;
@@ -34,6 +34,9 @@ pub struct Invocation {
     pub named: IndexMap<String, Value>,
     /// Hosts, roles and exclusions for this call.
     pub selection: Selection,
+    /// Where it is written, if it is in a fabfile.
+    #[serde(skip)]
+    pub origin: Option<Box<Origin>>,
 }
 
 /// A call that cannot be read.

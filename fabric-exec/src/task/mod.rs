@@ -13,7 +13,7 @@ use std::sync::Arc;
 use fabric_core::{Origin, settings::Map};
 
 use crate::hostlist::{Selection, Share};
-use crate::steps::{Step, Verb};
+use crate::steps::{Places, Step, Verb};
 
 pub use argument::Argument;
 pub use body::{FnBody, TaskBody, TaskError};
@@ -70,6 +70,11 @@ pub struct Task {
     pub default: bool,
     /// Where it is defined.
     pub origin: Option<Origin>,
+    /// The namespace of the included file that it is in, in which the names that it uses are looked for first; empty for
+    /// the fabfile's own.
+    pub namespace: String,
+    /// Where its texts stand, but for those of its steps.
+    pub places: Places,
     /// What it does.
     pub body: Arc<dyn TaskBody>,
     id: TaskId,
@@ -116,6 +121,8 @@ impl Task {
             settings: Arc::default(),
             default: false,
             origin: None,
+            namespace: String::new(),
+            places: Places::default(),
             body,
             id: TaskId::new(),
         }

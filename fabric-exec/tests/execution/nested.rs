@@ -341,8 +341,13 @@ async fn mistakes_below_an_execute_are_found_before_anything_runs() {
         steps = [{ execute = 'again', if = 'false' }, { execute = 'misspelt', if = 'false' }]
     ";
     let world = World::new().hosts(&["h1"]);
-    for task in ["outer", "again"] {
-        assert!(matches!(world.try_toml(text, &[task]).await, Err(RunError::UnknownTasks(_))), "{task}");
+    for (task, wrong) in [
+        ("outer", "fabfile.toml:5:16: there is no task `nothing`"),
+        ("again", "fabfile.toml:8:67: there is no task `misspelt`"),
+    ] {
+        let error = world.try_toml(text, &[task]).await.unwrap_err();
+        assert!(matches!(error, RunError::Fabfile(_)), "{task}");
+        assert_eq!(error.to_string(), wrong, "{task}");
     }
     assert!(world.fleet.known().is_empty());
 }

@@ -53,6 +53,7 @@ mod walk;
 
 pub use destinations::{APART, Destinations, destination};
 pub use get::{Destination, Get};
+pub use names::local as local_path;
 pub use options::Links;
 pub(crate) use parts::Parts;
 pub use put::{Put, Source};

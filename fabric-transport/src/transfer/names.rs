@@ -84,7 +84,7 @@ pub(super) async fn remote(files: &dyn Files, cwd: &str, path: &[u8]) -> Result<
 
 /// A path on this machine, absolute: relative ones start in `lcwd`, that in the directory this program runs
 /// in; `~` is the home directory.
-pub(super) fn local(lcwd: &str, path: &Path) -> PathBuf {
+pub fn local(lcwd: &str, path: &Path) -> PathBuf {
     let mut full = lcwd.as_bytes().to_vec();
     join_dir(&mut full, path.as_os_str().as_bytes());
     let full = match full.as_slice() {

@@ -1,6 +1,7 @@
 //! The real `fab` against real servers.
 
 mod bad_plugins;
+mod checks;
 mod commands;
 mod demo;
 mod examples;

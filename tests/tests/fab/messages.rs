@@ -162,7 +162,7 @@ fn an_unknown_role_of_a_task_names_file_and_line() {
     case!()
         .fabfile("[roledefs]\nweb = [\"127.0.0.1:1\"]\n\n[tasks.deploy]\nroles = [\"wbe\"]\nrun = \"echo deploying\"\n")
         .args(["deploy"])
-        .stderr_has("fabfile.toml:4: task `deploy`: the role `wbe` (did you mean `web`?) does not exist")
+        .stderr_has("fabfile.toml:5:10: error: task `deploy`: the role `wbe` does not exist\n  = did you mean `web`?")
         .status(2)
         .run();
 }

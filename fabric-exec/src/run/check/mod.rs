@@ -1,0 +1,204 @@
+//! What can be known to be wrong with the calls of a run, and with the tasks that they draw along, before anything runs.
+
+mod scope;
+mod walk;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use fabric_core::settings::{Problem, Problems, Settings};
+
+use super::dispatch::Job;
+use super::shared::{REMAINDER, Shared, token};
+use super::{Call, RunError};
+use crate::hostlist::{RoleSource, Selection};
+use crate::steps::{Anonymous, Verb, template};
+use crate::task::{Args, Invocation, Task, TaskId};
+
+use scope::Env;
+use walk::Checker;
+
+impl Shared {
+    /// Everything that the calls name, and what their tasks draw along, checked before anything begins.
+    pub(crate) fn check(&self, calls: &[Call]) -> Result<Vec<(Job, String)>, RunError> {
+        let settings = self.resolver.settings(None, &[])?;
+        let (mut jobs, mut unknown, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for call in calls {
+            let job = match call {
+                Call::Task(call) => self.job(call).and_then(|job| {
+                    self.check_cycle(&job.task, &mut Vec::new(), &mut HashSet::new())?;
+                    self.check_endless(&job.task, &mut Vec::new())?;
+                    Ok(job)
+                }),
+                Call::Command(line) => Ok(Job {
+                    task: Arc::new(Task::new(REMAINDER, Arc::new(Anonymous::new(line.clone())))),
+                    name: REMAINDER.into(),
+                    args: Args::new(),
+                    selection: Selection::default(),
+                    exactly: None,
+                    around: None,
+                    last: false,
+                }),
+            };
+            match job {
+                Ok(job) => {
+                    // Its own lists are checked where they stand.
+                    if job.selection.gives_hosts() || !job.task.own.gives_hosts() {
+                        errors.extend(self.check_roles(&job).err());
+                    }
+                    let shown = match call {
+                        Call::Task(call) => self.shown(call),
+                        Call::Command(_) => token(call),
+                    };
+                    jobs.push((job, shown));
+                }
+                Err(RunError::UnknownTasks(names)) if settings.skip_unknown_tasks => {
+                    for name in names {
+                        self.emitter.warn(format!("{name}: it is skipped"));
+                    }
+                }
+                Err(RunError::UnknownTasks(names)) => unknown.extend(names),
+                Err(error) => errors.push(error),
+            }
+        }
+        if let Some((job, _)) = jobs.last_mut() {
+            job.last = job.task.is_last_on_its_hosts();
+        }
+        if !unknown.is_empty() {
+            errors.insert(0, RunError::UnknownTasks(unknown));
+        }
+        let mut checker = self.checker(&settings);
+        for (job, _) in &jobs {
+            checker.asked(&job.task, &job.selection);
+        }
+        let problems = checker.problems();
+        match (errors.len(), problems.is_empty()) {
+            (0, true) => Ok(jobs),
+            (1, true) => Err(errors.remove(0)),
+            _ => {
+                let errors = errors.into_iter().flat_map(RunError::into_problems);
+                Err(RunError::Fabfile(Problems(errors.chain(problems).collect())))
+            }
+        }
+    }
+
+    /// Everything that is wrong with any task, and what a person should know about them: `fab --check`.
+    pub(crate) async fn check_all(&self) -> Result<Vec<Problem>, RunError> {
+        let settings = self.resolver.settings(None, &[])?;
+        let mut checker = self.checker(&settings);
+        let mut errors = Vec::new();
+        for task in self.collection.all() {
+            errors.extend(self.check_cycle(task, &mut Vec::new(), &mut HashSet::new()).err());
+            errors.extend(self.check_endless(task, &mut Vec::new()).err());
+            checker.alone(task);
+        }
+        checker.all_roles();
+        let (problems, mut warnings) = checker.with_warnings();
+        for (name, role) in &self.roles {
+            let problem = match self.known_hosts_of(name).await {
+                None | Some(Ok(1..)) => continue,
+                Some(Ok(0)) => Problem::new(format!("role `{name}` names no host")),
+                Some(Err(error)) => Problem::new(error.to_string()),
+            };
+            warnings.push(Problem { origin: role.origin.clone(), ..problem });
+        }
+        if errors.is_empty() && problems.is_empty() {
+            return Ok(warnings);
+        }
+        let mut all: Vec<Problem> = Vec::new();
+        for problem in errors.into_iter().flat_map(RunError::into_problems).chain(problems) {
+            if !all.contains(&problem) {
+                all.push(problem);
+            }
+        }
+        Err(RunError::Fabfile(Problems(all)))
+    }
+
+    fn checker(&self, settings: &Arc<Settings>) -> Checker<'_> {
+        let env = Env::new(settings.clone(), &self.collection);
+        let lcwd = self.dir.clone().unwrap_or_else(|| PathBuf::from(".")).join(&settings.lcwd);
+        Checker::new(&self.collection, &self.roles, env, (!settings.warn_only).then_some(lcwd))
+    }
+
+    /// How many hosts a role has, if nothing has to be run to know it.
+    async fn known_hosts_of(&self, name: &str) -> Option<Result<usize, RunError>> {
+        let mut waiting = vec![name.to_owned()];
+        let mut seen = HashSet::new();
+        while let Some(name) = waiting.pop() {
+            match &self.roles.get(&name)?.source {
+                RoleSource::Command { .. } | RoleSource::Code(_) => return None,
+                RoleSource::Roles(items) if seen.insert(name) => {
+                    waiting.extend(crate::hostlist::role_names(items, |name| self.roles.contains_key(name)));
+                }
+                _ => {}
+            }
+        }
+        Some(self.look_up(REMAINDER, name, &mut Vec::new()).await.map(|hosts| hosts.len()))
+    }
+
+    /// A task that needs itself before or after it; and whether one of them sets lists of hosts.
+    fn check_cycle(
+        &self,
+        task: &Arc<Task>,
+        path: &mut Vec<TaskId>,
+        executed: &mut HashSet<TaskId>,
+    ) -> Result<(), RunError> {
+        if path.contains(&task.id()) {
+            return Err(RunError::Cycle(task.name.clone()));
+        }
+        path.push(task.id());
+        if task.body.steps().unwrap_or_default().iter().any(|step| step.verb.sets_hosts()) {
+            self.sets_lists.store(true, Ordering::Relaxed);
+        }
+        for call in task.pre.iter().chain(&task.post) {
+            if let Some(task) = self.collection.find(&call.task) {
+                self.check_cycle(task, path, executed)?;
+            }
+        }
+        path.pop();
+        for inner in self.executed_by(task, |_| true) {
+            // A task may execute itself.
+            if executed.insert(inner.id()) {
+                self.check_cycle(inner, &mut Vec::new(), executed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A task whose steps execute it again whatever happens.
+    fn check_endless(&self, task: &Arc<Task>, path: &mut Vec<TaskId>) -> Result<(), RunError> {
+        if path.contains(&task.id()) {
+            return Err(RunError::Endless(task.name.clone()));
+        }
+        path.push(task.id());
+        for task in self.executed_by(task, |step| step.condition.is_none()) {
+            self.check_endless(task, path)?;
+        }
+        path.pop();
+        Ok(())
+    }
+
+    /// The tasks that the steps of a task execute by name.
+    fn executed_by(&self, task: &Task, of: fn(&crate::steps::Step) -> bool) -> Vec<&Arc<Task>> {
+        let steps = task.body.steps().unwrap_or_default().iter().filter(|step| of(step));
+        let executed = steps.filter_map(|step| {
+            let Verb::Execute(execute) = &step.verb else { return None };
+            let call = Invocation::parse(&execute.task).ok().filter(|call| !template::is_template(&call.task))?;
+            self.collection.find(&self.collection.qualified(&task.namespace, &call.task))
+        });
+        executed.collect()
+    }
+}
+
+impl RunError {
+    /// The same as problems with their places.
+    fn into_problems(self) -> Vec<Problem> {
+        match self {
+            Self::Fabfile(Problems(problems)) | Self::Settings(Problems(problems)) => problems,
+            Self::UnknownTasks(names) => names.iter().map(|name| Problem::new(name.to_string())).collect(),
+            other => vec![Problem::new(other.to_string())],
+        }
+    }
+}
