@@ -469,13 +469,9 @@ fn typed(args: &[String], project: &Project, surroundings: &Surroundings, head: 
 
 /// An error if tasks or a command are given beside what would leave them out.
 fn runs_no_tasks(options: &Options) -> Result<(), Failure> {
-    let alone = match options.action {
-        Action::Explain(_) | Action::Display(_) | Action::Plugins | Action::Demo | Action::Check => true,
-        Action::Completion(_) | Action::Init(_) | Action::MergeReports(_) | Action::ShowConfig(_) => true,
-        // As everywhere, these win over all else; Fabric 1's list too.
-        Action::Help | Action::Version | Action::List => false,
-        Action::Run | Action::Plan(_) => false,
-    };
+    // As everywhere, help and version win over all else; Fabric 1's list too.
+    let runs = matches!(options.action, Action::Run | Action::Plan(_));
+    let alone = !runs && !matches!(options.action, Action::Help | Action::Version | Action::List);
     // By its name: its arguments may be secrets.
     let given = options.tasks.first().map(|call| call.task.as_str()).or(options.command.as_ref().map(|_| "--"));
     match (given.filter(|_| alone), &options.asked_by) {

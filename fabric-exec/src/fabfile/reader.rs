@@ -249,10 +249,8 @@ impl Reader {
                 values.insert(setting.name.to_owned(), setting.below(dir, value));
             }
             Err(expected) => {
-                let found = match setting.may_show(&value) {
-                    true => format!(", found {}", node.shown()),
-                    false => setting.found(&value),
-                };
+                let found =
+                    if setting.may_show(&value) { format!(", found {}", node.shown()) } else { setting.found(&value) };
                 self.problem(line, format!("`{key}` in {place}: {expected}{found}"));
             }
         }

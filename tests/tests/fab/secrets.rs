@@ -28,6 +28,9 @@ const ASKED: &[&[&str]] = &[
 
 const TASK: &str = "[tasks.t]\nsteps = [{ local = \"echo fine\" }]\n";
 
+/// What gives a case its secrets.
+type Given = Box<dyn Fn(Case) -> Case>;
+
 /// Runs it, and looks into all that was written.
 #[track_caller]
 fn hides(case: Case, what: &str) {
@@ -93,7 +96,8 @@ fn settings() -> impl Iterator<Item = &'static Setting> {
 fn settings_of_every_type_in_every_layer_hide_what_may_be_secret() {
     for shape in shapes() {
         let names: Vec<&str> = settings().filter(|setting| !is_plain(setting, &shape)).map(|s| s.name).collect();
-        let lines: String = names.iter().map(|name| format!("{name} = {}\n", toml(&shape))).collect();
+        let lines: Vec<String> = names.iter().map(|name| format!("{name} = {}", toml(&shape))).collect();
+        let lines = lines.join("\n") + "\n";
         let table = format!("{{ {} }}", lines.trim_end().replace('\n', ", "));
         let object: Value =
             names.iter().map(|name| ((*name).to_owned(), shape.clone())).collect::<serde_json::Map<_, _>>().into();
@@ -101,7 +105,7 @@ fn settings_of_every_type_in_every_layer_hide_what_may_be_secret() {
         let in_task = format!("[tasks.t]\nwith = {table}\nsteps = [{{ local = \"echo fine\" }}]\n");
         let in_step = format!("[tasks.t]\nsteps = [{{ set = {table} }}, {{ local = \"echo fine\" }}]\n");
         // All at once, which tells all errors at once, and each on its own, which may come further.
-        let mut cases: Vec<(String, Box<dyn Fn(Case) -> Case>)> = Vec::new();
+        let mut cases: Vec<(String, Given)> = Vec::new();
         for (name, text) in [("fabric.toml", &lines), ("fabric.yaml", &text), ("fabric.json", &text)] {
             let text = text.clone();
             cases.push((format!("{name}: {shape}"), Box::new(move |case| case.fabfile(TASK).file(name, &text))));
