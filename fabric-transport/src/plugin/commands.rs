@@ -293,12 +293,13 @@ impl<H: Host> Files for CommandFiles<H> {
             script = format!("{script}truncate -s {} -- \"$1\" && ", options.offset);
         }
         let redirect = if options.truncate && options.offset == 0 { ">" } else { ">>" };
-        script.push_str(&match options.mode {
+        let write = match options.mode {
             _ if options.no_follow => format!("exec 3>>\"$1\" && {NOT_A_LINK} && exec cat >&3"),
             // A redirection makes no file that can be executed.
             Some(mode) if mode & 0o111 != 0 => format!("cat {redirect} \"$1\" && {}\"$1\"", chmod(mode)),
             _ => format!("exec cat {redirect} \"$1\""),
-        });
+        };
+        script.push_str(&write);
         let mut process = self.start(&script, &[path]).await.map_err(error)?;
         let mut buffer = vec![0; CHUNK];
         let mut total = 0;

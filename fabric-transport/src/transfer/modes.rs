@@ -76,8 +76,8 @@ impl Engine {
 
     /// Takes from something that was just made what `mode` doesn't have; the umask it was made under is not known here.
     pub(super) async fn narrow(&self, path: &[u8], mode: u32) -> Result<(), FileError> {
-        let Some(made) = self.target().stat(path).await?.mode else { return Ok(()) };
-        let changes = FileChanges { mode: Some(made & (mode | 0o7000)), ..FileChanges::default() };
+        let Some(given) = self.target().stat(path).await?.mode else { return Ok(()) };
+        let changes = FileChanges { mode: Some(given & (mode | 0o7000)), ..FileChanges::default() };
         self.target().set_stat(path, &changes).await
     }
 

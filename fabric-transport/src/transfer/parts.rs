@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fabric_core::outcome::Direction;
@@ -100,7 +100,7 @@ impl Parts {
         let process = std::str::from_utf8(process.get(..PROCESS)?).ok()?;
         let process = u32::from_str_radix(process, 16).ok()?;
         if process == std::process::id() {
-            return Some(self.lock(&self.abandoned).contains(part.name));
+            return Some(lock(&self.abandoned).contains(part.name));
         }
         let process = rustix::process::Pid::from_raw(i32::try_from(process).ok()?)?;
         Some(rustix::process::test_kill_process(process).is_err_and(|error| error == rustix::io::Errno::SRCH))
@@ -108,16 +108,12 @@ impl Parts {
 
     /// A part of ours is left behind, since the host can't be asked to remove it.
     pub(super) fn abandon(&self, path: &[u8]) {
-        self.lock(&self.abandoned).insert(names::base(path).to_vec());
+        lock(&self.abandoned).insert(names::base(path).to_vec());
     }
 
     /// Whether a local directory was not looked through before, and there may be anything of ours in it.
     pub(super) fn is_new(&self, dir: &[u8]) -> bool {
-        self.state.is_some() && self.lock(&self.looked).insert(dir.to_vec())
-    }
-
-    fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
-        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.is_some() && lock(&self.looked).insert(dir.to_vec())
     }
 
     fn secret(&self) -> &Secret {
@@ -138,6 +134,10 @@ impl Parts {
             Secret { key, owner }
         })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A part, by its name.

@@ -222,15 +222,12 @@ async fn put_paths(
     let mut plan = Plan::default();
     for Root { path: from, name, stat, tree } in roots {
         let to = if into { names::join(to, &name) } else { names::trimmed(to).to_vec() };
-        match tree {
-            Some(mut tree) => {
-                plan.note(&from, &mut tree);
-                plan.trees.push(Copy { from, to, tree });
-            }
-            None => {
-                let existing = if into && !is_dir { Existing::Nothing } else { Existing::Unknown };
-                plan.files.push(Job { from, to, stat, existing, into_stream: false });
-            }
+        if let Some(mut tree) = tree {
+            plan.note(&from, &mut tree);
+            plan.trees.push(Copy { from, to, tree });
+        } else {
+            let existing = if into && !is_dir { Existing::Nothing } else { Existing::Unknown };
+            plan.files.push(Job { from, to, stat, existing, into_stream: false });
         }
     }
     plan.check(host)?;

@@ -145,11 +145,11 @@ impl Engine {
                 None => linked.refused.push(names::join(from, &link.below)),
             }
         }
-        let make = wanted.into_iter().map(|(path, text)| async move {
+        let links = wanted.into_iter().map(|(path, text)| async move {
             let made = self.make_link(&path, &text).await;
             (path, made)
         });
-        let made: Vec<_> = stream::iter(make.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
+        let made: Vec<_> = stream::iter(links.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
         for (path, made) in made {
             match made {
                 Ok(()) => linked.made.push(path),
@@ -197,7 +197,7 @@ impl Within<'_> {
         if !to.starts_with(b"/") {
             return Some(to.to_vec());
         }
-        let up = below.iter().filter(|b| **b == b'/').count();
+        let up = below.split(|b| *b == b'/').count() - 1;
         let rest = self.below_start(to)?;
         let text = [&b"../".repeat(up)[..], rest].concat();
         Some(if text.is_empty() { b".".to_vec() } else { text })

@@ -175,9 +175,12 @@ impl Walk<'_> {
         let entries = self.files.read_dir(&path).await?;
         let (links, others): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.stat.kind == FileKind::Symlink);
-        let named = |name: &[u8], entry| match names::is_plain(name) {
-            true => Ok(entry),
-            false => Err(FileError::new("read", names::join(&path, name), FileErrorKind::Escapes)),
+        let named = |name: &[u8], entry| {
+            if names::is_plain(name) {
+                Ok(entry)
+            } else {
+                Err(FileError::new("read", names::join(&path, name), FileErrorKind::Escapes))
+            }
         };
         let mut listed: Vec<_> = others
             .into_iter()
@@ -210,8 +213,8 @@ impl Walk<'_> {
             return Ok(Entry::Is(stat, None));
         }
         let real = self.files.canonicalize(path).await?;
-        let start = self.start.get_or_try_init(|| self.files.canonicalize(self.root)).await?;
-        if within.chain(start).contains(&real) {
+        let root = self.start.get_or_try_init(|| self.files.canonicalize(self.root)).await?;
+        if within.chain(root).contains(&real) {
             let why =
                 "the link leads back to a directory that it is in; `links` can be \"keep\" or \"skip\"".to_owned();
             return Err(FileError::new("follow", path, FileErrorKind::Failed(why)));

@@ -42,7 +42,7 @@ fn ends_with(path: &Path, end: &str) -> bool {
 
 fn parts(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut parts: Vec<_> = names.filter(|name| name.ends_with(".part")).collect();
+    let mut parts: Vec<_> = names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "part")).collect();
     parts.sort();
     parts
 }
