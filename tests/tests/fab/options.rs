@@ -52,6 +52,7 @@ const INSTEAD: &[&[&str]] = &[
     &["--show-config"],
     &["--explain", "user"],
     &["--merge-reports", "x.json"],
+    &["--check"],
 ];
 
 #[test]
