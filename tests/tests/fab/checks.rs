@@ -264,10 +264,10 @@ fn a_roles_command_and_a_steps_shell_take_templates() {
 #[test]
 fn names_in_an_included_file_mean_its_own_first() {
     let root = "include = { db = 'db.toml' }\n[tasks]\nbuild = { steps = [{ local = 'echo root build' }] }\n\
-                only = { steps = [{ local = 'echo root only' }] }\nhealthy = { steps = [{ local = 'echo root healthy' }] }\n\
+                only = { steps = [{ local = 'echo root only' }] }\nhealthy = { steps = [{ local = 'echo root healthy' }] }\nafter = { steps = [{ local = 'echo root after' }] }\n\
                 all = { pre = ['build'], steps = [{ execute = 'build' }, { execute = 'db.migrate' }] }\n";
-    let db = "[tasks]\nbuild = { aliases = ['b'], steps = [{ local = 'echo db build' }] }\nhealthy = { steps = [{ local = 'echo db healthy' }] }\n\
-              [tasks.migrate]\npre = ['build', 'only']\npost = ['b']\nhealth = 'healthy'\nhosts = ['{h1}']\n\
+    let db = "[tasks]\nbuild = { aliases = ['b'], steps = [{ local = 'echo db build' }] }\nhealthy = { steps = [{ local = 'echo db healthy' }] }\nafter = { steps = [{ local = 'echo db after' }] }\n\
+              [tasks.migrate]\npre = ['build', 'only']\npost = ['after']\nhealth = 'healthy'\nhosts = ['{h1}']\n\
               steps = [{ execute = \"{{ 'build' }}\" }, { execute = 'only' }, { execute = 'b' }]\n\
               [tasks.wrong]\nrollback = 'nowhere'\nrun = 'x'\n";
     let case = |args: &[&str]| {
@@ -279,10 +279,10 @@ fn names_in_an_included_file_mean_its_own_first() {
         out.map(|(_, line)| line.to_owned()).collect::<Vec<_>>()
     };
     let ran = case(&["db.migrate"]).any_stdout().any_stderr().run();
-    assert_eq!(lines(&ran), ["db build", "root only", "db build", "root only", "db build", "db healthy", "db build"]);
+    assert_eq!(lines(&ran), ["db build", "root only", "db build", "root only", "db build", "db healthy", "db after"]);
     let ran = case(&["all"]).any_stdout().any_stderr().run();
     assert_eq!(lines(&ran)[..3], ["root build", "root build", "db build"]);
-    case(&["db.wrong"]).stderr_has("{dir}/db.toml:11:12: error: there is no task `nowhere`").status(2).run();
+    case(&["db.wrong"]).stderr_has("{dir}/db.toml:12:12: error: there is no task `nowhere`").status(2).run();
 }
 
 #[test]

@@ -78,7 +78,7 @@ steps = [
         let ran = case.stdout_has("[localhost] out: local:given\n").any_stderr().run();
         assert_eq!(ran.stdout.matches("out: try:given").count(), 4, "{}", ran.stdout);
     }
-    let missing = "[tasks.one]\nhosts = ['{h1}']\nsteps = [{ run = 'cat', stdin = { file = 'none.txt' } }]\n";
+    let missing = "[tasks.one]\nhosts = ['{h1}']\nsteps = [{ run = 'cat', stdin = { file = \"{{ 'none' }}.txt\" } }]\n";
     case!().hosts(1).fabfile(missing).args(["one"]).any_stdout().stderr_has("{dir}/none.txt: ").status(1).run();
     let wrong = "[tasks.one]\nsteps = [{ run = 'cat', stdin = ['a'] }]\n";
     let expected = "fabfile.toml:2: error: `stdin`: expected true, a text or { file = \"..\" }, found a list";

@@ -90,7 +90,7 @@ fn what_cannot_be_put_or_got_names_the_host_and_the_path() {
             .file("file", "content")
             .fabfile(
                 "[tasks.a]\nhosts = [\"{h1}\"]\nsteps = [{ put = \"file\", to = \"{far}/no/such/dir/file\" }]\n\n\
-                 [tasks.b]\nhosts = [\"{h1}\"]\nsteps = [{ put = \"missing\", to = \"{far}/missing\" }]\n\n\
+                 [tasks.b]\nhosts = [\"{h1}\"]\nsteps = [{ put = \"{{ 'missing' }}\", to = \"{far}/missing\" }]\n\n\
                  [tasks.c]\nhosts = [\"{h1}\"]\nsteps = [{ get = \"{far}/missing\", to = \"back\" }]\n",
             )
             .args([task])
