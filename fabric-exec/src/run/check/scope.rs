@@ -141,6 +141,7 @@ impl<'a> Scope<'a> {
                 return Some(Unknown { message, hint: Some("a step behind this one saves it".to_owned()) });
             }
             let known = self.params.iter().map(|param| param.name.as_str()).chain(self.saved.keys().copied());
+            let known = known.chain(["env"]);
             let near = nearest(root, known).map(str::to_owned);
             // `release` for `env.release`.
             let of_env = || (self.env.has(root) && !self.env.is_open).then(|| format!("env.{root}"));
