@@ -47,7 +47,7 @@ impl Config {
         let ssh = self.ssh_host(host, &merged)?;
         let mut settings = Settings::clone(&merged.settings);
         settings.host_string = Some(host.as_str().to_owned());
-        settings.host = Some(host.host().to_owned());
+        settings.host = settings.hostname.clone().or_else(|| Some(host.host().to_owned()));
         if let Some(ssh) = &ssh {
             ssh.apply(&mut settings, &merged);
         }
@@ -275,7 +275,7 @@ fn given_twice(host: &HostString, overlays: &[Overlay]) -> Result<(), Problems> 
 
 /// What a hop shares with the host behind it: how the task connects, but not as whom and where.
 fn for_hops(overlays: &[Overlay]) -> Vec<Overlay> {
-    const OF_THE_HOST: [&str; 5] = ["user", "port", "host", "host_string", "gateway"];
+    const OF_THE_HOST: [&str; 6] = ["user", "port", "host", "host_string", "hostname", "gateway"];
     let shared = overlays.iter().filter(|overlay| matches!(overlay.origin.layer, Layer::Task | Layer::Runtime));
     shared
         .map(|overlay| {

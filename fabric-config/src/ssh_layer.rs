@@ -53,10 +53,23 @@ pub(crate) enum SshSource {
 /// What an answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Question {
-    file: Option<PathBuf>,
+    source: Asked,
     host: String,
     user: Option<String>,
     port: Option<u16>,
+    /// The setting `hostname`.
+    hostname: Option<String>,
+    /// The setting `ssh_options`.
+    options: Vec<String>,
+}
+
+/// Which files are asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Asked {
+    /// None: there are options alone.
+    Nothing,
+    Usual,
+    File(PathBuf),
 }
 
 /// A list of algorithms as ssh_config has it.
@@ -99,7 +112,7 @@ impl SshFiles {
         if let Some(known) = answers().get(&question) {
             return Ok(Arc::clone(known));
         }
-        let answer = Arc::new(SshHost::new(self.resolve(&question)?)?);
+        let answer = Arc::new(SshHost::new(self.resolve(&question)?, &question.options)?);
         let mut answers = answers();
         if answers.len() >= MOST_ANSWERS {
             answers.clear();
@@ -109,7 +122,12 @@ impl SshFiles {
     }
 
     fn resolve(&self, question: &Question) -> Result<Resolved, Problems> {
-        self.lookup(&self.config(question.file.as_deref())?, question)
+        let config = match &question.source {
+            Asked::Nothing => SshConfig::default(),
+            Asked::Usual => self.config(None)?,
+            Asked::File(file) => self.config(Some(file))?,
+        };
+        self.lookup(&config, question)
     }
 
     fn lookup(&self, config: &SshConfig, question: &Question) -> Result<Resolved, Problems> {
@@ -119,6 +137,11 @@ impl SshFiles {
         }
         if let Some(port) = question.port {
             lookup = lookup.port(port);
+        }
+        // What is an address is no template.
+        let hostname = question.hostname.as_ref().map(|name| format!("HostName={}", name.replace('%', "%%")));
+        for line in hostname.iter().chain(&question.options) {
+            lookup = lookup.option(line);
         }
         match config.resolve(&lookup) {
             // `ssh` gives up here; a gateway that needs itself is dialled directly (Fabric 3).
@@ -136,21 +159,29 @@ impl Config {
     pub(crate) fn ssh_host(&self, host: &HostString, merged: &Merged) -> Result<Option<Arc<SshHost>>, Problems> {
         let settings = &merged.settings;
         let transport = host.scheme().unwrap_or(&settings.transport);
-        // Others have nothing to do with it, or read it themselves, from the host's name as it is written.
-        if !settings.use_ssh_config || transport != "ssh" {
+        // Others have nothing to do with it, or read it themselves.
+        if transport != "ssh" || (!settings.use_ssh_config && settings.ssh_options.is_empty()) {
             return Ok(None);
         }
         let user = host.user().or_else(|| settings.user.as_deref().filter(|_| merged.says("user")));
         let port = host.port().or_else(|| settings.port.filter(|_| merged.says("port")));
-        self.0
-            .ssh
-            .ask(Question {
-                file: self.ssh_config_file(settings),
-                host: host.host().to_owned(),
-                user: user.map(str::to_owned),
-                port,
-            })
-            .map(Some)
+        self.0.ssh.ask(self.question(host, settings, user, port)).map(Some)
+    }
+
+    fn question(&self, host: &HostString, settings: &Settings, user: Option<&str>, port: Option<u16>) -> Question {
+        let source = match self.ssh_config_file(settings) {
+            _ if !settings.use_ssh_config => Asked::Nothing,
+            Some(file) => Asked::File(file),
+            None => Asked::Usual,
+        };
+        Question {
+            source,
+            host: host.host().to_owned(),
+            user: user.map(str::to_owned),
+            port,
+            hostname: settings.hostname.clone(),
+            options: settings.ssh_options.clone(),
+        }
     }
 
     fn ssh_config_file(&self, settings: &Settings) -> Option<PathBuf> {
@@ -172,18 +203,7 @@ impl Config {
     pub(crate) fn ssh_config_of(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Map, Problems> {
         let Some(host) = host else { return Ok(Map::new()) };
         let settings = Arc::clone(&self.merged(Some(host), overlays)?.settings);
-        let question = Question {
-            file: self.ssh_config_file(&settings),
-            host: host.host().to_owned(),
-            user: host.user().map(str::to_owned),
-            port: host.port(),
-        };
-        let ssh = &self.0.ssh;
-        let resolved = if settings.use_ssh_config {
-            ssh.resolve(&question)?
-        } else {
-            ssh.lookup(&SshConfig::default(), &question)?
-        };
+        let resolved = self.0.ssh.resolve(&self.question(host, &settings, host.user(), host.port()))?;
         let value = |value: DumpValue| match value {
             DumpValue::One(line) => Value::from(line),
             DumpValue::Many(lines) => Value::from(lines),
@@ -193,7 +213,7 @@ impl Config {
 }
 
 impl SshHost {
-    fn new(resolved: Resolved) -> Result<Self, Problems> {
+    fn new(resolved: Resolved, options: &[String]) -> Result<Self, Problems> {
         let identity_files = if resolved.names_identity_files() {
             resolved.identity_files().map_err(|fault| Problem::new(format!("IdentityFile: {fault}")))?
         } else {
@@ -202,7 +222,9 @@ impl SshHost {
         let identity_files = identity_files.into_iter().map(|file| file.value).collect::<Vec<_>>();
         let mut values = IndexMap::new();
         let mut say = |directive: Directive, name: &str, value: Value| {
-            if let Some(origin) = origin(&resolved.origin(directive)) {
+            // A user, port or host name that was decided before is none of ssh_config's.
+            let by_option = || is_among(options, directive).then(of_options);
+            if let Some(origin) = origin(&resolved.origin(directive)).or_else(by_option) {
                 values.insert(name.to_owned(), Entry { value, origin });
             }
         };
@@ -249,6 +271,7 @@ impl SshHost {
                 "key_filename" => settings.key_filename.extend(self.identity_files.iter().cloned()),
                 "forward_agent" => settings.forward_agent |= entry.value == json!(true),
                 "reject_unknown_hosts" if host_keys_are_settled(merged) => {}
+                "host" if settings.hostname.is_some() => {}
                 _ if said => {}
                 // A value of its own type: it fits.
                 _ => drop(settings.set(name, &entry.value)),
@@ -279,12 +302,25 @@ fn origin(origin: &ssh_config::Origin) -> Option<Origin> {
     }
 }
 
+/// Where the lines of the setting `ssh_options` stand.
+fn of_options() -> Origin {
+    Origin::place(Layer::SshConfig, "ssh_options")
+}
+
+/// Whether one of the lines has this directive.
+fn is_among(options: &[String], directive: Directive) -> bool {
+    options.iter().any(|line| {
+        let name = line.trim_start().split(|c: char| c == '=' || c.is_whitespace()).next().unwrap_or_default();
+        Directive::named(name) == Some(directive)
+    })
+}
+
 fn problems(error: SshConfigError) -> Problems {
     match error {
         SshConfigError::Bad(list) => Problems(
             list.into_iter()
                 .map(|bad| Problem {
-                    origin: origin(&bad.origin),
+                    origin: origin(&bad.origin).or_else(|| Some(of_options())),
                     message: format!("{}: `{}`", bad.fault, bad.text),
                     hint: None,
                 })

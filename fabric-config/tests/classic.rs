@@ -137,6 +137,8 @@ fn sample(setting: &Setting) -> (Value, String) {
         Kind::Integer | Kind::Size | Kind::Port => (json!(17), "17"),
         Kind::Seconds => (json!(2.5), "2.5"),
         Kind::Text | Kind::Amount | Kind::Secret | Kind::Switch => (json!("some text"), "some text"),
+        // Lines of ssh_config, which are read where a host is asked for.
+        Kind::List if setting.name == "ssh_options" => (json!(["Port 7", "User u"]), "Port 7,User u"),
         Kind::List => (json!(["a", "b"]), "a,b"),
         Kind::Integers => (json!([0, 3]), "0,3"),
         Kind::TextMap | Kind::SecretMap => (json!({"A": "1", "B": "2"}), "A=1,B=2"),

@@ -227,3 +227,34 @@ fn ssh_config_and_gateways_are_not_for_other_transports() {
     assert!(target(builder(ssh).set("gateway=bastion,transport=local"), "web").gateway.is_none());
     assert_eq!(target(builder(ssh), "web").host, "elsewhere");
 }
+
+#[test]
+fn the_address_is_a_setting_and_options_of_ssh_come_before_files() {
+    let ssh = "Host web\n HostName web.internal\n Port 2022\n ProxyCommand nc %h %n %p\nHost 10.0.0.5\n Port 1\n";
+    let at = |values: serde_json::Value, config: ConfigBuilder| {
+        let values = values.as_object().unwrap().clone();
+        let overlay = Overlay::new(Origin::place(Layer::Role, "inventory hosts"), values);
+        let config = config.build().unwrap();
+        let host = HostString::parse("web").unwrap();
+        let settings = config.settings(Some(&host), std::slice::from_ref(&overlay)).unwrap();
+        (settings, config.target(&host, &[overlay]).unwrap())
+    };
+    let (settings, found) = at(json!({"hostname": "fe80::1%lo"}), builder(ssh));
+    assert_eq!((found.host.as_str(), found.port, settings.host.as_deref()), ("fe80::1%lo", 2022, Some("fe80::1%lo")));
+    let Some(Gateway::Command(command)) = &found.gateway else { panic!("{found:?}") };
+    assert_eq!(command, "nc fe80::1%lo web 2022", "by the address, the name and the lines of the name");
+
+    let options = json!({"ssh_options": ["Port=7", "Compression yes", "HostName=other", "ProxyCommand=none"]});
+    let (settings, found) = at(options.clone(), builder(ssh));
+    assert_eq!((found.host.as_str(), found.port, found.compression), ("other", 7, true));
+    assert_eq!((found.gateway.is_none(), settings.port, settings.host.as_deref()), (true, Some(7), Some("other")));
+    let (_, found) = at(options.clone(), builder(ssh).set("use_ssh_config=no,port=8"));
+    assert_eq!((found.host.as_str(), found.port, found.compression), ("other", 8, true), "files apart, below settings");
+    let (_, found) = at(json!({"hostname": "h", "ssh_options": ["HostName=other"]}), builder(ssh));
+    assert_eq!(found.host, "h");
+    let config = builder("").build().unwrap();
+    let wrong = json!({"ssh_options": ["Compresion=yes"]}).as_object().unwrap().clone();
+    let wrong = Overlay::new(Origin::place(Layer::Role, "inventory hosts"), wrong);
+    let error = config.target(&HostString::parse("web").unwrap(), &[wrong]).unwrap_err().to_string();
+    assert!(error.contains("ssh_options") && error.contains("Compresion=yes"), "{error}");
+}

@@ -32,7 +32,7 @@ use crate::settings::{Overlay, Problems, Settings, Switch, Value};
 pub struct Target {
     /// The host string, as written; its host part is the `original_host` of Fabric 3.
     pub host_string: HostString,
-    /// The name or address to dial: ssh_config's HostName, else the host part.
+    /// The name or address to dial: the setting `hostname`, else ssh_config's HostName, else the host part.
     pub host: String,
     /// The port. Default: 22.
     pub port: u16,
@@ -345,7 +345,7 @@ impl Resolve for Settings {
         }
         if let Some(host) = host {
             settings.host_string = Some(host.as_str().to_owned());
-            settings.host = Some(host.host().to_owned());
+            settings.host = settings.hostname.clone().or_else(|| Some(host.host().to_owned()));
         }
         Ok(Arc::new(settings))
     }
@@ -367,6 +367,9 @@ impl Target {
     /// The target of a host string under these settings, ssh_config and gateway left out.
     pub fn from_settings(host_string: HostString, settings: &Settings) -> Self {
         let mut target = Self::new(host_string);
+        if let Some(name) = &settings.hostname {
+            target.host.clone_from(name);
+        }
         let written = &target.host_string;
         let port = written.port().or(settings.port);
         target.port = port.unwrap_or(DEFAULT_PORT);

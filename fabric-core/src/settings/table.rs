@@ -258,6 +258,12 @@ settings! {
         gateway: Switch = Switch::Unset, option "-g, --gateway";
         /// The port, where neither host string nor ssh_config has one; unset is 22.
         port: Option<u16> = None, option "--port";
+        /// The name or address to dial instead of the host part of the host string, as ssh_config's HostName; it beats that one.
+        /// Host keys are looked up by it. `[hosts.*]`, ssh_config's `Host`, lists and output go by the host string. An inventory's `ansible_host` is this.
+        hostname: Option<String> = None;
+        /// Lines of ssh_config that beat those of all files, as of `ssh -o`: `ServerAliveInterval=30`.
+        /// They count below all other settings, and where ssh_config is not read, too.
+        ssh_options: Vec<String> = Vec::new();
         /// Whether to compress.
         compression: bool = false, alias "connect_kwargs.compress";
         /// Ciphers to offer, in order; none are ssh_config's, else the transport's own.

@@ -33,7 +33,7 @@ pub use command_line::{ListError, expand_item, read_host_option};
 pub use compose::{SetOperator, operands};
 pub(crate) use compose::{compose, with_operands};
 pub use env::{Directive, EnvLists, FabfileLists, RuntimeLists};
-pub use inventory::{InventoryError, read_inventory};
+pub use inventory::{Inventory, InventoryError, Members, read_inventory};
 pub use role::{Role, RoleLookup, RoleSource, Roles};
 pub use share::{Shard, Share, ShareError};
 

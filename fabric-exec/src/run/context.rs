@@ -691,10 +691,18 @@ impl Context {
         self.shared.tell_sole(exit.as_shell_status());
     }
 
-    /// A host list that a local command prints.
-    pub(crate) async fn inventory(&self, line: &str) -> Result<Vec<String>, TaskError> {
+    /// A host list that a local command prints, with what it says about the hosts.
+    pub(crate) async fn inventory(&self, line: &str) -> Result<Vec<Listed>, TaskError> {
         let dir = self.dir().map(Path::to_path_buf).unwrap_or_default();
-        let text = self.shared.capture(line, &dir).await.map_err(TaskError::Abort)?;
-        crate::hostlist::read_inventory(&text, "hosts").map_err(|error| TaskError::Abort(format!("`{line}`: {error}")))
+        let members = self.shared.inventory_command(line, &dir, "hosts").await;
+        for warning in self.shared.inventories.warnings() {
+            self.emitter().warn(warning);
+        }
+        Ok(members.map_err(TaskError::Abort)?.hosts)
+    }
+
+    /// The global list is set to these hosts, those of an inventory with their settings.
+    pub(crate) fn set_hosts(&self, of_inventory: &[Listed]) {
+        self.shared.inventories.set(of_inventory);
     }
 }

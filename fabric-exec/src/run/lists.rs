@@ -14,7 +14,7 @@ use super::dispatch::Job;
 use super::shared::Shared;
 use crate::hostlist::{
     Around, EnvLists, HostList, HostListError, Listed, Role, RoleSource, Rules, Selection, Share, ShareError, Sources,
-    build, compose, expand_item, read_inventory, role_names, role_operands, unknown_names, unknown_roles,
+    build, compose, expand_item, role_names, role_operands, unknown_names, unknown_roles,
 };
 use crate::steps::template;
 use crate::task::Task;
@@ -48,12 +48,13 @@ impl Shared {
         let settings = self.task_settings(task)?;
         let env = self.global_lists(name)?;
         let only = expand(name, &settings.only_hosts)?;
+        let around = self.inventories.around(inside.around);
         let sources = Sources {
             task: name,
             arguments,
             own: &task.own,
             current: inside.current,
-            around: inside.around,
+            around: &around,
             env: &env,
             command_line: &self.command_line,
             only: &only,
@@ -70,6 +71,8 @@ impl Shared {
         }
         let mut list = build(&sources, &looked_up)?;
         list.warnings.extend(self.note_unmatched(&list, name));
+        self.warn_of_bare_hosts(&mut list);
+        list.warnings.extend(self.inventories.warnings());
         Ok(list)
     }
 
@@ -192,19 +195,14 @@ impl Shared {
             RoleSource::Hosts(hosts) => Ok(hosts.clone()),
             RoleSource::Code(code) => code.hosts().await.map_err(error),
             RoleSource::File { path, group } => {
-                let shown = path.display();
-                let text = tokio::fs::read_to_string(path)
-                    .await
-                    .map_err(|problem| error(format!("inventory {shown} cannot be read: {problem}")))?;
-                read_inventory(&text, group.as_deref().unwrap_or(name))
-                    .map_err(|problem| error(format!("inventory {shown}: {problem}")))
+                let members = self.inventory_file(path, group.as_deref().unwrap_or(name)).await;
+                return Ok(members.map_err(error)?.hosts);
             }
             RoleSource::Command { line, dir } => {
                 let settings = self.resolver.settings(None, &self.env.overlay().into_iter().collect::<Vec<_>>())?;
                 let line = template::render(&template::environment(), line, &template::env_of(settings));
-                let line = &line.map_err(|problem| error(problem.to_string()))?;
-                let output = self.capture(line, dir).await.map_err(error)?;
-                read_inventory(&output, name).map_err(|problem| error(format!("`{line}`: {problem}")))
+                let line = line.map_err(|problem| error(problem.to_string()))?;
+                return Ok(self.inventory_command(&line, dir, name).await.map_err(error)?.hosts);
             }
         }?;
         let listed = |text: &String| match HostString::parse(text) {

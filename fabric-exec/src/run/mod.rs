@@ -16,6 +16,7 @@ mod env;
 mod host;
 mod input;
 mod interrupt;
+mod inventories;
 mod lanes;
 pub(crate) mod lists;
 mod once;

@@ -74,6 +74,7 @@ pub(crate) struct Shared {
     pub(crate) asked_host: tokio::sync::Mutex<Option<HostString>>,
     /// Whether it was said that a nested execution multiplies.
     warned_multiplying: AtomicBool,
+    pub(crate) inventories: super::inventories::Inventories,
     /// What was said about host lists.
     warned: Mutex<HashSet<String>>,
     /// Hosts of `-x` that no list has had so far; nothing before the first list that they apply to.
@@ -138,6 +139,7 @@ impl Shared {
             around: Mutex::default(),
             asked_host: tokio::sync::Mutex::new(None),
             warned_multiplying: AtomicBool::new(false),
+            inventories: super::inventories::Inventories::default(),
             warned: Mutex::default(),
             unmatched: Mutex::default(),
             sets_lists: AtomicBool::new(false),

@@ -384,6 +384,9 @@ impl Work {
         if is_open {
             return Ok(Value::Null);
         }
+        if name == "hosts" {
+            self.context.set_hosts(&[]);
+        }
         let value = match command {
             Some(line) => {
                 let hosts = self.context.inventory(&line).await?;
@@ -393,7 +396,10 @@ impl Work {
                         "`hosts`: the command names no hosts, so that nothing can run on them",
                     ));
                 }
-                json!(hosts)
+                if name == "hosts" {
+                    self.context.set_hosts(&hosts);
+                }
+                hosts.iter().map(|listed| listed.host.as_str()).collect()
             }
             None => self.changed_list(name, rendered)?,
         };

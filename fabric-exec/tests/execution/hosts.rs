@@ -198,7 +198,7 @@ async fn roles_are_groups_of_an_inventory_file() {
     let world = World::new();
     let go = |token: &'static str| world.run_of(&fabfile).start(calls(&[token]));
     let report = go("id:roles=web;data").await.unwrap();
-    assert_eq!(report.hosts.keys().collect::<Vec<_>>(), ["w1", "w2", "u@d1"]);
+    assert_eq!(report.hosts.keys().collect::<Vec<_>>(), ["w1", "w2", "d1"]);
     let error = go("id:role=none").await.unwrap().error.unwrap();
     assert!(error.ends_with("hosts.ini: it has no group `none`, only web, db"), "{error}");
 }

@@ -9,6 +9,7 @@ mod failures;
 mod faults;
 mod gateways;
 mod input;
+mod inventories;
 mod many_hosts;
 mod messages;
 mod options;

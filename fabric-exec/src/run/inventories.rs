@@ -1,0 +1,169 @@
+//! Inventories in a run: reading them, and what they say of hosts that are named elsewhere, too.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use fabric_core::HostString;
+use fabric_core::settings::Overlay;
+use indexmap::IndexMap;
+
+use super::shared::Shared;
+use crate::hostlist::{Around, HostList, Inventory, Level, Listed, Members, RoleSource};
+
+/// What inventories have said in a run.
+#[derive(Debug, Default)]
+pub(crate) struct Inventories {
+    /// Which inventory named a host, and what it says about it.
+    named: Mutex<HashMap<HostString, Said>>,
+    /// The hosts of the global list that a step has set from an inventory, with their settings.
+    set: Mutex<Around>,
+    /// What a person should know about them that has not been passed on yet, and all that ever was.
+    warnings: Mutex<(Vec<String>, HashSet<String>)>,
+    /// The hosts of the inventory files that roles name, read when they are needed.
+    known: OnceLock<Vec<Known>>,
+}
+
+/// An inventory, and what it says about a host.
+type Said = (Arc<str>, Arc<[Overlay]>);
+
+impl Inventories {
+    /// Takes note of what an inventory says. Two machines of one name would be one in lists, output and reports.
+    fn note(&self, inventory: &str, members: &Members) -> Result<(), String> {
+        if !members.has_settings {
+            return Ok(());
+        }
+        let inventory: Arc<str> = inventory.into();
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        for listed in &members.hosts {
+            let known =
+                named.entry(listed.host.clone()).or_insert_with(|| (inventory.clone(), listed.settings.clone()));
+            let same = known.1.iter().map(|of| &of.values).eq(listed.settings.iter().map(|of| &of.values));
+            if known.0 == inventory {
+                known.1 = listed.settings.clone();
+            } else if !same {
+                return Err(format!(
+                    "host `{}` is in inventory {} and in inventory {inventory}, with other settings: give one of them \
+                     another name",
+                    listed.host, known.0
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The global list has been set: by an inventory with these hosts, or by hand with none.
+    pub(crate) fn set(&self, hosts: &[Listed]) {
+        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = crate::hostlist::with_settings(hosts);
+    }
+
+    /// What a person should know about inventories that have been read, each text once.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// The hosts that a list may name with settings: those of the task around it, and those that a step has set.
+    pub(crate) fn around<'a>(&self, around: &'a Around) -> std::borrow::Cow<'a, Around> {
+        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        if set.is_empty() {
+            return std::borrow::Cow::Borrowed(around);
+        }
+        let mut all = set.clone();
+        all.extend(around.iter().map(|(host, listed)| (host.clone(), listed.clone())));
+        std::borrow::Cow::Owned(all)
+    }
+}
+
+impl Shared {
+    /// The hosts of a group of an inventory file.
+    pub(crate) async fn inventory_file(&self, path: &Path, group: &str) -> Result<Members, String> {
+        let (path, group, shown) = (path.to_path_buf(), group.to_owned(), path.display().to_string());
+        let read = tokio::task::spawn_blocking(move || Inventory::open(&path)?.group(&group));
+        let members = read.await.map_err(|error| error.to_string())?;
+        self.noted(&shown, members.map_err(|error| error.of_inventory(&shown))?)
+    }
+
+    /// The hosts of a group of what an inventory command prints.
+    pub(crate) async fn inventory_command(&self, line: &str, dir: &Path, group: &str) -> Result<Members, String> {
+        let output = self.capture(line, dir).await?;
+        let name = format!("`{line}`");
+        let members = Inventory::read(&output, &name).and_then(|inventory| inventory.group(group));
+        self.noted(&name, members.map_err(|error| error.of_inventory(&name))?)
+    }
+
+    fn noted(&self, inventory: &str, members: Members) -> Result<Members, String> {
+        let mut warnings = self.inventories.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in &members.warnings {
+            if warnings.1.insert(warning.clone()) {
+                warnings.0.push(warning.clone());
+            }
+        }
+        drop(warnings);
+        self.inventories.note(inventory, &members)?;
+        Ok(members)
+    }
+
+    /// Warns of hosts that a list names by themselves where the inventory of a role has settings for them.
+    pub(crate) fn warn_of_bare_hosts(&self, list: &mut HostList) {
+        if matches!(list.level, Level::Current | Level::Local) {
+            return;
+        }
+        let bare = list.hosts.iter().filter(|listed| listed.role.is_none() && listed.settings.is_empty());
+        let mut found: IndexMap<&Known, Vec<&str>> = IndexMap::new();
+        for listed in bare {
+            let known = self.inventories.known.get_or_init(|| self.known_hosts());
+            let known = known.iter().find(|known| known.hosts.contains(&listed.host));
+            if let Some(known) = known {
+                found.entry(known).or_default().push(listed.host.as_str());
+            }
+        }
+        let warning = |(known, hosts): (&Known, Vec<&str>)| {
+            let hosts = fabric_core::host::fold(hosts);
+            let advice = match &known.role {
+                Some(role) => format!("`-R {role} --only {hosts}` uses them"),
+                None => "a role with that inventory and a group of theirs uses them".to_owned(),
+            };
+            format!(
+                "what inventory {} says about {hosts} is not used, as hosts are named without a role of it: {advice}",
+                known.inventory.display()
+            )
+        };
+        let warnings: Vec<String> = found.into_iter().map(warning).collect();
+        list.warnings.extend(warnings);
+    }
+
+    /// The hosts of the inventory files that roles name, as far as they can be read: first by role, then the others.
+    fn known_hosts(&self) -> Vec<Known> {
+        let (mut of_roles, mut others) = (Vec::new(), Vec::new());
+        for (name, role) in &self.roles {
+            let RoleSource::File { path, group } = &role.source else { continue };
+            let Ok(inventory) = Inventory::open(path) else { continue };
+            let add = |list: &mut Vec<Known>, role, group: &str| {
+                let Ok(members) = inventory.group(group) else { return };
+                let hosts = members.hosts.into_iter().filter(|listed| !listed.settings.is_empty());
+                let hosts = hosts.map(|listed| listed.host).collect();
+                list.push(Known { role, inventory: path.clone(), hosts });
+            };
+            add(&mut of_roles, Some(name.clone()), group.as_deref().unwrap_or(name));
+            add(&mut others, None, "all");
+        }
+        of_roles.append(&mut others);
+        of_roles
+    }
+}
+
+/// The hosts of an inventory that it has settings for.
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    /// The role whose they are, if they are one's.
+    role: Option<String>,
+    inventory: PathBuf,
+    hosts: HashSet<HostString>,
+}
+
+impl Hash for Known {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.role, &self.inventory).hash(state);
+    }
+}
