@@ -332,6 +332,18 @@ mod tests {
         assert_eq!(places, ["a", "env . release", "sh"]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read(text in "[{}a-c'\"|.()\\[\\]=,ü\\\\1 -]{0,40}|(\\{\\{|\\}\\}|is |default|[a-c.|'\"(){} ]){0,20}") {
+            for one in of_template(&text).iter().chain(&of_condition(&text)) {
+                proptest::prop_assert!(text[one.at.clone()].starts_with(one.path[0]));
+            }
+            for (expression, at) in unquoted(&text) {
+                proptest::prop_assert_eq!(&text[at], expression);
+            }
+        }
+    }
+
     #[test]
     fn values_without_the_filter_are_unquoted() {
         let found = |text| unquoted(text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
