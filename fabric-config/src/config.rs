@@ -131,7 +131,8 @@ impl Config {
         sections.hash(&mut hasher);
         for overlay in overlays {
             overlay.origin.layer.hash(&mut hasher);
-            overlay.values.keys().for_each(|key| key.hash(&mut hasher));
+            // The values too: each host of an inventory may have its own under the same names.
+            overlay.values.hash(&mut hasher);
         }
         let key = hasher.finish();
         let lock = || self.0.merged.lock().unwrap_or_else(PoisonError::into_inner);

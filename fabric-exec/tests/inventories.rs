@@ -90,6 +90,11 @@ fn refusal(text: &str, group: &str) -> String {
 fn a_refusal_names_file_line_and_what_was_expected() {
     for (text, error) in [
         ("[web]\nw1 w2\n", "hosts:2: `w2` behind a host is no `name=value`, without blanks; a line has one host"),
+        (
+            "[web]\nw1 ansible_password=hunter 2\n",
+            "hosts:2: what follows `ansible_password=` is no `name=value`: quote a value that has blanks",
+        ),
+        ("[web]\nw1\n[web:vars]\nhunter2\n", "hosts:4: variables are `name = value`, a line each"),
         ("[a:children]\nb\n", "hosts:2: `a` has the child `b`, but there is no group `b`"),
         ("[a:children]\nb\n[b:children]\na\n", "hosts:4: `a` as a child of `b`: the groups would be in each other"),
         ("[web]\nw1 ansible_port=ssh\n", "hosts:2: `ansible_port` of host `w1`: a number from 1 to 65535 is expected"),

@@ -95,7 +95,7 @@ pub(super) fn read(text: &str, file: &Place, model: &mut Model) -> Result<(), In
             Kind::Hosts => host(row, group, &place, model)?,
             Kind::Vars => {
                 let (key, value) =
-                    row.split_once('=').ok_or_else(|| place.refused(format!("`{row}` is no `name = value`")))?;
+                    row.split_once('=').ok_or_else(|| place.refused("variables are `name = value`, a line each"))?;
                 let var = Var { value: words::value(value.trim()), place };
                 model.set_group_var(group, key.trim(), var)?;
             }
@@ -131,9 +131,14 @@ fn host(row: &str, group: usize, place: &Place, model: &mut Model) -> Result<(),
     let pattern = pattern::read(first).map_err(|why| place.refused(why))?;
     let mut vars = Vec::new();
     for word in rest {
-        let (key, value) = word.split_once('=').ok_or_else(|| {
-            place.refused(format!("`{word}` behind a host is no `name=value`, without blanks; a line has one host"))
-        })?;
+        let Some((key, value)) = word.split_once('=') else {
+            // It may be the rest of a password.
+            let reason = match vars.last() {
+                None => format!("`{word}` behind a host is no `name=value`, without blanks; a line has one host"),
+                Some((key, _)) => format!("what follows `{key}=` is no `name=value`: quote a value that has blanks"),
+            };
+            return Err(place.refused(reason));
+        };
         vars.push((key, Var { value: words::value(value), place: place.clone() }));
     }
     for written in pattern.hosts {
