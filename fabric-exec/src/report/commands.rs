@@ -70,7 +70,7 @@ impl Commands {
         };
         match &event.kind {
             EventKind::CommandStarted { verb, command } => {
-                with(&|host| host.begin(execution, &verb.to_string(), command))
+                with(&|host| host.begin(execution, &verb.to_string(), command));
             }
             EventKind::Output(output) => with(&|host| {
                 let command = host.running(execution);

@@ -38,19 +38,23 @@ impl Clock {
     }
 
     /// Waits for `work`, at most `limit` from now or from the last question's answer.
-    pub(super) async fn limit<T>(&self, limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, Expired> {
-        self.restart();
-        within(&self.step, limit, work).await
-    }
-
-    /// The same for work of many steps, each of which may have a limit of its own.
-    pub(super) async fn limit_whole<T>(
+    pub(super) fn limit<T>(
         &self,
         limit: Option<Duration>,
         work: impl Future<Output = T>,
-    ) -> Result<T, Expired> {
+    ) -> impl Future<Output = Result<T, Expired>> {
+        self.restart();
+        within(&self.step, limit, work)
+    }
+
+    /// The same for work of many steps, each of which may have a limit of its own.
+    pub(super) fn limit_whole<T>(
+        &self,
+        limit: Option<Duration>,
+        work: impl Future<Output = T>,
+    ) -> impl Future<Output = Result<T, Expired>> {
         self.whole.send_replace(Some(Instant::now()));
-        within(&self.whole, limit, work).await
+        within(&self.whole, limit, work)
     }
 }
 

@@ -70,7 +70,8 @@ pub(super) async fn login(
         verified,
     };
     let whole = target.timeouts.auth.map(|limit| limit * WHOLE_LOGIN);
-    let done = clock.limit_whole(whole, attempt.run(keys)).await.unwrap_or_else(|Expired| Err(too_late(whole)));
+    let done =
+        clock.limit_whole(whole, Box::pin(attempt.run(keys))).await.unwrap_or_else(|Expired| Err(too_late(whole)));
     done.map_err(|kind| (Phase::Auth, kind))?;
     Ok(Login { handle: attempt.handle, shared: attempt.shared })
 }
