@@ -18,8 +18,6 @@ pub(crate) struct Case {
     /// `-u` and `--port`.
     pub(crate) user: Option<&'static str>,
     pub(crate) port: Option<&'static str>,
-    /// Whether an earlier `-H` is overridden.
-    pub(crate) repeated: bool,
     pub(crate) calls: Vec<Call>,
 }
 
@@ -226,7 +224,6 @@ impl Case {
             spaced: dice.one_in(3),
             user: dice.one_in(5).then_some("eve"),
             port: dice.one_in(5).then_some("2200"),
-            repeated: dice.one_in(8),
             calls: (0..calls)
                 .map(|_| Call {
                     task: dice.below(count),
@@ -274,9 +271,6 @@ impl Case {
     /// The command line, for both.
     pub(crate) fn args(&self) -> Vec<String> {
         let mut args = Vec::new();
-        if self.repeated && !self.typed.hosts.is_empty() {
-            args.extend(["-H", "never"].map(str::to_owned));
-        }
         args.extend(self.user.map(|user| format!("--user={user}")));
         args.extend(self.port.map(|port| format!("--port={port}")));
         for (letter, list) in [("-H", &self.typed.hosts), ("-R", &self.typed.roles), ("-x", &self.typed.exclude)] {

@@ -14,7 +14,15 @@ struct Deviation {
 const SAY: &str = "import sys\nfrom fabric.api import *\n\ndef ran(task, what=None):\n    \
                    print('RAN %s %s' % (task, what or env.host_string or '-'))\n    sys.stdout.flush()\n\n";
 
-const DEVIATIONS: [Deviation; 11] = [
+const DEVIATIONS: [Deviation; 12] = [
+    Deviation {
+        row: "R5: lists of hosts that are given again add up",
+        python: "@task\ndef t():\n    ran('t')\n",
+        toml: "[tasks.t]\nsteps = [{ local = \"echo RAN t {{ env.host_string }}\" }]\n",
+        args: &["-H", "a", "-H", "b", "t"],
+        classic: &["t b"],
+        ours: &["t a", "t b"],
+    },
     Deviation {
         row: "X3: a role that does not exist is an error before anything runs",
         python: "@task\ndef t():\n    ran('t')\n",

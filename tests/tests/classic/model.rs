@@ -103,7 +103,7 @@ pub(crate) fn run(case: &Case) -> Model {
     let halted = case
         .calls
         .iter()
-        .any(|call| state.execute(call.task, &call.lists, call.argument.unwrap_or("-"), None).is_err());
+        .any(|call| state.execute(call.task, &call.lists, call.argument.unwrap_or("-"), None, false).is_err());
     state.model.status = i32::from(halted || !state.anything);
     state.model
 }
@@ -120,14 +120,17 @@ impl State<'_> {
         }
     }
 
-    fn host_list(&mut self, task: usize, given: &Lists, current: Option<&String>) -> Listed {
+    /// `once` says whether the task that executes it runs once: then the global list comes before the current host.
+    fn host_list(&mut self, task: usize, given: &Lists, current: Option<&String>, once: bool) -> Listed {
         let task = &self.case.tasks[task];
         let some = |hosts: &[String], roles: &[String]| !hosts.is_empty() || !roles.is_empty();
         let (hosts, roles, exclude) = if some(&given.hosts, &given.roles) {
             (given.hosts.clone(), given.roles.clone(), given.exclude.clone())
         } else if some(&task.hosts, &task.roles) {
             (task.hosts.clone(), task.roles.clone(), given.exclude.clone())
-        } else if let Some(host) = current {
+        } else if let Some(host) = current
+            && !(once && some(&self.env.hosts, &self.env.roles))
+        {
             self.deviates("X13");
             return Listed { hosts: vec![host.clone()], ..Listed::default() };
         } else if some(&self.env.hosts, &self.env.roles) {
@@ -160,9 +163,10 @@ impl State<'_> {
         given: &Lists,
         argument: &str,
         current: Option<&String>,
+        once: bool,
     ) -> Result<Vec<String>, Halt> {
         let case = self.case;
-        let (task, list) = (&case.tasks[number], self.host_list(number, given, current));
+        let (task, list) = (&case.tasks[number], self.host_list(number, given, current, once));
         if !list.local && list.hosts.is_empty() {
             self.deviates("X11");
             return Ok(Vec::new());
@@ -241,7 +245,8 @@ impl State<'_> {
                 Step::FailOn(_) => {}
                 Step::Set(setting) => self.set(setting),
                 Step::Execute(Execute { task, lists, argument, tells, .. }) => {
-                    let results = self.execute(*task, lists, argument.unwrap_or("-"), host)?;
+                    let results =
+                        self.execute(*task, lists, argument.unwrap_or("-"), host, case.tasks[number].runs_once)?;
                     if *tells {
                         self.says(format!("results {}", joined(&results)));
                     }
