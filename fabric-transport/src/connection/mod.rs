@@ -48,7 +48,9 @@ use crate::connector::Connector;
 use dry::DrySession;
 use slot::SessionSlot;
 
-pub(crate) use commands::{Commands, HELD};
+pub(crate) use commands::Commands;
+#[cfg(feature = "ssh")]
+pub(crate) use commands::HELD;
 
 pub use builder::ConnectionBuilder;
 pub use forward::{Endpoint, Forward, ForwardRequest};
