@@ -239,7 +239,8 @@ impl Reader {
             self.problem(line, format!("`{key}` in {place} can only be read, not set"));
             return;
         }
-        if !self.no_templates(node, &format!("`{key}` in {place}")) {
+        // A password may be any text.
+        if !setting.is_secret() && !self.no_templates(node, &format!("`{key}` in {place}")) {
             return;
         }
         let value = node.value();

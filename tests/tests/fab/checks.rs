@@ -395,3 +395,9 @@ fn starters_and_examples_are_checked_without_a_warning() {
     }
     assert!(checked > 3, "{checked}");
 }
+
+#[test]
+fn a_password_may_be_any_text() {
+    let fabfile = "[env]\npassword = \"a{{b\"\ndb_token = \"{{\"\n[hosts.web1]\nsudo_password = \"}}{{ x }}\"\n[tasks]\nt = \"id\"\n";
+    case!().fabfile(fabfile).args(["--plan", "-H", "web1", "t"]).stdout_has("run: id").run();
+}
