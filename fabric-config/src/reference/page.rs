@@ -37,7 +37,8 @@ variable reaches into a table by `__`: `FABRIC_SHELL_ENV__RELEASE=2.4`.
 ## Templates
 
 Values in settings files, variables and options are taken as they are. In a fabfile a key either takes templates (`{{ }}`) or
-refuses `{{` with its line, so that none passes for a text; passwords and other secrets are taken as they are:
+refuses `{{` with its line, so that none passes for a text; a password may have a `{{`
+without `}}`:
 
 | keys | templates |
 | --- | --- |

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fabric_core::settings::{self, Map, Problem, Setting, nearest};
+use fabric_core::settings::{self, Map, Problem, Setting, is_secret_name, nearest};
 use fabric_core::{Layer, Origin, Value};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
@@ -120,6 +120,13 @@ impl Reader {
         let before = self.problems.len();
         self.refuse_templates(node, what);
         self.problems.len() == before
+    }
+
+    /// The same for a key that may be a secret's: a password is any text, `{{` in it too, but for one that is as a
+    /// whole what a template would be.
+    pub(super) fn no_templates_for(&mut self, key: &str, node: &Node, what: &str) -> bool {
+        let any_text = is_secret_name(key) && !node.value().to_string().contains("}}");
+        any_text || self.no_templates(node, what)
     }
 
     fn refuse_templates(&mut self, node: &Node, what: &str) {
@@ -239,8 +246,7 @@ impl Reader {
             self.problem(line, format!("`{key}` in {place} can only be read, not set"));
             return;
         }
-        // A password may be any text.
-        if !setting.is_secret() && !self.no_templates(node, &format!("`{key}` in {place}")) {
+        if !self.no_templates_for(key, node, &format!("`{key}` in {place}")) {
             return;
         }
         let value = node.value();

