@@ -149,7 +149,8 @@ fn what_was_typed_before_a_question_is_no_answer_to_it() {
         // A command that runs meanwhile may have read it, or not.
         let cases = [("yes\n", None), ("yes\n", Some("--no-stdin")), ("y\ny\nyes", Some("--no-stdin")), ("y", None)];
         for (typed, option) in cases {
-            let args: Vec<&str> = option.into_iter().chain(["task"]).collect();
+            // A live view would be drawn between what is typed.
+            let args: Vec<&str> = option.into_iter().chain(["--progress", "never", "task"]).collect();
             let mut terminal = Terminal::with(&format!("[tasks.task]\n{body}"), &args);
             let gate = terminal.fifo("gate");
             terminal.wait_for("cat gate\r\n");
