@@ -132,10 +132,10 @@ fn ctrl_c_at_a_question_in_the_middle_of_a_run_ends_it_with_a_report() {
 /// Whether a question's answer is shown makes no difference, nor whether a line or only a part of one was typed.
 #[test]
 fn what_was_typed_before_a_question_is_no_answer_to_it() {
-    let roll = "hosts = ['a', 'b']\ncanary = 1\npause = true\nsteps = [ { local = 'cat gate' } ]\n";
+    let roll = "hosts = ['a', 'b']\ncanary = 1\npause = true\nsteps = [ { local = 'until [ -p gate ]; do :; done; cat gate' } ]\n";
     let ask = |more: &str| {
         format!(
-            "steps = [ {{ local = 'cat gate' }}, {{ prompt = 'Go on?', save = 'word'{more} }}, \
+            "steps = [ {{ local = 'until [ -p gate ]; do :; done; cat gate' }}, {{ prompt = 'Go on?', save = 'word'{more} }}, \
              {{ local = 'echo word={{{{ word }}}}' }} ]\n"
         )
     };
