@@ -88,6 +88,7 @@ use_exceptions_for  {"network": false}
 /// Where the default is another one, and why.
 fn deviations() -> HashMap<&'static str, (Value, &'static str)> {
     HashMap::from([
+        ("banner_timeout", (json!(null), "unset: `timeout` covers the version line, as ConnectTimeout of ssh does")),
         ("fabfile", (json!("fabfile"), "fabfiles may be TOML, YAML, JSON and Rust too (interface, section 2)")),
         ("key_filename", (json!([]), "no key file: a list, as it may hold several")),
         ("ssh_config_path", (json!(null), "unset reads the user's and the system's file, as ssh does")),

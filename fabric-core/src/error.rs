@@ -102,7 +102,7 @@ pub enum Phase {
     Lookup,
     /// Connecting the socket (`timeout`).
     Connect,
-    /// Waiting for the server's version line (`banner_timeout`).
+    /// Waiting for the server's version line (`timeout`, or `banner_timeout` where it is given).
     Banner,
     /// Agreeing on keys (`banner_timeout`).
     KeyExchange,
@@ -284,7 +284,7 @@ pub enum ConnectErrorKind {
         /// What happened to it.
         source: Box<ConnectError>,
     },
-    /// A plugin's gateway took longer than `timeout` allows.
+    /// A gateway took longer to reach the host than `timeout` allows.
     #[error("gateway {gateway}: timed out after {} s while connecting (setting timeout)", .after.as_secs_f64())]
     GatewayTimedOut {
         /// The gateway, as configured, without a password.

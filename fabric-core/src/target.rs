@@ -248,9 +248,12 @@ pub enum HostKeyCheck {
 /// How long each phase of connecting may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For TCP, per address (`timeout`). Default: 10 s. `None`: as long as the system does.
+    /// From the beginning of connecting, of each address anew, to the server's version line (`timeout`; ConnectTimeout of
+    /// ssh_config(5)). Default: 10 s. `None`: as long as it takes. A transport that is given a gateway's stream finds here
+    /// what is left of it.
     pub connect: Option<Duration>,
-    /// For the version line and the key exchange (`banner_timeout`). Default: 15 s.
+    /// From the connected stream to the version line, and then for the key exchange (`banner_timeout`); [`Duration::MAX`] is as
+    /// long as they take. Default: `None`, where `connect` covers the version line, and the key exchange may take 15 s.
     pub banner: Option<Duration>,
     /// For each answer during authentication (`auth_timeout`). Default: 30 s.
     pub auth: Option<Duration>,
@@ -264,11 +267,18 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Some(Duration::from_secs(10)),
-            banner: Some(Duration::from_secs(15)),
+            banner: None,
             auth: Some(Duration::from_secs(30)),
             channel: Some(Duration::from_secs(30)),
             attempts: 1,
         }
+    }
+}
+
+impl Timeouts {
+    /// For the key exchange.
+    pub fn key_exchange(&self) -> Duration {
+        self.banner.unwrap_or(Duration::from_secs(15))
     }
 }
 
@@ -393,7 +403,7 @@ impl Target {
         target.host_keys.system_files.extend(settings.system_known_hosts.clone());
         target.timeouts = Timeouts {
             connect: settings.timeout.limit(),
-            banner: settings.banner_timeout.limit(),
+            banner: settings.banner_timeout.map(|limit| limit.limit().unwrap_or(Duration::MAX)),
             auth: settings.auth_timeout.limit(),
             channel: settings.channel_timeout.limit(),
             attempts: settings.connection_attempts.max(1),

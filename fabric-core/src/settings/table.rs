@@ -241,12 +241,14 @@ settings! {
     }
 
     "Connecting" {
-        /// How long connecting to one address may take; 0 is as long as the system lets it.
+        /// How long it may take until the server has said its version, from the beginning of connecting to one address, or of the way through the gateway, on; 0 is as long as it takes.
+        /// As ConnectTimeout of ssh. With `banner_timeout` it ends with the connected stream. A jump host's own connection has its own.
         timeout: Seconds = Seconds(10.0), option "-t, --timeout", alias "timeouts.connect" | "connect_kwargs.timeout", unit "seconds";
         /// How long each answer of the server during login may take.
         auth_timeout: Seconds = Seconds(30.0), option "--auth-timeout", alias "connect_kwargs.auth_timeout", unit "seconds";
-        /// How long the server's banner and the key exchange may take.
-        banner_timeout: Seconds = Seconds(15.0), option "--banner-timeout", alias "connect_kwargs.banner_timeout", unit "seconds";
+        /// How long the server's version line may take once the stream is connected, and then the key exchange; 0 is as long as they take.
+        /// Unset: `timeout` covers the version line too, and the key exchange may take 15 s.
+        banner_timeout: Option<Seconds> = None, option "--banner-timeout", alias "connect_kwargs.banner_timeout", unit "seconds";
         /// How long opening a channel may take.
         channel_timeout: Seconds = Seconds(30.0), alias "connect_kwargs.channel_timeout", unit "seconds";
         /// How often to try to connect, in all.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fabric_core::transport::BoxStream;
 use fabric_core::{ConnectError, ConnectErrorKind, Phase, Session, SessionError, SessionKey, Target};
@@ -41,13 +41,13 @@ struct Place {
 
 impl Jumps {
     /// Opens a stream to `target` through `hop`, whose session is opened by `open` if there is none with
-    /// room.
+    /// room, and says how long that took once there was a session.
     pub(super) async fn stream<F>(
         self: &Arc<Self>,
         target: &Target,
         hop: &Target,
         open: impl Fn() -> F,
-    ) -> Result<BoxStream, ConnectError>
+    ) -> Result<(BoxStream, Duration), ConnectError>
     where
         F: Future<Output = Result<Arc<dyn Session>, ConnectError>>,
     {
@@ -67,8 +67,19 @@ impl Jumps {
                     return Err(failed(ConnectErrorKind::Gateway { gateway: gateway.to_owned(), source }));
                 }
             };
-            match session.open_stream(host, port).await {
-                Ok(stream) => return Ok(Box::new(JumpStream { stream, _session: session, _place: place })),
+            let begun = Instant::now();
+            let opening = session.open_stream(host, port);
+            let opened = match target.timeouts.connect {
+                Some(after) => tokio::time::timeout(after, opening)
+                    .await
+                    .map_err(|_| failed(ConnectErrorKind::GatewayTimedOut { gateway: gateway.to_owned(), after }))?,
+                None => opening.await,
+            };
+            match opened {
+                Ok(stream) => {
+                    let stream = JumpStream { stream, _session: session, _place: place };
+                    return Ok((Box::new(stream), begun.elapsed()));
+                }
                 Err(error) if !last && !session.is_open() => {
                     tracing::debug!(gateway, %error, "gateway session lost, opening another");
                     place.retire();

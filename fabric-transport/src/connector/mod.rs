@@ -87,6 +87,15 @@ pub trait Lookup: Send + Sync {
     fn hint(&self, name: &str) -> Option<String>;
 }
 
+/// What a gateway has yielded.
+struct Dialled {
+    stream: BoxStream,
+    /// How long it took, once the gateway itself stood.
+    took: Duration,
+    /// Who can tell why it failed.
+    witness: Option<command::Witness>,
+}
+
 /// A recursive future: a gateway's session may itself need a gateway.
 type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Session>, ConnectError>> + Send + 'a>>;
 
@@ -177,7 +186,7 @@ impl Connector {
     /// The byte stream that the target's gateway yields, for whoever speaks a protocol of their own on it;
     /// `None` without one.
     pub async fn gateway_stream(&self, target: &Target, events: &Emitter) -> Result<Option<BoxStream>, ConnectError> {
-        Ok(self.dial(target, events).await?.map(|(stream, _)| stream))
+        Ok(self.dial(target, events).await?.map(|dialled| dialled.stream))
     }
 
     /// Ends what runs on all connections that use it, as [`Connection::close`](crate::Connection::close) does, and closes
@@ -242,11 +251,19 @@ impl Connector {
         let transport = self.find(name, &self.transports, is_gateway, |lookup, name| lookup.transport(name)).await;
         let transport =
             transport.map_err(|kind| ConnectError::new(target.host_string.as_str(), Phase::Resolve, kind))?;
-        let (stream, witness) = self.dial(target, events).await?.unzip();
         let prompter = Arc::new(Remembering::new(self.answers.clone(), self.prompter.clone()));
         let context = OpenContext { prompter, events: events.clone() };
-        let opened = transport.open(target, stream, &context).await;
-        match (opened, witness.flatten()) {
+        let (opened, witness) = match self.dial(target, events).await? {
+            None => (transport.open(target, None, &context).await, None),
+            Some(Dialled { stream, took, witness }) => {
+                let whole = target.timeouts.connect;
+                let mut target = target.clone();
+                target.timeouts.connect = whole.map(|whole| whole.saturating_sub(took));
+                let opened = transport.open(&target, Some(stream), &context).await;
+                (opened.map_err(|error| of_the_whole(error, whole)), witness)
+            }
+        };
+        match (opened, witness) {
             (Err(error), Some(witness)) if may_be_the_gateways(&error) => Err(match witness.testimony().await {
                 Some(kind) => ConnectError::new(error.host, Phase::Gateway, kind),
                 None => error,
@@ -255,23 +272,20 @@ impl Connector {
         }
     }
 
-    /// Yields the stream of the target's gateway, and who can tell why it failed.
-    async fn dial(
-        &self,
-        target: &Target,
-        events: &Emitter,
-    ) -> Result<Option<(BoxStream, Option<command::Witness>)>, ConnectError> {
+    /// Yields the stream of the target's gateway.
+    async fn dial(&self, target: &Target, events: &Emitter) -> Result<Option<Dialled>, ConnectError> {
         let failed = |kind| ConnectError::new(target.host_string.as_str(), Phase::Gateway, kind);
-        Ok(Some(match way(target) {
+        let (stream, took, witness) = match way(target) {
             None => return Ok(None),
             Some(Gateway::Jump(hop)) => {
                 let events = events.for_host(hop.host_string.as_str());
                 let open = || self.open_boxed(hop, Who::Gateway, &events);
-                (self.jumps.stream(target, hop, open).await?, None)
+                let (stream, took) = self.jumps.stream(target, hop, open).await?;
+                (stream, took, None)
             }
             Some(Gateway::Command(command)) => {
                 let (stream, witness) = command::dial(&self.shell, command).map_err(failed)?;
-                (stream, Some(witness))
+                (stream, Duration::ZERO, Some(witness))
             }
             Some(Gateway::Plugin { scheme, url, password }) => {
                 let is_transport = self.transports.contains_key(scheme).then(|| match url.strip_prefix("ssh://") {
@@ -281,9 +295,11 @@ impl Connector {
                     _ => format!("it is a transport: transport = \"{scheme}\""),
                 });
                 let dialer = self.find(scheme, &self.gateways, is_transport, |lookup, name| lookup.gateway(name)).await;
-                (dialer.map_err(failed)?.dial(target, url, password.as_ref()).await?, None)
+                let (dialer, begun) = (dialer.map_err(failed)?, Instant::now());
+                (dialer.dial(target, url, password.as_ref()).await?, begun.elapsed(), None)
             }
-        }))
+        };
+        Ok(Some(Dialled { stream, took, witness }))
     }
 
     /// What was added under a name, else what is found by looking for it. `hint` is for the error, where it is better
@@ -338,6 +354,14 @@ fn way(target: &Target) -> Option<&Gateway> {
 fn may_be_the_gateways(error: &ConnectError) -> bool {
     matches!(error.phase, Phase::Banner | Phase::KeyExchange)
         && matches!(error.kind, ConnectErrorKind::Dropped { .. } | ConnectErrorKind::Handshake { .. })
+}
+
+/// An error of a target behind a gateway, with the limit as it is set, not what the gateway left of it.
+fn of_the_whole(mut error: ConnectError, whole: Option<Duration>) -> ConnectError {
+    if let (ConnectErrorKind::TimedOut { setting: "timeout", after, .. }, Some(whole)) = (&mut error.kind, whole) {
+        *after = whole;
+    }
+    error
 }
 
 /// `user@address:port`, as events show it.

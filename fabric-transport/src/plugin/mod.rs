@@ -234,10 +234,7 @@ const NO_LIMIT: std::time::Duration = std::time::Duration::from_hours(1);
 /// How long opening a session may take: as long as connecting and greeting would.
 fn limit(target: &fabric_core::Target) -> std::time::Duration {
     let timeouts = &target.timeouts;
-    match (timeouts.connect, timeouts.banner) {
-        (Some(connect), Some(banner)) => connect + banner,
-        _ => NO_LIMIT,
-    }
+    timeouts.connect.map_or(NO_LIMIT, |connect| connect.saturating_add(timeouts.key_exchange()).min(NO_LIMIT))
 }
 
 /// The whole life of a child that hosts a plugin for [`Plugin::load_isolated`]: `socket` is its standard

@@ -67,7 +67,8 @@ async fn within<T>(
     let mut since = since.subscribe();
     let expired = async {
         loop {
-            let deadline = since.borrow_and_update().map(|since| since + limit);
+            // Without a deadline where it is beyond all time.
+            let deadline = since.borrow_and_update().and_then(|since| since.checked_add(limit));
             tokio::select! {
                 () = sleep_until(deadline) => return,
                 // The sender lives as long as this, so there is no error.

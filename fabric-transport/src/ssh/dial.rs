@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fabric_core::target::AddressFamily;
 use fabric_core::transport::BoxStream;
@@ -67,25 +67,32 @@ impl Lookups {
     }
 }
 
-/// Connects to the target's address.
-pub(super) async fn dial(target: &Target, lookups: &Lookups) -> Result<BoxStream, Failure> {
+/// Connects to the target's address, and says how long that took. As with OpenSSH, the limit counts for each address anew,
+/// and not for looking the name up, which has the same for itself.
+pub(super) async fn dial(target: &Target, lookups: &Lookups) -> Result<(BoxStream, Duration), Failure> {
     let (host, port) = target.address();
     let addresses = lookup(host, port, target, lookups).await?;
-    Ok(Box::new(QuickAck::new(first_of(addresses, target, lookups).await?)))
+    let (socket, took) = first_of(addresses, target, lookups).await?;
+    Ok((Box::new(QuickAck::new(socket)), took))
 }
 
 /// Connects to the first address that answers.
-async fn first_of(addresses: Vec<SocketAddr>, target: &Target, lookups: &Lookups) -> Result<TcpStream, Failure> {
+async fn first_of(
+    addresses: Vec<SocketAddr>,
+    target: &Target,
+    lookups: &Lookups,
+) -> Result<(TcpStream, Duration), Failure> {
     let mut failed = Vec::new();
     for address in addresses {
         let source = match &target.bind_address {
             Some(name) => Some(source(name, address, target, lookups).await?),
             None => None,
         };
+        let begun = Instant::now();
         match connect(address, source, target.timeouts.connect).await {
             Ok(socket) => {
                 tracing::debug!(host = target.host_string.as_str(), %address, "connected");
-                return Ok(socket);
+                return Ok((socket, begun.elapsed()));
             }
             Err(kind) => failed.push((address, kind)),
         }
@@ -226,7 +233,7 @@ mod tests {
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let answers = listener.local_addr().unwrap();
-        let connected = first_of(vec![one, two, answers], &target, &lookups).await.unwrap();
+        let (connected, _) = first_of(vec![one, two, answers], &target, &lookups).await.unwrap();
         assert_eq!(connected.peer_addr().unwrap(), answers);
     }
 

@@ -1,6 +1,7 @@
 //! Version lines, key exchange and the check of the host's key.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectErrorKind, Phase, Target};
@@ -37,9 +38,10 @@ pub(super) struct VerifiedConnection {
     pub(super) proof: Verified,
 }
 
-/// Does all that comes before the login.
+/// Does all that comes before the login, on a stream whose connecting has taken `spent`.
 pub(super) async fn handshake(
     stream: BoxStream,
+    spent: Duration,
     target: &Target,
     verifier: Arc<dyn HostKeyVerifier>,
     context: &OpenContext,
@@ -58,17 +60,38 @@ pub(super) async fn handshake(
         verified: proof.clone(),
         shared: shared.clone(),
     };
-    let limit = target.timeouts.banner;
+    let timeouts = &target.timeouts;
     let phase = || if greeting.is_complete() { Phase::KeyExchange } else { Phase::Banner };
-    let connecting = connect_stream(config, stream, handler);
-    let handle = match clock.limit(limit, connecting).await {
-        Ok(Ok(handle)) => handle,
-        Ok(Err(HandlerError::Refused(kind))) => return Err((Phase::HostKey, kind)),
-        Ok(Err(HandlerError::Protocol(error))) => return Err((phase(), failed(&error, phase(), &greeting))),
-        Err(_) => {
-            let after = limit.unwrap_or_default();
-            return Err((phase(), ConnectErrorKind::TimedOut { phase: phase(), after, setting: "banner_timeout" }));
+    let late = |after: Option<Duration>, setting| {
+        let after = after.unwrap_or_default();
+        (phase(), ConnectErrorKind::TimedOut { phase: phase(), after, setting })
+    };
+    let mut connecting = std::pin::pin!(connect_stream(config, stream, handler));
+    let version = async {
+        tokio::select! {
+            biased;
+            connected = &mut connecting => Some(connected),
+            () = greeting.completed() => None,
         }
+    };
+    let version = match timeouts.banner {
+        Some(_) => clock.limit(timeouts.banner, version).await.map_err(|_| late(timeouts.banner, "banner_timeout"))?,
+        None => {
+            let left = timeouts.connect.map(|limit| limit.saturating_sub(spent));
+            clock.limit(left, version).await.map_err(|_| late(timeouts.connect, "timeout"))?
+        }
+    };
+    let connected = match version {
+        Some(connected) => connected,
+        None => {
+            let limit = Some(timeouts.key_exchange());
+            clock.limit(limit, connecting).await.map_err(|_| late(limit, "banner_timeout"))?
+        }
+    };
+    let handle = match connected {
+        Ok(handle) => handle,
+        Err(HandlerError::Refused(kind)) => return Err((Phase::HostKey, kind)),
+        Err(HandlerError::Protocol(error)) => return Err((phase(), failed(&error, phase(), &greeting))),
     };
     if let Some(binding) = handle.agent_session_binding() {
         // Set here only.

@@ -30,6 +30,7 @@ mod stop;
 pub(crate) mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fabric_core::transport::{BoxStream, OpenContext};
@@ -110,11 +111,11 @@ impl Transport for SshTransport {
         context: &OpenContext,
     ) -> Result<Arc<dyn Session>, ConnectError> {
         let failed = |(phase, kind)| ConnectError::new(target.host_string.as_str(), phase, kind);
-        let stream = match stream {
-            Some(stream) => Box::new(NeverWaits::new(stream)),
+        let (stream, spent): (BoxStream, _) = match stream {
+            Some(stream) => (Box::new(NeverWaits::new(stream)), Duration::ZERO),
             None => dial::dial(target, &self.lookups).await.map_err(failed)?,
         };
-        let verified = handshake::handshake(stream, target, self.verifier.clone(), context, &self.pool);
+        let verified = handshake::handshake(stream, spent, target, self.verifier.clone(), context, &self.pool);
         // In the time that the server takes to begin.
         let (verified, ()) = tokio::join!(verified, self.keys.read_ahead(target));
         let verified = verified.map_err(failed)?;

@@ -14,7 +14,7 @@ use fabric_core::transport::BoxStream;
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 /// russh reads a packet in two calls; from a buffer they cost no system call each. It begins small, since most of
@@ -177,6 +177,7 @@ impl AsyncWrite for NeverWaits {
 #[derive(Debug, Default)]
 pub(super) struct Greeting {
     complete: AtomicBool,
+    completed: Notify,
     lines: Mutex<Lines>,
 }
 
@@ -201,6 +202,11 @@ impl Greeting {
     /// Whether the version line has come.
     pub(super) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
+    }
+
+    /// Waits for the version line; one may wait.
+    pub(super) async fn completed(&self) {
+        self.completed.notified().await;
     }
 
     /// The version line, else the first that isn't blank, as text that is safe to show.
@@ -229,6 +235,7 @@ impl Greeting {
                     return wrong("not version 2 of the protocol");
                 }
                 self.complete.store(true, Ordering::Release);
+                self.completed.notify_one();
                 return Ok((place + 1, Some(line.clone())));
             } else {
                 *count += 1;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::{Case, Ran, Sshd, case, needs_root, tool};
+use tests::{BuiltPlugin, Case, Ran, Sshd, case, needs_root, tool};
 
 /// Nobody listens there.
 const DEAD: &str = "127.0.9.9:1";
@@ -43,12 +43,63 @@ fn timeout_gives_up_an_address_that_does_not_answer() {
         .run();
 }
 
-#[test]
-fn banner_timeout_gives_up_a_server_that_says_nothing() {
+/// An address that takes whoever connects and says nothing.
+fn mute() -> (String, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("its address").to_string();
-    let case = failing(&address, &["--banner-timeout", "0.3"]).any_stdout();
-    case.stderr_has("timed out after 0.3 s").stderr_has("setting banner_timeout").run();
+    (listener.local_addr().expect("its address").to_string(), listener)
+}
+
+#[test]
+fn timeout_covers_the_version_line_unless_banner_timeout_is_given() {
+    let (address, _listener) = mute();
+    let case = |options: &[&str]| failing(&address, options).any_stdout();
+    let late = |setting| format!("timed out after 0.3 s while waiting for the server's banner (setting {setting})");
+    case(&["-t", "0.3"]).stderr_has(late("timeout")).run();
+    case(&[]).env("FABRIC_TIMEOUT", "0.3").stderr_has(late("timeout")).run();
+    case(&[]).home_file(".ssh/config", "ConnectTimeout 1\n").stderr_has("after 1 s while waiting").run();
+    case(&["--set", "ssh_options=ConnectTimeout=1"]).stderr_has("(setting timeout)").run();
+    // Shorter or longer, in whatever layer.
+    case(&["-t", "60", "--banner-timeout", "0.3"]).stderr_has(late("banner_timeout")).run();
+    case(&["-t", "0.1", "--banner-timeout", "0.3"]).stderr_has(late("banner_timeout")).run();
+    case(&["-t", "0.1"]).fabfile("[env]\nbanner_timeout = 0.3\n").stderr_has(late("banner_timeout")).run();
+    case(&["-t", "0.1"]).env("FABRIC_BANNER_TIMEOUT", "0.3").stderr_has(late("banner_timeout")).run();
+}
+
+#[test]
+fn timeout_covers_what_is_beyond_a_gateway_too() {
+    let (address, _listener) = mute();
+    let (host, port) = address.split_once(':').expect("a port");
+    let late =
+        |setting| format!("[web] error: timed out after 1 s while waiting for the server's banner (setting {setting})");
+    let plugin = BuiltPlugin::compile("direct-c", include_str!("../../../plugins/examples/direct.c"));
+    let sshd = Sshd::builder().start();
+    let gateway = sshd.hosts()[0].host_string();
+    let config = format!("Host web\n HostName {host}\n Port {port}\n ConnectTimeout 1\nHost *\n ConnectTimeout 60\n");
+    let case = |way: &str, options: &[&str]| {
+        let case =
+            case!().on(&sshd).value("plugin", plugin.file().display().to_string()).home_file(".ssh/config", &config);
+        case.args(["--plugin", "{plugin}", "-g", way, "-H", "web"])
+            .args(options)
+            .args(["--", "true"])
+            .any_stdout()
+            .status(1)
+    };
+    for way in [gateway.as_str(), "sleep 1000", "direct-c://"] {
+        case(way, &[]).stderr_has(late("timeout")).run();
+    }
+    case(&gateway, &[]).fabfile("[env]\nbanner_timeout = 1\n").stderr_has(late("banner_timeout")).run();
+    // A gateway that says nothing itself.
+    let (address, _gateway) = mute();
+    let said = format!(
+        "gateway {address}: {address}: timed out after 1 s while waiting for the server's banner (setting timeout)"
+    );
+    case(&address, &["-t", "1"]).stderr_has(said).run();
+    // One that doesn't get there.
+    let (silent, _silent, _waiting) = silent_address();
+    let (host, port) = silent.split_once(':').expect("a port");
+    let config = format!("Host web\n HostName {host}\n Port {port}\n ConnectTimeout 1\nHost *\n ConnectTimeout 60\n");
+    let said = format!("[web] error: gateway {gateway}: timed out after 1 s while connecting (setting timeout)");
+    case(&gateway, &[]).home_file(".ssh/config", config).stderr_has(said).run();
 }
 
 /// The server looks the key up by a command that takes too long; only root may tell it to.
