@@ -90,6 +90,7 @@ fn deviations() -> HashMap<&'static str, (Value, &'static str)> {
     HashMap::from([
         ("banner_timeout", (json!(null), "unset: `timeout` covers the version line, as ConnectTimeout of ssh does")),
         ("fabfile", (json!("fabfile"), "fabfiles may be TOML, YAML, JSON and Rust too (interface, section 2)")),
+        ("keepalive", (json!(30), "a host whose network is gone is an error (interface, section 3)")),
         ("key_filename", (json!([]), "no key file: a list, as it may hold several")),
         ("ssh_config_path", (json!(null), "unset reads the user's and the system's file, as ssh does")),
         ("sudo_prompt", (json!(null), "a random text for each run (interface, section 5)")),

@@ -285,15 +285,15 @@ impl Timeouts {
 /// How a silent peer is noticed (`ServerAliveInterval`, `ServerAliveCountMax`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keepalive {
-    /// After this much silence a question is sent. Default: none is.
+    /// After this much silence a question is sent; `None` is never. Default: 30 seconds.
     pub interval: Option<Duration>,
-    /// After this many unanswered questions the connection is given up. Default: 3.
+    /// After this many unanswered questions, and as much silence again, the connection is given up. Default: 3.
     pub count: u32,
 }
 
 impl Default for Keepalive {
     fn default() -> Self {
-        Self { interval: None, count: 3 }
+        Self { interval: Some(Duration::from_secs(30)), count: 3 }
     }
 }
 

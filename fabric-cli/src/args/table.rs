@@ -224,7 +224,7 @@ options! {
         "auth-timeout" = Value("SECONDS"), Set("auth_timeout"), "give up logging in after this long without an answer";
         "banner-timeout" = Value("SECONDS"), Set("banner_timeout"), "give up waiting for the server after this long";
         "connection-attempts" / 'n' = Value("N"), Set("connection_attempts"), "try to connect N times in all";
-        "keepalive" = Value("SECONDS"), Set("keepalive"), "ask silent hosts for a sign of life this often";
+        "keepalive" = Value("SECONDS"), Set("keepalive"), "ask silent hosts for a sign of life this often (30; 0: never)";
         "disable-known-hosts" / 'D', Switch("disable_known_hosts", true), "take any host key, unread and unrecorded";
         "reject-unknown-hosts" / 'r', Switch("reject_unknown_hosts", true), "refuse hosts that no known_hosts file has";
         "system-known-hosts" = Value("FILE"), Set("system_known_hosts"), "read this known_hosts file too",

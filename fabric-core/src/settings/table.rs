@@ -254,7 +254,10 @@ settings! {
         /// How often to try to connect, in all.
         connection_attempts: u32 = 1, option "-n, --connection-attempts";
         /// After how much silence to ask whether the host is still there; 0 is never.
-        keepalive: Seconds = Seconds(0.0), option "--keepalive", unit "seconds";
+        /// After 3 questions without an answer (ssh_config's ServerAliveCountMax), and as much silence again, the host is given up: after
+        /// two minutes by default. A host whose output isn't taken is not asked. ssh_config's ServerAliveInterval counts, 0 too.
+        keepalive: Seconds = Seconds(30.0), option "--keepalive", unit "seconds",
+            classic "0: a host whose network is gone would be waited for without end";
         /// What the connection goes through.
         /// A plugin's where it begins with `scheme://`, a command (ProxyCommand) where it has white space, else hosts separated by commas (ProxyJump); `false` or `none` is off.
         gateway: Switch = Switch::Unset, option "-g, --gateway";

@@ -77,7 +77,8 @@ impl Jumps {
             };
             match opened {
                 Ok(stream) => {
-                    let stream = JumpStream { stream, _session: session, _place: place };
+                    let gateway = gateway.to_owned();
+                    let stream = JumpStream { stream, gateway, _session: session, _place: place };
                     return Ok((Box::new(stream), begun.elapsed()));
                 }
                 Err(error) if !last && !session.is_open() => {
@@ -188,16 +189,18 @@ fn refused(gateway: &str, host: &str, port: u16, error: SessionError) -> Connect
     }
 }
 
-/// A stream with its place on the gateway session.
+/// A stream with its place on the gateway session, which its errors name.
 struct JumpStream {
     stream: BoxStream,
+    gateway: String,
     _session: Arc<dyn Session>,
     _place: Place,
 }
 
 impl AsyncRead for JumpStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        read.map_err(|error| io::Error::new(error.kind(), format!("gateway {}: {error}", self.gateway)))
     }
 }
 

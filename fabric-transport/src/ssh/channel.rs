@@ -17,6 +17,7 @@ use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 use super::handler::Shared;
@@ -40,17 +41,55 @@ const SHARES: usize = 32 << 20;
 /// How much all channels of a transport keep beyond their shares.
 const POOL: usize = 16 << 20;
 
+/// What a message takes besides its bytes.
+pub(super) const MESSAGE: usize = 128;
+
 /// The memory that the stores of all sessions of one transport have in common.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     used: AtomicUsize,
     channels: AtomicUsize,
+    waits: Mutex<Waits>,
+}
+
+/// When hosts had to wait for room.
+#[derive(Debug, Default)]
+struct Waits {
+    /// How many do now.
+    now: usize,
+    last: Option<Instant>,
+}
+
+/// A host that waits for room until this is dropped.
+struct Wait<'a>(&'a Pool);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let mut waits = self.0.waits();
+        waits.now -= 1;
+        waits.last = Some(Instant::now());
+    }
 }
 
 impl Pool {
     /// What each of the channels that there are now may keep.
     fn share(&self) -> usize {
         (SHARES / self.channels.load(Ordering::Relaxed).max(1)).clamp(LEAST_SHARE, SHARE)
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self) -> Wait<'_> {
+        self.waits().now += 1;
+        Wait(self)
+    }
+
+    /// Whether a connection wasn't read since then because what had come from it wasn't taken.
+    pub(super) fn has_waited_since(&self, since: Instant) -> bool {
+        let waits = self.waits();
+        waits.now > 0 || waits.last.is_some_and(|last| last >= since)
     }
 }
 
@@ -110,6 +149,7 @@ impl<T> Store<T> {
                 return;
             }
         }
+        let _wait = self.pool.wait();
         loop {
             let room = self.room.notified();
             if self.has_room() {
@@ -322,6 +362,12 @@ impl ChannelIo {
         self
     }
 
+    /// Why the connection has ended, if it has.
+    fn lost(&self) -> Option<io::Error> {
+        let ended = self.shared.ended.borrow();
+        ended.as_ref().map(|reason| io::Error::new(io::ErrorKind::ConnectionReset, reason.to_string()))
+    }
+
     pub(super) fn new(channel: Channel<Msg>, shared: Arc<Shared>) -> Self {
         let (reader, writer) = channel.split();
         let writer = Arc::new(writer);
@@ -342,7 +388,7 @@ impl ChannelIo {
                 async move {
                     match message {
                         ChannelMsg::Data { data } => {
-                            let size = data.len();
+                            let size = data.len() + MESSAGE;
                             store.push(data, size).await;
                         }
                         ChannelMsg::Eof => store.finish(),
@@ -363,12 +409,7 @@ impl AsyncRead for ChannelIo {
             match ready!(self.store.poll_next(cx)) {
                 Some(data) => self.rest = data,
                 // The end of a channel is the end of its bytes; the end of its connection is an error.
-                None => {
-                    return Poll::Ready(match &*self.shared.ended.borrow() {
-                        Some(reason) => Err(io::Error::new(io::ErrorKind::ConnectionReset, reason.to_string())),
-                        None => Ok(()),
-                    });
-                }
+                None => return Poll::Ready(self.lost().map_or(Ok(()), Err)),
             }
         }
         let size = self.rest.len().min(buf.remaining());
@@ -379,7 +420,8 @@ impl AsyncRead for ChannelIo {
 
 impl AsyncWrite for ChannelIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.writer).poll_write(cx, buf)
+        let written = Pin::new(&mut self.writer).poll_write(cx, buf);
+        written.map_err(|error| self.lost().unwrap_or(error))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -18,6 +18,9 @@ use super::channel::{ChannelIo, Pool};
 use super::clock::Clock;
 use super::host_keys::{self, HostKey, HostKeyVerifier, Verified};
 
+/// So much of what the server says before the login is kept, besides what came with the last of it.
+const BANNER: usize = 16 << 10;
+
 /// What session, channels and the handler share.
 pub(super) struct Shared {
     /// Why the session has ended, once it has.
@@ -36,6 +39,8 @@ pub(super) struct Shared {
     pub(super) cut: CancellationToken,
     /// Cancelled when the task that serves the connection is gone.
     pub(super) over: CancellationToken,
+    /// Cancelled once the login is done.
+    pub(super) logged_in: CancellationToken,
 }
 
 /// What a listener is known by when the server announces a connection.
@@ -58,6 +63,7 @@ impl Shared {
             pool,
             cut: CancellationToken::new(),
             over: CancellationToken::new(),
+            logged_in: CancellationToken::new(),
         }
     }
 
@@ -145,7 +151,11 @@ impl russh::client::Handler for Handler {
     type Error = HandlerError;
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
-        self.shared.banner.lock().unwrap_or_else(PoisonError::into_inner).push_str(banner);
+        let mut kept = self.shared.banner.lock().unwrap_or_else(PoisonError::into_inner);
+        // A server may go on for ever.
+        if kept.len() < BANNER {
+            kept.push_str(banner);
+        }
         Ok(())
     }
 
@@ -293,7 +303,6 @@ pub(super) fn lost_text(error: &russh::Error) -> String {
              client can't read; until that is UTF-8, use `ssh`, or the transport `openssh` (-H openssh://HOST)"
                 .to_owned()
         }
-        russh::Error::KeepaliveTimeout => "the server did not answer keepalives".to_owned(),
         other => other.to_string(),
     }
 }

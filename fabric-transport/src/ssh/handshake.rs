@@ -11,8 +11,9 @@ use super::channel::Pool;
 use super::clock::Clock;
 use super::handler::{Handler, HandlerError, Shared, lost_text};
 use super::host_keys::{HostKeyVerifier, Verified};
+use super::silence::Silence;
 use super::stream::{Greeting, Watched};
-use super::{Failure, algorithms};
+use super::{Failure, Way, algorithms};
 use crate::connector::PENALISED;
 
 /// Messages that wait for a channel's reader before the connection's task has to wait for it: half a MiB of the
@@ -42,6 +43,7 @@ pub(super) struct VerifiedConnection {
 pub(super) async fn handshake(
     stream: BoxStream,
     spent: Duration,
+    way: Way,
     target: &Target,
     verifier: Arc<dyn HostKeyVerifier>,
     context: &OpenContext,
@@ -51,7 +53,9 @@ pub(super) async fn handshake(
     let clock = Clock::new();
     let proof = Arc::new(Mutex::new(None));
     let shared = Arc::new(Shared::new(pool.clone()));
-    let (stream, greeting) = Watched::new(stream, &shared.cut);
+    let shared_way = (way == Way::Shared).then(|| pool.clone());
+    let silence = Silence::new(&target.keepalive, shared.logged_in.clone(), shared_way);
+    let (stream, greeting) = Watched::new(stream, &shared.cut, silence);
     let handler = Handler {
         target: target.clone(),
         context: context.clone(),
@@ -114,7 +118,8 @@ fn config(target: &Target, preferred: russh::Preferred) -> Config {
         channel_buffer_size: CHANNEL_BUFFER,
         preferred,
         keepalive_interval: target.keepalive.interval,
-        keepalive_max: target.keepalive.count as usize,
+        // What silence means is decided at the stream.
+        keepalive_max: 0,
         ..Config::default()
     }
 }

@@ -26,6 +26,7 @@ mod host_keys;
 mod listen;
 pub(crate) mod process;
 mod session;
+mod silence;
 mod stop;
 pub(crate) mod stream;
 
@@ -111,17 +112,28 @@ impl Transport for SshTransport {
         context: &OpenContext,
     ) -> Result<Arc<dyn Session>, ConnectError> {
         let failed = |(phase, kind)| ConnectError::new(target.host_string.as_str(), phase, kind);
+        let way = if stream.is_some() { Way::Shared } else { Way::Own };
         let (stream, spent): (BoxStream, _) = match stream {
             Some(stream) => (Box::new(NeverWaits::new(stream)), Duration::ZERO),
             None => dial::dial(target, &self.lookups).await.map_err(failed)?,
         };
-        let verified = handshake::handshake(stream, spent, target, self.verifier.clone(), context, &self.pool);
+        let verified = handshake::handshake(stream, spent, way, target, self.verifier.clone(), context, &self.pool);
         // In the time that the server takes to begin.
         let (verified, ()) = tokio::join!(verified, self.keys.read_ahead(target));
         let verified = verified.map_err(failed)?;
         let login = auth::login(verified, target, context, &self.keys).await.map_err(failed)?;
+        login.shared.logged_in.cancel();
         Ok(Arc::new(session::SshSession::new(login, target)))
     }
+}
+
+/// How a stream reaches its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By a socket of its own.
+    Own,
+    /// Through a gateway, which others may use too.
+    Shared,
 }
 
 /// What failed in which phase; [`SshTransport::open`] adds the host.

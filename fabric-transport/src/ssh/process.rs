@@ -15,7 +15,7 @@ use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::channel::{ChannelIo, ChannelWriter, Life, OUTPUT_STORE, Store, drain};
+use super::channel::{ChannelIo, ChannelWriter, Life, MESSAGE, OUTPUT_STORE, Store, drain};
 use super::session::{Link, NoRoom};
 use super::stop;
 
@@ -94,7 +94,9 @@ async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life:
         if matches!(message, ChannelMsg::Eof) {
             all_came();
         }
-        let event = event(&message);
+        // There is only one end, however often a server tells it.
+        let event =
+            event(&message).filter(|(event, _)| !(matches!(event, ProcessEvent::Exit(_)) && ended.is_cancelled()));
         if matches!(event, Some((ProcessEvent::Exit(_), _))) {
             entry.remove();
             if !whole.is_cancelled() && !held.swap(true, Ordering::SeqCst) {
@@ -244,15 +246,15 @@ enum Answer {
     Output(ChannelMsg),
 }
 
-/// What a channel's message says about its process, and how many bytes it holds.
+/// What a channel's message says about its process, and how much memory it takes.
 fn event(message: &ChannelMsg) -> Option<(ProcessEvent, usize)> {
     match message {
         ChannelMsg::Data { data } => {
-            let size = data.len();
+            let size = data.len() + MESSAGE;
             Some((ProcessEvent::Stdout(data.clone()), size))
         }
         ChannelMsg::ExtendedData { data, ext: 1 } => {
-            let size = data.len();
+            let size = data.len() + MESSAGE;
             Some((ProcessEvent::Stderr(data.clone()), size))
         }
         ChannelMsg::ExitStatus { exit_status } => Some((ProcessEvent::Exit(ExitStatus::Code(*exit_status)), 0)),

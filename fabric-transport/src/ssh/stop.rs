@@ -28,6 +28,10 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// Between the end of a process and the server's word of it.
 const REPORT: Duration = Duration::from_secs(2);
 
+/// The script says less, whatever the start files of the login shell print before. Where more comes, the host runs another
+/// program in its place, such as a forced command.
+const LONGEST_ANSWER: usize = 256 << 10;
+
 /// Looks the process up, sends TERM to all of its process group and session, KILL to what is left after
 /// the grace time, and prints `ended` or why not. Where the server has given it no group of its own, as dropbear
 /// does without a terminal, it and its descendants (`kin`) are meant.
@@ -142,12 +146,19 @@ async fn by_script(control: &Control, which: &str, live: usize, grace: Duration)
     let _ = write!(command, "exec /bin/sh -c '{SCRIPT}' fabric-stop {which} {live} {tenths}");
     let request = SpawnRequest { program: Program::Command(command.into_bytes()), ..SpawnRequest::default() };
     let mut process = control.spawn_unlisted(&request).await?;
-    let mut output = Vec::new();
+    let (mut output, mut said) = (Vec::new(), 0);
     while let Some(event) = process.next().await {
         match event {
             ProcessEvent::Stdout(data) => output.extend_from_slice(&data),
             ProcessEvent::Lost(error) => return Err(error),
-            ProcessEvent::Stderr(_) | ProcessEvent::Exit(_) => {}
+            ProcessEvent::Stderr(data) => said += data.len(),
+            ProcessEvent::Exit(_) => {}
+        }
+        if output.len() + said > LONGEST_ANSWER {
+            return Err(SessionError::System {
+                what: "ending the process".to_owned(),
+                reason: "the host runs another program instead of the script that was to end it".to_owned(),
+            });
         }
     }
     // Start files of the login shell may print something first.

@@ -17,6 +17,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
+use super::silence::Silence;
+
 /// russh reads a packet in two calls; from a buffer they cost no system call each. It begins small, since most of
 /// thousands of connections never need more, and grows while reads fill it.
 const FIRST_BUFFER: usize = 4 * 1024;
@@ -265,14 +267,26 @@ pub(super) struct Watched {
     version: Vec<u8>,
     greeting: Arc<Greeting>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    silence: Silence,
+    /// Whether the peer hasn't taken what was last written.
+    stalled: bool,
 }
 
 impl Watched {
-    pub(super) fn new(stream: BoxStream, cut: &CancellationToken) -> (Self, Arc<Greeting>) {
+    pub(super) fn new(stream: BoxStream, cut: &CancellationToken, silence: Silence) -> (Self, Arc<Greeting>) {
         let greeting = Arc::new(Greeting::default());
         let buffer = vec![0; FIRST_BUFFER].into_boxed_slice();
         let cut = Box::pin(cut.clone().cancelled_owned());
-        let this = Self { stream, buffer, unread: 0..0, version: Vec::new(), greeting: greeting.clone(), cut };
+        let this = Self {
+            stream,
+            buffer,
+            unread: 0..0,
+            version: Vec::new(),
+            greeting: greeting.clone(),
+            cut,
+            silence,
+            stalled: false,
+        };
         (this, greeting)
     }
 
@@ -285,15 +299,42 @@ impl Watched {
         let mut buf = ReadBuf::new(&mut self.buffer);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
         self.unread = 0..buf.filled().len();
+        self.silence.broken();
         Poll::Ready(Ok(()))
     }
 
-    /// What waits for the peer no longer waits once the stream is cut.
+    /// What waits for the peer no longer waits once the stream is cut, or the peer is taken for dead.
     fn or_cut<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if result.is_pending() && self.cut.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed by this side")));
+        if result.is_pending() {
+            if self.cut.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed by this side")));
+            }
+            return self.silence.poll(cx).map(Err);
         }
         result
+    }
+
+    /// russh doesn't read while it writes: what comes meanwhile is a sign of life all the same.
+    fn hear(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.silence.is_watched()
+            && self.unread.is_empty()
+            && let Poll::Ready(Err(error)) = self.fill(cx)
+        {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// A write as far as the peer takes it.
+    fn written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let stalled = written.is_pending();
+        if stalled {
+            self.hear(cx)?;
+        } else if self.stalled {
+            self.silence.broken();
+        }
+        self.stalled = stalled;
+        self.or_cut(cx, written)
     }
 }
 
@@ -328,12 +369,12 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.or_cut(cx, written)
+        self.written(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.or_cut(cx, flushed)
+        self.written(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -380,7 +421,7 @@ mod tests {
         let mut seen = Vec::new();
         for piece in [said.len(), 1] {
             let (near, mut far) = tokio::io::duplex(piece);
-            let (mut watched, greeting) = Watched::new(Box::new(near), &CancellationToken::new());
+            let (mut watched, greeting) = Watched::new(Box::new(near), &CancellationToken::new(), Silence::off());
             let said = said.to_vec();
             let saying = tokio::spawn(async move { far.write_all(&said).await });
             let mut got = Vec::new();
@@ -418,7 +459,7 @@ mod tests {
     #[tokio::test]
     async fn the_buffer_grows_with_what_comes() {
         let (mut peer, stream) = tokio::io::duplex(1 << 20);
-        let (mut watched, _) = Watched::new(Box::new(stream), &CancellationToken::new());
+        let (mut watched, _) = Watched::new(Box::new(stream), &CancellationToken::new(), Silence::off());
         let sent: Vec<u8> = (0..1_000_000_u32).map(|n| n as u8).collect();
         peer.write_all(b"SSH-2.0-x\r\n").await.unwrap();
         let mut line = [0; 11];

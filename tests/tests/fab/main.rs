@@ -18,6 +18,7 @@ mod parts;
 mod plugins;
 mod secrets;
 mod shards;
+mod stalls;
 mod sudo;
 mod transfers;
 mod trees;
