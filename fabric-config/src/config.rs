@@ -14,7 +14,7 @@ use crate::hosts::Sections;
 use crate::ladder::Merged;
 use crate::sources::Sources;
 use crate::ssh_layer::{SshFiles, SshSource};
-use crate::values::{Intake, LayerValues, Unknown};
+use crate::values::{Entry, Intake, LayerValues, Unknown};
 
 /// Layered settings, ready to answer for any host.
 ///
@@ -150,6 +150,12 @@ impl Config {
         let kept = Kept { sections, overlays: overlays.to_vec(), merged: Arc::clone(&merged) };
         all.entry(key).or_default().push(kept);
         Ok(merged)
+    }
+
+    /// What the last `[hosts.*]` section says that matches a host and says anything about this.
+    pub(crate) fn in_section(&self, host: &HostString, name: &str) -> Option<&Entry> {
+        let sections = self.0.sections.matching(host.host());
+        sections.iter().rev().find_map(|index| self.0.sections.list[*index].values.values.get(name))
     }
 
     /// The layers for a set of host sections and overlays, the lowest first.

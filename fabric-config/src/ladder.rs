@@ -1,8 +1,7 @@
 //! The ladder: layers of values merged into one, each value with where it comes from.
 //!
 //! figment merges; nothing of it shows outside this file. Of single values the highest layer's wins. Tables
-//! are merged key by key, apart from those that a task sets while it runs, which stand as they are. Host
-//! lists have rules of their own (interface, section 3).
+//! are merged key by key. Host lists have rules of their own (interface, section 3).
 
 use std::sync::Arc;
 
@@ -31,9 +30,10 @@ impl Merged {
 
     /// Merges layers, the lowest first. Their values have been checked.
     pub(crate) fn new(layers: &[&LayerValues], defaults: &Settings) -> Self {
-        let figment = layers.iter().enumerate().fold(Figment::new(), |figment, (index, layer)| {
-            figment.merge(Rung { index, values: rung(layer, &layers[index + 1..]) })
-        });
+        let figment = layers
+            .iter()
+            .enumerate()
+            .fold(Figment::new(), |figment, (index, layer)| figment.merge(Rung { index, values: rung(layer) }));
         let mut values = IndexMap::new();
         let merged =
             figment.data().ok().and_then(|mut profiles| profiles.remove(&Profile::Default)).unwrap_or_default();
@@ -80,13 +80,11 @@ impl Provider for Rung {
     }
 }
 
-/// What a layer adds, without tables that a task replaces further up.
-fn rung(layer: &LayerValues, above: &[&LayerValues]) -> Dict {
-    let replaced = |name: &str| {
-        above.iter().any(|up| up.layer == Layer::Runtime && up.values.get(name).is_some_and(|e| e.value.is_object()))
-    };
-    let kept = layer.values.iter().filter(|(name, _)| !replaced(name));
-    kept.filter_map(|(name, entry)| Some((name.clone(), figment::value::Value::serialize(&entry.value).ok()?)))
+/// What a layer adds.
+fn rung(layer: &LayerValues) -> Dict {
+    let values = layer.values.iter();
+    values
+        .filter_map(|(name, entry)| Some((name.clone(), figment::value::Value::serialize(&entry.value).ok()?)))
         .collect()
 }
 
@@ -235,12 +233,12 @@ mod tests {
     }
 
     #[test]
-    fn a_task_replaces_tables() {
+    fn a_table_that_a_task_sets_is_merged_as_any_other() {
         let merged = merge(&[
             layer(Layer::Fabfile, json!({"shell_env": {"A": "1"}})),
             layer(Layer::Runtime, json!({"shell_env": {"B": "2"}})),
         ]);
-        assert_eq!(merged.values["shell_env"].value, json!({"B": "2"}));
+        assert_eq!(merged.values["shell_env"].value, json!({"A": "1", "B": "2"}));
     }
 
     #[test]

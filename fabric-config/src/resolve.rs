@@ -18,7 +18,7 @@ impl Resolve for Config {
     fn settings(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Arc<Settings>, Problems> {
         match host {
             None => Ok(Arc::clone(&self.merged(None, overlays)?.settings)),
-            Some(host) => Ok(Arc::new(self.view(host, overlays)?.settings)),
+            Some(host) => Ok(Arc::new(self.view(host, overlays, false)?.settings)),
         }
     }
 
@@ -27,7 +27,7 @@ impl Resolve for Config {
     }
 
     fn settings_and_target(&self, host: &HostString, overlays: &[Overlay]) -> Result<SettingsAndTarget, Problems> {
-        let view = self.view(host, overlays)?;
+        let view = self.view(host, overlays, false)?;
         let target = self.target_of(&view, host, overlays, &mut Vec::new());
         Ok((Arc::new(view.settings), target))
     }
@@ -41,10 +41,11 @@ struct View {
 }
 
 impl Config {
-    fn view(&self, host: &HostString, overlays: &[Overlay]) -> Result<View, Problems> {
+    /// Of a hop that leads to the host, or of the host itself.
+    fn view(&self, host: &HostString, overlays: &[Overlay], is_hop: bool) -> Result<View, Problems> {
         given_twice(host, overlays)?;
         let merged = self.merged(Some(host), overlays)?;
-        let ssh = self.ssh_host(host, &merged)?;
+        let ssh = self.ssh_host(host, &merged, is_hop)?;
         let mut settings = Settings::clone(&merged.settings);
         settings.host_string = Some(host.as_str().to_owned());
         settings.host = settings.hostname.clone().or_else(|| Some(host.host().to_owned()));
@@ -68,8 +69,22 @@ impl Config {
         overlays: &[Overlay],
         behind: &mut Vec<HostString>,
     ) -> Result<Target, ConnectError> {
-        let view = self.view(host, overlays).map_err(|problems| setting_error(host, &problems))?;
+        let mut view =
+            self.view(host, overlays, !behind.is_empty()).map_err(|problems| setting_error(host, &problems))?;
+        if !behind.is_empty() && host.user().is_none() {
+            view.settings.user = self.user_of_hop(host, &view).or(view.settings.user);
+        }
         self.target_of(&view, host, overlays, behind)
+    }
+
+    /// As whom a hop is logged in to: what `[hosts.*]` says of it, else ssh_config, else files and variables. `-u` is the
+    /// user of the hosts behind it, as `ssh -l` is.
+    fn user_of_hop(&self, host: &HostString, view: &View) -> Option<String> {
+        let of_ssh = view.ssh.as_ref().and_then(|ssh| ssh.layer.values.get("user"));
+        let lower = self.0.layers.iter().filter(|layer| layer.layer < Layer::CommandLine);
+        let of_files = lower.rev().find_map(|layer| layer.values.get("user"));
+        let found = self.in_section(host, "user").or(of_ssh).or(of_files);
+        found.map_or_else(|| view.settings.local_user.clone(), |entry| entry.value.as_str().map(str::to_owned))
     }
 
     fn target_of(

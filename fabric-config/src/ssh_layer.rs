@@ -156,14 +156,22 @@ impl SshFiles {
 
 impl Config {
     /// What ssh_config says about a host under these settings; nothing where it isn't to be read.
-    pub(crate) fn ssh_host(&self, host: &HostString, merged: &Merged) -> Result<Option<Arc<SshHost>>, Problems> {
+    ///
+    /// A hop's user may come from ssh_config where the host's does not.
+    pub(crate) fn ssh_host(
+        &self,
+        host: &HostString,
+        merged: &Merged,
+        is_hop: bool,
+    ) -> Result<Option<Arc<SshHost>>, Problems> {
         let settings = &merged.settings;
         let transport = host.scheme().unwrap_or(&settings.transport);
         // Others have nothing to do with it, or read it themselves.
         if transport != "ssh" || (!settings.use_ssh_config && settings.ssh_options.is_empty()) {
             return Ok(None);
         }
-        let user = host.user().or_else(|| settings.user.as_deref().filter(|_| merged.says("user")));
+        let says_user = if is_hop { self.in_section(host, "user").is_some() } else { merged.says("user") };
+        let user = host.user().or_else(|| settings.user.as_deref().filter(|_| says_user));
         let port = host.port().or_else(|| settings.port.filter(|_| merged.says("port")));
         self.0.ssh.ask(self.question(host, settings, user, port)).map(Some)
     }
@@ -196,7 +204,7 @@ impl Config {
     ) -> Result<Option<LayerValues>, Problems> {
         let Some(host) = host else { return Ok(None) };
         let merged = self.merged(Some(host), overlays)?;
-        Ok(self.ssh_host(host, &merged)?.map(|ssh| ssh.layer.clone()))
+        Ok(self.ssh_host(host, &merged, false)?.map(|ssh| ssh.layer.clone()))
     }
 
     /// What `ssh -G` prints for a host string, by key; OpenSSH's defaults where no ssh_config is to be read.

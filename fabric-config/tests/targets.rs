@@ -219,6 +219,24 @@ fn algorithms_come_from_settings_first() {
 }
 
 #[test]
+fn the_user_of_the_command_line_is_not_that_of_the_hops() {
+    let user = |config: ConfigBuilder| {
+        let config = config.option("user", "root", "-u").option("gateway", "bastion", "-g");
+        let found = target(config, "web");
+        assert_eq!(found.user.as_deref(), Some("root"));
+        jump(&found).user.clone().unwrap()
+    };
+    assert_eq!(user(builder("")), "me");
+    assert_eq!(user(builder("Host bastion\n User jump\n")), "jump");
+    let origin = || Origin::place(Layer::Fabfile, "fabfile.toml");
+    let of_env = |config: ConfigBuilder| config.fabfile([("user".to_owned(), "app".into(), origin())]);
+    assert_eq!(user(of_env(builder(""))), "app");
+    assert_eq!(user(of_env(builder("Host bastion\n User jump\n"))), "jump");
+    let section = [("user".to_owned(), "hop".into(), Origin::place(Layer::Host, "hosts"))];
+    assert_eq!(user(of_env(builder("Host bastion\n User jump\n")).hosts("bastion", origin(), section)), "hop");
+}
+
+#[test]
 fn ssh_config_and_gateways_are_not_for_other_transports() {
     let ssh = "Host *\n HostName elsewhere\n ProxyJump bastion\n";
     let found = target(builder(ssh), "container://web");

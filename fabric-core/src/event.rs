@@ -202,7 +202,7 @@ pub enum EventKind {
     Summary {
         /// Hosts on which all went well.
         hosts_ok: usize,
-        /// Hosts that failed, timed out or could not be reached.
+        /// Hosts that failed, timed out, could not be reached or were rolled back.
         hosts_failed: usize,
         /// Hosts on which nothing was started.
         hosts_skipped: usize,
@@ -318,6 +318,8 @@ pub enum HostStatus {
     Skipped,
     /// All well.
     Ok,
+    /// All went well, and it was undone: another host failed, and the task has a rollback.
+    RolledBack,
     /// A command or transfer failed.
     Failed,
     /// A command took too long.
@@ -332,6 +334,7 @@ impl HostStatus {
         match self {
             Self::Skipped => "skipped",
             Self::Ok => "ok",
+            Self::RolledBack => "rolled_back",
             Self::Failed => "failed",
             Self::TimedOut => "timed_out",
             Self::Unreachable => "unreachable",

@@ -350,7 +350,16 @@ impl Resolve for Settings {
         let mut settings = self.clone();
         for overlay in overlays {
             for (name, value) in overlay.values.iter() {
-                settings.set(name, value).map_err(|problem| problem.at(overlay.origin.clone()))?;
+                // Of a table, the keys that are not given stay.
+                let merged = match (value, value.is_object().then(|| settings.get(name)).flatten()) {
+                    (Value::Object(new), Some(Value::Object(mut known))) => {
+                        known.extend(new.clone());
+                        Some(Value::Object(known))
+                    }
+                    _ => None,
+                };
+                let set = settings.set(name, merged.as_ref().unwrap_or(value));
+                set.map_err(|problem| problem.at(overlay.origin.clone()))?;
             }
         }
         if let Some(host) = host {

@@ -108,6 +108,9 @@ pub(crate) enum Line {
     HostStarted { host: Option<String> },
     /// It ended on a host.
     HostFinished {
+        /// Its place among the executions of the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        execution: Option<usize>,
         key: Option<String>,
         host: Option<String>,
         status: HostStatus,
@@ -116,6 +119,8 @@ pub(crate) enum Line {
     },
     /// What it did on these hosts is being undone.
     RolledBack { key: Option<String>, hosts: Vec<String> },
+    /// The try that made these executions is made again: what they came to counts no more.
+    Superseded { executions: Vec<usize> },
     /// It ended.
     TaskFinished { key: Option<String>, sets: bool },
     /// The run ended.
@@ -272,18 +277,30 @@ pub fn read(path: &Path) -> io::Result<Recorded> {
         return Err(invalid("was written by another version of this program".to_owned()));
     }
     let mut recorded = Recorded { asked, hosts: IndexMap::new(), ending: None, done: IndexMap::new() };
-    let mut begun: IndexMap<String, ()> = IndexMap::new();
+    let mut reading = Reading::default();
     for line in lines {
         if let Ok(line) = serde_json::from_str::<Line>(&line?) {
-            recorded.take(line, &mut begun);
+            recorded.take(line, &mut reading);
         }
     }
+    for (_, host, status) in reading.failures {
+        recorded.worse(host, status);
+    }
     if recorded.ending.is_none() {
-        for host in begun.into_keys() {
+        for host in reading.begun.into_keys() {
             recorded.worse(host, HostStatus::Failed);
         }
     }
     Ok(recorded)
+}
+
+/// What is known while a journal is read, and not yet final.
+#[derive(Default)]
+struct Reading {
+    /// The hosts on which something has begun and not ended.
+    begun: IndexMap<String, ()>,
+    /// Failures, by execution.
+    failures: Vec<(Option<usize>, String, HostStatus)>,
 }
 
 impl Recorded {
@@ -292,7 +309,7 @@ impl Recorded {
         *entry = (*entry).max(status);
     }
 
-    fn take(&mut self, line: Line, begun: &mut IndexMap<String, ()>) {
+    fn take(&mut self, line: Line, reading: &mut Reading) {
         match line {
             Line::Earlier { done } => self.done = done,
             Line::TaskStarted { key, hosts } => {
@@ -307,11 +324,15 @@ impl Recorded {
                     self.hosts.entry(host).or_insert(HostStatus::Skipped);
                 }
             }
-            Line::HostStarted { host } => drop(host.map(|host| begun.insert(host, ()))),
-            Line::HostFinished { key, host, status, value } => {
+            Line::HostStarted { host } => drop(host.map(|host| reading.begun.insert(host, ()))),
+            Line::HostFinished { execution, key, host, status, value } => {
                 if let Some(host) = &host {
-                    begun.shift_remove(host);
-                    self.worse(host.clone(), status);
+                    reading.begun.shift_remove(host);
+                    if status.is_failure() {
+                        reading.failures.push((execution, host.clone(), status));
+                    } else {
+                        self.worse(host.clone(), status);
+                    }
                 }
                 if let Some(key) = key {
                     let hosts = &mut self.done.entry(key).or_default().hosts;
@@ -323,8 +344,14 @@ impl Recorded {
                     }
                 }
             }
+            Line::RolledBack { key: None, hosts } => {
+                for host in hosts {
+                    self.worse(host, HostStatus::RolledBack);
+                }
+            }
             Line::RolledBack { key: Some(key), hosts } => {
                 for host in hosts {
+                    self.worse(host.clone(), HostStatus::RolledBack);
                     let inside = format!("{key}@{host} ");
                     self.done.retain(|other, _| !other.starts_with(&inside));
                     self.done.entry(key.clone()).or_default().hosts.entry(host).and_modify(|done| {
@@ -332,7 +359,10 @@ impl Recorded {
                     });
                 }
             }
-            Line::RolledBack { key: None, .. } => {}
+            Line::Superseded { executions } => {
+                let counts = |execution: Option<usize>| execution.is_none_or(|one| !executions.contains(&one));
+                reading.failures.retain(|(execution, ..)| counts(*execution));
+            }
             Line::TaskFinished { key, sets } => {
                 if let Some(done) = key.map(|key| self.done.entry(key).or_default()) {
                     done.finished = true;
@@ -358,7 +388,13 @@ mod tests {
     }
 
     fn finished(host: &str, status: HostStatus) -> Line {
-        Line::HostFinished { key: Some("t".to_owned()), host: Some(host.to_owned()), status, value: None }
+        Line::HostFinished {
+            execution: None,
+            key: Some("t".to_owned()),
+            host: Some(host.to_owned()),
+            status,
+            value: None,
+        }
     }
 
     #[test]
@@ -385,6 +421,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::new(dir.path(), asked("r"));
         let inner = |host: &str| Line::HostFinished {
+            execution: None,
             key: Some(format!("t@{host} > u")),
             host: Some(host.to_owned()),
             status: HostStatus::Ok,

@@ -102,7 +102,7 @@ fn reference(world: &World) -> Result<Option<Vec<String>>, Vec<String>> {
     } else if some(&world.own.hosts, &world.own.roles) {
         (world.own.hosts.clone(), world.own.roles.clone(), world.arguments.exclude.clone())
     } else if let Some(host) = &world.current {
-        return Ok(Some(vec![host.clone()]));
+        return Ok(Some(if world.arguments.exclude.contains(host) { Vec::new() } else { vec![host.clone()] }));
     } else if some(&env_hosts, &plain.roles) {
         (env_hosts, plain.roles.clone(), env_exclude)
     } else {

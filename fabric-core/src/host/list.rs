@@ -112,7 +112,7 @@ fn range(inside: &str) -> Result<Vec<String>, HostStringErrorKind> {
 /// assert_eq!(fold(["10.0.0.9:22", "10.0.0.10:22"]), "10.0.0.[9-10]:22");
 /// ```
 pub fn fold<'a>(hosts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut groups: indexmap::IndexMap<(&str, usize, &str), Vec<u64>> = indexmap::IndexMap::new();
+    let mut groups: Groups<'_> = Groups::new();
     for host in hosts {
         let (head, digits, tail) = cut(host);
         let (width, number) = match digits.parse::<u64>() {
@@ -121,13 +121,14 @@ pub fn fold<'a>(hosts: impl IntoIterator<Item = &'a str>) -> String {
             Err(_) => (0, None),
         };
         match number {
-            Some(number) => groups.entry((head, width, tail)).or_default().push(number),
-            None => drop(groups.entry((host, 0, "")).or_default()),
+            Some(number) => groups.entry((head, Some(width), tail)).or_default().push(number),
+            None => drop(groups.entry((host, None, "")).or_default()),
         }
     }
     merge_widths(&mut groups);
     let mut out: Vec<String> = Vec::new();
     for ((head, width, tail), mut numbers) in groups {
+        let width = width.unwrap_or_default();
         numbers.sort_unstable();
         numbers.dedup();
         let runs = runs(&numbers);
@@ -146,15 +147,19 @@ pub fn fold<'a>(hosts: impl IntoIterator<Item = &'a str>) -> String {
     out.join(",")
 }
 
+/// Numbers by what is before them, to how many digits they are padded (`None` where there is no number), and what is
+/// behind them.
+type Groups<'a> = indexmap::IndexMap<(&'a str, Option<usize>, &'a str), Vec<u64>>;
+
 /// `web08` has width 2 and `web10` looks as if it had none: join such groups.
-fn merge_widths(groups: &mut indexmap::IndexMap<(&str, usize, &str), Vec<u64>>) {
-    let padded: Vec<_> = groups.keys().filter(|(_, width, _)| *width > 0).copied().collect();
+fn merge_widths(groups: &mut Groups<'_>) {
+    let padded: Vec<_> = groups.keys().filter(|(_, width, _)| width.is_some_and(|width| width > 0)).copied().collect();
     for key @ (head, width, tail) in padded {
-        let Some(plain) = groups.get_mut(&(head, 0, tail)) else { continue };
-        let (fit, other): (Vec<u64>, Vec<u64>) = plain.iter().partition(|n| n.to_string().len() == width);
+        let Some(plain) = groups.get_mut(&(head, Some(0), tail)) else { continue };
+        let (fit, other): (Vec<u64>, Vec<u64>) = plain.iter().partition(|n| Some(n.to_string().len()) == width);
         *plain = other;
         if plain.is_empty() {
-            groups.shift_remove(&(head, 0, tail));
+            groups.shift_remove(&(head, Some(0), tail));
         }
         if let Some(numbers) = groups.get_mut(&key) {
             numbers.extend(fit);
@@ -204,6 +209,12 @@ mod tests {
     }
 
     #[test]
+    fn a_name_without_a_number_is_kept_beside_those_with_one() {
+        assert_eq!(fold(["web", "web2", "web3"]), "web,web[2-3]");
+        assert_eq!(fold(["u@x", "u@x2", "x"]), "u@x,u@x2,x");
+    }
+
+    #[test]
     fn what_is_no_range_is_an_error() {
         for text in ["web[a-b]", "web[3-1]", "web[1-", "web1]", "web[]", "web[1-9999999999]", "x[1-2000][1-2000]"] {
             assert!(expand(text).is_err(), "{text}");
@@ -223,6 +234,17 @@ mod tests {
             let mut want = hosts.clone();
             want.sort(); want.dedup(); back.sort();
             proptest::prop_assert_eq!(back, want);
+        }
+
+        #[test]
+        fn folding_loses_no_name_of_any_shape(
+            hosts in proptest::collection::vec("(u@)?[ab]?[0-9]{0,3}[ab][0-9]{0,2}(\\.t[0-9]?)?(:2[0-9])?", 0..12)
+        ) {
+            let folded = fold(hosts.iter().map(String::as_str));
+            let mut back: Vec<String> = split_list(&folded).into_iter().flat_map(|item| expand(item).unwrap()).collect();
+            let mut want = hosts.clone();
+            want.sort(); want.dedup(); back.sort();
+            proptest::prop_assert_eq!(back, want, "{}", folded);
         }
 
         #[test]

@@ -25,6 +25,23 @@ pub(super) struct Reader {
 /// A table's members.
 pub(super) type Members = IndexMap<String, (usize, Node)>;
 
+/// Settings that say something about a whole list of hosts, or about the run.
+const OF_LISTS: &[&str] = &[
+    "hosts",
+    "roles",
+    "roledefs",
+    "exclude_hosts",
+    "only_hosts",
+    "dedupe_hosts",
+    "parallel",
+    "pool_size",
+    "batch",
+    "limit",
+    "max_failures",
+    "eagerly_disconnect",
+    "skip_unknown_tasks",
+];
+
 impl Reader {
     pub(super) fn new(file: &Path, text: &str) -> Self {
         let source = Arc::new(Source::new(file, text));
@@ -204,12 +221,43 @@ impl Reader {
             self.list_of(node, what, |reader, node, what| Some((node.line, reader.text(node, what)?)))?;
         let mut hosts = Vec::new();
         for (line, text) in items {
+            self.names_something(line, &text, what);
             match expand(&text) {
                 Ok(expanded) => hosts.extend(expanded),
                 Err(error) => drop(self.problem(line, format!("{what}: {error}"))),
             }
         }
         Some(hosts)
+    }
+
+    /// A list of names of roles.
+    pub(super) fn role_names(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
+        let names = self.texts(node, what)?;
+        for name in &names {
+            self.names_something(node.line, name, what);
+        }
+        Some(names)
+    }
+
+    /// An empty text that is to name hosts or roles: taken for a list that was not given, it would mean others.
+    pub(super) fn names_something(&mut self, line: usize, text: &str, what: &str) {
+        if text.trim().is_empty() {
+            let problem = self.problem(line, format!("{what}: an empty text names nothing"));
+            problem.hint = Some("an empty list is `[]`".to_owned());
+        }
+    }
+
+    /// Settings of a part of the hosts: none that is about a run or a whole list of hosts.
+    pub(super) fn settings_of_hosts(&mut self, members: &Members, place: &str, skip: &[&str]) -> Map {
+        for (key, (line, _)) in members {
+            let setting = Setting::find_any(key).map(|setting| setting.name);
+            if setting.is_some_and(|name| OF_LISTS.contains(&name)) && !skip.contains(&key.as_str()) {
+                let problem =
+                    self.problem(*line, format!("`{key}` in {place} does nothing: it is about a whole list of hosts"));
+                problem.hint = Some("it belongs into a task, or into `env`".to_owned());
+            }
+        }
+        self.settings(members, place, skip)
     }
 
     /// Settings by their classic names or modern aliases; an unknown one is an error.

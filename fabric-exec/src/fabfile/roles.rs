@@ -81,7 +81,7 @@ impl Reader {
         let group = members.get("group").and_then(|(_, node)| self.text(node, &format!("`group` of {place}")));
         let source = match *key {
             "hosts" => RoleSource::Hosts(self.hosts(value, &what)?),
-            "roles" => RoleSource::Roles(self.texts(value, &what)?),
+            "roles" => RoleSource::Roles(self.role_names(value, &what)?),
             "command" => RoleSource::Command { line: self.templated(value, &what)?, dir: dir.to_owned() },
             _ => RoleSource::File { path: dir.join(self.text(value, &what)?), group },
         };
@@ -89,7 +89,7 @@ impl Reader {
         if *key == "inventory" {
             known.push("group");
         }
-        let settings = self.settings(members, place, &known);
+        let settings = self.settings_of_hosts(members, place, &known);
         Some(Role { settings: Arc::new(settings), ..Role::new(source) })
     }
 }

@@ -304,10 +304,19 @@ impl Reader {
         Some(ExecuteStep {
             task: self.templated(subject, what)?,
             args: args.unwrap_or_default(),
-            hosts: self.optional(members, "hosts", Self::templates).unwrap_or_default(),
-            roles: self.optional(members, "roles", Self::templates).unwrap_or_default(),
-            exclude_hosts: self.optional(members, "exclude_hosts", Self::templates).unwrap_or_default(),
+            hosts: self.optional(members, "hosts", Self::names).unwrap_or_default(),
+            roles: self.optional(members, "roles", Self::names).unwrap_or_default(),
+            exclude_hosts: self.optional(members, "exclude_hosts", Self::names).unwrap_or_default(),
         })
+    }
+
+    /// Hosts or roles, as templates.
+    fn names(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
+        let names = self.templates(node, what)?;
+        for name in &names {
+            self.names_something(node.line, name, what);
+        }
+        Some(names)
     }
 
     fn value_templates(&mut self, node: &Node, what: &str) {

@@ -96,7 +96,7 @@ impl Reader {
                 "help" => task.help = self.text(node, &what),
                 "aliases" => task.aliases = self.texts(node, &what).unwrap_or_default(),
                 "hosts" => task.own.hosts = self.hosts(node, &what).unwrap_or_default(),
-                "roles" => task.own.roles = self.texts(node, &what).unwrap_or_default(),
+                "roles" => task.own.roles = self.role_names(node, &what).unwrap_or_default(),
                 "runs_once" => task.runs_once = self.truth(node, &what).unwrap_or_default(),
                 "parallel" => {
                     let mode = |parallel| if parallel { Mode::Parallel } else { Mode::Serial };
@@ -105,9 +105,9 @@ impl Reader {
                 "pool_size" => task.pool_size = self.integer(node, &what),
                 "batch" => task.batch = self.share(node, &what),
                 "canary" => task.rolling.canary = self.share(node, &what),
-                "health" => task.rolling.health = self.calls(node, &what).pop(),
+                "health" => task.rolling.health = self.guard(node, &what),
                 "pause" => task.rolling.pause = self.truth(node, &what).unwrap_or_default(),
-                "rollback" => task.rolling.rollback = self.calls(node, &what).pop(),
+                "rollback" => task.rolling.rollback = self.guard(node, &what),
                 "default" => task.default = self.truth(node, &what).unwrap_or_default(),
                 "args" => task.params = self.params(node, &place),
                 "pre" => task.pre = self.calls(node, &what),
@@ -129,6 +129,7 @@ impl Reader {
                 _ => self.unknown_key(*line, key, &place, KEYS),
             }
         }
+        self.gates(&task, line, members, &place);
         // A task may be there for what it draws along, but not for nothing.
         if steps.is_none() && task.pre.is_empty() && task.post.is_empty() {
             let clean = members.keys().all(|key| KEYS.contains(&key.as_str()));
@@ -138,6 +139,32 @@ impl Reader {
         }
         task.body = Arc::new(Steps::new(steps.unwrap_or_default()));
         task
+    }
+
+    /// A health check or a rollback: one call, on the hosts of its task.
+    fn guard(&mut self, node: &Node, what: &str) -> Option<Invocation> {
+        let mut calls = self.calls(node, what);
+        if calls.len() > 1 {
+            let problem = self.problem(node.line, format!("{what}: expected one task, found {}", calls.len()));
+            problem.hint = Some("a task may execute several".to_owned());
+        }
+        let call = calls.pop()?;
+        if call.selection.gives_hosts() {
+            let why = "it runs on the hosts that its task has begun on, so that hosts and roles do nothing";
+            self.problem(node.line, format!("{what}: {why}"));
+        }
+        Some(call)
+    }
+
+    /// Keys that guard a task's way over batches, where it has no such way.
+    fn gates(&mut self, task: &Task, line: usize, members: &Members, place: &str) {
+        let line_of = |key: &str| members.get(key).map_or(line, |(line, _)| *line);
+        if task.runs_once {
+            let gates = ["batch", "canary", "health", "pause", "rollback", "pool_size"];
+            for key in gates.into_iter().filter(|key| members.contains_key(*key)) {
+                self.problem(line_of(key), format!("`{key}` of {place}: it runs once, on one host (`runs_once`)"));
+            }
+        }
     }
 
     fn share(&mut self, node: &Node, what: &str) -> Option<Share> {

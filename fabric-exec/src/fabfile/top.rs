@@ -145,6 +145,9 @@ impl Files {
                 "hosts" | "exclude_hosts" | "only_hosts" if !matches!(node.kind, Kind::Table(_)) => {
                     reader.hosts(node, &format!("`{key}` of `env`")).map(Value::from)
                 }
+                "roles" if !matches!(node.kind, Kind::Table(_)) => {
+                    reader.role_names(node, "`roles` of `env`").map(Value::from)
+                }
                 // Unlike those of the other lists it has nothing to do with what the command line gives.
                 "exclude_hosts" => directive(reader, key, node).map(|directive| directive.to_value()),
                 "hosts" | "roles" if matches!(node.kind, Kind::Table(_)) => {
@@ -180,7 +183,7 @@ impl Files {
                 reader.problem(*line, "a pattern of `hosts` takes no templates, but there is `{{` in it");
             }
             // Checked here as well, so that everything in the file is told at once.
-            reader.settings(values, &format!("hosts.{pattern:?}"), &[]);
+            reader.settings_of_hosts(values, &format!("hosts.{pattern:?}"), &[]);
             self.sections.push(HostSection {
                 pattern: pattern.clone(),
                 origin: reader.origin(Layer::Host, *line),
@@ -252,7 +255,7 @@ fn directive(reader: &mut Reader, key: &str, node: &Node) -> Option<Directive> {
                 continue;
             }
         };
-        let list = if key == "roles" { reader.texts(node, &what) } else { reader.hosts(node, &what) }?;
+        let list = if key == "roles" { reader.role_names(node, &what) } else { reader.hosts(node, &what) }?;
         if directive.replace(make(list)).is_some() {
             reader.problem(*line, format!("`{key}` of `env` has `extend` and `replace`: leave one out"));
         }

@@ -300,12 +300,17 @@ impl Sources<'_> {
             (Level::Task, with_exclude(self.own, &self.arguments.exclude))
         } else if let Some(current) = self.current {
             let hosts = vec![current.host.as_str().to_owned()];
-            (Level::Current, Selection { hosts, ..Selection::default() })
+            (Level::Current, with_exclude(&Selection { hosts, ..Selection::default() }, &self.arguments.exclude))
         } else if self.env.gives_hosts() {
             (Level::Env, self.env.clone())
         } else {
             (Level::Local, Selection::default())
         }
+    }
+
+    /// The level that decides.
+    pub(crate) fn level(&self) -> Level {
+        self.decide().0
     }
 
     /// The roles whose hosts [`build`] needs: those of the level that decides, each once.

@@ -5,17 +5,20 @@
 
 mod text;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use fabric_core::settings::Overlay;
 use serde::Serialize;
 
 use crate::hostlist::{Emptied, HostList, Level, Selection, with_settings};
 use crate::run::RunError;
 use crate::run::again::{In, Turns};
-use crate::run::dispatch::{Job, SameCall, Strategy};
+use crate::run::job::{Job, SameCall};
 use crate::run::lists::Inside;
-use crate::run::shared::Shared;
+use crate::run::shared::{Shared, passed_on, task_overlay};
+use crate::run::strategy::Strategy;
 use crate::steps::{Step, Verb, template};
 use crate::task::{Invocation, Task, TaskId};
 
@@ -102,6 +105,8 @@ pub struct PlannedStep {
 struct Outer<'a> {
     task: &'a Task,
     list: &'a HostList,
+    /// What is in force around what it executes.
+    settings: &'a [Overlay],
     key: Option<&'a str>,
     turns: &'a Turns,
 }
@@ -112,15 +117,15 @@ pub(crate) struct Planner {
     around: HashSet<SameCall>,
     /// What changed the global lists, so that they are no longer known.
     changed: Option<String>,
-    /// The tasks that are planned.
-    once: Vec<TaskId>,
+    /// The calls of tasks that run once that are planned.
+    once: HashSet<SameCall>,
     /// The tasks being planned, outermost first: a task may execute itself.
     open: Vec<TaskId>,
 }
 
 impl Planner {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, around: HashSet::new(), changed: None, once: Vec::new(), open: Vec::new() }
+        Self { shared, around: HashSet::new(), changed: None, once: HashSet::new(), open: Vec::new() }
     }
 
     pub(crate) async fn plan(mut self, jobs: Vec<(Job, String)>) -> Result<Plan, RunError> {
@@ -143,15 +148,28 @@ impl Planner {
         tasks: &mut Vec<PlannedTask>,
     ) -> Result<(), RunError> {
         let task = job.task.clone();
+        if job.around.is_some() && self.open.contains(&task.id()) {
+            return Ok(());
+        }
+        if let Some(list) = self.shared.emptied_ahead(&job, self.inside(outer)?).await? {
+            tasks.push(self.alone(job, list, token, because, outer).await?);
+            return Ok(());
+        }
         self.open.push(task.id());
         self.around(&task.pre, Because::Pre, outer, tasks).await?;
-        // A task that runs once a run is there already.
-        if !(task.runs_once && self.once.contains(&task.id())) {
-            self.once.push(task.id());
-            let planned = self.alone(job, token, because, outer).await?;
+        let list = self.shared.list_of(&job, self.inside(outer)?).await?;
+        let is_emptied = list.emptied.is_some();
+        let is_around = job.around.is_some();
+        let is_there = (is_around && !self.around.insert(job.same_call(&list)))
+            // A task that runs once a run is there already.
+            || (task.runs_once && !self.once.insert(job.once()));
+        if !is_there {
+            let planned = self.alone(job, list, token, because, outer).await?;
             tasks.push(planned);
         }
-        self.around(&task.post, Because::Post, outer, tasks).await?;
+        if !is_emptied {
+            self.around(&task.post, Because::Post, outer, tasks).await?;
+        }
         self.open.pop();
         Ok(())
     }
@@ -166,36 +184,41 @@ impl Planner {
         for call in calls {
             let shown = self.shared.shown(call);
             let job = Job { around: Some(shown.clone()), ..self.shared.job(call)? };
-            if self.around.insert(job.same_call()) {
-                Box::pin(self.task(job, shown, because, outer, tasks)).await?;
-            }
+            Box::pin(self.task(job, shown, because, outer, tasks)).await?;
         }
         Ok(())
+    }
+
+    /// Where a task is planned.
+    fn inside<'a>(&'a self, outer: Option<Outer<'a>>) -> Result<Inside<'a>, RunError> {
+        let mut inside = Inside::of(&self.shared, None)?;
+        if let Some(outer) = outer {
+            inside.around = Cow::Owned(with_settings(&outer.list.hosts));
+            inside.settings = outer.settings.to_vec();
+            // Where a step has set the global list, only the run knows what a task that runs once leaves.
+            if !(outer.task.runs_once && self.changed.is_some()) {
+                inside.current = self.shared.kept_host(outer.task, outer.list.hosts.first(), inside.env)?;
+            }
+        }
+        Ok(inside)
     }
 
     async fn alone(
         &mut self,
         job: Job,
+        mut list: HostList,
         token: String,
         because: Because,
         outer: Option<Outer<'_>>,
     ) -> Result<PlannedTask, RunError> {
         let task = &job.task;
-        let around = outer.map(|outer| with_settings(&outer.list.hosts)).unwrap_or_default();
-        let current = match outer {
-            // A step has set the global list: only the run knows it.
-            Some(outer) if outer.task.runs_once && self.changed.is_some() => None,
-            Some(outer) => self.shared.kept_host(outer.task, outer.list.hosts.first())?,
-            None => None,
-        };
-        let inside = Inside { current, around: &around };
-        let mut list = self.shared.list_of(&job, inside).await?;
         let first = outer.and_then(|outer| outer.list.names().next());
         let made_in = outer.map(|outer| In { key: outer.key, host: first });
-        let key = self.shared.key(&job, made_in, outer.map_or(&self.shared.turns, |outer| outer.turns));
+        let key = self.shared.key(&job, &list, made_in, outer.map_or(&self.shared.turns, |outer| outer.turns));
         self.shared.leave_done(key.as_deref(), task, outer.is_some(), &mut list);
-        let settings = self.shared.task_settings(task)?;
-        let strategy = Strategy::of(task, &settings, list.hosts.len())?;
+        let around = outer.map(|outer| outer.settings).unwrap_or_default();
+        let settings = self.shared.task_settings(task, around, &self.shared.env)?;
+        let strategy = Strategy::of(&job, &settings, list.hosts.len())?;
         let hosts: Vec<String> = list.names().map(str::to_owned).collect();
         let dynamic = self.dynamic(&list);
         let asks = list.is_local() && list.emptied.is_none() && task.body.needs_host() && dynamic.is_none();
@@ -207,7 +230,10 @@ impl Planner {
             // What was done executes nothing.
             Some(_) if list.emptied == Some(Emptied::Done) => Vec::new(),
             Some(steps) => {
-                let outer = Outer { task, list: &list, key: key.as_deref(), turns: &Turns::default() };
+                let settings: Vec<Overlay> = around.iter().cloned().chain(task_overlay(task)).collect();
+                let settings = passed_on(&settings);
+                let turns = &Turns::default();
+                let outer = Outer { task, list: &list, settings: &settings, key: key.as_deref(), turns };
                 self.steps(steps, outer).await?
             }
             None => Vec::new(),
@@ -303,15 +329,8 @@ impl Planner {
             return Ok(Vec::new());
         }
         // Arguments that are templates are bound when it runs.
-        let job = Job {
-            args: call.bind(&task.params).unwrap_or_default(),
-            name: call.task.as_str().into(),
-            selection: call.selection,
-            exactly: None,
-            around: None,
-            task,
-            last: false,
-        };
+        let args = call.bind(&task.params).unwrap_or_default();
+        let job = Job::new(task, call.task.as_str(), args, call.selection);
         let mut tasks = Vec::new();
         Box::pin(self.task(job, token, Because::Executed, Some(outer), &mut tasks)).await?;
         Ok(tasks)

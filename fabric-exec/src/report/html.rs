@@ -8,9 +8,9 @@ use super::{HostResult, Report};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}\
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884;\
-vertical-align:top}pre{margin:0;white-space:pre-wrap}.ok{color:#187a2f}.failed,.timed_out,.unreachable{color:#b3261e}\
+vertical-align:top}pre{margin:0;white-space:pre-wrap}.ok{color:#187a2f}.failed,.timed_out,.unreachable,.rolled_back{color:#b3261e}\
 .skipped{color:#777}@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}.ok{color:#6c6}\
-.failed,.timed_out,.unreachable{color:#f77}}";
+.failed,.timed_out,.unreachable,.rolled_back{color:#f77}}";
 
 impl Report {
     /// The report as an HTML page.
@@ -33,7 +33,11 @@ impl Report {
             page.push_str("<tr><th>host<th>status<th>seconds<th>tries<th>error</tr>");
             for result in &task.results {
                 let host = result.host.as_deref().unwrap_or("(local)");
-                let tolerated = if result.tolerated { " (allowed)" } else { "" };
+                let tolerated = match (result.tolerated, task.superseded) {
+                    (_, true) => " (tried again)",
+                    (true, false) => " (allowed)",
+                    (false, false) => "",
+                };
                 _ = write!(
                     page,
                     "<tr><td>{}<td class=\"{status}\">{status}{tolerated}<td>{:.1}<td>{}<td><pre>{}</pre></tr>",

@@ -18,7 +18,7 @@ impl Report {
             suite.set_time(task.duration);
             for result in &task.results {
                 let name = result.host.as_deref().unwrap_or("<local-only>");
-                let mut case = TestCase::new(name, status(result));
+                let mut case = TestCase::new(name, status(result, task.superseded));
                 case.set_classname(task.task.as_str());
                 case.set_time(result.duration);
                 if !result.commands.is_empty() {
@@ -57,11 +57,16 @@ fn output(result: &HostResult) -> (String, String) {
     (out, err)
 }
 
-fn status(result: &HostResult) -> TestCaseStatus {
+fn status(result: &HostResult, superseded: bool) -> TestCaseStatus {
+    if superseded && result.status.is_failure() {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message("failed, and was tried again");
+        return status;
+    }
     let kind = match result.status {
         HostStatus::Ok => return TestCaseStatus::success(),
         HostStatus::Skipped => return TestCaseStatus::skipped(),
-        HostStatus::Failed => NonSuccessKind::Failure,
+        HostStatus::Failed | HostStatus::RolledBack => NonSuccessKind::Failure,
         HostStatus::TimedOut | HostStatus::Unreachable => NonSuccessKind::Error,
     };
     let mut status = TestCaseStatus::non_success(kind);

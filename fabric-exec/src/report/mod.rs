@@ -151,6 +151,9 @@ pub struct TaskReport {
     /// How long it took.
     #[serde(rename = "duration_ms", with = "millis")]
     pub duration: Duration,
+    /// Whether the try that executed it failed and was made again, so that its results count no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub superseded: bool,
     /// What it was on each host, in the order of its host list; one without a host where it ran locally.
     pub results: Vec<HostResult>,
 }

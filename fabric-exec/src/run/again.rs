@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fabric_core::settings::is_secret_name;
 use fabric_core::{HostStatus, Value};
 
-use super::dispatch::{Job, Outcome};
+use super::job::{Job, Outcome};
 use super::shared::Shared;
 use crate::hostlist::{Emptied, HostList, Level};
 use crate::journal::{DoneHost, Line, Unwritten};
@@ -30,18 +30,11 @@ pub(crate) struct In<'a> {
 pub(crate) type Before = Vec<(String, HostResult)>;
 
 impl Shared {
-    /// The key of a job, the same when the same command line is run again; `None` for health checks and rollbacks,
-    /// which belong to what is done now.
-    pub(crate) fn key(&self, job: &Job, outer: Option<In<'_>>, turns: &Turns) -> Option<Arc<str>> {
-        if job.exactly.is_some() {
+    /// The key of a job on its host list, the same when the same command line is run again; `None` for health checks and
+    /// rollbacks, which belong to what is done now.
+    pub(crate) fn key(&self, job: &Job, list: &HostList, outer: Option<In<'_>>, turns: &Turns) -> Option<Arc<str>> {
+        if job.guard.is_some() {
             return None;
-        }
-        // Once a run, whoever asks first.
-        if job.task.runs_once {
-            return Some(format!("{} (once)", job.name).into());
-        }
-        if let Some(call) = &job.around {
-            return Some(self.secrets.hidden(format!("{call} (once)")).into());
         }
         let mut call = job.name.to_string();
         if !job.args.is_empty() {
@@ -50,6 +43,13 @@ impl Shared {
             };
             let args: Args = job.args.iter().map(shown).collect();
             call = self.secrets.hidden(format!("{call}{}", serde_json::json!(args)));
+        }
+        // Once a run, whoever asks first; `pre` and `post` once for each list of hosts.
+        if job.task.runs_once {
+            return Some(format!("{call} (once)").into());
+        }
+        if job.around.is_some() {
+            return Some(format!("{call} (once on {})", fabric_core::host::fold(list.names())).into());
         }
         let turn = {
             let mut turns = turns.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -45,6 +45,8 @@ struct Open {
     all: HashMap<SessionKey, InUse>,
     /// Those that each host string uses.
     of_host: HashMap<HostString, Vec<SessionKey>>,
+    /// How many tasks are at work on a host.
+    at_work: HashMap<HostString, usize>,
 }
 
 /// A connection, and how many host strings use it.
@@ -78,7 +80,7 @@ impl Connections {
     ) -> Result<Connection, Error> {
         let key = SessionKey::new(target.clone());
         let mut open = self.open();
-        let Open { all, of_host } = &mut *open;
+        let Open { all, of_host, .. } = &mut *open;
         let known = all.get(&key).and_then(|known| known.connection.with_target(target.clone()));
         let connection = if let Some(known) = known {
             known.with_settings(settings).with_emitter(context.emitter())
@@ -121,6 +123,46 @@ impl Connections {
                 }
             }
         }
+    }
+
+    /// A task begins on a host.
+    pub(crate) fn at_work(&self, host: &HostString) {
+        *self.open().at_work.entry(host.clone()).or_default() += 1;
+    }
+
+    /// A task has ended on a host.
+    pub(crate) fn at_rest(&self, host: &HostString) {
+        let mut open = self.open();
+        if let Some(tasks) = open.at_work.get_mut(host) {
+            *tasks -= 1;
+            if *tasks == 0 {
+                open.at_work.remove(host);
+            }
+        }
+    }
+
+    /// Ends the sessions that only hosts use on which no task is at work.
+    pub(crate) async fn close_idle(&self) {
+        let mut idle = Vec::new();
+        {
+            let mut open = self.open();
+            let Open { all, of_host, at_work } = &mut *open;
+            of_host.retain(|host, keys| {
+                if at_work.contains_key(host) {
+                    return true;
+                }
+                for key in keys.drain(..) {
+                    if let Entry::Occupied(mut in_use) = all.entry(key) {
+                        in_use.get_mut().users -= 1;
+                        if in_use.get().users == 0 {
+                            idle.push(in_use.remove().connection);
+                        }
+                    }
+                }
+                false
+            });
+        }
+        futures_util::future::join_all(idle.iter().map(Connection::close)).await;
     }
 
     /// Ends all sessions.

@@ -15,10 +15,14 @@ use serde::de::DeserializeOwned;
 
 use super::again::{In, Turns};
 use super::apart::Apart;
-use super::dispatch::{Job, execute};
-use super::shared::{Shared, millis, task_overlay};
+use super::execute::execute;
+use super::job::{GuardKind, Job};
+use super::ledger::Execution;
+use super::shared::{Shared, millis, passed_on, task_overlay};
+use super::strategy::Strategy;
 use super::{Backoff, Env, Hide, Interrupt};
 use crate::hostlist::{Around, HostList, Listed, with_settings};
+use crate::journal::Line;
 use crate::report::{Hidden, HostResult};
 use crate::task::{Args, Argument, Invocation, Task, TaskError, TaskId};
 
@@ -33,6 +37,12 @@ pub(crate) struct Scope {
     pub(crate) roles: Vec<String>,
     pub(crate) emitter: Emitter,
     overlays: Vec<Overlay>,
+    /// What being one of several hosts at the same time makes of the settings.
+    at_once: Option<Overlay>,
+    /// Shared state, as its hosts find it.
+    pub(crate) env: Env,
+    /// Whether each host has shared state of its own while it is at work, as Fabric 1's processes had.
+    forks: bool,
     /// What isn't shown around the `execute` that it comes from.
     hidden: Hide,
     /// Whether no other host is at work at the same time, so that a person's keys can be meant for this one.
@@ -41,45 +51,58 @@ pub(crate) struct Scope {
     pub(crate) path: Vec<TaskId>,
     /// What tells it apart from the run's other executions; see [`Shared::key`].
     pub(crate) key: Option<Arc<str>>,
+    /// Its place in the ledger.
+    pub(crate) execution: Execution,
     usage: Mutex<Option<String>>,
     apart: Apart,
 }
 
 impl Scope {
+    #[allow(clippy::too_many_arguments, reason = "each is another part of an execution; it is made in one place")]
     pub(crate) fn new(
         shared: &Shared,
         job: &Job,
         list: &HostList,
-        parallel: bool,
+        hosts: Vec<Arc<str>>,
+        strategy: Strategy,
         parent: Option<&Context>,
         key: Option<Arc<str>>,
-        report: usize,
+        execution: Execution,
     ) -> Self {
-        let outer = parent.map(|parent| &*parent.scope.path).unwrap_or_default();
+        let outer: &[TaskId] = match (&job.guard, parent) {
+            (Some(guard), _) => &guard.path,
+            (None, Some(parent)) => &parent.scope.path,
+            (None, None) => &[],
+        };
         let path = outer.iter().map(TaskId::same).chain([job.task.id()]).collect();
         // What is in force around an `execute` stays so in what it executes (Fabric 1).
         let mut overlays: Vec<Overlay> = parent.map(Context::passed_on).unwrap_or_default();
         overlays.extend(task_overlay(&job.task));
-        if parallel {
-            let values: Map =
-                [("parallel".to_owned(), true.into()), ("linewise".to_owned(), true.into())].into_iter().collect();
-            overlays.push(Overlay::new(Origin::place(Layer::Step, "parallel execution"), values));
+        if job.is(GuardKind::Health) {
+            overlays.push(step_overlay("health check", &["warn_only", "skip_bad_hosts"], false));
         }
-        let emitter = shared.emitter_of(report).for_task(job.name.clone());
+        let parallel = strategy.window > 1;
+        let linewise = parallel || parent.is_some_and(|parent| parent.scope.at_once.is_some());
+        let at_once: &[&str] = if parallel { &["parallel", "linewise"] } else { &["linewise"] };
+        let emitter = shared.emitter_of(execution).for_task(job.name.clone());
         let condition = parent.and_then(|parent| parent.emitter.condition());
         Self {
             task: job.task.clone(),
             name: job.name.clone(),
             args: job.args.clone(),
-            hosts: list.names().map(Arc::from).collect(),
+            hosts,
             around: with_settings(&list.hosts),
             roles: list.roles.clone(),
             emitter: condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter),
             overlays,
+            at_once: linewise.then(|| step_overlay("parallel execution", at_once, true)),
+            env: parent.map_or(&shared.env, |parent| &parent.env).clone(),
+            forks: strategy.parallel && !job.task.runs_once && !list.is_local(),
             hidden: parent.map(|parent| parent.hidden).unwrap_or_default(),
             serial: !parallel && parent.is_none_or(|parent| parent.scope.serial),
             path,
             key,
+            execution,
             usage: Mutex::default(),
             apart: Apart::new(&job.task, list, parallel, parent.map(Context::apart)),
         }
@@ -94,6 +117,11 @@ impl Scope {
     }
 }
 
+fn step_overlay(origin: &str, names: &[&str], value: bool) -> Overlay {
+    let values: Map = names.iter().map(|name| ((*name).to_owned(), value.into())).collect();
+    Overlay::new(Origin::place(Layer::Step, origin), values)
+}
+
 /// What a task's body is given. Cheap to clone; clones share the connection.
 #[derive(Clone)]
 pub struct Context {
@@ -101,6 +129,7 @@ pub struct Context {
     scope: Arc<Scope>,
     listed: Option<Listed>,
     overlays: Arc<Vec<Overlay>>,
+    env: Env,
     emitter: Emitter,
     /// A failure that the settings asked to be a warning.
     tolerated: Arc<Mutex<Option<String>>>,
@@ -110,6 +139,8 @@ pub struct Context {
     resolved: Arc<Mutex<Option<Arc<Resolved>>>>,
     /// What it has executed so far.
     turns: Arc<Turns>,
+    /// Where that is in the ledger.
+    executed: Arc<Mutex<Vec<Execution>>>,
     /// What of its result is in no report.
     unreported: Arc<Mutex<Hidden>>,
 }
@@ -196,6 +227,7 @@ impl Context {
         Self {
             listed: listed.cloned(),
             overlays: Arc::new(overlays),
+            env: if scope.forks { scope.env.fork() } else { scope.env.clone() },
             emitter,
             shared,
             tolerated: Arc::default(),
@@ -203,6 +235,7 @@ impl Context {
             hidden: scope.hidden,
             resolved: Arc::default(),
             turns: Arc::default(),
+            executed: Arc::default(),
             unreported: Arc::default(),
             scope,
         }
@@ -210,21 +243,33 @@ impl Context {
 
     /// The settings that are in force in what it executes too: all but its role's, and but who and where it is and
     /// how it goes over its hosts.
-    fn passed_on(&self) -> Vec<Overlay> {
-        let own = ["user", "port", "pool_size", "batch"];
-        let passed_on = |overlay: &Overlay| {
-            let mut values = overlay.values.clone();
-            if own.iter().any(|name| values.contains_key(*name)) {
-                Arc::make_mut(&mut values).retain(|name, _| !own.contains(&name.as_str()));
-            }
-            Overlay { origin: overlay.origin.clone(), values }
-        };
-        self.overlays.iter().filter(|overlay| overlay.origin.layer != Layer::Role).map(passed_on).collect()
+    pub(super) fn passed_on(&self) -> Vec<Overlay> {
+        passed_on(&self.overlays)
     }
 
     /// The same for another try.
     pub(crate) fn again(&self, attempt: u32) -> Self {
-        Self { tolerated: Arc::default(), turns: Arc::default(), attempt, ..self.clone() }
+        let executed = Arc::default();
+        Self { tolerated: Arc::default(), turns: Arc::default(), executed, attempt, ..self.clone() }
+    }
+
+    /// Its execution's place in the ledger.
+    pub(super) fn execution(&self) -> Execution {
+        self.scope.execution
+    }
+
+    /// Takes note of an execution that it has made.
+    pub(super) fn executes(&self, execution: Execution) {
+        self.executed.lock().unwrap_or_else(PoisonError::into_inner).push(execution);
+    }
+
+    /// This try is made again: what it executed counts no more.
+    pub(super) fn supersede(&self) {
+        let executed = std::mem::take(&mut *self.executed.lock().unwrap_or_else(PoisonError::into_inner));
+        let executions = self.shared.ledger.supersede(&executed);
+        if !executions.is_empty() {
+            self.shared.record(|| Line::Superseded { executions });
+        }
     }
 
     pub(crate) fn turns(&self) -> &Turns {
@@ -306,7 +351,7 @@ impl Context {
 
     /// Shared state: what tasks set for those that follow.
     pub fn env(&self) -> &Env {
-        &self.shared.env
+        &self.env
     }
 
     /// The settings in force here and now.
@@ -315,7 +360,7 @@ impl Context {
     }
 
     fn resolved(&self) -> Result<Arc<Resolved>, TaskError> {
-        let env = self.shared.env.values();
+        let env = self.env.values();
         let mut kept = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(resolved) = kept.as_ref().filter(|resolved| Arc::ptr_eq(&resolved.env, &env)) {
             return Ok(resolved.clone());
@@ -345,8 +390,10 @@ impl Context {
             "effective_roles" => Some(texts(&mut self.scope.roles.iter().map(String::as_str))),
             "command" => Some(self.task_name().into()),
             "hosts" | "roles" | "exclude_hosts" => {
-                let lists =
-                    self.shared.global_lists(self.task_name()).map_err(|error| TaskError::Usage(error.into()))?;
+                let lists = self
+                    .shared
+                    .global_lists(self.task_name(), &self.env)
+                    .map_err(|error| TaskError::Usage(error.into()))?;
                 let list = match name {
                     "hosts" => lists.hosts,
                     "roles" => lists.roles,
@@ -380,7 +427,7 @@ impl Context {
     }
 
     pub(crate) fn layers(&self) -> Vec<Overlay> {
-        self.overlays.iter().cloned().chain(self.shared.env.overlay()).collect()
+        self.scope.at_once.iter().chain(&*self.overlays).cloned().chain(self.env.overlay()).collect()
     }
 
     /// The same with these settings, by their classic names, and keys of shared state for a block of code
@@ -475,15 +522,10 @@ impl Context {
             what.call.task = self.shared.collection.qualified(&self.scope.task.namespace, &what.call.task);
         }
         let job = match what.task {
-            Some(task) => Job {
-                args: what.call.bind(&task.params).map_err(|error| usage(error.into()))?,
-                name: what.call.task.as_str().into(),
-                selection: what.call.selection,
-                exactly: None,
-                around: None,
-                task,
-                last: false,
-            },
+            Some(task) => {
+                let args = what.call.bind(&task.params).map_err(|error| usage(error.into()))?;
+                Job::new(task, what.call.task.as_str(), args, what.call.selection)
+            }
             None => self.shared.job(&what.call).map_err(usage)?,
         };
         let name = job.name.clone();
@@ -502,9 +544,10 @@ impl Context {
         // executes.
         let goes_on = !outcome.halt && (self.host().is_none() || self.task().runs_once) && !self.is_lost();
         if goes_on && !outcome.reasons.is_empty() {
-            self.shared.fail();
+            self.shared.ledger.went_on(self.scope.execution);
         } else if !outcome.reasons.is_empty() {
-            return Err(TaskError::Execute(format!("task `{name}` failed: {}", outcome.reasons.join("; "))));
+            let text = format!("task `{name}` failed: {}", outcome.reasons.join("; "));
+            return Err(if outcome.settled { TaskError::GaveUp(text) } else { TaskError::Execute(text) });
         }
         Ok(outcome.results)
     }
@@ -525,7 +568,7 @@ impl Context {
     }
 
     fn is_lost(&self) -> bool {
-        self.host().is_some_and(|host| self.shared.is_lost(host.as_str()))
+        self.host().is_some_and(|host| self.shared.ledger.is_lost(host.as_str()))
     }
 
     /// Tries until there is something: `attempt` yields `None` for "not yet". An error that another try could
@@ -558,6 +601,7 @@ impl Context {
             let error = match attempt().await {
                 Ok(Some(value)) => return Ok(value),
                 Ok(None) => TaskError::NotReady { tries },
+                Err(error @ (TaskError::Until { .. } | TaskError::NotReady { .. })) => error,
                 Err(error) if error.is_worth_a_retry() => error,
                 Err(error) => return Err(error),
             };
@@ -688,7 +732,7 @@ impl Context {
 
     /// The status of the command after `--`.
     pub(crate) fn tell_sole(&self, exit: &ExitStatus) {
-        self.shared.tell_sole(exit.as_shell_status());
+        self.shared.ledger.sole_ended(exit.as_shell_status());
     }
 
     /// A host list that a local command prints, with what it says about the hosts.
@@ -703,6 +747,6 @@ impl Context {
 
     /// The global list is set to these hosts, those of an inventory with their settings.
     pub(crate) fn set_hosts(&self, of_inventory: &[Listed]) {
-        self.shared.inventories.set(of_inventory);
+        self.env.set_listed(of_inventory);
     }
 }

@@ -1,24 +1,63 @@
 //! Shared state: what tasks set for those that follow.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fabric_core::settings::{Map, Overlay};
 use fabric_core::{Layer, Origin, Value};
 
-use crate::hostlist::RuntimeLists;
+use crate::hostlist::{Around, Listed, RuntimeLists, with_settings};
 
 /// The values that tasks have set in this run: settings by their classic names, and any other key
 /// (`env` of Fabric 1). Cheap to clone; all clones are one.
 ///
-/// A value set here is seen by whatever begins afterwards: the next step, host or task.
+/// A value set here is seen by whatever begins afterwards: the next step, host or task. Where hosts are at work in
+/// parallel, each has shared state of its own, which is gone when its task has ended there: Fabric 1 forked.
 #[derive(Debug, Clone, Default)]
-pub struct Env(Arc<Mutex<Arc<Map>>>);
+pub struct Env(Arc<Mutex<State>>);
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    values: Arc<Map>,
+    /// The hosts of the global list that have been set from an inventory, with their settings.
+    listed: Arc<Around>,
+}
 
 impl Env {
-    /// Sets a value.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another state that begins with the same values.
+    pub(crate) fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
+    }
+
+    /// Sets a value. Of a table (`shell_env`) the keys that are not given stay.
     pub fn set(&self, name: impl Into<String>, value: impl Into<Value>) {
-        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut values).insert(name.into(), value.into());
+        let mut state = self.state();
+        let values = Arc::make_mut(&mut state.values);
+        let (name, value) = (name.into(), value.into());
+        match (values.get_mut(&name), value) {
+            (Some(Value::Object(table)), Value::Object(new)) => table.extend(new),
+            (_, value) => drop(values.insert(name, value)),
+        }
+    }
+
+    /// The global list has been set: by an inventory with these hosts, or by hand with none.
+    pub(crate) fn set_listed(&self, hosts: &[Listed]) {
+        self.state().listed = Arc::new(with_settings(hosts));
+    }
+
+    /// The hosts that a list may name with settings: those of the task around it, and those that have been set.
+    pub(crate) fn around<'a>(&self, around: &'a Around) -> Cow<'a, Around> {
+        let listed = self.state().listed.clone();
+        if listed.is_empty() {
+            return Cow::Borrowed(around);
+        }
+        let mut all = (*listed).clone();
+        all.extend(around.iter().map(|(host, listed)| (host.clone(), listed.clone())));
+        Cow::Owned(all)
     }
 
     /// A value that a task has set.
@@ -28,7 +67,7 @@ impl Env {
 
     /// Everything that tasks have set.
     pub fn values(&self) -> Arc<Map> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state().values.clone()
     }
 
     /// The values as a layer, if there are any.

@@ -26,6 +26,7 @@ pub(super) async fn run_on_host(context: Context) -> HostResult {
         if context.wait_before_retry(attempt, error, pause).await.is_err() {
             break (context, ended);
         }
+        context.supersede();
         attempt += 1;
         context.emitter().emit(EventKind::HostStarted { attempt });
     };

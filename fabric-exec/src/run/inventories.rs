@@ -10,15 +10,13 @@ use fabric_core::settings::Overlay;
 use indexmap::IndexMap;
 
 use super::shared::Shared;
-use crate::hostlist::{Around, HostList, Inventory, Level, Listed, Members, RoleSource};
+use crate::hostlist::{HostList, Inventory, Level, Members, RoleSource};
 
 /// What inventories have said in a run.
 #[derive(Debug, Default)]
 pub(crate) struct Inventories {
     /// Which inventory named a host, and what it says about it.
     named: Mutex<HashMap<HostString, Said>>,
-    /// The hosts of the global list that a step has set from an inventory, with their settings.
-    set: Mutex<Around>,
     /// What a person should know about them that has not been passed on yet, and all that ever was.
     warnings: Mutex<(Vec<String>, HashSet<String>)>,
     /// The hosts of the inventory files that roles name, read when they are needed.
@@ -53,25 +51,9 @@ impl Inventories {
         Ok(())
     }
 
-    /// The global list has been set: by an inventory with these hosts, or by hand with none.
-    pub(crate) fn set(&self, hosts: &[Listed]) {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = crate::hostlist::with_settings(hosts);
-    }
-
     /// What a person should know about inventories that have been read, each text once.
     pub(crate) fn warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner).0)
-    }
-
-    /// The hosts that a list may name with settings: those of the task around it, and those that a step has set.
-    pub(crate) fn around<'a>(&self, around: &'a Around) -> std::borrow::Cow<'a, Around> {
-        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-        if set.is_empty() {
-            return std::borrow::Cow::Borrowed(around);
-        }
-        let mut all = set.clone();
-        all.extend(around.iter().map(|(host, listed)| (host.clone(), listed.clone())));
-        std::borrow::Cow::Owned(all)
     }
 }
 

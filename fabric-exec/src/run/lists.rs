@@ -1,40 +1,113 @@
 //! Making a task's host list in a run: the pure rules of [`hostlist`](crate::hostlist), with roles asked
 //! for their hosts.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fabric_core::settings::{Overlay, Problem};
 use fabric_core::{HostString, PromptError, PromptKind, PromptRequest};
 use indexmap::IndexMap;
 use tokio::process::Command;
 
-use super::RunError;
-use super::dispatch::Job;
+use super::context::Context;
+use super::job::Job;
 use super::shared::Shared;
+use super::{Env, RunError};
 use crate::hostlist::{
-    Around, EnvLists, HostList, HostListError, Listed, Role, RoleSource, Rules, Selection, Share, ShareError, Sources,
-    build, compose, expand_item, role_names, role_operands, unknown_names, unknown_roles,
+    Around, EnvLists, HostList, HostListError, Level, Listed, Role, RoleSource, Rules, Selection, Share, ShareError,
+    Sources, build, compose, expand_item, role_names, role_operands, unknown_names, unknown_roles,
 };
 use crate::steps::template;
 use crate::task::Task;
 
 /// Where a task is executed inside another one's run.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Inside<'a> {
     /// The host in whose run, if it is in one's.
     pub(crate) current: Option<&'a Listed>,
     /// The hosts of the task around it that came with settings.
-    pub(crate) around: &'a Around,
+    pub(crate) around: Cow<'a, Around>,
+    /// The settings around it.
+    pub(crate) settings: Vec<Overlay>,
+    /// Shared state there.
+    pub(crate) env: &'a Env,
+}
+
+impl<'a> Inside<'a> {
+    /// In this run of a task, or of the command line.
+    pub(crate) fn of(shared: &'a Shared, parent: Option<&'a Context>) -> Result<Self, RunError> {
+        let Some(parent) = parent else {
+            let (around, env) = (Cow::Owned(Around::new()), &shared.env);
+            return Ok(Self { current: None, around, settings: Vec::new(), env });
+        };
+        Ok(Self {
+            current: shared.kept_host(parent.task(), parent.listed(), parent.env())?,
+            around: Cow::Borrowed(&parent.scope().around),
+            settings: parent.passed_on(),
+            env: parent.env(),
+        })
+    }
 }
 
 impl Shared {
     /// The host list of a job, now.
     pub(crate) async fn list_of(&self, job: &Job, inside: Inside<'_>) -> Result<HostList, RunError> {
-        match &job.exactly {
-            Some(hosts) => Ok(HostList::exactly(hosts, &job.selection.exclude)),
-            None => self.host_list(&job.name, &job.task, &job.selection, inside).await,
+        let exclude = &job.selection.exclude;
+        match &job.guard {
+            // A `pre` of a guard may name hosts of its own.
+            Some(guard) if job.around.is_none() || !job.selection.gives_hosts() => {
+                Ok(HostList::exactly(&guard.hosts, exclude))
+            }
+            _ => self.host_list(&job.name, &job.task, &job.selection, inside).await,
         }
+    }
+
+    /// The host list of a job that has `pre` or `post`, if it is known to be emptied before any of them runs.
+    pub(crate) async fn emptied_ahead(&self, job: &Job, inside: Inside<'_>) -> Result<Option<HostList>, RunError> {
+        if job.guard.is_some()
+            || (job.task.pre.is_empty() && job.task.post.is_empty())
+            || !self.is_fixed(job, &inside)?
+        {
+            return Ok(None);
+        }
+        let list = self.list_of(job, inside).await?;
+        Ok(Some(list).filter(|list| list.emptied.is_some()))
+    }
+
+    /// Whether what runs before a job can't change its host list.
+    fn is_fixed(&self, job: &Job, inside: &Inside<'_>) -> Result<bool, RunError> {
+        let env = self.global_lists(&job.name, inside.env)?;
+        let sources = Sources {
+            task: &job.name,
+            arguments: &job.selection,
+            own: &job.task.own,
+            current: inside.current,
+            around: &inside.around,
+            env: &env,
+            command_line: &self.command_line,
+            only: &[],
+            rules: Rules::default(),
+        };
+        if matches!(sources.level(), Level::Env | Level::Local) && self.may_set_lists.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let mut waiting = self.roles_of(&job.task, &sources)?;
+        let mut seen: HashSet<String> = waiting.iter().cloned().collect();
+        while let Some(name) = waiting.pop() {
+            match &self.roles[&name].source {
+                RoleSource::Hosts(_) => {}
+                RoleSource::Roles(items) => {
+                    let names = role_names(items, |name| self.roles.contains_key(name));
+                    let known = names.into_iter().filter(|name| self.roles.contains_key(name));
+                    waiting.extend(known.filter(|name| seen.insert(name.clone())));
+                }
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// The host list of a task by the rules, now.
@@ -45,10 +118,10 @@ impl Shared {
         arguments: &Selection,
         inside: Inside<'_>,
     ) -> Result<HostList, RunError> {
-        let settings = self.task_settings(task)?;
-        let env = self.global_lists(name)?;
+        let settings = self.task_settings(task, &inside.settings, inside.env)?;
+        let env = self.global_lists(name, inside.env)?;
         let only = expand(name, &settings.only_hosts)?;
-        let around = self.inventories.around(inside.around);
+        let around = inside.env.around(&inside.around);
         let sources = Sources {
             task: name,
             arguments,
@@ -66,7 +139,7 @@ impl Shared {
         };
         let mut looked_up = IndexMap::new();
         for role in self.roles_of(task, &sources)? {
-            let hosts = self.look_up(name, &role, &mut Vec::new()).await?;
+            let hosts = self.look_up(name, &role, inside.env, &mut Vec::new()).await?;
             looked_up.insert(role, hosts);
         }
         let mut list = build(&sources, &looked_up)?;
@@ -78,14 +151,19 @@ impl Shared {
 
     /// The host of `outer`'s run that a task without hosts keeps when it is executed there. What a task that runs once
     /// executes goes to the global list if there is one: once is meant for its own steps.
-    pub(crate) fn kept_host<'a>(&self, outer: &Task, host: Option<&'a Listed>) -> Result<Option<&'a Listed>, RunError> {
-        let leaves = outer.runs_once && self.global_lists(&outer.name)?.gives_hosts();
+    pub(crate) fn kept_host<'a>(
+        &self,
+        outer: &Task,
+        host: Option<&'a Listed>,
+        env: &Env,
+    ) -> Result<Option<&'a Listed>, RunError> {
+        let leaves = outer.runs_once && self.global_lists(&outer.name, env)?.gives_hosts();
         Ok(host.filter(|_| !leaves))
     }
 
     /// Whether the roles of a job, or the global ones where it has none, exist: as far as can be known ahead.
     pub(crate) fn check_roles(&self, job: &Job) -> Result<(), RunError> {
-        let env = self.global_lists(&job.name)?;
+        let env = self.global_lists(&job.name, &self.env)?;
         let sources = Sources {
             task: &job.name,
             arguments: &job.selection,
@@ -133,7 +211,7 @@ impl Shared {
     }
 
     /// The global lists now.
-    pub(crate) fn global_lists(&self, task: &str) -> Result<Selection, RunError> {
+    pub(crate) fn global_lists(&self, task: &str, env: &Env) -> Result<Selection, RunError> {
         let settings = self.resolver.settings(None, &[])?;
         let expand = |list| expand(task, list);
         let selection = Selection {
@@ -145,7 +223,7 @@ impl Shared {
             settings: &selection,
             fabfile: &self.fabfile_lists,
             command_line: &self.command_line,
-            runtime: &self.env.lists(),
+            runtime: &env.lists(),
         };
         Ok(lists.merge())
     }
@@ -156,10 +234,11 @@ impl Shared {
         &self,
         task: &str,
         name: &str,
+        env: &Env,
         open: &mut Vec<String>,
     ) -> Result<Vec<Listed>, RunError> {
         let role = &self.roles[name];
-        let mut hosts = self.named_by(task, name, role, open).await?;
+        let mut hosts = self.named_by(task, name, role, env, open).await?;
         if let Some(overlay) = role.overlay(name) {
             let alone: Arc<[Overlay]> = Arc::from([overlay.clone()]);
             for listed in &mut hosts {
@@ -179,6 +258,7 @@ impl Shared {
         task: &str,
         name: &str,
         role: &Role,
+        env: &Env,
         open: &mut Vec<String>,
     ) -> Result<Vec<Listed>, RunError> {
         let error = |message: String| RunError::Role { role: name.to_owned(), message };
@@ -188,7 +268,7 @@ impl Shared {
                     return Err(error("it is made of itself".to_owned()));
                 }
                 open.push(name.to_owned());
-                let hosts = Box::pin(self.composed(task, items, open)).await?.map_err(error);
+                let hosts = Box::pin(self.composed(task, items, env, open)).await?.map_err(error);
                 open.pop();
                 return hosts;
             }
@@ -199,7 +279,7 @@ impl Shared {
                 return Ok(members.map_err(error)?.hosts);
             }
             RoleSource::Command { line, dir } => {
-                let settings = self.resolver.settings(None, &self.env.overlay().into_iter().collect::<Vec<_>>())?;
+                let settings = self.resolver.settings(None, &env.overlay().into_iter().collect::<Vec<_>>())?;
                 let line = template::render(&template::environment(), line, &template::env_of(settings));
                 let line = line.map_err(|problem| error(problem.to_string()))?;
                 return Ok(self.inventory_command(&line, dir, name).await.map_err(error)?.hosts);
@@ -219,6 +299,7 @@ impl Shared {
         &self,
         task: &str,
         items: &[String],
+        env: &Env,
         open: &mut Vec<String>,
     ) -> Result<Result<Vec<Listed>, String>, RunError> {
         let names = role_names(items, |name| self.roles.contains_key(name));
@@ -228,7 +309,7 @@ impl Shared {
         }
         let mut hosts: IndexMap<&str, Vec<Listed>> = IndexMap::new();
         for name in &names {
-            hosts.insert(name, self.look_up(task, name, open).await?);
+            hosts.insert(name, self.look_up(task, name, env, open).await?);
         }
         let operands = items.iter().map(|item| role_operands(item, |name| self.roles.contains_key(name)));
         Ok(compose(operands, |listed: &Listed| listed.host.as_str(), |_, name| Ok(hosts[name].clone()), |_, _, _| {}))

@@ -1,8 +1,9 @@
 //! Runs: tasks carried out on their hosts, in order, by their strategies, and what came of it.
 //!
 //! [`Run::start`] checks everything that can be checked before anything begins, then goes through the
-//! calls in order. For each, `lists` makes the host list, `dispatch` starts the hosts in its order
-//! and owns all that happens to them, and `host` runs the body on one host, tries included.
+//! calls in order. For each, `execute` goes by the rules of `docs/execution.md`: `lists` makes the host list, `dispatch`
+//! starts the hosts in its order and owns all that happens to them, `gates` guards its way over batches, and `host` runs
+//! the body on one host, tries included. What came of it all is in the `ledger`.
 
 pub(crate) mod again;
 mod apart;
@@ -11,17 +12,22 @@ mod block;
 mod check;
 mod connections;
 mod context;
-pub(crate) mod dispatch;
+mod dispatch;
 mod env;
+mod execute;
+mod gates;
 mod host;
 mod input;
 mod interrupt;
 mod inventories;
+pub(crate) mod job;
 mod lanes;
+mod ledger;
 pub(crate) mod lists;
 mod once;
 mod secrets;
 pub(crate) mod shared;
+pub(crate) mod strategy;
 
 use std::path::PathBuf;
 use std::sync::Arc;

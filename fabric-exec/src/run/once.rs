@@ -5,13 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::task::TaskId;
+use super::job::SameCall;
 
-/// Results by task. The first to ask does the work; all others wait for it and get its result, failures
+/// Results by call. The first to ask does the work; all others wait for it and get its result, failures
 /// included. A worker that is dropped before it has a result leaves `abandoned` behind, so that nobody
 /// waits for ever and nothing is begun twice.
 pub(crate) struct OnceMap<T> {
-    entries: Mutex<HashMap<TaskId, watch::Receiver<Option<T>>>>,
+    entries: Mutex<HashMap<SameCall, watch::Receiver<Option<T>>>>,
     abandoned: T,
 }
 
@@ -34,13 +34,13 @@ impl<T: Clone + Send + Sync> OnceMap<T> {
         Self { entries: Mutex::default(), abandoned }
     }
 
-    pub(crate) fn claim(&self, task: TaskId) -> Claim<T> {
+    pub(crate) fn claim(&self, call: SameCall) -> Claim<T> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(receiver) = entries.get(&task) {
+        if let Some(receiver) = entries.get(&call) {
             return Claim::Theirs(receiver.clone());
         }
         let (sender, receiver) = watch::channel(None);
-        entries.insert(task, receiver);
+        entries.insert(call, receiver);
         Claim::Mine(Owner { sender, abandoned: Some(self.abandoned.clone()) })
     }
 
@@ -71,9 +71,14 @@ impl<T> Drop for Owner<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::TaskId;
+
+    fn call(task: &TaskId) -> SameCall {
+        (task.same(), String::new())
+    }
 
     async fn get(map: &OnceMap<Result<u32, &'static str>>, task: &TaskId) -> Result<u32, &'static str> {
-        match map.claim(task.same()) {
+        match map.claim(call(task)) {
             Claim::Mine(_) => panic!("the work is begun already"),
             Claim::Theirs(receiver) => map.wait(receiver).await,
         }
@@ -83,7 +88,7 @@ mod tests {
     async fn waiters_get_the_result_and_failures_are_remembered() {
         let map = OnceMap::new(Err("abandoned"));
         let task = TaskId::new();
-        let Claim::Mine(owner) = map.claim(task.same()) else { panic!("first") };
+        let Claim::Mine(owner) = map.claim(call(&task)) else { panic!("first") };
         let ((), value) = tokio::join!(async { owner.finish(Err("failed")) }, get(&map, &task));
         assert_eq!(value, Err("failed"));
         assert_eq!(get(&map, &task).await, Err("failed"));
@@ -93,7 +98,7 @@ mod tests {
     async fn a_dropped_owner_leaves_nobody_waiting() {
         let map = OnceMap::new(Err("abandoned"));
         let task = TaskId::new();
-        let Claim::Mine(owner) = map.claim(task.same()) else { panic!("first") };
+        let Claim::Mine(owner) = map.claim(call(&task)) else { panic!("first") };
         let (value, ()) = tokio::join!(get(&map, &task), async { drop(owner) });
         assert_eq!(value, Err("abandoned"));
     }

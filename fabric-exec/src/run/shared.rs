@@ -3,21 +3,21 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fabric_core::settings::{Map, Overlay, Settings};
-use fabric_core::{Emitter, EventKind, EventSink, HostStatus, HostString, Layer, Origin, Prompter, Resolve, Value};
+use fabric_core::{Emitter, EventKind, EventSink, HostString, Layer, Origin, Prompter, Resolve, Value};
 use fabric_transport::Connector;
 use fabric_transport::connection::Terminal;
-use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use super::again::Turns;
 use super::connections::Connections;
-use super::dispatch::{Job, Outcome, SameCall};
 use super::input::RunInput;
+use super::job::{Job, Outcome};
 use super::lanes::Lanes;
+use super::ledger::{Account, Ledger};
 use super::once::OnceMap;
 use super::secrets::{Discreet, Secrets};
 use super::{Call, Env, Interactive, Interrupt, Run, RunError};
@@ -25,7 +25,7 @@ use crate::collection::Collection;
 use crate::hostlist::{Emptied, FabfileLists, HostList, Level, Roles, Selection, Shard};
 use crate::journal::{Journal, Line, Recorded};
 use crate::report::commands::{Commands, Gather};
-use crate::report::{Ending, Hidden, HostReport, Report, TaskReport};
+use crate::report::{Ending, Report};
 use crate::task::{Invocation, Task};
 
 /// How long sessions may take to close at an interrupt's repetition.
@@ -68,8 +68,8 @@ pub(crate) struct Shared {
     pub(crate) tokens: Vec<String>,
     /// Results of `runs_once` tasks.
     pub(crate) once: OnceMap<OnceResult>,
-    /// The calls of `pre` and `post` that have run.
-    pub(crate) around: Mutex<HashSet<SameCall>>,
+    /// What the calls of `pre` and `post` came to.
+    pub(crate) around: OnceMap<Result<Outcome, RunError>>,
     /// The host that a person named where none was known.
     pub(crate) asked_host: tokio::sync::Mutex<Option<HostString>>,
     /// Whether it was said that a nested execution multiplies.
@@ -79,27 +79,19 @@ pub(crate) struct Shared {
     warned: Mutex<HashSet<String>>,
     /// Hosts of `-x` that no list has had so far; nothing before the first list that they apply to.
     unmatched: Mutex<Option<Vec<String>>>,
-    /// Whether a task of the run may set the global lists.
+    /// Whether a step of the run sets the global lists.
     pub(super) sets_lists: AtomicBool,
+    /// The same, or code that may.
+    pub(super) may_set_lists: AtomicBool,
     started: (Timestamp, Instant),
-    told: Mutex<Told>,
+    pub(crate) ledger: Ledger,
 }
 
 /// What a task that runs once came to.
 pub(crate) type OnceResult = Result<Value, String>;
 
-/// What the report will say.
-#[derive(Default)]
-struct Told {
-    hosts: IndexMap<Arc<str>, (HostStatus, Option<String>, Hidden)>,
-    lost: HashSet<Arc<str>>,
-    tasks: Vec<TaskReport>,
-    sole: Option<u8>,
-    /// Whether something failed that was allowed to, so that what executed it went on.
-    failed: bool,
-    advice: Option<&'static str>,
-    not_started: Vec<String>,
-}
+/// What waits for work that was given up finds this.
+const ABANDONED: &str = "it was given up before it ended";
 
 impl Shared {
     pub(crate) fn new(run: Run, calls: &[Call]) -> Arc<Self> {
@@ -135,16 +127,17 @@ impl Shared {
             secrets,
             env: Env::default(),
             tokens,
-            once: OnceMap::new(Err("it was given up before it ended".to_owned())),
-            around: Mutex::default(),
+            once: OnceMap::new(Err(ABANDONED.to_owned())),
+            around: OnceMap::new(Ok(Outcome { reasons: vec![ABANDONED.to_owned()], halt: true, ..Outcome::default() })),
             asked_host: tokio::sync::Mutex::new(None),
             warned_multiplying: AtomicBool::new(false),
             inventories: super::inventories::Inventories::default(),
             warned: Mutex::default(),
             unmatched: Mutex::default(),
             sets_lists: AtomicBool::new(false),
+            may_set_lists: AtomicBool::new(false),
             started,
-            told: Mutex::default(),
+            ledger: Ledger::default(),
         })
     }
 
@@ -156,14 +149,9 @@ impl Shared {
         Emitter::new(Arc::new(sink), self.emitter.run().clone())
     }
 
-    /// The settings of a task, apart from any host.
-    pub(crate) fn task_settings(&self, task: &Task) -> Result<Arc<Settings>, RunError> {
-        Ok(self.resolver.settings(None, &self.task_layers(task))?)
-    }
-
-    /// The settings of a task and those of its code, above all others.
-    pub(crate) fn task_layers(&self, task: &Task) -> Vec<Overlay> {
-        task_overlay(task).into_iter().chain(self.env.overlay()).collect()
+    /// The settings of a task, apart from any host; `around` are those of the block that it is executed in.
+    pub(crate) fn task_settings(&self, task: &Task, around: &[Overlay], env: &Env) -> Result<Arc<Settings>, RunError> {
+        Ok(self.resolver.settings(None, &task_layers(task, around, env))?)
     }
 
     /// Finds a task and binds its arguments.
@@ -173,8 +161,7 @@ impl Shared {
             .find(&call.task)
             .ok_or_else(|| RunError::UnknownTasks(vec![self.collection.unknown(&call.task)]))?;
         let args = call.bind(&task.params)?;
-        let (name, selection) = (call.task.as_str().into(), call.selection.clone());
-        Ok(Job { task: task.clone(), name, args, selection, exactly: None, around: None, last: false })
+        Ok(Job::new(task.clone(), call.task.as_str(), args, call.selection.clone()))
     }
 
     /// The run, from its first call to its report.
@@ -192,10 +179,10 @@ impl Shared {
         let mut jobs = jobs.into_iter();
         while let Some((job, token)) = jobs.next() {
             if self.interrupt.is_stopping() {
-                self.told().not_started.push(token);
+                self.ledger.not_started([token]);
                 break;
             }
-            match super::dispatch::execute(self.clone(), job, None).await {
+            match super::execute::execute(self.clone(), job, None).await {
                 Ok(outcome) => {
                     done |= !outcome.emptied;
                     if !outcome.reasons.is_empty() {
@@ -205,7 +192,11 @@ impl Shared {
                         usage = outcome.usage;
                     }
                     if outcome.halt {
-                        outcome.advice.filter(|_| jobs.len() > 0).into_iter().for_each(|advice| self.advise(advice));
+                        outcome
+                            .advice
+                            .filter(|_| jobs.len() > 0)
+                            .into_iter()
+                            .for_each(|advice| self.ledger.advise(advice));
                         break;
                     }
                 }
@@ -215,8 +206,8 @@ impl Shared {
                 }
             }
         }
-        self.told().not_started.extend(jobs.map(|(_, token)| token));
-        if self.told().failed {
+        self.ledger.not_started(jobs.map(|(_, token)| token));
+        if self.ledger.has_gone_on() {
             ending = ending.max(Ending::Failed);
         }
         if usage.is_some() {
@@ -270,29 +261,21 @@ impl Shared {
     }
 
     fn report(&self, ending: Ending, error: Option<String>, sole_command: bool) -> Report {
-        let mut told = std::mem::take(&mut *self.told());
+        let Account { mut tasks, hosts, not_started, advice, sole } = self.ledger.close();
         if let Some(commands) = &self.commands {
-            commands.give(&mut told.tasks);
+            commands.give(&mut tasks);
         }
         let duration = self.started.1.elapsed();
-        let sole = told.sole.filter(|_| sole_command && told.hosts.len() == 1);
-        let hosts: IndexMap<String, HostReport> = told
-            .hosts
-            .iter()
-            .map(|(host, (status, error, hidden))| {
-                let report = HostReport { status: *status, error: error.clone(), hidden: hidden.clone() };
-                (host.to_string(), report)
-            })
-            .collect();
+        let sole = sole.filter(|_| sole_command && hosts.len() == 1);
         let report = Report {
             run: self.emitter.run().to_string(),
             started: self.started.0,
             duration,
             ending,
             error,
-            tasks: told.tasks,
-            hosts,
-            not_started: told.not_started.clone(),
+            tasks,
+            hosts: hosts.iter().map(|(host, report)| (host.to_string(), report.clone())).collect(),
+            not_started: not_started.clone(),
             sole_command: sole,
             shard: self.shard.map(|shard| shard.to_string()),
         };
@@ -303,74 +286,20 @@ impl Shared {
             hosts_failed,
             hosts_skipped,
             duration_ms: millis(duration),
-            not_started: told.not_started,
-            advice: told.advice.map(str::to_owned),
-            errors: told
-                .hosts
-                .iter()
-                .filter_map(|(host, (_, error, _))| Some((host.clone(), error.clone()?)))
-                .collect(),
-            hosts: told.hosts.into_iter().map(|(host, (status, ..))| (host, status)).collect(),
+            not_started,
+            advice: advice.map(str::to_owned),
+            errors: hosts.iter().filter_map(|(host, report)| Some((host.clone(), report.error.clone()?))).collect(),
+            hosts: hosts.into_iter().map(|(host, report)| (host, report.status)).collect(),
         });
         report
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A host came to this status; of several, the worst stays, with its reason.
-    pub(crate) fn tell_host(&self, host: &Arc<str>, status: HostStatus, error: Option<&str>, hidden: &Hidden) {
-        let mut told = self.told();
-        let entry = told.hosts.entry(host.clone()).or_insert((HostStatus::Skipped, None, Hidden::default()));
-        if status > entry.0 || (entry.1.is_none() && status == entry.0) {
-            *entry = (status, error.map(str::to_owned), hidden.clone());
+    /// Warns of what a person should know about a host list, unless it was said before.
+    pub(crate) fn warn_of(&self, list: &HostList, job: &Job) {
+        let emitter = self.emitter.for_task(job.name.clone());
+        for warning in &list.warnings {
+            self.warn_once(&emitter, warning);
         }
-    }
-
-    /// A host has failed for good: where failures are allowed, later tasks leave it alone.
-    pub(crate) fn lose(&self, host: &Arc<str>) {
-        self.told().lost.insert(host.clone());
-    }
-
-    /// No host counts as failed for good any more.
-    pub(crate) fn forget_lost(&self) {
-        self.told().lost.clear();
-    }
-
-    /// Whether a host has failed for good.
-    pub(crate) fn is_lost(&self, host: &str) -> bool {
-        self.told().lost.contains(host)
-    }
-
-    /// A task begins; the place of its report is kept, so that reports are in the order of beginnings.
-    pub(crate) fn tell_task(&self, report: TaskReport) -> usize {
-        let mut told = self.told();
-        told.tasks.push(report);
-        told.tasks.len() - 1
-    }
-
-    /// A task ended.
-    pub(crate) fn end_task(&self, place: usize, outcome: &Outcome, began: Instant) {
-        if let Some(report) = self.told().tasks.get_mut(place) {
-            report.duration = began.elapsed();
-            report.results.clone_from(&outcome.results);
-        }
-    }
-
-    /// What could not be done, and which option would have: the first reason counts.
-    pub(crate) fn advise(&self, advice: &'static str) {
-        self.told().advice.get_or_insert(advice);
-    }
-
-    /// Something failed that was allowed to: nothing is stopped by it, and the run has failed.
-    pub(crate) fn fail(&self) {
-        self.told().failed = true;
-    }
-
-    /// The command after `--` ended with this status, as a shell would say it.
-    pub(crate) fn tell_sole(&self, status: u8) {
-        self.told().sole = Some(status);
     }
 
     /// Notes which hosts of `-x` a list doesn't have. Yields a warning, before anything runs on the list, if no list of
@@ -419,6 +348,11 @@ fn excludes_nothing(of: &str, hosts: &[String]) -> String {
     format!("-x excludes none {of}: {}", fabric_core::host::fold(hosts.iter().map(String::as_str)))
 }
 
+/// The settings around a task, its own, and those of its code.
+pub(crate) fn task_layers(task: &Task, around: &[Overlay], env: &Env) -> Vec<Overlay> {
+    around.iter().cloned().chain(task_overlay(task)).chain(env.overlay()).collect()
+}
+
 /// A task's own settings as a layer, if it has any.
 pub(crate) fn task_overlay(task: &Task) -> Option<Overlay> {
     let mut values: Map = (*task.settings).clone();
@@ -433,6 +367,20 @@ pub(crate) fn task_overlay(task: &Task) -> Option<Overlay> {
     }
     let origin = task.origin.clone().unwrap_or_else(|| Origin::place(Layer::Task, format!("task `{}`", task.name)));
     Some(Overlay::new(Origin { layer: Layer::Task, ..origin }, values))
+}
+
+/// Of the settings around an `execute`, those that are in force in what it executes: all but its role's, and but who and
+/// where it is and how it goes over its hosts.
+pub(crate) fn passed_on(overlays: &[Overlay]) -> Vec<Overlay> {
+    let own = ["user", "port", "pool_size", "batch"];
+    let passed_on = |overlay: &Overlay| {
+        let mut values = overlay.values.clone();
+        if own.iter().any(|name| values.contains_key(*name)) {
+            Arc::make_mut(&mut values).retain(|name, _| !own.contains(&name.as_str()));
+        }
+        Overlay { origin: overlay.origin.clone(), values }
+    };
+    overlays.iter().filter(|overlay| overlay.origin.layer != Layer::Role).map(passed_on).collect()
 }
 
 pub(crate) fn token(call: &Call) -> String {

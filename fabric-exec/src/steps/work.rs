@@ -313,7 +313,7 @@ impl Work {
         }
         match context.execute(Execute::call(call)).await {
             // What `warn_only` inside doesn't soften: a host that can't be reached, a time limit.
-            Err(error @ TaskError::Execute(_)) if step.warn_only == Some(true) => {
+            Err(error @ (TaskError::Execute(_) | TaskError::GaveUp(_))) if step.warn_only == Some(true) => {
                 self.context.warn(error.to_string());
                 Ok(Value::Null)
             }
@@ -338,16 +338,17 @@ impl Work {
             call.named.insert(name.clone(), value);
         }
         let given = [
-            (&step.hosts, &mut call.selection.hosts, true),
-            (&step.roles, &mut call.selection.roles, false),
-            (&step.exclude_hosts, &mut call.selection.exclude, true),
+            ("hosts", &step.hosts, &mut call.selection.hosts, true),
+            ("roles", &step.roles, &mut call.selection.roles, false),
+            ("exclude_hosts", &step.exclude_hosts, &mut call.selection.exclude, true),
         ];
-        for (texts, list, hosts) in given {
+        for (key, texts, list, hosts) in given {
             if texts.is_empty() {
                 continue;
             }
             let mut items = Vec::new();
-            for text in self.render_all(texts)? {
+            for (text, written) in self.render_all(texts)?.into_iter().zip(texts) {
+                names_something(key, &text, written)?;
                 if hosts {
                     items.extend(expand(&text)?);
                 } else {
@@ -386,6 +387,12 @@ impl Work {
         }
         if name == "hosts" {
             self.context.set_hosts(&[]);
+        }
+        if let SetValue::Plain(written) = value
+            && ["hosts", "roles", "exclude_hosts", "only_hosts"].contains(&name)
+        {
+            let texts = super::texts_of(&rendered).into_iter().zip(super::texts_of(written));
+            texts.into_iter().try_for_each(|(text, written)| names_something(name, text, written))?;
         }
         let value = match command {
             Some(line) => {
@@ -502,6 +509,15 @@ pub(super) fn scope_of(context: &Context, saved: &Saved) -> minijinja::Value {
     let args = context.args().iter().map(|(name, value)| (name.clone(), template::value(value)));
     let saved = saved.iter().map(|(name, value)| (name.clone(), value.clone()));
     minijinja::Value::from_pairs(args.chain(saved).chain([("env".to_owned(), env)]))
+}
+
+/// Fails where hosts or roles are named by an empty text: taken for a list that was not given, it would mean others.
+fn names_something(key: &str, text: &str, written: &str) -> Result<(), TaskError> {
+    if !text.trim().is_empty() {
+        return Ok(());
+    }
+    let came_out = if template::is_template(written) { format!(": `{written}` came out empty") } else { String::new() };
+    Err(TaskError::Abort(format!("`{key}` is an empty text, which names nothing{came_out} (`[]` is an empty list)")))
 }
 
 fn expand(text: &str) -> Result<Vec<String>, TaskError> {

@@ -85,6 +85,9 @@ pub enum TaskError {
     /// A task that it executed failed; the text names the hosts.
     #[error("{0}")]
     Execute(String),
+    /// The same, where another try can't end differently: it was tried several times, or runs once a run.
+    #[error("{0}")]
+    GaveUp(String),
     /// The task gave up by itself.
     #[error("{0}")]
     Abort(String),
@@ -180,7 +183,8 @@ impl TaskError {
         }
     }
 
-    /// Whether another try could end differently.
+    /// Whether another try could end differently. What has been tried several times already is not tried again by
+    /// whoever needs it: tries don't multiply.
     pub fn is_worth_a_retry(&self) -> bool {
         match self {
             Self::Step { error, .. } => error.is_worth_a_retry(),
@@ -188,12 +192,7 @@ impl TaskError {
             Self::Fabric(
                 Error::Usage(_) | Error::Interrupted { .. } | Error::SudoRefused { .. } | Error::Prompt(_),
             ) => false,
-            Self::Fabric(_)
-            | Self::Abort(_)
-            | Self::Execute(_)
-            | Self::NotReady { .. }
-            | Self::Until { .. }
-            | Self::Other(_) => true,
+            Self::Fabric(_) | Self::Abort(_) | Self::Execute(_) | Self::Other(_) => true,
             _ => false,
         }
     }

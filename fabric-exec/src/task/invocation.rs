@@ -46,6 +46,14 @@ pub enum InvocationError {
     /// There is no name before the `:`.
     #[error("`{}` names no task", .0.split_once(':').map_or(.0.as_str(), |_| ":.."))]
     NoName(String),
+    /// A list of hosts or roles is given and has nothing in it: the next level's hosts are not what was meant.
+    #[error("`{key}=` of task `{task}` is empty: name hosts or roles there, or leave it out")]
+    Empty {
+        /// The task.
+        task: String,
+        /// Which list.
+        key: String,
+    },
     /// An item of a host list is no host.
     #[error("the hosts of task `{task}`: {source}")]
     Host {
@@ -119,6 +127,9 @@ impl Invocation {
         let hosts = |items: Vec<String>| -> Result<Vec<String>, InvocationError> {
             Ok(items.iter().map(|item| hosts(item)).collect::<Result<Vec<_>, _>>()?.concat())
         };
+        if Self::is_reserved(key) && list().is_empty() {
+            return Err(InvocationError::Empty { task: self.task.clone(), key: key.to_owned() });
+        }
         let one = || Some(value.trim().to_owned()).filter(|item| !item.is_empty()).into_iter().collect();
         match key {
             "host" => self.selection.hosts = hosts(one())?,
@@ -278,7 +289,9 @@ mod tests {
         assert_eq!(call("t:hosts= a ; b;").selection.hosts, ["a", "b"]);
         assert_eq!(call("t:hosts=a;b,host=c").selection.hosts, ["c"]);
         assert_eq!(call("t:role=web,exclude_hosts=a").selection.exclude, ["a"]);
-        assert!(call("t:hosts=").selection.hosts.is_empty());
+        for empty in ["t:hosts=", "t:host=", "t:roles= ", "t:role=", "t:exclude_hosts=;", "t:hosts=a,hosts="] {
+            assert!(matches!(Invocation::parse(empty), Err(InvocationError::Empty { .. })), "{empty}");
+        }
         assert!(Invocation::parse(":x").is_err());
         assert!(Invocation::parse("t:hosts=a b").is_err());
     }

@@ -102,6 +102,19 @@ pub enum Mode {
     Parallel,
 }
 
+impl Rolling {
+    /// The first of these keys that is given.
+    pub(crate) fn first(&self) -> Option<&'static str> {
+        let given = [
+            ("canary", self.canary.is_some()),
+            ("health", self.health.is_some()),
+            ("pause", self.pause),
+            ("rollback", self.rollback.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(key, _)| key)
+    }
+}
+
 impl Task {
     /// A task with this body and nothing else.
     pub fn new(name: impl Into<String>, body: Arc<dyn TaskBody>) -> Self {

@@ -6,6 +6,7 @@ mod common;
 mod failures;
 mod hosts;
 mod interrupts;
+mod joints;
 mod nested;
 mod rolling;
 mod steps;

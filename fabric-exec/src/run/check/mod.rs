@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use fabric_core::settings::{Problem, Problems, Settings};
 
-use super::dispatch::Job;
+use super::job::Job;
 use super::shared::{REMAINDER, Shared, token};
 use super::{Call, RunError};
 use crate::hostlist::{RoleSource, Selection};
@@ -32,15 +32,10 @@ impl Shared {
                     self.check_endless(&job.task, &mut Vec::new())?;
                     Ok(job)
                 }),
-                Call::Command(line) => Ok(Job {
-                    task: Arc::new(Task::new(REMAINDER, Arc::new(Anonymous::new(line.clone())))),
-                    name: REMAINDER.into(),
-                    args: Args::new(),
-                    selection: Selection::default(),
-                    exactly: None,
-                    around: None,
-                    last: false,
-                }),
+                Call::Command(line) => {
+                    let task = Task::new(REMAINDER, Arc::new(Anonymous::new(line.clone())));
+                    Ok(Job::new(Arc::new(task), REMAINDER, Args::new(), Selection::default()))
+                }
             };
             match job {
                 Ok(job) => {
@@ -135,7 +130,7 @@ impl Shared {
                 _ => {}
             }
         }
-        Some(self.look_up(REMAINDER, name, &mut Vec::new()).await.map(|hosts| hosts.len()))
+        Some(self.look_up(REMAINDER, name, &self.env, &mut Vec::new()).await.map(|hosts| hosts.len()))
     }
 
     /// A task that needs itself before or after it; and whether one of them sets lists of hosts.
@@ -151,6 +146,10 @@ impl Shared {
         path.push(task.id());
         if task.body.steps().unwrap_or_default().iter().any(|step| step.verb.sets_hosts()) {
             self.sets_lists.store(true, Ordering::Relaxed);
+            self.may_set_lists.store(true, Ordering::Relaxed);
+        }
+        if task.body.steps().is_none() {
+            self.may_set_lists.store(true, Ordering::Relaxed);
         }
         for call in task.pre.iter().chain(&task.post) {
             if let Some(task) = self.collection.find(&call.task) {

@@ -36,6 +36,11 @@ impl Env {
         self.set.iter().map(String::as_str)
     }
 
+    /// Whether tasks go over their hosts in batches for all that is known.
+    pub(super) fn has_batches(&self) -> bool {
+        self.settings.batch.is_some() || self.is_open || self.set.contains("batch")
+    }
+
     fn has(&self, name: &str) -> bool {
         match Setting::find(name) {
             Some(setting) => !setting.kind.is_secret(),

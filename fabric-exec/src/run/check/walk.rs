@@ -138,6 +138,15 @@ impl<'a> Checker<'a> {
         if self.seen.contains(&(id.same(), true)) || !self.seen.insert((id, is_sure)) {
             return;
         }
+        let in_batches = task.batch.is_some() || task.rolling.canary.is_some() || task.settings.contains_key("batch");
+        if task.rolling.pause && !in_batches && !self.env.has_batches() {
+            let hint = Some("`canary` or `batch` says how many hosts it is".to_owned());
+            self.problem(
+                task.origin.clone(),
+                format!("`pause` of task `{}`: there is no first batch", task.name),
+                hint,
+            );
+        }
         let is_sure = is_sure && !task.settings.contains_key("warn_only");
         for call in &task.pre {
             self.call(task, call, false, is_sure);

@@ -1,0 +1,174 @@
+//! Executing a call of a task by the rules of `docs/execution.md`: `pre`, its host list, the task on it, `post`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use fabric_core::settings::Problem;
+
+use super::RunError;
+use super::again::with_before;
+use super::connections::descriptors;
+use super::context::Context;
+use super::dispatch::Dispatcher;
+use super::job::{Job, Outcome};
+use super::lists::Inside;
+use super::once::Claim;
+use super::shared::{Shared, task_layers};
+use super::strategy::Strategy;
+use crate::hostlist::{Emptied, HostList, Level, Listed};
+use crate::task::{Invocation, TaskId};
+
+/// How deep executions may be nested.
+const DEEPEST: usize = 50;
+
+/// Executes a job, `pre` and `post` included, inside `parent`'s run if there is one.
+pub(crate) fn execute(
+    shared: Arc<Shared>,
+    job: Job,
+    parent: Option<Context>,
+) -> Pin<Box<dyn Future<Output = Result<Outcome, RunError>> + Send>> {
+    Box::pin(async move {
+        let parent = parent.as_ref();
+        let path: &[TaskId] = match (&job.guard, parent) {
+            (Some(guard), _) => &guard.path,
+            (None, Some(parent)) => &parent.scope().path,
+            (None, None) => &[],
+        };
+        let is_inside_itself = path.contains(&job.task.id());
+        // A dry run cannot know when a task that executes itself comes to its end.
+        if is_inside_itself && parent.is_some_and(|parent| parent.emitter().condition().is_some()) {
+            return Ok(Outcome::default());
+        }
+        if (is_inside_itself && job.task.runs_once) || path.len() >= DEEPEST {
+            return Err(RunError::Endless(job.name.to_string()));
+        }
+        // Needed by what it is made of: it is under way.
+        if is_inside_itself && job.around.is_some() {
+            return Ok(Outcome::default());
+        }
+        if let Some(list) = shared.emptied_ahead(&job, Inside::of(&shared, parent)?).await? {
+            shared.warn_of(&list, &job);
+            return Ok(Outcome { emptied: list.emptied != Some(Emptied::Share), ..Outcome::default() });
+        }
+        let mut before = around(&shared, &job.task.pre, &job, parent).await?;
+        // Failures are allowed for the hosts behind them, not for a task that needs this one.
+        if before.halt || !before.reasons.is_empty() {
+            (before.halt, before.settled) = (true, true);
+            return Ok(before);
+        }
+        let list = list_now(&shared, &job, parent).await?;
+        let owner = match job.around.as_ref().map(|_| shared.around.claim(job.same_call(&list))) {
+            Some(Claim::Theirs(receiver)) => {
+                return tokio::select! {
+                    outcome = shared.around.wait(receiver) => outcome,
+                    () = shared.interrupt.stopping() => Ok(Outcome { halt: true, ..Outcome::default() }),
+                };
+            }
+            Some(Claim::Mine(owner)) => Some(owner),
+            None => None,
+        };
+        let ended = on_its_hosts(&shared, &job, list, parent).await;
+        if let Some(owner) = owner {
+            owner.finish(ended.clone());
+        }
+        ended
+    })
+}
+
+/// The task on its hosts, and what comes after it.
+async fn on_its_hosts(
+    shared: &Arc<Shared>,
+    job: &Job,
+    list: HostList,
+    parent: Option<&Context>,
+) -> Result<Outcome, RunError> {
+    let is_done = list.emptied.is_none();
+    let mut outcome = alone(shared, job, list, parent).await?;
+    if is_done && !outcome.halt {
+        let after = around(shared, &job.task.post, job, parent).await?;
+        outcome.reasons.extend(after.reasons);
+        outcome.halt |= after.halt;
+        outcome.usage = outcome.usage.or(after.usage);
+    }
+    Ok(outcome)
+}
+
+/// Runs calls of `pre` or `post` of a job: each once a run on its hosts, whoever needs it. Others wait for it, and it has
+/// failed for them too if it has.
+async fn around(
+    shared: &Arc<Shared>,
+    calls: &[Invocation],
+    of: &Job,
+    parent: Option<&Context>,
+) -> Result<Outcome, RunError> {
+    let mut all = Outcome::default();
+    for call in calls {
+        let job = Job { around: Some(shared.shown(call)), guard: of.guard.clone(), ..shared.job(call)? };
+        let outcome = execute(shared.clone(), job, parent.cloned()).await?;
+        all.reasons.extend(outcome.reasons);
+        all.usage = all.usage.or(outcome.usage);
+        if outcome.halt {
+            all.halt = true;
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// The host list of a job as it is now; a person is asked where there is none and the task needs one.
+async fn list_now(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>) -> Result<HostList, RunError> {
+    let mut list = shared.list_of(job, Inside::of(shared, parent)?).await?;
+    if let (true, Some(key)) = (list.is_local(), job.task.rolling.first()) {
+        let problem = Problem::new(format!("`{key}` of task `{}`: it runs without a host, once, locally", job.name));
+        let problem = problem.hint("give it hosts or roles, or -H or -R");
+        return Err(RunError::Fabfile(Problem { origin: job.task.origin.clone(), ..problem }.into()));
+    }
+    if list.is_local() && job.task.body.needs_host() {
+        let host = shared.ask_for_host().await;
+        list.asked(host.map_err(|source| RunError::NoHost { task: job.name.to_string(), source })?);
+    }
+    Ok(list)
+}
+
+async fn alone(
+    shared: &Arc<Shared>,
+    job: &Job,
+    mut list: HostList,
+    parent: Option<&Context>,
+) -> Result<Outcome, RunError> {
+    shared.warn_of(&list, job);
+    if let (Some(outer), None, false) = (parent, &job.guard, list.level == Level::Current || list.is_local()) {
+        let hosts = outer.all_hosts().len();
+        if hosts > 1 && !outer.task().runs_once {
+            shared.warn_multiplying(&job.name, outer.task_name(), hosts);
+        }
+    }
+    let outer = parent.map(Context::as_outer);
+    let key = shared.key(job, &list, outer, parent.map_or(&shared.turns, Context::turns));
+    let all = shared.earlier.as_ref().map(|_| list.names().map(str::to_owned).collect::<Vec<_>>());
+    let all = all.unwrap_or_default();
+    let before = shared.leave_done(key.as_deref(), &job.task, parent.is_some(), &mut list);
+    if let Some(why) = list.emptied {
+        let emptied = !matches!(why, Emptied::Share | Emptied::Done);
+        return Ok(with_before(Outcome { emptied, ..Outcome::default() }, &all, before));
+    }
+    let around = parent.map(Context::passed_on).unwrap_or_default();
+    let env = parent.map_or(&shared.env, Context::env);
+    let settings = shared.task_settings(&job.task, &around, env)?;
+    let mut strategy = Strategy::of(job, &settings, list.hosts.len())?;
+    let each = || {
+        let of_task = task_layers(&job.task, &around, env);
+        let layers = |listed: &Listed| -> Vec<_> { listed.settings.iter().chain(&of_task).cloned().collect() };
+        let targets = list.hosts.iter().filter_map(|it| shared.resolver.target(&it.host, &layers(it)).ok());
+        targets.map(|target| descriptors(&target)).max().unwrap_or(1)
+    };
+    if let Some(most) = shared.connections.hosts_at_once(strategy.window, each) {
+        let window = std::mem::replace(&mut strategy.window, most);
+        let hosts = if most == 1 { "host" } else { "hosts" };
+        shared.emitter.for_task(job.name.clone()).warn(format!(
+            "{most} {hosts} at the same time, not {window}: the limit on open files allows no more (`ulimit -n`)"
+        ));
+    }
+    let outcome = Dispatcher::new(shared, job, list, strategy, parent, key).run(&settings).await?;
+    Ok(with_before(outcome, &all, before))
+}
