@@ -145,6 +145,10 @@ pub struct SpawnRequest {
     pub env: Vec<(String, Vec<u8>)>,
     /// Whether the user's agent may be reached from this process.
     pub forward_agent: bool,
+    /// Whether the command is for a Bourne shell whatever the login shell is
+    /// ([`Rendered::is_for_bourne`](crate::command::Rendered::is_for_bourne)). Transports whose commands are read by
+    /// `/bin/sh` have nothing to do for it.
+    pub for_bourne: bool,
 }
 
 /// What a process runs.

@@ -164,6 +164,17 @@ impl SshdBuilder {
         self
     }
 
+    /// Hands commands to this shell, as sshd does with a user's login shell: `SHELL -c COMMAND`, SFTP included.
+    #[track_caller]
+    pub fn login_shell(self, shell: &str) -> Self {
+        let (shell, sftp) = (tool(shell), tool("sftp-server"));
+        let (shell, sftp) = (shell.display(), sftp.display());
+        self.config(format!(
+            "ForceCommand case $SSH_ORIGINAL_COMMAND in \
+             internal-sftp*) exec {shell} -c {sftp};; *) exec {shell} -c \"$SSH_ORIGINAL_COMMAND\";; esac"
+        ))
+    }
+
     /// A variable of the servers' own environment; the value may have no quote.
     pub fn env(mut self, name: &str, value: impl AsRef<str>) -> Self {
         let value = value.as_ref();

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 /// Where servers are that an ordinary user's `PATH` doesn't have.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 11] = [
     "/usr/sbin",
     "/usr/local/sbin",
     "/sbin",
     "/usr/lib/openssh",
+    "/usr/lib/ssh",
+    "/usr/libexec/openssh",
+    "/usr/libexec",
     "/opt/homebrew/sbin",
     "/opt/homebrew/bin",
     "/opt/homebrew/opt/krb5/sbin",

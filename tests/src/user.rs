@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -21,6 +21,12 @@ impl TestUser {
     #[track_caller]
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
+        Self::with_shell(Path::new("/bin/sh"))
+    }
+
+    /// Makes one with this login shell.
+    #[track_caller]
+    pub fn with_shell(shell: &Path) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         needs_root();
         let name = format!("fabtest{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -30,7 +36,7 @@ impl TestUser {
         let undo = "exec 2>/dev/null; rm -f \"$2\"; pkill -KILL -u \"$1\"; userdel -rf \"$1\"";
         let guard = Guard::new(undo, [&name, &rule.display().to_string()]);
 
-        run(Command::new(tool("useradd")).args(["-m", "-s", "/bin/sh", &name]), "");
+        run(Command::new(tool("useradd")).args(["-m", "-s"]).arg(shell).arg(&name), "");
         run(&mut Command::new(tool("chpasswd")), &format!("{name}:{password}\n"));
         tool("sudo");
         fs::write(&rule, format!("{name} ALL=(ALL:ALL) ALL\nDefaults:{name} !lecture\n")).expect("a sudo rule");

@@ -11,6 +11,7 @@
 //! put together here, in one pure function, for any bytes: [`Command::render`].
 
 mod guard;
+mod login_shell;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,6 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use self::guard::Guard;
 use crate::error::CommandError;
+
+pub use self::login_shell::LoginShell;
 
 /// The longest rendered command, in bytes: what Linux takes as one argument of a program
 /// (`MAX_ARG_STRLEN`, 128 KiB with its terminating zero). sshd hands the whole command to the login
@@ -226,7 +229,8 @@ impl Command {
     /// [`CommandError::Nul`] for a zero byte anywhere, [`CommandError::EnvName`] for a name that no shell
     /// takes, [`CommandError::TooLong`] over [`LONGEST`] bytes.
     pub fn render(&self) -> Result<Rendered, CommandError> {
-        let mut guard = Guard::new(self.shell.is_some() && !self.shell_escape);
+        let raw = self.shell.is_some() && !self.shell_escape;
+        let mut guard = Guard::new(raw);
         if let Some(text) = self.sudo.as_ref().and_then(|sudo| sudo.announcement.as_ref()) {
             guard.step(&[b"printf %s ", &*quote(text.as_bytes())?, b" >&2"].concat());
         }
@@ -240,6 +244,15 @@ impl Command {
             guard.prefix(prefix)?;
         }
         let inner = guard.before(&self.line);
+        let alike = if self.shell.is_some() || self.sudo.is_some() {
+            login_shell::quotes_are_common(&inner) && !(raw && inner.iter().any(|byte| matches!(byte, b'$' | b'`')))
+        } else if inner == self.line {
+            !login_shell::is_for_bourne(&inner)
+        } else if self.prefixes.is_empty() && self.path.is_none() && self.env.is_empty() {
+            login_shell::quotes_are_common(&self.cwd) && login_shell::is_common(&self.line)
+        } else {
+            false
+        };
 
         let mut out = Vec::new();
         if let Some(sudo) = &self.sudo {
@@ -258,7 +271,7 @@ impl Command {
         if out.len() > LONGEST {
             return Err(CommandError::TooLong { bytes: out.len(), limit: LONGEST });
         }
-        Ok(Rendered(out))
+        Ok(Rendered { text: out, for_bourne: !alike })
     }
 
     /// PATH first, then the variables, in one `export` (Fabric 1's order).
@@ -297,23 +310,41 @@ fn wrap(out: &mut Vec<u8>, shell: &str, argument: &[u8]) {
 
 /// A rendered command: the bytes that the remote shell reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rendered(Vec<u8>);
+pub struct Rendered {
+    text: Vec<u8>,
+    for_bourne: bool,
+}
 
 impl Rendered {
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.text
     }
 
     /// The bytes, taken out.
     pub fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.text
+    }
+
+    /// Whether this must be read by a Bourne shell: with something around it that csh or fish read in another way, or
+    /// with several lines or `!word`. A login shell of another kind gets it by [`LoginShell::hand_over`].
+    ///
+    /// ```
+    /// use fabric_core::Command;
+    ///
+    /// assert!(!Command::new("ls -l").render()?.is_for_bourne());
+    /// assert!(!Command::new("ls -l").cd("/srv").render()?.is_for_bourne());
+    /// assert!(Command::new("ls -l").env("LC_ALL", "C").render()?.is_for_bourne());
+    /// # Ok::<(), fabric_core::CommandError>(())
+    /// ```
+    pub fn is_for_bourne(&self) -> bool {
+        self.for_bourne
     }
 }
 
 impl fmt::Display for Rendered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
+        f.write_str(&String::from_utf8_lossy(&self.text))
     }
 }
 

@@ -97,6 +97,7 @@ pub(super) fn prepare(request: &CommandRequest) -> Result<Prepared, Error> {
 
     Ok(Prepared {
         spawn: SpawnRequest {
+            for_bourne: rendered.is_for_bourne(),
             program: if options.login_shell { Program::Shell } else { Program::Command(rendered.into_bytes()) },
             pty: pty.then(|| pty_request(request)),
             env: beside,

@@ -24,6 +24,7 @@ mod handler;
 mod handshake;
 mod host_keys;
 mod listen;
+mod login_shell;
 pub(crate) mod process;
 mod session;
 mod silence;

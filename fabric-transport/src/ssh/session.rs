@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fabric_core::command::LoginShell;
 use fabric_core::transport::{BoxStream, Files, ListenAddress, Listener, Process, SpawnRequest};
 use fabric_core::{Session, SessionError, Target};
 use russh::client::{Handle, Msg};
@@ -12,6 +13,7 @@ use russh::{Channel, Disconnect};
 use super::auth::Login;
 use super::channel::ChannelIo;
 use super::handler::{Handler, Shared};
+use super::login_shell::for_login_shell;
 use super::{listen, process};
 use crate::connector::{RETRIES, wait_after};
 use crate::sftp;
@@ -46,6 +48,8 @@ pub(super) struct Link {
     pub(super) env: Vec<(String, String)>,
     /// The processes in the order in which they were started.
     pub(super) processes: process::Registry,
+    /// Which shell reads the commands, once that mattered.
+    pub(super) login_shell: tokio::sync::OnceCell<LoginShell>,
     /// Held while the host is asked to listen.
     pub(super) listening: tokio::sync::Mutex<()>,
     /// The SFTP client, once somebody wanted one.
@@ -61,6 +65,7 @@ impl SshSession {
             limit: target.timeouts.channel,
             env: target.send_env.clone(),
             processes: process::Registry::default(),
+            login_shell: tokio::sync::OnceCell::new(),
             listening: tokio::sync::Mutex::default(),
             files: tokio::sync::Mutex::default(),
         };
@@ -179,7 +184,8 @@ impl Link {
 #[async_trait]
 impl Session for SshSession {
     async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
-        process::spawn(&self.link, request).await
+        let request = for_login_shell(&self.link, request).await?;
+        process::spawn(&self.link, &request).await
     }
 
     async fn open_stream(&self, host: &str, port: u16) -> Result<BoxStream, SessionError> {

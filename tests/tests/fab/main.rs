@@ -10,6 +10,7 @@ mod faults;
 mod gateways;
 mod input;
 mod inventories;
+mod login_shells;
 mod many_hosts;
 mod messages;
 mod options;

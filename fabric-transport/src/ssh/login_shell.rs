@@ -1,0 +1,69 @@
+//! Which shell reads what is sent.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_core::SessionError;
+use fabric_core::command::LoginShell;
+use fabric_core::transport::{ProcessEvent, Program, SpawnRequest};
+
+use super::process;
+use super::session::Link;
+
+/// How long the answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much of the answer is kept: it is at the end.
+const KEPT: usize = 64 * 1024;
+
+/// The request as the login shell must be given it. The host is asked for its shell once, before the first command
+/// that depends on it.
+pub(super) async fn for_login_shell<'a>(
+    link: &Arc<Link>,
+    request: &'a SpawnRequest,
+) -> Result<Cow<'a, SpawnRequest>, SessionError> {
+    let Program::Command(text) = &request.program else { return Ok(Cow::Borrowed(request)) };
+    if !request.for_bourne {
+        return Ok(Cow::Borrowed(request));
+    }
+    let shell = *link.login_shell.get_or_init(|| ask(link)).await;
+    if matches!(shell, LoginShell::Bourne | LoginShell::Other) {
+        return Ok(Cow::Borrowed(request));
+    }
+    let text = shell.hand_over(text.clone()).map_err(|error| SessionError::System {
+        what: format!("the login shell is {shell}, which needs the command in another form"),
+        reason: format!("{error}; put it into a file on the host and run that"),
+    })?;
+    tracing::debug!(%shell, command = %String::from_utf8_lossy(&text), "the command as the login shell gets it");
+    Ok(Cow::Owned(SpawnRequest { program: Program::Command(text), ..request.clone() }))
+}
+
+/// A host that doesn't say gets its commands as they are.
+async fn ask(link: &Arc<Link>) -> LoginShell {
+    let program = Program::Command(LoginShell::QUESTION.to_vec());
+    let asking = async {
+        let mut process = process::spawn(link, &SpawnRequest { program, ..SpawnRequest::default() }).await?;
+        let mut output = Vec::new();
+        while let Some(event) = process.next().await {
+            match event {
+                ProcessEvent::Stdout(data) => output.extend_from_slice(&data),
+                ProcessEvent::Lost(error) => return Err(error),
+                ProcessEvent::Stderr(_) | ProcessEvent::Exit(_) => {}
+            }
+            output.drain(..output.len().saturating_sub(KEPT));
+        }
+        Ok(LoginShell::from_answer(&output))
+    };
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(Ok(shell)) => shell,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the host doesn't say what its login shell is");
+            LoginShell::Other
+        }
+        Err(_) => {
+            tracing::debug!("the host doesn't say in time what its login shell is");
+            LoginShell::Other
+        }
+    }
+}
