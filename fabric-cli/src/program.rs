@@ -325,12 +325,27 @@ fn retry_failed(
     }
     let none = || Failure::Refused("--retry-failed: there is no earlier run".to_owned());
     let dir = run::journals(&surroundings.environment).ok_or_else(none)?;
-    let last = journal::last(&dir)
-        .map_err(|source| Failure::File { what: "reading the journals in", path: dir, source })?
-        .ok_or_else(none)?;
+    let unread = |source| Failure::File { what: "reading the journals in", path: dir.clone(), source };
+    let Some(last) = journal::last_in(&dir, &surroundings.dir).map_err(unread)? else {
+        let other = journal::last(&dir).map_err(unread)?.ok_or_else(none)?;
+        return Err(Failure::Refused(format!(
+            "--retry-failed: no run was begun in this directory; the last one, {}, was begun in {}",
+            other.asked.run,
+            other.asked.directory.display()
+        )));
+    };
+    if last.running {
+        return Err(Failure::Refused(format!("--retry-failed: the last run, {}, is still under way", last.asked.run)));
+    }
     if last.is_done() {
         eprintln!("{program}: the last run, {}, failed on no host", last.asked.run);
         return Ok(Exit::Ok);
+    }
+    if last.took_input && !matches!(options.action, Action::Plan(_)) && (options.no_stdin || !has_input()) {
+        return Err(Failure::Refused(format!(
+            "--retry-failed: the last run, {}, was given standard input, which its journal does not have: give it again",
+            last.asked.run
+        )));
     }
     // What was typed now comes first, so that the tasks and the command stay last.
     let mut arguments: Vec<String> =
@@ -378,6 +393,16 @@ fn retry_failed(
         Action::Plan(given) => print_plan(&project, &surroundings, &again, given),
         _ => Err(none()),
     }
+}
+
+/// Whether standard input is a file or a pipe from which something may come.
+fn has_input() -> bool {
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::FileTypeExt as _;
+    let Ok(stdin) = std::io::stdin().as_fd().try_clone_to_owned() else { return false };
+    let Ok(stat) = std::fs::File::from(stdin).metadata() else { return false };
+    let kind = stat.file_type();
+    kind.is_fifo() || kind.is_socket() || (kind.is_file() && stat.len() > 0)
 }
 
 /// The settings of the first of `-R`'s roles that is known to name the host.

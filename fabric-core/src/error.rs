@@ -2,6 +2,7 @@
 //!
 //! Texts start in lower case with the action that failed; none of them ever holds a secret.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -464,7 +465,7 @@ pub enum Error {
     #[error("{}", unexpected_exit(.0))]
     UnexpectedExit(Box<CommandOutcome>),
     /// The command took longer than it was given; the outcome has what it printed.
-    #[error("{}: `{}` did not finish within {} s{}", .outcome.host, .outcome.command, .after.as_secs_f64(), running_text(.still_running.as_ref()))]
+    #[error("{}: `{}` did not finish within {} s{}", .outcome.host, one_line(&.outcome.command), .after.as_secs_f64(), running_text(.still_running.as_ref()))]
     TimedOut {
         /// How long it was given.
         after: Duration,
@@ -474,7 +475,7 @@ pub enum Error {
         still_running: Option<String>,
     },
     /// The run was interrupted; the outcome has what the command printed.
-    #[error("{}: `{}` was interrupted{}", .outcome.host, .outcome.command, running_text(.still_running.as_ref()))]
+    #[error("{}: `{}` was interrupted{}", .outcome.host, one_line(&.outcome.command), running_text(.still_running.as_ref()))]
     Interrupted {
         /// What is known of it.
         outcome: Box<CommandOutcome>,
@@ -583,7 +584,16 @@ impl Error {
 
 /// Host, command, status and the end of the output that was not shown while it ran.
 fn unexpected_exit(outcome: &CommandOutcome) -> String {
-    format!("{}: `{}` {}{}", outcome.host, outcome.command, outcome.exit, hidden_output(outcome))
+    format!("{}: `{}` {}{}", outcome.host, one_line(&outcome.command), outcome.exit, hidden_output(outcome))
+}
+
+/// A command's first line that says something; what follows it is where the command is written.
+fn one_line(command: &str) -> Cow<'_, str> {
+    let mut lines = command.lines().map(str::trim).filter(|line| !line.is_empty());
+    match (lines.next(), lines.next()) {
+        (Some(first), Some(_)) => format!("{first} ...").into(),
+        _ => command.trim_matches('\n').into(),
+    }
 }
 
 /// The end of the output that was not shown while it ran.

@@ -10,6 +10,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use fabric_core::settings::Map;
 use fabric_core::{HostStatus, Value};
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -50,6 +51,10 @@ pub struct Recorded {
     pub hosts: IndexMap<String, HostStatus>,
     /// How the run ended; `None` if it did not come to its end.
     pub ending: Option<Ending>,
+    /// Whether it is under way: another process has its journal open.
+    pub running: bool,
+    /// Whether commands were given the program's standard input, which no journal holds.
+    pub took_input: bool,
     /// What was done of each execution, by key, in this run and in those that it tried again.
     pub(crate) done: IndexMap<String, Done>,
 }
@@ -65,6 +70,16 @@ pub(crate) struct Done {
     /// Whether it changed the shared state that later tasks see.
     #[serde(default)]
     pub(crate) sets: bool,
+    /// What it set, if all of that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) values: Option<Map>,
+}
+
+impl Done {
+    /// Whether later tasks can see what it set without that it is done again.
+    pub(crate) fn can_be_left(&self) -> bool {
+        !self.sets || self.values.is_some()
+    }
 }
 
 /// How an execution ended on a host.
@@ -122,7 +137,16 @@ pub(crate) enum Line {
     /// The try that made these executions is made again: what they came to counts no more.
     Superseded { executions: Vec<usize> },
     /// It ended.
-    TaskFinished { key: Option<String>, sets: bool },
+    TaskFinished {
+        key: Option<String>,
+        /// Whether it changed the shared state that later tasks see.
+        sets: bool,
+        /// What it set, if that may be written down.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        values: Option<Map>,
+    },
+    /// Commands were given this program's standard input, which is not written down.
+    TookInput,
     /// The run ended.
     Ended { ending: Ending },
 }
@@ -201,6 +225,8 @@ impl Journal {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
+        // Held until the run has ended. Where a file system knows no locks, a run under way can't be told from one that died.
+        let _ = file.try_lock();
         write(&mut file, &First { version: VERSION, asked: &self.asked })?;
         prune(&self.dir);
         Ok(file)
@@ -255,6 +281,24 @@ pub fn last(dir: &Path) -> io::Result<Option<Recorded>> {
     by_age(journals(dir)).last().map(|path| read(path)).transpose()
 }
 
+/// The last run with a journal in `dir` that was begun in the directory `begun_in`, if there is one.
+///
+/// # Errors
+///
+/// Its journal cannot be read.
+pub fn last_in(dir: &Path, begun_in: &Path) -> io::Result<Option<Recorded>> {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let begun_in = real(begun_in);
+    for path in by_age(journals(dir)).iter().rev() {
+        let mut first = String::new();
+        BufReader::new(File::open(path)?).read_line(&mut first)?;
+        if serde_json::from_str::<Asked>(&first).is_ok_and(|asked| real(&asked.directory) == begun_in) {
+            return read(path).map(Some);
+        }
+    }
+    Ok(None)
+}
+
 /// Reads a journal. A line that a crash cut off is left out.
 ///
 /// # Errors
@@ -269,14 +313,18 @@ pub fn read(path: &Path) -> io::Result<Recorded> {
         asked: Asked,
     }
     let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, format!("{} {text}", path.display()));
-    let mut lines = BufReader::new(File::open(path)?).lines();
+    let file = File::open(path)?;
+    // Whoever writes it holds it.
+    let running = matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock));
+    let mut lines = BufReader::new(file).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     let First { version, asked } =
         serde_json::from_str(&first).map_err(|error| invalid(format!("is no journal: {error}")))?;
     if version != VERSION {
         return Err(invalid("was written by another version of this program".to_owned()));
     }
-    let mut recorded = Recorded { asked, hosts: IndexMap::new(), ending: None, done: IndexMap::new() };
+    let mut recorded =
+        Recorded { asked, hosts: IndexMap::new(), ending: None, running, took_input: false, done: IndexMap::new() };
     let mut reading = Reading::default();
     for line in lines {
         if let Ok(line) = serde_json::from_str::<Line>(&line?) {
@@ -363,12 +411,21 @@ impl Recorded {
                 let counts = |execution: Option<usize>| execution.is_none_or(|one| !executions.contains(&one));
                 reading.failures.retain(|(execution, ..)| counts(*execution));
             }
-            Line::TaskFinished { key, sets } => {
+            Line::TaskFinished { key, sets, values } => {
                 if let Some(done) = key.map(|key| self.done.entry(key).or_default()) {
                     done.finished = true;
-                    done.sets |= sets;
+                    if sets {
+                        // What it set before, in a run that this one tried again, still holds.
+                        let before = if done.sets { done.values.take() } else { Some(Map::new()) };
+                        done.values = before.zip(values).map(|(mut all, new)| {
+                            all.extend(new);
+                            all
+                        });
+                        done.sets = true;
+                    }
                 }
             }
+            Line::TookInput => self.took_input = true,
             Line::Ended { ending } => self.ending = Some(ending),
         }
     }

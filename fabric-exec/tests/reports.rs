@@ -135,3 +135,17 @@ async fn of_much_output_a_report_has_the_end() {
         assert!(report.render(format).contains(&format!("[{} bytes cut]", command.cut_bytes)), "{format:?}");
     }
 }
+
+#[tokio::test]
+async fn a_hosts_record_has_the_local_commands_of_its_run() {
+    let world = World::new().hosts(&["h1", "h2"]).set("parallel", true);
+    let text = "[tasks.t]\nsteps = [{ run = 'far' }, { local = 'echo {{ env.host_string }}; test {{ env.host_string }} != h2' }]";
+    let run = world.run_of(&common::fabfile(text)).keep_output(true);
+    let report = run.start(calls(&["t"])).await.unwrap();
+    for (result, host) in report.tasks[0].results.iter().zip(["h1", "h2"]) {
+        let did: Vec<(&str, &str, Option<bool>)> =
+            result.commands.iter().map(|it| (it.verb.as_str(), it.stdout.as_str(), it.ok)).collect();
+        let printed = format!("{host}\n");
+        assert_eq!(did, [("run", "", Some(true)), ("local", printed.as_str(), Some(host == "h1"))]);
+    }
+}

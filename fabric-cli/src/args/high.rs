@@ -284,18 +284,28 @@ impl Options {
                 // Not left out, as the hosts behind it are not to be reached without it.
                 (Does::Set("gateway"), Some(gateway)) => Some(Gateway::shown(gateway)),
                 (Does::Own, Some(list)) if option.long == "set" => {
-                    // Cut as the settings cut it; whatever holds a secret is left out whole.
+                    // Cut as the settings cut it; what holds a secret is left out, and nothing else.
                     let keys = fabric_config::parse_set(list).unwrap_or_default();
                     let secret = |(key, text): &(String, Option<String>)| {
                         is_secret(key) || text.as_ref().is_some_and(|text| masked(key, text))
                     };
-                    if keys.iter().any(secret) {
+                    if !keys.iter().any(secret) {
+                        Some(list.clone())
+                    } else {
                         let gateway = keys.iter().rev().find(|(key, _)| key == "gateway");
                         let gateway = gateway.and_then(|(_, value)| value.as_deref()).map(Gateway::shown);
                         arguments.extend(gateway.map(|gateway| format!("--gateway={gateway}")));
-                        continue;
+                        let kept =
+                            keys.iter().filter(|item| !secret(item) && item.0 != "gateway").map(|(key, text)| {
+                                text.as_ref()
+                                    .map_or_else(|| key.clone(), |text| format!("{key}={}", text.replace(',', "\\,")))
+                            });
+                        let kept: Vec<String> = kept.collect();
+                        if kept.is_empty() {
+                            continue;
+                        }
+                        Some(kept.join(","))
                     }
-                    Some(list.clone())
                 }
                 (_, value) => value.clone(),
             };

@@ -215,7 +215,7 @@ impl Planner {
         let first = outer.and_then(|outer| outer.list.names().next());
         let made_in = outer.map(|outer| In { key: outer.key, host: first });
         let key = self.shared.key(&job, &list, made_in, outer.map_or(&self.shared.turns, |outer| outer.turns));
-        self.shared.leave_done(key.as_deref(), task, outer.is_some(), &mut list);
+        self.shared.leave_done(key.as_deref(), task, outer.is_some(), &mut list, &self.shared.env);
         let around = outer.map(|outer| outer.settings).unwrap_or_default();
         let settings = self.shared.task_settings(task, around, &self.shared.env)?;
         let strategy = Strategy::of(&job, &settings, list.hosts.len())?;

@@ -45,11 +45,13 @@ pub(crate) struct Gather {
     pub(crate) next: Arc<dyn EventSink>,
     pub(crate) commands: Arc<Commands>,
     pub(crate) execution: usize,
+    /// In whose run it happens; a local command's events bear another name.
+    pub(crate) host: Option<Arc<str>>,
 }
 
 impl EventSink for Gather {
     fn emit(&self, event: Event) {
-        self.commands.take(self.execution, &event);
+        self.commands.take(self.execution, self.host.as_ref().or(event.host.as_ref()), &event);
         self.next.emit(event);
     }
 
@@ -59,10 +61,10 @@ impl EventSink for Gather {
 }
 
 impl Commands {
-    fn take(&self, execution: usize, event: &Event) {
+    fn take(&self, execution: usize, host: Option<&Arc<str>>, event: &Event) {
         let with = |change: &dyn Fn(&mut Host)| {
             let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let host = hosts.entry(event.host.clone()).or_default();
+            let host = hosts.entry(host.cloned()).or_default();
             change(host);
             if host.bytes > 2 * KEPT {
                 host.trim();

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fabric_core::settings::is_secret_name;
+use fabric_core::settings::{Map, Setting, is_secret_name};
 use fabric_core::{HostStatus, Value};
 
+use super::Env;
 use super::job::{Job, Outcome};
 use super::shared::Shared;
 use crate::hostlist::{Emptied, HostList, Level};
@@ -68,10 +69,24 @@ impl Shared {
 
     /// Takes out of a list what the run that is tried again has done, and yields it.
     ///
-    /// Hosts on which the task was ok are done, and so is a task that runs once or locally; but not a local task that
-    /// sets what later ones see, nor `inside` another task where what it returned isn't known.
-    pub(crate) fn leave_done(&self, key: Option<&str>, task: &Task, inside: bool, list: &mut HostList) -> Before {
+    /// Hosts on which the task was ok are done, and so is a task that runs once; what it set holds again in `env`. So is a
+    /// local task that set nothing. But not a task that set what is not known, nor `inside` another task where what it
+    /// returned isn't known.
+    pub(crate) fn leave_done(
+        &self,
+        key: Option<&str>,
+        task: &Task,
+        inside: bool,
+        list: &mut HostList,
+        env: &Env,
+    ) -> Before {
         let Some(done) = self.earlier.as_ref().and_then(|earlier| earlier.done.get(key?)) else { return Vec::new() };
+        if !done.can_be_left() {
+            return Vec::new();
+        }
+        if let Some(values) = &done.values {
+            env.restore(values);
+        }
         let is_ok = |done: &DoneHost| done.status == HostStatus::Ok && (!inside || done.value.is_some());
         let whole = if task.runs_once {
             done.hosts.values().find(|done| is_ok(done))
@@ -109,6 +124,21 @@ impl Shared {
                 .emitter
                 .warn(format!("the journal cannot be written ({error}): --retry-failed will not know this run")),
         }
+    }
+
+    /// What an execution set in the shared state, as a journal may hold it: not if there is a secret in it, or hosts with
+    /// settings of an inventory.
+    pub(crate) fn recordable_state(&self, before: &Map, env: &Env) -> Option<Map> {
+        let after = env.values();
+        let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+        let changed: Map = changed.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let secret = changed
+            .keys()
+            .any(|name| is_secret_name(name) || Setting::find(name).is_some_and(|it| it.kind.is_secret()));
+        if secret || (changed.contains_key("hosts") && env.has_listed()) {
+            return None;
+        }
+        self.recordable(&Value::Object(changed.clone())).map(|_| changed)
     }
 
     /// What a task returned, as a journal may hold it: not if there is a secret in it.

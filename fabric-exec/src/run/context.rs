@@ -84,7 +84,7 @@ impl Scope {
         let parallel = strategy.window > 1;
         let linewise = parallel || parent.is_some_and(|parent| parent.scope.at_once.is_some());
         let at_once: &[&str] = if parallel { &["parallel", "linewise"] } else { &["linewise"] };
-        let emitter = shared.emitter_of(execution).for_task(job.name.clone());
+        let emitter = shared.emitter_of(execution, None).for_task(job.name.clone());
         let condition = parent.and_then(|parent| parent.emitter.condition());
         Self {
             task: job.task.clone(),
@@ -221,7 +221,12 @@ impl Context {
         let own = listed.map(|listed| &*listed.settings).unwrap_or_default();
         let overlays = own.iter().chain(&scope.overlays).cloned().collect();
         let emitter = match listed {
-            Some(listed) => scope.emitter.for_host(listed.host.as_str()),
+            Some(listed) => {
+                let host: Arc<str> = listed.host.as_str().into();
+                let emitter = shared.emitter_of(scope.execution, Some(host.clone())).for_task(scope.name.clone());
+                let condition = scope.emitter.condition();
+                condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter).for_host(host)
+            }
             None => scope.emitter.clone(),
         };
         Self {

@@ -136,7 +136,10 @@ impl<'a> Dispatcher<'a> {
             self.roll_back().await;
         }
         let sets = !Arc::ptr_eq(&env, &self.scope.env.values());
-        self.shared.record(|| Line::TaskFinished { key: self.key(), sets });
+        self.shared.record(|| {
+            let values = sets.then(|| self.shared.recordable_state(&env, &self.scope.env)).flatten();
+            Line::TaskFinished { key: self.key(), sets, values }
+        });
         self.scope.emitter.emit(EventKind::TaskFinished { duration_ms: millis(began.elapsed()) });
         if settings.eagerly_disconnect {
             self.shared.connections.close_idle().await;
@@ -146,7 +149,7 @@ impl<'a> Dispatcher<'a> {
         self.shared.ledger.end(execution, &results, began);
         let tried = results.iter().any(|result| result.status.is_failure() && result.attempts > 1);
         let settled = tried || self.job.task.runs_once;
-        Ok(Outcome { results, reasons, settled, halt, emptied: false, usage: self.usage, advice })
+        Ok(Outcome { results, reasons, settled, halt, usage: self.usage, advice, ..Outcome::default() })
     }
 
     pub(super) fn key(&self) -> Option<String> {

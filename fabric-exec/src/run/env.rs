@@ -44,6 +44,20 @@ impl Env {
         }
     }
 
+    /// Sets values that an earlier run has set.
+    pub(crate) fn restore(&self, values: &Map) {
+        let mut state = self.state();
+        if values.contains_key("hosts") {
+            state.listed = Arc::default();
+        }
+        Arc::make_mut(&mut state.values).extend(values.clone());
+    }
+
+    /// Whether the global list has hosts of an inventory, with settings.
+    pub(crate) fn has_listed(&self) -> bool {
+        !self.state().listed.is_empty()
+    }
+
     /// The global list has been set: by an inventory with these hosts, or by hand with none.
     pub(crate) fn set_listed(&self, hosts: &[Listed]) {
         self.state().listed = Arc::new(with_settings(hosts));

@@ -53,7 +53,7 @@ pub(crate) fn execute(
         let mut before = around(&shared, &job.task.pre, &job, parent).await?;
         // Failures are allowed for the hosts behind them, not for a task that needs this one.
         if before.halt || !before.reasons.is_empty() {
-            (before.halt, before.settled) = (true, true);
+            (before.halt, before.settled, before.not_begun) = (true, true, true);
             return Ok(before);
         }
         let list = list_now(&shared, &job, parent).await?;
@@ -147,13 +147,13 @@ async fn alone(
     let key = shared.key(job, &list, outer, parent.map_or(&shared.turns, Context::turns));
     let all = shared.earlier.as_ref().map(|_| list.names().map(str::to_owned).collect::<Vec<_>>());
     let all = all.unwrap_or_default();
-    let before = shared.leave_done(key.as_deref(), &job.task, parent.is_some(), &mut list);
+    let env = parent.map_or(&shared.env, Context::env);
+    let before = shared.leave_done(key.as_deref(), &job.task, parent.is_some(), &mut list, env);
     if let Some(why) = list.emptied {
         let emptied = !matches!(why, Emptied::Share | Emptied::Done);
         return Ok(with_before(Outcome { emptied, ..Outcome::default() }, &all, before));
     }
     let around = parent.map(Context::passed_on).unwrap_or_default();
-    let env = parent.map_or(&shared.env, Context::env);
     let settings = shared.task_settings(&job.task, &around, env)?;
     let mut strategy = Strategy::of(job, &settings, list.hosts.len())?;
     let each = || {

@@ -42,8 +42,8 @@ enum Taken {
     /// No command.
     #[default]
     No,
-    /// One that nothing else of the run follows.
-    Once,
+    /// One that nothing else of the run follows; whether there was anything in a file or a pipe.
+    Once { waited: bool },
     /// Commands, for which it is kept.
     Kept(SharedInput),
 }
@@ -69,7 +69,7 @@ impl RunInput {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         match &*taken {
             Taken::No if once => {
-                *taken = Taken::Once;
+                *taken = Taken::Once { waited: Stdin::has_something() };
                 Stdin::Inherit
             }
             Taken::No => {
@@ -79,7 +79,16 @@ impl RunInput {
                 stdin
             }
             Taken::Kept(kept) => kept.stdin(),
-            Taken::Once => Stdin::None,
+            Taken::Once { .. } => Stdin::None,
+        }
+    }
+
+    /// Whether commands have been given anything of this program's standard input.
+    pub(crate) fn was_given(&self) -> bool {
+        match &*self.taken.lock().unwrap_or_else(PoisonError::into_inner) {
+            Taken::No => false,
+            Taken::Once { waited } => *waited,
+            Taken::Kept(kept) => !kept.is_empty(),
         }
     }
 

@@ -74,6 +74,8 @@ pub(crate) struct Outcome {
     pub(crate) settled: bool,
     /// Whether nothing more may be started.
     pub(crate) halt: bool,
+    /// Whether it was not begun, because what it needs failed.
+    pub(crate) not_begun: bool,
     /// Whether nothing ran, because the host list was emptied.
     pub(crate) emptied: bool,
     /// What was wrong with the fabfile or the settings, if that is why.

@@ -254,7 +254,8 @@ impl Run {
     /// The run that this one tries again (`--retry-failed`), with the same calls: a task that was ok on a host isn't run
     /// there again; where it failed or was never started, it is; and a task that was never started runs on its whole
     /// list. Canary, health checks, pause, batches and the number of failures that are allowed apply to what is left.
-    /// Of tasks without hosts those are run again that failed or that set what later tasks see. Default: none.
+    /// Of tasks without hosts those are run again that failed or that set what later tasks see; what others set holds
+    /// again, unless it may not be written down. Default: none.
     #[must_use]
     pub fn retry(mut self, earlier: Option<Recorded>) -> Self {
         self.earlier = earlier;

@@ -141,10 +141,10 @@ impl Shared {
         })
     }
 
-    /// Where the events of one execution of a task go, by its place in the report.
-    pub(crate) fn emitter_of(&self, execution: usize) -> Emitter {
+    /// Where the events of one execution of a task go, by its place in the report; those of a host's run, where it is one's.
+    pub(crate) fn emitter_of(&self, execution: usize, host: Option<Arc<str>>) -> Emitter {
         let Some(commands) = &self.commands else { return self.emitter.clone() };
-        let gather = Gather { next: self.events.clone(), commands: commands.clone(), execution };
+        let gather = Gather { next: self.events.clone(), commands: commands.clone(), execution, host };
         let sink = Discreet { sink: Arc::new(gather), secrets: self.secrets.clone() };
         Emitter::new(Arc::new(sink), self.emitter.run().clone())
     }
@@ -184,6 +184,9 @@ impl Shared {
             }
             match super::execute::execute(self.clone(), job, None).await {
                 Ok(outcome) => {
+                    if outcome.not_begun {
+                        self.ledger.not_started([token]);
+                    }
                     done |= !outcome.emptied;
                     if !outcome.reasons.is_empty() {
                         ending = ending.max(Ending::Failed);
@@ -279,6 +282,9 @@ impl Shared {
             sole_command: sole,
             shard: self.shard.map(|shard| shard.to_string()),
         };
+        if self.input.was_given() {
+            self.record(|| Line::TookInput);
+        }
         self.record(|| Line::Ended { ending });
         let (hosts_ok, hosts_failed, hosts_skipped) = report.counts();
         self.emitter.emit(EventKind::Summary {

@@ -36,6 +36,10 @@ impl Place {
         self.run(world, true).plan(&calls(tasks)).await.unwrap()
     }
 
+    fn recorded(&self) -> journal::Recorded {
+        journal::last(self.journals.path()).unwrap().unwrap()
+    }
+
     fn is_done(&self) -> bool {
         journal::last(self.journals.path()).unwrap().unwrap().is_done()
     }
@@ -239,4 +243,55 @@ async fn the_same_task_twice_and_its_arguments_are_told_apart() {
     assert_eq!(did, ["h1 t 1", "h1 t 1"]);
     let (did, _) = place.go(&World::new().hosts(&["h1"]), &tasks, true).await;
     assert_eq!(did, ["h1 t 1", "h1 t 2"]);
+}
+
+#[tokio::test]
+async fn what_a_task_set_holds_again_where_it_is_not_run_again() {
+    let text = "
+        [env]
+        hosts = ['h1', 'h2', 'h3']
+        release = '1.0'
+        [tasks.pick]
+        runs_once = true
+        steps = [{ run = 'pick' }, { set = { release = '2.0', hosts = ['h2', 'h4'] } }]
+        [tasks.everywhere]
+        steps = [{ run = 'every' }, { set = { other = 'x' } }]
+        [tasks.outer]
+        runs_once = true
+        steps = [{ execute = 'pick' }]
+        [tasks]
+        deploy = 'deploy {{ env.release }}'
+        who = 'who {{ env.release }}'
+    ";
+    for first in [&["pick"][..], &["outer"], &["everywhere", "pick"]] {
+        let place = Place::new(text);
+        let tasks: Vec<&str> = first.iter().copied().chain(["deploy", "who"]).collect();
+        place.go(&failing(World::new(), "h2", "deploy 2.0"), &tasks, false).await;
+        let plan = place.plan(&World::new(), &tasks).await;
+        assert_eq!(plan.tasks.last().unwrap().hosts, ["h2", "h4"], "{first:?}");
+        let (did, report) = place.go(&World::new(), &tasks, true).await;
+        assert_eq!(did, ["h2 deploy 2.0", "h2 who 2.0", "h4 deploy 2.0", "h4 who 2.0"], "{first:?}");
+        assert_eq!(report.exit_code(), 0);
+        assert!(place.is_done());
+    }
+    // What may not be written down has to be set again.
+    let place = Place::new(&text.replace("release = '2.0'", "release = '2.0', api_token = 'x'"));
+    place.go(&failing(World::new(), "h2", "deploy 2.0"), &["pick", "deploy"], false).await;
+    let (did, _) = place.go(&World::new(), &["pick", "deploy"], true).await;
+    assert_eq!(did, ["h1 pick", "h2 deploy 2.0", "h4 deploy 2.0"]);
+}
+
+#[tokio::test]
+async fn a_run_under_way_is_known_as_one() {
+    let place = Place::new(TWO);
+    let world = hosts(World::new());
+    world.fleet.host("h1").on_match("a", {
+        let journals = place.journals.path().to_owned();
+        move |_| {
+            assert!(journal::last(&journals).unwrap().unwrap().running);
+            Reply::ok()
+        }
+    });
+    assert_eq!(place.go(&world, &["a"], false).await.1.exit_code(), 0);
+    assert!(!place.recorded().running);
 }

@@ -441,3 +441,11 @@ async fn what_is_in_force_around_an_execute_says_how_it_goes_over_its_hosts() {
     let plan = World::new().run_of(&common::fabfile(text)).plan(&calls(&["t"])).await.unwrap();
     assert_eq!(plan.tasks[0].steps[0].executes[0].strategy, "parallel");
 }
+
+#[tokio::test]
+async fn a_task_whose_pre_failed_is_named_as_not_begun() {
+    let world = two();
+    world.fleet.host("h1").on("first", Reply::status(1));
+    let text = "[tasks]\nfirst = 'first'\nw = 'w'\n[tasks.t]\npre = ['first']\nrun = 't'";
+    assert_eq!(world.toml(text, &["t", "w"]).await.not_started, ["t", "w"]);
+}

@@ -68,6 +68,11 @@ impl SharedInput {
         Self { kept: Arc::new(Mutex::new(kept)), waiting: Arc::default() }
     }
 
+    /// Whether nothing of it has been read: no command has asked for it so far, or there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).length == 0
+    }
+
     /// All of it, for a command.
     pub fn stdin(&self) -> Stdin {
         Stdin::reader(Reader { input: self.clone(), at: 0 })

@@ -66,6 +66,14 @@ impl Stdin {
         Ok(Self::reader(file))
     }
 
+    /// Whether this program's standard input is a file that isn't empty, or a pipe or socket in which something waits.
+    pub fn has_something() -> bool {
+        use rustix::fs::FileType;
+        let stat = rustix::fs::fstat(rustix::stdio::stdin());
+        let is_file = |stat: &rustix::fs::Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        stat.is_ok_and(|stat| is_file(&stat) && stat.st_size > 0) || Self::waiting() > 0
+    }
+
     /// How many bytes wait in the pipe or socket that is this program's standard input. They are not read; elsewhere it is 0.
     pub fn waiting() -> u64 {
         use rustix::fs::FileType;

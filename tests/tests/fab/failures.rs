@@ -182,6 +182,49 @@ fn only_what_failed_is_run_again() {
 }
 
 #[test]
+fn a_run_is_not_tried_again_without_the_input_it_was_given() {
+    let script = "set -- $SSH_CONNECTION\necho $3 >> {far}/ran\ntest $3 != {address2} || test -e {far}/mended\n";
+    let ran = case!()
+        .hosts(2)
+        .file("script", script)
+        .within(
+            "\"$0\" \"$@\" < script; touch {far}/mended; \"$0\" --retry-failed < /dev/null; echo \"nothing: $?\"; \
+             \"$0\" --retry-failed < script; exit $?",
+        )
+        .args(["-H", "{hosts}", "--", "sh -s"])
+        .stdout_has("nothing: 2\n")
+        .stderr_has("was given standard input, which its journal does not have: give it again")
+        .run();
+    assert_eq!(ran.read_far("ran"), ran.case().fill("{address1}\n{address2}\n{address2}\n"));
+}
+
+#[test]
+fn a_run_of_another_directory_is_not_tried_again() {
+    case!()
+        .hosts(1)
+        .within("\"$0\" \"$@\"; mkdir other; cd other; \"$0\" --retry-failed; exit $?")
+        .args(["-H", "{hosts}", "--", "false"])
+        .any_stdout()
+        .stderr_has("no run was begun in this directory; the last one, ")
+        .status(2)
+        .run();
+}
+
+#[test]
+fn what_is_set_beside_a_secret_is_set_again() {
+    let fabfile = "[env]\nrelease = \"1\"\n[tasks]\nt = \"set -- $SSH_CONNECTION; echo {{ env.release }} $3 >> {far}/ran; test -e {far}/mended\"\n";
+    let ran = case!()
+        .hosts(2)
+        .fabfile(fabfile)
+        .within("\"$0\" \"$@\"; touch {far}/mended; \"$0\" --retry-failed; exit $?")
+        .args(["-H", "{hosts}", "--set", "release=2\\,3,sudo_password=s3cret", "t"])
+        .any_stdout()
+        .any_stderr()
+        .run();
+    assert_eq!(ran.read_far("ran"), ran.case().fill("2,3 {address1}\n2,3 {address1}\n2,3 {address2}\n"));
+}
+
+#[test]
 fn what_never_started_is_run_as_well_and_what_was_ok_is_not() {
     let fabfile = "[tasks.t]\nrun = \"set -- $SSH_CONNECTION; echo t $3 >> {far}/ran; test $3 != {address2} || test -e {far}/mended\"\n\
                    [tasks.next]\nrun = \"set -- $SSH_CONNECTION; echo next $3 >> {far}/ran\"\n\
