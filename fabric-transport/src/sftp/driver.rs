@@ -468,17 +468,19 @@ async fn write_frames<W: AsyncWrite + Unpin>(mut writer: W, mut queue: mpsc::Unb
         let (mut next, mut batch) = (Some(first), BytesMut::new());
         let written = async {
             while let Some(queued) = next {
-                if queued.frame.len() >= BATCH_BYTES {
+                next = queue.try_recv().ok();
+                let is_alone = batch.is_empty() && next.is_none();
+                if is_alone || queued.frame.len() >= BATCH_BYTES {
                     write_out(&mut writer, &mut batch).await?;
                     writer.write_all(&queued.frame).await?;
                 } else {
+                    // Once for all that is gathered: it would grow in steps, and be copied in each.
+                    batch.reserve(2 * BATCH_BYTES - batch.len());
                     batch.extend_from_slice(&queued.frame);
                     if batch.len() >= BATCH_BYTES {
                         write_out(&mut writer, &mut batch).await?;
                     }
                 }
-                drop(queued);
-                next = queue.try_recv().ok();
             }
             write_out(&mut writer, &mut batch).await?;
             writer.flush().await

@@ -1,6 +1,8 @@
 //! Brings files from one side to the other: directories first, then many files at once, each under a
 //! temporary name until it is whole.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileKind, FileStat, Files, WriteOptions};
 use fabric_core::{Error, TransferOutcome};
+use futures_util::future;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::io::AsyncRead;
 use tokio::sync::Semaphore;
@@ -21,10 +24,12 @@ use super::unfinished::{Part, Unfinished};
 use super::{local, names, streams, verify};
 use crate::connection::Connection;
 
-/// How many files are under way at once.
+/// How many files are under way at once; of small ones twice as many.
 pub(super) const AT_ONCE: usize = 32;
-/// How many small files are opened and read together, and how many such lots ahead of the files under way.
-const TOGETHER: usize = 8;
+/// How many files are taken on together, whose small ones are opened and read in one step, and how much is read in it.
+const TOGETHER: usize = 64;
+const TOGETHER_BYTES: u64 = 8 * local::SMALL as u64;
+/// How many such lots ahead of the files under way.
 const LOTS_AHEAD: usize = 2;
 /// How many checksums a host computes at once.
 pub(super) const CHECKSUMS_AT_ONCE: usize = 4;
@@ -44,8 +49,31 @@ pub(super) struct Job {
     pub(super) into_stream: bool,
 }
 
+impl Job {
+    /// Whether it is so small that it is read or written in one step.
+    fn is_small(&self) -> bool {
+        self.stat.size.is_some_and(|size| size < local::SMALL as u64)
+    }
+}
+
 /// A file that was opened before its turn, or why it could not be.
 type ReadAhead = Result<local::Source, FileError>;
+
+/// Files that follow one another, cut into lots: no more than [`TOGETHER`], and no more than [`TOGETHER_BYTES`] to read.
+fn lots(jobs: &[Job]) -> Vec<Range<usize>> {
+    let mut lots = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (index, job) in jobs.iter().enumerate() {
+        let size = if job.is_small() { job.stat.size.unwrap_or(0) } else { 0 };
+        if index - start == TOGETHER || (index > start && bytes + size > TOGETHER_BYTES) {
+            lots.push(start..index);
+            (start, bytes) = (index, 0);
+        }
+        bytes += size;
+    }
+    lots.push(start..jobs.len());
+    lots
+}
 
 /// What is known about the place a file goes to, links not followed.
 #[derive(Debug, Clone)]
@@ -91,37 +119,42 @@ impl Engine {
 
     /// Brings all files over, and fills the outcome in.
     pub(super) async fn run(
-        self: &Arc<Self>,
+        &self,
         jobs: Vec<Job>,
         leftovers: Leftovers,
-        progress: &Arc<Progress>,
+        progress: &Progress,
         outcome: &mut TransferOutcome,
     ) -> Option<FileError> {
-        let at_once = if self.options.use_sudo { AT_ONCE_BY_SUDO } else { AT_ONCE };
-        let at_once = self.options.concurrency.unwrap_or(at_once);
-        // What goes into a stream goes one after the other.
-        let at_once = if jobs.iter().any(|job| job.into_stream) { 1 } else { at_once };
-        let delivering = stream::iter(jobs.into_iter().enumerate())
-            .chunks(TOGETHER)
-            .map(|lot| self.read_ahead(lot))
+        // How much room there is, and how much of it one takes that isn't small.
+        let (room, large) = match self.options.concurrency {
+            // What goes into a stream goes one after the other.
+            _ if jobs.iter().any(|job| job.into_stream) => (1, 1),
+            Some(files) => (files, 1),
+            None if self.options.use_sudo => (AT_ONCE_BY_SUDO, 1),
+            None => (2 * AT_ONCE, 2_u32),
+        };
+        let (free, jobs) = (Semaphore::new(room), &jobs[..]);
+        let delivering = stream::iter(lots(jobs))
+            .map(|lot| self.read_ahead(jobs, lot))
             .buffered(LOTS_AHEAD)
             .flat_map(stream::iter)
-            .map(|((index, job), source)| {
-                let (engine, progress) = (self.clone(), progress.clone());
+            .map(|(index, source)| {
+                let (job, free) = (&jobs[index], &free);
                 async move {
-                    let delivered = engine.deliver(&job, source, &progress).await;
-                    (index, job, delivered)
+                    // It is never closed.
+                    let _room = free.acquire_many(if job.is_small() { 1 } else { large }).await;
+                    self.deliver(job, source, progress).await.err().map(|error| (index, error))
                 }
             })
-            .buffer_unordered(at_once)
+            .buffer_unordered(room)
+            .filter_map(future::ready)
             .collect();
-        let mut results: Vec<(usize, Job, Result<(), FileError>)> = self.while_sweeping(leftovers, delivering).await;
-        results.sort_unstable_by_key(|(index, ..)| *index);
+        let mut failed: HashMap<usize, FileError> = self.while_sweeping(leftovers, delivering).await;
         let mut first = None;
-        for (_, job, delivered) in results {
-            match delivered {
-                Ok(()) => self.delivered(&job.from, &job.to, outcome),
-                Err(error) => {
+        for (index, job) in jobs.iter().enumerate() {
+            match failed.remove(&index) {
+                None => self.delivered(&job.from, &job.to, outcome),
+                Some(error) => {
                     outcome.failed.push((names::text(&job.from), error.to_string()));
                     first.get_or_insert(error);
                 }
@@ -131,15 +164,14 @@ impl Engine {
     }
 
     /// Opens the small files among those that are put, all at once.
-    async fn read_ahead(&self, lot: Vec<(usize, Job)>) -> Vec<((usize, Job), Option<ReadAhead>)> {
+    async fn read_ahead(&self, jobs: &[Job], lot: Range<usize>) -> Vec<(usize, Option<ReadAhead>)> {
         // With these not every file is read, or not from its beginning.
         let wanted = self.direction == Direction::Put && !self.options.skip_same && !self.options.resume;
-        let is_small =
-            |(_, job): &&(usize, Job)| wanted && job.stat.size.is_some_and(|size| size < local::SMALL as u64);
-        let small: Vec<&[u8]> = lot.iter().filter(is_small).map(|(_, job)| &*job.from).collect();
-        let mut opened = if small.is_empty() { Vec::new() } else { local::open_all_to_read(&small).await }.into_iter();
-        let sources: Vec<_> = lot.iter().map(|job| is_small(&job).then(|| opened.next()).flatten()).collect();
-        lot.into_iter().zip(sources).collect()
+        let ahead = |index: &usize| wanted && jobs[*index].is_small();
+        let small: Vec<&[u8]> = lot.clone().filter(ahead).map(|index| &*jobs[index].from).collect();
+        let opened = if small.is_empty() { Vec::new() } else { local::open_all_to_read(&small).await };
+        let mut opened = opened.into_iter();
+        lot.map(|index| (index, ahead(&index).then(|| opened.next()).flatten())).collect()
     }
 
     pub(super) fn delivered(&self, from: &[u8], to: &[u8], outcome: &mut TransferOutcome) {

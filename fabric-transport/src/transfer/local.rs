@@ -36,20 +36,24 @@ pub(super) fn bytes(path: &Path) -> Vec<u8> {
 }
 
 /// A file that is being read.
-pub(super) type Source = Chain<Cursor<Vec<u8>>, Either<File, Empty>>;
+pub(super) type Source = Chain<Cursor<Box<[u8]>>, Either<File, Empty>>;
 
 /// Opens a file to be read from `offset` on. A small one is read at once: a thread for what blocks is asked once for each,
 /// and not for every step.
 pub(super) async fn open_to_read(at: &[u8], offset: u64) -> Result<Source, FileError> {
     let path = path(at);
-    let opened = tokio::task::spawn_blocking(move || open(&path, offset)).await.map_err(io::Error::other).flatten();
+    let open = move || open(&path, offset, &mut Vec::with_capacity(SMALL));
+    let opened = tokio::task::spawn_blocking(open).await.map_err(io::Error::other).flatten();
     opened.map(Opened::source).map_err(|error| failed("read", at, &error))
 }
 
 /// Opens several files to be read from their beginning, with one thread asked once for all of them.
 pub(super) async fn open_all_to_read(all: &[&[u8]]) -> Vec<Result<Source, FileError>> {
     let paths: Vec<PathBuf> = all.iter().map(|at| path(at)).collect();
-    let open = move || paths.iter().map(|path| open(path, 0)).collect::<Vec<_>>();
+    let open = move || {
+        let mut room = Vec::with_capacity(SMALL);
+        paths.iter().map(|path| open(path, 0, &mut room)).collect::<Vec<_>>()
+    };
     let lost = |error: tokio::task::JoinError| {
         let text = error.to_string();
         all.iter().map(|_| Err(io::Error::other(text.clone()))).collect()
@@ -60,19 +64,19 @@ pub(super) async fn open_all_to_read(all: &[&[u8]]) -> Vec<Result<Source, FileEr
 }
 
 /// The beginning of a file, and the file if there may be more.
-struct Opened(Vec<u8>, Option<std::fs::File>);
+struct Opened(Box<[u8]>, Option<std::fs::File>);
 
-fn open(path: &Path, offset: u64) -> io::Result<Opened> {
+/// `room` has room for what is read at once, and may be used again.
+fn open(path: &Path, offset: u64, room: &mut Vec<u8>) -> io::Result<Opened> {
     let mut file = std::fs::File::open(path)?;
     if offset > 0 {
         file.seek(SeekFrom::Start(offset))?;
     }
-    let mut head = Vec::with_capacity(SMALL);
-    (&file).take(SMALL as u64).read_to_end(&mut head)?;
-    let rest = (head.len() == SMALL).then_some(file);
-    // Those that are opened ahead wait.
-    head.shrink_to_fit();
-    Ok(Opened(head, rest))
+    room.clear();
+    (&file).take(SMALL as u64).read_to_end(room)?;
+    let rest = (room.len() == SMALL).then_some(file);
+    // Of its own size, since those that are opened ahead wait.
+    Ok(Opened(room[..].into(), rest))
 }
 
 impl Opened {

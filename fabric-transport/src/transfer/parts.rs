@@ -51,6 +51,8 @@ struct Secret {
     key: [u8; 32],
     /// The mark of this user on this machine, since it was started.
     owner: String,
+    /// The mark and this process.
+    process: String,
 }
 
 impl std::fmt::Debug for Secret {
@@ -76,8 +78,7 @@ impl Parts {
 
     /// A name beside `target` that no other has.
     pub(super) fn fresh(&self, target: &[u8]) -> Vec<u8> {
-        let digits = format!("{}{:08x}{:08x}", self.secret().owner, std::process::id(), rand::random::<u32>());
-        named(target, &digits)
+        named(target, &format!("{}{:08x}", self.secret().process, rand::random::<u32>()))
     }
 
     /// A name beside `target` that is the same for the same whole; `None` if the source's size or time isn't known.
@@ -131,7 +132,8 @@ impl Parts {
             let fields: [&[u8]; 4] =
                 [b"owner", machine.nodename().to_bytes(), space.as_os_str().as_encoded_bytes(), &boot];
             let owner = keyed(&key, &fields)[..OWNER].to_owned();
-            Secret { key, owner }
+            let process = format!("{owner}{:08x}", std::process::id());
+            Secret { key, owner, process }
         })
     }
 }

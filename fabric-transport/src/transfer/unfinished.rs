@@ -25,7 +25,7 @@ pub(super) struct Part {
 impl Engine {
     /// The part that becomes `to`: what an earlier try left if that belongs to it, else a new one.
     pub(super) async fn part(&self, job: &Job, to: &[u8]) -> Result<Part, FileError> {
-        let lasting = self.lasting_name(job, to).filter(|_| self.options.resume);
+        let lasting = self.options.resume.then(|| self.lasting_name(job, to)).flatten();
         let Some(path) = lasting else { return Ok(self.fresh_part(to)) };
         let found = match self.target().lstat(&path).await {
             Ok(found) => found,
