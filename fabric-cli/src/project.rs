@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fabric_config::{Config, ConfigBuilder, Environment, Sources};
 use fabric_core::settings::{Map, Problem, Problems};
 use fabric_core::{Layer, Origin, Resolve};
-use fabric_exec::fabfile::{self, Fabfile, Found};
+use fabric_exec::fabfile::{self, Fabfile, Found, HostSection, Included};
 use fabric_exec::hostlist::{Directive, FabfileLists, Roles};
 use fabric_exec::{Collection, Param, Value};
 
@@ -96,6 +96,13 @@ impl Surroundings {
             None => Ok(Project::default()),
         }
     }
+}
+
+fn with_sections(builder: ConfigBuilder, sections: &[HostSection]) -> ConfigBuilder {
+    let with = |builder: ConfigBuilder, section: &HostSection| {
+        builder.hosts(&section.pattern, section.origin.clone(), section.values.iter().cloned())
+    };
+    sections.iter().fold(builder, with)
 }
 
 impl Project {
@@ -192,10 +199,13 @@ impl Project {
         let path = fabfile.path.to_string_lossy().into_owned();
         let origin = Origin::place(Layer::Fabfile, &path);
         builder = builder.fabfile([("real_fabfile".to_owned(), path.into(), origin)]);
-        for section in &fabfile.sections {
-            builder = builder.hosts(&section.pattern, section.origin.clone(), section.values.iter().cloned());
-        }
-        builder
+        with_sections(builder, &fabfile.sections)
+    }
+
+    /// The sources of settings for the tasks of each file that is included, by namespace: `builder` has those of the others.
+    pub(crate) fn included(&self, builder: &ConfigBuilder) -> impl Iterator<Item = (&Included, ConfigBuilder)> {
+        let included = self.fabfile.iter().flat_map(|fabfile| &fabfile.included);
+        included.map(|file| (file, with_sections(builder.clone().fabfile(file.env.iter().cloned()), &file.sections)))
     }
 
     /// What is odd about the fabfile and the settings, for standard error.

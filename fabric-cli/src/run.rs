@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fabric_config::{Config, Environment};
+use fabric_config::{Config, ConfigBuilder, Environment};
 use fabric_core::settings::{Settings, Switch};
 use fabric_core::{Gateway, HostStringError, PromptKind, PromptRequest, Resolve, Target};
 use fabric_exec::hostlist::Shard;
@@ -39,7 +39,8 @@ const AT_ONCE: Duration = Duration::from_millis(10);
 pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Exit, Failure> {
     check(options)?;
     let calls = calls(project, options)?;
-    let config = project.builder(surroundings, options).build()?;
+    let builder = project.builder(surroundings, options);
+    let config = builder.clone().build()?;
     let settings = config.settings(None, &[])?;
     check_gateway(&settings)?;
     eprint!("{}", project.warnings_of_run(&config, options));
@@ -70,7 +71,7 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
         let interrupt = interrupt.clone();
         move || interrupt.stop()
     });
-    let config = ask_first(config, project, surroundings, options, &prompter)?;
+    let (config, builder) = ask_first(config, builder, options, &prompter)?;
     let shell = surroundings.environment.get("SHELL").filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh");
     let mut connector = Connector::new().with_prompter(prompter.clone()).with_shell(shell);
     if let Some(dir) = state(&surroundings.environment) {
@@ -81,7 +82,7 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
     let keys = Keys::new(printer.clone());
     prompter.beside(keys.clone());
     let id = run_name();
-    let run = prepare(project, surroundings, options, config)?;
+    let run = prepare(project, surroundings, options, config, &builder)?;
     let run = journaled(run, &id, surroundings, options)
         .id(id)
         .connector(Arc::new(connector))
@@ -165,18 +166,20 @@ async fn write(report: &Report, path: &Path) -> Result<(), Failure> {
 /// What the run would do.
 pub(crate) fn plan(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<Plan, Failure> {
     let calls = calls(project, options)?;
-    let config = project.builder(surroundings, options).build()?;
+    let builder = project.builder(surroundings, options);
+    let config = builder.clone().build()?;
     plugins::load_named(&*config.settings(None, &[])?, &surroundings.environment)?;
     eprint!("{}", project.warnings(&config, options));
-    let run = prepare(project, surroundings, options, config)?;
+    let run = prepare(project, surroundings, options, config, &builder)?;
     Ok(runtime()?.block_on(run.plan(&calls))?)
 }
 
 /// Checks all tasks, and tells what a person should know about them.
 pub(crate) fn check_all(project: &Project, surroundings: &Surroundings, options: &Options) -> Result<(), Failure> {
-    let config = project.builder(surroundings, options).build()?;
+    let builder = project.builder(surroundings, options);
+    let config = builder.clone().build()?;
     eprint!("{}", project.warnings(&config, options));
-    let run = prepare(project, surroundings, options, config)?;
+    let run = prepare(project, surroundings, options, config, &builder)?;
     let warnings = runtime()?.block_on(run.check())?;
     eprint!("{}", warnings.iter().map(|one| problem("warning", one)).collect::<String>());
     Ok(())
@@ -291,10 +294,22 @@ fn calls(project: &Project, options: &Options) -> Result<Vec<Call>, Failure> {
 }
 
 /// The run, apart from whom it talks to.
-fn prepare(project: &Project, surroundings: &Surroundings, options: &Options, config: Config) -> Result<Run, Failure> {
+///
+/// `builder` is what `config` was built from.
+fn prepare(
+    project: &Project,
+    surroundings: &Surroundings,
+    options: &Options,
+    config: Config,
+    builder: &ConfigBuilder,
+) -> Result<Run, Failure> {
     let shard = options.shard.as_deref().map(|text| shard(text, surroundings)).transpose()?;
     let roles = project.roles(&config, surroundings)?;
-    let run = Run::new(project.collection.clone(), Arc::new(config))
+    let mut run = Run::new(project.collection.clone(), Arc::new(config));
+    for (file, builder) in project.included(builder) {
+        run = run.included(&file.namespace, Arc::new(builder.build()?), file.lists.clone());
+    }
+    let run = run
         .roles(roles)
         .fabfile_lists(project.lists())
         .command_line(options.selection())
@@ -400,28 +415,28 @@ fn look(options: &Options, settings: &Settings) -> Look {
 /// `-I` and `--initial-sudo-password-prompt`: asks before anything runs.
 fn ask_first(
     config: Config,
-    project: &Project,
-    surroundings: &Surroundings,
+    mut builder: ConfigBuilder,
     options: &Options,
     prompter: &TerminalPrompter,
-) -> Result<Config, Failure> {
+) -> Result<(Config, ConfigBuilder), Failure> {
     if !options.ask_password && !options.ask_sudo_password {
-        return Ok(config);
+        return Ok((config, builder));
     }
     let user = config.settings(None, &[])?.user.clone().unwrap_or_default();
-    let mut builder = project.builder(surroundings, options);
     let questions = [
         (options.ask_password, "password", "-I", PromptKind::Password { user: user.clone() }),
         (options.ask_sudo_password, "sudo_password", "--initial-sudo-password-prompt", PromptKind::Sudo { user }),
     ];
     for (wanted, setting, option, kind) in questions {
-        if wanted {
+        if wanted && options.dry_run {
+            eprintln!("Dry run: env.{setting} would be asked for ({option}).");
+        } else if wanted {
             let message = format!("Initial value for env.{setting}");
             let answer = prompter.ask_now(&PromptRequest { kind, host: None, message })?;
             builder = builder.option(setting, answer.expose(), option);
         }
     }
-    Ok(builder.build()?)
+    Ok((builder.clone().build()?, builder))
 }
 
 /// Ctrl-C, and its kin from other programs: first politely, then at once.

@@ -301,7 +301,9 @@ fn included_files_are_namespaces() {
     assert_eq!(fabfile.collection.find("more").unwrap().name, "go");
     assert!(fabfile.roles.contains_key("db"));
     let release: Vec<_> = fabfile.env.iter().filter(|(name, ..)| name == "release").map(|(_, v, _)| v).collect();
-    assert_eq!(release, ["1", "2"], "the including file comes last and wins");
+    assert_eq!(release, ["2"], "what an included file says is for its own tasks");
+    let included: Vec<_> = fabfile.included.iter().map(|file| (file.namespace.as_str(), file.env.len())).collect();
+    assert_eq!(included, [("more", 0), ("db", 2)]);
     let name = dir.path().file_name().unwrap().to_str().unwrap();
     for itself in ["fabfile.toml", "./fabfile.toml", &format!("../{name}/fabfile.toml")] {
         write("more.toml", &format!("include = ['{itself}']\n"));

@@ -118,7 +118,7 @@ async fn a_plan_explains_set_operations_and_what_is_waited_for() {
         plan,
         "1. health: 1 host\n   hosts: web3\n   from the task's own hosts and roles: roles web&dc1\n   \
          role `web`: 4 hosts\n   also in role `dc1` (7 hosts): 2 hosts left\n   not among --only: web4\n   \
-         run: curl localhost  (until outcome.ok)\n"
+         run: curl localhost  (until outcome.ok, 5 times more)\n"
     );
 }
 
@@ -132,4 +132,74 @@ async fn a_plan_says_what_the_run_would_not_do() {
     let world = World::new().hosts(&["h1"]);
     assert_eq!(plan(&world, &["once", "after", "once"]).await, ["once serial", "after serial"]);
     assert_eq!(plan(&World::new(), &["after"]).await, ["once asked", "after asked"]);
+}
+
+#[tokio::test]
+async fn a_plan_has_what_guards_a_task_and_how_often_things_are_tried() {
+    let text = "
+        [tasks.deploy]
+        hosts = ['h1', 'h2']
+        canary = 1
+        health = 'healthy'
+        pause = true
+        rollback = 'undo'
+        with = { retries = 2 }
+        steps = [{ run = 'up', until = 'outcome.ok', retries = 3 }]
+        [tasks.healthy]
+        pre = ['ping']
+        run = 'check'
+        [tasks]
+        ping = 'ping'
+        undo = 'undo'
+        [tasks.nowhere]
+        hosts = ['h1']
+        steps = [{ execute = 'undo' }]
+    ";
+    let plan = World::new().run_of(&fabfile(text)).plan(&calls(&["deploy", "nowhere:exclude_hosts=h1"])).await.unwrap();
+    let deploy = &plan.tasks[0];
+    let names = |tasks: &[fabric_exec::plan::PlannedTask]| tasks.iter().map(|it| it.task.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (names(&deploy.health), names(&deploy.rollback)),
+        (vec!["ping".into(), "healthy".into()], vec!["undo".into()])
+    );
+    assert_eq!(
+        (deploy.health[1].hosts.as_slice(), deploy.pause, deploy.retries),
+        (&["h1".into(), "h2".into()][..], true, 2)
+    );
+    assert_eq!(deploy.steps[0].retries, Some(3));
+    assert!(plan.tasks[1].steps.is_empty(), "what runs nowhere executes nothing");
+    let shown = plan.to_string();
+    for line in [
+        "   health: ping (before the next): 2 hosts",
+        "   health: healthy (after each batch): 2 hosts",
+        "   pause: a person is asked after the first batch",
+        "   rollback: undo (if it does not come to its end): 2 hosts",
+        "   where it fails, it is tried 2 times more",
+        "(until outcome.ok, 3 times more)",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_asks_nothing_and_says_where_it_would() {
+    let text = "
+        [tasks.deploy]
+        canary = 1
+        pause = true
+        run = 'up'
+        [tasks]
+        undo = 'undo'
+    ";
+    // Whoever is asked fails the run.
+    let world = World::new().hosts(&["h1", "h2"]);
+    let report = world.run_of(&fabfile(text)).dry_run(true).start(calls(&["deploy"])).await.unwrap();
+    assert_eq!(report.exit_code(), 0);
+    assert!(world.events.story().contains(&"plan pause: deploy: 1 done, 1 to go. Go on?".to_owned()));
+    let none = World::new();
+    let report = none.run_of(&fabfile(text)).dry_run(true).start(calls(&["undo"])).await.unwrap();
+    assert_eq!(
+        (report.exit_code(), none.events.story()),
+        (0, vec!["plan prompt: a host to run on: none is given".into()])
+    );
 }

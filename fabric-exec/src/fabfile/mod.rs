@@ -44,8 +44,24 @@ pub struct Fabfile {
     pub sections: Vec<HostSection>,
     /// `[roledefs]`.
     pub roles: Roles,
+    /// What the files that it includes say for their own tasks.
+    pub included: Vec<Included>,
     /// What a person should know and what stops nothing.
     pub warnings: Vec<Problem>,
+}
+
+/// What an included file says for its own tasks, beside what the files that include it say.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Included {
+    /// The namespace of its tasks, dotted where it is in another one.
+    pub namespace: String,
+    /// `[env]`, as [`Fabfile::env`] is: those of the files that include it come first.
+    pub env: Vec<(String, Value, Origin)>,
+    /// `extend` and `replace` of the global lists.
+    pub lists: FabfileLists,
+    /// `[hosts."pattern"]`: those of the files that include it come first.
+    pub sections: Vec<HostSection>,
 }
 
 /// Settings for the hosts that match a pattern.

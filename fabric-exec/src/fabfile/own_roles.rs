@@ -27,6 +27,7 @@ pub(super) fn merge(roles: &mut Roles, included: Vec<(String, Roles)>, collectio
             if is_own { format!("{namespace}.{name}") } else { name.to_owned() }
         };
         for (name, mut role) in own {
+            role.namespace.clone_from(&namespace);
             if let RoleSource::Roles(items) = &mut role.source {
                 rename_all(items, &rename);
             }

@@ -7,7 +7,7 @@ use fabric_core::{Layer, Origin, Value};
 
 use super::node::{self, Kind, Node};
 use super::reader::Reader;
-use super::{Fabfile, Format, HostSection, own_roles};
+use super::{Fabfile, Format, HostSection, Included, own_roles};
 use crate::collection::Collection;
 use crate::hostlist::{Directive, FabfileLists, RoleSource, Roles, role_names, unknown_names, unknown_roles};
 use crate::steps::template;
@@ -33,11 +33,7 @@ pub(super) fn parse(path: &Path, text: &str, format: Format) -> Result<Fabfile, 
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let mut files = Files {
         dir: dir.clone(),
-        env: Vec::new(),
-        lists: FabfileLists::default(),
-        list_changes: Vec::new(),
-        sections: Vec::new(),
-        roles: Roles::new(),
+        says: Says::default(),
         problems: Vec::new(),
         warnings: Vec::new(),
         open: vec![path.to_owned()],
@@ -45,20 +41,36 @@ pub(super) fn parse(path: &Path, text: &str, format: Format) -> Result<Fabfile, 
         included: Vec::new(),
     };
     let mut collection = files.file(path, text, format);
-    own_roles::merge(&mut files.roles, std::mem::take(&mut files.included), &mut collection);
-    files.check_roles();
+    let mut roles = std::mem::take(&mut files.says.roles);
+    let own = files.included.iter_mut().map(|(namespace, says)| (namespace.clone(), std::mem::take(&mut says.roles)));
+    own_roles::merge(&mut roles, own.collect(), &mut collection);
+    files.check_roles(&roles);
     if !files.problems.is_empty() {
         return Err(Problems(files.problems));
+    }
+    // What a file says adds to what those say that include it, outermost first.
+    let mut included: Vec<Included> = Vec::new();
+    for (namespace, says) in std::mem::take(&mut files.included).into_iter().rev() {
+        let outer = namespace.rsplit_once('.').and_then(|(outer, _)| included.iter().find(|it| it.namespace == outer));
+        let (mut env, mut sections, lists) = match outer {
+            Some(outer) => (outer.env.clone(), outer.sections.clone(), outer.lists.clone()),
+            None => (Vec::new(), Vec::new(), files.says.lists.clone()),
+        };
+        env.extend(says.env);
+        sections.extend(says.sections);
+        let lists = FabfileLists { hosts: says.lists.hosts.or(lists.hosts), roles: says.lists.roles.or(lists.roles) };
+        included.push(Included { namespace, env, lists, sections });
     }
     Ok(Fabfile {
         path: path.to_owned(),
         dir,
         collection,
-        env: files.env,
-        lists: files.lists,
-        list_changes: files.list_changes,
-        sections: files.sections,
-        roles: files.roles,
+        env: files.says.env,
+        lists: files.says.lists,
+        list_changes: files.says.list_changes,
+        sections: files.says.sections,
+        roles,
+        included,
         warnings: files.warnings,
     })
 }
@@ -66,20 +78,26 @@ pub(super) fn parse(path: &Path, text: &str, format: Format) -> Result<Fabfile, 
 /// What the fabfile and the files it includes come to together.
 struct Files {
     dir: PathBuf,
-    env: Vec<(String, Value, Origin)>,
-    lists: FabfileLists,
-    list_changes: Vec<(String, Value, Origin)>,
-    sections: Vec<HostSection>,
-    /// Those of the file being read.
-    roles: Roles,
+    /// What the file being read says.
+    says: Says,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     /// The files being read, outermost first.
     open: Vec<PathBuf>,
     /// The names of those that are included.
     namespaces: Vec<String>,
-    /// Their namespaces and roles.
-    included: Vec<(String, Roles)>,
+    /// Their namespaces, inner ones before outer ones, and what they say.
+    included: Vec<(String, Says)>,
+}
+
+/// What a file says beside its tasks.
+#[derive(Default)]
+struct Says {
+    env: Vec<(String, Value, Origin)>,
+    lists: FabfileLists,
+    list_changes: Vec<(String, Value, Origin)>,
+    sections: Vec<HostSection>,
+    roles: Roles,
 }
 
 impl Files {
@@ -107,14 +125,13 @@ impl Files {
     fn tree(&mut self, reader: &mut Reader, tree: &Node) -> Collection {
         let mut collection = Collection::new();
         let Some(members) = reader.table(tree, "the fabfile") else { return collection };
-        // The including file's values come after, and so win over, those of what it includes.
         if let Some((_, include)) = members.get("include") {
             self.include(reader, include, &mut collection);
         }
         for (key, (line, node)) in members {
             match key.as_str() {
                 "env" => self.env(reader, node),
-                "roledefs" => reader.roles(node, &self.dir, &mut self.roles),
+                "roledefs" => reader.roles(node, &self.dir, &mut self.says.roles),
                 "hosts" => self.sections(reader, node),
                 "tasks" => reader.tasks(node, &mut collection),
                 "help" => collection = collection.doc(reader.text(node, "`help`").unwrap_or_default()),
@@ -126,11 +143,11 @@ impl Files {
     }
 
     /// Roles that are made of others, once all are known.
-    fn check_roles(&mut self) {
-        for (name, role) in &self.roles {
+    fn check_roles(&mut self, roles: &Roles) {
+        for (name, role) in roles {
             let RoleSource::Roles(items) = &role.source else { continue };
-            let names = role_names(items, |name| self.roles.contains_key(name));
-            let unknown = unknown_names(&names, &self.roles);
+            let names = role_names(items, |name| roles.contains_key(name));
+            let unknown = unknown_names(&names, roles);
             if !unknown.is_empty() {
                 let problem = Problem::new(format!("role `{name}`: {}", unknown_roles(&unknown)));
                 self.problems.push(Problem { origin: role.origin.clone(), ..problem });
@@ -153,14 +170,14 @@ impl Files {
                 "hosts" | "roles" if matches!(node.kind, Kind::Table(_)) => {
                     if let Some(directive) = directive(reader, key, node) {
                         let origin = reader.origin(Layer::Fabfile, *line);
-                        self.list_changes.push((key.clone(), directive.to_value(), origin));
-                        let list = if key == "hosts" { &mut self.lists.hosts } else { &mut self.lists.roles };
+                        self.says.list_changes.push((key.clone(), directive.to_value(), origin));
+                        let list = if key == "hosts" { &mut self.says.lists.hosts } else { &mut self.says.lists.roles };
                         *list = Some(directive);
                     }
                     None
                 }
                 "roledefs" => {
-                    reader.roles(node, &self.dir, &mut self.roles);
+                    reader.roles(node, &self.dir, &mut self.says.roles);
                     None
                 }
                 _ if Setting::find(key).is_some_and(|setting| setting.information) => {
@@ -170,7 +187,7 @@ impl Files {
                 _ => reader.no_templates_for(key, node, &format!("`{key}` of `env`")).then(|| node.value()),
             };
             if let Some(value) = value {
-                self.env.push((key.clone(), value, reader.origin(Layer::Fabfile, *line)));
+                self.says.env.push((key.clone(), value, reader.origin(Layer::Fabfile, *line)));
             }
         }
     }
@@ -184,7 +201,7 @@ impl Files {
             }
             // Checked here as well, so that everything in the file is told at once.
             reader.settings_of_hosts(values, &format!("hosts.{pattern:?}"), &[]);
-            self.sections.push(HostSection {
+            self.says.sections.push(HostSection {
                 pattern: pattern.clone(),
                 origin: reader.origin(Layer::Host, *line),
                 values: values
@@ -229,10 +246,10 @@ impl Files {
             self.open.push(path.clone());
             self.namespaces.push(name.clone());
             let namespace = self.namespaces.join(".");
-            let outer = std::mem::take(&mut self.roles);
+            let outer = std::mem::take(&mut self.says);
             let mut inner = self.file(&path, &text, format);
             inner.within(&namespace);
-            self.included.push((namespace, std::mem::replace(&mut self.roles, outer)));
+            self.included.push((namespace, std::mem::replace(&mut self.says, outer)));
             self.namespaces.pop();
             self.open.pop();
             if let Err(error) = collection.add_namespace(name, inner) {

@@ -23,6 +23,8 @@ pub struct Role {
     pub origin: Option<Origin>,
     /// Where its texts stand.
     pub places: Places,
+    /// The namespace of the included file that it is in; empty for the fabfile's own.
+    pub namespace: String,
 }
 
 /// Where a role's hosts come from.
@@ -71,7 +73,7 @@ impl Role {
 
     /// A role with this source.
     pub fn new(source: RoleSource) -> Self {
-        Self { source, settings: Arc::default(), origin: None, places: Places::default() }
+        Self { source, settings: Arc::default(), origin: None, places: Places::default(), namespace: String::new() }
     }
 
     /// The layer that its settings are for its hosts, if it has any; `name` is its own.

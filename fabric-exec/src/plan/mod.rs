@@ -12,10 +12,10 @@ use std::sync::Arc;
 use fabric_core::settings::Overlay;
 use serde::Serialize;
 
-use crate::hostlist::{Emptied, HostList, Level, Selection, with_settings};
+use crate::hostlist::{HostList, Level, Selection, with_settings};
 use crate::run::RunError;
 use crate::run::again::{In, Turns};
-use crate::run::job::{Job, SameCall};
+use crate::run::job::{Guard, GuardKind, Job, SameCall};
 use crate::run::lists::Inside;
 use crate::run::shared::{Shared, passed_on, task_overlay};
 use crate::run::strategy::Strategy;
@@ -53,6 +53,18 @@ pub struct PlannedTask {
     pub batches: Vec<Vec<String>>,
     /// Whether it runs on its first host only.
     pub runs_once: bool,
+    /// How often it is tried again on a host where it fails.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retries: u32,
+    /// What runs on the hosts of each batch when they are done, `pre` and `post` included.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<PlannedTask>,
+    /// Whether a person is asked after the first batch.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pause: bool,
+    /// What runs on all hosts that were begun if it doesn't come to its end, `pre` and `post` included.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rollback: Vec<PlannedTask>,
     /// How its host list came to be.
     pub reasons: Vec<String>,
     /// What a person should know about it.
@@ -80,6 +92,10 @@ pub enum Because {
     Post,
     /// Another executes it.
     Executed,
+    /// To check the hosts of a batch.
+    Health,
+    /// To undo what another has done.
+    Rollback,
 }
 
 /// A step of a planned task.
@@ -95,6 +111,9 @@ pub struct PlannedStep {
     /// The condition until which it is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// How often it is tried again until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
     /// The task that it executes, `pre` and `post` included, where that can be known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub executes: Vec<PlannedTask>,
@@ -109,6 +128,11 @@ struct Outer<'a> {
     settings: &'a [Overlay],
     key: Option<&'a str>,
     turns: &'a Turns,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over like this")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Makes a plan: goes the way that the run would go.
@@ -156,7 +180,7 @@ impl Planner {
             return Ok(());
         }
         self.open.push(task.id());
-        self.around(&task.pre, Because::Pre, outer, tasks).await?;
+        self.around(&task.pre, &job, Because::Pre, outer, tasks).await?;
         let list = self.shared.list_of(&job, self.inside(outer)?).await?;
         let is_emptied = list.emptied.is_some();
         let is_around = job.around.is_some();
@@ -164,11 +188,11 @@ impl Planner {
             // A task that runs once a run is there already.
             || (task.runs_once && !self.once.insert(job.once()));
         if !is_there {
-            let planned = self.alone(job, list, token, because, outer).await?;
+            let planned = self.alone(job.clone(), list, token, because, outer).await?;
             tasks.push(planned);
         }
         if !is_emptied {
-            self.around(&task.post, Because::Post, outer, tasks).await?;
+            self.around(&task.post, &job, Because::Post, outer, tasks).await?;
         }
         self.open.pop();
         Ok(())
@@ -177,13 +201,14 @@ impl Planner {
     async fn around(
         &mut self,
         calls: &[Invocation],
+        of: &Job,
         because: Because,
         outer: Option<Outer<'_>>,
         tasks: &mut Vec<PlannedTask>,
     ) -> Result<(), RunError> {
         for call in calls {
             let shown = self.shared.shown(call);
-            let job = Job { around: Some(shown.clone()), ..self.shared.job(call)? };
+            let job = Job { around: Some(shown.clone()), guard: of.guard.clone(), ..self.shared.job(call)? };
             Box::pin(self.task(job, shown, because, outer, tasks)).await?;
         }
         Ok(())
@@ -226,9 +251,23 @@ impl Planner {
             list.steps =
                 vec!["nobody gives hosts: one is asked for, and without a terminal the run ends here".to_owned()];
         }
+        let rolling = Some(&task.rolling).filter(|_| list.emptied.is_none());
+        let guards = [
+            (GuardKind::Health, rolling.and_then(|rolling| rolling.health.as_ref())),
+            (GuardKind::Rollback, rolling.and_then(|rolling| rolling.rollback.as_ref())),
+        ];
+        let mut planned_guards = Vec::new();
+        for (kind, call) in guards {
+            planned_guards.push(match call {
+                Some(call) => self.guard(kind, call, &list, outer).await?,
+                None => Vec::new(),
+            });
+        }
+        let [health, rollback] = planned_guards.try_into().unwrap_or_default();
+        let pause = rolling.is_some_and(|rolling| rolling.pause) && strategy.batches(&hosts).len() > 1;
         let steps = match task.body.steps() {
-            // What was done executes nothing.
-            Some(_) if list.emptied == Some(Emptied::Done) => Vec::new(),
+            // What runs nowhere executes nothing.
+            Some(_) if list.emptied.is_some() => Vec::new(),
             Some(steps) => {
                 let settings: Vec<Overlay> = around.iter().cloned().chain(task_overlay(task)).collect();
                 let settings = passed_on(&settings);
@@ -255,12 +294,39 @@ impl Planner {
                 .unwrap_or_default(),
             hosts,
             runs_once: task.runs_once,
+            retries: settings.retries,
+            health,
+            pause,
+            rollback,
             reasons: list.steps,
             warnings: list.warnings,
             dynamic,
             code: task.body.steps().is_none() && *job.name != *crate::run::shared::REMAINDER,
             steps,
         })
+    }
+
+    /// A health check or a rollback, on all hosts that it may come to. What it draws along is not done before another task
+    /// needs it, as far as is known ahead.
+    async fn guard(
+        &mut self,
+        kind: GuardKind,
+        call: &Invocation,
+        list: &HostList,
+        outer: Option<Outer<'_>>,
+    ) -> Result<Vec<PlannedTask>, RunError> {
+        let because = match kind {
+            GuardKind::Health => Because::Health,
+            GuardKind::Rollback => Because::Rollback,
+        };
+        let guard = Guard { kind, hosts: list.hosts.clone().into(), path: Vec::new().into() };
+        let job = Job { guard: Some(guard), ..self.shared.job(call)? };
+        let kept = |calls: &HashSet<SameCall>| calls.iter().map(|(task, of)| (task.same(), of.clone())).collect();
+        let (around, once, changed) = (kept(&self.around), kept(&self.once), self.changed.clone());
+        let mut tasks = Vec::new();
+        Box::pin(self.task(job, self.shared.shown(call), because, outer, &mut tasks)).await?;
+        (self.around, self.once, self.changed) = (around, once, changed);
+        Ok(tasks)
     }
 
     fn dynamic(&self, list: &HostList) -> Option<String> {
@@ -283,6 +349,7 @@ impl Planner {
                 what: step.verb.what(),
                 condition: step.condition.clone(),
                 until: step.verb.until().map(|until| until.condition.clone()),
+                retries: step.verb.until().map(|until| until.retries),
                 executes,
             });
         }

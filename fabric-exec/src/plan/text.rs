@@ -24,6 +24,8 @@ fn show(f: &mut fmt::Formatter<'_>, task: &PlannedTask, number: &str, indent: us
         Because::Asked | Because::Executed => "",
         Because::Pre => " (before the next)",
         Because::Post => " (after the one before)",
+        Because::Health => " (after each batch)",
+        Because::Rollback => " (if it does not come to its end)",
     };
     writeln!(f, "{:indent$}{number}{}{because}: {}", "", task.task, how(task))?;
     let indent = indent + 3;
@@ -45,8 +47,13 @@ fn show(f: &mut fmt::Formatter<'_>, task: &PlannedTask, number: &str, indent: us
     if task.code {
         writeln!(f, "{:indent$}it is code: what it runs and executes is not known ahead", "")?;
     }
+    if task.retries > 0 {
+        writeln!(f, "{:indent$}where it fails, it is tried {} more", "", times(task.retries))?;
+    }
     for step in &task.steps {
-        let conditions = [("if", &step.condition), ("until", &step.until)];
+        let tries = step.retries.map(|retries| format!(", {} more", times(retries))).unwrap_or_default();
+        let until = step.until.as_ref().map(|until| format!("{until}{tries}"));
+        let conditions = [("if", &step.condition), ("until", &until)];
         let conditions = conditions.iter().filter_map(|(word, text)| Some(format!("  ({word} {})", text.as_ref()?)));
         let condition: String = conditions.collect();
         for inner in &step.executes {
@@ -60,7 +67,20 @@ fn show(f: &mut fmt::Formatter<'_>, task: &PlannedTask, number: &str, indent: us
             }
         }
     }
+    for health in &task.health {
+        show(f, health, "health: ", indent)?;
+    }
+    if task.pause {
+        writeln!(f, "{:indent$}pause: a person is asked after the first batch", "")?;
+    }
+    for rollback in &task.rollback {
+        show(f, rollback, "rollback: ", indent)?;
+    }
     Ok(())
+}
+
+fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 fn how(task: &PlannedTask) -> String {

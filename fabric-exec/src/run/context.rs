@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fabric_core::settings::{Map, Overlay, Settings};
 use fabric_core::{
-    Emitter, EventKind, ExitStatus, HostString, Layer, Origin, PromptKind, PromptRequest, Secret, Target, Value,
+    Emitter, EventKind, ExitStatus, HostString, Layer, Origin, PromptKind, PromptRequest, Resolve, Secret, Target,
+    Value,
 };
 use fabric_transport::Connection;
 use fabric_transport::connection::Stdin;
@@ -370,7 +371,7 @@ impl Context {
         if let Some(resolved) = kept.as_ref().filter(|resolved| Arc::ptr_eq(&resolved.env, &env)) {
             return Ok(resolved.clone());
         }
-        let (source, layers) = (&self.shared.resolver, self.layers());
+        let (source, layers) = (self.resolver(), self.layers());
         let (mut settings, target) = match self.host() {
             Some(host) => {
                 let (settings, target) = source.settings_and_target(host, &layers)?;
@@ -395,10 +396,8 @@ impl Context {
             "effective_roles" => Some(texts(&mut self.scope.roles.iter().map(String::as_str))),
             "command" => Some(self.task_name().into()),
             "hosts" | "roles" | "exclude_hosts" => {
-                let lists = self
-                    .shared
-                    .global_lists(self.task_name(), &self.env)
-                    .map_err(|error| TaskError::Usage(error.into()))?;
+                let lists =
+                    self.shared.global_lists(self.task(), &self.env).map_err(|error| TaskError::Usage(error.into()))?;
                 let list = match name {
                     "hosts" => lists.hosts,
                     "roles" => lists.roles,
@@ -428,7 +427,11 @@ impl Context {
         }
         // Why there is none.
         let host = self.host().ok_or(TaskError::Interrupted)?;
-        Ok(Arc::new(self.shared.resolver.target(host, &self.layers())?))
+        Ok(Arc::new(self.resolver().target(host, &self.layers())?))
+    }
+
+    fn resolver(&self) -> &dyn Resolve {
+        &*self.shared.files.of(&self.task().namespace).resolver
     }
 
     pub(crate) fn layers(&self) -> Vec<Overlay> {

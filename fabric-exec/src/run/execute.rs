@@ -56,7 +56,7 @@ pub(crate) fn execute(
             (before.halt, before.settled, before.not_begun) = (true, true, true);
             return Ok(before);
         }
-        let list = list_now(&shared, &job, parent).await?;
+        let Some(list) = list_now(&shared, &job, parent).await? else { return Ok(Outcome::default()) };
         let owner = match job.around.as_ref().map(|_| shared.around.claim(job.same_call(&list))) {
             Some(Claim::Theirs(receiver)) => {
                 return tokio::select! {
@@ -115,8 +115,9 @@ async fn around(
     Ok(all)
 }
 
-/// The host list of a job as it is now; a person is asked where there is none and the task needs one.
-async fn list_now(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>) -> Result<HostList, RunError> {
+/// The host list of a job as it is now; a person is asked where there is none and the task needs one. A dry run says that,
+/// and yields none.
+async fn list_now(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>) -> Result<Option<HostList>, RunError> {
     let mut list = shared.list_of(job, Inside::of(shared, parent)?).await?;
     if let (true, Some(key)) = (list.is_local(), job.task.rolling.first()) {
         let problem = Problem::new(format!("`{key}` of task `{}`: it runs without a host, once, locally", job.name));
@@ -124,10 +125,15 @@ async fn list_now(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>) -> 
         return Err(RunError::Fabfile(Problem { origin: job.task.origin.clone(), ..problem }.into()));
     }
     if list.is_local() && job.task.body.needs_host() {
+        if shared.dry_run {
+            let emitter = shared.emitter.for_task(job.name.clone());
+            emitter.plan("prompt", "a host to run on: none is given");
+            return Ok(None);
+        }
         let host = shared.ask_for_host().await;
         list.asked(host.map_err(|source| RunError::NoHost { task: job.name.to_string(), source })?);
     }
-    Ok(list)
+    Ok(Some(list))
 }
 
 async fn alone(
@@ -157,9 +163,10 @@ async fn alone(
     let settings = shared.task_settings(&job.task, &around, env)?;
     let mut strategy = Strategy::of(job, &settings, list.hosts.len())?;
     let each = || {
+        let resolver = &shared.files.of(&job.task.namespace).resolver;
         let of_task = task_layers(&job.task, &around, env);
         let layers = |listed: &Listed| -> Vec<_> { listed.settings.iter().chain(&of_task).cloned().collect() };
-        let targets = list.hosts.iter().filter_map(|it| shared.resolver.target(&it.host, &layers(it)).ok());
+        let targets = list.hosts.iter().filter_map(|it| resolver.target(&it.host, &layers(it)).ok());
         targets.map(|target| descriptors(&target)).max().unwrap_or(1)
     };
     if let Some(most) = shared.connections.hosts_at_once(strategy.window, each) {

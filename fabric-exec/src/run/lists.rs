@@ -79,7 +79,7 @@ impl Shared {
 
     /// Whether what runs before a job can't change its host list.
     fn is_fixed(&self, job: &Job, inside: &Inside<'_>) -> Result<bool, RunError> {
-        let env = self.global_lists(&job.name, inside.env)?;
+        let env = self.global_lists(&job.task, inside.env)?;
         let sources = Sources {
             task: &job.name,
             arguments: &job.selection,
@@ -119,7 +119,7 @@ impl Shared {
         inside: Inside<'_>,
     ) -> Result<HostList, RunError> {
         let settings = self.task_settings(task, &inside.settings, inside.env)?;
-        let env = self.global_lists(name, inside.env)?;
+        let env = self.global_lists(task, inside.env)?;
         let only = expand(name, &settings.only_hosts)?;
         let around = inside.env.around(&inside.around);
         let sources = Sources {
@@ -157,13 +157,13 @@ impl Shared {
         host: Option<&'a Listed>,
         env: &Env,
     ) -> Result<Option<&'a Listed>, RunError> {
-        let leaves = outer.runs_once && self.global_lists(&outer.name, env)?.gives_hosts();
+        let leaves = outer.runs_once && self.global_lists(outer, env)?.gives_hosts();
         Ok(host.filter(|_| !leaves))
     }
 
     /// Whether the roles of a job, or the global ones where it has none, exist: as far as can be known ahead.
     pub(crate) fn check_roles(&self, job: &Job) -> Result<(), RunError> {
-        let env = self.global_lists(&job.name, &self.env)?;
+        let env = self.global_lists(&job.task, &self.env)?;
         let sources = Sources {
             task: &job.name,
             arguments: &job.selection,
@@ -210,10 +210,11 @@ impl Shared {
         }
     }
 
-    /// The global lists now.
-    pub(crate) fn global_lists(&self, task: &str, env: &Env) -> Result<Selection, RunError> {
-        let settings = self.resolver.settings(None, &[])?;
-        let expand = |list| expand(task, list);
+    /// The global lists now, as the file of this task has them.
+    pub(crate) fn global_lists(&self, task: &Task, env: &Env) -> Result<Selection, RunError> {
+        let file = self.files.of(&task.namespace);
+        let settings = file.resolver.settings(None, &[])?;
+        let expand = |list| expand(&task.name, list);
         let selection = Selection {
             hosts: expand(&settings.hosts)?,
             roles: settings.roles.clone(),
@@ -221,7 +222,7 @@ impl Shared {
         };
         let lists = EnvLists {
             settings: &selection,
-            fabfile: &self.fabfile_lists,
+            fabfile: &file.lists,
             command_line: &self.command_line,
             runtime: &env.lists(),
         };
@@ -279,7 +280,8 @@ impl Shared {
                 return Ok(members.map_err(error)?.hosts);
             }
             RoleSource::Command { line, dir } => {
-                let settings = self.resolver.settings(None, &env.overlay().into_iter().collect::<Vec<_>>())?;
+                let resolver = &self.files.of(&role.namespace).resolver;
+                let settings = resolver.settings(None, &env.overlay().into_iter().collect::<Vec<_>>())?;
                 let line = template::render(&template::environment(), line, &template::env_of(settings));
                 let line = line.map_err(|problem| error(problem.to_string()))?;
                 return Ok(self.inventory_command(&line, dir, name).await.map_err(error)?.hosts);

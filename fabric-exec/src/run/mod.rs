@@ -15,6 +15,7 @@ mod context;
 mod dispatch;
 mod env;
 mod execute;
+mod files;
 mod gates;
 mod host;
 mod input;
@@ -29,6 +30,7 @@ mod secrets;
 pub(crate) mod shared;
 pub(crate) mod strategy;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,6 +47,8 @@ use crate::journal::{Journal, Recorded};
 use crate::plan::{Plan, Planner};
 use crate::report::Report;
 use crate::task::{ArgsError, Invocation};
+
+use files::{FileSettings, Files};
 
 pub use backoff::Backoff;
 pub use block::Hide;
@@ -143,12 +147,11 @@ pub enum RunError {
 /// ```
 pub struct Run {
     collection: Arc<Collection>,
-    resolver: Arc<dyn Resolve>,
+    files: Files,
     connector: Arc<Connector>,
     events: Arc<dyn EventSink>,
     prompter: Arc<dyn Prompter>,
     roles: Roles,
-    fabfile_lists: FabfileLists,
     command_line: Selection,
     shard: Option<Shard>,
     journal: Option<Journal>,
@@ -171,12 +174,14 @@ impl Run {
     pub fn new(collection: impl Into<Arc<Collection>>, resolver: Arc<dyn Resolve>) -> Self {
         Self {
             collection: collection.into(),
-            resolver,
+            files: Files {
+                fabfile: FileSettings { resolver, lists: FabfileLists::default() },
+                included: HashMap::new(),
+            },
             connector: Arc::new(Connector::new()),
             events: Arc::new(fabric_core::event::NoEvents),
             prompter: Arc::new(RefusePrompts::default()),
             roles: Roles::new(),
-            fabfile_lists: FabfileLists::default(),
             command_line: Selection::default(),
             shard: None,
             journal: None,
@@ -226,7 +231,15 @@ impl Run {
     /// The fabfile's `extend` and `replace` of the global lists.
     #[must_use]
     pub fn fabfile_lists(mut self, lists: FabfileLists) -> Self {
-        self.fabfile_lists = lists;
+        self.files.fabfile.lists = lists;
+        self
+    }
+
+    /// The settings and the `extend` and `replace` of an included file, which are for the tasks of its namespace. Default:
+    /// those of the fabfile.
+    #[must_use]
+    pub fn included(mut self, namespace: impl Into<String>, resolver: Arc<dyn Resolve>, lists: FabfileLists) -> Self {
+        self.files.included.insert(namespace.into(), FileSettings { resolver, lists });
         self
     }
 

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fabric_core::settings::{Map, Overlay, Settings};
-use fabric_core::{Emitter, EventKind, EventSink, HostString, Layer, Origin, Prompter, Resolve, Value};
+use fabric_core::{Emitter, EventKind, EventSink, HostString, Layer, Origin, Prompter, Value};
 use fabric_transport::Connector;
 use fabric_transport::connection::Terminal;
 use jiff::Timestamp;
 
 use super::again::Turns;
 use super::connections::Connections;
+use super::files::Files;
 use super::input::RunInput;
 use super::job::{Job, Outcome};
 use super::lanes::Lanes;
@@ -22,7 +23,7 @@ use super::once::OnceMap;
 use super::secrets::{Discreet, Secrets};
 use super::{Call, Env, Interactive, Interrupt, Run, RunError};
 use crate::collection::Collection;
-use crate::hostlist::{Emptied, FabfileLists, HostList, Level, Roles, Selection, Shard};
+use crate::hostlist::{Emptied, HostList, Level, Roles, Selection, Shard};
 use crate::journal::{Journal, Line, Recorded};
 use crate::report::commands::{Commands, Gather};
 use crate::report::{Ending, Report};
@@ -37,7 +38,7 @@ pub(crate) const REMAINDER: &str = "<remainder>";
 /// What all tasks of a run share.
 pub(crate) struct Shared {
     pub(crate) collection: Arc<Collection>,
-    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) files: Files,
     pub(crate) connector: Arc<Connector>,
     pub(crate) connections: Connections,
     pub(crate) lanes: Lanes,
@@ -45,7 +46,6 @@ pub(crate) struct Shared {
     /// What was asked for and must not be shown.
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) roles: Roles,
-    pub(crate) fabfile_lists: FabfileLists,
     pub(crate) command_line: Selection,
     pub(crate) shard: Option<Shard>,
     pub(crate) journal: Option<Journal>,
@@ -103,13 +103,12 @@ impl Shared {
         let tokens = if run.tokens.is_empty() { calls.iter().map(token).collect() } else { run.tokens };
         Arc::new(Self {
             collection: run.collection,
-            resolver: run.resolver,
+            files: run.files,
             connector: run.connector,
             connections: Connections::new(run.open_at_most),
             lanes: Lanes::new(run.threads),
             prompter: run.prompter,
             roles: run.roles,
-            fabfile_lists: run.fabfile_lists,
             command_line: run.command_line,
             shard: run.shard,
             journal: run.journal,
@@ -151,7 +150,7 @@ impl Shared {
 
     /// The settings of a task, apart from any host; `around` are those of the block that it is executed in.
     pub(crate) fn task_settings(&self, task: &Task, around: &[Overlay], env: &Env) -> Result<Arc<Settings>, RunError> {
-        Ok(self.resolver.settings(None, &task_layers(task, around, env))?)
+        Ok(self.files.of(&task.namespace).resolver.settings(None, &task_layers(task, around, env))?)
     }
 
     /// Finds a task and binds its arguments.

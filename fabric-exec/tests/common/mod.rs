@@ -110,11 +110,15 @@ impl World {
         for (name, value, _) in &fabfile.env {
             world.settings.set(name, value).unwrap();
         }
-        world
-            .run(fabfile.collection.clone())
-            .roles(fabfile.roles.clone())
-            .fabfile_lists(fabfile.lists.clone())
-            .dir(&fabfile.dir)
+        let mut run = world.run(fabfile.collection.clone());
+        for file in &fabfile.included {
+            let mut settings = world.settings.clone();
+            for (name, value, _) in &file.env {
+                settings.set(name, value).unwrap();
+            }
+            run = run.included(&file.namespace, Arc::new(settings), file.lists.clone());
+        }
+        run.roles(fabfile.roles.clone()).fabfile_lists(fabfile.lists.clone()).dir(&fabfile.dir)
     }
 
     /// The commands that a host was asked to run.

@@ -443,6 +443,65 @@ async fn what_is_in_force_around_an_execute_says_how_it_goes_over_its_hosts() {
 }
 
 #[tokio::test]
+async fn an_included_file_speaks_for_its_own_tasks() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write(
+        "db.toml",
+        "include = { more = 'more.toml' }\n[env]\nrelease = 'of db'\nwarn_only = true\nhosts = ['d1']\n[tasks]\nt = 'db {{ env.release }} {{ env.app }}'\nbad = 'bad'",
+    );
+    write("more.toml", "[env]\nextra = 'x'\n[tasks]\nt = 'more {{ env.release }} {{ env.extra }}'");
+    let text = "
+        include = { db = 'db.toml' }
+        [env]
+        release = 'own'
+        app = 'shop'
+        hosts = ['h1']
+        [tasks]
+        t = 'own {{ env.release }}'
+        bad = 'bad'
+    ";
+    let fabfile = parse(dir.path().join("fabfile.toml"), text, Format::Toml).unwrap();
+    let world = World::new();
+    world.fleet.every_host().on("bad", Reply::status(1));
+    let run = |calls: &[&str]| world.run_of(&fabfile).start(common::calls(calls));
+    assert_eq!(run(&["t", "db.t", "db.more.t"]).await.unwrap().exit_code(), 0);
+    assert_eq!(world.commands("h1"), ["own own"]);
+    assert_eq!(world.commands("d1"), ["db of db shop", "more of db x"]);
+    assert_eq!(run(&["bad"]).await.unwrap().exit_code(), 1, "`warn_only` of the included file is not the fabfile's");
+    assert_eq!(run(&["db.bad"]).await.unwrap().exit_code(), 0);
+    let text = text.replace("t = 'own {{ env.release }}'", "t = 'own {{ env.extra }}'");
+    let fabfile = parse(dir.path().join("fabfile.toml"), &text, Format::Toml).unwrap();
+    let error = world.run_of(&fabfile).start(common::calls(&["t"])).await.unwrap_err().to_string();
+    assert!(error.contains("extra"), "{error}");
+}
+
+#[tokio::test]
+async fn roles_made_of_others_keep_what_those_say_of_their_hosts() {
+    let text = "
+        [roledefs]
+        old = { hosts = ['o1', 'both'], sudo_prefix = 'jump1', sudo_user = 'old' }
+        new = { hosts = ['n1', 'both'], sudo_prefix = 'jump2', sudo_user = 'new' }
+        all = { roles = ['old', 'new'], retries = 3 }
+        some = { roles = ['all!old'] }
+        [tasks]
+        t = 't {{ env.sudo_prefix }} {{ env.sudo_user }} {{ env.retries }}'
+    ";
+    for (role, host, expected) in [
+        ("all", "o1", "t jump1 old 3"),
+        ("all", "n1", "t jump2 new 3"),
+        ("all", "both", "t jump1 old 3"),
+        ("some", "n1", "t jump2 new 3"),
+        ("old&new", "both", "t jump1 old 0"),
+    ] {
+        let mut world = World::new();
+        world.command_line.roles = vec![role.to_owned()];
+        world.toml(text, &["t"]).await;
+        assert_eq!(world.commands(host), [expected], "{role}");
+    }
+}
+
+#[tokio::test]
 async fn a_task_whose_pre_failed_is_named_as_not_begun() {
     let world = two();
     world.fleet.host("h1").on("first", Reply::status(1));

@@ -3,7 +3,7 @@
 mod scope;
 mod walk;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +23,7 @@ use walk::Checker;
 impl Shared {
     /// Everything that the calls name, and what their tasks draw along, checked before anything begins.
     pub(crate) fn check(&self, calls: &[Call]) -> Result<Vec<(Job, String)>, RunError> {
-        let settings = self.resolver.settings(None, &[])?;
+        let settings = self.files.fabfile.resolver.settings(None, &[])?;
         let (mut jobs, mut unknown, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for call in calls {
             let job = match call {
@@ -64,7 +64,7 @@ impl Shared {
         if !unknown.is_empty() {
             errors.insert(0, RunError::UnknownTasks(unknown));
         }
-        let mut checker = self.checker(&settings);
+        let mut checker = self.checker(&settings)?;
         for (job, _) in &jobs {
             checker.asked(&job.task, &job.selection);
         }
@@ -81,8 +81,8 @@ impl Shared {
 
     /// Everything that is wrong with any task, and what a person should know about them: `fab --check`.
     pub(crate) async fn check_all(&self) -> Result<Vec<Problem>, RunError> {
-        let settings = self.resolver.settings(None, &[])?;
-        let mut checker = self.checker(&settings);
+        let settings = self.files.fabfile.resolver.settings(None, &[])?;
+        let mut checker = self.checker(&settings)?;
         let mut errors = Vec::new();
         for task in self.collection.all() {
             errors.extend(self.check_cycle(task, &mut Vec::new(), &mut HashSet::new()).err());
@@ -111,10 +111,14 @@ impl Shared {
         Err(RunError::Fabfile(Problems(all)))
     }
 
-    fn checker(&self, settings: &Arc<Settings>) -> Checker<'_> {
+    fn checker(&self, settings: &Arc<Settings>) -> Result<Checker<'_>, RunError> {
+        let mut files = HashMap::new();
+        for (namespace, file) in &self.files.included {
+            files.insert(namespace.clone(), Arc::new(Env::new(file.resolver.settings(None, &[])?, &self.collection)));
+        }
         let env = Env::new(settings.clone(), &self.collection);
         let lcwd = self.dir.clone().unwrap_or_else(|| PathBuf::from(".")).join(&settings.lcwd);
-        Checker::new(&self.collection, &self.roles, env, (!settings.warn_only).then_some(lcwd))
+        Ok(Checker::new(&self.collection, &self.roles, env, files, (!settings.warn_only).then_some(lcwd)))
     }
 
     /// How many hosts a role has, if nothing has to be run to know it.

@@ -3,7 +3,7 @@
 //! Whatever may turn out right in the run is taken for right: a name that any step of the file may set, a file that
 //! an earlier step may make, a task whose name is a template.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,11 @@ use crate::task::{Invocation, Param, ParamKind, Task, TaskId};
 pub(super) struct Checker<'a> {
     collection: &'a Collection,
     roles: &'a Roles,
+    /// What `env` has in the file that is gone through.
     env: Arc<Env>,
+    fabfile: Arc<Env>,
+    /// By namespace, for the files that are included.
+    included: HashMap<String, Arc<Env>>,
     environment: Environment<'static>,
     /// Where relative local paths start; `None`: nothing is known of local files.
     lcwd: Option<PathBuf>,
@@ -65,7 +69,14 @@ impl<'a> Place<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(collection: &'a Collection, roles: &'a Roles, env: Env, lcwd: Option<PathBuf>) -> Self {
+    pub(super) fn new(
+        collection: &'a Collection,
+        roles: &'a Roles,
+        env: Env,
+        included: HashMap<String, Arc<Env>>,
+        lcwd: Option<PathBuf>,
+    ) -> Self {
+        let env = Arc::new(env);
         // Where it is set while tasks run, it is not known.
         let sets_lcwd = |name: &str| Setting::any_spelling(name).is_some_and(|setting| setting.name == "lcwd");
         let of_task = |task: &Arc<Task>| task.settings.contains_key("lcwd");
@@ -73,7 +84,9 @@ impl<'a> Checker<'a> {
         Self {
             collection,
             roles,
-            env: Arc::new(env),
+            env: env.clone(),
+            fabfile: env,
+            included,
             environment: template::environment(),
             lcwd: lcwd.filter(|_| !is_set),
             made: false,
@@ -138,6 +151,8 @@ impl<'a> Checker<'a> {
         if self.seen.contains(&(id.same(), true)) || !self.seen.insert((id, is_sure)) {
             return;
         }
+        let own = self.env_of(&task.namespace);
+        let outer = std::mem::replace(&mut self.env, own);
         let in_batches = task.batch.is_some() || task.rolling.canary.is_some() || task.settings.contains_key("batch");
         if task.rolling.pause && !in_batches && !self.env.has_batches() {
             let hint = Some("`canary` or `batch` says how many hosts it is".to_owned());
@@ -169,6 +184,12 @@ impl<'a> Checker<'a> {
         for call in &task.post {
             self.call(task, call, false, is_sure);
         }
+        self.env = outer;
+    }
+
+    /// What `env` has in the file of a namespace.
+    fn env_of(&self, namespace: &str) -> Arc<Env> {
+        self.included.get(namespace).unwrap_or(&self.fabfile).clone()
     }
 
     /// A call in the task's own keys; `on_hosts`: its hosts are those of the task.
@@ -408,7 +429,7 @@ impl<'a> Checker<'a> {
                 }
             }
             RoleSource::Command { line, .. } => {
-                let scope = Scope::of_role(self.env.clone());
+                let scope = Scope::of_role(self.env_of(&role.namespace));
                 self.uses(&place, line, &names::of_template(line), &scope, &[]);
                 self.unquoted(&place, line, &scope);
             }
