@@ -115,6 +115,7 @@ impl Config {
             identity.explicit = index < explicit;
         }
         let identities_only = view.ssh.as_ref().is_some_and(|ssh| ssh.resolved.identities_only());
+        target.auth.identities_named = !named.is_empty();
         let settled = !named.is_empty() || (identities_only && explicit > 0);
         if !settings.no_keys && !settled {
             let at_home = default_keys(environment.home.as_ref());

@@ -158,6 +158,7 @@ impl ConnectError {
             | K::Unreachable { .. }
             | K::Dropped { .. }
             | K::TimedOut { .. }
+            | K::PasswordUnanswered { .. }
             | K::GatewayTimedOut { .. } => true,
             K::Gateway { source, .. } => source.is_transient(),
             _ => false,
@@ -262,6 +263,18 @@ pub enum ConnectErrorKind {
         after: Duration,
         /// The setting that says so.
         setting: &'static str,
+    },
+    /// The server didn't answer a password within `auth_timeout`.
+    #[error(
+        "timed out after {} s while {} (setting auth_timeout): the server has not answered the password. If that has \
+         expired, the server may be asking for a new one by a message that can't be answered here \
+         (SSH_MSG_USERAUTH_PASSWD_CHANGEREQ): log in with `ssh` once to change it, or use the transport `openssh` \
+         (-H openssh://HOST)",
+        .after.as_secs_f64(), Phase::Auth
+    )]
+    PasswordUnanswered {
+        /// How long it was given.
+        after: Duration,
     },
     /// The server ended the connection before a session stood: busy, or penalising this address.
     #[error("the server closed the connection while {phase}{}", reason_text(.reason))]

@@ -149,6 +149,9 @@ pub struct Auth {
     pub methods: Vec<String>,
     /// Key files in order. Those given explicitly come before the default ones.
     pub identities: Vec<Identity>,
+    /// Whether the identities that nobody gave explicitly were named all the same (`IdentityFile`): then a failed login
+    /// lists those that don't exist too. Default: no, they are those that `ssh` looks for by itself.
+    pub identities_named: bool,
     /// The text of a private key (`key` of Fabric 1).
     pub key: Option<Secret>,
     /// Certificate files beside those found next to the keys (`CertificateFile`).
@@ -178,6 +181,7 @@ impl Default for Auth {
         Self {
             methods: methods.map(str::to_owned).to_vec(),
             identities: Vec::new(),
+            identities_named: false,
             key: None,
             certificates: Vec::new(),
             identities_only: false,

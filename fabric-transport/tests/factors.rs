@@ -104,6 +104,28 @@ async fn one_answer_serves_all_hosts_that_ask_the_same() {
 }
 
 #[tokio::test]
+async fn a_password_that_has_expired_is_told_apart_and_can_be_changed() {
+    for current in ["Current password: ", "(current) UNIX password: ", "Old Password: "] {
+        let questions = [(current, "old"), ("New password: ", "new"), ("Retype new password: ", "new")];
+        let fleet = Fleet::builder().keyboard_interactive(questions).start().await.unwrap();
+        let mut target = target(&fleet.hosts()[0]);
+        // It isn't the answer to what is asked here.
+        target.auth.password = Some(Secret::from("given"));
+        let person = Person::with(&["old", "new", "new"]);
+        open(&person, &target).await.unwrap();
+        let asked = person.asked();
+        assert_eq!(asked.len(), 3, "{asked:?}");
+        assert!(
+            asked.iter().all(|asked| asked.starts_with("The password of me@127.0.1.1 has expired:\n")),
+            "{asked:?}"
+        );
+        assert!(asked[0].contains(current.trim()), "{asked:?}");
+        let error = open(&Person::with(&[]), &target).await.err().unwrap().to_string();
+        assert!(error.contains("the password has expired, and the server asks for a new one"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn questions_are_answered_one_by_one() {
     let questions = [("Token code: ", "123456"), ("PIN: ", "9999")];
     let fleet = Fleet::builder().keyboard_interactive(questions).start().await.unwrap();

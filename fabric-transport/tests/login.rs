@@ -30,6 +30,10 @@ impl Person {
         Arc::new(Self { answers: Mutex::new(answers.iter().copied().collect()), questions: Mutex::default() })
     }
 
+    fn asked(&self) -> Vec<String> {
+        self.questions.lock().unwrap().iter().map(|question| question.message.clone()).collect()
+    }
+
     fn kinds(&self) -> Vec<PromptKind> {
         self.questions.lock().unwrap().iter().map(|question| question.kind.clone()).collect()
     }
@@ -131,7 +135,11 @@ async fn a_passphrase_is_asked_for_once_and_only_where_the_key_is_wanted() {
             result.unwrap();
         }
         let key = path.display().to_string();
-        assert_eq!(person.kinds(), vec![PromptKind::Passphrase { key }; 2], "{name}");
+        assert_eq!(person.kinds(), vec![PromptKind::Passphrase { key: key.clone() }; 2], "{name}");
+        assert_eq!(
+            person.asked(),
+            [format!("Passphrase for key {key}"), format!("Wrong passphrase, try again for key {key}")]
+        );
 
         // From the settings.
         target.auth.passphrase = Some(Secret::from("open sesame"));
@@ -144,6 +152,39 @@ async fn a_passphrase_is_asked_for_once_and_only_where_the_key_is_wanted() {
         let error = Connector::new().with_prompter(person.clone()).open(&target, &Emitter::none()).await.err().unwrap();
         assert_eq!(tried(&error.kind), [format!("key {} (refused)", path.display())]);
         assert!(person.kinds().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_passphrase_is_called_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, arguments) in [
+        ("openssh", &["-t", "ed25519"][..]),
+        ("pem", &["-t", "rsa", "-m", "PEM"]),
+        ("pkcs8", &["-t", "ecdsa", "-m", "PKCS8"]),
+    ] {
+        let path = dir.path().join(name);
+        keygen(&path, &[arguments, &["-N", "open sesame"]].concat());
+        let sshd = Setup::default().authorize(fs::read_to_string(path.with_extension("pub")).unwrap()).start();
+        let mut target = sshd.target_without_auth();
+        target.auth.identities = vec![explicit(&path)];
+        let fails = async |target: &Target, answers: &[&'static str]| {
+            let person = Person::with(answers);
+            let connector = Connector::new().with_prompter(person.clone());
+            let error = connector.open(target, &Emitter::none()).await.err().unwrap();
+            (tried(&error.kind)[0].clone(), person.asked().len())
+        };
+        let key = path.display();
+        let said = fails(&target, &["one", "two", "three", "four"]).await;
+        assert_eq!(said, (format!("key {key} (wrong passphrase, 3 times)"), 3));
+        assert_eq!(fails(&target, &["one", ""]).await, (format!("key {key} (wrong passphrase)"), 2));
+        assert_eq!(fails(&target, &[""]).await, (format!("key {key} (no passphrase was given)"), 1));
+        // What is wrong is the passphrase that was given, not that there is nobody.
+        target.auth.passphrase = Some(Secret::from("wrong"));
+        assert_eq!(fails(&target, &[]).await, (format!("key {key} (wrong passphrase)"), 1));
+        target.auth.passphrase = None;
+        let (said, _) = fails(&target, &[]).await;
+        assert!(said.contains("no terminal"), "{said}");
     }
 }
 

@@ -187,7 +187,9 @@ async fn dropped_processes_give_their_channels_back() {
 #[tokio::test]
 async fn commands_wait_for_room_on_the_connection() {
     let sshd = Setup::default().line("MaxSessions 2").start();
-    let session = open(&sshd.target()).await;
+    let mut target = sshd.target();
+    target.timeouts.channel = Some(Duration::from_secs(2));
+    let session = open(&target).await;
     let each = (0..12).map(async |n| run(&*session, &format!("echo {n}")).await.text().to_owned());
     let said = futures_util::future::join_all(each).await;
     assert_eq!(said, (0..12).map(|n| format!("{n}\n")).collect::<Vec<_>>());
@@ -195,6 +197,7 @@ async fn commands_wait_for_room_on_the_connection() {
     let held = [session.spawn(&command("cat")).await.unwrap(), session.spawn(&command("cat")).await.unwrap()];
     let error = session.spawn(&command("true")).await.unwrap_err();
     assert!(matches!(error, SessionError::ChannelRefused { .. }), "{error}");
+    assert!(error.to_string().contains("`MaxSessions`"), "{error}");
     drop(held);
 }
 

@@ -442,6 +442,11 @@ impl Ran {
         fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     }
 
+    /// Its exit status, unless a signal ended it.
+    pub fn status(&self) -> Option<i32> {
+        self.exit.code()
+    }
+
     /// The case, with its directories.
     pub fn case(&self) -> &Case {
         &self.case

@@ -250,6 +250,7 @@ settings! {
         /// Unset: `timeout` covers the version line too, and the key exchange may take 15 s.
         banner_timeout: Option<Seconds> = None, option "--banner-timeout", alias "connect_kwargs.banner_timeout", unit "seconds";
         /// How long opening a channel may take.
+        /// Where the server takes no more sessions (`MaxSessions`): how long to wait while none of those that are open ends.
         channel_timeout: Seconds = Seconds(30.0), alias "connect_kwargs.channel_timeout", unit "seconds";
         /// How often to try to connect, in all.
         connection_attempts: u32 = 1, option "-n, --connection-attempts";

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use russh::client::Msg;
@@ -255,6 +256,18 @@ impl Life {
     }
 }
 
+/// How long a subsystem may take to end when its input has.
+const SUBSYSTEM_END: Duration = Duration::from_secs(1);
+
+/// What becomes of a channel that nobody uses any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unwanted {
+    /// It is closed at once.
+    Close,
+    /// What runs on it is given the time to end.
+    WindUp,
+}
+
 /// Reads a channel until it is closed or nobody uses it, then closes it from this side too. Says whether the host has
 /// closed it: else the connection ended, and what was on its way is lost.
 pub(super) async fn drain<F>(
@@ -262,6 +275,7 @@ pub(super) async fn drain<F>(
     writer: Arc<ChannelWriteHalf<Msg>>,
     life: Life,
     cut: &CancellationToken,
+    unwanted: Unwanted,
     mut take: impl FnMut(ChannelMsg) -> F,
 ) -> bool
 where
@@ -284,6 +298,12 @@ where
         () = life.unused.cancelled() => (true, false),
     };
     if given_up {
+        if unwanted == Unwanted::WindUp {
+            tokio::select! {
+                () = wind_up(&mut channel, &writer) => {}
+                () = cut.cancelled() => {}
+            }
+        }
         // First, because the connection's task may be waiting to hand something over, and would never see
         // that we want to close. What comes for a channel that nobody receives from is dropped.
         drop(channel);
@@ -345,6 +365,18 @@ impl AsyncWrite for ChannelWriter {
     }
 }
 
+/// Ends the input of what runs on a channel and waits for the host to close it: what russh hears of a channel that this
+/// side has closed it keeps to itself, so that only so it is known when the host counts it no more.
+async fn wind_up(channel: &mut ChannelReadHalf, writer: &ChannelWriteHalf<Msg>) {
+    let end = async {
+        // A connection that is gone has closed the channel.
+        let _ = writer.eof().await;
+    };
+    let closed = async { while !matches!(channel.wait().await, None | Some(ChannelMsg::Close)) {} };
+    // Side by side, because the connection's task may be waiting to hand something over.
+    let _ = tokio::time::timeout(SUBSYSTEM_END, async { tokio::join!(end, closed) }).await;
+}
+
 /// A channel as a stream of bytes, with half-close both ways.
 pub(super) struct ChannelIo {
     store: Arc<Store<Bytes>>,
@@ -352,14 +384,11 @@ pub(super) struct ChannelIo {
     writer: ChannelWriter,
     shared: Arc<Shared>,
     _close: DropGuard,
-    held: Option<Box<dyn Send + Sync>>,
 }
 
 impl ChannelIo {
-    /// Keeps `value` until this is dropped.
-    pub(super) fn holding(mut self, value: impl Send + Sync + 'static) -> Self {
-        self.held = Some(Box::new(value));
-        self
+    pub(super) fn new(channel: Channel<Msg>, shared: Arc<Shared>) -> Self {
+        Self::serve(channel, shared, None::<()>)
     }
 
     /// Why the connection has ended, if it has.
@@ -368,7 +397,12 @@ impl ChannelIo {
         ended.as_ref().map(|reason| io::Error::new(io::ErrorKind::ConnectionReset, reason.to_string()))
     }
 
-    pub(super) fn new(channel: Channel<Msg>, shared: Arc<Shared>) -> Self {
+    /// The channel of a subsystem, which holds something until the host has closed it.
+    pub(super) fn of_subsystem(channel: Channel<Msg>, shared: Arc<Shared>, held: impl Send + 'static) -> Self {
+        Self::serve(channel, shared, Some(held))
+    }
+
+    fn serve(channel: Channel<Msg>, shared: Arc<Shared>, held: Option<impl Send + 'static>) -> Self {
         let (reader, writer) = channel.split();
         let writer = Arc::new(writer);
         let life = Life::new();
@@ -379,11 +413,11 @@ impl ChannelIo {
             writer: ChannelWriter::new(&writer, &life),
             shared,
             _close: life.unused.clone().drop_guard(),
-            held: None,
         };
         let cut = this.shared.cut.clone();
+        let unwanted = if held.is_some() { Unwanted::WindUp } else { Unwanted::Close };
         tokio::spawn(async move {
-            drain(reader, writer, life, &cut, |message| {
+            drain(reader, writer, life, &cut, unwanted, |message| {
                 let store = store.clone();
                 async move {
                     match message {
@@ -397,6 +431,7 @@ impl ChannelIo {
                 }
             })
             .await;
+            drop(held);
             store.finish();
         });
         this

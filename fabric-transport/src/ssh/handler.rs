@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectErrorKind, SessionError, Target};
-use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, Session};
+use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, RemoteDisconnectInfo, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::agent::AgentSessionBinding;
 use russh::{Channel, ChannelOpenFailure};
@@ -25,6 +25,8 @@ const BANNER: usize = 16 << 10;
 pub(super) struct Shared {
     /// Why the session has ended, once it has.
     pub(super) ended: watch::Sender<Option<SessionError>>,
+    /// With what words the server has disconnected, if it has.
+    pub(super) goodbye: OnceLock<RemoteDisconnectInfo>,
     /// What the server said before the login (RFC 4252, section 5.4).
     pub(super) banner: Mutex<String>,
     /// Where connections to our listeners on the host go.
@@ -56,6 +58,7 @@ impl Shared {
     pub(super) fn new(pool: Arc<Pool>) -> Self {
         Self {
             ended: watch::Sender::new(None),
+            goodbye: OnceLock::new(),
             banner: Mutex::default(),
             listeners: Mutex::default(),
             agent: OnceLock::new(),
@@ -281,11 +284,16 @@ impl russh::client::Handler for Handler {
             DisconnectReason::Error(HandlerError::Protocol(error)) => lost_text(error),
             DisconnectReason::Error(HandlerError::Refused(kind)) => kind.to_string(),
         };
-        self.shared.end(SessionError::Lost { reason: text });
-        match reason {
-            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+        let done = match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                // It can say so once only.
+                let _ = self.shared.goodbye.set(info);
+                Ok(())
+            }
             DisconnectReason::Error(error) => Err(error),
-        }
+        };
+        self.shared.end(SessionError::Lost { reason: text });
+        done
     }
 }
 

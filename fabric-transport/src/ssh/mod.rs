@@ -1,7 +1,7 @@
 //! The SSH transport, on russh.
 //!
 //! ```text
-//! dial ── stream ── handshake ── auth ── session ── process / channel / listen
+//! dial ── stream ── handshake ── auth ── session ── process / channel / listen / files
 //!                   (host_keys,  (keys,
 //!                    algorithms)  agent, interactive)
 //! ```
@@ -20,12 +20,14 @@ mod auth;
 mod channel;
 mod clock;
 mod dial;
+mod files;
 mod handler;
 mod handshake;
 mod host_keys;
 mod listen;
 mod login_shell;
 pub(crate) mod process;
+mod room;
 mod session;
 mod silence;
 mod stop;
@@ -124,7 +126,7 @@ impl Transport for SshTransport {
         let verified = verified.map_err(failed)?;
         let login = auth::login(verified, target, context, &self.keys).await.map_err(failed)?;
         login.shared.logged_in.cancel();
-        Ok(Arc::new(session::SshSession::new(login, target)))
+        Ok(Arc::new(session::SshSession::new(login, target, &context.events)))
     }
 }
 

@@ -15,7 +15,8 @@ use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::channel::{ChannelIo, ChannelWriter, Life, MESSAGE, OUTPUT_STORE, Store, drain};
+use super::channel::{ChannelIo, ChannelWriter, Life, MESSAGE, OUTPUT_STORE, Store, Unwanted, drain};
+use super::room::Permit;
 use super::session::{Link, NoRoom};
 use super::stop;
 
@@ -34,8 +35,8 @@ enum Listing {
 
 async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) -> Result<Process, SessionError> {
     // What ends another process has other ways.
-    let no_room = if listing == Listing::Listed { NoRoom::AskAgainAmongOthers } else { NoRoom::DoWithout };
-    let Started { channel, entry, first } = start(link, request, listing, no_room).await?;
+    let no_room = if listing == Listing::Listed { NoRoom::Wait } else { NoRoom::DoWithout };
+    let Started { channel, permit, entry, first } = start(link, request, listing, no_room).await?;
     let (reader, writer) = channel.split();
     let writer = Arc::new(writer);
     let life = Life::new();
@@ -56,7 +57,8 @@ async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) ->
         order: entry.order,
         _close: close,
     };
-    tokio::spawn(read(reader, writer, life, Reading { link: link.clone(), store, ended, whole, heard, entry, first }));
+    let reading = Reading { link: link.clone(), store, ended, whole, heard, permit, entry, first };
+    tokio::spawn(read(reader, writer, life, reading));
     Ok(Process { stdin: Box::new(stdin), output: Box::new(output), control: Arc::new(control) })
 }
 
@@ -64,8 +66,8 @@ async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) ->
 pub(super) async fn subsystem(link: &Arc<Link>, name: &str, no_room: NoRoom) -> Result<ChannelIo, SessionError> {
     let request = SpawnRequest { program: Program::Subsystem(name.to_owned()), ..SpawnRequest::default() };
     // A subsystem speaks when it is spoken to, so that nothing has come before the answer.
-    let Started { channel, entry, .. } = start(link, &request, Listing::Listed, no_room).await?;
-    Ok(ChannelIo::new(channel, link.shared.clone()).holding(entry))
+    let Started { channel, permit, entry, .. } = start(link, &request, Listing::Listed, no_room).await?;
+    Ok(ChannelIo::of_subsystem(channel, link.shared.clone(), (permit, entry)))
 }
 
 /// What the task of a process's channel has.
@@ -75,13 +77,14 @@ struct Reading {
     ended: CancellationToken,
     whole: CancellationToken,
     heard: Arc<AtomicUsize>,
+    permit: Permit,
     entry: Entry,
     first: Option<ChannelMsg>,
 }
 
 /// Reads a process's channel to its end. An exit status doesn't say that all output has come: servers send it first.
 async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life: Life, reading: Reading) {
-    let Reading { link, store, ended, whole, heard, entry, first } = reading;
+    let Reading { link, store, ended, whole, heard, permit, entry, first } = reading;
     let held = AtomicBool::new(false);
     let all_came = || {
         whole.cancel();
@@ -114,7 +117,9 @@ async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life:
     if let Some(message) = first {
         take(message).await;
     }
-    if drain(reader, writer, life, &link.shared.cut, take).await {
+    let closed = drain(reader, writer, life, &link.shared.cut, Unwanted::Close, take).await;
+    drop(permit);
+    if closed {
         all_came();
         if !ended.is_cancelled() {
             store.push(ProcessEvent::Exit(ExitStatus::Unknown), 0).await;
@@ -128,24 +133,25 @@ async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life:
 }
 
 /// A channel that is closed if it comes to nothing.
-struct Unused(Option<Channel<Msg>>);
+struct Unused(Option<(Channel<Msg>, Permit)>);
 
 impl Unused {
     fn get(&mut self) -> &mut Channel<Msg> {
-        self.0.as_mut().expect("taken only by `take`, which consumes this")
+        &mut self.0.as_mut().expect("taken only by `take`, which consumes this").0
     }
 
-    fn take(mut self) -> Channel<Msg> {
+    fn take(mut self) -> (Channel<Msg>, Permit) {
         self.0.take().expect("taken only here")
     }
 }
 
 impl Drop for Unused {
     fn drop(&mut self) {
-        if let Some(channel) = self.0.take() {
+        if let Some((channel, permit)) = self.0.take() {
             tokio::spawn(async move {
                 // The connection may be gone, and the channel with it.
                 let _ = channel.close().await;
+                drop(permit);
             });
         }
     }
@@ -154,6 +160,7 @@ impl Drop for Unused {
 /// A channel on which something runs.
 struct Started {
     channel: Channel<Msg>,
+    permit: Permit,
     entry: Entry,
     /// What came before the server's answer.
     first: Option<ChannelMsg>,
@@ -166,11 +173,10 @@ async fn start(
     listing: Listing,
     no_room: NoRoom,
 ) -> Result<Started, SessionError> {
-    let _starting = link.processes.starting();
-    let open = |link: Arc<Link>| async move { link.handle.channel_open_session().await };
-    let mut channel = Unused(Some(link.open("a session channel", no_room, open).await?));
+    let mut channel = Unused(Some(link.open_session(no_room).await?));
     let (entry, first) = ask(link, channel.get(), request, listing).await?;
-    Ok(Started { channel: channel.take(), entry, first })
+    let (channel, permit) = channel.take();
+    Ok(Started { channel, permit, entry, first })
 }
 
 /// Sends all requests at once and then waits for the answers: one round trip instead of one each.
@@ -314,17 +320,6 @@ pub(super) struct Registry {
     stopping: tokio::sync::Mutex<()>,
     /// How many have ended while something holds their output open.
     held: AtomicUsize,
-    /// How many are on their way into `live`.
-    starting: AtomicUsize,
-}
-
-/// A process that is being started.
-struct Starting<'a>(&'a AtomicUsize);
-
-impl Drop for Starting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 /// A process's place in the [`Registry`], until it is dropped.
@@ -348,17 +343,6 @@ impl Registry {
             lock(&self.live).insert(order);
         }
         Entry { live: self.live.clone(), order }
-    }
-
-    /// Counts one as being started until what this gives is dropped.
-    fn starting(&self) -> Starting<'_> {
-        self.starting.fetch_add(1, Ordering::SeqCst);
-        Starting(&self.starting)
-    }
-
-    /// Whether the one that is being started is alone.
-    pub(super) fn is_alone(&self) -> bool {
-        self.starting.load(Ordering::SeqCst) <= 1 && lock(&self.live).is_empty()
     }
 
     fn place(&self, order: u64) -> Option<Place> {

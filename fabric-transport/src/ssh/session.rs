@@ -6,31 +6,29 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fabric_core::command::LoginShell;
 use fabric_core::transport::{BoxStream, Files, ListenAddress, Listener, Process, SpawnRequest};
-use fabric_core::{Session, SessionError, Target};
+use fabric_core::{Emitter, Session, SessionError, Target};
 use russh::client::{Handle, Msg};
-use russh::{Channel, Disconnect};
+use russh::{Channel, ChannelOpenFailure, Disconnect};
 
 use super::auth::Login;
 use super::channel::ChannelIo;
+use super::files::{self, SshFiles};
 use super::handler::{Handler, Shared};
 use super::login_shell::for_login_shell;
+use super::room::{Permit, Room, Wanted};
 use super::{listen, process};
 use crate::connector::{RETRIES, wait_after};
-use crate::sftp;
 
 /// How long closing may take before the connection is cut.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// What to do about a channel that the server has no room for.
+/// What to do about a session channel that the server has no room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoRoom {
     /// Do without.
     DoWithout,
-    /// Ask again where the server says that it is short of something.
-    AskAgain,
-    /// Ask again also where it only says that it failed, unless there is no other process: OpenSSH's words where there
-    /// are more than `MaxSessions`, and where a stream's target can't be reached.
-    AskAgainAmongOthers,
+    /// Wait until there is some.
+    Wait,
 }
 
 /// A session over SSH.
@@ -52,12 +50,14 @@ pub(super) struct Link {
     pub(super) login_shell: tokio::sync::OnceCell<LoginShell>,
     /// Held while the host is asked to listen.
     pub(super) listening: tokio::sync::Mutex<()>,
+    /// The room for session channels.
+    pub(super) room: Arc<Room>,
     /// The SFTP client, once somebody wanted one.
-    files: tokio::sync::Mutex<Option<Arc<sftp::Client>>>,
+    pub(super) sftp: files::Sftp,
 }
 
 impl SshSession {
-    pub(super) fn new(login: Login, target: &Target) -> Self {
+    pub(super) fn new(login: Login, target: &Target, events: &Emitter) -> Self {
         let Login { handle, shared } = login;
         let link = Link {
             handle,
@@ -67,52 +67,106 @@ impl SshSession {
             processes: process::Registry::default(),
             login_shell: tokio::sync::OnceCell::new(),
             listening: tokio::sync::Mutex::default(),
-            files: tokio::sync::Mutex::default(),
+            room: Arc::new(Room::new(events.clone())),
+            sftp: files::Sftp::default(),
         };
         Self { link: Arc::new(link) }
     }
 }
 
 impl Link {
-    /// Opens a channel within its time limit.
-    ///
-    /// The request is finished even if the caller goes away meanwhile: a channel that the server has
-    /// opened must be closed again, or it would count against its limit (`MaxSessions`) for good.
-    pub(super) async fn open<F>(
+    /// Opens a channel for a stream; asks again where the server says that it is short of something.
+    async fn open_stream<F>(
         self: &Arc<Self>,
         what: &str,
-        no_room: NoRoom,
         request: impl Fn(Arc<Self>) -> F,
-    ) -> Result<Channel<Msg>, SessionError>
+    ) -> Result<BoxStream, SessionError>
     where
         F: Future<Output = Result<Channel<Msg>, russh::Error>> + Send + 'static,
     {
-        let mut retries = 0;
-        loop {
+        for retries in 0.. {
             match self.open_once(what, request(self.clone())).await? {
-                Err(russh::Error::ChannelOpenFailure(refusal))
-                    if retries < RETRIES && self.asks_again(no_room, &refusal) =>
-                {
+                Ok(channel) => return Ok(Box::new(ChannelIo::new(channel, self.shared.clone()))),
+                Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::ResourceShortage)) if retries < RETRIES => {
                     let wait = wait_after(retries);
                     tracing::debug!(?wait, "no room for {what}, trying again");
                     tokio::time::sleep(wait).await;
-                    retries += 1;
                 }
-                opened => return opened.map_err(|error| self.error(what, &error)),
+                Err(error) => return Err(self.error(what, &error)),
+            }
+        }
+        unreachable!("retries are bounded")
+    }
+
+    /// Opens a session channel; where the server has no room for it, an SFTP channel that nobody uses makes way.
+    pub(super) async fn open_session(
+        self: &Arc<Self>,
+        no_room: NoRoom,
+    ) -> Result<(Channel<Msg>, Permit), SessionError> {
+        const WHAT: &str = "a session channel";
+        let refused = |how_many: &str| SessionError::ChannelRefused {
+            reason: format!(
+                "{WHAT}: it takes no more sessions on one connection (`MaxSessions` in its sshd_config){how_many}"
+            ),
+        };
+        let mut wanted = Wanted::new(&self.room, self.limit);
+        loop {
+            if no_room == NoRoom::Wait {
+                wanted.in_turn().await;
+            }
+            wanted.watch();
+            let link = self.clone();
+            let request = async move { link.handle.channel_open_session().await };
+            let asking = self.room.ask();
+            let error = match self.open_once(WHAT, request).await? {
+                Ok(channel) => return Ok((channel, self.room.take())),
+                Err(error) => error,
+            };
+            let lacks_room = self.lacks_room(&error);
+            drop(asking);
+            if !lacks_room {
+                return Err(match error {
+                    russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed) => refused(", or none at all"),
+                    error => self.error(WHAT, &error),
+                });
+            }
+            let ending = self.sftp.make_way();
+            tracing::debug!(ending, "no room for {WHAT}");
+            let again = async {
+                match no_room {
+                    NoRoom::Wait => {
+                        wanted.again(ending).await.map_err(|why| refused(&format!(" than it has now: {why}")))
+                    }
+                    NoRoom::DoWithout if ending => {
+                        wanted.soon().await;
+                        Ok(())
+                    }
+                    NoRoom::DoWithout => Err(refused(" than it has now")),
+                }
+            };
+            tokio::select! {
+                again = again => again?,
+                () = self.over() => return Err(self.shared.reason()),
             }
         }
     }
 
-    fn asks_again(&self, no_room: NoRoom, refusal: &russh::ChannelOpenFailure) -> bool {
-        match refusal {
-            russh::ChannelOpenFailure::ResourceShortage => no_room != NoRoom::DoWithout,
-            russh::ChannelOpenFailure::ConnectFailed => {
-                no_room == NoRoom::AskAgainAmongOthers && !self.processes.is_alone()
-            }
+    /// Whether a session was refused because there are too many. OpenSSH says only that it failed, others that it is
+    /// prohibited; where the server has taken one before, it can be meant so only.
+    fn lacks_room(&self, error: &russh::Error) -> bool {
+        match error {
+            russh::Error::ChannelOpenFailure(ChannelOpenFailure::ResourceShortage) => true,
+            russh::Error::ChannelOpenFailure(
+                ChannelOpenFailure::ConnectFailed | ChannelOpenFailure::AdministrativelyProhibited,
+            ) => self.room.may_be_full(),
             _ => false,
         }
     }
 
+    /// Asks the server for a channel.
+    ///
+    /// The request is finished even if the caller goes away meanwhile: a channel that the server has
+    /// opened must be closed again, or it would count against its limit (`MaxSessions`) for good.
     async fn open_once(
         self: &Arc<Self>,
         what: &str,
@@ -131,7 +185,6 @@ impl Link {
 
     /// Waits for the server's answer to `what`.
     pub(super) async fn within<T>(&self, what: &str, answer: impl Future<Output = T>) -> Result<T, SessionError> {
-        let mut ended = self.shared.ended.subscribe();
         let timed = async {
             match self.limit {
                 Some(after) => tokio::time::timeout(after, answer)
@@ -140,14 +193,19 @@ impl Link {
                 None => Ok(answer.await),
             }
         };
-        // What `wait_for` yields locks the value: held while the value is read again, with a writer in between,
-        // it would never be let go.
-        let over = async { drop(ended.wait_for(Option::is_some).await) };
         tokio::select! {
             biased;
             answer = timed => answer,
-            () = over => Err(self.shared.reason()),
+            () = self.over() => Err(self.shared.reason()),
         }
+    }
+
+    /// Waits until the session has ended.
+    async fn over(&self) {
+        let mut ended = self.shared.ended.subscribe();
+        // What `wait_for` yields locks the value: held while the value is read again, with a writer in between,
+        // it would never be let go.
+        drop(ended.wait_for(Option::is_some).await);
     }
 
     /// What russh's error means for the caller.
@@ -155,11 +213,11 @@ impl Link {
         match error {
             russh::Error::ChannelOpenFailure(reason) => SessionError::ChannelRefused {
                 reason: match reason {
-                    russh::ChannelOpenFailure::ConnectFailed => format!("{what}: connect failed"),
-                    russh::ChannelOpenFailure::AdministrativelyProhibited => {
+                    ChannelOpenFailure::ConnectFailed => format!("{what}: connect failed"),
+                    ChannelOpenFailure::AdministrativelyProhibited => {
                         format!("{what}: administratively prohibited")
                     }
-                    russh::ChannelOpenFailure::ResourceShortage => format!("{what}: resource shortage"),
+                    ChannelOpenFailure::ResourceShortage => format!("{what}: resource shortage"),
                     other => format!("{what}: {other:?}"),
                 },
             },
@@ -196,8 +254,7 @@ impl Session for SshSession {
             // Where the stream comes from is for the server's log only.
             async move { link.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await }
         };
-        let channel = self.link.open(&what, NoRoom::AskAgain, open).await?;
-        Ok(Box::new(ChannelIo::new(channel, self.link.shared.clone())))
+        self.link.open_stream(&what, open).await
     }
 
     async fn open_unix_stream(&self, path: &[u8]) -> Result<BoxStream, SessionError> {
@@ -207,8 +264,7 @@ impl Session for SshSession {
             let path = path.clone();
             async move { link.handle.channel_open_direct_streamlocal(path).await }
         };
-        let channel = self.link.open(&what, NoRoom::AskAgain, open).await?;
-        Ok(Box::new(ChannelIo::new(channel, self.link.shared.clone())))
+        self.link.open_stream(&what, open).await
     }
 
     async fn listen(&self, at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
@@ -216,19 +272,7 @@ impl Session for SshSession {
     }
 
     async fn files(&self) -> Result<Arc<dyn Files>, SessionError> {
-        let mut files = self.link.files.lock().await;
-        if let Some(client) = files.as_ref().filter(|client| !client.is_closed()) {
-            return Ok(client.clone());
-        }
-        let client = sftp_client(&self.link, NoRoom::AskAgainAmongOthers).await?;
-        // The client is the link's, which must not be kept by it.
-        let link = Arc::downgrade(&self.link);
-        let client = Arc::new(client.with_further_channels(move || {
-            let link = link.clone();
-            async move { sftp_client(&link.upgrade()?, NoRoom::DoWithout).await.ok() }
-        }));
-        *files = Some(client.clone());
-        Ok(client)
+        SshFiles::open(&self.link).await
     }
 
     fn is_open(&self) -> bool {
@@ -246,13 +290,6 @@ impl Session for SshSession {
     async fn close(&self) {
         self.link.close().await;
     }
-}
-
-/// Starts an SFTP client on a channel of its own.
-async fn sftp_client(link: &Arc<Link>, no_room: NoRoom) -> Result<sftp::Client, SessionError> {
-    let stream = process::subsystem(link, "sftp", no_room).await?;
-    let started = link.within("the SFTP server", sftp::Client::start(stream)).await?;
-    started.map_err(|error| SessionError::System { what: "starting SFTP".to_owned(), reason: error.to_string() })
 }
 
 /// russh takes paths as text only.

@@ -173,14 +173,58 @@ fn too_many_keys_are_listed_in_their_order_and_a_given_password_comes_before_the
     // The named key, the password, and only then what the agent has besides.
     let named = keys[3].to_str().unwrap();
     fab(&["-i", named, "-p", "not the password"]).any_stderr().run();
+    sshd.wait_for_log("Failed password", 1);
     let log = sshd.log();
-    let failures: Vec<&str> = log.lines().filter(|line| line.contains("Failed ")).collect();
-    let kinds: Vec<&str> = failures
-        .iter()
-        .rev()
-        .take(3)
-        .rev()
-        .map(|line| if line.contains("Failed password") { "password" } else { "key" })
-        .collect();
+    let port = log.lines().find_map(|line| line.split_once("Failed password")?.1.split_once(" port ")).unwrap().1;
+    let login = |line: &&str| line.contains("Failed ") && line.ends_with(port);
+    let failures: Vec<&str> = log.lines().filter(login).collect();
+    let kinds: Vec<&str> =
+        failures.iter().map(|line| if line.contains("Failed password") { "password" } else { "key" }).collect();
     assert_eq!(&kinds[..2], ["key", "password"], "{failures:?}");
+}
+
+#[test]
+fn a_session_that_is_still_counted_after_its_end_is_waited_for() {
+    let server = Server::start("one_session.py", &[]);
+    let (host, known) = server.host();
+    case!()
+        .reach(vec![host], Path::new("none"))
+        .no_key()
+        .known_hosts(known)
+        .fabfile("[tasks.t]\nhosts = [\"{h1}\"]\nsteps = [{ run = \"a\" }, { run = \"b\" }, { run = \"c\" }]\n")
+        .args(["t"])
+        .stdout_has("out: ran a\n")
+        .stdout_has("out: ran c\n")
+        .any_stderr()
+        .run();
+    let again = ["refused", "refused", "refused", "taken"];
+    assert_eq!(server.end(), [&["taken"], &again[..], &again[..]].concat());
+}
+
+/// One run against a server of `asks.py`: what it says, and how often it was asked something.
+fn asked(way: &str, args: &[&str], says: &[&str]) -> usize {
+    let server = Server::start("asks.py", &[way]);
+    let (host, known) = server.host();
+    let case = case!().reach(vec![host], Path::new("none")).no_key().known_hosts(known).env("FABRIC_PASSWORD", "right");
+    let case = case.args(args).args(["-H", "{h1}", "--", "true"]).any_stdout().status(1);
+    says.iter().fold(case, |case, part| case.stderr_has(*part)).run();
+    server.end().len()
+}
+
+#[test]
+fn a_server_that_asks_without_end_is_given_up() {
+    for way in ["endless", "silent"] {
+        let asked = asked(way, &["--auth-timeout", "20"], &["it asked 100 times, and no end"]);
+        assert!((100..=101).contains(&asked), "{way}: {asked}");
+    }
+    // Each answer is within the limit of one, and all together are not within that of the login.
+    let asked = asked("slow", &["--auth-timeout", "1"], &["timed out after 10 s", "auth_timeout"]);
+    assert!(asked < 100, "{asked}");
+}
+
+/// russh shows nobody the request for a new password, so that all there is is what it may be that isn't answered.
+#[test]
+fn a_password_that_is_not_answered_may_have_expired() {
+    let says = ["timed out after 2 s", "auth_timeout", "SSH_MSG_USERAUTH_PASSWD_CHANGEREQ", "`ssh`", "openssh://"];
+    assert_eq!(asked("change", &["--auth-timeout", "2"], &says), 1);
 }

@@ -12,18 +12,21 @@ use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::ssh_encoding::Encode as _;
 use sha2::Digest as _;
-use ssh_key::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey};
+use ssh_key::{Algorithm, Certificate, HashAlg, PublicKey};
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
 use super::agent::Agent;
 use super::signing::SigningKey;
 use super::unless_slow;
+use super::written::{self, Unusable, Written};
 use crate::ssh::clock::Clock;
 use crate::ssh::handler::Handler;
 
-/// How often a passphrase is asked for.
+/// How often a passphrase is asked for, as `ssh` does by default.
 const PASSPHRASE_TRIES: usize = 3;
+
+const NO_SUCH_FILE: &str = "no such file";
 
 /// The keys that were read, opened once for all hosts.
 #[derive(Debug, Default)]
@@ -60,18 +63,25 @@ pub(super) struct KeyFile {
 #[derive(Debug)]
 struct Private {
     open: OnceLock<Arc<SigningKey>>,
-    /// As long as it is not open, its text; `None` after somebody was asked and did not know. Held by who asks for the
-    /// passphrase.
-    locked: tokio::sync::Mutex<Option<Secret>>,
+    /// Held by who asks for the passphrase; `None` for a key that was never encrypted.
+    locked: Option<tokio::sync::Mutex<Locked>>,
+}
+
+/// A key that is encrypted.
+#[derive(Debug)]
+struct Locked {
+    text: Secret,
+    /// Why nobody is asked for its passphrase any more, once somebody was asked in vain.
+    given_up: Option<String>,
 }
 
 impl Private {
     fn open(key: SigningKey) -> Self {
-        Self { open: Arc::new(key).into(), locked: tokio::sync::Mutex::default() }
+        Self { open: Arc::new(key).into(), locked: None }
     }
 
     fn locked(text: Secret) -> Self {
-        Self { open: OnceLock::new(), locked: tokio::sync::Mutex::new(Some(text)) }
+        Self { open: OnceLock::new(), locked: Some(tokio::sync::Mutex::new(Locked { text, given_up: None })) }
     }
 }
 
@@ -137,8 +147,11 @@ impl KeyFile {
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => match read_public(&beside(".pub")) {
                 Some(public) => Self::public_only(name, public),
-                None => return Err("no such file".to_owned()),
+                None => return Err(NO_SUCH_FILE.to_owned()),
             },
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                return Err(Unusable::Garbage("it is not text".to_owned()).to_string());
+            }
             Err(error) => return Err(error.to_string()),
         };
         if file.public.is_none() {
@@ -153,72 +166,92 @@ impl KeyFile {
         Self { name, public: Some(public), certificate: None, private: None }
     }
 
-    /// A private key in any format: OpenSSH, PKCS #1, PKCS #8, SEC 1, PuTTY.
+    /// A private key in any format.
     fn parse(name: String, text: Secret) -> Result<Self, String> {
-        let (public, private) = match russh::keys::decode_secret_key(text.expose(), None) {
-            Ok(key) => (Some(key.public_key().clone()), Private::open(SigningKey::new(key))),
-            // The OpenSSH format shows the public half of an encrypted key, others don't.
-            Err(error) => match PrivateKey::from_openssh(text.expose()) {
-                Ok(key) if key.is_encrypted() => (Some(key.public_key().clone()), Private::locked(text)),
-                _ if is_encrypted(text.expose()) => (None, Private::locked(text)),
-                _ => return Err(format!("not a private key that can be used here: {error}")),
-            },
+        let (public, private) = match written::read(text.expose()).map_err(|error| error.to_string())? {
+            Written::Open(key) => (Some(key.public_key().clone()), Private::open(SigningKey::new(*key))),
+            Written::Locked(public) => (public, Private::locked(text)),
         };
         Ok(Self { name, public, certificate: None, private: Some(private) })
     }
 
     /// The private key; its passphrase is taken from the target or asked for, once for all hosts.
     async fn open(&self, target: &Target, context: &OpenContext) -> Result<Arc<SigningKey>, SignError> {
-        let unknown = || SignError::Key("no passphrase opened it".to_owned());
         let Some(private) = &self.private else {
             return Err(SignError::Key("only its public half is here".to_owned()));
         };
-        if let Some(key) = private.open.get() {
-            return Ok(key.clone());
-        }
-        let mut locked = private.locked.lock().await;
+        let locked = match (private.open.get(), &private.locked) {
+            (Some(key), _) => return Ok(key.clone()),
+            (None, Some(locked)) => locked,
+            (None, None) => return Err(SignError::Key("it is not open".to_owned())),
+        };
+        let mut locked = locked.lock().await;
         // Who held it may have opened it.
         if let Some(key) = private.open.get() {
             return Ok(key.clone());
         }
-        let text = locked.clone().ok_or_else(unknown)?;
-        if let Some(passphrase) = &target.auth.passphrase
-            && let Some(key) = decrypt(&text, passphrase).await
-        {
-            return Ok(private.open.get_or_init(|| key).clone());
+        match self.unlock(&locked, target, context).await? {
+            Ok(key) => Ok(private.open.get_or_init(|| key).clone()),
+            Err(why) => {
+                locked.given_up = Some(why.clone());
+                Err(SignError::Key(why))
+            }
+        }
+    }
+
+    /// Opens it, or says why nobody need be asked again.
+    async fn unlock(
+        &self,
+        locked: &Locked,
+        target: &Target,
+        context: &OpenContext,
+    ) -> Result<Result<Arc<SigningKey>, String>, SignError> {
+        let wrong = Unusable::WrongPassphrase.to_string();
+        let mut was_wrong = false;
+        if let Some(passphrase) = &target.auth.passphrase {
+            match decrypt(&locked.text, passphrase).await {
+                Ok(key) => return Ok(Ok(key)),
+                Err(Unusable::WrongPassphrase) => was_wrong = true,
+                Err(why) => return Ok(Err(why.to_string())),
+            }
+        }
+        if let Some(why) = &locked.given_up {
+            return Ok(Err(why.clone()));
         }
         for _ in 0..PASSPHRASE_TRIES {
-            let request = PromptRequest {
-                kind: PromptKind::Passphrase { key: self.name.clone() },
-                host: None,
-                message: format!("Passphrase for key {}", self.name),
+            let message = if was_wrong {
+                format!("Wrong passphrase, try again for key {}", self.name)
+            } else {
+                format!("Passphrase for key {}", self.name)
             };
-            let passphrase = context.prompter.ask(request).await.map_err(SignError::Prompt)?;
+            let kind = PromptKind::Passphrase { key: self.name.clone() };
+            let passphrase = match context.prompter.ask(PromptRequest { kind, host: None, message }).await {
+                Ok(passphrase) => passphrase,
+                Err(error @ PromptError::Cancelled { .. }) => return Err(SignError::Prompt(error)),
+                // That nobody can be asked is not what is wrong.
+                Err(_) if was_wrong => return Err(SignError::Key(wrong)),
+                Err(error) => return Err(SignError::Prompt(error)),
+            };
             // As with ssh: an empty line passes the key over.
             if passphrase.is_empty() {
-                break;
+                return Ok(Err(if was_wrong { wrong } else { "no passphrase was given".to_owned() }));
             }
-            if let Some(key) = decrypt(&text, &passphrase).await {
-                return Ok(private.open.get_or_init(|| key).clone());
+            match decrypt(&locked.text, &passphrase).await {
+                Ok(key) => return Ok(Ok(key)),
+                Err(Unusable::WrongPassphrase) => was_wrong = true,
+                Err(why) => return Ok(Err(why.to_string())),
             }
         }
-        *locked = None;
-        Err(unknown())
+        Ok(Err(format!("{wrong}, {PASSPHRASE_TRIES} times")))
     }
 }
 
-fn is_encrypted(text: &str) -> bool {
-    text.contains("BEGIN ENCRYPTED PRIVATE KEY")
-        || text.contains("Proc-Type: 4,ENCRYPTED")
-        || text.lines().any(|line| line.starts_with("Encryption: aes"))
-}
-
 /// On a thread of its own: passphrases are made to be slow to try.
-async fn decrypt(text: &Secret, passphrase: &Secret) -> Option<Arc<SigningKey>> {
+async fn decrypt(text: &Secret, passphrase: &Secret) -> Result<Arc<SigningKey>, Unusable> {
     let (text, passphrase) = (text.clone(), passphrase.clone());
-    let decode = move || russh::keys::decode_secret_key(text.expose(), Some(passphrase.expose())).ok();
-    let work = move || decode().map(SigningKey::new).map(Arc::new);
-    tokio::task::spawn_blocking(work).await.ok().flatten()
+    let work = move || written::unlock(text.expose(), passphrase.expose()).map(SigningKey::new).map(Arc::new);
+    let panicked = |_| Err(Unusable::Garbage("reading it failed".to_owned()));
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(panicked)
 }
 
 /// A key that may be offered.
@@ -479,7 +512,7 @@ impl Candidates {
                 Err(reason) if *explicit => {
                     return Err(ConnectErrorKind::Key { file: path.display().to_string(), reason });
                 }
-                Err(reason) if reason == "no such file" => {}
+                Err(reason) if reason == NO_SUCH_FILE && !auth.identities_named => {}
                 Err(reason) => this.passed_over.push(format!("key {} ({reason})", path.display())),
             }
         }
@@ -508,6 +541,15 @@ impl Candidates {
                         this.queue.push_back(Candidate::Agent { agent, identity });
                     }
                 }
+            }
+        }
+        for file in given.iter().chain(&default) {
+            if file.private.is_none() && !file.public.as_ref().is_some_and(holds) {
+                let why = match &agent {
+                    Some(_) => "the agent doesn't hold the other",
+                    None => "there is no agent for the other",
+                };
+                this.passed_over.push(format!("key {} (only its public half is here, and {why})", file.name));
             }
         }
         this.files(&given, &certificates);
@@ -577,6 +619,8 @@ fn certificate_files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Certificate)>, C
 
 #[cfg(test)]
 mod tests {
+    use ssh_key::PrivateKey;
+
     use super::*;
 
     #[test]

@@ -5,15 +5,16 @@ pub(super) mod agent;
 mod gssapi;
 mod keys;
 mod signing;
+mod written;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, Phase, PromptError, PromptKind, PromptRequest, Secret, Target};
-use russh::MethodKind;
-use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt};
+use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt, RemoteDisconnectInfo};
 use russh::keys::agent::AgentIdentity;
+use russh::{Disconnect, MethodKind};
 
 pub(super) use self::keys::KeyStore;
 use super::Failure;
@@ -188,8 +189,7 @@ impl Attempt<'_> {
 
     fn failed(&self) -> ConnectErrorKind {
         let mut tried = self.tried.clone();
-        // sshd's words when `MaxAuthTries` is used up; the protocol has no others.
-        if self.handle.is_closed() && self.shared.reason().to_string().contains("Too many authentication failures") {
+        if self.shared.goodbye.get().is_some_and(is_out_of_tries) {
             tried.push(
                 "the server takes no more tries, and each key costs one: name the right one with `-i` and set \
                  IdentitiesOnly in ssh_config, or leave the agent out with `-a`"
@@ -354,8 +354,10 @@ impl Attempt<'_> {
                 },
             };
             let sending = self.handle.authenticate_password(self.user.clone(), password.expose());
-            let answer = answered(&self.clock, self.target, sending).await?;
-            let answer = answer.map_err(|_| self.lost())?;
+            // The request for a new password is another answer, which russh keeps to itself.
+            let limit = self.target.timeouts.auth;
+            let unanswered = |Expired| ConnectErrorKind::PasswordUnanswered { after: limit.unwrap_or_default() };
+            let answer = self.clock.limit(limit, sending).await.map_err(unanswered)?.map_err(|_| self.lost())?;
             match self.note("password", answer)? {
                 Step::Refused if self.takes(MethodKind::Password) => {}
                 step => return Ok(step),
@@ -409,7 +411,8 @@ impl Attempt<'_> {
                             return Err(self.failed());
                         }
                         asked |= !prompts.is_empty();
-                        let answers = self.respond(&name, &instructions, &prompts).await?;
+                        let answers =
+                            if given_up { None } else { self.respond(&name, &instructions, &prompts).await? };
                         // Without an answer the server would wait for one, and no other method could be tried.
                         given_up = answers.is_none();
                         let answers = answers.unwrap_or_else(|| vec![String::new(); prompts.len()]);
@@ -480,6 +483,13 @@ impl Attempt<'_> {
     fn lost(&self) -> ConnectErrorKind {
         ConnectErrorKind::Dropped { phase: Phase::Auth, reason: self.shared.reason().to_string() }
     }
+}
+
+/// Whether a server has disconnected because it takes no more tries: others have a code for that, OpenSSH calls it an error
+/// in the protocol and says what it means.
+fn is_out_of_tries(goodbye: &RemoteDisconnectInfo) -> bool {
+    matches!(goodbye.reason_code, Disconnect::NoMoreAuthMethodsAvailable)
+        || goodbye.message.starts_with("Too many authentication failures")
 }
 
 /// Whether what a server asks for is the change of a password that has expired (PAM's words).

@@ -1,0 +1,188 @@
+//! The files of a session, by SFTP.
+//!
+//! All transfers of a session share one SFTP channel, which stays open between them. Where the server has no room for
+//! another session it makes way as soon as nobody uses it, and is opened anew when somebody does.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fabric_core::SessionError;
+use fabric_core::error::{FileError, FileErrorKind};
+use fabric_core::transport::{DirEntry, FileChanges, FileStat, Files, Progress, WriteOptions};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::process;
+use super::room::Room;
+use super::session::{Link, NoRoom};
+use crate::sftp::Client;
+
+/// The SFTP client of a session, while there is one.
+#[derive(Default)]
+pub(super) struct Sftp {
+    /// Read by who uses it.
+    client: RwLock<Option<Client>>,
+    /// Held while it is opened.
+    opening: Mutex<()>,
+}
+
+impl Sftp {
+    /// Begins to close the channel if nobody uses it; says whether it does.
+    pub(super) fn make_way(&self) -> bool {
+        self.client.try_write().is_ok_and(|mut client| client.take().is_some())
+    }
+
+    async fn open(&self) -> Option<RwLockReadGuard<'_, Option<Client>>> {
+        let client = self.client.read().await;
+        client.as_ref().is_some_and(|client| !client.is_closed()).then_some(client)
+    }
+}
+
+/// Starts an SFTP client on a channel of its own.
+async fn start(link: &Arc<Link>, no_room: NoRoom) -> Result<Client, SessionError> {
+    let stream = process::subsystem(link, "sftp", no_room).await?;
+    let started = link.within("the SFTP server", Client::start(stream)).await?;
+    started.map_err(|error| SessionError::System { what: "starting SFTP".to_owned(), reason: error.to_string() })
+}
+
+/// The files of a session.
+pub(super) struct SshFiles {
+    link: Arc<Link>,
+}
+
+impl SshFiles {
+    /// Opens the SFTP channel, unless it is open.
+    pub(super) async fn open(link: &Arc<Link>) -> Result<Arc<dyn Files>, SessionError> {
+        let this = Self { link: link.clone() };
+        this.client().await?;
+        Ok(Arc::new(this))
+    }
+
+    async fn client(&self) -> Result<Lease<'_>, SessionError> {
+        let sftp = &self.link.sftp;
+        let lease = |client| Lease { client: Some(client), room: &self.link.room };
+        if let Some(client) = sftp.open().await {
+            return Ok(lease(client));
+        }
+        let _opening = sftp.opening.lock().await;
+        // Who held it may have opened it.
+        if let Some(client) = sftp.open().await {
+            return Ok(lease(client));
+        }
+        let client = start(&self.link, NoRoom::Wait).await?;
+        // The client is the link's, which must not be kept by it.
+        let link = Arc::downgrade(&self.link);
+        let client = client.with_further_channels(move || {
+            let link = link.clone();
+            async move {
+                let link = link.upgrade().filter(|link| !link.room.is_wanted())?;
+                start(&link, NoRoom::DoWithout).await.ok()
+            }
+        });
+        let mut current = sftp.client.write().await;
+        *current = Some(client);
+        // It can't be closed before it was used.
+        Ok(lease(RwLockWriteGuard::downgrade(current)))
+    }
+
+    /// [`Self::client`] for something to do with `path`.
+    async fn sftp(&self, path: &[u8]) -> Result<Lease<'_>, FileError> {
+        self.client().await.map_err(|error| FileError::new("reach", path, FileErrorKind::Session(error)))
+    }
+}
+
+/// The client while it is used.
+struct Lease<'a> {
+    /// `None` at the end of this.
+    client: Option<RwLockReadGuard<'a, Option<Client>>>,
+    room: &'a Room,
+}
+
+impl Deref for Lease<'_> {
+    type Target = dyn Files;
+
+    fn deref(&self) -> &Self::Target {
+        self.client.as_ref().and_then(|client| client.as_ref()).expect("a lease is made of a client that is open")
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.client = None;
+        if self.room.is_wanted() {
+            self.room.free();
+        }
+    }
+}
+
+#[async_trait]
+impl Files for SshFiles {
+    async fn stat(&self, path: &[u8]) -> Result<FileStat, FileError> {
+        self.sftp(path).await?.stat(path).await
+    }
+
+    async fn lstat(&self, path: &[u8]) -> Result<FileStat, FileError> {
+        self.sftp(path).await?.lstat(path).await
+    }
+
+    async fn set_stat(&self, path: &[u8], changes: &FileChanges) -> Result<(), FileError> {
+        self.sftp(path).await?.set_stat(path, changes).await
+    }
+
+    async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>, FileError> {
+        self.sftp(path).await?.read_dir(path).await
+    }
+
+    async fn read_dir_matching(&self, path: &[u8], prefix: &[u8], suffix: &[u8]) -> Result<Vec<DirEntry>, FileError> {
+        self.sftp(path).await?.read_dir_matching(path, prefix, suffix).await
+    }
+
+    async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {
+        self.sftp(path).await?.create_dir(path, mode).await
+    }
+
+    async fn remove_file(&self, path: &[u8]) -> Result<(), FileError> {
+        self.sftp(path).await?.remove_file(path).await
+    }
+
+    async fn remove_dir(&self, path: &[u8]) -> Result<(), FileError> {
+        self.sftp(path).await?.remove_dir(path).await
+    }
+
+    async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), FileError> {
+        self.sftp(from).await?.rename(from, to).await
+    }
+
+    async fn symlink(&self, to: &[u8], path: &[u8]) -> Result<(), FileError> {
+        self.sftp(path).await?.symlink(to, path).await
+    }
+
+    async fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, FileError> {
+        self.sftp(path).await?.read_link(path).await
+    }
+
+    async fn canonicalize(&self, path: &[u8]) -> Result<Vec<u8>, FileError> {
+        self.sftp(path).await?.canonicalize(path).await
+    }
+
+    async fn read_file(
+        &self,
+        path: &[u8],
+        offset: u64,
+        sink: &mut (dyn AsyncWrite + Send + Unpin),
+        progress: Progress<'_>,
+    ) -> Result<u64, FileError> {
+        self.sftp(path).await?.read_file(path, offset, sink, progress).await
+    }
+
+    async fn write_file(
+        &self,
+        path: &[u8],
+        options: &WriteOptions,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+        progress: Progress<'_>,
+    ) -> Result<u64, FileError> {
+        self.sftp(path).await?.write_file(path, options, source, progress).await
+    }
+}

@@ -1,0 +1,203 @@
+//! The room for session channels on a connection.
+//!
+//! A server takes only so many at once (`MaxSessions` in sshd_config; some devices one) and doesn't say how many: one too
+//! many is refused. Nothing is asked or counted ahead of a refusal, so that a server with room costs nothing. Who is
+//! refused waits in a line, whose first alone asks again: when a channel has ended, and now and then, because what the
+//! server still counts after this side has closed it can't be seen from here.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fabric_core::Emitter;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::connector::{RETRIES, wait_after};
+
+/// The longest wait between two questions is the one after so many.
+const SLOWEST: u32 = 4;
+
+/// How long what is about to end may take.
+const SOON: Duration = Duration::from_secs(1);
+
+/// After so long a person is told what is waited for.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// What is known of the room on one connection.
+pub(super) struct Room {
+    line: tokio::sync::Mutex<()>,
+    waiting: AtomicUsize,
+    /// How many channels are open.
+    held: AtomicUsize,
+    /// How many are asked for now.
+    asked: AtomicUsize,
+    /// Whether the server has ever taken one.
+    was_taken: AtomicBool,
+    /// When a channel was opened or ended last.
+    moved: Mutex<Instant>,
+    freed: Notify,
+    /// Whether a person has been told.
+    told: AtomicBool,
+    events: Emitter,
+}
+
+/// What an open channel holds; dropped once it is closed.
+pub(super) struct Permit(Arc<Room>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::SeqCst);
+        self.0.free();
+    }
+}
+
+impl Room {
+    pub(super) fn new(events: Emitter) -> Self {
+        Self {
+            line: tokio::sync::Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
+            was_taken: AtomicBool::new(false),
+            moved: Mutex::new(Instant::now()),
+            freed: Notify::new(),
+            told: AtomicBool::new(false),
+            events,
+        }
+    }
+
+    /// Counts a channel that the server has opened.
+    pub(super) fn take(self: &Arc<Self>) -> Permit {
+        self.held.fetch_add(1, Ordering::SeqCst);
+        self.was_taken.store(true, Ordering::SeqCst);
+        *self.moved() = Instant::now();
+        Permit(self.clone())
+    }
+
+    /// Something has ended for which others may wait.
+    pub(super) fn free(&self) {
+        *self.moved() = Instant::now();
+        self.freed.notify_waiters();
+    }
+
+    /// Whether somebody waits.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Counts a request until what this gives is dropped.
+    pub(super) fn ask(&self) -> Count<'_> {
+        Count::new(&self.asked)
+    }
+
+    /// Whether one who is refused while asking may be one too many: the server has taken a session on this connection, or
+    /// is about to take somebody else's.
+    pub(super) fn may_be_full(&self) -> bool {
+        self.was_taken.load(Ordering::SeqCst) || self.asked.load(Ordering::SeqCst) > 1
+    }
+
+    fn moved(&self) -> MutexGuard<'_, Instant> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who wants a channel.
+pub(super) struct Wanted<'a> {
+    room: &'a Room,
+    came: Instant,
+    /// How long nothing may move.
+    limit: Option<Duration>,
+    turn: Option<Turn<'a>>,
+    retries: u32,
+    freed: Pin<Box<Notified<'a>>>,
+}
+
+/// A place at the head of the line.
+struct Turn<'a> {
+    _line: tokio::sync::MutexGuard<'a, ()>,
+    _waiting: Count<'a>,
+}
+
+/// Counts one as long as it is there.
+pub(super) struct Count<'a>(&'a AtomicUsize);
+
+impl<'a> Count<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Count<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new(room: &'a Room, limit: Option<Duration>) -> Self {
+        let freed = Box::pin(room.freed.notified());
+        Self { room, came: Instant::now(), limit, turn: None, retries: 0, freed }
+    }
+
+    /// Where others wait already, waits behind them.
+    pub(super) async fn in_turn(&mut self) {
+        if self.turn.is_none() && self.room.is_wanted() {
+            self.queue().await;
+        }
+    }
+
+    /// To be called before each request: what ends from here on isn't missed.
+    pub(super) fn watch(&mut self) {
+        self.freed.set(self.room.freed.notified());
+    }
+
+    /// Waits for what is about to end.
+    pub(super) async fn soon(&mut self) {
+        let _ = tokio::time::timeout(SOON, self.freed.as_mut()).await;
+    }
+
+    async fn queue(&mut self) {
+        let waiting = Count::new(&self.room.waiting);
+        let line = self.room.line.lock().await;
+        self.turn = Some(Turn { _line: line, _waiting: waiting });
+    }
+
+    /// Waits until it is time to ask again after a refusal, or says why there is no sense in it. `ending`: a channel is
+    /// about to end.
+    pub(super) async fn again(&mut self, ending: bool) -> Result<(), String> {
+        if self.turn.is_none() {
+            self.queue().await;
+            if !ending {
+                // A server that was asked right behind the end of another session may not have seen to that yet.
+                return Ok(());
+            }
+        }
+        let held = self.room.held.load(Ordering::SeqCst);
+        let mut wait = wait_after(self.retries.min(SLOWEST));
+        if held == 0 {
+            if self.retries >= RETRIES {
+                return Err("it still counts one that has ended here, such as a command that was cut short".to_owned());
+            }
+        } else if let Some(limit) = self.limit {
+            let left = (self.came.max(*self.room.moved()) + limit).saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let in_use = if held == 1 { "one is in use".to_owned() } else { format!("{held} are in use") };
+                return Err(format!("{in_use}, and none has ended within {limit:?} (`channel_timeout`)"));
+            }
+            wait = wait.min(left);
+        }
+        if self.came.elapsed() >= SLOW && !self.room.told.swap(true, Ordering::Relaxed) {
+            self.room.events.warn(
+                "the server takes no more sessions on this connection (`MaxSessions` in its sshd_config); waiting until \
+                 one of those in use ends",
+            );
+        }
+        self.retries += 1;
+        // Either is a reason to ask.
+        let _ = tokio::time::timeout(wait, self.freed.as_mut()).await;
+        Ok(())
+    }
+}
