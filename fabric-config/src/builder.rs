@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fabric_core::settings::{Layer, Map, Origin, Problem, Problems, Value};
+use fabric_core::settings::{Kind, Layer, Map, Origin, Problem, Problems, Setting, Value};
 
 use crate::config::Config;
 use crate::document::Format;
@@ -155,6 +155,7 @@ impl ConfigBuilder {
         for given in self.given {
             reading.take(values(given.layer, Unknown::Share, given.values));
         }
+        reading.type_as_below();
         let sections = self.sections.into_iter().map(|section| {
             let values = reading.checked(values(Layer::Host, Unknown::Refuse, section.values));
             Section { pattern: section.pattern, origin: section.origin, values }
@@ -189,6 +190,34 @@ impl Reading {
         // Of one layer's several sources the later wins: layers are sorted stably.
         if !layer.values.is_empty() {
             self.layers.push(layer);
+        }
+    }
+
+    /// Gives shared state of `--set`, which is text, the type that a lower layer gives it.
+    fn type_as_below(&mut self) {
+        let (above, below): (Vec<&mut LayerValues>, Vec<&mut LayerValues>) =
+            self.layers.iter_mut().partition(|layer| layer.layer == Layer::CommandLine);
+        let mut below: Vec<&LayerValues> = below.into_iter().map(|layer| &*layer).collect();
+        below.retain(|layer| layer.layer < Layer::CommandLine);
+        below.sort_by_key(|layer| layer.layer);
+        for (name, entry) in above.into_iter().flat_map(|layer| &mut layer.values) {
+            let Value::String(text) = &entry.value else { continue };
+            if Setting::find(name).is_some() {
+                continue;
+            }
+            let Some(known) = below.iter().rev().find_map(|layer| layer.values.get(name)) else { continue };
+            let (typed, expected) = match &known.value {
+                Value::Number(_) => (serde_json::from_str(text).ok().filter(Value::is_number), "a number"),
+                Value::Bool(_) => (Kind::Bool.parse(text).ok(), "true or false"),
+                _ => continue,
+            };
+            match typed {
+                Some(typed) => entry.value = typed,
+                None => {
+                    let problem = Problem::new(format!("`{name}`: expected {expected}, as {} has", known.origin));
+                    self.problems.push(problem.at(entry.origin.clone()));
+                }
+            }
         }
     }
 

@@ -233,3 +233,23 @@ fn yaml_words_are_switches_only_for_switches() {
     assert_eq!(settings.user.as_deref(), Some("no"));
     assert_eq!((settings.shell_env["COUNTRY"].as_str(), settings.shell_env["ANSWER"].as_str()), ("no", "yes"));
 }
+
+#[test]
+fn what_is_set_by_hand_has_the_type_that_files_give_it() {
+    let origin = || Origin::place(Layer::Fabfile, "fabfile.toml");
+    let env = |builder: ConfigBuilder| {
+        let values = [("count", json!(3)), ("debug", json!(false)), ("release", json!("1.0")), ("rate", json!(0.5))];
+        builder.fabfile(values.map(|(name, value)| (name.to_owned(), value, origin())))
+    };
+    let set = |text: &str| env(Config::builder().environment(Environment::new("me", "/home/me"))).set(text).build();
+    let settings = set("count=10,debug=yes,release=1.10,rate=2,new=7").unwrap().settings(None, &[]).unwrap();
+    let extra = |name: &str| settings.extra[name].clone();
+    assert_eq!(
+        ["count", "debug", "release", "rate", "new"].map(extra),
+        [json!(10), json!(true), json!("1.10"), json!(2), json!("7")]
+    );
+    for (text, expected) in [("count=ten", "expected a number"), ("debug=maybe", "expected true or false")] {
+        let error = set(text).unwrap_err().to_string();
+        assert!(error.contains(expected) && !error.contains("ten") && !error.contains("maybe"), "{error}");
+    }
+}

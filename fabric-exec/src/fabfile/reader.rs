@@ -54,6 +54,12 @@ impl Reader {
         self.source.origin(Layer::Fabfile, node.span.start)
     }
 
+    /// A number as it is written.
+    pub(super) fn written(&self, node: &Node) -> String {
+        let written = self.source.text.get(node.span.clone()).map(str::trim).filter(|text| !text.is_empty());
+        written.map_or_else(|| node.value().to_string(), str::to_owned)
+    }
+
     pub(super) fn origin(&self, layer: Layer, line: usize) -> Origin {
         Origin::file(layer, &self.file, Some(line))
     }

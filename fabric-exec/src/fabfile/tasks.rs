@@ -231,6 +231,10 @@ impl Reader {
         let name = self.text(name, &format!("`name` of an argument of {place}"))?;
         let what = format!("argument `{name}` of {place}");
         let mut param = match members.get("default") {
+            // `1.10` and `007` are texts, whatever a default looks like: numbers are asked for by `type`.
+            Some((_, default)) if default.value().is_number() && !members.contains_key("type") => {
+                Param::optional(&name, self.written(default))
+            }
             Some((_, default)) => Param::optional(&name, default.value()),
             None => Param::required(&name),
         };

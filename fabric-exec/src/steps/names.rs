@@ -65,6 +65,92 @@ pub(crate) fn of_condition(text: &str) -> Vec<Use<'_>> {
     optional_ones(uses(&tokens(text, 0, false).0))
 }
 
+/// The two sides of each comparison in a condition.
+pub(crate) fn comparisons(text: &str) -> Vec<(&str, &str)> {
+    let tokens = tokens(text, 0, false).0;
+    let compares = |token: &Token<'_>| COMPARISONS.iter().any(|sign| token.is(sign));
+    let ends = |token: &Token<'_>| {
+        compares(token) || [",", "=", ":"].iter().any(|sign| token.is(sign)) || is_logic(token) || token.is("in")
+    };
+    let mut found = Vec::new();
+    for (index, _) in tokens.iter().enumerate().filter(|(_, token)| compares(token)) {
+        // How far a side goes: to what binds less, or closes what it is in.
+        let mut depth = 0;
+        let before = tokens[..index].iter().rev().take_while(|token| {
+            depth += i32::from(is_close(token)) - i32::from(is_open(token));
+            depth >= 0 && (depth > 0 || is_open(token) || !ends(token))
+        });
+        let first = index - before.count();
+        let mut depth = 0;
+        let after = tokens[index + 1..].iter().take_while(|token| {
+            depth += i32::from(is_open(token)) - i32::from(is_close(token));
+            depth >= 0 && (depth > 0 || is_close(token) || !ends(token))
+        });
+        let last = index + after.count();
+        if first < index && last > index {
+            found.push((
+                &text[tokens[first].at..tokens[index - 1].end()],
+                &text[tokens[index + 1].at..tokens[last].end()],
+            ));
+        }
+    }
+    found
+}
+
+/// The parts of a condition that are true or false by themselves: what `and`, `or` and `not` are between.
+pub(crate) fn conditions(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    leaves(text, &tokens(text, 0, false).0, &mut found);
+    found
+}
+
+fn leaves<'t>(text: &'t str, tokens: &[Token<'t>], found: &mut Vec<&'t str>) {
+    let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return };
+    if first.is("not") {
+        return leaves(text, &tokens[1..], found);
+    }
+    let mut depth = 0;
+    let mut closes_at = None;
+    let mut split = None;
+    for (index, token) in tokens.iter().enumerate() {
+        depth += i32::from(is_open(token)) - i32::from(is_close(token));
+        if depth == 0 && closes_at.is_none() && is_close(token) {
+            closes_at = Some(index);
+        }
+        // What is chosen by `if` is a value of its own.
+        if depth == 0 && (token.is("if") || token.is("else")) {
+            return;
+        }
+        if depth == 0 && (token.is("and") || token.is("or")) {
+            split.get_or_insert(index);
+        }
+    }
+    match split {
+        Some(index) => {
+            leaves(text, &tokens[..index], found);
+            leaves(text, &tokens[index + 1..], found);
+        }
+        None if first.is("(") && closes_at == Some(tokens.len() - 1) => {
+            leaves(text, &tokens[1..tokens.len() - 1], found);
+        }
+        None => found.push(&text[first.at..last.end()]),
+    }
+}
+
+const COMPARISONS: [&str; 6] = ["==", "!=", "<=", ">=", "<", ">"];
+
+fn is_logic(token: &Token<'_>) -> bool {
+    ["and", "or", "not", "if", "else"].iter().any(|word| token.is(word))
+}
+
+fn is_open(token: &Token<'_>) -> bool {
+    ["(", "[", "{"].iter().any(|sign| token.is(sign))
+}
+
+fn is_close(token: &Token<'_>) -> bool {
+    [")", "]", "}"].iter().any(|sign| token.is(sign))
+}
+
 /// The values of a template that reach a shell as they are: those without the filter `sh` at the end, and where they
 /// stand. Texts and numbers that are written out are the author's.
 pub(crate) fn unquoted(text: &str) -> Vec<(String, Range<usize>)> {
@@ -311,6 +397,30 @@ mod tests {
     }
 
     #[test]
+    fn comparisons_have_two_sides_and_logic_has_leaves() {
+        for (text, want) in [
+            ("a.b > 90", vec![("a.b", "90")]),
+            ("a | int > 90 and not b == 'x'", vec![("a | int", "90"), ("b", "'x'")]),
+            ("f(a, b < 2) or [x >= y][0]", vec![("b", "2"), ("x", "y")]),
+            ("a + 1 == (b - 2) * 3", vec![("a + 1", "(b - 2) * 3")]),
+            ("x if a < 1 else y", vec![("a", "1")]),
+            ("'a < b' in c", vec![]),
+            ("a <", vec![]),
+        ] {
+            assert_eq!(comparisons(text), want, "{text}");
+        }
+        for (text, want) in [
+            ("a", vec!["a"]),
+            ("not a and (b or c.d | f(1)) and x == 1", vec!["a", "b", "c.d | f(1)", "x == 1"]),
+            ("(a) == (b)", vec!["(a) == (b)"]),
+            ("x if a else y", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(conditions(text), want, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_tested_or_has_a_default_is_optional() {
         for (text, want) in [
             ("{{ a | default('x') }}", vec!["a?", "filter:default"]),
@@ -338,6 +448,7 @@ mod tests {
             for one in of_template(&text).iter().chain(&of_condition(&text)) {
                 proptest::prop_assert!(text[one.at.clone()].starts_with(one.path[0]));
             }
+            let _ = (comparisons(&text), conditions(&text));
             for (expression, at) in unquoted(&text) {
                 proptest::prop_assert_eq!(&text[at], expression);
             }

@@ -178,7 +178,35 @@ pub(crate) fn holds(environment: &Environment<'_>, text: &str, scope: &minijinja
     if value.is_undefined() {
         return Err(error(faults(text, &uses, &Error::from(ErrorKind::UndefinedError), scope)));
     }
-    Ok(value.is_true())
+    match mistaken(environment, text, scope) {
+        Some(message) => Err(TaskError::Template { message }),
+        None => Ok(value.is_true()),
+    }
+}
+
+/// What a condition means that has a text where a number or a truth is meant: comparing them is never what it looks like.
+fn mistaken(environment: &Environment<'_>, text: &str, scope: &minijinja::Value) -> Option<String> {
+    use minijinja::value::ValueKind;
+    // What can't be evaluated alone is behind something that decides whether it is.
+    let kind = |part: &str| Some(environment.compile_expression(part).ok()?.eval(scope).ok()?.kind());
+    // Texts that are written out may be secrets.
+    let shown = |part: &str| if part.contains(['\'', '"']) { "..".to_owned() } else { part.to_owned() };
+    for (left, right) in names::comparisons(text) {
+        let (text, number) = match (kind(left), kind(right)) {
+            (Some(ValueKind::String), Some(ValueKind::Number)) => (left, right),
+            (Some(ValueKind::Number), Some(ValueKind::String)) => (right, left),
+            _ => continue,
+        };
+        let (text, number) = (shown(text), shown(number));
+        return Some(format!(
+            "a text is compared with a number: `{text}` with `{number}`; write `{text} | int` to compare it as a number"
+        ));
+    }
+    let bare = names::conditions(text).into_iter().find(|part| kind(part) == Some(ValueKind::String))?;
+    let bare = shown(bare);
+    Some(format!(
+        "`{bare}` is a text and no condition: write `{bare} == '..'`, or `{bare} != ''` for any text but an empty one"
+    ))
 }
 
 /// What is wrong with a text, and in which of its lines.
@@ -369,6 +397,16 @@ mod tests {
         assert!(!holds("no").unwrap());
         assert!(holds("not no and v in ['1', '2']").unwrap());
         assert!(holds("w").is_err() && holds("a.b").is_err());
+        let wrong = |text: &str| holds(text).unwrap_err().to_string();
+        for text in ["a.stdout > 0", "1 == v", "not no and v < 2", "(v) != 3"] {
+            assert!(wrong(text).contains("a text is compared with a number"), "{text}: {}", wrong(text));
+        }
+        assert!(wrong("a.stdout > 0").contains("write `a.stdout | int`"));
+        for text in ["v", "not a.stdout", "no or v", "'yes'"] {
+            assert!(wrong(text).contains("is a text and no condition"), "{text}: {}", wrong(text));
+        }
+        assert!(holds("a.stdout | int > 0 and v | float == 1.0").unwrap());
+        assert!(!holds("no and w > 1").unwrap(), "what is not looked at is not wrong");
         assert!(check_expression("a ==").is_err() && check("{{ a").is_err());
     }
 }

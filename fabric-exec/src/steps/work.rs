@@ -94,7 +94,7 @@ impl Work {
             Verb::Get(transfer) => self.get(step, transfer).await?,
             Verb::Execute(execute) => self.execute(step, execute).await?,
             Verb::Set(values) => self.set_all(values).await?,
-            Verb::Prompt(prompt) => self.prompt(prompt).await?,
+            Verb::Prompt(prompt) => self.prompt(step, prompt).await?,
             Verb::OpenShell { command } => self.open_shell(command.as_deref()).await?,
         };
         if let Some(name) = &step.save {
@@ -450,7 +450,8 @@ impl Work {
         Ok(list)
     }
 
-    async fn prompt(&mut self, prompt: &PromptStep) -> Result<Value, TaskError> {
+    /// An answer that is kept under the name of a parameter has its type.
+    async fn prompt(&mut self, step: &Step, prompt: &PromptStep) -> Result<Value, TaskError> {
         let text = self.render(&prompt.text)?;
         let default = self.render_some(prompt.default.as_ref())?;
         if self.context.is_dry_run() {
@@ -462,7 +463,14 @@ impl Work {
         } else {
             self.context.prompt(text, default).await?
         };
-        Ok(json!(answer))
+        let params = &self.context.task().params;
+        match params.iter().find(|param| Some(&param.name) == step.save.as_ref()) {
+            Some(param) => param.parse(&answer).map_err(|expected| TaskError::Argument {
+                name: param.name.clone(),
+                message: format!("expected {expected}"),
+            }),
+            None => Ok(json!(answer)),
+        }
     }
 
     async fn open_shell(&mut self, command: Option<&str>) -> Result<Value, TaskError> {

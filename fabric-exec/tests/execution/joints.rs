@@ -508,3 +508,44 @@ async fn a_task_whose_pre_failed_is_named_as_not_begun() {
     let text = "[tasks]\nfirst = 'first'\nw = 'w'\n[tasks.t]\npre = ['first']\nrun = 't'";
     assert_eq!(world.toml(text, &["t", "w"]).await.not_started, ["t", "w"]);
 }
+
+#[tokio::test]
+async fn types_are_asked_for_and_comparisons_mean_something() {
+    let text = "
+        [tasks.t]
+        args = [{ name = 'version', default = 1.10 }, { name = 'build', default = 7 }, { name = 'count', default = 1, type = 'integer' }]
+        steps = [
+          { run = 'v {{ version }} {{ build }}' },
+          { run = 'many', if = 'count > 1' },
+          { prompt = 'How many?', save = 'count' },
+          { run = 'more', if = 'count > 4' },
+        ]
+        [tasks.text]
+        steps = [{ run = 'disk', save = 's' }, { run = 'full', if = 's.stdout > 90' }]
+        [tasks.bare]
+        steps = [{ run = 'disk', save = 's' }, { run = 'said', if = 's.stdout' }]
+        [tasks.until]
+        steps = [{ run = 'disk', until = 'outcome.stdout < 90', retries = 5, delay = 9 }]
+        [tasks.right]
+        steps = [{ run = 'disk', save = 's' }, { run = 'full', if = 's.stdout | int > 90' }]
+    ";
+    let world = World::new().hosts(&["h1"]);
+    world.fleet.every_host().on("disk", Reply::stdout("100\n"));
+    let run =
+        |calls: &[&str]| world.run_of(&common::fabfile(text)).prompter(Arc::new(Says("5"))).start(common::calls(calls));
+    assert_eq!(run(&["t:version=1.20,build=007"]).await.unwrap().exit_code(), 0);
+    assert_eq!(world.commands("h1"), ["v 1.20 007", "more"]);
+    assert_eq!(run(&["t"]).await.unwrap().exit_code(), 0);
+    assert!(world.commands("h1").contains(&"v 1.10 7".to_owned()));
+    for (task, expected) in [
+        ("text", "write `s.stdout | int`"),
+        ("bare", "`s.stdout` is a text and no condition"),
+        ("until", "a text is compared with a number"),
+    ] {
+        let report = run(&[task]).await.unwrap();
+        let error = report.hosts["h1"].error.clone().unwrap_or_default();
+        assert!(error.contains(expected), "{task}: {error}");
+    }
+    assert_eq!(run(&["right"]).await.unwrap().exit_code(), 0);
+    assert_eq!(world.commands("h1").last().unwrap(), "full");
+}
