@@ -176,7 +176,7 @@ fn too_many_keys_are_listed_in_their_order_and_a_given_password_comes_before_the
     sshd.wait_for_log("Failed password", 1);
     let log = sshd.log();
     let port = log.lines().find_map(|line| line.split_once("Failed password")?.1.split_once(" port ")).unwrap().1;
-    let login = |line: &&str| line.contains("Failed ") && line.ends_with(port);
+    let login = |line: &&str| line.contains("Failed ") && line.contains(port);
     let failures: Vec<&str> = log.lines().filter(login).collect();
     let kinds: Vec<&str> =
         failures.iter().map(|line| if line.contains("Failed password") { "password" } else { "key" }).collect();
