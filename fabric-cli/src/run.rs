@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_config::{Config, ConfigBuilder, Environment};
-use fabric_core::settings::{Settings, Switch};
-use fabric_core::{Gateway, HostStringError, PromptKind, PromptRequest, Resolve, Target};
+use fabric_core::settings::{Overlay, Settings, Switch};
+use fabric_core::{Gateway, HostString, HostStringError, PromptKind, PromptRequest, Resolve, Target};
 use fabric_exec::hostlist::Shard;
 use fabric_exec::journal::{Asked, Journal};
 use fabric_exec::report::{Ending, ReportFormat};
@@ -172,6 +172,18 @@ pub(crate) fn plan(project: &Project, surroundings: &Surroundings, options: &Opt
     eprint!("{}", project.warnings(&config, options));
     let run = prepare(project, surroundings, options, config, &builder)?;
     Ok(runtime()?.block_on(run.plan(&calls))?)
+}
+
+/// What the roles of `-R` say about a host.
+pub(crate) fn role_settings(
+    project: &Project,
+    surroundings: &Surroundings,
+    options: &Options,
+    host: &HostString,
+) -> Result<Vec<Overlay>, Failure> {
+    let builder = project.builder(surroundings, options);
+    let run = prepare(project, surroundings, options, builder.clone().build()?, &builder)?;
+    Ok(runtime()?.block_on(run.role_settings(host))?)
 }
 
 /// Checks all tasks, and tells what a person should know about them.

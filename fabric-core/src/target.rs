@@ -64,6 +64,9 @@ pub struct Target {
     pub bind_address: Option<String>,
     /// Variables to send with each session (`SendEnv`, `SetEnv`); the host may drop them.
     pub send_env: Vec<(String, String)>,
+    /// Lines of ssh_config (`ssh_options`) for a transport that is an ssh of its own; for `ssh`, what they say is in the
+    /// other fields. Default: none.
+    pub ssh_options: Vec<String>,
     /// Options of a plugin's transport or gateway.
     pub options: BTreeMap<String, Value>,
 }
@@ -89,6 +92,7 @@ impl Target {
             address_family: AddressFamily::Any,
             bind_address: None,
             send_env: Vec::new(),
+            ssh_options: Vec::new(),
             options: BTreeMap::new(),
         }
     }
@@ -430,6 +434,9 @@ impl Target {
             host_keys: settings.host_key_algorithms.clone(),
         };
         target.forward_agent = settings.forward_agent;
+        if target.transport != "ssh" {
+            target.ssh_options.clone_from(&settings.ssh_options);
+        }
         target.options = settings.transport_options.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         target
     }

@@ -25,6 +25,7 @@
 //! What is missing on a system makes a test fail, and say what to install; `scripts/setup-tests` installs it.
 
 mod case;
+mod classic;
 mod dropbear;
 mod guard;
 mod kdc;
@@ -37,6 +38,7 @@ mod user;
 mod world;
 
 pub use case::{Case, Ran};
+pub use classic::{classic_is_missing, classic_python};
 pub use dropbear::Dropbear;
 pub use guard::Guard;
 pub use kdc::Kdc;
