@@ -38,7 +38,7 @@ const AROUND: [(&str, &str); 16] = [
 
 #[test]
 fn what_is_around_a_command_and_several_lines_work_in_every_login_shell() {
-    let steps: String = AROUND.iter().map(|(step, _)| format!("  {step},\n")).collect();
+    let steps = AROUND.map(|(step, _)| format!("  {step},\n")).concat();
     let want = AROUND.iter().filter(|(_, said)| !said.is_empty()).fold(String::new(), |mut want, (_, said)| {
         let _ = writeln!(want, "[{{h1}}] out: {said}");
         want
