@@ -71,7 +71,9 @@ impl Interactive for TerminalShell {
                 .await
                 .map_err(|error| Error::Usage(error.to_string()))?
         };
-        let _restored = self.raw(terminal).map_err(none)?;
+        // Without a terminal there, this one's lines and echo are wanted.
+        let raw = connection.target().shell.has_pty();
+        let _restored = raw.then(|| self.raw(terminal)).transpose().map_err(none)?;
         let mut shell = connection.shell().stdin(Stdin::reader(keys)).out_stream(screen);
         if let Some(line) = line {
             shell = shell.line(line);

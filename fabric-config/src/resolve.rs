@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fabric_core::settings::{Layer, Origin, Overlay, Problem, Problems, Switch};
-use fabric_core::target::{AddressFamily, HostKeyCheck, Identity, SettingsAndTarget};
+use fabric_core::target::{AddressFamily, HostKeyCheck, Identity, SettingsAndTarget, Shell, UpdateHostKeys};
 use fabric_core::{
     ConnectError, ConnectErrorKind, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target,
 };
 
 use crate::config::Config;
 use crate::ladder::Merged;
-use crate::ssh_config::{self, Directive, IdentityAgent, Resolved, StrictHostKeyChecking};
+use crate::ssh_config::{self, Directive, IdentityAgent, RequestTty, Resolved, StrictHostKeyChecking, YesNoAsk};
 use crate::ssh_layer::{SshHost, hop_text, host_keys_are_settled};
 
 impl Resolve for Config {
@@ -130,6 +130,7 @@ impl Config {
         if let Some(home) = &environment.home {
             target.host_keys.user_files =
                 ["known_hosts", "known_hosts2"].map(|name| home.join(".ssh").join(name)).to_vec();
+            target.host_keys.update = UpdateHostKeys::Yes;
         }
         for file in &mut target.host_keys.system_files {
             *file = environment.expand(&file);
@@ -142,7 +143,31 @@ impl Config {
     /// What only ssh_config can say.
     fn fill_in_ssh(&self, target: &mut Target, view: &View, ssh: &SshHost) -> Result<(), Problem> {
         let (environment, resolved) = (&self.0.environment, &ssh.resolved);
+        if let Some(reason) = resolved.refuse_connection() {
+            let place = resolved.origin(Directive::RefuseConnection);
+            return Err(Problem::new(format!("RefuseConnection: {reason} ({place})")));
+        }
         resolved.hostname().clone_into(&mut target.host);
+        target.warnings.clone_from(&ssh.warnings);
+        for (directive, keyword, setting) in [
+            (Directive::KexAlgorithms, "KexAlgorithms", "kex_algorithms"),
+            (Directive::Ciphers, "Ciphers", "ciphers"),
+            (Directive::Macs, "MACs", "macs"),
+            (Directive::HostKeyAlgorithms, "HostKeyAlgorithms", "host_key_algorithms"),
+        ] {
+            if resolved.names(directive) && !view.merged.says(setting) {
+                target.algorithms.places.insert(keyword, resolved.origin(directive).to_string());
+            }
+        }
+        target.shell = Shell {
+            pty: match resolved.request_tty() {
+                RequestTty::Auto => None,
+                RequestTty::No => Some(false),
+                RequestTty::Yes | RequestTty::Force => Some(true),
+            },
+            command: resolved.remote_command().map(str::to_owned),
+            kind: resolved.session_type(),
+        };
         target.auth.identities_only = resolved.identities_only();
         let certificates = resolved.certificate_files();
         let certificates = certificates.map_err(|fault| Problem::new(format!("CertificateFile: {fault}")))?;
@@ -165,8 +190,18 @@ impl Config {
         let named_system = view.settings.system_known_hosts.iter().map(|path| environment.expand(path));
         let system = resolved.global_known_hosts_files().into_iter().map(PathBuf::from);
         target.host_keys.system_files = named_system.chain(system).collect();
+        let command = resolved.known_hosts_command_words();
+        target.host_keys.command = command.map_err(|fault| {
+            let place = resolved.origin(Directive::KnownHostsCommand);
+            Problem::new(format!("KnownHostsCommand: {fault} ({place})"))
+        })?;
         target.host_keys.alias = resolved.host_key_alias();
         target.host_keys.hash_names = resolved.hash_known_hosts();
+        target.host_keys.update = match resolved.update_host_keys() {
+            YesNoAsk::No => UpdateHostKeys::No,
+            YesNoAsk::Yes => UpdateHostKeys::Yes,
+            YesNoAsk::Ask => UpdateHostKeys::Ask,
+        };
         if resolved.names(Directive::StrictHostKeyChecking) && !host_keys_are_settled(&view.merged) {
             target.host_keys.check = match resolved.strict_host_key_checking() {
                 StrictHostKeyChecking::Off => HostKeyCheck::Lax,

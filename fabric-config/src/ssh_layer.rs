@@ -1,7 +1,7 @@
 //! ssh_config as a layer: which file is asked, what it says in the words of settings, and what else of it a
 //! target needs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,6 +27,8 @@ pub(crate) struct SshHost {
     pub(crate) layer: LayerValues,
     /// The key files that lines name.
     pub(crate) identity_files: Vec<String>,
+    /// What whoever connects to it should know.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The ssh_config files, read when they are first needed, and the answers they gave.
@@ -36,6 +38,8 @@ pub(crate) struct SshFiles {
     given: SshSource,
     read: Mutex<HashMap<Option<PathBuf>, Result<SshConfig, Problems>>>,
     answers: Mutex<HashMap<Question, Arc<SshHost>>>,
+    /// The lines without effect that were logged.
+    logged: Mutex<HashSet<(Directive, String)>>,
 }
 
 /// Where ssh_config comes from, unless a setting names a file.
@@ -75,6 +79,9 @@ enum Asked {
 /// A list of algorithms as ssh_config has it.
 type NameList = fn(&Resolved) -> Vec<&str>;
 
+/// What `Match command` sees: a connection is for any commands, which aren't known yet. Only patterns such as `*` match.
+const COMMAND: &str = "fab";
+
 /// How many answers are kept.
 const MOST_ANSWERS: usize = 1 << 16;
 
@@ -87,7 +94,8 @@ impl SshFiles {
             hostname: environment.hostname.clone(),
             env: environment.variables.clone().into_iter().collect(),
         };
-        Self { local: Arc::new(local), given, read: Mutex::default(), answers: Mutex::default() }
+        let local = Arc::new(local);
+        Self { local, given, read: Mutex::default(), answers: Mutex::default(), logged: Mutex::default() }
     }
 
     /// The configuration to ask: the file that a setting names, else where it comes from here.
@@ -113,12 +121,32 @@ impl SshFiles {
             return Ok(Arc::clone(known));
         }
         let answer = Arc::new(SshHost::new(self.resolve(&question)?, &question.options)?);
+        self.log_unused(&answer.resolved);
         let mut answers = answers();
         if answers.len() >= MOST_ANSWERS {
             answers.clear();
         }
         answers.insert(question, Arc::clone(&answer));
         Ok(answer)
+    }
+
+    /// Says once of each line that it has no effect.
+    fn log_unused(&self, resolved: &Resolved) {
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        for (directive, origin) in resolved.unused() {
+            let what = match directive {
+                Directive::LocalForward | Directive::RemoteForward | Directive::DynamicForward => {
+                    "is not opened, as with scp and sftp"
+                }
+                _ => "has no effect here",
+            };
+            if logged.insert((directive, origin.to_string())) {
+                tracing::info!("ssh_config: {} {what} ({origin})", directive.name());
+            }
+        }
     }
 
     fn resolve(&self, question: &Question) -> Result<Resolved, Problems> {
@@ -131,7 +159,7 @@ impl SshFiles {
     }
 
     fn lookup(&self, config: &SshConfig, question: &Question) -> Result<Resolved, Problems> {
-        let mut lookup = Lookup::new(&question.host, &self.local).resolver(&SystemResolver);
+        let mut lookup = Lookup::new(&question.host, &self.local).resolver(&SystemResolver).command(COMMAND);
         if let Some(user) = &question.user {
             lookup = lookup.user(user);
         }
@@ -258,6 +286,10 @@ impl SshHost {
             (Directive::HostKeyAlgorithms, "host_key_algorithms", Resolved::host_key_algorithms),
         ] {
             if resolved.names(directive) {
+                if resolved.left_no_algorithm(directive) {
+                    let problem = Problem::new(format!("{}: no algorithm is left", directive.name()));
+                    return Err(problem.at(origin(&resolved.origin(directive)).unwrap_or_else(of_options)).into());
+                }
                 say(directive, name, json!(list(&resolved)));
             }
         }
@@ -268,7 +300,12 @@ impl SshHost {
             say(Directive::ProxyCommand, "gateway", json!(command));
         }
         let layer = LayerValues { layer: Layer::SshConfig, values };
-        Ok(Self { resolved, layer, identity_files })
+        let unknown = resolved.unknown_algorithms().map(|(directive, names)| {
+            let (keyword, names) = (directive.name(), names.join(", "));
+            format!("ssh_config: {keyword}: not known here, and left out: {names} ({})", resolved.origin(directive))
+        });
+        let warnings = unknown.collect();
+        Ok(Self { resolved, layer, identity_files, warnings })
     }
 
     /// Puts what ssh_config says under what other layers say.
@@ -330,7 +367,12 @@ fn problems(error: SshConfigError) -> Problems {
                 .map(|bad| Problem {
                     origin: origin(&bad.origin).or_else(|| Some(of_options())),
                     message: format!("{}: `{}`", bad.fault, bad.text),
-                    hint: None,
+                    hint: match &bad.fault {
+                        Fault::UnknownDirective { keyword, .. } => {
+                            Some(format!("a line `IgnoreUnknown {keyword}` before it lets it pass"))
+                        }
+                        _ => None,
+                    },
                 })
                 .collect(),
         ),

@@ -61,6 +61,8 @@ impl PartialEq for SessionKey {
             forward_agent,
             address_family,
             bind_address,
+            shell: _,
+            warnings: _,
             send_env,
             ssh_options,
             options,

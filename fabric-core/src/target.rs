@@ -62,6 +62,10 @@ pub struct Target {
     pub address_family: AddressFamily,
     /// The local address to dial from (`BindAddress`).
     pub bind_address: Option<String>,
+    /// What an interactive shell there is.
+    pub shell: Shell,
+    /// What whoever connects to it should know, once a run. No difference between two targets.
+    pub warnings: Vec<String>,
     /// Variables to send with each session (`SendEnv`, `SetEnv`); the host may drop them.
     pub send_env: Vec<(String, String)>,
     /// Lines of ssh_config (`ssh_options`) for a transport that is an ssh of its own; for `ssh`, what they say is in the
@@ -91,6 +95,8 @@ impl Target {
             forward_agent: false,
             address_family: AddressFamily::Any,
             bind_address: None,
+            shell: Shell::default(),
+            warnings: Vec::new(),
             send_env: Vec::new(),
             ssh_options: Vec::new(),
             options: BTreeMap::new(),
@@ -219,10 +225,28 @@ pub struct HostKeyPolicy {
     pub user_files: Vec<PathBuf>,
     /// The system's files, never written.
     pub system_files: Vec<PathBuf>,
+    /// A program with its arguments that prints further lines of known_hosts (`KnownHostsCommand`), with the tokens `%H`, `%I`,
+    /// `%K`, `%f`, `%t` and `%%`. Default: none.
+    pub command: Option<Vec<String>>,
     /// The name to look keys up under instead of the host's (`HostKeyAlias`).
     pub alias: Option<String>,
     /// Whether recorded names are hashed (`HashKnownHosts`). Default: no.
     pub hash_names: bool,
+    /// Whether the user's files follow the keys that a known host says it has now (`UpdateHostKeys`). Default: no;
+    /// fabric-config says yes where ssh_config(5) does.
+    pub update: UpdateHostKeys,
+}
+
+/// `UpdateHostKeys` of ssh_config(5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UpdateHostKeys {
+    /// Known keys stay as they are.
+    #[default]
+    No,
+    /// What a host has proved is taken over.
+    Yes,
+    /// So it is if a person says so.
+    Ask,
 }
 
 impl Default for HostKeyPolicy {
@@ -231,8 +255,10 @@ impl Default for HostKeyPolicy {
             check: HostKeyCheck::AcceptNew,
             user_files: Vec::new(),
             system_files: Vec::new(),
+            command: None,
             alias: None,
             hash_names: false,
+            update: UpdateHostKeys::No,
         }
     }
 }
@@ -305,6 +331,36 @@ impl Default for Keepalive {
     }
 }
 
+/// What an interactive shell (`open_shell`) is: what ssh_config(5) says about `ssh HOST`. Commands and files go without.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shell {
+    /// Whether it has a terminal (`RequestTTY`). Default: the login shell has one, a command hasn't.
+    pub pty: Option<bool>,
+    /// What is run instead of the login shell, or which subsystem is (`RemoteCommand`).
+    pub command: Option<String>,
+    /// What the command is (`SessionType`).
+    pub kind: ShellKind,
+}
+
+impl Shell {
+    /// Whether it has a terminal.
+    pub fn has_pty(&self) -> bool {
+        self.pty.unwrap_or(self.command.is_none())
+    }
+}
+
+/// `SessionType` of ssh_config(5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ShellKind {
+    /// A shell, or a command.
+    #[default]
+    Default,
+    /// A subsystem.
+    Subsystem,
+    /// None: nothing can be run.
+    None,
+}
+
 /// Algorithms to offer, in order; an empty list is the transport's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Algorithms {
@@ -316,6 +372,8 @@ pub struct Algorithms {
     pub macs: Vec<String>,
     /// `HostKeyAlgorithms`.
     pub host_keys: Vec<String>,
+    /// Where a list stands, by its keyword in ssh_config(5), for errors.
+    pub places: BTreeMap<&'static str, String>,
 }
 
 /// Which kinds of addresses to dial (`AddressFamily`).
@@ -432,6 +490,7 @@ impl Target {
             ciphers: settings.ciphers.clone(),
             macs: settings.macs.clone(),
             host_keys: settings.host_key_algorithms.clone(),
+            places: BTreeMap::new(),
         };
         target.forward_agent = settings.forward_agent;
         if target.transport != "ssh" {

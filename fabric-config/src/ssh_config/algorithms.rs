@@ -1,5 +1,8 @@
-//! Algorithm lists: what OpenSSH 9.2 knows, what it proposes by itself, and how a directive's `+`, `-`, `^`
+//! Algorithm lists: what OpenSSH knows, what it proposes by itself, and how a directive's `+`, `-`, `^`
 //! and wildcards change that.
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::pattern::PatternList;
 
@@ -60,6 +63,8 @@ const KEXES: &[&str] = &[
     "curve25519-sha256@libssh.org",
     "sntrup761x25519-sha512",
     "sntrup761x25519-sha512@openssh.com",
+    // Since 9.9.
+    "mlkem768x25519-sha256",
 ];
 /// A name in `KexAlgorithms` and `GSSAPIKexAlgorithms` may begin with one of these; a mechanism follows.
 const GSS_KEXES: &[&str] = &[
@@ -173,14 +178,24 @@ impl Family {
         }
     }
 
-    /// Checks a list as it is read. Names after an empty one are not looked at; those to be removed are
-    /// patterns, and always fine.
-    pub(super) fn valid(self, written: &str) -> bool {
-        if written.starts_with('-') {
-            return true;
+    /// Takes a list as it is read apart: the same list with the names that are known, and those that are not. Names after an
+    /// empty one are not looked at; those to be removed are patterns, and always known. `None` for a list without names.
+    pub(super) fn known_of(self, written: &str) -> Option<(Cow<'_, str>, Vec<Arc<str>>)> {
+        let (sign, names) = written.split_at(usize::from(written.starts_with(['+', '-', '^'])));
+        if sign == "-" {
+            return Some((written.into(), Vec::new()));
         }
-        let names = written.strip_prefix(['+', '^']).unwrap_or(written);
-        !names.is_empty() && names.split(',').take_while(|name| !name.is_empty()).all(|name| self.accepts(name))
+        if names.is_empty() || names.starts_with(',') {
+            return None;
+        }
+        let unknown: Vec<&str> =
+            names.split(',').take_while(|name| !name.is_empty()).filter(|name| !self.accepts(name)).collect();
+        if unknown.is_empty() {
+            return Some((written.into(), Vec::new()));
+        }
+        let known: Vec<&str> =
+            names.split(',').take_while(|name| !name.is_empty()).filter(|name| self.accepts(name)).collect();
+        Some((format!("{sign}{}", known.join(",")).into(), unknown.into_iter().map(Into::into).collect()))
     }
 
     /// The names in force after a directive said `written`; `None` where nothing is left, or a negated pattern
@@ -193,6 +208,7 @@ impl Family {
                 let kept: Vec<_> = default.split(',').filter(|name| !removed.matches(name)).collect();
                 return Some(kept.join(","));
             }
+            (Some(b'+' | b'^'), "") => default.to_owned(),
             (Some(b'+'), more) => union(default, more),
             (Some(b'^'), first) => union(first, default),
             (_, _) => written.to_owned(),
@@ -252,15 +268,31 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_refused() {
-        for good in ["aes128-ctr", "+aes128-ctr", "-anything", "aes128-ctr,,rubbish"] {
-            assert!(Family::Cipher.valid(good), "{good}");
+    fn unknown_names_are_left_out() {
+        let cipher = |written| {
+            let (known, unknown) = Family::Cipher.known_of(written).unwrap();
+            (known.into_owned(), unknown.join(" "))
+        };
+        for all in ["aes128-ctr", "+aes128-ctr", "-anything", "aes128-ctr,,rubbish"] {
+            assert_eq!(cipher(all), (all.to_owned(), String::new()));
         }
-        for bad in ["aes", "", "+", "aes*", "AES128-CTR", "aes128-ctr,x"] {
-            assert!(!Family::Cipher.valid(bad), "{bad}");
+        for (written, known, unknown) in [
+            ("aes", "", "aes"),
+            ("aes128-ctr,x,3des-cbc", "aes128-ctr,3des-cbc", "x"),
+            ("+aes*,aes128-ctr", "+aes128-ctr", "aes*"),
+            ("^AES128-CTR", "^", "AES128-CTR"),
+        ] {
+            assert_eq!(cipher(written), (known.to_owned(), unknown.to_owned()));
         }
-        assert!(Family::Key.valid("ssh-*,RSA,!ssh-dss"));
-        assert!(!Family::Key.valid("ssh_*"));
+        for default in ["+", "^"] {
+            assert_eq!(Family::Cipher.assemble(default).as_deref(), Some(Family::Cipher.default_list()));
+        }
+        assert_eq!(Family::Cipher.assemble(""), None);
+        for none in ["", "+", "^", ",aes128-ctr"] {
+            assert_eq!(Family::Cipher.known_of(none), None, "{none}");
+        }
+        assert_eq!(Family::Key.known_of("ssh-*,RSA,!ssh-dss").unwrap().1, []);
+        assert_eq!(Family::Key.known_of("ssh_*").unwrap().1, ["ssh_*".into()]);
         assert!(valid_gss_kexes("gss-gex-sha1-,gss-group1-sha1-x"));
         assert!(!valid_gss_kexes("curve25519-sha256"));
     }

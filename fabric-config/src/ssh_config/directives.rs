@@ -48,6 +48,8 @@ pub(super) enum Kind {
     Host,
     Match,
     Include,
+    /// Any arguments, which mean nothing here, and are not looked at.
+    Unread,
     /// Read over in silence, or with no more than a word to say about it.
     Ignored(Ignored),
     /// Holds part of another directive's value; no line can name it.
@@ -76,6 +78,15 @@ pub(super) enum Keep {
     LastAnywhere,
 }
 
+/// What a directive does in this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Here {
+    /// What ssh_config(5) says.
+    Used,
+    /// Nothing: it is read, and said once at `--log`.
+    Unused,
+}
+
 /// One row of the table.
 #[derive(Debug)]
 pub(super) struct Row {
@@ -83,6 +94,7 @@ pub(super) struct Row {
     pub(super) aliases: &'static [&'static str],
     pub(super) kind: Kind,
     pub(super) keep: Keep,
+    pub(super) here: Here,
 }
 
 pub(super) const FLAG: Words = &[("yes", 1), ("no", 0), ("true", 1), ("false", 0)];
@@ -156,8 +168,9 @@ pub(super) const QOS: Words = &[
 ];
 
 macro_rules! directives {
-    ($($variant:ident $name:literal $(| $alias:literal)* => $kind:expr, $keep:ident;)+) => {
-        /// Every directive of ssh_config in OpenSSH 9.2, as Debian builds it.
+    ($($variant:ident $name:literal $(| $alias:literal)* => $kind:expr, $keep:ident, $here:ident;)+) => {
+        /// Every directive of ssh_config in OpenSSH 9.2, as Debian builds it; what releases up to 10.2 have added; and what
+        /// Apple, HPN-SSH, Red Hat, SUSE, PKIX-SSH and Solaris have of their own.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[allow(missing_docs)] // Named as in ssh_config(5), which says what they mean.
@@ -169,6 +182,7 @@ macro_rules! directives {
             aliases: &[$($alias),*],
             kind: $kind,
             keep: Keep::$keep,
+            here: Here::$here,
         }),+];
 
         const ALL: &[Directive] = &[$(Directive::$variant),+];
@@ -176,122 +190,169 @@ macro_rules! directives {
 }
 
 directives! {
-    Host "host" => Kind::Host, First;
-    Match "match" => Kind::Match, First;
-    Include "include" => Kind::Include, First;
+    Host "host" => Kind::Host, First, Used;
+    Match "match" => Kind::Match, First, Used;
+    Include "include" => Kind::Include, First, Used;
 
-    AddKeysToAgent "addkeystoagent" => Kind::AddKeys, First;
-    AddressFamily "addressfamily" => Kind::Word(FAMILY), First;
-    BatchMode "batchmode" => Kind::Word(FLAG), First;
-    BindAddress "bindaddress" => Kind::Text, First;
-    BindInterface "bindinterface" => Kind::Text, First;
-    CanonicalDomains "canonicaldomains" => Kind::Domains, First;
-    CanonicalizeFallbackLocal "canonicalizefallbacklocal" => Kind::Word(FLAG), First;
-    CanonicalizeHostname "canonicalizehostname" => Kind::Word(CANONICALIZE), First;
-    CanonicalizeMaxDots "canonicalizemaxdots" => Kind::Number, First;
-    CanonicalizePermittedCnames "canonicalizepermittedcnames" => Kind::Cnames, First;
-    CaSignatureAlgorithms "casignaturealgorithms" => Kind::Algorithms(Family::CaSignature), First;
-    CertificateFile "certificatefile" => Kind::Text, Every;
-    CheckHostIp "checkhostip" => Kind::Word(FLAG), First;
-    Ciphers "ciphers" => Kind::Algorithms(Family::Cipher), First;
-    ClearAllForwardings "clearallforwardings" => Kind::Word(FLAG), First;
-    Compression "compression" => Kind::Word(COMPRESSION), First;
-    ConnectionAttempts "connectionattempts" => Kind::Number, First;
-    ConnectTimeout "connecttimeout" => Kind::Time, First;
-    ControlMaster "controlmaster" => Kind::Word(MASTER), First;
-    ControlPath "controlpath" => Kind::Text, First;
-    ControlPersist "controlpersist" => Kind::ControlPersist, First;
-    DynamicForward "dynamicforward" => Kind::Forward(Direction::Dynamic), Every;
-    EnableEscapeCommandline "enableescapecommandline" => Kind::Word(FLAG), First;
-    EnableSshKeysign "enablesshkeysign" => Kind::Word(FLAG), First;
-    EscapeChar "escapechar" => Kind::EscapeChar, First;
-    ExitOnForwardFailure "exitonforwardfailure" => Kind::Word(FLAG), First;
-    FingerprintHash "fingerprinthash" => Kind::Word(FINGERPRINT), First;
-    ForkAfterAuthentication "forkafterauthentication" => Kind::Word(FLAG), First;
-    ForwardAgent "forwardagent" => Kind::ForwardAgent, First;
-    ForwardX11 "forwardx11" => Kind::Word(FLAG), First;
-    ForwardX11Timeout "forwardx11timeout" => Kind::Time, First;
-    ForwardX11Trusted "forwardx11trusted" => Kind::Word(FLAG), First;
-    GatewayPorts "gatewayports" => Kind::Word(FLAG), First;
-    GlobalKnownHostsFile "globalknownhostsfile" => Kind::Files, First;
-    GssapiAuthentication "gssapiauthentication" => Kind::Word(FLAG), First;
-    GssapiClientIdentity "gssapiclientidentity" => Kind::Text, First;
-    GssapiDelegateCredentials "gssapidelegatecredentials" => Kind::Word(FLAG), First;
-    GssapiKexAlgorithms "gssapikexalgorithms" => Kind::GssKexes, First;
-    GssapiKeyExchange "gssapikeyexchange" => Kind::Word(FLAG), First;
-    GssapiRenewalForcesRekey "gssapirenewalforcesrekey" => Kind::Word(FLAG), First;
-    GssapiServerIdentity "gssapiserveridentity" => Kind::Text, First;
-    GssapiTrustDns "gssapitrustdns" => Kind::Word(FLAG), First;
-    HashKnownHosts "hashknownhosts" => Kind::Word(FLAG), First;
-    HostbasedAcceptedAlgorithms "hostbasedacceptedalgorithms" | "hostbasedkeytypes" => Kind::Algorithms(Family::Key), First;
-    HostbasedAuthentication "hostbasedauthentication" => Kind::Word(FLAG), First;
-    HostKeyAlgorithms "hostkeyalgorithms" => Kind::Algorithms(Family::Key), First;
-    HostKeyAlias "hostkeyalias" => Kind::Text, First;
-    HostName "hostname" => Kind::Text, First;
-    IdentitiesOnly "identitiesonly" => Kind::Word(FLAG), First;
-    IdentityAgent "identityagent" => Kind::AgentSocket, First;
-    IdentityFile "identityfile" | "identityfile2" => Kind::Text, Every;
-    IgnoreUnknown "ignoreunknown" => Kind::Text, First;
-    IpQos "ipqos" => Kind::IpQos, First;
+    AddKeysToAgent "addkeystoagent" => Kind::AddKeys, First, Unused;
+    AddressFamily "addressfamily" => Kind::Word(FAMILY), First, Used;
+    BatchMode "batchmode" => Kind::Word(FLAG), First, Unused;
+    BindAddress "bindaddress" => Kind::Text, First, Used;
+    BindInterface "bindinterface" => Kind::Text, First, Unused;
+    CanonicalDomains "canonicaldomains" => Kind::Domains, First, Used;
+    CanonicalizeFallbackLocal "canonicalizefallbacklocal" => Kind::Word(FLAG), First, Used;
+    CanonicalizeHostname "canonicalizehostname" => Kind::Word(CANONICALIZE), First, Used;
+    CanonicalizeMaxDots "canonicalizemaxdots" => Kind::Number, First, Used;
+    CanonicalizePermittedCnames "canonicalizepermittedcnames" => Kind::Cnames, First, Used;
+    CaSignatureAlgorithms "casignaturealgorithms" => Kind::Algorithms(Family::CaSignature), First, Unused;
+    CertificateFile "certificatefile" => Kind::Text, Every, Used;
+    CheckHostIp "checkhostip" => Kind::Word(FLAG), First, Unused;
+    Ciphers "ciphers" => Kind::Algorithms(Family::Cipher), First, Used;
+    ClearAllForwardings "clearallforwardings" => Kind::Word(FLAG), First, Used;
+    Compression "compression" => Kind::Word(COMPRESSION), First, Used;
+    ConnectionAttempts "connectionattempts" => Kind::Number, First, Used;
+    ConnectTimeout "connecttimeout" => Kind::Time, First, Used;
+    ControlMaster "controlmaster" => Kind::Word(MASTER), First, Unused;
+    ControlPath "controlpath" => Kind::Text, First, Unused;
+    ControlPersist "controlpersist" => Kind::ControlPersist, First, Unused;
+    DynamicForward "dynamicforward" => Kind::Forward(Direction::Dynamic), Every, Unused;
+    EnableEscapeCommandline "enableescapecommandline" => Kind::Word(FLAG), First, Unused;
+    EnableSshKeysign "enablesshkeysign" => Kind::Word(FLAG), First, Unused;
+    EscapeChar "escapechar" => Kind::EscapeChar, First, Unused;
+    ExitOnForwardFailure "exitonforwardfailure" => Kind::Word(FLAG), First, Unused;
+    FingerprintHash "fingerprinthash" => Kind::Word(FINGERPRINT), First, Unused;
+    ForkAfterAuthentication "forkafterauthentication" => Kind::Word(FLAG), First, Unused;
+    ForwardAgent "forwardagent" => Kind::ForwardAgent, First, Used;
+    ForwardX11 "forwardx11" => Kind::Word(FLAG), First, Unused;
+    ForwardX11Timeout "forwardx11timeout" => Kind::Time, First, Unused;
+    ForwardX11Trusted "forwardx11trusted" => Kind::Word(FLAG), First, Unused;
+    GatewayPorts "gatewayports" => Kind::Word(FLAG), First, Unused;
+    GlobalKnownHostsFile "globalknownhostsfile" => Kind::Files, First, Used;
+    GssapiAuthentication "gssapiauthentication" => Kind::Word(FLAG), First, Used;
+    GssapiClientIdentity "gssapiclientidentity" => Kind::Text, First, Unused;
+    GssapiDelegateCredentials "gssapidelegatecredentials" => Kind::Word(FLAG), First, Used;
+    GssapiKexAlgorithms "gssapikexalgorithms" => Kind::GssKexes, First, Unused;
+    GssapiKeyExchange "gssapikeyexchange" => Kind::Word(FLAG), First, Unused;
+    GssapiRenewalForcesRekey "gssapirenewalforcesrekey" => Kind::Word(FLAG), First, Unused;
+    GssapiServerIdentity "gssapiserveridentity" => Kind::Text, First, Unused;
+    GssapiTrustDns "gssapitrustdns" => Kind::Word(FLAG), First, Unused;
+    HashKnownHosts "hashknownhosts" => Kind::Word(FLAG), First, Used;
+    HostbasedAcceptedAlgorithms "hostbasedacceptedalgorithms" | "hostbasedkeytypes" => Kind::Algorithms(Family::Key), First, Unused;
+    HostbasedAuthentication "hostbasedauthentication" => Kind::Word(FLAG), First, Unused;
+    HostKeyAlgorithms "hostkeyalgorithms" => Kind::Algorithms(Family::Key), First, Used;
+    HostKeyAlias "hostkeyalias" => Kind::Text, First, Used;
+    HostName "hostname" => Kind::Text, First, Used;
+    IdentitiesOnly "identitiesonly" => Kind::Word(FLAG), First, Used;
+    IdentityAgent "identityagent" => Kind::AgentSocket, First, Used;
+    IdentityFile "identityfile" | "identityfile2" => Kind::Text, Every, Used;
+    IgnoreUnknown "ignoreunknown" => Kind::Text, First, Used;
+    IpQos "ipqos" => Kind::IpQos, First, Unused;
     KbdInteractiveAuthentication "kbdinteractiveauthentication"
-        | "challengeresponseauthentication" | "skeyauthentication" | "tisauthentication" => Kind::Word(FLAG), First;
-    KbdInteractiveDevices "kbdinteractivedevices" => Kind::Text, First;
-    KexAlgorithms "kexalgorithms" => Kind::Algorithms(Family::Kex), First;
-    KnownHostsCommand "knownhostscommand" => Kind::Command, First;
-    LocalCommand "localcommand" => Kind::Command, First;
-    LocalForward "localforward" => Kind::Forward(Direction::Local), Every;
-    LogLevel "loglevel" => Kind::Word(LOG_LEVEL), First;
-    LogVerbose "logverbose" => Kind::LogVerbose, First;
-    Macs "macs" => Kind::Algorithms(Family::Mac), First;
-    NoHostAuthenticationForLocalhost "nohostauthenticationforlocalhost" => Kind::Word(FLAG), First;
-    NumberOfPasswordPrompts "numberofpasswordprompts" => Kind::Number, First;
-    PasswordAuthentication "passwordauthentication" => Kind::Word(FLAG), First;
-    PermitLocalCommand "permitlocalcommand" => Kind::Word(FLAG), First;
-    PermitRemoteOpen "permitremoteopen" => Kind::RemoteOpen, First;
-    Pkcs11Provider "pkcs11provider" | "smartcarddevice" => Kind::Text, First;
-    Port "port" => Kind::Port, First;
-    PreferredAuthentications "preferredauthentications" => Kind::Text, First;
-    ProxyCommand "proxycommand" => Kind::Command, First;
-    ProxyJump "proxyjump" => Kind::Jump, First;
-    ProxyUseFdpass "proxyusefdpass" => Kind::Word(FLAG), First;
-    PubkeyAcceptedAlgorithms "pubkeyacceptedalgorithms" | "pubkeyacceptedkeytypes" => Kind::Algorithms(Family::Key), First;
-    PubkeyAuthentication "pubkeyauthentication" | "dsaauthentication" => Kind::Word(PUBKEY), First;
-    RekeyLimit "rekeylimit" => Kind::RekeyLimit, First;
-    RemoteCommand "remotecommand" => Kind::Command, First;
-    RemoteForward "remoteforward" => Kind::Forward(Direction::Remote), Every;
-    RequestTty "requesttty" => Kind::Word(TTY), First;
-    RequiredRsaSize "requiredrsasize" => Kind::Number, First;
-    RevokedHostKeys "revokedhostkeys" => Kind::Text, First;
-    SecurityKeyProvider "securitykeyprovider" => Kind::Text, First;
-    SendEnv "sendenv" => Kind::SendEnv, Every;
-    ServerAliveCountMax "serveralivecountmax" => Kind::Number, First;
+        | "challengeresponseauthentication" | "skeyauthentication" | "tisauthentication" => Kind::Word(FLAG), First, Used;
+    KbdInteractiveDevices "kbdinteractivedevices" => Kind::Text, First, Unused;
+    KexAlgorithms "kexalgorithms" => Kind::Algorithms(Family::Kex), First, Used;
+    KnownHostsCommand "knownhostscommand" => Kind::Command, First, Used;
+    LocalCommand "localcommand" => Kind::Command, First, Unused;
+    LocalForward "localforward" => Kind::Forward(Direction::Local), Every, Unused;
+    LogLevel "loglevel" => Kind::Word(LOG_LEVEL), First, Unused;
+    LogVerbose "logverbose" => Kind::LogVerbose, First, Unused;
+    Macs "macs" => Kind::Algorithms(Family::Mac), First, Used;
+    NoHostAuthenticationForLocalhost "nohostauthenticationforlocalhost" => Kind::Word(FLAG), First, Unused;
+    NumberOfPasswordPrompts "numberofpasswordprompts" => Kind::Number, First, Used;
+    PasswordAuthentication "passwordauthentication" => Kind::Word(FLAG), First, Used;
+    PermitLocalCommand "permitlocalcommand" => Kind::Word(FLAG), First, Unused;
+    PermitRemoteOpen "permitremoteopen" => Kind::RemoteOpen, First, Unused;
+    Pkcs11Provider "pkcs11provider" | "smartcarddevice" => Kind::Text, First, Unused;
+    Port "port" => Kind::Port, First, Used;
+    PreferredAuthentications "preferredauthentications" => Kind::Text, First, Used;
+    ProxyCommand "proxycommand" => Kind::Command, First, Used;
+    ProxyJump "proxyjump" => Kind::Jump, First, Used;
+    ProxyUseFdpass "proxyusefdpass" => Kind::Word(FLAG), First, Unused;
+    PubkeyAcceptedAlgorithms "pubkeyacceptedalgorithms" | "pubkeyacceptedkeytypes" => Kind::Algorithms(Family::Key), First, Used;
+    PubkeyAuthentication "pubkeyauthentication" | "dsaauthentication" => Kind::Word(PUBKEY), First, Used;
+    RekeyLimit "rekeylimit" => Kind::RekeyLimit, First, Unused;
+    RemoteCommand "remotecommand" => Kind::Command, First, Used;
+    RemoteForward "remoteforward" => Kind::Forward(Direction::Remote), Every, Unused;
+    RequestTty "requesttty" => Kind::Word(TTY), First, Used;
+    RequiredRsaSize "requiredrsasize" => Kind::Number, First, Unused;
+    RevokedHostKeys "revokedhostkeys" => Kind::Text, First, Unused;
+    SecurityKeyProvider "securitykeyprovider" => Kind::Text, First, Unused;
+    SendEnv "sendenv" => Kind::SendEnv, Every, Used;
+    ServerAliveCountMax "serveralivecountmax" => Kind::Number, First, Used;
     // The last two names are Debian's.
-    ServerAliveInterval "serveraliveinterval" | "protocolkeepalives" | "setuptimeout" => Kind::Time, First;
-    SessionType "sessiontype" => Kind::Word(SESSION), First;
-    SetEnv "setenv" => Kind::SetEnv, First;
-    StdinNull "stdinnull" => Kind::Word(FLAG), First;
-    StreamLocalBindMask "streamlocalbindmask" => Kind::Mask, LastAnywhere;
-    StreamLocalBindUnlink "streamlocalbindunlink" => Kind::Word(FLAG), First;
-    StrictHostKeyChecking "stricthostkeychecking" => Kind::Word(STRICT), First;
-    SyslogFacility "syslogfacility" => Kind::Word(FACILITY), FirstAnywhere;
-    TcpKeepAlive "tcpkeepalive" | "keepalive" => Kind::Word(FLAG), First;
-    Tunnel "tunnel" => Kind::Word(TUNNEL), First;
-    TunnelDevice "tunneldevice" => Kind::TunnelDevice, First;
-    UpdateHostKeys "updatehostkeys" => Kind::Word(YES_NO_ASK), First;
-    User "user" => Kind::Text, First;
-    UserKnownHostsFile "userknownhostsfile" => Kind::Files, First;
-    VerifyHostKeyDns "verifyhostkeydns" => Kind::Word(YES_NO_ASK), First;
-    VisualHostKey "visualhostkey" => Kind::Word(FLAG), First;
-    XAuthLocation "xauthlocation" => Kind::Text, First;
+    ServerAliveInterval "serveraliveinterval" | "protocolkeepalives" | "setuptimeout" => Kind::Time, First, Used;
+    SessionType "sessiontype" => Kind::Word(SESSION), First, Used;
+    SetEnv "setenv" => Kind::SetEnv, First, Used;
+    StdinNull "stdinnull" => Kind::Word(FLAG), First, Unused;
+    StreamLocalBindMask "streamlocalbindmask" => Kind::Mask, LastAnywhere, Unused;
+    StreamLocalBindUnlink "streamlocalbindunlink" => Kind::Word(FLAG), First, Unused;
+    StrictHostKeyChecking "stricthostkeychecking" => Kind::Word(STRICT), First, Used;
+    SyslogFacility "syslogfacility" => Kind::Word(FACILITY), FirstAnywhere, Unused;
+    TcpKeepAlive "tcpkeepalive" | "keepalive" => Kind::Word(FLAG), First, Unused;
+    Tunnel "tunnel" => Kind::Word(TUNNEL), First, Unused;
+    TunnelDevice "tunneldevice" => Kind::TunnelDevice, First, Unused;
+    UpdateHostKeys "updatehostkeys" => Kind::Word(YES_NO_ASK), First, Used;
+    User "user" => Kind::Text, First, Used;
+    UserKnownHostsFile "userknownhostsfile" => Kind::Files, First, Used;
+    VerifyHostKeyDns "verifyhostkeydns" => Kind::Word(YES_NO_ASK), First, Unused;
+    VisualHostKey "visualhostkey" => Kind::Word(FLAG), First, Unused;
+    XAuthLocation "xauthlocation" => Kind::Text, First, Unused;
+
+    // OpenSSH after 9.2: 9.4 (Tag), 9.5 (ObscureKeystrokeTiming), 9.6 (ChannelTimeout), 10.0 (VersionAddendum), 10.1.
+    ChannelTimeout "channeltimeout" => Kind::Unread, First, Unused;
+    ObscureKeystrokeTiming "obscurekeystroketiming" => Kind::Unread, First, Unused;
+    RefuseConnection "refuseconnection" => Kind::Text, First, Used;
+    Tag "tag" => Kind::Text, First, Used;
+    VersionAddendum "versionaddendum" => Kind::Unread, First, Unused;
+    WarnWeakCrypto "warnweakcrypto" => Kind::Unread, First, Unused;
+
+    // Apple's.
+    UseKeychain "usekeychain" => Kind::Unread, First, Unused;
+    AskPassGui "askpassgui" => Kind::Unread, First, Unused;
+    KeychainIntegration "keychainintegration" => Kind::Unread, First, Unused;
+
+    // HPN-SSH's.
+    DisableMtAes "disablemtaes" => Kind::Unread, First, Unused;
+    Fallback "fallback" => Kind::Unread, First, Unused;
+    FallbackPort "fallbackport" => Kind::Unread, First, Unused;
+    HappyDelay "happydelay" => Kind::Unread, First, Unused;
+    HappyEyes "happyeyes" => Kind::Unread, First, Unused;
+    HpnBufferLimit "hpnbufferlimit" => Kind::Unread, First, Unused;
+    HpnBufferSize "hpnbuffersize" => Kind::Unread, First, Unused;
+    HpnDisabled "hpndisabled" => Kind::Unread, First, Unused;
+    MetricsInterval "metricsinterval" => Kind::Unread, First, Unused;
+    MetricsPath "metricspath" | "metrics" => Kind::Unread, First, Unused;
+    NoneEnabled "noneenabled" => Kind::Unread, First, Unused;
+    NoneMacEnabled "nonemacenabled" => Kind::Unread, First, Unused;
+    NoneSwitch "noneswitch" => Kind::Unread, First, Unused;
+    TcpRcvBuf "tcprcvbuf" => Kind::Unread, First, Unused;
+    TcpRcvBufPoll "tcprcvbufpoll" => Kind::Unread, First, Unused;
+    UseMptcp "usemptcp" => Kind::Unread, First, Unused;
+
+    // Red Hat's and SUSE's; the GSSAPI ones above are theirs and Debian's.
+    GssapiEnableMitmAttack "gssapienablemitmattack" => Kind::Unread, First, Unused;
+    RsaMinSize "rsaminsize" => Kind::Unread, First, Unused;
+
+    // PKIX-SSH's and Solaris's.
+    AllowedCertPurpose "allowedcertpurpose" => Kind::Unread, First, Unused;
+    CaCertificateFile "cacertificatefile" | "usercacertificatefile" => Kind::Unread, First, Unused;
+    CaCertificatePath "cacertificatepath" | "usercacertificatepath" => Kind::Unread, First, Unused;
+    CaRevocationFile "carevocationfile" | "usercarevocationfile" => Kind::Unread, First, Unused;
+    CaRevocationPath "carevocationpath" | "usercarevocationpath" => Kind::Unread, First, Unused;
+    DisableBanner "disablebanner" => Kind::Unread, First, Unused;
+    MandatoryCrl "mandatorycrl" => Kind::Unread, First, Unused;
+    UseOpensslEngine "useopensslengine" => Kind::Unread, First, Unused;
+    VaType "vatype" | "vacertificatefile" | "vaocspresponderurl" => Kind::Unread, First, Unused;
+    X509KeyAlgorithm "x509keyalgorithm" => Kind::Unread, First, Unused;
 
     // Names without effect.
-    Protocol "protocol" => Kind::Ignored(Ignored::Silent), First;
-    Deprecated "cipher" | "fallbacktorsh" | "globalknownhostsfile2" | "rhostsauthentication" | "useblacklistedkeys" | "userknownhostsfile2" | "useroaming" | "usersh" | "useprivilegedport" => Kind::Ignored(Ignored::Deprecated), First;
-    Unsupported "afstokenpassing" | "kerberosauthentication" | "kerberostgtpassing" | "rsaauthentication" | "rhostsrsaauthentication" | "compressionlevel" => Kind::Ignored(Ignored::Unsupported), First;
+    Protocol "protocol" => Kind::Ignored(Ignored::Silent), First, Used;
+    Deprecated "cipher" | "fallbacktorsh" | "globalknownhostsfile2" | "rhostsauthentication" | "useblacklistedkeys" | "userknownhostsfile2" | "useroaming" | "usersh" | "useprivilegedport" => Kind::Ignored(Ignored::Deprecated), First, Used;
+    Unsupported "afstokenpassing" | "kerberosauthentication" | "kerberostgtpassing" | "rsaauthentication" | "rhostsrsaauthentication" | "compressionlevel" => Kind::Ignored(Ignored::Unsupported), First, Used;
 
     // `ForwardAgent`'s socket and `RekeyLimit`'s interval are won on their own.
-    ForwardAgentSocket "" => Kind::Internal, First;
-    RekeyInterval "" => Kind::Internal, First;
+    ForwardAgentSocket "" => Kind::Internal, First, Used;
+    RekeyInterval "" => Kind::Internal, First, Unused;
 }
 
 impl Directive {
@@ -316,6 +377,10 @@ impl Directive {
     /// Its name in lower case, as `ssh -G` prints it.
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        ALL.iter().copied()
     }
 
     pub(super) fn row(self) -> &'static Row {

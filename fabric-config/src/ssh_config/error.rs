@@ -70,7 +70,7 @@ impl fmt::Display for At<'_> {
 /// What is wrong with a line or a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A keyword that OpenSSH 9.2 doesn't have.
+    /// A keyword that is not known ([`Directive`](super::Directive)), nor covered by `IgnoreUnknown`.
     #[error("Bad configuration option: {keyword}{}", nearest.map(|n| format!(" (did you mean {n}?)")).unwrap_or_default())]
     UnknownDirective {
         /// The keyword, in lower case.
@@ -106,9 +106,17 @@ pub enum Fault {
         /// What should be.
         expected: &'static str,
     },
-    /// A list of algorithms with a name that OpenSSH 9.2 doesn't know, or from which nothing is left.
+    /// No list of algorithms, or one from which nothing is left.
     #[error("bad list of algorithms {value:?}")]
     BadAlgorithms {
+        /// The list.
+        value: String,
+    },
+    /// A list of algorithms with no name that is known.
+    #[error("bad list of algorithms {value:?} of {keyword}: none of them is known")]
+    NoAlgorithm {
+        /// The directive.
+        keyword: &'static str,
         /// The list.
         value: String,
     },
@@ -169,7 +177,7 @@ pub enum Fault {
     /// `Include` in a text that was parsed without its files.
     #[error("Include needs files: use SshConfig::load")]
     IncludeWithoutFiles,
-    /// An included file that is there, but can't be read.
+    /// An included file that is there, but can't be read, or is no file with an end: a pipe, a device, or too large.
     #[error("cannot read {}: {reason}", path.display())]
     IncludeUnreadable {
         /// The file.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::directives::Directive;
+use super::directives::{Directive, Here};
 use super::error::Fault;
 use super::facts::Facts;
 use super::jump::Jump;
@@ -42,7 +42,19 @@ pub(super) fn finish(mut state: State, lookup: &Lookup<'_>, hostname: String) ->
 
 fn check_conflicts(state: &State, facts: &Facts) -> Result<(), Refusal> {
     let refuse = |fault, directive| Err((fault, Some(state.origin_of(directive))));
-    if let Some(Value::Algorithms { written, list: None }) = state.value(Directive::HostKeyAlgorithms) {
+    for directive in LISTS.into_iter().chain([Directive::HostKeyAlgorithms]) {
+        if directive.row().here == Here::Unused {
+            continue;
+        }
+        match state.value(directive) {
+            Some(Value::Algorithms { written, list: None, unknown }) if !unknown.is_empty() => {
+                let (keyword, value) = (directive.name(), written.to_string());
+                return refuse(Fault::NoAlgorithm { keyword, value }, directive);
+            }
+            _ => {}
+        }
+    }
+    if let Some(Value::Algorithms { written, list: None, .. }) = state.value(Directive::HostKeyAlgorithms) {
         return refuse(Fault::BadAlgorithms { value: written.to_string() }, Directive::HostKeyAlgorithms);
     }
     if let Some(last) = state.jump().and_then(Jump::last) {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ use super::parse;
 use super::system;
 use super::value::{Block, What};
 
+/// The largest file that is read.
+const MAX_SIZE: u64 = 16 << 20;
 /// How deep files may include each other.
 pub(super) const MAX_DEPTH: usize = 16;
 /// Where relative paths of the system's file are.
@@ -103,11 +105,19 @@ pub(super) fn load(sources: &Sources, local: &Local) -> Result<Loaded, SshConfig
     let mut roots = Vec::new();
     if let Some(path) = &sources.explicit {
         let unreadable = |source| SshConfigError::Unreadable { path: path.clone(), source };
-        fs::File::open(path).map_err(unreadable)?;
+        // What a pipe says can be read once.
+        if fs::metadata(path).is_ok_and(|about| about.is_file() || about.is_dir()) {
+            fs::File::open(path).map_err(unreadable)?;
+        } else {
+            fs::metadata(path).map_err(unreadable)?;
+        }
         roots.push(Root { file: loader.file(path, true), checks_permissions: false });
     } else {
         for (path, of_user) in [(&sources.user, true), (&sources.system, false)] {
-            if let Some(path) = path.as_ref().filter(|path| fs::File::open(path).is_ok()) {
+            if let Some(path) = path
+                .as_ref()
+                .filter(|path| fs::metadata(path).is_ok_and(|about| !about.is_file() || fs::File::open(path).is_ok()))
+            {
                 roots.push(Root { file: loader.file(path, of_user), checks_permissions: of_user });
             }
         }
@@ -198,12 +208,27 @@ impl SourceFile {
     }
 }
 
-/// Reads a file. A folder is empty, as it is when read through C's `fopen`.
+/// Reads a file. A folder is empty, as it is when read through C's `fopen`, and so is `/dev/null`. What may have no end is an
+/// error at once: other devices, a pipe that isn't one of the shell's own (`-F <(..)`), and what is larger than any file is.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Vec::new()),
-        other => other,
+    let wrong = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, what.to_owned()));
+    let about = fs::metadata(path)?;
+    let kind = about.file_type();
+    if kind.is_dir() || path == Path::new("/dev/null") {
+        return Ok(Vec::new());
     }
+    let of_the_shell = ["/dev/fd", "/proc/self/fd"].iter().any(|fds| path.starts_with(fds));
+    let is_readable = kind.is_file() || (kind.is_fifo() && of_the_shell);
+    if !is_readable {
+        return wrong(match () {
+            () if kind.is_fifo() => "it is a named pipe, not a file",
+            () if kind.is_socket() => "it is a socket, not a file",
+            () => "it is a device, not a file",
+        });
+    }
+    let mut text = Vec::new();
+    fs::File::open(path)?.take(MAX_SIZE + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_SIZE { wrong("it is larger than 16 MiB") } else { Ok(text) }
 }
 
 fn include_patterns(blocks: &[Block]) -> Vec<Arc<str>> {

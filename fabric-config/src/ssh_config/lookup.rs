@@ -1,7 +1,8 @@
 //! One question to a configuration: which host, asked by whom, with what already decided.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -66,6 +67,8 @@ pub struct Lookup<'a> {
     pub(super) local: Arc<Local>,
     pub(super) exec: Option<&'a dyn MatchExec>,
     pub(super) resolver: Option<&'a dyn HostResolver>,
+    pub(super) command: Option<&'a str>,
+    pub(super) addresses: Option<&'a [IpAddr]>,
 }
 
 impl<'a> Lookup<'a> {
@@ -80,6 +83,8 @@ impl<'a> Lookup<'a> {
             local: Arc::clone(local),
             exec: Some(&ShellExec),
             resolver: None,
+            command: None,
+            addresses: None,
         }
     }
 
@@ -104,6 +109,29 @@ impl<'a> Lookup<'a> {
         self
     }
 
+    /// For running a command: `Match sessiontype` is `exec`, and `Match command` compares this. Without, they are `shell` and
+    /// the empty text, as of `ssh HOST`.
+    #[must_use]
+    pub fn command(mut self, command: &'a str) -> Self {
+        self.command = Some(command);
+        self
+    }
+
+    /// The addresses that `Match localnetwork` compares. Without, they are those of this machine's interfaces that are up.
+    #[must_use]
+    pub fn local_addresses(mut self, addresses: &'a [IpAddr]) -> Self {
+        self.addresses = Some(addresses);
+        self
+    }
+
+    pub(super) fn session_type(&self) -> &'static str {
+        if self.command.is_some() { "exec" } else { "shell" }
+    }
+
+    pub(super) fn addresses(&self) -> Cow<'a, [IpAddr]> {
+        self.addresses.map_or_else(|| interface_addresses().into(), Into::into)
+    }
+
     /// Has the commands of `Match exec` run by something else.
     #[must_use]
     pub fn exec(mut self, exec: &'a dyn MatchExec) -> Self {
@@ -125,6 +153,18 @@ impl<'a> Lookup<'a> {
         self.resolver = Some(resolver);
         self
     }
+}
+
+/// The addresses of this machine's interfaces that are up; none where they can't be had.
+fn interface_addresses() -> Vec<IpAddr> {
+    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
+    let up = interfaces.filter(|interface| interface.flags.contains(nix::net::if_::InterfaceFlags::IFF_UP));
+    let address = |interface: nix::ifaddrs::InterfaceAddress| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+    };
+    up.filter_map(address).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! OpenSSH's client configuration: read once, asked many times, explained line by line.
 //!
-//! [`SshConfig`] answers for a host what `ssh -G HOST` of OpenSSH 9.2 (as Debian builds it) answers: `Host` and
+//! [`SshConfig`] answers for a host what `ssh -G HOST` of OpenSSH answers (9.2 as Debian builds it): `Host` and
 //! `Match` blocks, `Include`, the first value that counts, directives that add up, quoting, tokens, lists of
 //! algorithms with `+`, `-` and `^`, canonical host names. What `ssh` refuses is refused, with file, line, the
 //! text and, for a misspelt keyword, the name that was meant. Of every value it is known where it comes from.
+//!
+//! Keywords and `Match` criteria of later releases, up to 10.2, are known too, and so are keywords of other builds
+//! ([`Directive`]). `Match version` compares `OpenSSH_10.2p1`. An algorithm that is not known is left out of its list
+//! ([`Resolved::unknown_algorithms`]); only a list of none but such is an error, and only of a host that it counts for.
 //!
 //! ```
 //! use std::sync::Arc;

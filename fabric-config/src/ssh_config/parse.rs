@@ -122,7 +122,7 @@ impl<'a> Arguments<'a> {
 /// The values of a line: one, or none for a line that leaves everything as it is.
 fn values(directive: Directive, kind: Kind, rest: &str, words: &[String]) -> Result<Vec<Value>, Fault> {
     match kind {
-        Kind::Command => return Ok(vec![Value::Text(lexer::raw(rest).into())]),
+        Kind::Command | Kind::Unread => return Ok(vec![Value::Text(lexer::raw(rest).into())]),
         Kind::Jump => return Ok(vec![Value::Jump(JumpSpec::new(lexer::raw(rest)).ok_or(Fault::BadJump)?)]),
         _ => {}
     }
@@ -176,10 +176,11 @@ fn single(directive: Directive, kind: Kind, arguments: &mut Arguments<'_>) -> Re
         Kind::AgentSocket => Value::Text(socket(arguments.required()?)?),
         Kind::Algorithms(family) => {
             let word = arguments.required()?;
-            if !family.valid(word) {
+            let Some((known, unknown)) = family.known_of(word) else {
                 return Err(Fault::BadAlgorithms { value: word.to_owned() });
-            }
-            Value::Algorithms { written: word.into(), list: family.assemble(word).map(Into::into) }
+            };
+            let list = family.assemble(&known).map(Into::into);
+            Value::Algorithms { written: word.into(), list, unknown: unknown.into() }
         }
         Kind::GssKexes => {
             let word = arguments.required()?;

@@ -4,6 +4,7 @@
 //! canonicalisation asks for it. In the walk the first line that names a directive takes its slot; only what
 //! has to be known early (the host name, user and port that `Match` compares) is looked at on the way.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::canonical::{self, Mode, Rules};
@@ -32,6 +33,8 @@ const MAX_WORDS: usize = 32;
 /// What decides how the host name of the second pass comes about.
 const CANONICALISATION: [Directive; 3] =
     [Directive::CanonicalizeHostname, Directive::CanonicalizeMaxDots, Directive::CanonicalizeFallbackLocal];
+/// What `Match version` compares: the newest OpenSSH whose ssh_config(5) is known here.
+const VERSION: &str = "OpenSSH_10.2p1";
 /// Why a walk ended early.
 enum Stop {
     Problems(Vec<Problem>),
@@ -166,6 +169,10 @@ impl Walk<'_> {
                 let path = loaded.files[root.file].path.to_path_buf();
                 return Err(Stop::Unusable(Fault::Insecure { path }, None));
             }
+            if let Some(reason) = loaded.files[root.file].unreadable.clone() {
+                let path = loaded.files[root.file].path.to_path_buf();
+                return Err(Stop::Unusable(Fault::IncludeUnreadable { path, reason }, None));
+            }
             self.file(&loaded, root.file, true, Within { depth: 0, never: false })?;
             self.end_on_problems()?;
         }
@@ -245,6 +252,14 @@ impl Walk<'_> {
                     }
                     self.run(&command).map_err(|fault| self.stop_at_head(here, block, fault))?
                 }
+                Test::Tagged(patterns) => list(patterns, self.state.text(Directive::Tag).map_or("", |tag| tag)),
+                Test::LocalNetwork(networks) => {
+                    let has = |address: &IpAddr| networks.iter().any(|network| network.has(*address));
+                    self.lookup.addresses().iter().any(has)
+                }
+                Test::Version(patterns) => list(patterns, VERSION),
+                Test::SessionType(patterns) => list(patterns, self.lookup.session_type()),
+                Test::Command(patterns) => list(patterns, self.lookup.command.unwrap_or_default()),
             };
             result &= met != criterion.negated;
         }

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use fabric_core::target::ShellKind;
+
 use super::algorithms::{self, Family};
 use super::canonical::AddressFamily;
 use super::choices::{
     ForwardAgent, IdentityAgent, IpQos, LogLevel, RekeyLimit, RequestTty, StrictHostKeyChecking, YesNoAsk,
 };
-use super::directives::{self, Directive, Kind};
+use super::directives::{self, Directive, Here, Kind};
 use super::error::Fault;
 use super::facts::Facts;
 use super::forward::Forward;
 use super::jump::Hop;
+use super::lexer;
 use super::origin::Origin;
 use super::state::{At, State};
 use super::tokens::{self, Tokens as _};
@@ -244,6 +247,30 @@ impl Resolved {
         self.algorithms(Directive::CaSignatureAlgorithms).split(',').collect()
     }
 
+    /// The directives in force that mean nothing to this program, each with where it stands: what a log may say.
+    pub fn unused(&self) -> impl Iterator<Item = (Directive, Origin)> {
+        let unused = Directive::all().filter(|directive| directive.row().here == Here::Unused);
+        unused.flat_map(|directive| self.origins(directive).into_iter().map(move |origin| (directive, origin)))
+    }
+
+    /// The lists of algorithms in force that have names which are not known, with these. They are left out of the lists.
+    pub fn unknown_algorithms(&self) -> impl Iterator<Item = (Directive, Vec<&str>)> {
+        Directive::all().filter_map(|directive| match self.state.value(directive)? {
+            Value::Algorithms { unknown, .. } if !unknown.is_empty() => {
+                Some((directive, unknown.iter().map(|name| &**name).collect()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether a line left nothing of a list of algorithms.
+    pub fn left_no_algorithm(&self, directive: Directive) -> bool {
+        match self.state.value(directive) {
+            Some(Value::Algorithms { list, .. }) => list.as_ref().is_none_or(|list| list.is_empty()),
+            _ => false,
+        }
+    }
+
     /// Whether a line changed a list of algorithms: if not, a program may have better ideas than OpenSSH.
     pub fn names(&self, directive: Directive) -> bool {
         self.state.at(directive).is_some()
@@ -289,6 +316,10 @@ impl Resolved {
     }
 
     texts! {
+        /// `RefuseConnection`: why the host must not be connected to.
+        refuse_connection RefuseConnection;
+        /// `Tag`, which `Match tagged` compares.
+        tag Tag;
         /// `BindAddress`: the local address to connect from.
         bind_address BindAddress;
         /// `BindInterface`: the network interface to connect from.
@@ -311,6 +342,29 @@ impl Resolved {
     /// `KnownHostsCommand`, tokens not replaced: a command that prints more lines for known_hosts.
     pub fn known_hosts_command(&self) -> Option<&str> {
         self.state.text_or_none(Directive::KnownHostsCommand).map(|text| &**text)
+    }
+
+    /// The words of [`known_hosts_command`](Self::known_hosts_command), the first of which is an absolute path, with all tokens
+    /// replaced but `%%` and those that depend on the key that is looked for: `%H`, `%I`, `%K`, `%f` and `%t`.
+    pub fn known_hosts_command_words(&self) -> Result<Option<Vec<String>>, Fault> {
+        let Some(text) = self.known_hosts_command() else { return Ok(None) };
+        let tokens = |letter: char, out: &mut String| {
+            if matches!(letter, 'H' | 'I' | 'K' | 'f' | 't') {
+                out.extend(['%', letter]);
+                return true;
+            }
+            let mut value = String::new();
+            let known = self.facts.push(letter, &mut value);
+            out.push_str(&value.replace('%', "%%"));
+            known
+        };
+        let words = lexer::words(text).ok_or(Fault::Quotes)?;
+        let words: Vec<String> =
+            words.iter().map(|word| tokens::percent(&word.replace("%%", "%%%%"), &tokens)).collect::<Result<_, _>>()?;
+        match words.first() {
+            Some(program) if program.starts_with('/') => Ok(Some(words)),
+            _ => Err(Fault::Conflict("KnownHostsCommand needs the program's absolute path")),
+        }
     }
 
     /// `NumberOfPasswordPrompts`.
@@ -358,6 +412,15 @@ impl Resolved {
     pub fn set_env(&self) -> Vec<(&str, &str)> {
         let pairs = self.state.words(Directive::SetEnv).unwrap_or_default();
         pairs.iter().filter_map(|pair| pair.split_once('=')).collect()
+    }
+
+    /// `SessionType`.
+    pub fn session_type(&self) -> ShellKind {
+        match self.number(Directive::SessionType) {
+            0 => ShellKind::None,
+            1 => ShellKind::Subsystem,
+            _ => ShellKind::Default,
+        }
     }
 
     /// `RequestTTY`.

@@ -25,6 +25,8 @@ pub(super) enum Value {
     Algorithms {
         written: Arc<str>,
         list: Option<Arc<str>>,
+        /// The names that were skipped.
+        unknown: Arc<[Arc<str>]>,
     },
     Forward(ForwardSpec),
     Jump(JumpSpec),

@@ -6,6 +6,7 @@
 
 mod compare;
 mod generator;
+mod newer;
 mod rng;
 mod settings;
 

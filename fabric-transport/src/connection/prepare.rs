@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use fabric_core::event::Verb;
+use fabric_core::target::{Shell, ShellKind};
 use fabric_core::transport::{Program, PtyRequest, SpawnRequest};
-use fabric_core::{Command, CommandOutcome, Error, Sudo};
+use fabric_core::{Command, CommandOutcome, Error, Sudo, Target};
 
 use super::request::{CommandRequest, ShellChoice};
 use super::sudo::Texts;
@@ -97,8 +98,13 @@ pub(super) fn prepare(request: &CommandRequest) -> Result<Prepared, Error> {
 
     Ok(Prepared {
         spawn: SpawnRequest {
-            for_bourne: rendered.is_for_bourne(),
-            program: if options.login_shell { Program::Shell } else { Program::Command(rendered.into_bytes()) },
+            // What ssh_config has for shells goes as it is written.
+            for_bourne: !options.login_shell && rendered.is_for_bourne(),
+            program: if options.login_shell {
+                interactive(request.connection.target())?
+            } else {
+                Program::Command(rendered.into_bytes())
+            },
             pty: pty.then(|| pty_request(request)),
             env: beside,
             forward_agent: request.connection.target().forward_agent,
@@ -112,6 +118,20 @@ pub(super) fn prepare(request: &CommandRequest) -> Result<Prepared, Error> {
         combine_stderr: gate(settings.combine_stderr, options.combine_stderr),
         capture_limit: options.capture_limit.unwrap_or(settings.capture_buffer_size),
     })
+}
+
+/// What `shell()` runs.
+fn interactive(target: &Target) -> Result<Program, Error> {
+    let Shell { command, kind, .. } = &target.shell;
+    match (kind, command) {
+        (ShellKind::None, _) => Err(Error::Usage(format!(
+            "{}: there is no shell with `SessionType none` of ssh_config",
+            target.host_string
+        ))),
+        (ShellKind::Subsystem, Some(name)) => Ok(Program::Subsystem(name.clone())),
+        (ShellKind::Default, Some(command)) => Ok(Program::Command(command.clone().into_bytes())),
+        (_, None) => Ok(Program::Shell),
+    }
 }
 
 fn pty_request(request: &CommandRequest) -> PtyRequest {

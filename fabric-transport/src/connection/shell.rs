@@ -26,13 +26,17 @@ impl Connection {
     ///
     /// In a dry run none is opened, and the status is 0.
     ///
+    /// Where the target's ssh_config says so, it is another command or a subsystem, with or without a terminal
+    /// ([`Shell`](fabric_core::target::Shell)), or an error (`SessionType none`).
+    ///
     /// The local terminal, raw mode included, is the caller's; see
     /// [`ConnectionBuilder::terminal`](super::ConnectionBuilder::terminal) for its size.
     pub fn shell(&self) -> ShellRequest {
         let connection = self.plain();
         let mut request = CommandRequest::new(connection, Verb::Run, Vec::new());
         request.options.login_shell = true;
-        let request = request.pty(true).hide(Hide::Both).echo(false).warn(true).capture_limit(0).timeout(None);
+        let pty = self.target().shell.has_pty();
+        let request = request.pty(pty).hide(Hide::Both).echo(false).warn(true).capture_limit(0).timeout(None);
         ShellRequest { request, line: None }
     }
 }
@@ -56,7 +60,7 @@ impl ShellRequest {
         self
     }
 
-    /// Whether it has a terminal. Default: yes.
+    /// Whether it has a terminal. Default: yes, unless the target says otherwise.
     pub fn pty(mut self, pty: bool) -> Self {
         self.request = self.request.pty(pty);
         self

@@ -4,7 +4,7 @@ mod answers;
 mod governor;
 mod jump;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -59,6 +59,8 @@ pub struct Connector {
     /// What runs on the connections that use it.
     commands: Arc<Mutex<Vec<Weak<Commands>>>>,
     parts: Arc<Parts>,
+    /// What targets wanted said, and was.
+    warned: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Default for Connector {
@@ -113,6 +115,7 @@ impl Connector {
             jumps: Arc::default(),
             commands: Arc::default(),
             parts: Arc::default(),
+            warned: Arc::default(),
         };
         let this = this.with_transport(Arc::new(LocalTransport::new()));
         #[cfg(feature = "ssh")]
@@ -212,6 +215,11 @@ impl Connector {
 
     fn open_boxed<'a>(&'a self, target: &'a Target, who: Who, events: &'a Emitter) -> Opening<'a> {
         Box::pin(async move {
+            for warning in &target.warnings {
+                if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(warning.clone()) {
+                    events.warn(warning);
+                }
+            }
             let address = address(target);
             events.emit(EventKind::Connecting { address: address.clone() });
             let begun = Instant::now();

@@ -1,5 +1,6 @@
 //! A file with its index, kept up with what is on disk.
 
+use std::collections::HashSet;
 use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -48,6 +49,13 @@ impl File {
         let mut file = Self { path: path.to_owned(), index: Index::default(), content: Vec::new(), stamp: None };
         file.refresh()?;
         Ok(file)
+    }
+
+    /// Lines that are in no file.
+    pub(super) fn of_text(path: &str, text: &[u8]) -> Self {
+        let mut index = Index::default();
+        index.add(text);
+        Self { path: path.into(), index, content: Vec::new(), stamp: None }
     }
 
     pub(super) fn place(&self, line: usize) -> Place {
@@ -116,6 +124,17 @@ impl File {
             self.index.add(&content);
         }
         (self.content, self.stamp) = (content, stamp);
+    }
+
+    /// A line's text, without its end.
+    pub(super) fn line(&self, number: usize) -> &[u8] {
+        self.content.split(|c| *c == b'\n').nth(number - 1).unwrap_or_default()
+    }
+
+    /// The content without some of its lines.
+    pub(super) fn without(&self, lines: &HashSet<usize>) -> Vec<u8> {
+        let all = self.content.split_inclusive(|c| *c == b'\n').zip(1..);
+        all.filter(|(_, number)| !lines.contains(number)).flat_map(|(line, _)| line).copied().collect()
     }
 
     /// The last byte, if there is one.

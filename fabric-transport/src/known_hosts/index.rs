@@ -101,6 +101,11 @@ impl Index {
         places.into_iter().map(|at| &self.entries[at as usize]).collect()
     }
 
+    /// All entries.
+    pub(super) fn all(&self) -> &[Entry] {
+        &self.entries
+    }
+
     /// All entries under any of these names, in the order of lines.
     pub(super) fn entries(&self, names: &[String]) -> Vec<&Entry> {
         let mut entries = self.entries_by(names, false);

@@ -51,6 +51,7 @@ mod index;
 mod line;
 mod pattern;
 mod record;
+mod update;
 
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,7 @@ use thiserror::Error;
 pub use certificate::CertificateFault;
 pub use line::{BadLineReason, Marker};
 pub use record::{RecordError, Recorded};
+pub use update::Outdated;
 
 use file::File;
 use index::Entry;
@@ -245,7 +247,19 @@ impl KnownHosts {
 
     /// What is known about this host and the key it shows. Certificates are judged as of `now`.
     pub fn check(&self, host: &Host, key: &HostKey<'_>, now: SystemTime) -> Result<Verdict, ReadError> {
-        let files = self.current()?;
+        self.check_with(b"", host, key, now)
+    }
+
+    /// The same with further lines, of `KnownHostsCommand`.
+    pub fn check_with(
+        &self,
+        further: &[u8],
+        host: &Host,
+        key: &HostKey<'_>,
+        now: SystemTime,
+    ) -> Result<Verdict, ReadError> {
+        let (files, further) = (self.current()?, File::of_text(COMMAND, further));
+        let files: Vec<&File> = files.iter().chain([&further]).collect();
         let verdict = judge(&files, &host.keys(), host, key, now);
         let Some(keys) = host.keys_without_port().filter(|_| verdict == Verdict::Unknown) else { return Ok(verdict) };
         match judge(&files, &keys, host, key, now) {
@@ -271,7 +285,18 @@ impl KnownHosts {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn algorithms<'a>(&self, host: &Host, offered: &[&'a str]) -> Result<Vec<&'a str>, ReadError> {
-        let files = self.current()?;
+        self.algorithms_with(b"", host, offered)
+    }
+
+    /// The same with further lines, of `KnownHostsCommand`.
+    pub fn algorithms_with<'a>(
+        &self,
+        further: &[u8],
+        host: &Host,
+        offered: &[&'a str],
+    ) -> Result<Vec<&'a str>, ReadError> {
+        let (files, further) = (self.current()?, File::of_text(COMMAND, further));
+        let files: Vec<&File> = files.iter().chain([&further]).collect();
         let mut known = entries_for_algorithms(&files, &host.keys());
         if let Some(keys) = host.keys_without_port().filter(|_| known.is_empty()) {
             known = entries_for_algorithms(&files, &keys);
@@ -293,6 +318,7 @@ impl KnownHosts {
     /// All that is known of a host, in the order of files and lines.
     pub fn keys(&self, host: &Host) -> Result<Vec<KnownKey>, ReadError> {
         let files = self.current()?;
+        let files: Vec<&File> = files.iter().collect();
         Ok(entries(&files, &host.keys()).into_iter().map(|(file, entry)| known_key(file, entry)).collect())
     }
 
@@ -320,6 +346,24 @@ impl KnownHosts {
         record::record(file, &host.keys(), key.key(), hash)
     }
 
+    /// How the keys that a host announces, once it was trusted for the one that it has shown, differ from those in the user's
+    /// files. `None` where these must stay as they are, by OpenSSH's rules for `UpdateHostKeys`: they don't know the shown
+    /// key; a line for the host has a marker, a pattern or further names; or one of the keys stands under another name too.
+    pub fn outdated(&self, host: &Host, shown: &KeyData, announced: &[KeyData]) -> Result<Option<Outdated>, ReadError> {
+        let files = self.current()?;
+        let [name] = &host.keys()[..] else { return Ok(None) };
+        Ok(update::outdated(&files[..self.user_files], name, shown, announced))
+    }
+
+    /// Makes the user's files agree with what a host announces: `new` keys, whose possession it has proved, come into the first
+    /// one; of all of them, lines for the host alone go whose keys are not `announced`. Other lines stay as they are, comments
+    /// too. A file is locked as by [`record`](Self::record), and replaced in one step.
+    pub fn update(&self, host: &Host, announced: &[KeyData], new: &[KeyData], hash: bool) -> Result<(), RecordError> {
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        let [name] = &host.keys()[..] else { return Ok(()) };
+        update::update(&mut files[..self.user_files], name, announced, new, hash)
+    }
+
     /// The files as they are on disk now.
     fn current(&self) -> Result<RwLockReadGuard<'_, Vec<File>>, ReadError> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
@@ -334,10 +378,13 @@ impl KnownHosts {
     }
 }
 
+/// Where lines of `KnownHostsCommand` are said to stand.
+const COMMAND: &str = "KnownHostsCommand";
+
 const CERTIFICATE_SUFFIX: &str = "-cert-v01@openssh.com";
 
 /// The type of key that an algorithm's signatures are made with.
-fn key_type_of(algorithm: &str) -> &str {
+pub(crate) fn key_type_of(algorithm: &str) -> &str {
     match algorithm.strip_suffix(CERTIFICATE_SUFFIX).unwrap_or(algorithm) {
         "rsa-sha2-256" | "rsa-sha2-512" => "ssh-rsa",
         // The certificates of security keys end differently.
@@ -352,20 +399,20 @@ fn known_key(file: &File, entry: &Entry) -> KnownKey {
 }
 
 /// All entries under these names, with their files.
-fn entries<'a>(files: &'a [File], keys: &[String]) -> Vec<(&'a File, &'a Entry)> {
-    files.iter().flat_map(|file| file.index.entries(keys).into_iter().map(move |entry| (file, entry))).collect()
+fn entries<'a>(files: &[&'a File], keys: &[String]) -> Vec<(&'a File, &'a Entry)> {
+    files.iter().flat_map(|&file| file.index.entries(keys).into_iter().map(move |entry| (file, entry))).collect()
 }
 
 /// Enough entries to ask for the right algorithms: the hashed ones are left out where a plain key is known
 /// without them, since looking for them is what costs.
-fn entries_for_algorithms<'a>(files: &'a [File], keys: &[String]) -> Vec<(&'a File, &'a Entry)> {
+fn entries_for_algorithms<'a>(files: &[&'a File], keys: &[String]) -> Vec<(&'a File, &'a Entry)> {
     let not_hashed = |file: &'a File| file.index.entries_by(keys, false).into_iter().map(move |entry| (file, entry));
-    let found: Vec<_> = files.iter().flat_map(not_hashed).collect();
+    let found: Vec<_> = files.iter().copied().flat_map(not_hashed).collect();
     if found.iter().any(|(_, entry)| entry.marker.is_none()) { found } else { entries(files, keys) }
 }
 
 /// What the lines under these names say about a key.
-fn judge(files: &[File], keys: &[String], host: &Host, key: &HostKey<'_>, now: SystemTime) -> Verdict {
+fn judge(files: &[&File], keys: &[String], host: &Host, key: &HostKey<'_>, now: SystemTime) -> Verdict {
     let authority = match key {
         HostKey::Plain(_) => None,
         HostKey::Certificate(certificate) => Some(certificate.signature_key()),
@@ -373,7 +420,7 @@ fn judge(files: &[File], keys: &[String], host: &Host, key: &HostKey<'_>, now: S
     // Few lines are revocations, and each of them counts: these are always looked at, and one for the host
     // on port 22 is taken to mean the host.
     let revocable = [keys, &host.principals()].concat();
-    for file in files {
+    for &file in files {
         let mut revocations = file.index.revocations(&revocable);
         let revoked = revocations.find(|entry| entry.key == *key.key() || Some(&entry.key) == authority);
         if let Some(entry) = revoked {
@@ -383,7 +430,7 @@ fn judge(files: &[File], keys: &[String], host: &Host, key: &HostKey<'_>, now: S
     // A hit among the lines that are cheap to find spares looking through the hashed ones.
     let (mut others, mut fault) = (Vec::new(), None);
     for hashed in [false, true] {
-        for file in files {
+        for &file in files {
             for entry in file.index.entries_by(keys, hashed) {
                 match (entry.marker, key) {
                     (None, _) if entry.key == *key.key() => return Verdict::Known(file.place(entry.line)),

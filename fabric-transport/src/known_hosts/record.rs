@@ -85,23 +85,35 @@ pub(super) fn record(file: &mut File, names: &[String], key: &KeyData, hash: boo
         return Ok(Recorded::Already);
     }
 
-    let key = PublicKey::from(key.clone()).to_openssh().map_err(RecordError::Key)?;
-    let names: Vec<String> = if hash {
-        unknown.into_iter().map(|name| HashedName::write(name, rand::random())).collect()
-    } else {
-        vec![unknown.into_iter().map(String::as_str).collect::<Vec<_>>().join(",")]
-    };
-    let end_of_last = if file.last_byte().is_some_and(|last| last != b'\n') { "\n" } else { "" };
-    let lines: String = names.into_iter().flat_map(|names| [names, format!(" {key}\n")]).collect();
-    // In one go, for those who don't lock.
-    let written = format!("{end_of_last}{lines}");
-    open.write_all(written.as_bytes()).map_err(failed)?;
-    file.appended(written.as_bytes(), &open);
+    let unknown: Vec<&str> = unknown.into_iter().map(String::as_str).collect();
+    let lines = lines(&unknown, key, hash)?;
+    append(file, &mut open, &lines).map_err(failed)?;
     Ok(Recorded::Added)
 }
 
+/// What is written of a key: one line with all names, or one a name if they are to be hashed.
+pub(super) fn lines(names: &[&str], key: &KeyData, hash: bool) -> Result<String, RecordError> {
+    let key = PublicKey::from(key.clone()).to_openssh().map_err(RecordError::Key)?;
+    let names: Vec<String> = if hash {
+        names.iter().map(|name| HashedName::write(name, rand::random())).collect()
+    } else {
+        vec![names.join(",")]
+    };
+    Ok(names.into_iter().flat_map(|names| [names, format!(" {key}\n")]).collect())
+}
+
+/// Writes lines at the end of a locked file.
+pub(super) fn append(file: &mut File, open: &mut std::fs::File, lines: &str) -> io::Result<()> {
+    let end_of_last = if file.last_byte().is_some_and(|last| last != b'\n') { "\n" } else { "" };
+    // In one go, for those who don't lock.
+    let written = format!("{end_of_last}{lines}");
+    open.write_all(written.as_bytes())?;
+    file.appended(written.as_bytes(), open);
+    Ok(())
+}
+
 /// Opens the file, made if need be, and locks it until it is closed.
-fn open_locked(path: &Path) -> io::Result<std::fs::File> {
+pub(super) fn open_locked(path: &Path) -> io::Result<std::fs::File> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }

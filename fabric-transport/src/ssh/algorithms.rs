@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use fabric_core::target::Algorithms;
 use fabric_core::{ConnectErrorKind, Phase, Target};
 use russh::{Preferred, cipher, compression, kex, mac};
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg};
@@ -12,7 +13,7 @@ use super::host_keys::HostKeyVerifier;
 /// What to offer to `target`; `verifier` knows which host keys are worth asking for.
 pub(super) async fn preferred(target: &Target, verifier: &dyn HostKeyVerifier) -> Result<Preferred, Failure> {
     let wanted = &target.algorithms;
-    let mut kex = choose("KexAlgorithms", &wanted.kex, &kex_order())?;
+    let mut kex = choose("KexAlgorithms", wanted, &wanted.kex, &kex_order())?;
     // Not algorithms but announcements, which OpenSSH's lists don't hold (RFC 8308; strict key exchange).
     kex.extend([kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT]);
     let (plain, certified) = host_keys(target, verifier).await?;
@@ -20,8 +21,8 @@ pub(super) async fn preferred(target: &Target, verifier: &dyn HostKeyVerifier) -
         kex: Cow::Owned(kex),
         key: Cow::Owned(plain),
         host_key_certificates: Cow::Owned(certified),
-        cipher: Cow::Owned(choose("Ciphers", &wanted.ciphers, &cipher_order(has_aes()))?),
-        mac: Cow::Owned(choose("MACs", &wanted.macs, &mac_order())?),
+        cipher: Cow::Owned(choose("Ciphers", wanted, &wanted.ciphers, &cipher_order(has_aes()))?),
+        mac: Cow::Owned(choose("MACs", wanted, &wanted.macs, &mac_order())?),
         compression: Cow::Owned(compression_order(target.compression)),
     })
 }
@@ -32,7 +33,7 @@ async fn host_keys(
     verifier: &dyn HostKeyVerifier,
 ) -> Result<(Vec<Algorithm>, Vec<Algorithm>), Failure> {
     let wanted = &target.algorithms.host_keys;
-    let mut names = choose("HostKeyAlgorithms", wanted, &host_key_order())?;
+    let mut names = choose("HostKeyAlgorithms", &target.algorithms, wanted, &host_key_order())?;
     let mut certificates = true;
     // An order that a person gave stands, as in OpenSSH; additions to the default one are none.
     if wanted.first().is_none_or(|first| first.starts_with(['+', '-'])) {
@@ -153,7 +154,12 @@ impl Named for HostKeyName {
 
 /// The wanted names that exist here; a list that begins with `+`, `-` or `^` changes the default one, as
 /// in ssh_config(5).
-fn choose<T: Named>(keyword: &str, wanted: &[String], default: &[T]) -> Result<Vec<T>, Failure> {
+fn choose<T: Named>(
+    keyword: &str,
+    algorithms: &Algorithms,
+    wanted: &[String],
+    default: &[T],
+) -> Result<Vec<T>, Failure> {
     let Some(first) = wanted.first() else { return Ok(default.to_vec()) };
     let (change, first) = match first.chars().next() {
         Some(c @ ('+' | '-' | '^')) => (Some(c), &first[1..]),
@@ -180,8 +186,9 @@ fn choose<T: Named>(keyword: &str, wanted: &[String], default: &[T]) -> Result<V
     };
     if chosen.is_empty() {
         let have: Vec<String> = default.iter().map(Named::name).collect();
+        let place = algorithms.places.get(keyword).map(|place| format!(" at {place}")).unwrap_or_default();
         let reason = format!(
-            "{keyword} `{}` names nothing that is known here (there are {})",
+            "{keyword} `{}`{place} names nothing that is known here (there are {})",
             wanted.join(","),
             have.join(", ")
         );
@@ -213,7 +220,11 @@ mod tests {
 
     fn ciphers(wanted: &[&str]) -> Vec<String> {
         let wanted: Vec<String> = wanted.iter().map(|s| (*s).to_owned()).collect();
-        choose("Ciphers", &wanted, &cipher_order(true)).unwrap().iter().map(Named::name).collect()
+        choose("Ciphers", &Algorithms::default(), &wanted, &cipher_order(true))
+            .unwrap()
+            .iter()
+            .map(Named::name)
+            .collect()
     }
 
     #[test]
@@ -223,7 +234,9 @@ mod tests {
         assert_eq!(ciphers(&["^chacha20-poly1305@openssh.com"])[0], "chacha20-poly1305@openssh.com");
         assert_eq!(ciphers(&["+aes128-cbc"]).last().unwrap(), "aes128-cbc");
         assert_eq!(ciphers(&[])[0], "aes128-gcm@openssh.com");
-        let error = choose::<cipher::Name>("Ciphers", &["rot13".to_owned()], &cipher_order(false)).unwrap_err();
+        let error =
+            choose::<cipher::Name>("Ciphers", &Algorithms::default(), &["rot13".to_owned()], &cipher_order(false));
+        let error = error.unwrap_err();
         assert!(error.1.to_string().contains("rot13"), "{}", error.1);
     }
 

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use fabric_core::target::UpdateHostKeys;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectErrorKind, SessionError, Target};
 use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, RemoteDisconnectInfo, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::agent::AgentSessionBinding;
 use russh::{Channel, ChannelOpenFailure};
+use ssh_key::PublicKey;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +19,7 @@ use super::auth::agent;
 use super::channel::{ChannelIo, Pool};
 use super::clock::Clock;
 use super::host_keys::{self, HostKey, HostKeyVerifier, Verified};
+use super::updates::{Update, Updates};
 
 /// So much of what the server says before the login is kept, besides what came with the last of it.
 const BANNER: usize = 16 << 10;
@@ -37,6 +40,8 @@ pub(super) struct Shared {
     pub(super) binding: OnceLock<AgentSessionBinding>,
     /// What the channels of this session and of the transport's others may keep.
     pub(super) pool: Arc<Pool>,
+    /// What becomes of the keys that the host announces.
+    pub(super) updates: Updates,
     /// Cancelled to cut the connection off, whatever it is waiting for.
     pub(super) cut: CancellationToken,
     /// Cancelled when the task that serves the connection is gone.
@@ -64,6 +69,7 @@ impl Shared {
             agent: OnceLock::new(),
             binding: OnceLock::new(),
             pool,
+            updates: Updates::default(),
             cut: CancellationToken::new(),
             over: CancellationToken::new(),
             logged_in: CancellationToken::new(),
@@ -112,6 +118,8 @@ pub(super) struct Handler {
     pub(super) clock: Clock,
     /// Gets the proof that the host's key was checked.
     pub(super) verified: Arc<Mutex<Option<Verified>>>,
+    /// The plain key that was trusted for what it is, until the host announces its others.
+    pub(super) shown: Option<PublicKey>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -175,8 +183,27 @@ impl russh::client::Handler for Handler {
             // It is there already where keys are exchanged anew.
             let _ = self.shared.agent.set(agent.clone());
         }
+        self.shown = match &key {
+            HostKey::Key(key) if verified.vouches() && self.target.host_keys.update != UpdateHostKeys::No => {
+                Some(key.clone())
+            }
+            _ => None,
+        };
         *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Some(verified);
         Ok(true)
+    }
+
+    async fn openssh_ext_host_keys_announced(
+        &mut self,
+        keys: Vec<PublicKey>,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        let Some(shown) = self.shown.take() else { return Ok(()) };
+        if let Some(keys) = self.verifier.announced(&self.target, &shown, keys).await {
+            let (target, context) = (self.target.clone(), self.context.clone());
+            self.shared.updates.announced(Update { keys, target, verifier: self.verifier.clone(), context });
+        }
+        Ok(())
     }
 
     async fn server_channel_open_forwarded_tcpip(

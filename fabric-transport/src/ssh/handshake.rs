@@ -62,6 +62,7 @@ pub(super) async fn handshake(
         verifier,
         clock: clock.clone(),
         verified: proof.clone(),
+        shown: None,
         shared: shared.clone(),
     };
     let timeouts = &target.timeouts;
@@ -78,19 +79,16 @@ pub(super) async fn handshake(
             () = greeting.completed() => None,
         }
     };
-    let version = match timeouts.banner {
-        Some(_) => clock.limit(timeouts.banner, version).await.map_err(|_| late(timeouts.banner, "banner_timeout"))?,
-        None => {
-            let left = timeouts.connect.map(|limit| limit.saturating_sub(spent));
-            clock.limit(left, version).await.map_err(|_| late(timeouts.connect, "timeout"))?
-        }
+    let (limit, left, setting) = if timeouts.banner.is_some() {
+        (timeouts.banner, timeouts.banner, "banner_timeout")
+    } else {
+        (timeouts.connect, timeouts.connect.map(|limit| limit.saturating_sub(spent)), "timeout")
     };
-    let connected = match version {
-        Some(connected) => connected,
-        None => {
-            let limit = Some(timeouts.key_exchange());
-            clock.limit(limit, connecting).await.map_err(|_| late(limit, "banner_timeout"))?
-        }
+    let connected = if let Some(connected) = clock.limit(left, version).await.map_err(|_| late(limit, setting))? {
+        connected
+    } else {
+        let limit = Some(timeouts.key_exchange());
+        clock.limit(limit, connecting).await.map_err(|_| late(limit, "banner_timeout"))?
     };
     let handle = match connected {
         Ok(handle) => handle,

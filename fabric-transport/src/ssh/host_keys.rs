@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use fabric_core::target::HostKeyCheck;
+use fabric_core::target::{HostKeyCheck, UpdateHostKeys};
 use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, EventKind, PromptKind, PromptRequest, Target};
+use ssh_key::public::KeyData;
 use ssh_key::{Certificate, HashAlg, PublicKey};
 use tokio::sync::OnceCell;
 
-use crate::known_hosts::{Host, KnownHosts, ReadError, RecordError, Recorded, Verdict};
+use crate::known_hosts::{Host, KnownHosts, ReadError, RecordError, Recorded, Verdict, key_type_of};
 
 /// What a host shows in the key exchange. That it has the private half is proven already.
 #[derive(Debug, Clone)]
@@ -79,6 +81,26 @@ pub trait HostKeyVerifier: Send + Sync {
     /// Whether `target` may be spoken to, given that it shows `key`. An error refuses it, before any byte
     /// of a login is sent.
     async fn verify(&self, target: &Target, key: &HostKey, context: &OpenContext) -> Result<Trust, ConnectErrorKind>;
+
+    /// What to do about the keys that `target` announces, after it was fully trusted for the plain key `shown`
+    /// (`UpdateHostKeys`). They prove nothing yet. Must not take long, as the connection waits. Default: nothing.
+    async fn announced(&self, _target: &Target, _shown: &PublicKey, _keys: Vec<PublicKey>) -> Option<KeyUpdate> {
+        None
+    }
+
+    /// Takes an update over whose new keys `target` has proved to hold. Default: nothing.
+    async fn update(&self, _target: &Target, _update: KeyUpdate, _context: &OpenContext) {}
+}
+
+/// What a host's announcement of its keys changes.
+#[derive(Debug, Clone)]
+pub struct KeyUpdate {
+    /// Keys to be recorded, if the host proves to hold them.
+    pub new: Vec<PublicKey>,
+    /// How many known keys it no longer has.
+    pub old: usize,
+    /// All its keys.
+    pub announced: Vec<PublicKey>,
 }
 
 /// How far a host is trusted that may be spoken to.
@@ -86,6 +108,8 @@ pub trait HostKeyVerifier: Send + Sync {
 pub enum Trust {
     /// As the host that it says it is.
     Full,
+    /// The same, for a key that nobody knew until now (`StrictHostKeyChecking accept-new`): it doesn't vouch for others.
+    New,
     /// It shows another key than the one that is known: it gets nothing that it could use elsewhere, neither passwords
     /// and answers nor an agent (OpenSSH with `StrictHostKeyChecking no`).
     Keys,
@@ -98,6 +122,11 @@ pub(super) struct Verified(Trust);
 impl Verified {
     /// Whether the host may have what it could use elsewhere.
     pub(super) fn is_full(&self) -> bool {
+        self.0 != Trust::Keys
+    }
+
+    /// Whether the key was trusted before, or by a person: what the host says of its other keys counts.
+    pub(super) fn vouches(&self) -> bool {
         self.0 == Trust::Full
     }
 }
@@ -178,8 +207,9 @@ impl HostKeyVerifier for KnownHostsVerifier {
             return Ok(offered);
         }
         let index = self.index(target).await?;
+        let further = known_hosts_command(target, None).await?;
         let names: Vec<&str> = offered.iter().map(String::as_str).collect();
-        let order = index.algorithms(&host(target), &names).map_err(unreadable)?;
+        let order = index.algorithms_with(&further, &host(target), &names).map_err(unreadable)?;
         Ok(order.into_iter().map(str::to_owned).collect())
     }
 
@@ -190,7 +220,11 @@ impl HostKeyVerifier for KnownHostsVerifier {
             index => index?,
         };
         tracing::debug!(host = target.host_string.as_str(), key = fingerprint(key), ?policy, "host key");
-        let verdict = match index.check(&host(target), &key.shown(), SystemTime::now()) {
+        let further = match policy {
+            HostKeyCheck::Off => Vec::new(),
+            _ => known_hosts_command(target, Some(key)).await?,
+        };
+        let verdict = match index.check_with(&further, &host(target), &key.shown(), SystemTime::now()) {
             Err(_) if policy == HostKeyCheck::Off => return Ok(Trust::Full),
             verdict => verdict.map_err(unreadable)?,
         };
@@ -222,10 +256,123 @@ impl HostKeyVerifier for KnownHostsVerifier {
             Verdict::Unknown => match policy {
                 HostKeyCheck::Strict => Err(unknown(target, key)),
                 HostKeyCheck::Ask if !ask(target, key, context).await? => Err(unknown(target, key)),
-                _ => self.record(index, target, key, context).await.map(|()| Trust::Full),
+                HostKeyCheck::Ask => self.record(index, target, key, context).await.map(|()| Trust::Full),
+                _ => self.record(index, target, key, context).await.map(|()| Trust::New),
             },
         }
     }
+
+    async fn announced(&self, target: &Target, shown: &PublicKey, mut keys: Vec<PublicKey>) -> Option<KeyUpdate> {
+        let policy = &target.host_keys;
+        if policy.update == UpdateHostKeys::No || policy.check == HostKeyCheck::Off || policy.user_files.is_empty() {
+            return None;
+        }
+        keys.retain(|key| !key.key_data().is_certificate());
+        let announced: Vec<KeyData> = keys.iter().map(|key| key.key_data().clone()).collect();
+        // One that doesn't have the key that it has just shown is not to be believed.
+        if !announced.contains(shown.key_data()) {
+            return None;
+        }
+        let outdated = self.index(target).await.ok()?.outdated(&host(target), shown.key_data(), &announced).ok()??;
+        let new = outdated.new.into_iter().map(PublicKey::from).filter(|key| is_wanted(target, key));
+        let update = KeyUpdate { new: new.collect(), old: outdated.old.len(), announced: keys };
+        (!update.new.is_empty() || update.old > 0).then_some(update)
+    }
+
+    async fn update(&self, target: &Target, update: KeyUpdate, context: &OpenContext) {
+        if target.host_keys.update == UpdateHostKeys::Ask && !ask_about(target, &update, context).await {
+            return;
+        }
+        let Ok(index) = self.index(target).await else { return };
+        let (host, hash) = (host(target), target.host_keys.hash_names);
+        let data = |keys: &[PublicKey]| keys.iter().map(|key| key.key_data().clone()).collect::<Vec<_>>();
+        let (announced, new) = (data(&update.announced), data(&update.new));
+        match blocking(move || index.update(&host, &announced, &new, hash)).await {
+            Ok(Ok(())) => {
+                let name = lookup_name(target);
+                tracing::info!(name, new = update.new.len(), old = update.old, "host keys updated");
+                let file = target.host_keys.user_files.first().map(|file| file.display().to_string());
+                for key in update.new {
+                    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+                    context
+                        .events
+                        .emit(EventKind::HostKeyRecorded { fingerprint, file: file.clone().unwrap_or_default() });
+                }
+            }
+            // The host is not less trusted for that, and nothing has been lost.
+            Ok(Err(error)) => tracing::warn!(%error, "host keys not updated"),
+            Err(error) => tracing::warn!(%error, "host keys not updated"),
+        }
+    }
+}
+
+/// Whether a key is of a kind that would be asked for (`HostKeyAlgorithms`).
+fn is_wanted(target: &Target, key: &PublicKey) -> bool {
+    let algorithms = &target.algorithms.host_keys;
+    let changes_default = algorithms.first().is_none_or(|first| first.starts_with(['+', '-', '^']));
+    changes_default || algorithms.iter().any(|name| key_type_of(name) == key.algorithm().as_str())
+}
+
+/// Asks a person whether to take over what a host says of its keys; nobody is no.
+async fn ask_about(target: &Target, update: &KeyUpdate, context: &OpenContext) -> bool {
+    let fingerprints = update.new.iter().map(|key| format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256)));
+    let fingerprint = fingerprints.collect::<Vec<_>>().join(", ");
+    let new = if fingerprint.is_empty() { String::new() } else { format!(" It now has {fingerprint} as well.") };
+    let old =
+        if update.old == 0 { String::new() } else { format!(" It no longer has {} of its known keys.", update.old) };
+    let request = PromptRequest {
+        message: format!(
+            "The host {} has updated its keys, by its known one.{new}{old} Accept updated host keys (yes/no)?",
+            lookup_name(target)
+        ),
+        kind: PromptKind::HostKey { fingerprint },
+        host: Some(target.host_string.as_str().to_owned()),
+    };
+    context.prompter.ask(request).await.is_ok_and(|answer| answer.expose().eq_ignore_ascii_case("yes"))
+}
+
+/// What the target's `KnownHostsCommand` prints before a key has been shown, or for one that has; nothing without.
+async fn known_hosts_command(target: &Target, key: Option<&HostKey>) -> Result<Vec<u8>, ConnectErrorKind> {
+    let Some(words) = &target.host_keys.command else { return Ok(Vec::new()) };
+    let name = lookup_name(target);
+    let failed = |what: String| ConnectErrorKind::KnownHosts { file: "KnownHostsCommand".to_owned(), reason: what };
+    let public = key.map(HostKey::public_key);
+    let blob = public.as_ref().and_then(|key| key.to_openssh().ok());
+    let [invocation, fingerprint, kind, blob] = match &public {
+        None => ["ORDER".to_owned(), "NONE".to_owned(), "NONE".to_owned(), "NONE".to_owned()],
+        Some(key) => [
+            "HOSTNAME".to_owned(),
+            key.fingerprint(HashAlg::Sha256).to_string(),
+            key.algorithm().to_string(),
+            blob.as_deref().and_then(|text| text.split(' ').nth(1)).unwrap_or_default().to_owned(),
+        ],
+    };
+    let expand = |word: &String| {
+        let mut text = String::new();
+        let mut rest = word.chars();
+        while let Some(c) = rest.next() {
+            match if c == '%' { rest.next() } else { None } {
+                Some('H') => text.push_str(&name),
+                Some('I') => text.push_str(&invocation),
+                Some('K') => text.push_str(&blob),
+                Some('f') => text.push_str(&fingerprint),
+                Some('t') => text.push_str(&kind),
+                Some(other) => text.push(other),
+                None => text.push(c),
+            }
+        }
+        text
+    };
+    let mut words = words.iter().map(expand);
+    let program = words.next().unwrap_or_default();
+    let mut command = tokio::process::Command::new(&program);
+    command.args(words).stdin(Stdio::null()).kill_on_drop(true);
+    let output = command.output().await.map_err(|error| failed(format!("{program}: {error}")))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(failed(format!("{program} failed ({}) {said}", output.status).trim_end().to_owned()));
+    }
+    Ok(output.stdout)
 }
 
 async fn ask(target: &Target, key: &HostKey, context: &OpenContext) -> Result<bool, ConnectErrorKind> {

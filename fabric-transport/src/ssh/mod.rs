@@ -32,6 +32,7 @@ mod session;
 mod silence;
 mod stop;
 pub(crate) mod stream;
+mod updates;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +43,7 @@ use fabric_core::{ConnectError, Session, Target, Transport};
 
 use self::stream::NeverWaits;
 
-pub use self::host_keys::{HostKey, HostKeyVerifier, KnownHostsVerifier, Trust};
+pub use self::host_keys::{HostKey, HostKeyVerifier, KeyUpdate, KnownHostsVerifier, Trust};
 
 /// Whether this build can log in by GSSAPI (Kerberos): the feature `gssapi`. Keys are exchanged by it in no build.
 pub const GSSAPI: bool = cfg!(feature = "gssapi");

@@ -70,7 +70,9 @@ impl SshSession {
             room: Arc::new(Room::new(events.clone())),
             sftp: files::Sftp::default(),
         };
-        Self { link: Arc::new(link) }
+        let link = Arc::new(link);
+        link.shared.updates.begin(&link);
+        Self { link }
     }
 }
 
@@ -227,6 +229,8 @@ impl Link {
     }
 
     async fn close(&self) {
+        // Rarely is there one, and it began with the session.
+        self.shared.updates.end(GOODBYE).await;
         self.shared.end(SessionError::Closed);
         let politely = async {
             // A connection that is gone cannot be told.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use fabric_core::ExitStatus;
+use fabric_core::target::{Shell, ShellKind};
+use fabric_core::{ExitStatus, Target};
 use tokio::io::AsyncReadExt as _;
 
 use super::fleet;
@@ -39,6 +40,33 @@ async fn a_shell_without_a_terminal_is_left_alone_by_settings() {
     let asked = &fleet.host("web1").asked()[0];
     assert!(asked.pty.is_none() && asked.command.is_empty());
     assert_eq!(fleet.host("web1").stdin(0).unwrap(), b"x");
+}
+
+/// `RemoteCommand`, `RequestTTY` and `SessionType` are for shells, and for nothing else.
+#[tokio::test]
+async fn a_shell_is_what_ssh_config_makes_of_it() {
+    let open = |shell: Shell| {
+        let mut target = Target::new("local://here".parse().unwrap());
+        target.shell = shell;
+        let connector =
+            Arc::new(Connector::new().with_transport(Arc::new(LocalTransport::new().login_shell("/bin/sh"))));
+        Connection::builder("local://here").target(target).connector(connector).build().unwrap()
+    };
+    let says = async |shell: Shell| {
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let connection = open(shell);
+        let status = connection.shell().out_stream(ours).await;
+        let mut seen = String::new();
+        theirs.read_to_string(&mut seen).await.unwrap();
+        assert_eq!(connection.run("test -t 0 || echo plain").await.unwrap().stdout, *b"plain\n");
+        status.map(|status| (status, seen.trim_end().to_owned()))
+    };
+    let command = Shell { command: Some("test -t 1 && echo tty || echo none; exit 3".to_owned()), ..Shell::default() };
+    assert_eq!(says(command.clone()).await.unwrap(), (ExitStatus::Code(3), "none".to_owned()));
+    let with_terminal = Shell { pty: Some(true), ..command };
+    assert_eq!(says(with_terminal).await.unwrap(), (ExitStatus::Code(3), "tty".to_owned()));
+    let none = says(Shell { kind: ShellKind::None, ..Shell::default() }).await.unwrap_err();
+    assert!(none.to_string().contains("SessionType none"), "{none}");
 }
 
 #[tokio::test]

@@ -1,0 +1,137 @@
+//! The keys that a host has now (`UpdateHostKeys` of ssh_config(5)): which of them are new, which are no longer in use, and
+//! putting the user's files right.
+
+use std::collections::HashSet;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use ssh_key::public::KeyData;
+
+use super::file::File;
+use super::index::Entry;
+use super::record::{self, RecordError};
+
+/// How the keys that a host has differ from those that the user's files know of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outdated {
+    /// Keys that are not known.
+    pub new: Vec<KeyData>,
+    /// Known keys that the host no longer has.
+    pub old: Vec<KeyData>,
+}
+
+impl Outdated {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.old.is_empty()
+    }
+}
+
+/// What the user's files say of a host that has shown one key and announces these. `None` where they are to be left alone, by
+/// OpenSSH's rules: they don't know the key that was shown; a line for the host has a marker, a pattern or further names;
+/// or one of the keys stands under another name too.
+pub(super) fn outdated(files: &[File], name: &str, shown: &KeyData, announced: &[KeyData]) -> Option<Outdated> {
+    // Nearly always all is as it was. Lines with hashed names, which cost more to look through, then don't matter.
+    let plain: Vec<&Entry> = files.iter().flat_map(|file| file.index.entries_by(&[name.to_owned()], false)).collect();
+    let is_plain = |key: &KeyData| plain.iter().any(|entry| entry.key == *key);
+    if announced.iter().all(is_plain) && plain.iter().all(|entry| announced.contains(&entry.key)) {
+        return Some(Outdated::default());
+    }
+    let mut known: Vec<KeyData> = Vec::new();
+    let mut lines = Vec::new();
+    for file in files {
+        let entries = entries_of(file, name)?;
+        known.extend(entries.iter().map(|entry| entry.key.clone()));
+        lines.push(entries.iter().map(|entry| entry.line).collect::<HashSet<usize>>());
+    }
+    if !known.contains(shown) {
+        return None;
+    }
+    let new = announced.iter().filter(|key| !known.contains(key)).cloned().collect();
+    let old: Vec<KeyData> = known.iter().filter(|key| !announced.contains(key)).cloned().collect();
+    let concerned = |key: &KeyData| announced.contains(key) || old.contains(key);
+    let elsewhere = files.iter().zip(&lines).any(|(file, lines)| {
+        file.index.all().iter().any(|entry| concerned(&entry.key) && !lines.contains(&entry.line))
+    });
+    (!elsewhere).then_some(Outdated { new, old })
+}
+
+/// The entries of a host; `None` where one of its lines says more than that.
+fn entries_of<'a>(file: &'a File, name: &str) -> Option<Vec<&'a Entry>> {
+    let names = [name.to_owned()];
+    let entries = file.index.entries(&names);
+    let own = |entry: &&Entry| {
+        let names = file.line(entry.line).split(u8::is_ascii_whitespace).find(|word| !word.is_empty());
+        let names = names.unwrap_or_default();
+        entry.marker.is_none() && (names.starts_with(b"|") || names.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    entries.iter().all(own).then_some(entries)
+}
+
+/// Makes the user's files know of a host what it has: `new` keys come into the first one, and of each the host's lines go
+/// whose keys are not among `announced`. All other lines stay as they are.
+pub(super) fn update(
+    files: &mut [File],
+    name: &str,
+    announced: &[KeyData],
+    new: &[KeyData],
+    hash: bool,
+) -> Result<(), RecordError> {
+    for (number, file) in files.iter_mut().enumerate() {
+        if number > 0 && !file.path.exists() {
+            continue;
+        }
+        let path = file.path.clone();
+        let failed = |source| RecordError::Write { file: path.clone(), source };
+        let mut open = record::open_locked(&path).map_err(failed)?;
+        if !file.is_still(&open) {
+            file.refresh_from(&mut open)?;
+        }
+        // Another process may have been here meanwhile.
+        let Some(entries) = entries_of(file, name) else { return Ok(()) };
+        let old: HashSet<usize> =
+            entries.iter().filter(|entry| !announced.contains(&entry.key)).map(|entry| entry.line).collect();
+        let missing = new.iter().filter(|key| number == 0 && entries.iter().all(|entry| entry.key != **key));
+        let mut lines = String::new();
+        for key in missing {
+            lines += &record::lines(&[name], key, hash)?;
+        }
+        if !old.is_empty() {
+            let mut content = file.without(&old);
+            if content.last().is_some_and(|last| *last != b'\n') {
+                content.push(b'\n');
+            }
+            content.extend_from_slice(lines.as_bytes());
+            replace(&path, &open, &content).map_err(failed)?;
+            file.refresh()?;
+        } else if !lines.is_empty() {
+            record::append(file, &mut open, &lines).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a new file in a file's place, of the same mode and owner, in one step. Who waits for the lock on the old one sees
+/// that it is no longer there.
+fn replace(path: &Path, old: &fs::File, content: &[u8]) -> io::Result<()> {
+    // A link stays one.
+    let path = fs::canonicalize(path)?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{:016x}", rand::random::<u64>()));
+    let beside = path.with_file_name(name);
+    let write = || {
+        let (about, mut new) =
+            (old.metadata()?, OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?);
+        new.write_all(content)?;
+        let made = new.metadata()?;
+        if (made.uid(), made.gid()) != (about.uid(), about.gid()) {
+            std::os::unix::fs::fchown(&new, Some(about.uid()), Some(about.gid()))?;
+        }
+        new.set_permissions(about.permissions())?;
+        new.sync_all()?;
+        fs::rename(&beside, &path)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&beside)))
+}

@@ -1,0 +1,113 @@
+//! What a host says of its keys once somebody is logged in (`hostkeys-00@openssh.com`), proved beside what else is done.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use fabric_core::Target;
+use fabric_core::target::UpdateHostKeys;
+use fabric_core::transport::OpenContext;
+use tokio::task::JoinHandle;
+
+use super::host_keys::{HostKeyVerifier, KeyUpdate};
+use super::session::Link;
+
+/// How long a host may take to prove its keys.
+const PROOF: Duration = Duration::from_secs(10);
+
+/// An announcement that changes something, and all that is needed to take it over.
+pub(super) struct Update {
+    pub(super) keys: KeyUpdate,
+    pub(super) target: Target,
+    pub(super) verifier: Arc<dyn HostKeyVerifier>,
+    pub(super) context: OpenContext,
+}
+
+/// The update of a session's host keys: it waits for the session, and the session's end for it.
+#[derive(Default)]
+pub(super) struct Updates(Mutex<State>);
+
+#[derive(Default)]
+enum State {
+    /// Neither the session nor an announcement is there.
+    #[default]
+    Neither,
+    /// An announcement came while the login was being finished.
+    Announced(Box<Update>),
+    Session(Weak<Link>),
+    Running {
+        task: JoinHandle<()>,
+        /// Whether a person is asked.
+        asks: bool,
+    },
+}
+
+impl Updates {
+    /// An announcement, of which only the first counts.
+    pub(super) fn announced(&self, update: Update) {
+        self.advance(|state| match state {
+            State::Neither => State::Announced(Box::new(update)),
+            State::Session(link) => State::run(&link, update),
+            other => other,
+        });
+    }
+
+    /// The session stands.
+    pub(super) fn begin(&self, link: &Arc<Link>) {
+        let link = Arc::downgrade(link);
+        self.advance(|state| match state {
+            State::Neither => State::Session(link),
+            State::Announced(update) => State::run(&link, *update),
+            other => other,
+        });
+    }
+
+    /// Waits for what is under way, at most `limit` unless a person is asked; then it ends.
+    pub(super) async fn end(&self, limit: Duration) {
+        let mut running = None;
+        self.advance(|state| {
+            if let State::Running { task, asks } = state {
+                running = Some((task, asks));
+            }
+            State::Session(Weak::new())
+        });
+        match running {
+            // The answer may be of no use any more, but the question is not withdrawn.
+            Some((task, true)) => drop(task.await),
+            Some((mut task, false)) => {
+                let _ = tokio::time::timeout(limit, &mut task).await;
+                task.abort();
+            }
+            None => {}
+        }
+    }
+
+    fn advance(&self, step: impl FnOnce(State) -> State) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = step(std::mem::take(&mut *state));
+    }
+}
+
+impl State {
+    fn run(link: &Weak<Link>, update: Update) -> Self {
+        match link.upgrade() {
+            Some(link) => {
+                let asks = update.target.host_keys.update == UpdateHostKeys::Ask;
+                Self::Running { task: tokio::spawn(run(link, update)), asks }
+            }
+            None => Self::Session(Weak::new()),
+        }
+    }
+}
+
+async fn run(link: Arc<Link>, update: Update) {
+    let Update { keys, target, verifier, context } = update;
+    if !keys.new.is_empty() {
+        let proof = tokio::time::timeout(PROOF, link.handle.hostkeys_prove(keys.new.clone())).await;
+        drop(link);
+        if !matches!(proof, Ok(Ok(()))) {
+            tracing::info!(host = target.host_string.as_str(), ?proof, "the host does not prove to hold its new keys");
+            return;
+        }
+    }
+    verifier.update(&target, keys, &context).await;
+}
