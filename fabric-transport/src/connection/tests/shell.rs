@@ -58,7 +58,7 @@ async fn a_shell_is_what_ssh_config_makes_of_it() {
         let status = connection.shell().out_stream(ours).await;
         let mut seen = String::new();
         theirs.read_to_string(&mut seen).await.unwrap();
-        assert_eq!(connection.run("test -t 0 || echo plain").await.unwrap().stdout, *b"plain\n");
+        assert_eq!(connection.run("test -t 0 || echo plain").await.unwrap().stdout, b"plain\n"[..]);
         status.map(|status| (status, seen.trim_end().to_owned()))
     };
     let command = Shell { command: Some("test -t 1 && echo tty || echo none; exit 3".to_owned()), ..Shell::default() };
