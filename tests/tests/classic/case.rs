@@ -210,7 +210,7 @@ impl Case {
         let count = 2 + dice.below(3);
         let tasks = (0..count).map(|number| Self::random_task(dice, number)).collect();
         let calls = 1 + dice.below(3);
-        Self {
+        let mut case = Self {
             roles,
             env_hosts,
             env_roles,
@@ -234,6 +234,24 @@ impl Case {
                     argument: dice.one_in(3).then(|| ARGUMENTS[dice.below(ARGUMENTS.len())]),
                 })
                 .collect(),
+        };
+        case.leave_deviations_out();
+        case
+    }
+
+    /// What `deviations.rs` has: a task that runs once gets the same arguments each time, and an `execute` excludes hosts
+    /// from lists only that it names.
+    fn leave_deviations_out(&mut self) {
+        let once: Vec<bool> = self.tasks.iter().map(|task| task.runs_once).collect();
+        for call in self.calls.iter_mut().filter(|call| once[call.task]) {
+            call.argument = None;
+        }
+        for step in self.tasks.iter_mut().flat_map(|task| &mut task.steps) {
+            let Step::Execute(execute) = step else { continue };
+            execute.argument = execute.argument.filter(|_| !once[execute.task]);
+            if execute.lists.hosts.is_empty() && execute.lists.roles.is_empty() {
+                execute.lists.exclude.clear();
+            }
         }
     }
 

@@ -14,7 +14,7 @@ struct Deviation {
 const SAY: &str = "import sys\nfrom fabric.api import *\n\ndef ran(task, what=None):\n    \
                    print('RAN %s %s' % (task, what or env.host_string or '-'))\n    sys.stdout.flush()\n\n";
 
-const DEVIATIONS: [Deviation; 12] = [
+const DEVIATIONS: [Deviation; 14] = [
     Deviation {
         row: "R5: lists of hosts that are given again add up",
         python: "@task\ndef t():\n    ran('t')\n",
@@ -105,6 +105,23 @@ const DEVIATIONS: [Deviation; 12] = [
         args: &["-u", "ann", "-H", "bob@x:2222", "outer"],
         classic: &["inner bob 2222"],
         ours: &["inner ann 22"],
+    },
+    Deviation {
+        row: "J4: what an `execute` excludes is excluded from the current host, too",
+        python: "@task\ndef inner():\n    ran('inner')\n@task\ndef outer():\n    execute(inner, exclude_hosts=['a'])\n",
+        toml: "[tasks.inner]\nsteps = [{ local = \"echo RAN inner {{ env.host_string }}\" }]\n\
+               [tasks.outer]\nsteps = [{ execute = \"inner\", exclude_hosts = [\"a\"] }]\n",
+        args: &["-H", "a", "outer"],
+        classic: &["inner a"],
+        ours: &[],
+    },
+    Deviation {
+        row: "J12: what runs once runs once for each set of arguments",
+        python: "@task\n@runs_once\ndef t(x):\n    ran('t', x)\n",
+        toml: "[tasks.t]\nargs = [\"x\"]\nruns_once = true\nsteps = [{ local = \"echo RAN t {{ x }}\" }]\n",
+        args: &["-H", "a", "t:1", "t:2", "t:1"],
+        classic: &["t 1"],
+        ours: &["t 1", "t 2"],
     },
     Deviation {
         row: "X15: hosts are started in host order",
