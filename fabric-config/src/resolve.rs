@@ -116,7 +116,9 @@ impl Config {
         }
         let identities_only = view.ssh.as_ref().is_some_and(|ssh| ssh.resolved.identities_only());
         target.auth.identities_named = !named.is_empty();
-        let settled = !named.is_empty() || (identities_only && explicit > 0);
+        // `IdentityFile none` names none, and means it.
+        let none = view.ssh.as_ref().is_some_and(|ssh| ssh.resolved.names_identity_files());
+        let settled = none || !named.is_empty() || (identities_only && explicit > 0);
         if !settings.no_keys && !settled {
             let at_home = default_keys(environment.home.as_ref());
             let new =
@@ -195,6 +197,7 @@ impl Config {
             let place = resolved.origin(Directive::KnownHostsCommand);
             Problem::new(format!("KnownHostsCommand: {fault} ({place})"))
         })?;
+        target.host_keys.revoked = resolved.revoked_host_keys().map(|file| environment.expand(file));
         target.host_keys.alias = resolved.host_key_alias();
         target.host_keys.hash_names = resolved.hash_known_hosts();
         target.host_keys.update = match resolved.update_host_keys() {

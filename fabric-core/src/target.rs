@@ -228,6 +228,9 @@ pub struct HostKeyPolicy {
     /// A program with its arguments that prints further lines of known_hosts (`KnownHostsCommand`), with the tokens `%H`, `%I`,
     /// `%K`, `%f`, `%t` and `%%`. Default: none.
     pub command: Option<Vec<String>>,
+    /// A file of public keys, one a line, that no host may have, nor an authority that vouches for one (`RevokedHostKeys`). If
+    /// it can't be read, no host is spoken to. Default: none.
+    pub revoked: Option<PathBuf>,
     /// The name to look keys up under instead of the host's (`HostKeyAlias`).
     pub alias: Option<String>,
     /// Whether recorded names are hashed (`HashKnownHosts`). Default: no.
@@ -256,6 +259,7 @@ impl Default for HostKeyPolicy {
             user_files: Vec::new(),
             system_files: Vec::new(),
             command: None,
+            revoked: None,
             alias: None,
             hash_names: false,
             update: UpdateHostKeys::No,

@@ -275,7 +275,7 @@ directives! {
     RemoteForward "remoteforward" => Kind::Forward(Direction::Remote), Every, Unused;
     RequestTty "requesttty" => Kind::Word(TTY), First, Used;
     RequiredRsaSize "requiredrsasize" => Kind::Number, First, Unused;
-    RevokedHostKeys "revokedhostkeys" => Kind::Text, First, Unused;
+    RevokedHostKeys "revokedhostkeys" => Kind::Text, First, Used;
     SecurityKeyProvider "securitykeyprovider" => Kind::Text, First, Unused;
     SendEnv "sendenv" => Kind::SendEnv, Every, Used;
     ServerAliveCountMax "serveralivecountmax" => Kind::Number, First, Used;

@@ -138,7 +138,35 @@ pub(super) async fn check(
     key: &HostKey,
     context: &OpenContext,
 ) -> Result<Verified, ConnectErrorKind> {
+    if let Some(file) = &target.host_keys.revoked {
+        let refused = |reason: String| ConnectErrorKind::HostKeyRefused { reason };
+        let why = |fault: String| format!("`RevokedHostKeys` {}: {fault}", file.display());
+        let read = tokio::fs::read(file).await.map_err(|error| refused(why(error.to_string())))?;
+        if is_revoked(key, &read).map_err(|fault| refused(why(fault)))? {
+            return Err(refused(format!("it is revoked by {}", file.display())));
+        }
+    }
     verifier.verify(target, key, context).await.map(Verified)
+}
+
+/// Whether a list of keys, one a line, has the key that a host shows, or that of the authority that vouches for it.
+fn is_revoked(key: &HostKey, list: &[u8]) -> Result<bool, String> {
+    if list.starts_with(b"SSHKRL\n\0") {
+        return Err(
+            "a key revocation list (KRL) can't be read by fab: list the keys, one a line, or use the `openssh` \
+                    transport"
+                .to_owned(),
+        );
+    }
+    let shown = match key {
+        HostKey::Key(key) => vec![key.key_data().clone()],
+        HostKey::Certificate(it) => vec![it.public_key().clone(), it.signature_key().clone()],
+    };
+    let list = String::from_utf8_lossy(list);
+    let lines = list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    // A line that is no key revokes nothing, as with ssh.
+    let mut revoked = lines.filter_map(|line| PublicKey::from_openssh(line).ok());
+    Ok(revoked.any(|revoked| shown.contains(revoked.key_data())))
 }
 
 /// Bytes of known_hosts files that take less than a millisecond to read.

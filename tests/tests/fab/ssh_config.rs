@@ -161,3 +161,33 @@ fn known_hosts_may_come_from_a_command() {
     refused("/bin/true").stderr_has("host key").run();
     refused("true").stderr_has("absolute path").stderr_has("config:1").run();
 }
+
+#[test]
+fn a_revoked_host_key_is_refused_whatever_else_says() {
+    let config = "RevokedHostKeys ~/revoked\nStrictHostKeyChecking no\n";
+    let run = |list: &str| {
+        let script = format!("{list} > {{home}}/revoked; \"$0\" \"$@\"; exit $?");
+        web(config).within(script).args(["-H", "web", "--", "echo in"])
+    };
+    run("echo '# none'").stdout_has("[web] out: in\n").any_stderr().run();
+    run("cut -d' ' -f2- {home}/.ssh/known_hosts")
+        .stdout_lacks("out: in")
+        .stderr_has("it is revoked by {home}/revoked")
+        .status(1)
+        .run();
+    // What can't be read refuses all hosts, as with ssh.
+    let missing = || web(config).args(["-H", "web", "--", "echo in"]).stdout_lacks("out: in");
+    missing().stderr_has("`RevokedHostKeys` {home}/revoked: ").status(1).run();
+    run("printf 'SSHKRL\\n\\000x'").stdout_lacks("out: in").stderr_has("a key revocation list (KRL)").status(1).run();
+}
+
+#[test]
+fn no_identity_file_means_no_key_at_home_either() {
+    let keys = "mkdir -p {home}/.ssh; cp {key} {home}/.ssh/id_ed25519; \"$0\" \"$@\"; exit $?";
+    let run = |config: &str| {
+        let config = format!("Host web\n  HostName {{address1}}\n  Port {{port}}\n{config}");
+        case!().hosts(1).no_key().home_file(".ssh/config", config).within(keys).args(["-H", "web", "--", "echo in"])
+    };
+    run("").stdout_has("[web] out: in\n").any_stderr().run();
+    run("  IdentityFile none\n").stdout_lacks("out: in").any_stderr().status(1).run();
+}
