@@ -6,8 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use fabric_core::settings::Overlay;
 use fabric_core::{HostString, Layer, Origin, Resolve};
-use fabric_exec::hostlist::{Role, Roles, Selection};
+use fabric_exec::hostlist::{Role, RoleSource, Roles, Selection};
 use fabric_exec::report::ReportFormat;
 use fabric_exec::{Collection, CollectionError, Report, Value, journal};
 
@@ -237,13 +238,9 @@ impl Program {
             Action::ShowConfig(host) => {
                 let host = host.as_deref().map(HostString::parse).transpose();
                 let host = host.map_err(|error| Failure::Refused(error.to_string()))?;
-                let of_roles = match &host {
-                    Some(host) if !options.selection().roles.is_empty() => {
-                        run::role_settings(project, surroundings, options, host)?
-                    }
-                    _ => Vec::new(),
-                };
-                let shown = everything(project, surroundings, options)?.show(host.as_ref(), &of_roles)?;
+                let roles = project.roles(&project.builder(surroundings, options).build()?, surroundings)?;
+                let shown = everything(project, surroundings, options)?
+                    .show(host.as_ref(), &role_of(&roles, options, host.as_ref()))?;
                 print(&match options.format {
                     Format::Text => shown.to_string(),
                     Format::Json => format!("{:#}\n", shown.to_json()),
@@ -406,6 +403,16 @@ fn has_input() -> bool {
     let Ok(stat) = std::fs::File::from(stdin).metadata() else { return false };
     let kind = stat.file_type();
     kind.is_fifo() || kind.is_socket() || (kind.is_file() && stat.len() > 0)
+}
+
+/// The settings of the first of `-R`'s roles that is known to name the host.
+fn role_of(roles: &Roles, options: &Options, host: Option<&HostString>) -> Vec<Overlay> {
+    let named = |name: &String| {
+        let role = roles.get(name)?;
+        let RoleSource::Hosts(hosts) = &role.source else { return None };
+        hosts.iter().any(|other| Some(other.as_str()) == host.map(HostString::as_str)).then(|| role.overlay(name))?
+    };
+    options.selection().roles.iter().find_map(named).into_iter().collect()
 }
 
 /// One report out of several, written to `--report` or printed.

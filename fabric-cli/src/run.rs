@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_config::{Config, ConfigBuilder, Environment};
-use fabric_core::settings::{Overlay, Settings, Switch};
-use fabric_core::{Gateway, HostString, HostStringError, PromptKind, PromptRequest, Resolve, Target};
+use fabric_core::settings::{Settings, Switch};
+use fabric_core::{Gateway, HostStringError, PromptKind, PromptRequest, Resolve, Target};
 use fabric_exec::hostlist::Shard;
 use fabric_exec::journal::{Asked, Journal};
 use fabric_exec::report::{Ending, ReportFormat};
@@ -31,9 +31,6 @@ use crate::shell::TerminalShell;
 
 /// How long the program waits for an orderly end after it was told to end at once.
 const LAST_WAIT: Duration = Duration::from_secs(2);
-
-/// What there is to show waits so long at the beginning: by then the first host is waited for.
-const FIRST_OUTPUT: Duration = Duration::from_millis(1);
 
 /// Signals that come together are one.
 const AT_ONCE: Duration = Duration::from_millis(10);
@@ -107,11 +104,6 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
             .threads(threads)
             .terminal(Terminal::of_this_program(surroundings.environment.get("TERM").unwrap_or("xterm")));
         let watching = tokio::spawn(watch_signals(interrupt, printer.clone(), prompter, shell, keys));
-        let output = printer.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(FIRST_OUTPUT).await;
-            output.begin();
-        });
         // On a thread that hosts are served by: what they tell the run wakes no other one.
         let report = tokio::spawn(run.start(calls)).await;
         watching.abort();
@@ -148,11 +140,6 @@ pub(crate) fn run(project: &Project, surroundings: &Surroundings, options: &Opti
 
 /// Writes the report, which may be to a pipe that nobody reads: that can be interrupted, and what is only slow is waited for.
 async fn write(report: &Report, path: &Path) -> Result<(), Failure> {
-    let failed = |source| Failure::File { what: "writing", path: path.to_owned(), source };
-    if !Report::may_wait(path) {
-        // A thread for it would cost more than the writing.
-        return report.write(path).map_err(failed);
-    }
     let interrupted = async |kind| match signal(kind) {
         Ok(mut stream) => stream.recv().await,
         Err(_) => std::future::pending().await,
@@ -169,7 +156,11 @@ async fn write(report: &Report, path: &Path) -> Result<(), Failure> {
         Some(written) => written,
         None => tokio::time::timeout(LAST_WAIT, writing).await.map_err(|_| Failure::Interrupted)?,
     };
-    written.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map_err(failed)
+    written.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map_err(|source| Failure::File {
+        what: "writing",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// What the run would do.
@@ -181,18 +172,6 @@ pub(crate) fn plan(project: &Project, surroundings: &Surroundings, options: &Opt
     eprint!("{}", project.warnings(&config, options));
     let run = prepare(project, surroundings, options, config, &builder)?;
     Ok(runtime()?.block_on(run.plan(&calls))?)
-}
-
-/// What the roles of `-R` say about a host.
-pub(crate) fn role_settings(
-    project: &Project,
-    surroundings: &Surroundings,
-    options: &Options,
-    host: &HostString,
-) -> Result<Vec<Overlay>, Failure> {
-    let builder = project.builder(surroundings, options);
-    let run = prepare(project, surroundings, options, builder.clone().build()?, &builder)?;
-    Ok(runtime()?.block_on(run.role_settings(host))?)
 }
 
 /// Checks all tasks, and tells what a person should know about them.

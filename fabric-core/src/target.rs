@@ -68,9 +68,6 @@ pub struct Target {
     pub warnings: Vec<String>,
     /// Variables to send with each session (`SendEnv`, `SetEnv`); the host may drop them.
     pub send_env: Vec<(String, String)>,
-    /// Lines of ssh_config (`ssh_options`) for a transport that is an ssh of its own; for `ssh`, what they say is in the
-    /// other fields. Default: none.
-    pub ssh_options: Vec<String>,
     /// Options of a plugin's transport or gateway.
     pub options: BTreeMap<String, Value>,
 }
@@ -98,7 +95,6 @@ impl Target {
             shell: Shell::default(),
             warnings: Vec::new(),
             send_env: Vec::new(),
-            ssh_options: Vec::new(),
             options: BTreeMap::new(),
         }
     }
@@ -497,9 +493,6 @@ impl Target {
             places: BTreeMap::new(),
         };
         target.forward_agent = settings.forward_agent;
-        if target.transport != "ssh" {
-            target.ssh_options.clone_from(&settings.ssh_options);
-        }
         target.options = settings.transport_options.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         target
     }

@@ -48,6 +48,7 @@ pub struct Case {
     stderr: Expected,
     status: Option<i32>,
     interrupts: Vec<String>,
+    memory: Option<u64>,
     limits: Option<String>,
     values: Vec<(String, String)>,
 }
@@ -86,6 +87,7 @@ impl Case {
             stderr: Expected::default(),
             status: Some(0),
             interrupts: Vec::new(),
+            memory: None,
             limits: None,
             values: Vec::new(),
         }
@@ -235,6 +237,12 @@ impl Case {
         self
     }
 
+    /// So many bytes of memory at most, at any time (maximum resident set).
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
     /// Commands of a shell that becomes it: `ulimit`, `trap`; or that does something else with `"$0" "$@"`, and exits.
     pub fn within(mut self, script: impl Into<String>) -> Self {
         self.limits = Some(script.into());
@@ -320,9 +328,9 @@ impl Case {
             Err(bytes) => bytes.into_bytes(),
         });
         let interrupts = self.interrupts.iter().map(|text| self.fill(text)).collect();
-        let (stdout, stderr, exit) = finish(&mut command, input, interrupts);
+        let (stdout, stderr, exit, peak) = finish(&mut command, input, interrupts);
         let (stdout, stderr) = (without_times(&stdout), without_times(&stderr));
-        let ran = Ran { stdout, stderr, exit, case: self };
+        let ran = Ran { stdout, stderr, exit, peak, case: self };
         let problems = ran.problems();
         assert!(problems.is_empty(), "{problems}\n{}", ran.describe(&command));
         ran
@@ -359,7 +367,11 @@ fn filled_pipe(input: &[u8]) -> OwnedFd {
 }
 
 /// Runs a command to its end, with a limit, and interrupts it at each of these texts.
-fn finish(command: &mut Command, input: Option<Vec<u8>>, interrupts: VecDeque<String>) -> (String, String, ExitStatus) {
+fn finish(
+    command: &mut Command,
+    input: Option<Vec<u8>>,
+    interrupts: VecDeque<String>,
+) -> (String, String, ExitStatus, u64) {
     let (early, input) = match input {
         // It is there before the program is.
         Some(input) if input.len() <= PIPE => (Some(filled_pipe(&input)), None),
@@ -377,6 +389,16 @@ fn finish(command: &mut Command, input: Option<Vec<u8>>, interrupts: VecDeque<St
             let _ = stdin.write_all(&input);
         });
     }
+    let pid = child.id();
+    // It only grows, so that looking now and then misses little.
+    let watching = std::thread::spawn(move || {
+        let mut most = 0;
+        while let Some(peak) = peak_memory(pid) {
+            most = peak;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        most
+    });
     let (sender, receiver) = mpsc::channel();
     let read = |mut from: Box<dyn Read + Send>, number: usize| {
         let sender = sender.clone();
@@ -412,9 +434,18 @@ fn finish(command: &mut Command, input: Option<Vec<u8>>, interrupts: VecDeque<St
             rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
         }
     }
+    // It has closed its streams, and is there until it is waited for.
     let exit = child.wait().expect("its status");
+    let peak = watching.join().expect("its memory");
     assert!(interrupts.is_empty(), "it never said {interrupts:?}:\n{}\n{}", text(&said, 0), text(&said, 1));
-    (text(&said, 0), text(&said, 1), exit)
+    (text(&said, 0), text(&said, 1), exit, peak)
+}
+
+/// The most memory that a process has had, in bytes; `None` once it has ended.
+pub fn peak_memory(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
 /// A run that came out as expected, for further questions.
@@ -424,6 +455,7 @@ pub struct Ran {
     /// Its standard error.
     pub stderr: String,
     exit: ExitStatus,
+    peak: u64,
     case: Case,
 }
 
@@ -457,6 +489,9 @@ impl Ran {
         let status = self.exit.code().unwrap_or_else(|| 128 + self.exit.signal().unwrap_or_default());
         if let Some(expected) = self.case.status.filter(|expected| *expected != status) {
             let _ = writeln!(problems, "status is {status} and should be {expected}");
+        }
+        if let Some(most) = self.case.memory.filter(|most| *most < self.peak) {
+            let _ = writeln!(problems, "it took {} bytes of memory and may take {most}", self.peak);
         }
         for (name, text, expected) in
             [("stdout", &self.stdout, &self.case.stdout), ("stderr", &self.stderr, &self.case.stderr)]

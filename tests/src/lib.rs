@@ -25,7 +25,6 @@
 //! What is missing on a system makes a test fail, and say what to install; `scripts/setup-tests` installs it.
 
 mod case;
-mod classic;
 mod dropbear;
 mod guard;
 mod kdc;
@@ -37,8 +36,7 @@ mod tool;
 mod user;
 mod world;
 
-pub use case::{Case, Ran};
-pub use classic::{classic_is_missing, classic_python};
+pub use case::{Case, Ran, peak_memory};
 pub use dropbear::Dropbear;
 pub use guard::Guard;
 pub use kdc::Kdc;

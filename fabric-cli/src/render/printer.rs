@@ -8,6 +8,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fabric_core::{Event, EventSink, Stream};
@@ -63,6 +64,7 @@ impl Outputs {
 /// Takes events and shows them.
 pub struct Printer {
     shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -86,8 +88,6 @@ struct State {
     /// The writer has just written and looks again by itself, unless there is much.
     resting: bool,
     held: bool,
-    /// There is a thread that writes.
-    begun: bool,
     closing: bool,
     wakers: Vec<Waker>,
 }
@@ -102,7 +102,7 @@ struct Open {
 }
 
 impl Printer {
-    /// Shows events by `render` on `outputs`, once it has [begun](Self::begin).
+    /// Shows events by `render` on `outputs`.
     pub fn new(render: Box<dyn Render>, outputs: Outputs) -> Self {
         Self::start(render, outputs, None, || (0, 0))
     }
@@ -123,7 +123,6 @@ impl Printer {
             writing: false,
             resting: false,
             held: false,
-            begun: false,
             closing: false,
             wakers: Vec::new(),
         };
@@ -134,20 +133,12 @@ impl Printer {
             written: Condvar::new(),
             outputs: Mutex::new(Open { outputs, broken: false, drawn: 0, at_line_start: true }),
         });
-        Self { shared }
-    }
-
-    /// Begins to write. What is to be shown before is kept, since to start a thread takes a fifth of a millisecond, in which a
-    /// run can have begun to connect.
-    pub fn begin(&self) {
-        let mut state = self.shared.state();
-        if state.begun || state.closing {
-            return;
-        }
-        let shared = self.shared.clone();
-        let writer = std::thread::Builder::new().name("output".to_owned()).spawn(move || shared.write_all());
+        let writer = std::thread::Builder::new().name("output".to_owned()).spawn({
+            let shared = shared.clone();
+            move || shared.write_all()
+        });
         // Without a thread everything is written at the end.
-        state.begun = writer.is_ok();
+        Self { shared, writer: Mutex::new(writer.ok()) }
     }
 
     /// Writes what there is and then holds everything back until the guard is dropped: for a question to a
@@ -177,25 +168,21 @@ impl Printer {
     }
 
     /// Writes everything that is left. Events that come later are lost.
-    ///
-    /// It is written here rather than by the thread, which would have to be woken and waited for: a fifth of a millisecond of
-    /// each run. The thread ends by itself.
     pub fn finish(&self) {
         let mut state = self.shared.state();
-        while state.writing || state.held {
-            state = wait(&self.shared.written, state);
-        }
         if !state.closing {
             state.closing = true;
             let State { render, page, .. } = &mut *state;
             render.finish(page);
         }
-        let mut page = std::mem::take(&mut state.page);
-        let wakers = std::mem::take(&mut state.wakers);
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-        self.shared.write(&mut page, &[]);
         self.shared.work.notify_all();
+        if let Some(writer) = lock(&self.writer).take() {
+            // A panic in the thread has been told by the panic hook.
+            let _ = writer.join();
+        }
+        let mut page = std::mem::take(&mut self.shared.state().page);
+        self.shared.write(&mut page, &[]);
     }
 }
 
@@ -222,7 +209,7 @@ impl EventSink for Printer {
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.state();
-        if state.page.len() < FULL || !state.begun || state.closing {
+        if state.page.len() < FULL || state.closing {
             return Poll::Ready(());
         }
         state.wakers.push(cx.waker().clone());
@@ -239,12 +226,8 @@ impl Shared {
         let mut page = Page::default();
         let mut state = self.state();
         loop {
-            if state.closing {
-                // What is left is written by whoever closes.
-                return;
-            }
             let mut due = false;
-            if state.held || state.page.is_empty() {
+            if state.held || (state.page.is_empty() && !state.closing) {
                 if state.live.is_none() || state.held {
                     state = wait(&self.work, state);
                     continue;
@@ -253,8 +236,11 @@ impl Shared {
                 let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
                 (state, due) = (guard, timeout.timed_out());
             }
-            if state.closing || state.held || (state.page.is_empty() && !due) {
+            if state.held || (state.page.is_empty() && !state.closing && !due) {
                 continue;
+            }
+            if state.page.is_empty() && state.closing {
+                return;
             }
             std::mem::swap(&mut state.page, &mut page);
             state.writing = true;
@@ -405,9 +391,7 @@ mod tests {
             stderr: Box::new(io::sink()),
             on_broken_stdout: Box::new(move |_| broken.send(()).unwrap()),
         };
-        let printer = Printer::new(Box::new(Lines), outputs);
-        printer.begin();
-        Arc::new(printer)
+        Arc::new(Printer::new(Box::new(Lines), outputs))
     }
 
     #[test]

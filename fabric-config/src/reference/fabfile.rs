@@ -54,10 +54,7 @@ fn role() -> Value {
         "$ref": "#/$defs/known",
         "properties": {
             "hosts": texts(),
-            "roles": texts(),
             "command": {"type": "string", "description": "A command that prints the hosts"},
-            "inventory": {"type": "string", "description": "A file or directory that lists the hosts"},
-            "group": {"type": "string", "description": "The inventory's group; default: the role's name"},
         },
         "unevaluatedProperties": false,
     }]})
@@ -71,7 +68,6 @@ fn task() -> Value {
         schema["description"] = about.into();
         schema
     };
-    let share = |about: &str| json!({"type": ["string", "integer"], "description": about});
     let argument = json!({"anyOf": [{"type": "string"}, {
         "type": "object",
         "properties": {
@@ -96,11 +92,7 @@ fn task() -> Value {
             "runs_once": switch("Whether it runs once a run, whatever its hosts"),
             "parallel": switch("Whether it runs on its hosts at the same time"),
             "pool_size": {"type": "integer", "minimum": 0, "description": "How many hosts at the same time"},
-            "batch": share("How many hosts, or what share, before the next"),
-            "canary": share("How many hosts, or what share, go first, alone"),
-            "health": list("A task that runs on the hosts of each batch after it, and must succeed: task:args"),
-            "pause": switch("Whether a person is asked before each further batch"),
-            "rollback": list("A task that runs on all hosts that were begun if the task fails: task:args"),
+            "batch": {"type": ["string", "integer"], "description": "How many hosts, or what share, before the next"},
             "args": {"type": "array", "items": argument, "description": "Its parameters"},
             "pre": list("Tasks that run before it: task:args"),
             "post": list("Tasks that run after it: task:args"),
@@ -116,25 +108,6 @@ fn task() -> Value {
 /// Keys and the schemas of their values.
 type Keys = [(String, Value)];
 
-/// What `hide` of a step takes: streams, and the groups of output of Fabric 1.
-const LEVELS: [&str; 15] = [
-    "stdout",
-    "stderr",
-    "running",
-    "output",
-    "commands",
-    "everything",
-    "both",
-    "out",
-    "err",
-    "status",
-    "aborts",
-    "warnings",
-    "user",
-    "exceptions",
-    "debug",
-];
-
 /// A step: one verb, what any step takes, and what goes with the verb.
 fn step() -> Value {
     let text = json!({"type": "string"});
@@ -146,11 +119,8 @@ fn step() -> Value {
     let texts = texts();
     let codes = json!({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]});
     let shell = json!({"type": ["boolean", "string"]});
-    let level = json!({"enum": LEVELS});
-    let hide = json!({"anyOf": [{"type": "boolean"}, level, {"type": "array", "items": level}]});
+    let hide = json!({"anyOf": [{"type": "boolean"}, texts]});
     let number = json!({"type": "number", "minimum": 0});
-    let count = json!({"type": "integer", "minimum": 0});
-    let until = json!({"type": "string", "description": "An expression: the command is run again until it holds"});
     let mode = json!({"type": ["string", "integer"]});
     let links = json!({"enum": ["follow", "keep", "skip"]});
     let table = json!({"type": "object"});
@@ -165,15 +135,12 @@ fn step() -> Value {
     let command = of(&[
         ("cd", &text),
         ("prefix", &texts),
-        ("path", &text),
+        ("path", &texts),
         ("env", &texts_by_name),
         ("shell", &shell),
         ("pty", &switch),
         ("timeout", &number),
         ("ok_ret_codes", &codes),
-        ("until", &until),
-        ("retries", &count),
-        ("delay", &number),
         ("stdin", &stdin),
     ]);
     let sudo = [command.clone(), of(&[("user", &text), ("group", &text)])].concat();

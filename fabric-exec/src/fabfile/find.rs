@@ -23,16 +23,14 @@ impl Found {
     }
 
     fn of(path: PathBuf) -> Option<Self> {
-        // Looked at once: of a dozen names in each directory above, hardly one is there.
-        let metadata = path.metadata().ok()?;
-        if metadata.is_dir() {
+        if path.is_dir() {
             let manifest = path.join("Cargo.toml");
             if manifest.is_file() {
                 return Some(Self::Rust(manifest));
             }
             return path.join("__init__.py").is_file().then_some(Self::Python(path));
         }
-        if !metadata.is_file() {
+        if !path.is_file() {
             return None;
         }
         if super::Format::of(&path).is_some() && path.file_name() != Some("Cargo.toml".as_ref()) {

@@ -23,26 +23,6 @@ use crate::hostlist::{FabfileLists, Roles};
 pub use find::{Found, find};
 pub use roles::roles_of;
 
-/// The keys that a declared fabfile takes besides settings, by what they stand in: `fabfile`, `role`, `task`,
-/// `argument`, a step by its verb (`run`, `put`, ..), and the words of a step's `hide`.
-///
-/// ```
-/// let keys = fabric_exec::fabfile::keys();
-/// let of = |what| &keys.iter().find(|(name, _)| *name == what).unwrap().1;
-/// assert!(of("task").contains(&"canary") && of("run").contains(&"until") && of("argument").contains(&"choices"));
-/// ```
-pub fn keys() -> Vec<(&'static str, Vec<&'static str>)> {
-    let steps = step::VERBS.iter().map(|verb| (*verb, [step::keys(verb), vec![*verb]].concat()));
-    let others = [
-        ("fabfile", top::KEYS.to_vec()),
-        ("role", roles::keys()),
-        ("task", tasks::KEYS.to_vec()),
-        ("argument", tasks::ARG_KEYS.to_vec()),
-        ("hide", step::LEVELS.to_vec()),
-    ];
-    others.into_iter().chain(steps).collect()
-}
-
 /// A fabfile's contents.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

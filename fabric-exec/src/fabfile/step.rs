@@ -16,7 +16,7 @@ use crate::steps::{
 /// How often `until` tries again where nothing says how often: for half a minute or so.
 const RETRIES: u32 = 5;
 
-pub(super) const VERBS: &[&str] = &["run", "sudo", "local", "put", "get", "execute", "set", "prompt", "open_shell"];
+const VERBS: &[&str] = &["run", "sudo", "local", "put", "get", "execute", "set", "prompt", "open_shell"];
 const COMMON: &[&str] = &["if", "save", "warn_only", "hide"];
 const COMMAND: &[&str] =
     &["cd", "prefix", "path", "env", "shell", "pty", "timeout", "ok_ret_codes", "until", "retries", "delay", "stdin"];
@@ -25,7 +25,7 @@ const TRANSFER: &[&str] =
     &["to", "mode", "mirror_local_mode", "links", "use_sudo", "temp_dir", "template", "skip_same", "resume", "verify"];
 const EXECUTE: &[&str] = &["args", "hosts", "roles", "exclude_hosts"];
 const PROMPT: &[&str] = &["default", "secret"];
-pub(super) const LEVELS: &[&str] = &[
+const LEVELS: &[&str] = &[
     "stdout",
     "stderr",
     "running",
@@ -436,7 +436,7 @@ impl Reader {
 }
 
 /// The keys that go with a verb.
-pub(super) fn keys(verb: &str) -> Vec<&'static str> {
+fn keys(verb: &str) -> Vec<&'static str> {
     let own: &[&[&'static str]] = match verb {
         "run" | "local" => &[COMMAND],
         "sudo" => &[COMMAND, SUDO],

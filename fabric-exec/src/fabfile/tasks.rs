@@ -13,7 +13,7 @@ use crate::run::Hide;
 use crate::steps::{CommandStep, Step, Steps, Verb};
 use crate::task::{Invocation, Mode, Param, ParamKind, Task};
 
-pub(super) const KEYS: &[&str] = &[
+const KEYS: &[&str] = &[
     "help",
     "aliases",
     "hosts",
@@ -38,7 +38,7 @@ pub(super) const KEYS: &[&str] = &[
 /// Settings that are not for the time of a task.
 const LISTS: [&str; 4] = ["hosts", "roles", "exclude_hosts", "roledefs"];
 
-pub(super) const ARG_KEYS: &[&str] = &["name", "default", "help", "type", "choices", "short"];
+const ARG_KEYS: &[&str] = &["name", "default", "help", "type", "choices", "short"];
 
 const ARG_TYPES: &[&str] = &["text", "integer", "number", "bool", "list"];
 

@@ -10,7 +10,6 @@ use fabric_core::settings::{Layer, Map, Overlay, Value};
 use indexmap::IndexMap;
 use serde_json::json;
 
-use super::Listed;
 use crate::steps::Places;
 
 /// A role.
@@ -42,7 +41,7 @@ pub enum RoleSource {
         /// Where it starts.
         dir: PathBuf,
     },
-    /// A file lists them, in a format of [`Inventory`](super::Inventory); it is read when the role
+    /// A file lists them, in a format of [`read_inventory`](super::read_inventory); it is read when the role
     /// is looked up.
     File {
         /// The file.
@@ -105,31 +104,10 @@ impl Role {
 }
 
 /// Code that names a role's hosts.
-///
-/// ```
-/// use std::sync::Arc;
-/// use async_trait::async_trait;
-/// use fabric_exec::hostlist::{Inventory, Listed, Role, RoleLookup, RoleSource};
-///
-/// /// The machines of a cloud, as its program lists them.
-/// struct Cloud;
-///
-/// #[async_trait]
-/// impl RoleLookup for Cloud {
-///     async fn hosts(&self) -> Result<Vec<Listed>, String> {
-///         let listed = r#"{"web": ["web1"], "_meta": {"hostvars": {"web1": {"ansible_host": "10.0.0.5"}}}}"#;
-///         let members = Inventory::read(listed, "cloud").and_then(|inventory| inventory.group("web"));
-///         Ok(members.map_err(|error| error.to_string())?.hosts)
-///     }
-/// }
-///
-/// let role = Role::new(RoleSource::Code(Arc::new(Cloud)));
-/// ```
 #[async_trait]
 pub trait RoleLookup: Send + Sync {
-    /// The hosts, each with settings of its own if it has any; asked each time the role is looked up. The role's own
-    /// settings count below theirs. What is wrong ends the run, in these words.
-    async fn hosts(&self) -> Result<Vec<Listed>, String>;
+    /// The host strings, each time the role is looked up.
+    async fn hosts(&self) -> Result<Vec<String>, String>;
 }
 
 /// Roles by name.

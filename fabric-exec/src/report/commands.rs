@@ -14,6 +14,12 @@ use super::{CommandReport, TaskReport};
 /// How much is kept of what a host is asked to do and prints, over all of its tasks, in bytes.
 const KEPT: usize = 64 * 1024;
 
+/// How much is kept of all hosts together, as long as each has [`LEAST`].
+const ALL: usize = 16 * 1024 * 1024;
+
+/// What is kept of a host where they are thousands.
+const LEAST: usize = 8 * 1024;
+
 /// What a command takes beside its text.
 const OVERHEAD: usize = 64;
 
@@ -64,10 +70,12 @@ impl Commands {
     fn take(&self, execution: usize, host: Option<&Arc<str>>, event: &Event) {
         let with = |change: &dyn Fn(&mut Host)| {
             let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = kept(hosts.len());
             let host = hosts.entry(host.cloned()).or_default();
             change(host);
-            if host.bytes > 2 * KEPT {
-                host.trim();
+            // Now and then, so that not all of it is moved for each piece.
+            if host.bytes > kept + kept / 2 {
+                host.trim(kept);
             }
         };
         match &event.kind {
@@ -109,6 +117,7 @@ impl Commands {
     /// Puts all that was gathered to the results that it belongs to.
     pub(crate) fn give(&self, tasks: &mut [TaskReport]) {
         let hosts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let kept = kept(hosts.len());
         let mut places: HashMap<(usize, Option<String>), usize> = HashMap::new();
         for (execution, task) in tasks.iter().enumerate() {
             for (place, result) in task.results.iter().enumerate() {
@@ -116,7 +125,7 @@ impl Commands {
             }
         }
         for (name, mut host) in hosts {
-            host.trim();
+            host.trim(kept);
             let name = name.map(|name| name.to_string());
             for command in host.commands {
                 let execution = command.execution;
@@ -131,6 +140,11 @@ impl Commands {
             }
         }
     }
+}
+
+/// How much is kept of each of so many hosts.
+fn kept(hosts: usize) -> usize {
+    (ALL / hosts.max(1)).clamp(LEAST, KEPT)
 }
 
 fn verb(direction: Direction) -> &'static str {
@@ -172,24 +186,25 @@ impl Host {
     }
 
     /// Leaves the oldest out, until what is kept fits.
-    fn trim(&mut self) {
+    fn trim(&mut self, kept: usize) {
         for command in &mut self.commands {
             for stream in [&mut command.stdout, &mut command.stderr] {
-                let over = self.bytes.saturating_sub(KEPT).min(stream.len());
+                let over = self.bytes.saturating_sub(kept).min(stream.len());
                 if over == 0 {
                     continue;
                 }
                 // Whole lines, where they are not too long, and whole characters.
                 let rest = &stream[over..];
-                let line = rest.iter().take(KEPT / 8).position(|b| *b == b'\n').map_or(0, |end| end + 1);
+                let line = rest.iter().take(kept / 8).position(|b| *b == b'\n').map_or(0, |end| end + 1);
                 let character = rest[line..].iter().take_while(|b| **b & 0xc0 == 0x80).count();
                 let cut = over + line + character;
                 stream.drain(..cut);
+                stream.shrink_to_fit();
                 command.report.cut_bytes += cut as u64;
                 self.bytes = self.bytes.saturating_sub(cut);
             }
         }
-        while self.bytes > KEPT && self.commands.len() > 1 {
+        while self.bytes > kept && self.commands.len() > 1 {
             let Some(gone) = self.commands.pop_front() else { return };
             let size = gone.report.command.len() + OVERHEAD + gone.stdout.len() + gone.stderr.len();
             self.bytes = self.bytes.saturating_sub(size);
@@ -248,7 +263,7 @@ mod tests {
             host.bytes += host.commands[number].stdout.len();
             host.ended(0, |_| true);
         }
-        host.trim();
+        host.trim(KEPT);
         assert!(host.bytes <= KEPT && host.bytes > KEPT / 2, "{}", host.bytes);
         let reports: Vec<CommandReport> = host.commands.into_iter().map(Command::into_report).collect();
         assert_eq!(reports.len(), 4);
@@ -258,7 +273,7 @@ mod tests {
         // Many commands that print nothing.
         let mut host = Host::default();
         (0..10_000).for_each(|number| host.begin(0, "run", &format!("c{number}")));
-        host.trim();
+        host.trim(KEPT);
         assert!(host.bytes <= KEPT && host.left_out as usize + host.commands.len() == 10_000);
         assert_eq!(host.commands.back().unwrap().report.command, "c9999");
     }

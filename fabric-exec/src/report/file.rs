@@ -67,11 +67,6 @@ impl Place {
         }
     }
 
-    /// Whether writing there waits for whoever reads it.
-    pub(super) fn may_wait(&self) -> bool {
-        !matches!(self, Self::File(_))
-    }
-
     /// Whether a text could be written now, as far as can be known without writing it.
     pub(super) fn check(&self) -> io::Result<()> {
         match self {

@@ -311,12 +311,6 @@ impl Report {
         Place::of(path)?.check()
     }
 
-    /// Whether writing a report to `path` may wait for whoever reads it, for as long as they like: a pipe, a terminal, a device.
-    /// Also where that can't be found out.
-    pub fn may_wait(path: &Path) -> bool {
-        Place::of(path).map_or(true, |place| place.may_wait())
-    }
-
     /// Writes the report by the file's ending. A file is replaced as a whole, so that nobody reads half a one; a link to one
     /// stays a link; pipes and devices are written into.
     ///

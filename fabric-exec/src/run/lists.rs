@@ -20,7 +20,7 @@ use crate::hostlist::{
     Around, EnvLists, HostList, HostListError, Level, Listed, Role, RoleSource, Rules, Selection, Share, ShareError,
     Sources, build, compose, expand_item, role_names, role_operands, unknown_names, unknown_roles,
 };
-use crate::steps::{Steps, template};
+use crate::steps::template;
 use crate::task::Task;
 
 /// Where a task is executed inside another one's run.
@@ -108,15 +108,6 @@ impl Shared {
             }
         }
         Ok(true)
-    }
-
-    /// What the roles of the command line say about a host, as in a run of a task without hosts of its own.
-    pub(crate) async fn role_settings(&self, host: &HostString) -> Result<Vec<Overlay>, RunError> {
-        let (name, none) = ("--show-config", Selection::default());
-        let task = Task::new(name, Arc::new(Steps::new(Vec::new())));
-        let list = self.host_list(name, &task, &none, Inside::of(self, None)?).await?;
-        let listed = list.hosts.iter().find(|listed| listed.host == *host);
-        Ok(listed.map(|listed| listed.settings.to_vec()).unwrap_or_default())
     }
 
     /// The host list of a task by the rules, now.
@@ -282,8 +273,8 @@ impl Shared {
                 open.pop();
                 return hosts;
             }
-            RoleSource::Hosts(hosts) => hosts,
-            RoleSource::Code(code) => return code.hosts().await.map_err(error),
+            RoleSource::Hosts(hosts) => Ok(hosts.clone()),
+            RoleSource::Code(code) => code.hosts().await.map_err(error),
             RoleSource::File { path, group } => {
                 let members = self.inventory_file(path, group.as_deref().unwrap_or(name)).await;
                 return Ok(members.map_err(error)?.hosts);
@@ -295,7 +286,7 @@ impl Shared {
                 let line = line.map_err(|problem| error(problem.to_string()))?;
                 return Ok(self.inventory_command(&line, dir, name).await.map_err(error)?.hosts);
             }
-        };
+        }?;
         let listed = |text: &String| match HostString::parse(text) {
             Ok(host) => Ok(Listed::new(host)),
             Err(source) => {

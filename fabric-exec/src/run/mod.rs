@@ -35,8 +35,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fabric_core::settings::{Overlay, Problem, Problems};
-use fabric_core::{Error, EventSink, ExitStatus, HostString, Origin, PromptError, Prompter, RefusePrompts, Resolve};
+use fabric_core::settings::{Problem, Problems};
+use fabric_core::{Error, EventSink, ExitStatus, Origin, PromptError, Prompter, RefusePrompts, Resolve};
 use fabric_transport::connection::Terminal;
 use fabric_transport::{Connection, Connector};
 use thiserror::Error;
@@ -379,17 +379,6 @@ impl Run {
     /// Everything that is wrong with them.
     pub async fn check(self) -> Result<Vec<Problem>, RunError> {
         shared::Shared::new(self, &[]).check_all().await
-    }
-
-    /// What the roles of the command line ([`Run::command_line`]) and their inventories say about a host, in the order
-    /// in which they count: the layers that a run puts around it. Commands of roles are asked. Nothing where no role
-    /// names the host.
-    ///
-    /// # Errors
-    ///
-    /// Those of making a host list: unknown roles, roles that can't be looked up.
-    pub async fn role_settings(self, host: &HostString) -> Result<Vec<Overlay>, RunError> {
-        shared::Shared::new(self, &[]).role_settings(host).await
     }
 
     /// What the run would do; nothing is connected to, though commands of roles are asked.

@@ -502,8 +502,9 @@ impl Work {
     }
 }
 
-/// How much is kept of the output of a command that nobody looks at: what a report shows.
-const KEPT: u64 = 64 * 1024;
+/// How much is kept of the output of a command that nobody looks at, for the text of an error. What a report shows is kept
+/// by the report.
+const KEPT: u64 = 16 * 1024;
 
 /// Bounds what is captured, unless the settings do: ten thousand hosts must not fill the memory with what
 /// was shown long ago.

@@ -91,7 +91,7 @@ impl Drive {
                 .filter(|_| outcome.pty == (which == Stream::Stdout))
                 .map(|t| Scanner::new(t, outcome.pty)),
             capture: Capture::new(prepared.capture_limit),
-            lines: Lines::new(linewise),
+            lines: Lines::new(linewise, connection.shared.connector.held().clone()),
         };
         let output = OutputSide {
             host: outcome.host.clone(),
@@ -451,11 +451,12 @@ impl OutputSide {
                 return Err(self.session_error(SessionError::System { what, reason: error.to_string() }));
             }
         }
-        if one.shown
-            && let Some((data, partial)) = one.lines.push(&bytes)
-        {
+        if one.shown {
+            // Before, so that what waits to be shown counts among what is held.
             emitter.ready().await;
-            emitter.emit(EventKind::Output(Output { stream, data, partial }));
+            if let Some((data, partial)) = one.lines.push(&bytes) {
+                emitter.emit(EventKind::Output(Output { stream, data, partial }));
+            }
         }
         Ok(())
     }
@@ -506,8 +507,10 @@ impl OutputSide {
             tracing::debug!(%error, "the last output");
         }
         for stream in [Stream::Stdout, Stream::Stderr] {
-            if let Some((data, partial)) = self.stream(stream).lines.finish() {
+            if !self.stream(stream).lines.is_empty() {
                 self.emitter.ready().await;
+            }
+            if let Some((data, partial)) = self.stream(stream).lines.finish() {
                 self.emitter.emit(EventKind::Output(Output { stream, data, partial }));
             }
             self.stream(stream).capture.settle().await;

@@ -172,6 +172,12 @@ impl Drop for Place {
     }
 }
 
+/// What a gateway said besides the protocol's reason.
+fn words(reason: &str) -> String {
+    let said = ["prohibited: ", "failed: ", "shortage: "].iter().find_map(|known| reason.split_once(known));
+    said.map_or_else(String::new, |(_, said)| format!(": {said}"))
+}
+
 /// What it means that a gateway would not open a stream.
 fn refused(gateway: &str, host: &str, port: u16, error: SessionError) -> ConnectErrorKind {
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
@@ -180,10 +186,14 @@ fn refused(gateway: &str, host: &str, port: u16, error: SessionError) -> Connect
             ConnectErrorKind::TimedOut { phase: Phase::Gateway, after, setting: "channel_timeout" }
         }
         SessionError::ChannelRefused { reason } if reason.contains("prohibited") => ConnectErrorKind::Setting {
-            reason: format!("gateway {gateway} does not forward to {address} (see its AllowTcpForwarding, PermitOpen)"),
+            reason: format!(
+                "gateway {gateway} does not forward to {address} (see its AllowTcpForwarding, PermitOpen){}",
+                words(&reason)
+            ),
         },
-        SessionError::ChannelRefused { .. } => {
-            ConnectErrorKind::Unreachable { address, reason: format!("gateway {gateway} could not connect to it") }
+        SessionError::ChannelRefused { reason } => {
+            let reason = format!("gateway {gateway} could not connect to it{}", words(&reason));
+            ConnectErrorKind::Unreachable { address, reason }
         }
         other => ConnectErrorKind::Dropped { phase: Phase::Gateway, reason: format!("gateway {gateway}: {other}") },
     }

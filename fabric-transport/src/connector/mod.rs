@@ -7,6 +7,7 @@ mod jump;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,8 @@ pub struct Connector {
     parts: Arc<Parts>,
     /// What targets wanted said, and was.
     warned: Arc<Mutex<HashSet<String>>>,
+    /// How much is held of lines that have not ended, in bytes.
+    held: Arc<AtomicUsize>,
 }
 
 impl Default for Connector {
@@ -116,6 +119,7 @@ impl Connector {
             commands: Arc::default(),
             parts: Arc::default(),
             warned: Arc::default(),
+            held: Arc::default(),
         };
         let this = this.with_transport(Arc::new(LocalTransport::new()));
         #[cfg(feature = "ssh")]
@@ -164,6 +168,10 @@ impl Connector {
     pub fn with_state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.parts = Arc::new(Parts::with_state(dir.into()));
         self
+    }
+
+    pub(crate) fn held(&self) -> &Arc<AtomicUsize> {
+        &self.held
     }
 
     pub(crate) fn parts(&self) -> &Arc<Parts> {
@@ -223,7 +231,7 @@ impl Connector {
             let address = address(target);
             events.emit(EventKind::Connecting { address: address.clone() });
             let begun = Instant::now();
-            let session = self.open_in_tries(target, who, events).await?;
+            let session = self.open_in_tries(target, who, events).await.map_err(|error| through(target, error))?;
             let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             events.emit(EventKind::Connected { address, duration_ms });
             Ok(session)
@@ -356,6 +364,26 @@ fn way(target: &Target) -> Option<&Gateway> {
         gateway = hop.gateway.as_ref();
     }
     gateway
+}
+
+/// Names the gateway whose stream has ended before the login.
+fn through(target: &Target, mut error: ConnectError) -> ConnectError {
+    if let ConnectErrorKind::Dropped { phase, reason } = &mut error.kind
+        && *phase != Phase::Gateway
+        && let Some(gateway) = way(target)
+    {
+        let gateway = match gateway {
+            Gateway::Jump(hop) => format!("gateway {}", hop.host_string),
+            Gateway::Command(command) => format!("proxy command `{command}`"),
+            Gateway::Plugin { url, .. } => format!("gateway {}", Gateway::shown(url)),
+        };
+        if reason.is_empty() {
+            *reason = format!("the stream of {gateway} ended");
+        } else if !reason.contains(&gateway) {
+            *reason = format!("{reason} (through {gateway})");
+        }
+    }
+    error
 }
 
 /// Whether a failure before the login may come from the command that carries the connection.

@@ -60,7 +60,6 @@ impl Transport for PluginTransport {
             port: target.asked_port(),
             user: target.asked_user().map(str::to_owned),
             timeout_ms: u64::try_from(limit.as_millis()).ok(),
-            ssh_options: target.ssh_options.clone(),
             options: self.0.options(target).map_err(error)?,
         };
         let (place, answer) = call::first(&self.0, Call::Open, &request, limit).await.map_err(|e| error(e.text()))?;

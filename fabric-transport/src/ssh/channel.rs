@@ -42,6 +42,11 @@ const SHARES: usize = 32 << 20;
 /// How much all channels of a transport keep beyond their shares.
 const POOL: usize = 16 << 20;
 
+/// Of what is dropped, so much is read in a row, and then nothing for so long: 16 MB/s. A host that floods faster would take the
+/// time on both sides that ending it needs.
+const PIECE: usize = 32 << 10;
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// What a message takes besides its bytes.
 pub(super) const MESSAGE: usize = 128;
 
@@ -78,6 +83,11 @@ impl Pool {
         (SHARES / self.channels.load(Ordering::Relaxed).max(1)).clamp(LEAST_SHARE, SHARE)
     }
 
+    /// Whether there are so many that each must do with less.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.channels.load(Ordering::Relaxed) > SHARES / SHARE
+    }
+
     fn waits(&self) -> MutexGuard<'_, Waits> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,9 +121,19 @@ struct Inner<T> {
     finished: bool,
     /// Nobody wants any more.
     discard: bool,
-    /// What doesn't fit is dropped instead of waited for.
+    /// What doesn't fit is dropped, a little at a time, instead of waited for.
     lossy: bool,
+    /// How much was dropped since the last pause.
+    dropped: usize,
     waker: Option<Waker>,
+}
+
+/// Whether there is room for more.
+enum Room {
+    Enough,
+    None,
+    /// After a pause.
+    Pause,
 }
 
 impl<T> Store<T> {
@@ -125,6 +145,7 @@ impl<T> Store<T> {
             finished: false,
             discard: false,
             lossy: false,
+            dropped: 0,
             waker: None,
         };
         pool.channels.fetch_add(1, Ordering::Relaxed);
@@ -137,18 +158,10 @@ impl<T> Store<T> {
 
     /// Puts `item` in, and waits until there is room for the next.
     pub(super) async fn push(&self, item: T, size: usize) {
-        {
-            let mut inner = self.lock();
-            if inner.discard || (inner.lossy && size > 0 && inner.bytes > inner.limit) {
-                return;
-            }
-            inner.queue.push_back((item, size));
-            inner.bytes += size;
-            self.pool.used.fetch_add(size, Ordering::Relaxed);
-            inner.wake();
-            if inner.lossy || self.fits(inner.bytes, inner.limit) {
-                return;
-            }
+        match self.put(item, size) {
+            Room::Enough => return,
+            Room::None => {}
+            Room::Pause => return tokio::time::sleep(PAUSE).await,
         }
         let _wait = self.pool.wait();
         loop {
@@ -158,6 +171,24 @@ impl<T> Store<T> {
             }
             room.await;
         }
+    }
+
+    fn put(&self, item: T, size: usize) -> Room {
+        let mut inner = self.lock();
+        if inner.discard {
+            return Room::Enough;
+        }
+        if inner.lossy && size > 0 && inner.bytes > inner.limit {
+            inner.dropped += size;
+            let pauses = inner.dropped >= PIECE;
+            inner.dropped %= PIECE;
+            return if pauses { Room::Pause } else { Room::Enough };
+        }
+        inner.queue.push_back((item, size));
+        inner.bytes += size;
+        self.pool.used.fetch_add(size, Ordering::Relaxed);
+        inner.wake();
+        if inner.lossy || self.fits(inner.bytes, inner.limit) { Room::Enough } else { Room::None }
     }
 
     /// Whether more may come when so much is here. Room that others make in the pool isn't told: the consumer
@@ -475,8 +506,6 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-
-    const PIECE: usize = 32 << 10;
 
     /// Puts pieces in until one has to wait for room, and gives how many bytes there are then.
     fn fill(store: &Store<usize>) -> usize {

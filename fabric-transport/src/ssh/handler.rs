@@ -1,6 +1,6 @@
 //! What russh calls when the server does something by itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -10,7 +10,7 @@ use fabric_core::{ConnectErrorKind, SessionError, Target};
 use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, RemoteDisconnectInfo, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::agent::AgentSessionBinding;
-use russh::{Channel, ChannelOpenFailure};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
 use ssh_key::PublicKey;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,9 @@ use super::updates::{Update, Updates};
 /// So much of what the server says before the login is kept, besides what came with the last of it.
 const BANNER: usize = 16 << 10;
 
+/// So many characters of what it says to a channel.
+const REFUSAL: usize = 200;
+
 /// What session, channels and the handler share.
 pub(super) struct Shared {
     /// Why the session has ended, once it has.
@@ -32,6 +35,8 @@ pub(super) struct Shared {
     pub(super) goodbye: OnceLock<RemoteDisconnectInfo>,
     /// What the server said before the login (RFC 4252, section 5.4).
     pub(super) banner: Mutex<String>,
+    /// What the server said to channels that it didn't open, in its order.
+    refusals: Mutex<VecDeque<String>>,
     /// Where connections to our listeners on the host go.
     pub(super) listeners: Mutex<HashMap<ListenKey, mpsc::UnboundedSender<BoxStream>>>,
     /// The user's agent, for the hosts that may use it, once their keys are checked.
@@ -65,6 +70,7 @@ impl Shared {
             ended: watch::Sender::new(None),
             goodbye: OnceLock::new(),
             banner: Mutex::default(),
+            refusals: Mutex::default(),
             listeners: Mutex::default(),
             agent: OnceLock::new(),
             binding: OnceLock::new(),
@@ -86,6 +92,19 @@ impl Shared {
             first
         });
         self.listeners().clear();
+    }
+
+    /// What the server said to the channel that it has just refused; russh tells it after the refusal, from the task that
+    /// serves the connection.
+    pub(super) async fn refusal(&self) -> String {
+        const TURNS: u32 = 20;
+        for _ in 0..TURNS {
+            if let Some(said) = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+                return said;
+            }
+            tokio::task::yield_now().await;
+        }
+        String::new()
     }
 
     /// Why the session has ended, as far as is known.
@@ -167,6 +186,21 @@ impl russh::client::Handler for Handler {
         if kept.len() < BANNER {
             kept.push_str(banner);
         }
+        Ok(())
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        _: ChannelId,
+        _: ChannelOpenFailure,
+        description: &str,
+        _: &str,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        // sshd's words where it has nothing to say.
+        let said = if description == "open failed" { "" } else { description };
+        let said = said.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(REFUSAL).collect();
+        self.shared.refusals.lock().unwrap_or_else(PoisonError::into_inner).push_back(said);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use super::stream::{Greeting, Watched};
 use super::{Failure, Way, algorithms};
 use crate::connector::PENALISED;
 
-/// Messages that wait for a channel's reader before the connection's task has to wait for it: half a MiB of the
+/// Messages that wait for a channel's reader before the connection's task has to wait for it: 64 KiB of the
 /// longest that may come.
 const CHANNEL_BUFFER: usize = 2;
 
@@ -24,8 +24,12 @@ const CHANNEL_BUFFER: usize = 2;
 /// 320 MB/s; 2 MiB would be 20. What is kept here is bounded by the stores, not by this.
 const WINDOW: u32 = 32 << 20;
 
-/// The largest packet russh takes.
-const PACKET: u32 = 65_535;
+/// The largest packet, as OpenSSH's client has it. sshd sends no larger ones, and of each there are some on their way through
+/// russh for each host whose output isn't taken.
+const PACKET: u32 = 32 << 10;
+
+/// The same where there are many connections.
+const CROWDED_PACKET: u32 = 16 << 10;
 
 /// What sshd says before it closes a connection because too many are logging in (`MaxStartups`).
 const BUSY: &str = "Exceeded MaxStartups";
@@ -49,13 +53,13 @@ pub(super) async fn handshake(
     context: &OpenContext,
     pool: &Arc<Pool>,
 ) -> Result<VerifiedConnection, Failure> {
-    let config = Arc::new(config(target, algorithms::preferred(target, &*verifier).await?));
+    let config = Arc::new(config(target, algorithms::preferred(target, &*verifier).await?, pool.is_crowded()));
     let clock = Clock::new();
     let proof = Arc::new(Mutex::new(None));
     let shared = Arc::new(Shared::new(pool.clone()));
     let shared_way = (way == Way::Shared).then(|| pool.clone());
     let silence = Silence::new(&target.keepalive, shared.logged_in.clone(), shared_way);
-    let (stream, greeting) = Watched::new(stream, &shared.cut, silence);
+    let (stream, greeting) = Watched::new(stream, &shared.cut, pool.clone(), silence);
     let handler = Handler {
         target: target.clone(),
         context: context.clone(),
@@ -108,11 +112,11 @@ pub(super) async fn handshake(
     Ok(VerifiedConnection { handle, shared, clock, proof })
 }
 
-fn config(target: &Target, preferred: russh::Preferred) -> Config {
+fn config(target: &Target, preferred: russh::Preferred, crowded: bool) -> Config {
     Config {
         client_id: russh::SshId::Standard(concat!("SSH-2.0-fabric_", env!("CARGO_PKG_VERSION")).into()),
         window_size: WINDOW,
-        maximum_packet_size: PACKET,
+        maximum_packet_size: if crowded { CROWDED_PACKET } else { PACKET },
         channel_buffer_size: CHANNEL_BUFFER,
         preferred,
         keepalive_interval: target.keepalive.interval,

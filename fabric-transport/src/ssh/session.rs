@@ -56,6 +56,9 @@ pub(super) struct Link {
     pub(super) sftp: files::Sftp,
 }
 
+/// A channel, or why there is none and what the server said.
+type Opened = Result<Channel<Msg>, (russh::Error, String)>;
+
 impl SshSession {
     pub(super) fn new(login: Login, target: &Target, events: &Emitter) -> Self {
         let Login { handle, shared } = login;
@@ -89,12 +92,14 @@ impl Link {
         for retries in 0.. {
             match self.open_once(what, request(self.clone())).await? {
                 Ok(channel) => return Ok(Box::new(ChannelIo::new(channel, self.shared.clone()))),
-                Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::ResourceShortage)) if retries < RETRIES => {
+                Err((russh::Error::ChannelOpenFailure(ChannelOpenFailure::ResourceShortage), _))
+                    if retries < RETRIES =>
+                {
                     let wait = wait_after(retries);
                     tracing::debug!(?wait, "no room for {what}, trying again");
                     tokio::time::sleep(wait).await;
                 }
-                Err(error) => return Err(self.error(what, &error)),
+                Err((error, said)) => return Err(self.refused(what, &error, &said)),
             }
         }
         unreachable!("retries are bounded")
@@ -122,7 +127,7 @@ impl Link {
             let asking = self.room.ask();
             let error = match self.open_once(WHAT, request).await? {
                 Ok(channel) => return Ok((channel, self.room.take())),
-                Err(error) => error,
+                Err((error, _)) => error,
             };
             let lacks_room = self.lacks_room(&error);
             drop(asking);
@@ -173,10 +178,15 @@ impl Link {
         self: &Arc<Self>,
         what: &str,
         request: impl Future<Output = Result<Channel<Msg>, russh::Error>> + Send + 'static,
-    ) -> Result<Result<Channel<Msg>, russh::Error>, SessionError> {
+    ) -> Result<Opened, SessionError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
+        let shared = self.shared.clone();
         tokio::spawn(async move {
-            if let Err(Ok(unwanted)) = answer.send(request.await) {
+            let opened = match request.await {
+                Err(error @ russh::Error::ChannelOpenFailure(_)) => Err((error, shared.refusal().await)),
+                opened => opened.map_err(|error| (error, String::new())),
+            };
+            if let Err(Ok(unwanted)) = answer.send(opened) {
                 // The connection may be gone, and the channel with it.
                 let _ = unwanted.close().await;
             }
@@ -208,6 +218,16 @@ impl Link {
         // What `wait_for` yields locks the value: held while the value is read again, with a writer in between,
         // it would never be let go.
         drop(ended.wait_for(Option::is_some).await);
+    }
+
+    /// What it means that a channel wasn't opened, with what the server said.
+    fn refused(&self, what: &str, error: &russh::Error, said: &str) -> SessionError {
+        match self.error(what, error) {
+            SessionError::ChannelRefused { reason } if !said.is_empty() => {
+                SessionError::ChannelRefused { reason: format!("{reason}: {said}") }
+            }
+            error => error,
+        }
     }
 
     /// What russh's error means for the caller.

@@ -183,7 +183,7 @@ mod tests {
             poll_fn(|cx| store.poll_next(cx)).await;
             Instant::now()
         };
-        let (died, _, taken) = tokio::join!(
+        let (died, (), taken) = tokio::join!(
             async {
                 poll_fn(|cx| silence.poll(cx)).await;
                 Instant::now()

@@ -172,7 +172,9 @@ async fn by_script(control: &Control, which: &str, live: usize, grace: Duration)
 
 /// What is left where there is no second channel: the protocol's own signals.
 async fn by_signal(control: &Control, grace: Duration, error: &SessionError) -> StopOutcome {
-    for (signal, wait) in [(Signal::Term, grace), (Signal::Kill, REPORT)] {
+    // Both within the grace time: whoever interrupts the run waits no longer for it.
+    let report = REPORT.min(grace / 2);
+    for (signal, wait) in [(Signal::Term, grace - report), (Signal::Kill, report)] {
         if control.send_signal(&signal).await.is_ok() && tokio::time::timeout(wait, control.ended()).await.is_ok() {
             return StopOutcome::Ended;
         }

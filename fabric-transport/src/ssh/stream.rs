@@ -17,12 +17,16 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
+use super::channel::Pool;
 use super::silence::Silence;
 
 /// russh reads a packet in two calls; from a buffer they cost no system call each. It begins small, since most of
 /// thousands of connections never need more, and grows while reads fill it.
 const FIRST_BUFFER: usize = 4 * 1024;
 const LARGEST_BUFFER: usize = 64 * 1024;
+
+/// The largest where there are many connections.
+const CROWDED_BUFFER: usize = 16 * 1024;
 
 /// So many reads belong to setting a session up.
 const SETUP_READS: u32 = 64;
@@ -267,13 +271,19 @@ pub(super) struct Watched {
     version: Vec<u8>,
     greeting: Arc<Greeting>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    pool: Arc<Pool>,
     silence: Silence,
     /// Whether the peer hasn't taken what was last written.
     stalled: bool,
 }
 
 impl Watched {
-    pub(super) fn new(stream: BoxStream, cut: &CancellationToken, silence: Silence) -> (Self, Arc<Greeting>) {
+    pub(super) fn new(
+        stream: BoxStream,
+        cut: &CancellationToken,
+        pool: Arc<Pool>,
+        silence: Silence,
+    ) -> (Self, Arc<Greeting>) {
         let greeting = Arc::new(Greeting::default());
         let buffer = vec![0; FIRST_BUFFER].into_boxed_slice();
         let cut = Box::pin(cut.clone().cancelled_owned());
@@ -284,6 +294,7 @@ impl Watched {
             version: Vec::new(),
             greeting: greeting.clone(),
             cut,
+            pool,
             silence,
             stalled: false,
         };
@@ -292,7 +303,10 @@ impl Watched {
 
     /// Fills the empty buffer by one read, which gives nothing at the end of the stream.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.unread.end == self.buffer.len() && self.buffer.len() < LARGEST_BUFFER {
+        let largest = if self.pool.is_crowded() { CROWDED_BUFFER } else { LARGEST_BUFFER };
+        if self.buffer.len() > largest {
+            self.buffer = vec![0; largest].into_boxed_slice();
+        } else if self.unread.end == self.buffer.len() && self.buffer.len() < largest {
             // The last read filled it.
             self.buffer = vec![0; self.buffer.len() * 4].into_boxed_slice();
         }
@@ -421,7 +435,8 @@ mod tests {
         let mut seen = Vec::new();
         for piece in [said.len(), 1] {
             let (near, mut far) = tokio::io::duplex(piece);
-            let (mut watched, greeting) = Watched::new(Box::new(near), &CancellationToken::new(), Silence::off());
+            let (mut watched, greeting) =
+                Watched::new(Box::new(near), &CancellationToken::new(), Arc::default(), Silence::off());
             let said = said.to_vec();
             let saying = tokio::spawn(async move { far.write_all(&said).await });
             let mut got = Vec::new();
@@ -459,7 +474,8 @@ mod tests {
     #[tokio::test]
     async fn the_buffer_grows_with_what_comes() {
         let (mut peer, stream) = tokio::io::duplex(1 << 20);
-        let (mut watched, _) = Watched::new(Box::new(stream), &CancellationToken::new(), Silence::off());
+        let (mut watched, _) =
+            Watched::new(Box::new(stream), &CancellationToken::new(), Arc::default(), Silence::off());
         let sent: Vec<u8> = (0..1_000_000_u32).map(|n| n as u8).collect();
         peer.write_all(b"SSH-2.0-x\r\n").await.unwrap();
         let mut line = [0; 11];

@@ -24,10 +24,8 @@ use super::unfinished::{Part, Unfinished};
 use super::{local, names, streams, verify};
 use crate::connection::Connection;
 
-/// How many files are under way at once.
+/// How many files are under way at once; of small ones twice as many.
 pub(super) const AT_ONCE: usize = 32;
-/// How many small ones are in place of another. Together no more than old servers keep open: 100 (OpenSSH before 5.1).
-const SMALL_FOR_ONE: u32 = 3;
 /// How many files are taken on together, whose small ones are opened and read in one step, and how much is read in it.
 const TOGETHER: usize = 64;
 const TOGETHER_BYTES: u64 = 8 * local::SMALL as u64;
@@ -133,7 +131,7 @@ impl Engine {
             _ if jobs.iter().any(|job| job.into_stream) => (1, 1),
             Some(files) => (files, 1),
             None if self.options.use_sudo => (AT_ONCE_BY_SUDO, 1),
-            None => (AT_ONCE * SMALL_FOR_ONE as usize, SMALL_FOR_ONE),
+            None => (2 * AT_ONCE, 2_u32),
         };
         let (free, jobs) = (Semaphore::new(room), &jobs[..]);
         let delivering = stream::iter(lots(jobs))

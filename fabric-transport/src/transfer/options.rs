@@ -163,7 +163,7 @@ macro_rules! option_methods {
             self
         }
 
-        /// How many files are under way at once. Default: 32, or 96 of less than 64 KiB; with `use_sudo` 4.
+        /// How many files are under way at once. Default: 32, or 64 of less than 64 KiB; with `use_sudo` 4.
         pub fn concurrency(mut self, files: usize) -> Self {
             self.options.concurrency = Some(files.max(1));
             self

@@ -236,7 +236,6 @@ mod tests {
             port: None,
             user: user.map(str::to_owned),
             timeout_ms: None,
-            ssh_options: Vec::new(),
             options: serde_json::from_value(options).unwrap(),
         })
     }

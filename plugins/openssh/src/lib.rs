@@ -1,8 +1,8 @@
 //! A transport by the system's `ssh`: everything that ssh can (GSSAPI key exchange, PKCS#11, its own
 //! ssh_config), with one multiplexed connection a host.
 //!
-//! `transport = "openssh"` or `openssh://[user@]host[:port]`. `ssh` reads its own configuration, with the lines of
-//! the setting `ssh_options` above it, and never asks: keys must be in the agent or without a passphrase (`BatchMode`). It passes no signals on: stopping a
+//! `transport = "openssh"` or `openssh://[user@]host[:port]`. `ssh` reads its own configuration and never
+//! asks: keys must be in the agent or without a passphrase (`BatchMode`). It passes no signals on: stopping a
 //! process ends its channel, and says that it may still be running.
 
 use std::ffi::OsStr;
@@ -97,21 +97,14 @@ fn check_args(args: &[String]) -> Result<(), PluginError> {
                 value => Some(value),
             };
             let Some(value) = value else { return wrong(&format!("`-{letter}` needs a value")) };
-            if letter == 'o' {
-                check_option(value).or_else(|why| wrong(&why))?;
+            let name = value.trim_start().split(|c: char| c == '=' || c.is_whitespace()).next().unwrap_or_default();
+            if letter == 'o' && name.eq_ignore_ascii_case("ForkAfterAuthentication") {
+                return wrong(
+                    "`ForkAfterAuthentication` is not possible, as ssh must stay a connection of this plugin's",
+                );
             }
             break;
         }
-    }
-    Ok(())
-}
-
-/// Refuses a line of ssh_config with which `ssh` would not be the plugin's to end.
-fn check_option(line: &str) -> Result<(), String> {
-    let name = line.trim_start().split(|c: char| c == '=' || c.is_whitespace()).next().unwrap_or_default();
-    if name.eq_ignore_ascii_case("ForkAfterAuthentication") {
-        let why = "`ForkAfterAuthentication` is not possible, as ssh must stay a connection of this plugin's";
-        return Err(why.to_owned());
     }
     Ok(())
 }
@@ -164,10 +157,6 @@ impl Session {
             args.extend(["-p".to_owned(), port.to_string()]);
         }
         args.extend(further);
-        for line in &request.ssh_options {
-            check_option(line).map_err(|why| PluginError::new(format!("setting `ssh_options`: {why}")))?;
-            args.extend(["-o".to_owned(), line.clone()]);
-        }
 
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let dir = tempfile::Builder::new().prefix("fab-ssh-").permissions(private).tempdir()?;

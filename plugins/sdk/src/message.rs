@@ -123,9 +123,6 @@ pub struct OpenRequest {
     /// How long the call may take, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Lines of `ssh_config` (the setting `ssh_options`), for a transport that is an ssh of its own: `ServerAliveInterval=30`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ssh_options: Vec<String>,
     /// The user's options for this plugin.
     #[serde(default)]
     pub options: Options,

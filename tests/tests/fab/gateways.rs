@@ -1,10 +1,11 @@
 //! Hosts that are reached through others.
 
-use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
-use tests::{Case, Sshd, case};
+use tests::{BuiltPlugin, Case, Sshd, case};
 
 /// A server that the key of `other` logs into as well.
 fn bastion(other: &Sshd) -> Sshd {
@@ -54,8 +55,8 @@ fn hops_of_ssh_config_go_in_its_order_each_by_its_own_lines() {
         "Host web\n  HostName {address1}\n  Port {port}\n  IdentityFile {key}\n  ProxyJump one,two\n".to_owned();
     for (name, hop) in [("one", &first), ("two", &second)] {
         let at = &hop.hosts()[0];
-        let _ = writeln!(config, "Host {name}\n  HostName {}\n  Port {}", at.address, at.port);
-        let _ = writeln!(config, "  IdentityFile {}", hop.key().display());
+        config += &format!("Host {name}\n  HostName {}\n  Port {}\n", at.address, at.port);
+        config += &format!("  IdentityFile {}\n", hop.key().display());
     }
     // What would lead nowhere: `none` says that the first hop needs no gateway, and a later hop has its own already.
     config += "Host one\n  ProxyJump none\nHost one two\n  ProxyJump 127.0.0.1:1\n";
@@ -111,4 +112,84 @@ fn a_proxy_command_is_run_by_the_users_shell_and_heard_when_it_fails() {
         .stderr_has("no way to {address1}")
         .status(1)
         .run();
+}
+
+/// A server that answers each message with the next of these, and then closes.
+fn answers(with: &[&[u8]]) -> String {
+    let with: Vec<Vec<u8>> = with.iter().map(|answer| answer.to_vec()).collect();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its number").to_string();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            for answer in &with {
+                let _ = client.read(&mut [0; 4096]);
+                let _ = client.write_all(answer);
+            }
+        }
+    });
+    address
+}
+
+/// The one host is reported to have failed, with this gateway and reason.
+fn fails(case: Case, gateway: &str, reason: &str) {
+    case.args(["--", "true"])
+        .any_stdout()
+        .stderr_has("[{h1}] error: ")
+        .stderr_has(gateway)
+        .stderr_has(reason)
+        .status(1)
+        .run();
+}
+
+#[test]
+fn a_proxy_command_that_ends_is_named_with_its_status_and_its_words() {
+    for (command, reason) in [
+        ("sh -c 'exit 3'", "exit status: 3"),
+        ("sh -c 'kill -9 $$'", "signal: 9"),
+        ("sh -c 'echo no route there >&2; exit 4'", "exit status: 4): no route there"),
+        ("/nonexistent/relay --fast", "not found"),
+        ("sh -c 'echo nonsense; exit 5'", "exit status: 5"),
+        ("sh -c 'exec 0<&- 1>&-; sleep 100'", "closed the connection"),
+    ] {
+        fails(case!().hosts(1).args(["-g", command, "-H", "{h1}"]), &format!("proxy command `{command}`"), reason);
+    }
+}
+
+#[test]
+fn a_jump_host_that_does_not_lead_there_is_named_with_its_words() {
+    let host = Sshd::builder().start();
+    let strict = Sshd::builder().config(format!("AuthorizedKeysFile {}.pub", host.key().display()));
+    let (strict, open) = (strict.config("AllowTcpForwarding no").start(), bastion(&host));
+    let closing = answers(&[b""]);
+    let through = |gateway: &Sshd, to: &str| {
+        behind(&host, &[("gateway", gateway)]).args(["-g", "{gateway}", "-H", to]).value("h1", to)
+    };
+    let at = host.hosts()[0].host_string();
+    fails(through(&strict, &at), "gateway {gateway} does not forward to", "AllowTcpForwarding");
+    fails(through(&open, "127.0.0.1:1"), "gateway {gateway} could not connect to it", "Connection refused");
+    fails(through(&open, &closing), "gateway {gateway}", "closed the connection");
+    // What is in the way of the gateway itself.
+    let dead = || case!().on(&host).args(["-H", "{h1}"]);
+    fails(dead().args(["-g", "127.0.0.1:1"]), "gateway 127.0.0.1:1", "is sshd running on that port?");
+    fails(dead().args(["-g", &closing]), &format!("gateway {closing}"), "closed the connection");
+}
+
+#[test]
+fn a_plugins_gateway_that_refuses_or_closes_is_named_with_its_words() {
+    const GREETING: &[u8] = b"\x05\x00";
+    for (plugin, answer, reason) in [
+        ("http-connect", &[&b"HTTP/1.1 403 Not through me\r\n\r\n"[..]][..], "403 Not through me"),
+        ("http-connect", &[b"HTTP/1.1 502 Bad Gateway\r\n\r\n"], "502 Bad Gateway"),
+        ("http-connect", &[b""], "closed"),
+        ("http-connect", &[b"HTTP/1.1 200 OK\r\n\r\n"], "closed the connection"),
+        ("socks5", &[GREETING, b"\x05\x05\0\x01\0\0\0\0\0\0"], "refused"),
+        ("socks5", &[b""], "closed"),
+        ("socks5", &[GREETING, b"\x05\0\0\x01\0\0\0\0\0\0"], "closed the connection"),
+    ] {
+        let library = BuiltPlugin::new(plugin);
+        let proxy = answers(answer);
+        let case = case!().hosts(1).value("plugin", library.file().display().to_string());
+        let gateway = format!("{plugin}://{proxy}");
+        fails(case.args(["--plugin", "{plugin}", "-g", &gateway, "-H", "{h1}"]), &proxy, reason);
+    }
 }

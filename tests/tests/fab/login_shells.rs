@@ -116,12 +116,6 @@ fn a_host_is_asked_for_its_shell_once_and_only_where_it_matters() {
 }
 
 #[test]
-fn one_channel_at_a_time_is_enough_to_ask() {
-    let sshd = Sshd::builder().login_shell("tcsh").max_sessions(1).start();
-    case!().on(&sshd).args(["-H", "{h1}", "--", "echo one\necho two!x"]).any_stdout().stdout_has("out: two!x").run();
-}
-
-#[test]
 fn nothing_runs_after_a_failed_cd_and_statuses_come_back_from_every_login_shell() {
     each(|shell, case| {
         let ran = case

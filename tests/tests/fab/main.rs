@@ -14,6 +14,7 @@ mod keys;
 mod login_shells;
 mod many_hosts;
 mod max_sessions;
+mod memory;
 mod messages;
 mod options;
 mod output;

@@ -16,8 +16,12 @@ struct Server {
 
 impl Server {
     fn start(script: &str, args: &[&str]) -> Self {
-        let mut child = Command::new(tests::classic_python())
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(script))
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "../target".into(), PathBuf::from);
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let python = here.join(target).join("fab-classic/bin/python");
+        assert!(python.exists(), "the tests need {}. Run: scripts/fab-classic", python.display());
+        let mut child = Command::new(python)
+            .arg(here.join("tests/servers").join(script))
             .args(args)
             .env("PYTHONWARNINGS", "ignore")
             .stdin(Stdio::piped())

@@ -358,9 +358,7 @@ fn expanded(items: &[String]) -> Result<Vec<String>, InventoryError> {
 }
 
 /// Reads the hosts of a group out of what an inventory command printed, or an inventory file has: the host strings
-/// alone. What the inventory says of them (address, user, key) is lost: a run that is to go by it takes the hosts from
-/// [`Inventory::group`] by a [`RoleLookup`](super::RoleLookup), or a role with
-/// [`RoleSource::File`](super::RoleSource::File).
+/// alone, without the settings that [`Inventory`] gives them.
 ///
 /// ```
 /// use fabric_exec::hostlist::read_inventory;
