@@ -180,7 +180,7 @@ impl Program {
             Action::MergeReports(files) if rest.is_empty() => return merge_reports(files, &head),
             Action::Init(kind) => {
                 if let Some(word) = rest.first() {
-                    return Err(Failure::Refused(format!("--init: `{word}` is none of toml, python, rust, plugin")));
+                    return Err(Failure::Refused(format!("--init: `{word}` is none of toml, rust, plugin")));
                 }
                 let dir = match &self.surroundings {
                     Some(surroundings) => surroundings.dir.clone(),

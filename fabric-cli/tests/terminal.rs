@@ -279,6 +279,32 @@ async fn a_shell_is_opened_on_the_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shell_is_opened_where_the_settings_say_or_not_at_all() {
+    let fleet = Fleet::builder().names(["web1"]).start().await.unwrap();
+    let config = fleet.ssh_config().to_str().unwrap().to_owned();
+    let dir = fleet.host("web1").unwrap().dir().to_owned();
+    std::fs::create_dir(dir.join("app")).unwrap();
+    tokio::task::spawn_blocking(move || {
+        let task = |with: &str, line: &str| {
+            format!("[tasks.visit]\nhosts = ['web1']\nwith = {{ {with} }}\nsteps = [{{ open_shell = '{line}' }}]\n")
+        };
+        let args = ["--ssh-config-path", &config, "visit"];
+        let with = "cwd = 'app', command_prefixes = ['export A=b'], shell_env = { C = 'd' }";
+        let mut terminal = Terminal::with(&task(with, "echo ${PWD##*/}-$A-$C; exit"), &args);
+        terminal.wait_for("app-b-d\r\n");
+        assert_eq!(terminal.child.wait().unwrap().code(), Some(0), "{}", terminal.seen);
+        for with in ["cwd = 'none'", "command_prefixes = ['false']"] {
+            let mut terminal = Terminal::with(&task(with, "touch typed"), &args);
+            terminal.wait_for("`open_shell`");
+            assert_eq!(terminal.child.wait().unwrap().code(), Some(1), "{}", terminal.seen);
+        }
+        assert!(!dir.join("typed").exists() && !dir.join("app/typed").exists());
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shell_follows_the_size_of_the_terminal() {
     let fleet = Fleet::builder().names(["web1"]).start().await.unwrap();
     let config = fleet.ssh_config().to_str().unwrap().to_owned();

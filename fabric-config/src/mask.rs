@@ -13,11 +13,29 @@ pub fn shown(name: &str, value: &Value) -> Value {
         Some(_) if name == "gateway" => {
             value.as_str().map_or_else(|| value.clone(), |text| Gateway::shown(text).into())
         }
+        Some(_) if name == "ssh_options" => match value {
+            Value::Array(items) => items.iter().map(|item| item.as_str().map_or(json!("set"), ssh_option)).collect(),
+            Value::String(line) => ssh_option(line),
+            _ => value.clone(),
+        },
         None if is_secret_name(name) => {
             hidden(Setting::any_spelling(name).map_or(Kind::Secret, |setting| setting.kind), value)
         }
         _ => inside(name, value),
     }
+}
+
+/// A line of ssh_config: the values of environment variables in it (`SetEnv`) are not shown.
+fn ssh_option(line: &str) -> Value {
+    let trimmed = line.trim_start();
+    let end = trimmed.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(trimmed.len());
+    if !trimmed[..end].eq_ignore_ascii_case("SetEnv") {
+        return line.into();
+    }
+    // A value may have blanks in quotes; what follows those could be taken for a name.
+    let name = trimmed[end..].trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '=' | '"' | '\''));
+    let name = name.split_once('=').map_or("", |(name, _)| name);
+    format!("SetEnv {name}=set").into()
 }
 
 /// `set` or `unset`; of a table, for each of its keys.
@@ -63,6 +81,11 @@ mod tests {
             ("shell_env", json!({"DB_PASSWORD": "pw"})),
             ("roledefs", json!({"db": {"prompts": {"Login:": "pw"}, "gateway": "socks5://me:pw@proxy"}})),
             ("connect_kwargs", json!({"pkey": "pw"})),
+            (
+                "ssh_options",
+                json!(["SetEnv A=pw", "setenv=A=pw B=pw", "  SetEnv \"A=x pw\"", "SetEnv 'A=pw'", "SetEnv pw"]),
+            ),
+            ("ssh_options", json!("SetEnv A=pw")),
         ];
         for (name, value) in values {
             let shown = shown(name, &value).to_string();
@@ -70,6 +93,8 @@ mod tests {
         }
         assert_eq!(shown("password", &Value::Null), json!("unset"));
         assert_eq!(shown("passwords", &json!({"h": "x"})), json!({"h": "set"}));
+        let options = json!(["SetEnv TOKEN=x", "Ciphers a,b"]);
+        assert_eq!(shown("ssh_options", &options), json!(["SetEnv TOKEN=set", "Ciphers a,b"]));
         assert_eq!(shown("gateway", &json!("a,b")), json!("a,b"));
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use fabric_core::Settings;
-use fabric_core::settings::{Kind, Layer, Map, Origin, Problem, Setting, TABLE, Value, nearest};
+use fabric_core::settings::{Kind, Layer, Map, Origin, Problem, Setting, TABLE, Value, is_yaml_word, nearest, type_of};
 use indexmap::IndexMap;
 
 /// One value and where it stands.
@@ -96,6 +96,10 @@ impl Intake {
 
     /// Takes a text under a name, and reads it by the setting's type.
     pub(crate) fn text(&mut self, name: &str, text: &str, origin: Origin) {
+        let table = || serde_json::from_str::<Map>(text).ok();
+        if let Some(table) = table().filter(|_| is_group(name)) {
+            return self.key(&mut vec![name.to_owned()], &Value::Object(table), &|_| origin.clone());
+        }
         let value = match Meaning::of(name) {
             Meaning::Setting(setting, _) => {
                 match list_change_of(setting, text).map_or_else(|| setting.kind.parse(text), Ok) {
@@ -137,8 +141,15 @@ impl Intake {
             return;
         }
         let value = match (setting.kind, value) {
-            (Kind::Bool | Kind::Maybe, Value::String(word)) if self.words => {
+            // A fraction such as 1.50 is a text where no number is expected.
+            (Kind::Bool | Kind::Maybe | Kind::Seconds, Value::String(word)) if self.words => {
                 setting.kind.parse(&word).unwrap_or(Value::String(word))
+            }
+            (Kind::Switch, Value::String(word)) if self.words && is_yaml_word(&word) => {
+                let message =
+                    format!("setting `{name}`: `{word}` is a text in YAML: write false, or the host's address");
+                self.problems.push(Problem::new(message).at(origin));
+                return;
             }
             (_, value) => value,
         };
@@ -167,7 +178,14 @@ impl Intake {
     }
 
     fn unknown(&mut self, name: &str, value: Value, origin: Origin) {
+        if is_group(name) {
+            let problem = Problem::new(format!("setting `{name}`: expected a table, found {}", type_of(&value)));
+            return self.problems.push(problem.at(origin));
+        }
+        // Where the table is one of settings, no name in it is shared state.
+        let in_group = name.split_once('.').is_some_and(|(group, _)| is_group(group));
         let near = match self.unknown {
+            _ if in_group => nearest_name(name),
             Unknown::Share => mistyped(name),
             Unknown::Refuse | Unknown::RefuseTypos => nearest_name(name),
         };
@@ -179,6 +197,7 @@ impl Intake {
             }
         };
         match self.unknown {
+            _ if in_group => return self.problems.push(problem("unknown setting")),
             Unknown::Refuse => return self.problems.push(problem("unknown setting")),
             Unknown::RefuseTypos if near.is_some() => return self.problems.push(problem("unknown setting")),
             Unknown::Share if near.is_some() => self.warnings.push(problem("this is no setting but shared state:")),

@@ -158,6 +158,28 @@ fn variables_are_settings_of_the_host() {
 }
 
 #[test]
+fn scalars_of_yaml_are_what_they_are_to_ansible() {
+    // Each as `ansible-inventory --list` has it, as a text.
+    for (written, user) in [
+        ("0644", "420"),
+        ("1e3", "1e3"),
+        ("0o17", "0o17"),
+        ("1.10", "1.1"),
+        ("12:30:45", "45045"),
+        ("2024-01-01", "2024-01-01"),
+        ("1_000", "1000"),
+        ("y", "y"),
+        ("\"0644\"", "0644"),
+        ("'12:30:45'", "12:30:45"),
+        ("!!str 0644", "0644"),
+    ] {
+        let text = format!("web:\n  hosts:\n    w1:\n      ansible_user: {written}\n");
+        let members = Inventory::read(&text, "hosts").unwrap().group("web").unwrap();
+        assert_eq!(members.hosts[0].settings[0].values["user"], user, "{written}");
+    }
+}
+
+#[test]
 fn scripts_and_directories_of_inventories_are_read() {
     let script = r#"{"web": {"hosts": ["a", "b"], "children": ["sub"]}, "sub": {"hosts": ["c"], "vars": {"ansible_user": "u"}},
         "_meta": {"hostvars": {"b": {"ansible_host": "10.0.0.2"}}}}"#;

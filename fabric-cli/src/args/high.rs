@@ -159,8 +159,6 @@ pub enum Progress {
 pub enum InitKind {
     /// `fabfile.toml`.
     Toml,
-    /// `fabfile.py`.
-    Python,
     /// `fabfile/`, a Rust program.
     Rust,
     /// A plugin crate.
@@ -443,7 +441,6 @@ impl Options {
             "show-config" => Action::ShowConfig(given.value.clone()),
             "explain" => Action::Explain(value.to_owned()),
             "init" => Action::Init(match value {
-                "python" => InitKind::Python,
                 "rust" => InitKind::Rust,
                 "plugin" => InitKind::Plugin,
                 _ => InitKind::Toml,

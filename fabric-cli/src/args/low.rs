@@ -69,6 +69,17 @@ fn is_option(arg: &str) -> bool {
     arg.len() > 1 && arg.starts_with('-') && arg != "--"
 }
 
+/// Whether a word is an option of `fab`.
+fn is_own(word: &str) -> bool {
+    match word.strip_prefix("--") {
+        Some(long) => {
+            let name = long.split_once('=').map_or(long, |(name, _)| name);
+            table::by_name(name).is_some() || !table::by_prefix(name).is_empty()
+        }
+        None => word.chars().nth(1).is_some_and(|letter| table::by_letter(letter).is_some()),
+    }
+}
+
 struct Parser<'a> {
     args: &'a [String],
     typed: Typed,
@@ -84,7 +95,9 @@ impl Parser<'_> {
                 break;
             } else if is_option(arg) {
                 let taken = match self.typed.tasks.last_mut() {
-                    Some(call) => take_options(&self.params, self.args, call).map_err(UsageError::TaskOption)?,
+                    Some(call) => {
+                        take_options(&self.params, self.args, call, is_own).map_err(UsageError::TaskOption)?
+                    }
                     None => 0,
                 };
                 match taken {
@@ -262,6 +275,30 @@ mod tests {
             ("deploy --dry_run", "deploy:dry_run=true"),
             ("deploy --vers 1", "error: --vers is ambiguous: the task's --version, --version"),
             ("deploy --repo x", "--report=x; deploy"),
+            (
+                "deploy --version --list",
+                "error: option `--version` of task `deploy` needs a value, and `--list` is an option: write `--version=--list` if that is it",
+            ),
+            (
+                "deploy --version -v",
+                "error: option `--version` of task `deploy` needs a value, and `-v` is an option: write `--version=-v` if that is it",
+            ),
+            (
+                "deploy --version --no-restart",
+                "error: option `--version` of task `deploy` needs a value, and `--no-restart` is an option: write `--version=--no-restart` if that is it",
+            ),
+            (
+                "deploy --version --hosts=a",
+                "error: option `--version` of task `deploy` needs a value, and `--hosts=a` is an option: write `--version=--hosts=a` if that is it",
+            ),
+            (
+                "deploy --version -- id",
+                "error: option `--version` of task `deploy` needs a value, and `--` is an option",
+            ),
+            ("deploy --version=--list", "deploy:version=--list"),
+            ("deploy --version -1.5", "deploy:version=-1.5"),
+            ("deploy --version - -v", "deploy:version=-,v=true"),
+            ("deploy --version --beta", "deploy:version=--beta"),
             ("deploy --version=-1 -v", "deploy:version=-1,v=true"),
             ("deploy -H a --plan --format json -h", "--hosts=a; --plan; --format=json; --help; deploy"),
             ("build --vers 2", "error: task `build` has no option --version, and fab's own goes before the tasks"),

@@ -273,7 +273,7 @@ options! {
         "show-config" = MaybeNext("HOST"), Own, "show every setting in force and where it comes from", completes Hosts;
         "explain" = Value("SETTING"), Own, "show one setting's layers and which won", completes Settings;
         "format" = OneOf(&["text", "json"]), Own, "how to show the settings";
-        "init" = MaybeNextOneOf(&["toml", "python", "rust", "plugin"]), Own, "write a commented starter";
+        "init" = MaybeNextOneOf(&["toml", "rust", "plugin"]), Own, "write a commented starter";
         "demo", Own, "run a small deploy on an embedded fleet";
         "merge-reports" = Many("FILE"), Own, "make one report out of several shards'", completes Files;
         "completion" = OneOf(&["bash", "zsh", "fish"]), Own, "print a completion script";

@@ -38,10 +38,6 @@ const PLUGIN: Starter = Starter {
 pub(crate) fn init(kind: InitKind, dir: &Path) -> Result<String, Failure> {
     let starter = match kind {
         InitKind::Toml => TOML,
-        InitKind::Python => {
-            let text = "--init python: this version of fab cannot load Python fabfiles yet";
-            return Err(Failure::Refused(text.to_owned()));
-        }
         InitKind::Rust => RUST,
         InitKind::Plugin => PLUGIN,
     };

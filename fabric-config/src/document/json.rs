@@ -80,7 +80,7 @@ impl Scan<'_> {
                 return Err(self.fault("expected `:` after a key"));
             }
             if map.contains_key(&key) {
-                return Err(Fault { line, message: format!("duplicate key `{key}`") });
+                return Err(Fault { line, message: super::twice(&key) });
             }
             self.path.push(key.clone());
             self.lines.insert(self.path.clone(), line);

@@ -84,6 +84,10 @@ pub(crate) struct Fault {
     pub(crate) message: String,
 }
 
+fn twice(key: &str) -> String {
+    format!("the key `{key}` is given twice")
+}
+
 /// What a parser found.
 type Parsed = Result<(Map, Lines), Vec<Fault>>;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fabric_core::settings::{Map, Value};
+use fabric_core::settings::{Map, Value, yaml_number};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
 use serde_saphyr::Spanned;
@@ -14,20 +14,26 @@ pub(super) fn parse(text: &str) -> Parsed {
         return Ok((Map::new(), Lines::new()));
     }
     // `no` is Norway as often as false: only a setting's type can tell.
-    let options = serde_saphyr::options! { strict_booleans: true };
-    match serde_saphyr::from_str_with_options::<Option<Node>>(text, options) {
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
+    };
+    match serde_saphyr::from_str_with_options::<Option<Spanned<Node>>>(text, options) {
         Ok(None) => Ok((Map::new(), Lines::new())),
         Ok(Some(node)) => {
             let mut lines = Lines::new();
-            let value = node.value(&mut Vec::new(), &mut lines);
+            let value = value_of(node, text, &mut Vec::new(), &mut lines);
             table(value, lines)
         }
         Err(error) => {
             let line = error.location().map_or(1, |location| location.line() as usize);
             // The first line says what is wrong; what follows shows the file's text, which may hold a secret.
-            let message = error.without_snippet().to_string();
-            let message = message.lines().next().unwrap_or_default().to_owned();
-            Err(vec![Fault { line: line.max(1), message: without_place(&message) }])
+            let message = match error.without_snippet() {
+                serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => super::twice(key),
+                serde_saphyr::Error::DuplicateMappingKey { .. } => "a key is given twice".to_owned(),
+                error => without_place(error.to_string().lines().next().unwrap_or_default()),
+            };
+            Err(vec![Fault { line: line.max(1), message }])
         }
     }
 }
@@ -43,25 +49,35 @@ fn without_place(message: &str) -> String {
 
 enum Node {
     Scalar(Value),
-    List(Vec<Node>),
-    Table(Vec<(Spanned<String>, Node)>),
+    List(Vec<Spanned<Node>>),
+    Table(Vec<(Spanned<String>, Spanned<Node>)>),
 }
 
-impl Node {
-    fn value(self, path: &mut Vec<String>, lines: &mut Lines) -> Value {
-        match self {
-            Self::Scalar(value) => value,
-            Self::List(items) => Value::Array(items.into_iter().map(|item| item.value(path, lines)).collect()),
-            Self::Table(entries) => {
-                let mut map = Map::new();
-                for (key, node) in entries {
-                    path.push(key.value.clone());
-                    lines.insert(path.clone(), key.referenced.line() as usize);
-                    map.insert(key.value, node.value(path, lines));
-                    path.pop();
+/// The value of a node; numbers are what is written for them.
+fn value_of(node: Spanned<Node>, text: &str, path: &mut Vec<String>, lines: &mut Lines) -> Value {
+    match node.value {
+        Node::Scalar(value @ Value::Number(_)) => {
+            let number = |of: Option<u64>| usize::try_from(of.unwrap_or_default()).unwrap_or_default();
+            let span = node.defined.span();
+            let start = number(span.byte_offset());
+            match text.get(start..start + number(span.byte_len())) {
+                Some(written) if written.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) => {
+                    yaml_number(written)
                 }
-                Value::Object(map)
+                _ => value,
             }
+        }
+        Node::Scalar(value) => value,
+        Node::List(items) => items.into_iter().map(|item| value_of(item, text, path, lines)).collect(),
+        Node::Table(entries) => {
+            let mut map = Map::new();
+            for (key, node) in entries {
+                path.push(key.value.clone());
+                lines.insert(path.clone(), key.referenced.line() as usize);
+                map.insert(key.value, value_of(node, text, path, lines));
+                path.pop();
+            }
+            Value::Object(map)
         }
     }
 }
@@ -94,6 +110,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        // What is not finite is a text, see `value_of`.
+        let value = if value.is_finite() { value } else { f64::MAX };
         Ok(Node::Scalar(json!(value)))
     }
 

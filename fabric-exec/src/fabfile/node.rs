@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use fabric_core::Value;
-use fabric_core::settings::type_of;
+use fabric_core::settings::{type_of, yaml_number};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -149,11 +149,42 @@ pub(super) fn yaml(text: &str) -> Result<Node, Vec<SyntaxError>> {
         return Ok(Node { line: 1, span: 0..0, kind: Kind::Table(IndexMap::new()) });
     }
     // `no` is Norway as often as false: a switch is `true` or `false`.
-    let options = serde_saphyr::options! { strict_booleans: true };
-    serde_saphyr::from_str_with_options::<Spanned<YamlKind>>(text, options).map(node).map_err(|error| {
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
+    };
+    let read = serde_saphyr::from_str_with_options::<Spanned<YamlKind>>(text, options);
+    read.map(|spanned| as_written(node(spanned), text)).map_err(|error| {
         let line = error.location().and_then(|at| usize::try_from(at.line()).ok()).filter(|line| *line > 0);
-        vec![SyntaxError { line, message: first_line(&error.to_string()) }]
+        let message = match error.without_snippet() {
+            serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => twice(key),
+            serde_saphyr::Error::DuplicateMappingKey { .. } => "a key is given twice".to_owned(),
+            _ => first_line(&error.to_string()),
+        };
+        vec![SyntaxError { line, message }]
     })
+}
+
+fn twice(key: &str) -> String {
+    format!("the key `{key}` is given twice")
+}
+
+/// The same, with the numbers in it as they are written.
+fn as_written(node: Node, text: &str) -> Node {
+    let kind = match node.kind {
+        Kind::Scalar(value @ Value::Number(_)) => match text.get(node.span.clone()) {
+            Some(written) if written.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) => {
+                Kind::Scalar(yaml_number(written))
+            }
+            _ => Kind::Scalar(value),
+        },
+        Kind::List(items) => Kind::List(items.into_iter().map(|item| as_written(item, text)).collect()),
+        Kind::Table(members) => {
+            Kind::Table(members.into_iter().map(|(key, (line, node))| (key, (line, as_written(node, text)))).collect())
+        }
+        Kind::Scalar(value) => Kind::Scalar(value),
+    };
+    Node { kind, ..node }
 }
 
 fn first_line(text: &str) -> String {
@@ -199,12 +230,10 @@ impl<'de> Visitor<'de> for KindVisitor {
         Ok(YamlKind(Kind::Scalar(value.into())))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<YamlKind, E> {
-        if value.is_finite() {
-            Ok(YamlKind(Kind::Scalar(value.into())))
-        } else {
-            Err(E::custom("the number is not finite"))
-        }
+    fn visit_f64<E>(self, value: f64) -> Result<YamlKind, E> {
+        // What is not finite is a text, see `as_written`.
+        let value = if value.is_finite() { value } else { f64::MAX };
+        Ok(YamlKind(Kind::Scalar(value.into())))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<YamlKind, E> {
@@ -236,7 +265,7 @@ impl<'de> Visitor<'de> for KindVisitor {
         while let Some(key) = map.next_key::<String>()? {
             let value = node(map.next_value::<Spanned<YamlKind>>()?);
             if members.insert(key.clone(), (value.line, value)).is_some() {
-                return Err(A::Error::custom(format!("`{key}` stands there twice")));
+                return Err(A::Error::custom(twice(&key)));
             }
         }
         Ok(YamlKind(Kind::Table(members)))
@@ -308,6 +337,29 @@ mod tests {
         assert!(yaml("a: 1\na: 2\n").is_err());
         assert!(toml("a = 1\na = 2\n").is_err());
         assert_eq!(yaml("# nothing\n").unwrap().value(), json!({}));
+    }
+
+    #[test]
+    fn a_key_that_is_given_twice_is_named_with_its_line() {
+        for error in [yaml("a: 1\nb:\n  c: 2\n  c: 3\n"), json("{\"a\": 1,\n\"b\": {\"c\": 2,\n\n\"c\": 3}}")] {
+            let expected = SyntaxError { line: Some(4), message: "the key `c` is given twice".to_owned() };
+            assert_eq!(error.unwrap_err(), [expected]);
+        }
+    }
+
+    #[test]
+    fn what_no_number_gives_back_stays_a_text() {
+        let tree = yaml(
+            "a: 0644\nb: &version 1.10\nc: [1.5, 012, *version, -1_0]\nd: {e: 0x1F, f: .inf, g: \"5\", h: !!str 7, i: ~}\n\
+             j: 1e999 # comment\nk: 12:30:45\nl: [007,1e3]\n",
+        );
+        let expected = json!({
+            "a": "0644", "b": "1.10", "c": [1.5, "012", "1.10", "-1_0"],
+            "d": {"e": 31, "f": ".inf", "g": "5", "h": "7", "i": null},
+            "j": "1e999", "k": "12:30:45", "l": ["007", "1e3"],
+        });
+        assert_eq!(tree.unwrap().value(), expected);
+        assert_eq!(json("{\"a\":[1.10,\t2]}").unwrap().value(), json!({"a": ["1.10", 2]}));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fabric_core::settings::{self, Map, Problem, Setting, is_secret_name, nearest};
+use fabric_core::settings::{self, Map, Problem, Setting, is_secret_name, nearest, yaml_float};
 use fabric_core::{Layer, Origin, Value};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
@@ -129,8 +129,11 @@ impl Reader {
     /// A text, or a number or switch as text.
     pub(super) fn textual(&mut self, node: &Node, what: &str) -> Option<String> {
         match &node.kind {
-            Kind::Scalar(Value::Number(_) | Value::Bool(_)) => {
-                let text = node.value().to_string();
+            Kind::Scalar(value @ (Value::Number(_) | Value::Bool(_))) => {
+                // A fraction of any format as it is written: 1.10 is a version as often as a number.
+                let written =
+                    self.source.text.get(node.span.clone()).filter(|text| value.is_f64() && !text.contains('_'));
+                let text = written.map_or_else(|| value.to_string(), str::to_owned);
                 self.places.add(&text, node.span.clone());
                 Some(text)
             }
@@ -181,10 +184,32 @@ impl Reader {
         self.value(settings::Kind::Seconds, node, what)
     }
 
+    /// A value where a number is expected: a fraction of YAML that is a text elsewhere is one here.
+    pub(super) fn number(&self, node: &Node) -> Value {
+        let number = self.plain(node).and_then(yaml_float);
+        number.map_or_else(|| node.value(), Value::Number)
+    }
+
+    /// The text of a plain scalar of YAML; in other formats texts have quotes.
+    fn plain<'n>(&self, node: &'n Node) -> Option<&'n str> {
+        match &node.kind {
+            Kind::Scalar(Value::String(text)) if self.source.text.get(node.span.clone()) == Some(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Refuses `yes`, `no`, `on` and `off` where a text is as good as true or false: YAML 1.2 has texts there, YAML 1.1 had
+    /// switches. Whether it is none of them.
+    pub(super) fn no_word(&mut self, node: &Node, what: &str) -> bool {
+        let Some(word) = self.plain(node).filter(|word| settings::is_yaml_word(word)) else { return true };
+        self.problem(node.line, format!("{what}: `{word}` is a text in YAML: write true or false, or \"{word}\""));
+        false
+    }
+
     /// What a setting of this type takes.
     fn value<T: DeserializeOwned>(&mut self, kind: settings::Kind, node: &Node, what: &str) -> Option<T> {
-        if let Kind::Scalar(value) = &node.kind
-            && kind.check(value).is_ok()
+        let value = if kind == settings::Kind::Seconds { self.number(node) } else { node.value() };
+        if kind.check(&value).is_ok()
             && let Ok(read) = T::deserialize(value)
         {
             return Some(read);
@@ -303,7 +328,10 @@ impl Reader {
         if !self.no_templates_for(key, node, &format!("`{key}` in {place}")) {
             return;
         }
-        let value = node.value();
+        if setting.kind == settings::Kind::Switch && !self.no_word(node, &format!("`{key}` in {place}")) {
+            return;
+        }
+        let value = if setting.kind == settings::Kind::Seconds { self.number(node) } else { node.value() };
         match setting.kind.check(&value) {
             Ok(()) => {
                 let dir = self.file.parent().unwrap_or_else(|| Path::new(""));

@@ -174,6 +174,7 @@ impl Reader {
             env: self.optional(members, "env", Self::text_map).unwrap_or_default(),
             shell: self.optional(members, "shell", |reader, node, what| match &node.kind {
                 Kind::Scalar(Value::Bool(wrap)) => Some(ShellChoice::Wrapped(*wrap)),
+                _ if !reader.no_word(node, what) => None,
                 _ => reader.templated(node, what).map(ShellChoice::Named),
             }),
             pty: self.optional(members, "pty", Self::truth),
@@ -194,6 +195,7 @@ impl Reader {
         Some(match &node.kind {
             Kind::Scalar(Value::Bool(true)) => StepInput::Given,
             Kind::Scalar(Value::Bool(false)) => StepInput::Nothing,
+            Kind::Scalar(_) if !self.no_word(node, what) => return None,
             Kind::Scalar(_) => StepInput::Text(self.templated(node, what)?),
             Kind::Table(members) if members.contains_key("file") => {
                 for (key, (line, _)) in members.iter().filter(|(key, _)| *key != "file") {
@@ -408,6 +410,7 @@ impl Reader {
         let command = match &subject.kind {
             Kind::Scalar(Value::Bool(true)) => None,
             Kind::Scalar(Value::String(text)) if text.is_empty() => None,
+            _ if !self.no_word(subject, what) => return None,
             _ => Some(self.templated(subject, what)?),
         };
         Some(Verb::OpenShell { command })
@@ -417,6 +420,9 @@ impl Reader {
     fn hide(&mut self, node: &Node, what: &str) -> Option<Hide> {
         if let Kind::Scalar(Value::Bool(both)) = &node.kind {
             return Some(Hide { stdout: *both, stderr: *both, running: false });
+        }
+        if !self.no_word(node, what) {
+            return None;
         }
         let mut hide = Hide::default();
         for level in self.texts(node, what)? {

@@ -280,6 +280,9 @@ impl Reader {
                 _ => self.unknown_key(*line, key, of, ARG_KEYS),
             }
         }
+        if let (ParamKind::Number, Some((_, node))) = (&param.kind, members.get("default")) {
+            param.default = Some(self.number(node));
+        }
         if let (Some(default), Some((line, _))) = (&param.default, members.get("default"))
             && let (Err(expected), false) = (param.check(default), default.is_null())
         {

@@ -159,12 +159,60 @@ pub struct Listed {
     /// What its roles and their inventories say about it, later ones above earlier ones. All of it is in
     /// [`Layer::Role`](fabric_core::Layer::Role). Default: nothing.
     pub settings: Arc<[Overlay]>,
+    /// The inventory that says some of it. Default: none.
+    pub inventory: Option<Arc<str>>,
 }
 
 impl Listed {
     /// A host without settings of its own.
     pub fn new(host: HostString) -> Self {
-        Self { host, role: None, settings: Arc::default() }
+        Self { host, role: None, settings: Arc::default(), inventory: None }
+    }
+}
+
+/// What the roles of a list say about the hosts that they name: the first one that names a host, which is not another
+/// machine to a later one.
+#[derive(Debug, Default)]
+pub(crate) struct FirstNamed<'a>(HashMap<&'a HostString, (&'a str, &'a Listed)>);
+
+impl<'a> FirstNamed<'a> {
+    /// Takes note of a role of the list, and fails where it names a host that one role has from an inventory, with what
+    /// that says about it, and another one has not.
+    pub(crate) fn note(
+        &mut self,
+        operator: SetOperator,
+        role: &'a str,
+        hosts: &'a [Listed],
+    ) -> Result<(), HostListError> {
+        if operator == SetOperator::Difference {
+            return Ok(());
+        }
+        for listed in hosts {
+            let (first, named) = *self.0.entry(&listed.host).or_insert((role, listed));
+            let (of, inventory, bare) = match (&named.inventory, &listed.inventory) {
+                (Some(inventory), None) => (first, inventory, role),
+                (None, Some(inventory)) => (role, inventory, first),
+                _ => continue,
+            };
+            if operator == SetOperator::Union {
+                return Err(HostListError::TwoMachines {
+                    host: listed.host.to_string(),
+                    role: of.to_owned(),
+                    inventory: inventory.to_string(),
+                    bare: bare.to_owned(),
+                });
+            }
+            // It only chooses among the hosts of the others.
+            if named.inventory.is_none() {
+                self.0.insert(&listed.host, (role, listed));
+            }
+        }
+        Ok(())
+    }
+
+    /// The host with what the first role says about it.
+    pub(crate) fn as_first(&self, listed: Listed) -> Listed {
+        self.0.get(&listed.host).map_or(listed, |(_, first)| (*first).clone())
     }
 }
 
@@ -239,6 +287,21 @@ pub enum HostListError {
         task: String,
         /// Each unknown name, and the nearest known one.
         roles: Vec<(String, Option<String>)>,
+    },
+    /// A host that one role has from an inventory, with settings, and another one names without them.
+    #[error(
+        "host `{host}` of role `{role}` is what inventory {inventory} says, and role `{bare}` names it without that: use \
+         one of the two roles, or give one of the hosts another name"
+    )]
+    TwoMachines {
+        /// The host.
+        host: String,
+        /// The role that has it from an inventory.
+        role: String,
+        /// That inventory.
+        inventory: String,
+        /// The role that names it alone.
+        bare: String,
     },
     /// A text of the list is no host string.
     #[error("task `{task}`: {source}")]
@@ -460,15 +523,11 @@ fn collect(
         })?;
         list.hosts.push(Listed::new(host));
     }
-    let mut first: HashMap<&HostString, (&str, &Listed)> = HashMap::new();
+    let mut first = FirstNamed::default();
     let items = selection.roles.iter().map(|item| role_operands(item, |name| looked_up.contains_key(name)));
     let hosts_of = |operator, role: &str| {
         let Some((role, hosts)) = looked_up.get_key_value(role) else { return Ok(Vec::new()) };
-        if operator != SetOperator::Difference {
-            for listed in hosts {
-                first.entry(&listed.host).or_insert((role, listed));
-            }
-        }
+        first.note(operator, role, hosts)?;
         Ok(hosts.clone())
     };
     let steps = &mut list.steps;
@@ -487,11 +546,11 @@ fn collect(
     list.hosts.append(&mut of_roles);
     let mut names: HashMap<&str, Arc<str>> = HashMap::new();
     for listed in &mut list.hosts {
-        if let Some((role, named)) = first.get(&listed.host) {
+        if let Some((role, named)) = first.0.get(&listed.host) {
             listed.role = Some(names.entry(role).or_insert_with(|| Arc::from(*role)).clone());
-            listed.settings = named.settings.clone();
+            (listed.settings, listed.inventory) = (named.settings.clone(), named.inventory.clone());
         } else if let Some(known) = sources.around.get(&listed.host) {
-            listed.settings = known.settings.clone();
+            (listed.settings, listed.inventory) = (known.settings.clone(), known.inventory.clone());
         }
     }
     Ok(())

@@ -727,6 +727,16 @@ impl Context {
         self.shared.input.whole(self.scope.serial, false)
     }
 
+    /// What is in a local file, whole each time, also where it is a pipe or a device: `/dev/stdin`, for example, is
+    /// [`stdin`](Self::stdin).
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read.
+    pub async fn stdin_of(&self, path: impl AsRef<Path>) -> std::io::Result<Stdin> {
+        self.shared.input.file(path.as_ref(), self.scope.serial).await
+    }
+
     /// The same for a command that nothing follows: what it reads need not be kept.
     pub(crate) fn last_stdin(&self) -> Result<Stdin, TaskError> {
         let once = self.all_hosts().len() <= 1 && self.settings()?.retries == 0;

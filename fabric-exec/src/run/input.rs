@@ -1,7 +1,12 @@
 //! What the commands of a run read: what this program was given, or what a person types.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use fabric_transport::connection::{Keyboard, SharedInput, Stdin};
 
@@ -34,7 +39,12 @@ impl fmt::Debug for Input {
 pub(crate) struct RunInput {
     input: Input,
     taken: Mutex<Taken>,
+    /// The pipes and devices that steps have named.
+    pipes: Mutex<HashMap<PipeId, SharedInput>>,
 }
+
+/// Which pipe or device: device, number, and when it was made, where the file system says that.
+type PipeId = (u64, u64, Option<SystemTime>);
 
 /// Who has had the standard input of this program.
 #[derive(Debug, Default)]
@@ -50,7 +60,7 @@ enum Taken {
 
 impl RunInput {
     pub(crate) fn new(input: Input) -> Self {
-        Self { input, taken: Mutex::default() }
+        Self { input, taken: Mutex::default(), pipes: Mutex::default() }
     }
 
     /// For a command that doesn't ask for it: what a person types.
@@ -90,6 +100,21 @@ impl RunInput {
             Taken::Once { waited } => *waited,
             Taken::Kept(kept) => !kept.is_empty(),
         }
+    }
+
+    /// What is in a file, whole for each command that asks: what comes out of a pipe or device comes once, and is kept.
+    pub(crate) async fn file(&self, path: &Path, serial: bool) -> io::Result<Stdin> {
+        let about = tokio::fs::metadata(path).await?;
+        let kind = about.file_type();
+        if !kind.is_fifo() && !kind.is_char_device() && !kind.is_socket() {
+            return Stdin::file(path).await;
+        }
+        if !matches!(self.input, Input::None) && Stdin::is_inherited(&about) {
+            return Ok(self.whole(serial, false));
+        }
+        let id: PipeId = (about.dev(), about.ino(), about.created().ok());
+        let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(pipes.entry(id).or_insert_with(|| SharedInput::file(path)).stdin())
     }
 
     /// How many bytes no command has asked for.

@@ -86,12 +86,13 @@ impl Shared {
         Ok(members)
     }
 
-    /// Warns of hosts that a list names by themselves where the inventory of a role has settings for them.
+    /// Warns of hosts that a list names by themselves, or by a role that doesn't know them from an inventory, where the
+    /// inventory of another role has settings for them.
     pub(crate) fn warn_of_bare_hosts(&self, list: &mut HostList) {
         if matches!(list.level, Level::Current | Level::Local) {
             return;
         }
-        let bare = list.hosts.iter().filter(|listed| listed.role.is_none() && listed.settings.is_empty());
+        let bare = list.hosts.iter().filter(|listed| listed.inventory.is_none());
         let mut found: IndexMap<&Known, Vec<&str>> = IndexMap::new();
         for listed in bare {
             let known = self.inventories.known.get_or_init(|| self.known_hosts());

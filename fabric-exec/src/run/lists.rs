@@ -17,8 +17,8 @@ use super::job::Job;
 use super::shared::Shared;
 use super::{Env, RunError};
 use crate::hostlist::{
-    Around, EnvLists, HostList, HostListError, Level, Listed, Role, RoleSource, Rules, Selection, Share, ShareError,
-    Sources, build, compose, expand_item, role_names, role_operands, unknown_names, unknown_roles,
+    Around, EnvLists, FirstNamed, HostList, HostListError, Level, Listed, Role, RoleSource, Rules, Selection, Share,
+    ShareError, Sources, build, compose, expand_item, role_names, role_operands, unknown_names, unknown_roles,
 };
 use crate::steps::template;
 use crate::task::Task;
@@ -314,7 +314,13 @@ impl Shared {
             hosts.insert(name, self.look_up(task, name, env, open).await?);
         }
         let operands = items.iter().map(|item| role_operands(item, |name| self.roles.contains_key(name)));
-        Ok(compose(operands, |listed: &Listed| listed.host.as_str(), |_, name| Ok(hosts[name].clone()), |_, _, _| {}))
+        let mut first = FirstNamed::default();
+        let hosts_of = |operator, name| {
+            first.note(operator, name, &hosts[name]).map_err(|error| error.to_string())?;
+            Ok(hosts[name].clone())
+        };
+        let composed = compose(operands, |listed: &Listed| listed.host.as_str(), hosts_of, |_, _, _| {});
+        Ok(composed.map(|hosts| hosts.into_iter().map(|listed| first.as_first(listed)).collect()))
     }
 
     /// What a local command prints; anything but success is an error with the end of what it said.

@@ -99,7 +99,12 @@ impl Work {
     async fn rendered_file(&self, connection: &Connection, from: &str) -> Result<(String, u32), TaskError> {
         let path = local_path(&connection.settings().lcwd, from.as_ref());
         let read = async {
-            let mode = tokio::fs::metadata(&path).await?.permissions().mode() & 0o7777;
+            let about = tokio::fs::metadata(&path).await?;
+            if !about.is_file() {
+                // A pipe would be empty for the second host.
+                return Err(std::io::Error::other("only a regular file can be rendered"));
+            }
+            let mode = about.permissions().mode() & 0o7777;
             Ok::<_, std::io::Error>((tokio::fs::read_to_string(&path).await?, mode))
         };
         let (text, mode) = read.await.map_err(|error| TaskError::Abort(format!("put {}: {error}", path.display())))?;

@@ -300,7 +300,7 @@ impl Work {
                 let file = self.render(file)?;
                 let path = local_path(&self.context.settings()?.lcwd, Path::new(&file));
                 let unread = |error| TaskError::Abort(format!("`stdin`: {}: {error}", path.display()));
-                Stdin::file(&path).await.map_err(unread)?
+                self.context.stdin_of(&path).await.map_err(unread)?
             }
         })
     }

@@ -56,6 +56,9 @@ impl<'a> Opt<'a> {
 /// `--name value`, `--name=value`, `--no-name` for what is true or false, `-n value`, `-nvalue`, and
 /// letters of true-or-false parameters together (`-qv`). A list parameter may come several times.
 ///
+/// A value that is the next word is no option: neither one of the task's own nor one of the program's, which
+/// `is_option` knows (`--name=--value` is a value nevertheless).
+///
 /// # Errors
 ///
 /// A value is missing, or given where none can be.
@@ -66,19 +69,35 @@ impl<'a> Opt<'a> {
 /// let params = [Param::required("version"), Param::optional("restart", true)];
 /// let mut call = Invocation::new("deploy");
 /// let words = ["--version", "1.2", "--no-restart", "next"].map(String::from);
-/// assert_eq!(take_options(&params, &words, &mut call), Ok(3));
+/// assert_eq!(take_options(&params, &words, &mut call, |_| false), Ok(3));
 /// assert_eq!(call.bind(&params).unwrap()["restart"], false);
 /// ```
-pub fn take_options(params: &[Param], words: &[String], call: &mut Invocation) -> Result<usize, String> {
+pub fn take_options(
+    params: &[Param],
+    words: &[String],
+    call: &mut Invocation,
+    is_option: impl Fn(&str) -> bool,
+) -> Result<usize, String> {
     let options = Opt::all(params);
+    let is_option = |word: &str| word == "--" || is_own(&options, word) || is_option(word);
+    let next = |option: &str, call: &Invocation, next: Option<&String>| match next {
+        Some(word) if word.starts_with('-') && !is_number(word) && is_option(word) => {
+            let glue = if option.starts_with("--") { "=" } else { "" };
+            let advice =
+                if word == "--" { String::new() } else { format!(": write `{option}{glue}{word}` if that is it") };
+            Err(format!("option `{option}` of task `{}` needs a value, and `{word}` is an option{advice}", call.task))
+        }
+        Some(word) => Ok(json!(word)),
+        None => Err(format!("option `{option}` of task `{}` needs a value", call.task)),
+    };
     let mut taken = 0;
     while let Some(word) = words.get(taken) {
-        let next = words.get(taken + 1);
+        let value = |option: &str, call: &Invocation| next(option, call, words.get(taken + 1));
         let used = match word.strip_prefix("--") {
             Some("") => break,
-            Some(long) => take_long(&options, long, next, call)?,
+            Some(long) => take_long(&options, long, value, call)?,
             None => match word.strip_prefix('-') {
-                Some(letters) if !letters.is_empty() => take_short(&options, letters, next, call)?,
+                Some(letters) if !letters.is_empty() => take_short(&options, letters, value, call)?,
                 _ => break,
             },
         };
@@ -90,7 +109,29 @@ pub fn take_options(params: &[Param], words: &[String], call: &mut Invocation) -
     Ok(taken)
 }
 
-fn take_long(options: &[Opt<'_>], long: &str, next: Option<&String>, call: &mut Invocation) -> Result<usize, String> {
+/// Whether a word is an option of these.
+fn is_own(options: &[Opt<'_>], word: &str) -> bool {
+    match word.strip_prefix("--") {
+        Some(long) => {
+            let name = long.split_once('=').map_or(long, |(name, _)| name);
+            options.iter().any(|option| option.param.is_named(name))
+                || name.strip_prefix("no-").is_some_and(|name| options.iter().any(|option| option.param.is_named(name)))
+        }
+        None => word.chars().nth(1).is_some_and(|letter| options.iter().any(|option| option.short == Some(letter))),
+    }
+}
+
+/// Whether a word is a number, as `-1` and `-.5` are.
+fn is_number(word: &str) -> bool {
+    word.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+fn take_long(
+    options: &[Opt<'_>],
+    long: &str,
+    next: impl Fn(&str, &Invocation) -> Result<Value, String>,
+    call: &mut Invocation,
+) -> Result<usize, String> {
     let (name, value) = match long.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (long, None),
@@ -100,10 +141,10 @@ fn take_long(options: &[Opt<'_>], long: &str, next: Option<&String>, call: &mut 
         return match (value, &param.kind) {
             (Some(value), _) => Ok(set(call, param, json!(value), 1)),
             (None, ParamKind::Bool) => Ok(set(call, param, json!(true), 1)),
-            (None, _) => match next {
-                Some(value) => Ok(set(call, param, json!(value), 2)),
-                None => Err(format!("option `--{name}` of task `{}` needs a value", call.task)),
-            },
+            (None, _) => {
+                let value = next(&format!("--{name}"), call)?;
+                Ok(set(call, param, value, 2))
+            }
         };
     }
     match name.strip_prefix("no-").and_then(find) {
@@ -118,7 +159,7 @@ fn take_long(options: &[Opt<'_>], long: &str, next: Option<&String>, call: &mut 
 fn take_short(
     options: &[Opt<'_>],
     letters: &str,
-    next: Option<&String>,
+    next: impl Fn(&str, &Invocation) -> Result<Value, String>,
     call: &mut Invocation,
 ) -> Result<usize, String> {
     let find = |letter: char| options.iter().find(|option| option.short == Some(letter)).map(|option| option.param);
@@ -141,10 +182,8 @@ fn take_short(
         if !rest.is_empty() {
             return Ok(set(call, param, json!(rest.strip_prefix('=').unwrap_or(rest)), 1));
         }
-        return match next {
-            Some(value) => Ok(set(call, param, json!(value), 2)),
-            None => Err(format!("option `-{letter}` of task `{}` needs a value", call.task)),
-        };
+        let value = next(&format!("-{letter}"), call)?;
+        return Ok(set(call, param, value, 2));
     }
     Ok(1)
 }
@@ -169,7 +208,7 @@ mod tests {
     fn take(params: &[Param], words: &[&str]) -> Result<(usize, String), String> {
         let mut call = Invocation::new("t");
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let taken = take_options(params, &words, &mut call)?;
+        let taken = take_options(params, &words, &mut call, |word| word == "--list")?;
         Ok((taken, serde_json::to_string(&call.named).unwrap()))
     }
 

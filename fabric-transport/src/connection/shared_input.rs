@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -61,6 +62,11 @@ impl SharedInput {
     /// The standard input of this program.
     pub fn inherited() -> Self {
         Self::of(super::stdin::inherited())
+    }
+
+    /// What comes out of the pipe or device at a path. It is opened at once; why it can't be is an error of whoever reads.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::of(super::stdin::pipe(path.into()))
     }
 
     fn of(source: Option<Box<dyn AsyncRead + Send + Unpin>>) -> Self {

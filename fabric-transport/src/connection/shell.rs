@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use fabric_core::event::Verb;
+use fabric_core::target::ShellKind;
 use fabric_core::{Error, ExitStatus};
 use tokio::io::{AsyncReadExt as _, AsyncWrite};
 
@@ -17,12 +18,24 @@ use super::{Connection, Hide};
 pub struct ShellRequest {
     request: CommandRequest,
     line: Option<Vec<u8>>,
+    /// Whether something comes before the shell.
+    guarded: bool,
 }
+
+/// A login shell of the user's.
+const LOGIN_SHELL: &str = r#"exec sh -c 'exec "${SHELL:-/bin/sh}" -l'"#;
+
+/// One that is none, and leaves `PATH` as it is: what login shells read often sets it anew.
+const SHELL: &str = r#"exec sh -c 'exec "${SHELL:-/bin/sh}"'"#;
 
 impl Connection {
     /// Runs an interactive login shell, with a terminal, between the streams that are given: bytes go both
-    /// ways as they are, nothing is captured, and `shell`, `cwd` and the like don't apply. Gives its exit status,
-    /// whatever it is (Fabric 3's documentation; its program raised).
+    /// ways as they are, and nothing is captured. Gives its exit status, whatever it is (Fabric 3's documentation; its
+    /// program raised).
+    ///
+    /// It is opened in `cwd`, after `command_prefixes`, with `path` and `shell_env` (Fabric 1 and 3 ignored them); what
+    /// else is about commands doesn't apply. Where one of them fails, which a command that does nothing else finds out
+    /// before, there is no shell: [`Error::UnexpectedExit`]. With `path` the shell is no login shell.
     ///
     /// In a dry run none is opened, and the status is 0.
     ///
@@ -32,12 +45,30 @@ impl Connection {
     /// The local terminal, raw mode included, is the caller's; see
     /// [`ConnectionBuilder::terminal`](super::ConnectionBuilder::terminal) for its size.
     pub fn shell(&self) -> ShellRequest {
-        let connection = self.plain();
-        let mut request = CommandRequest::new(connection, Verb::Run, Vec::new());
-        request.options.login_shell = true;
-        let pty = self.target().shell.has_pty();
+        let (settings, shell) = (self.settings(), &self.target().shell);
+        let is_set = !settings.cwd.is_empty()
+            || !settings.command_prefixes.is_empty()
+            || !settings.path.is_empty()
+            || !settings.shell_env.is_empty();
+        // A subsystem is no shell, and has no directory.
+        let guarded = is_set && shell.kind == ShellKind::Default;
+        let connection = self.plain().with(|plain| {
+            plain.cwd.clone_from(&settings.cwd);
+            plain.command_prefixes.clone_from(&settings.command_prefixes);
+            plain.path.clone_from(&settings.path);
+            plain.shell_env.clone_from(&settings.shell_env);
+        });
+        let line = match (guarded, &shell.command) {
+            (false, _) => "",
+            (true, Some(command)) => command,
+            (true, None) if settings.path.is_empty() => LOGIN_SHELL,
+            (true, None) => SHELL,
+        };
+        let mut request = CommandRequest::new(connection, Verb::Run, line.into());
+        request.options.login_shell = !guarded;
+        let pty = shell.has_pty();
         let request = request.pty(pty).hide(Hide::Both).echo(false).warn(true).capture_limit(0).timeout(None);
-        ShellRequest { request, line: None }
+        ShellRequest { request, line: None, guarded }
     }
 }
 
@@ -81,6 +112,15 @@ impl ShellRequest {
                 Some(rest) => Stdin::reader(std::io::Cursor::new(line).chain(rest)),
                 None => Stdin::Bytes(line),
             };
+        }
+        if self.guarded {
+            let mut check = self.request.connection.run(":").dry(self.request.options.dry).pty(false).warn(true);
+            check.options.silent = true;
+            let mut outcome = check.await?;
+            if outcome.failed() {
+                "open_shell".clone_into(&mut outcome.command);
+                return Err(Error::UnexpectedExit(Box::new(outcome)));
+            }
         }
         Ok(self.request.await?.exit)
     }

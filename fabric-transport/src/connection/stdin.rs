@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -53,11 +53,13 @@ impl Stdin {
         Self::Reader(Box::new(reader))
     }
 
-    /// What is in a file.
+    /// What is in a file. Of a pipe or device that is what one command reads of it; [`SharedInput::file`] keeps it for more.
     ///
     /// # Errors
     ///
     /// The file can't be read.
+    ///
+    /// [`SharedInput::file`]: super::SharedInput::file
     pub async fn file(path: impl AsRef<Path>) -> io::Result<Self> {
         let file = tokio::fs::File::open(path).await?;
         if file.metadata().await?.is_dir() {
@@ -72,6 +74,13 @@ impl Stdin {
         let stat = rustix::fs::fstat(rustix::stdio::stdin());
         let is_file = |stat: &rustix::fs::Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         stat.is_ok_and(|stat| is_file(&stat) && stat.st_size > 0) || Self::waiting() > 0
+    }
+
+    /// Whether this is about the file that is this program's standard input.
+    pub fn is_inherited(about: &std::fs::Metadata) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        let own = rustix::stdio::stdin().try_clone_to_owned().and_then(|own| std::fs::File::from(own).metadata());
+        own.is_ok_and(|own| (own.dev(), own.ino()) == (about.dev(), about.ino()))
     }
 
     /// How many bytes wait in the pipe or socket that is this program's standard input. They are not read; elsewhere it is 0.
@@ -207,20 +216,35 @@ pub(super) async fn pump(
 }
 
 /// The standard input of this program; `None` where nothing can come.
+pub(super) fn inherited() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
+    if is_null() { None } else { waited_for(|| Ok(rustix::stdio::stdin())) }
+}
+
+/// What comes out of a pipe or device at a path.
+pub(super) fn pipe(path: PathBuf) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
+    // A named pipe is open once somebody writes into it.
+    waited_for(move || std::fs::File::open(path))
+}
+
+/// What comes out of what may keep its reader waiting.
 ///
 /// A thread waits for it and reads only what is there and asked for, so that it ends with the command and takes nothing
 /// that a later command should read but what was typed while this one ran.
-pub(super) fn inherited() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
-    if is_null() {
-        return None;
-    }
+fn waited_for<F: AsFd>(
+    open: impl FnOnce() -> io::Result<F> + Send + 'static,
+) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
     let (stopped, stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?;
     let (send, receive) = mpsc::unbounded_channel();
     let (ask, asked) = std::sync::mpsc::channel();
     let read = move || {
         let mut buffer = vec![0; CHUNK];
+        let opened = open();
         while let Ok(()) = asked.recv() {
-            let Some(read) = read_unless(&stopped, &mut buffer) else { break };
+            let read = match &opened {
+                Ok(source) => read_unless(&stopped, source.as_fd(), &mut buffer),
+                Err(error) => Some(Err(io::Error::new(error.kind(), error.to_string()))),
+            };
+            let Some(read) = read else { break };
             if send.send(read.map(|count| Bytes::copy_from_slice(&buffer[..count]))).is_err() {
                 break;
             }
@@ -230,18 +254,17 @@ pub(super) fn inherited() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
     Some(Box::new(Inherited { ask, asked: false, receive, rest: Bytes::new(), _stop: stop }))
 }
 
-/// Waits for standard input and reads; `None` if stopped before there is any.
-fn read_unless(stopped: &OwnedFd, buffer: &mut [u8]) -> Option<io::Result<usize>> {
-    let stdin = rustix::stdio::stdin();
+/// Waits for input and reads; `None` if stopped before there is any.
+fn read_unless(stopped: &OwnedFd, source: BorrowedFd<'_>, buffer: &mut [u8]) -> Option<io::Result<usize>> {
     loop {
-        let mut ready = [PollFd::from_borrowed_fd(stdin, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
+        let mut ready = [PollFd::from_borrowed_fd(source, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
         match rustix::event::poll(&mut ready, None) {
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Some(Err(error.into())),
             Ok(_) if !ready[1].revents().is_empty() => return None,
             Ok(_) => {}
         }
-        match rustix::io::read(stdin, &mut *buffer) {
+        match rustix::io::read(source, &mut *buffer) {
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
             read => return Some(read.map_err(io::Error::from)),
         }

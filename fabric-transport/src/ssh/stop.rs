@@ -64,12 +64,19 @@ const SCRIPT: &str = concat!(
     "members() { list | sort -n | while read -r at id up group session state; do case $state in Z*) continue;; esac; ",
     "if [ $group = $it ] || [ $session = $it ]; then echo $id; continue; fi; ",
     "case \"$kin\" in *\" $id \"* | *\" $up \"*) kin=\"$kin$id \"; echo $id;; esac; done; }; ",
+    // What it has started in sessions of their own is left alone; where it is on the terminal, that is said.
+    "tty() { for fd in 0 1 2; do case $(readlink /proc/$1/fd/$fd) in /dev/pts/*) return 0;; esac; done; return 1; }; ",
+    "away() { list | sort -n | while read -r at id up group session state; do case \"$tree\" in *\" $up \"*) ;; ",
+    "*) continue;; esac; tree=\"$tree$id \"; [ $group = $it ] && continue; [ $session = $it ] && continue; ",
+    "tty $id && echo $id; done; }; tree=\" $it \"; away=$(echo $(away)); ",
     "kin=; [ \"$(members)\" ] || { kin=\" $it \"; kin=\" $(echo $(members)) \"; }; ",
     "send() { for id in $(members); do kill -$1 $id; done; }; ",
     "nap() { sleep 0.1 || sleep 1; }; ",
     "send TERM; n=0; while [ -n \"$(members)\" ] && [ $n -lt $grace ]; do nap; n=$((n+1)); done; ",
     "n=0; while [ -n \"$(members)\" ] && [ $n -lt 20 ]; do send KILL; nap; n=$((n+1)); done; ",
-    "left=$(echo $(members)); if [ -z \"$left\" ]; then echo ended; else echo \"alive: $left\"; fi",
+    "left=$(echo $(members)); if [ \"$left\" ]; then echo \"alive: $left\"; exit; fi; ",
+    "for id in $away; do read -r line </proc/$id/stat || continue; case $line in *\") Z \"*) ;; *) left=\"$left $id\";; esac; done; ",
+    "if [ \"$left\" ]; then echo \"away:$left\"; else echo ended; fi",
 );
 
 /// Ends the process behind `control`.
@@ -91,6 +98,11 @@ pub(super) async fn stop(control: &Control, grace: Duration) -> StopOutcome {
             };
             match by_script(control, &index.to_string(), live, grace).await {
                 Ok(answer) if answer == "ended" => return output_ends(control).await,
+                Ok(answer) if answer.starts_with("away: ") => {
+                    let ids = &answer["away: ".len()..];
+                    let reason = format!("processes {ids}, which it started in sessions of their own, were left alone");
+                    return StopOutcome::Unknown(reason);
+                }
                 Ok(answer) => match answer.strip_prefix("alive: ") {
                     Some(ids) => {
                         let reason = format!("processes {ids} cannot be ended by the login user");

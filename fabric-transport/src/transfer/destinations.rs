@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fabric_core::{Error, Target};
 
+use super::resolved::Resolved;
 use super::template::{File, Template, Values};
 use super::{glob, local, names};
 use crate::connection::Connection;
@@ -18,6 +19,7 @@ use crate::connection::Connection;
 /// ([`Connection::with_destinations`]).
 #[derive(Debug)]
 pub struct Destinations {
+    /// Which host has what.
     taken: Mutex<HashMap<Vec<u8>, String>>,
     refuse: bool,
     warned: AtomicBool,
@@ -45,26 +47,49 @@ impl Destinations {
     }
 }
 
+/// Where a file or a tree goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) path: Vec<u8>,
+    /// The directory that it goes into only because it is there: a tree of another host, perhaps.
+    pub(super) into: Option<Vec<u8>>,
+}
+
 impl Connection {
-    /// Takes a local path for this host.
-    pub(super) fn claim(&self, path: &[u8]) -> Result<(), Error> {
+    /// Takes local places for this host.
+    pub(super) fn claim<'a>(&self, places: impl IntoIterator<Item = &'a Place>) -> Result<(), Error> {
         let Some(destinations) = self.destinations() else { return Ok(()) };
         let mut taken = destinations.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let other = match taken.entry(path.to_vec()) {
-            Entry::Vacant(entry) => {
-                entry.insert(self.host_string().to_owned());
-                return Ok(());
+        // Links may have changed since the last time.
+        let mut resolved = Resolved::default();
+        for Place { path, into } in places {
+            let other = match taken.entry(resolved.place(path)) {
+                Entry::Vacant(entry) => {
+                    entry.insert(self.host_string().to_owned());
+                    None
+                }
+                Entry::Occupied(entry) if entry.get() == self.host_string() => None,
+                Entry::Occupied(mut entry) => Some(entry.insert(self.host_string().to_owned())),
+            };
+            let another = |host: &&String| *host != self.host_string();
+            let (path, other) = match (other, into) {
+                (Some(other), _) => (path, other),
+                (None, Some(into)) => match taken.get(&resolved.place(into)).filter(another) {
+                    Some(other) => (into, other.clone()),
+                    None => continue,
+                },
+                (None, None) => continue,
+            };
+            let (host, shown) = (self.host_string(), names::text(path));
+            if destinations.refuse {
+                return Err(Error::Usage(format!("{host}: {shown} has what {other} sent: {APART}")));
             }
-            Entry::Occupied(entry) if entry.get() == self.host_string() => return Ok(()),
-            Entry::Occupied(mut entry) => entry.insert(self.host_string().to_owned()),
-        };
-        drop(taken);
-        let (host, path) = (self.host_string(), names::text(path));
-        if destinations.refuse {
-            return Err(Error::Usage(format!("{host}: {path} has what {other} sent: {APART}")));
-        }
-        if !destinations.warned.swap(true, Ordering::Relaxed) {
-            self.emitter().warn(format!("{path} gets over what {other} sent: {APART}"));
+            // What a later step has moved away is safe.
+            if std::fs::symlink_metadata(local::path(path)).is_ok()
+                && !destinations.warned.swap(true, Ordering::Relaxed)
+            {
+                self.emitter().warn(format!("{shown} gets over what {other} sent: {APART}"));
+            }
         }
         Ok(())
     }
@@ -74,7 +99,7 @@ impl Connection {
 pub const APART: &str = "`{host}` or `{host}-{port}` in the local path keeps hosts apart";
 
 /// Where a [`get`](Connection::get) of `remote` puts things on this machine, as far as that can be told without asking
-/// the host: two that are equal get over each other. `None` where what is there takes any number, as `/dev/null` does.
+/// the host, links resolved: two that are equal get over each other. `None` where what is there takes any number, as `/dev/null` does.
 ///
 /// # Errors
 ///
@@ -96,6 +121,7 @@ pub fn destination(target: &Target, lcwd: &str, remote: &str, to: &Path) -> Resu
     if into {
         key = names::join(&key, name);
     }
+    key = Resolved::default().place(&key);
     if glob::is_pattern(remote.as_bytes()) {
         // Which names match isn't known: only the same pattern is taken to match the same ones.
         key = [&key[..], b"\0", remote.as_bytes()].concat();

@@ -14,6 +14,7 @@ use tokio::io::AsyncWrite;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::destinations::Place;
 use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, conclude};
 use super::local::{self, MadeDirs};
 use super::options::{Options, option_methods};
@@ -170,35 +171,29 @@ async fn get_paths(
     let failed = |source| Error::File { host: host.to_owned(), source };
     let places = Places { engine, template, values: Values::of(engine.connection.target()), several: roots.len() > 1 };
     let mut plan = Plan::default();
+    let mut taken = Vec::new();
     for Root { path, name, stat, tree } in roots {
         let Some(mut tree) = tree else {
-            let (to, into_stream) = places.of_file(&path, &name).await;
+            let (to, into_stream) = places.of_file(&path, &name, &mut taken).await;
             plan.files.push(Job { from: path, to, stat, existing: Existing::Unknown, into_stream });
             continue;
         };
         plan.note(&path, &mut tree);
         if !template.is_of_file() || template.keeps_trees() {
-            let to = places.of_dir(&path, &name).await;
+            let to = places.of_dir(&path, &name, &mut taken).await;
             plan.trees.push(Copy { from: path, to, tree });
             continue;
         }
         for file in tree.files {
             let from = names::join(&path, &file.below);
-            let (to, into_stream) = places.of_file(&from, &names::join(&name, &file.below)).await;
+            let (to, into_stream) = places.of_file(&from, &names::join(&name, &file.below), &mut taken).await;
             plan.files.push(Job { from, to, stat: file.stat, existing: Existing::Unknown, into_stream });
         }
         // Each file has a place of its own, so that links have nothing to lead to.
         plan.left_out.extend(tree.links.iter().map(|link| names::join(&path, &link.below)));
     }
-    plan.check(host)?;
-    for job in &plan.files {
-        if !job.into_stream {
-            engine.connection.claim(&job.to)?;
-        }
-    }
-    for copy in &plan.trees {
-        engine.connection.claim(&copy.to)?;
-    }
+    plan.check(host, Direction::Get)?;
+    engine.connection.claim(&taken)?;
     let mut made = MadeDirs::default();
     plan.make_above(engine, &mut made).await.map_err(failed)?;
     let first = plan.carry_out(engine, progress, outcome).await.map_err(failed)?;
@@ -218,8 +213,8 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// Where a file goes, and whether that is a stream, which any number may go into.
-    async fn of_file(&self, absolute: &[u8], path: &[u8]) -> (Vec<u8>, bool) {
+    /// Where a file goes, and whether that is a stream, which any number may go into; any other place is taken.
+    async fn of_file(&self, absolute: &[u8], path: &[u8], taken: &mut Vec<Place>) -> (Vec<u8>, bool) {
         let expanded = self.template.expand(&self.values, &File { absolute, path });
         let to = self.local(&expanded);
         let several = self.several && !self.template.is_of_file();
@@ -230,13 +225,14 @@ impl Places<'_> {
             Err(_) => false,
         };
         let into = several || is_dir || expanded.ends_with(b"/");
-        (if into { names::join(&to, names::base(path)) } else { to }, false)
+        (take(taken, to, into, names::base(path)), false)
     }
 
-    async fn of_dir(&self, absolute: &[u8], name: &[u8]) -> Vec<u8> {
+    /// Where a tree goes, which is taken.
+    async fn of_dir(&self, absolute: &[u8], name: &[u8], taken: &mut Vec<Place>) -> Vec<u8> {
         let to = self.local(&self.template.expand(&self.values, &File { absolute, path: name }));
         let into = !self.template.keeps_trees() && (self.several || self.is_dir(&to).await);
-        if into && !name.is_empty() { names::join(&to, name) } else { to }
+        take(taken, to, into && !name.is_empty(), name)
     }
 
     fn local(&self, expanded: &[u8]) -> Vec<u8> {
@@ -247,4 +243,13 @@ impl Places<'_> {
     async fn is_dir(&self, path: &[u8]) -> bool {
         self.engine.local.stat(path).await.is_ok_and(|stat| stat.kind == FileKind::Directory)
     }
+}
+
+/// Takes a place, or that of `name` in it, and gives its path.
+fn take(taken: &mut Vec<Place>, to: Vec<u8>, into: bool, name: &[u8]) -> Vec<u8> {
+    let place =
+        if into { Place { path: names::join(&to, name), into: Some(to) } } else { Place { path: to, into: None } };
+    let path = place.path.clone();
+    taken.push(place);
+    path
 }

@@ -41,6 +41,7 @@ mod plan;
 mod privileged;
 mod progress;
 mod put;
+mod resolved;
 mod roots;
 mod streams;
 mod template;

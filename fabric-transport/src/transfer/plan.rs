@@ -16,6 +16,7 @@ use super::local::MadeDirs;
 use super::names;
 use super::parts;
 use super::progress::Progress;
+use super::resolved::Resolved;
 use super::walk::Tree;
 
 /// How many of several names a message has.
@@ -45,8 +46,8 @@ impl Plan {
         self.left_out.extend(tree.left_out.drain(..).map(|below| names::join(root, &below)));
     }
 
-    /// Fails where two sources would become one file.
-    pub(super) fn check(&self, host: &str) -> Result<(), Error> {
+    /// Fails where two sources would become one file; on this machine by other ways, too.
+    pub(super) fn check(&self, host: &str, direction: Direction) -> Result<(), Error> {
         if self.files.len() + self.trees.len() < 2 {
             return Ok(());
         }
@@ -63,8 +64,13 @@ impl Plan {
                 (to, from, is_dir)
             })
         });
+        let mut resolved = Resolved::default();
         for (to, from, is_dir) in files.chain(below) {
-            match taken.entry(to) {
+            let place = match direction {
+                Direction::Get => resolved.below(&to),
+                Direction::Put => to,
+            };
+            match taken.entry(place) {
                 Entry::Vacant(entry) => {
                     entry.insert((from, is_dir));
                 }

@@ -230,7 +230,7 @@ async fn put_paths(
             plan.files.push(Job { from, to, stat, existing, into_stream: false });
         }
     }
-    plan.check(host)?;
+    plan.check(host, Direction::Put)?;
 
     let mut made = MadeDirs::default();
     let needed = if into { Some(to) } else { Some(names::parent(to)).filter(|_| engine.options.parents) };

@@ -402,3 +402,108 @@ fn a_password_may_be_any_text() {
         "[env]\npassword = \"a{{b\"\ndb_token = \"{{\"\n[hosts.web1]\nsudo_password = \"{{\"\n[tasks]\nt = \"id\"\n";
     case!().fabfile(fabfile).args(["--plan", "-H", "web1", "t"]).stdout_has("run: id").run();
 }
+
+#[test]
+fn what_no_number_gives_back_is_a_text_in_yaml() {
+    let fabfile = r#"
+env: {shared: 1.10}
+tasks:
+  t:
+    hosts: ["{h1}"]
+    args:
+    - {name: version, default: 1.10}
+    - {name: factor, default: 2.50, type: number}
+    steps:
+    - run: "echo $A $B $C $D $E $F $G $H {{ version }} {{ factor }} {{ env.shared }}"
+      env: {A: 0644, B: 1_000, C: 012, D: 1e3, E: .5, F: 1.10, G: 12:30:45, H: 2024-01-01}
+      timeout: 20.50
+    - put: file
+      to: "{far}/file"
+      mode: 0600
+    - {run: "stat -c %a {far}/file"}
+"#;
+    let expected = "[{h1}] out: 0644 1_000 012 1e3 .5 1.10 12:30:45 2024-01-01 1.10 2.5 1.10\n";
+    let case = || case!().hosts(1).file("fabfile.yaml", fabfile).file("file", "").args(["t"]).any_stderr();
+    case().stdout_has(expected).stdout_has("out: 600\n").run();
+    case().file("fabric.yaml", "timeout: 20.50\nsudo_user: 007\nshell_env: {X: 0644}\n").stdout_has(expected).run();
+    case!()
+        .file("fabric.yaml", "timeout: 20.50\nsudo_user: 007\nshell_env: {X: 1.10}\n")
+        .args(["--show-config"])
+        .stdout_has(" 007 ")
+        .stdout_has(" 20.5 ")
+        .any_stderr()
+        .run();
+    // TOML and JSON have numbers; where a text is expected, they are as they are written.
+    for (name, text) in [
+        ("fabfile.toml", "[tasks.t]\nhosts = ['{h1}']\nsteps = [{ run = 'echo $F', env = { F = 1.10 } }]\n"),
+        ("fabfile.json", r#"{"tasks": {"t": {"hosts": ["{h1}"], "steps": [{"run": "echo $F", "env": {"F": 1.10}}]}}}"#),
+    ] {
+        case!().hosts(1).file(name, text).args(["t"]).stdout_has("out: 1.10\n").any_stderr().run();
+    }
+}
+
+#[test]
+fn switches_of_older_yaml_are_refused_where_a_text_is_as_good() {
+    let case = |step: &str| {
+        let text = format!("env: {{parallel: false}}\ntasks:\n  t:\n    steps:\n    - {step}\n");
+        case!().file("fabfile.yaml", text).args(["t"])
+    };
+    for (step, key, word) in [
+        ("{local: cat, stdin: yes}", "stdin", "yes"),
+        ("{local: cat, stdin: Off}", "stdin", "Off"),
+        ("{local: cat, shell: no}", "shell", "no"),
+        ("{open_shell: on}", "open_shell", "on"),
+        ("{local: cat, hide: yes}", "hide", "yes"),
+    ] {
+        let expected = format!("fabfile.yaml:5: error: `{key}`");
+        let written = format!("`{word}` is a text in YAML: write true or false, or \"{word}\"");
+        case(step).stderr_has(&expected).stderr_has(&written).status(2).run();
+    }
+    case("{local: cat, stdin: \"yes\"}").stdout_has("out: yes\n").any_stderr().run();
+    case("{local: cat, env: {A: yes}, stdin: 'no'}").stdout_has("out: no\n").any_stderr().run();
+    case!()
+        .file("fabric.yaml", "gateway: no\n")
+        .args(["--show-config"])
+        .stderr_has("fabric.yaml:1: error: setting `gateway`: `no` is a text in YAML: write false")
+        .status(2)
+        .run();
+}
+
+#[test]
+fn a_key_that_is_given_twice_is_named_in_our_words() {
+    for (name, text, line) in [
+        ("fabfile.yaml", "tasks:\n  t: id\n  t: ls\n", 3),
+        ("fabfile.json", "{\"tasks\": {\"t\": \"id\",\n\"t\": \"ls\"}}", 2),
+        ("fabric.yaml", "t: 1\nt: 2\n", 2),
+        ("fabric.json", "{\"t\": 1,\n\"t\": 2}", 2),
+    ] {
+        let expected = format!("{name}:{line}: error: the key `t` is given twice");
+        case!()
+            .file(name, text)
+            .args(["--show-config"])
+            .stderr_has(expected)
+            .stderr_lacks("DuplicateKeyPolicy")
+            .status(2)
+            .run();
+    }
+}
+
+#[test]
+fn what_cannot_be_rendered_or_read_is_told_before_anything_runs() {
+    for (step, expected) in [
+        (
+            "put = 'd', to = '{far}/d', template = true",
+            "`put`: {dir}/d is a directory, and `template = true` renders one file",
+        ),
+        ("put = 'bytes', to = '{far}/b', template = true", "`put`: {dir}/bytes can't be rendered: "),
+        ("put = 'd/*', to = '{far}/b', template = true", "`put`: there is no {dir}/d/*"),
+        ("put = '/dev/null', to = '{far}/b', template = true", "`put`: /dev/null is a pipe or a device"),
+        ("put = '/dev/null', to = '{far}/b'", "`put`: /dev/null is a pipe or a device"),
+        ("run = 'cat', stdin = { file = 'd' }", "`stdin`: {dir}/d is a directory, and a command reads one file"),
+    ] {
+        let fabfile = format!("[tasks.t]\nhosts = [\"{{h1}}\"]\nsteps = [{{ run = 'echo ran' }},\n{{ {step} }}]\n");
+        let case = case!().hosts(1).fabfile(fabfile).file("d/x", "");
+        std::fs::write(case.dir().join("bytes"), b"\xff\xfe").unwrap();
+        case.args(["t"]).stderr_has("fabfile.toml:4:").stderr_has(expected).status(2).run();
+    }
+}

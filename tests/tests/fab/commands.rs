@@ -219,6 +219,25 @@ fn what_is_left_and_cannot_be_found_is_said() {
     let left = process(&ran.stdout, "out: started ");
     assert!(runs(left));
     rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
+    // On a terminal, of which the server says no more once it is closed.
+    for line in
+        ["setsid sleep 931 & echo started $!; sleep 932", "sh -c 'setsid sleep 933 & echo started $!; sleep 934'; :"]
+    {
+        let ran = case!()
+            .hosts(1)
+            .fabfile("[tasks.t]\nargs = ['line']\nsteps = [{ run = \"{{ line }}\", pty = true, timeout = 2 }]\n")
+            .args(["-H", "{h1}", "t", "--line", line])
+            .any_stdout()
+            .stderr_has("did not finish within 2 s; it may still be running there: process")
+            .stderr_has("in sessions of their own, were left alone")
+            .stderr_lacks("was ended")
+            .status(1)
+            .run();
+        let left = process(&ran.stdout, "out: started ");
+        assert!(runs(left));
+        assert!(ran.stderr.contains(&left.as_raw_nonzero().to_string()), "{}", ran.stderr);
+        rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
+    }
 }
 
 #[test]

@@ -210,4 +210,13 @@ fn no_line_of_the_readme_warns() {
 fn the_starter_warns_of_nothing() {
     let commands = "fab --init && fab --list && fab --show-config && fab --plan -H web1 uptime && fab -H web1 --dry-run logs:hosts=web1";
     case!().within(format!("{commands}; exit $?")).any_stdout().stdout_lacks("warning").stderr_lacks("warning").run();
+    let checked = "fab --init >/dev/null && fab --check && fab --plan deploy --version 1; exit $?";
+    case!().within(checked).stdout_has("web1.example.com").stdout_lacks("warning").stderr_lacks("warning").run();
+}
+
+#[test]
+fn only_starters_that_there_are_are_offered() {
+    case!().args(["--help"]).stdout_has("toml|rust|plugin").stdout_lacks("python").run();
+    let refused = "--init: `python` is none of toml, rust, plugin";
+    case!().args(["--init", "python"]).stderr_has(refused).status(2).run();
 }

@@ -86,6 +86,40 @@ steps = [
 }
 
 #[test]
+fn a_pipe_that_a_step_names_is_read_whole_by_all() {
+    let fabfile = r#"
+[tasks.one]
+hosts = ["{h1}", "{h2}"]
+steps = [
+  { run = ["wc -c", "tail -n 1"], stdin = { file = "PLACE" } },
+  { run = "head -n 1; mkdir {far}/$(echo $SSH_CONNECTION | tr -d ' ') 2>/dev/null && exit 1; true", stdin = { file = "PLACE" }, retries = 1, delay = 0 },
+  { local = "wc -l", stdin = { file = "PLACE" } },
+]
+"#;
+    for (place, within) in [
+        ("/dev/stdin", "seq 200000 | \"$0\" \"$@\"; exit $?"),
+        ("/dev/fd/3", "exec 3< <(seq 200000)"),
+        ("named", "mkfifo named; (seq 200000 > named) &"),
+    ] {
+        for options in [&["one"][..], &["--parallel", "one"]] {
+            let within = format!("exec bash -c '{within}\nexec \"$0\" \"$@\"' \"$0\" \"$@\"");
+            let case = case!().hosts(2).fabfile(fabfile.replace("PLACE", place)).args(options).within(within);
+            let ran = case.any_stdout().any_stderr().stderr_lacks("standard input was not read").run();
+            for (line, count) in [("1288895", 2), ("200000", 2 + 2), ("1", 4)] {
+                let line = format!("out: {line}\n");
+                assert_eq!(ran.stdout.matches(&line).count(), count, "{place} {options:?} {line}: {}", ran.stdout);
+            }
+        }
+    }
+    // A device, and what a command leaves.
+    let null = "[tasks.one]\nhosts = [\"{h1}\", \"{h2}\"]\nsteps = [{ run = 'wc -c', stdin = { file = '/dev/null' } }, \
+                { run = 'head -c 100000 | wc -c', stdin = { file = '/dev/zero' } }]\n";
+    let ran = case!().hosts(2).fabfile(null).args(["one"]).any_stdout().any_stderr().run();
+    assert_eq!(ran.stdout.matches("out: 0\n").count(), 2, "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("out: 100000\n").count(), 2, "{}", ran.stdout);
+}
+
+#[test]
 fn a_host_that_is_tried_again_reads_all_of_it_again() {
     let command =
         "cat; mkdir {far}/$(echo tried $SSH_CONNECTION | cut -d' ' -f1,4,5 | tr -d ' ') 2>/dev/null && exit 1; true";

@@ -116,6 +116,35 @@ fn two_machines_of_one_name_are_an_error_that_names_both_inventories() {
 }
 
 #[test]
+fn a_host_of_a_role_is_no_other_machine_by_another_role() {
+    let fabfile = "[roledefs]\nplain = ['web1']\nweb = { inventory = 'hosts' }\nuser = { hosts = ['web1'], user = 'bob' }\n\
+                   both = { roles = ['web', 'plain'] }\nwithin = { roles = ['plain & web'] }\n[tasks]\nid = 'id'\n";
+    let fleet = || fleet(NAMED).fabfile(fabfile);
+    let error = |bare: &str| {
+        format!(
+            "host `web1` of role `web` is what inventory {{dir}}/hosts says, and role `{bare}` names it without that"
+        )
+    };
+    for (roles, bare) in [("plain,web", "plain"), ("web,plain", "plain"), ("user,web", "user"), ("both", "plain")] {
+        fleet().args(["-R", roles, "id"]).stderr_has(error(bare)).status(2).run();
+    }
+    // Alone, it is the bare host, and that is said.
+    let warned = "what inventory {dir}/hosts says about web1 is not used, as hosts are named without a role of it: \
+                  `-R web --only web1` uses them";
+    for roles in ["plain", "user"] {
+        fleet().args(["--plan", "-R", roles, "id"]).stdout_has(warned).run();
+    }
+    // Where one only chooses among the other's hosts, they are those of the inventory, whatever the order.
+    for roles in ["plain & web", "web & plain", "web ! plain", "within"] {
+        fleet().args(["--plan", "-R", roles, "id"]).stdout_has("web").stdout_lacks("is not used").run();
+        if roles != "web ! plain" {
+            let id = "echo on $(echo $SSH_CONNECTION | cut -d' ' -f3)";
+            fleet().args(["-R", roles, "--", id]).stdout_has("[web1] out: on {address1}\n").any_stderr().run();
+        }
+    }
+}
+
+#[test]
 fn a_host_that_is_named_by_itself_is_told_of_its_inventory() {
     let warned = "warning: what inventory {dir}/hosts says about web1 is not used, as hosts are named without a role of it: \
                   `-R web --only web1` uses them\n";

@@ -212,3 +212,28 @@ fn a_tasks_own_hosts_are_named_where_they_beat_the_command_line() {
         .stderr_has("warning: the fabfile assigns lists of its own, {h1}: -H has no effect\n")
         .run();
 }
+
+#[test]
+fn an_option_is_no_value_of_a_tasks_option() {
+    let fabfile = "[tasks.deploy]\nargs = ['version', { name = 'quiet', default = false }]\n\
+                   steps = [{ local = 'echo version {{ version | sh }}' }]\n";
+    for word in ["--list", "-l", "--version", "-V", "--hosts=a", "-Ha", "--lis", "--quiet", "--no-quiet", "-q", "--"] {
+        for option in ["--version", "-v"] {
+            let needs = format!("option `{option}` of task `deploy` needs a value, and `{word}` is an option");
+            case!().fabfile(fabfile).args(["deploy", option, word]).stderr_has(needs).status(2).run();
+        }
+    }
+    let written = "write `--version=--list` if that is it";
+    case!().fabfile(fabfile).args(["deploy", "--version", "--list"]).stderr_has(written).status(2).run();
+    for (words, version) in [
+        (&["--version=--list"][..], "--list"),
+        (&["-v--list"], "--list"),
+        (&["--version", "-1"], "-1"),
+        (&["--version", "-2.5"], "-2.5"),
+        (&["--version", "-"], "-"),
+        (&["--version", "--beta"], "--beta"),
+    ] {
+        let said = format!("out: version {version}\n");
+        case!().fabfile(fabfile).args(["deploy"]).args(words).stdout_has(said).any_stderr().run();
+    }
+}

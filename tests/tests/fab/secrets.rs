@@ -280,3 +280,35 @@ fn a_run_with_secrets_in_use_writes_none_of_them() {
         );
     }
 }
+
+#[test]
+fn a_table_of_settings_is_a_table_of_settings_wherever_it_stands() {
+    const SECRET: &str = "0pen-s3same";
+    let run = |case: tests::Case, said: &str| {
+        case.args(["--show-config"]).stderr_has(said).stderr_lacks(SECRET).stdout_lacks(SECRET).status(2).run();
+    };
+    for group in ["connect_kwargs", "sudo", "timeouts", "run"] {
+        let said = format!("setting `{group}`: expected a table, found a text");
+        run(case!().file("fabric.toml", format!("{group} = \"{SECRET}\"\n")), &said);
+        run(case!().file("fabric.yaml", format!("{group}: {SECRET}\n")), &said);
+        run(case!().file("fabric.json", format!("{{\"{group}\": \"{SECRET}\"}}")), &said);
+        run(case!().fabfile(format!("[env]\n{group} = \"{SECRET}\"\n")), &said);
+        run(case!().home_file(".fabricrc", format!("{group} = {SECRET}\n")), &said);
+        run(case!().args(["--set", &format!("{group}={SECRET}")]), &said);
+    }
+    let said = "unknown setting `connect_kwargs.pasword`\n  = did you mean `connect_kwargs.password`?";
+    run(case!().file("fabric.toml", format!("connect_kwargs = {{ pasword = \"{SECRET}\" }}\n")), said);
+    run(case!().fabfile(format!("[env]\nconnect_kwargs = {{ pasword = \"{SECRET}\" }}\n")), said);
+    run(case!().home_file(".fabricrc", format!("connect_kwargs.pasword = {SECRET}\n")), said);
+    run(case!().args(["--set", &format!("connect_kwargs.pasword={SECRET}")]), said);
+    run(case!().args(["--set", &format!("connect_kwargs={{\"pasword\": \"{SECRET}\"}}")]), said);
+    case!()
+        .args(["--set", &format!("connect_kwargs={{\"password\": \"{SECRET}\"}}"), "--show-config"])
+        .stdout_lacks("\npassword              unset")
+        .stdout_lacks(SECRET)
+        .run();
+    for options in [format!("[\"SetEnv TOKEN={SECRET}\"]"), format!("[\"setenv=A=b TOKEN='x {SECRET}'\"]")] {
+        let case = case!().file("fabric.toml", format!("ssh_options = {options}\n"));
+        case.args(["--show-config"]).stdout_has("=set").stdout_lacks(SECRET).run();
+    }
+}

@@ -348,6 +348,88 @@ fn hosts_in_turn_get_over_each_others_files_with_one_warning() {
 }
 
 #[test]
+fn links_lead_no_two_hosts_to_one_file() {
+    // A directory, a file and what isn't there yet behind a link, and a link above a directory that is to be made.
+    let tos = ["link/x", "link/new/x", "to-file", "dangling", "new/../link/x", "link/"];
+    for (to, saved) in tos.into_iter().flat_map(|to| [(to, false), (to, true)]) {
+        let real = match to {
+            "to-file" | "dangling" => "real/made",
+            to => &to.replace("new/../", "").replace("link", "real"),
+        };
+        let first = if saved { "{ run = 'echo x', save = 'name' }, " } else { "" };
+        let name = if saved { "{{ name.stdout }}" } else { "x" };
+        let case = case!()
+            .hosts(2)
+            .fabfile(format!(
+                "[tasks.t]\nhosts = [\"{{h1}}\", \"{{h2}}\"]\nparallel = true\nsteps = [{first}{{ get = \"{{far}}/{name}\", \
+                 to = \"{{{{ '{to}' if env.host_string == '{{h1}}' else '{real}' }}}}\" }}]\n"
+            ))
+            .args(["t"]);
+        fs::create_dir_all(case.dir().join("real")).unwrap();
+        std::os::unix::fs::symlink("real", case.dir().join("link")).unwrap();
+        std::os::unix::fs::symlink("real/made", case.dir().join("dangling")).unwrap();
+        std::os::unix::fs::symlink("real/made", case.dir().join("to-file")).unwrap();
+        if to == "to-file" {
+            fs::write(case.dir().join("real/made"), "").unwrap();
+        }
+        fs::write(case.far().join("x"), "x").unwrap();
+        let ran = case.any_stdout().stderr_has("keeps hosts apart").status(1).run();
+        assert!(saved || !ran.case().dir().join("real/x").exists(), "{to}");
+    }
+}
+
+#[test]
+fn trees_of_hosts_in_turn_are_not_mixed_without_a_warning() {
+    for (step, place) in [
+        ("{ get = '{far}/p', to = 'out' }", "out"),
+        ("{ get = '{far}/p', to = 'out/' }", "out"),
+        ("{ get = '{far}/p', to = \"{{ 'out' if env.host_string == '{h1}' else 'link' }}\" }", "link"),
+        ("{ get = \"{far}/{{ 'p' if env.host_string == '{h1}' else 'x' }}\", to = 'out' }", "out"),
+    ] {
+        let case = case!()
+            .hosts(2)
+            .fabfile(format!("[tasks.t]\nhosts = [\"{{h1}}\", \"{{h2}}\"]\nsteps = [{step}]\n"))
+            .args(["t"]);
+        fs::create_dir(case.far().join("p")).unwrap();
+        fs::write(case.far().join("p/y"), "y").unwrap();
+        fs::write(case.far().join("x"), "x").unwrap();
+        std::os::unix::fs::symlink("out", case.dir().join("link")).unwrap();
+        let place = case.dir().join(place);
+        let place = format!("{} gets over what {{h1}} sent", place.display());
+        case.any_stdout().stderr_has(place).run();
+    }
+    // One that was there, and a place for each.
+    for to in ["there/{host}", "there/{host}/"] {
+        let case = case!()
+            .hosts(2)
+            .fabfile(format!(
+                "[tasks.t]\nhosts = [\"{{h1}}\", \"{{h2}}\"]\nsteps = [{{ get = '{{far}}/p', to = '{to}' }}, \
+                 {{ get = '{{far}}/p', to = '{to}' }}]\n"
+            ))
+            .args(["t"]);
+        fs::create_dir(case.far().join("p")).unwrap();
+        fs::write(case.far().join("p/y"), "y").unwrap();
+        fs::create_dir(case.dir().join("there")).unwrap();
+        case.any_stdout().any_stderr().stderr_lacks("gets over").run();
+    }
+}
+
+#[test]
+fn what_was_moved_away_is_not_got_over() {
+    let case = case!()
+        .hosts(3)
+        .fabfile(
+            "[tasks.t]\nhosts = [\"{h1}\", \"{h2}\", \"{h3}\"]\nsteps = [{ get = \"{far}/x\", to = \"sub/x\" }, \
+             { get = \"{far}/p\", to = \"tree\" }, \
+             { local = \"mv sub/x sub/{{ env.host }}; mv tree tree-{{ env.host }}\" }]\n",
+        )
+        .args(["t"]);
+    fs::write(case.far().join("x"), "x").unwrap();
+    fs::create_dir(case.far().join("p")).unwrap();
+    case.any_stdout().stderr_lacks("gets over").run();
+}
+
+#[test]
 fn devices_and_pipes_take_any_number() {
     let case = case!()
         .hosts(2)

@@ -7,6 +7,7 @@ mod clush;
 mod ini;
 mod model;
 mod pattern;
+mod scalar;
 mod script;
 mod vars;
 mod words;
@@ -234,6 +235,7 @@ impl Inventory {
         let mut hosts = Vec::with_capacity(members.len());
         // Hosts that have the same settings share them.
         let mut last: Option<(Arc<Map>, Arc<[Overlay]>)> = None;
+        let name: Arc<str> = self.name.as_str().into();
         for member in members {
             let of_host = vars::of_host(model, member)?;
             warnings.extend(of_host.notes);
@@ -249,6 +251,7 @@ impl Inventory {
                     }
                 };
                 listed.settings = settings;
+                listed.inventory = Some(name.clone());
             }
             hosts.push(listed);
         }

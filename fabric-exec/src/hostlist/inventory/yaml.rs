@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
-use serde_saphyr::Spanned;
 use serde_saphyr::options::DuplicateKeyPolicy;
+use serde_saphyr::{Location, Spanned};
 
 use super::model::{Model, Place, Var, Vars};
-use super::{InventoryError, pattern};
+use super::{InventoryError, pattern, scalar};
 
 /// A value, its tables with their lines.
 #[derive(Debug)]
@@ -63,8 +63,15 @@ pub(super) fn parse(text: &str, file: &Place) -> Result<Node, InventoryError> {
         return Ok(Node::Scalar(Value::Null));
     }
     // Of a key that is given twice Ansible takes the last value.
-    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins, with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        with_snippet: false,
+        strict_booleans: true,
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
+    };
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    let read = serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options);
+    read.map(|raw| raw.value.into_node(&raw.defined, text, is_json)).map_err(|error| {
         let line = error.location().map_or(0, |at| at.line() as usize);
         // What follows the first line shows the text, which may hold a secret.
         let message = error.without_snippet().to_string();
@@ -157,76 +164,110 @@ fn hosts(name: &Value, node: &Node, group: usize, place: &Place, model: &mut Mod
     Ok(())
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+/// What a YAML parser says, with the places.
+enum Raw {
+    Scalar(Value),
+    List(Vec<Spanned<Raw>>),
+    Table(Vec<(Spanned<Raw>, Spanned<Raw>)>),
+}
+
+impl Raw {
+    /// The same, with plain scalars as Ansible's parser takes them.
+    fn into_node(self, at: &Location, text: &str, is_json: bool) -> Node {
+        let node = |raw: Spanned<Self>| raw.value.into_node(&raw.defined, text, is_json);
+        match self {
+            Self::Scalar(value) => Node::Scalar(match plain_scalar(&value, at, text) {
+                Some(written) if !is_json => scalar::resolve(written),
+                _ => value,
+            }),
+            Self::List(items) => Node::List(items.into_iter().map(node).collect()),
+            Self::Table(entries) => Node::Table(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| {
+                        let line = usize::try_from(key.referenced.line()).unwrap_or(0);
+                        (line, node(key).value(), node(value))
+                    })
+                    .collect(),
+            ),
+        }
     }
 }
 
-/// A key, of which only texts name anything.
-struct Key(Value);
+/// What is written for a plain scalar without a tag.
+fn plain_scalar<'t>(value: &Value, at: &Location, text: &'t str) -> Option<&'t str> {
+    let number = |of: Option<u64>| usize::try_from(of?).ok();
+    let start = number(at.span().byte_offset())?;
+    let written = text.get(start..start + number(at.span().byte_len())?)?;
+    let before = text.get(..start)?.trim_end().rsplit(char::is_whitespace).next();
+    let is_plain = match value {
+        Value::String(text) => text == written,
+        Value::Null => !written.is_empty(),
+        _ => !written.starts_with(['"', '\'']),
+    };
+    (is_plain && !before.is_some_and(|word| word.starts_with('!'))).then_some(written)
+}
 
-impl<'de> Deserialize<'de> for Key {
+impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Node::deserialize(deserializer).map(|node| Self(node.value()))
+        deserializer.deserialize_any(NodeVisitor)
     }
 }
 
 struct NodeVisitor;
 
 impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
+    type Value = Raw;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Scalar(Number::from_f64(value).map_or(Value::Null, Value::Number)))
+    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Number::from_f64(value).map_or(Value::Null, Value::Number)))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
     }
 
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::Null))
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Null))
     }
 
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::Null))
+    fn visit_none<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Null))
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
         deserializer.deserialize_any(self)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
-        Ok(Node::List(list))
+        Ok(Raw::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
         let mut table = Vec::new();
-        while let Some((key, node)) = entries.next_entry::<Spanned<Key>, Node>()? {
-            let line = usize::try_from(key.referenced.line()).unwrap_or(0);
-            table.push((line, key.value.0, node));
+        while let Some(entry) = entries.next_entry()? {
+            table.push(entry);
         }
-        Ok(Node::Table(table))
+        Ok(Raw::Table(table))
     }
 }

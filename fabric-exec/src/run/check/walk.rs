@@ -351,7 +351,8 @@ impl<'a> Checker<'a> {
         };
         let Some(lcwd) = self.lcwd.as_ref().filter(|_| !template::is_template(from)) else { return };
         let path = local_path(&lcwd.to_string_lossy(), Path::new(from));
-        let is_pattern = from.contains(['*', '?', '[']);
+        // One file is rendered, whose name has these characters in it.
+        let is_pattern = !is_rendered && from.contains(['*', '?', '[']);
         match std::fs::metadata(&path) {
             Err(error) if !is_pattern && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 let hint = "it is read from there when the step runs, and no step before it makes files here";
@@ -360,15 +361,30 @@ impl<'a> Checker<'a> {
                 let may_be_made = self.alone && self.collection.all().into_iter().any(|task| makes_files(task));
                 if may_be_made { self.warnings.push(problem) } else { self.problems.push(problem) }
             }
-            Ok(found) if is_rendered && found.is_file() => self.template_file(&path, scope),
+            Ok(found) if found.is_dir() && (is_rendered || key == "stdin") => {
+                let what = if is_rendered { "`template = true` renders one file" } else { "a command reads one file" };
+                let message = format!("`{key}`: {} is a directory, and {what}", path.display());
+                self.problem(Place::of_step(step).of(from), message, None);
+            }
+            Ok(found) if key == "put" && !found.is_dir() && !found.is_file() => {
+                let message = format!("`put`: {} is a pipe or a device, which can be read once only", path.display());
+                let hint = "a step `local` can make a file of it";
+                self.problem(Place::of_step(step).of(from), message, Some(hint.to_owned()));
+            }
+            Ok(found) if is_rendered && found.is_file() => self.template_file(&path, from, step, scope),
             _ => {}
         }
     }
 
     /// A file that is rendered before it is put.
-    fn template_file(&mut self, path: &Path, scope: &Scope<'_>) {
-        // Otherwise its step will say what is the matter.
-        let Ok(text) = std::fs::read_to_string(path) else { return };
+    fn template_file(&mut self, path: &Path, from: &str, step: &Step, scope: &Scope<'_>) {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("`put`: {} can't be rendered: {error}", path.display());
+                return self.problem(Place::of_step(step).of(from), message, None);
+            }
+        };
         let file = Source::new(path, text);
         if let Err((line, message)) = template::check_file(&file.text) {
             return self.problem(Some(Origin::file(Layer::Fabfile, path, Some(line))), message, None);

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use fabric_core::target::{Shell, ShellKind};
-use fabric_core::{ExitStatus, Target};
+use fabric_core::{Error, ExitStatus, Target};
 use tokio::io::AsyncReadExt as _;
 
 use super::fleet;
 use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::local::LocalTransport;
-use crate::memory::Reply;
 
 #[tokio::test]
 async fn a_shell_has_a_terminal_and_gives_its_status() {
@@ -29,17 +28,38 @@ async fn a_shell_has_a_terminal_and_gives_its_status() {
 }
 
 #[tokio::test]
-async fn a_shell_without_a_terminal_is_left_alone_by_settings() {
-    let (fleet, connect) = fleet();
-    fleet.host("web1").on("", Reply::ok().echo_stdin().exit(3));
-    let connection = connect("web1").build().unwrap().with(|s| {
-        s.cwd = "/srv".into();
-        s.command_prefixes.push("false".into());
-    });
-    assert_eq!(connection.shell().pty(false).stdin("x").await.unwrap(), ExitStatus::Code(3));
-    let asked = &fleet.host("web1").asked()[0];
-    assert!(asked.pty.is_none() && asked.command.is_empty());
-    assert_eq!(fleet.host("web1").stdin(0).unwrap(), b"x");
+async fn a_shell_is_opened_where_settings_say_or_not_at_all() {
+    let connector = Arc::new(Connector::new().with_transport(Arc::new(LocalTransport::new().login_shell("/bin/sh"))));
+    let connection = Connection::builder("local://here").connector(connector).build().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().canonicalize().unwrap();
+    let at = home.join("my dir");
+    std::fs::create_dir(&at).unwrap();
+    let guarded = |prefix: &str, cwd: &std::path::Path| {
+        connection.with(|s| {
+            s.cwd = cwd.to_str().unwrap().into();
+            s.command_prefixes.push(prefix.into());
+            s.path = "/no/such/bin".into();
+            s.shell_env.insert("WORD".into(), "a word".into());
+        })
+    };
+    for pty in [false, true] {
+        let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
+        let line = "echo \"$PWD:$WORD:$THEN:$PATH\" > seen; exit 3";
+        let shell = guarded("export THEN=after", &at).shell().pty(pty).line(line).out_stream(ours);
+        assert_eq!(shell.await.unwrap(), ExitStatus::Code(3));
+        theirs.read_to_string(&mut String::new()).await.unwrap();
+        let seen = std::fs::read_to_string(at.join("seen")).unwrap();
+        assert!(seen.starts_with(&format!("{}:a word:after:", at.display())), "{seen}");
+        assert!(seen.trim_end().ends_with(":/no/such/bin"), "{seen}");
+    }
+    let touched = home.join("touched");
+    for (prefix, cwd) in [("false", &at), (":", &home.join("none"))] {
+        let shell = guarded(prefix, cwd).shell().line(format!("touch {}", touched.display()));
+        let error = shell.await.unwrap_err();
+        assert!(matches!(&error, Error::UnexpectedExit(outcome) if outcome.command == "open_shell"), "{error}");
+    }
+    assert!(!touched.exists());
 }
 
 /// `RemoteCommand`, `RequestTTY` and `SessionType` are for shells, and for nothing else.
