@@ -231,6 +231,10 @@ pub struct TransferOutcome {
     /// The links that were left out, by their names on the side that was read.
     #[serde(default)]
     pub left_out: Vec<String>,
+    /// The files that were written in place, by their names on the side that was written, since a rename can't replace them:
+    /// not at once.
+    #[serde(default)]
+    pub in_place: Vec<String>,
     /// How many bytes of file content went over the wire.
     pub bytes: u64,
     /// From the request to the last file's final name.
@@ -250,6 +254,7 @@ impl TransferOutcome {
             failed: Vec::new(),
             links: Vec::new(),
             left_out: Vec::new(),
+            in_place: Vec::new(),
             bytes: 0,
             duration: Duration::ZERO,
         }

@@ -352,8 +352,10 @@ pub enum FileKind {
     Directory,
     /// A symbolic link.
     Symlink,
-    /// A device, a socket, a pipe, or what the host doesn't say.
+    /// A device, a socket or a pipe.
     Other,
+    /// What the host doesn't say.
+    Unknown,
 }
 
 /// What a host says about a file. What it doesn't say is `None`.
@@ -407,6 +409,9 @@ pub struct WriteOptions {
     pub truncate: bool,
     /// Whether to refuse a file that exists.
     pub exclusive: bool,
+    /// Whether to make a file that is missing. In a sticky directory Linux may let only its owner write a file by a call
+    /// that could make it (`protected_regular` of proc_sys_fs(5)). Default: yes.
+    pub create: bool,
     /// Whether to refuse a symbolic link (`O_NOFOLLOW` of open(2)). SFTP has no such flag: there, what was opened is
     /// compared with what the path names before anything is written. Default: no.
     pub no_follow: bool,
@@ -427,6 +432,7 @@ impl Default for WriteOptions {
             offset: 0,
             truncate: true,
             exclusive: false,
+            create: true,
             no_follow: false,
             mode: None,
             changes: FileChanges::default(),
@@ -484,6 +490,13 @@ pub trait Files: Send + Sync {
 
     /// The absolute path, links resolved; `.` is the login directory.
     async fn canonicalize(&self, path: &[u8]) -> Result<Vec<u8>, FileError>;
+
+    /// The SHA-256 checksum of a file, in hexadecimal digits, as the host computes it; `None` where files are reached in a
+    /// way that has no checksums. Default: that.
+    async fn sha256(&self, path: &[u8]) -> Result<Option<String>, FileError> {
+        let _ = path;
+        Ok(None)
+    }
 
     /// Copies a file's content from `offset` to its end into `sink`, and says how many bytes.
     async fn read_file(

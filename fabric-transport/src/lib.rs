@@ -226,13 +226,13 @@ pub mod gateway;
 #[cfg(feature = "ssh")]
 pub mod known_hosts;
 pub mod local;
-mod made_by_shell;
 pub mod memory;
 #[cfg(feature = "plugins")]
 pub mod plugin;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod sftp;
+mod shell_files;
 #[cfg(feature = "ssh")]
 pub mod ssh;
 pub mod transfer;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::guard::Guard;
 use crate::sshd::free_port;
-use crate::tool::tool;
+use crate::tool::{needs_root, tool};
 
 /// A running server on one address. It lets users in by the `authorized_keys` in their homes, or by password.
 pub struct Dropbear {
@@ -20,10 +20,24 @@ impl Dropbear {
     /// Starts it. When this returns, it takes connections.
     #[track_caller]
     pub fn start() -> Self {
+        Self::begin("exec")
+    }
+
+    /// Starts it where its program for SFTP isn't, as on a small device. Needs root: it gets mounts of its own, in which
+    /// there is another file in the place of that program.
+    #[track_caller]
+    pub fn start_without_sftp() -> Self {
+        needs_root();
+        tool("unshare");
+        Self::begin(WITHOUT_SFTP)
+    }
+
+    #[track_caller]
+    fn begin(how: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("fabric-dropbear-").tempdir().expect("a temporary directory").keep();
         let address = Ipv4Addr::new(127, 0, 3, 1);
         let host_string = format!("{address}:{}", free_port(address));
-        let args = [dir.clone(), tool("dropbear"), tool("dropbearkey"), PathBuf::from(&host_string)];
+        let args = [dir.clone(), tool("dropbear"), tool("dropbearkey"), PathBuf::from(&host_string), how.into()];
         let mut guard = Guard::with(BEGIN, "kill $server; wait; rm -rf \"$dir\"", args);
         let mut said = String::new();
         for line in BufReader::new(guard.stderr().expect("piped")).lines().map_while(Result::ok) {
@@ -53,10 +67,18 @@ impl Dropbear {
     }
 }
 
-/// `$1` directory, `$2` dropbear, `$3` dropbearkey, `$4` address and port.
+/// dropbear has the path of the program compiled in.
+const WITHOUT_SFTP: &str = r#"
+for program in $(grep -ao '/[a-z/]*/sftp-server' "$2"); do
+    [ -e "$program" ] && mount --bind /dev/null "$(readlink -f "$program")" || :
+done
+exec"#;
+
+/// `$1` directory, `$2` dropbear, `$3` dropbearkey, `$4` address and port, `$5` commands before it.
 const BEGIN: &str = r#"
 dir=$1
 "$3" -t ed25519 -f "$dir/host_key" >"$dir/host_key.pub"
-"$2" -F -E -r "$dir/host_key" -P "$dir/pid" -p "$4" &
+case $5 in exec) own= ;; *) own="unshare -m" ;; esac
+$own sh -c "$5"' "$2" -F -E -r "$1/host_key" -P "$1/pid" -p "$4"' sh "$dir" "$2" "$3" "$4" &
 server=$!
 "#;

@@ -51,7 +51,14 @@ impl Sshd {
             lines: Vec::new(),
             exports: String::new(),
             max_startups: None,
+            sftp: Some("internal-sftp".to_owned()),
         }
+    }
+
+    /// A server without SFTP that the tests of one process share.
+    pub fn shared_without_sftp() -> &'static Self {
+        static SHARED: OnceLock<Sshd> = OnceLock::new();
+        SHARED.get_or_init(|| Self::builder().first(Ipv4Addr::new(127, 0, 4, 1)).without_sftp().start())
     }
 
     /// The servers that the tests of one process share: 16 addresses, `127.0.1.1` and the following.
@@ -142,6 +149,7 @@ pub struct SshdBuilder {
     lines: Vec<String>,
     exports: String,
     max_startups: Option<String>,
+    sftp: Option<String>,
 }
 
 impl SshdBuilder {
@@ -186,6 +194,18 @@ impl SshdBuilder {
     /// `MaxSessions`. Default: 10, as sshd's.
     pub fn max_sessions(self, count: usize) -> Self {
         self.config(format!("MaxSessions {count}"))
+    }
+
+    /// What the subsystem `sftp` is: a command for the login shell. Default: `internal-sftp`, sshd's own.
+    pub fn sftp(mut self, command: impl Into<String>) -> Self {
+        self.sftp = Some(command.into());
+        self
+    }
+
+    /// Has no subsystem `sftp`.
+    pub fn without_sftp(mut self) -> Self {
+        self.sftp = None;
+        self
     }
 
     /// `MaxStartups`. Default here: so high that it never matters.
@@ -295,12 +315,13 @@ impl SshdBuilder {
                  UseDNS no\n\
                  LogLevel VERBOSE\n\
                  AcceptEnv FABRIC_TEST_*\n\
-                 Subsystem sftp internal-sftp\n\
+                 {sftp}\
                  SetEnv FABRIC_SSHD={tag}\n\
                  Match User {me}\n\
                  SetEnv FABRIC_SSHD={tag} HOME={dir}/home\n",
                 self.max_startups.as_deref().unwrap_or("1000:30:2000"),
                 me = current_user(),
+                sftp = self.sftp.as_ref().map(|command| format!("Subsystem sftp {command}\n")).unwrap_or_default(),
             );
             let file = PathBuf::from(format!("{dir}/sshd_config.{number}"));
             fs::write(&file, text).expect("sshd_config");

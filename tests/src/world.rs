@@ -65,8 +65,17 @@ impl World {
 
     /// A real sshd.
     pub async fn sshd() -> Self {
+        Self::shared(Sshd::shared).await
+    }
+
+    /// A real sshd without SFTP.
+    pub async fn sshd_without_sftp() -> Self {
+        Self::shared(Sshd::shared_without_sftp).await
+    }
+
+    async fn shared(sshd: fn() -> &'static Sshd) -> Self {
         let dir = directory();
-        let sshd = tokio::task::spawn_blocking(Sshd::shared).await.expect("sshd starts");
+        let sshd = tokio::task::spawn_blocking(sshd).await.expect("sshd starts");
         let known_hosts = dir.path().join("known_hosts");
         std::fs::write(&known_hosts, sshd.known_hosts()).expect("known_hosts");
         let target = ssh_target(&sshd.hosts()[0].host_string(), &sshd.key(), &known_hosts);
@@ -99,8 +108,17 @@ impl World {
     /// A real dropbear, as a throw-away user, which needs root: dropbear looks for keys in the home that the system has for
     /// the user.
     pub async fn dropbear() -> Self {
+        Self::of_dropbear(Dropbear::start)
+    }
+
+    /// The same without a program for SFTP.
+    pub async fn dropbear_without_sftp() -> Self {
+        Self::of_dropbear(Dropbear::start_without_sftp)
+    }
+
+    fn of_dropbear(start: fn() -> Dropbear) -> Self {
         let user = TestUser::new();
-        let dropbear = Dropbear::start();
+        let dropbear = start();
         let dir = directory();
         let at = |name: &str| dir.path().join(name);
         make_key(&at("key"));
@@ -179,6 +197,9 @@ macro_rules! transports {
         }
     )+};
     (@test $case:ident dropbear) => { $crate::transports!(@one $case dropbear #[ignore = "needs root"]); };
+    (@test $case:ident dropbear_without_sftp) => {
+        $crate::transports!(@one $case dropbear_without_sftp #[ignore = "needs root"]);
+    };
     (@test $case:ident sshd_with_terminals) => {
         $crate::transports!(@one $case sshd_with_terminals #[ignore = "needs root, or a /dev/pts of the group tty"]);
     };

@@ -37,7 +37,15 @@ async fn the_embedded_fleet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_sshd() {
-    let sshd = Sshd::shared();
+    a_server(Sshd::shared()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_sshd_without_sftp() {
+    a_server(Sshd::shared_without_sftp()).await;
+}
+
+async fn a_server(sshd: &Sshd) {
     let dir = tempfile::tempdir().expect("a directory");
     let known_hosts = dir.path().join("known_hosts");
     std::fs::write(&known_hosts, sshd.known_hosts()).expect("known_hosts");

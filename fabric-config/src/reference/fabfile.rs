@@ -155,6 +155,7 @@ fn step() -> Value {
         ("skip_same", &switch),
         ("resume", &switch),
         ("verify", &switch),
+        ("atomic", &switch),
     ]);
     let execute = of(&[("args", &table), ("hosts", &texts), ("roles", &texts), ("exclude_hosts", &texts)]);
     let prompt = of(&[("default", &text), ("secret", &switch)]);

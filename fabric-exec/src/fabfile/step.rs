@@ -21,8 +21,19 @@ const COMMON: &[&str] = &["if", "save", "warn_only", "hide"];
 const COMMAND: &[&str] =
     &["cd", "prefix", "path", "env", "shell", "pty", "timeout", "ok_ret_codes", "until", "retries", "delay", "stdin"];
 const SUDO: &[&str] = &["user", "group"];
-const TRANSFER: &[&str] =
-    &["to", "mode", "mirror_local_mode", "links", "use_sudo", "temp_dir", "template", "skip_same", "resume", "verify"];
+const TRANSFER: &[&str] = &[
+    "to",
+    "mode",
+    "mirror_local_mode",
+    "links",
+    "use_sudo",
+    "temp_dir",
+    "template",
+    "skip_same",
+    "resume",
+    "verify",
+    "atomic",
+];
 const EXECUTE: &[&str] = &["args", "hosts", "roles", "exclude_hosts"];
 const PROMPT: &[&str] = &["default", "secret"];
 const LEVELS: &[&str] = &[
@@ -254,6 +265,7 @@ impl Reader {
             skip_same: self.optional(members, "skip_same", Self::truth).unwrap_or_default(),
             resume: self.optional(members, "resume", Self::truth).unwrap_or_default(),
             verify: self.optional(members, "verify", Self::truth).unwrap_or_default(),
+            atomic: self.optional(members, "atomic", Self::truth).unwrap_or_default(),
         })
     }
 

@@ -293,6 +293,8 @@ pub struct TransferStep {
     pub resume: bool,
     /// Whether checksums are compared before a file gets its final name.
     pub verify: bool,
+    /// Whether a file that can't be replaced by a rename is an error, and not written in place.
+    pub atomic: bool,
 }
 
 /// An execution of another task. Texts are templates.

@@ -29,7 +29,7 @@ impl Work {
         };
         let mut put = connection.put(source, to).dry(self.context.is_dry_run()).echo(!self.hidden(step).running);
         put = put.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
-        put = put.use_sudo(transfer.use_sudo).links(transfer.links);
+        put = put.use_sudo(transfer.use_sudo).links(transfer.links).atomic(transfer.atomic);
         if let Some(mirror) = transfer.mirror_local_mode {
             put = put.mirror_mode(mirror);
         }
@@ -62,7 +62,7 @@ impl Work {
         }
         let mut get = connection.get(from, to).dry(self.context.is_dry_run()).echo(!self.hidden(step).running);
         get = get.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
-        get = get.use_sudo(transfer.use_sudo).links(transfer.links);
+        get = get.use_sudo(transfer.use_sudo).links(transfer.links).atomic(transfer.atomic);
         if let Some(mirror) = transfer.mirror_local_mode {
             get = get.mirror_mode(mirror);
         }
@@ -166,6 +166,7 @@ pub(super) fn transfer_value(outcome: &TransferOutcome) -> Value {
         "remote": outcome.remote,
         "links": outcome.links,
         "left_out": outcome.left_out,
+        "in_place": outcome.in_place,
         "bytes": outcome.bytes,
         "duration": outcome.duration.as_secs_f64(),
     })

@@ -17,7 +17,8 @@ struct Place {
 impl Place {
     async fn new(session: Arc<dyn Session>) -> Result<Self, Failure> {
         let said = run_line(&session, "mktemp -d").await?;
-        let dir = said.stdout().trim().to_owned();
+        // Start-up files may have printed something before.
+        let dir = said.stdout().trim().lines().last().unwrap_or_default().to_owned();
         ensure!(dir.starts_with('/'), "mktemp: {said:?}");
         let files = session.files().await.map_err(|error| format!("no files: {error}"))?;
         Ok(Self { session, files, dir })

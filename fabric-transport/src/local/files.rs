@@ -206,7 +206,7 @@ pub(crate) fn open_to_write(at: &Path, options: &WriteOptions) -> io::Result<fs:
     if options.exclusive {
         open.create_new(true)
     } else {
-        open.create(true)
+        open.create(options.create)
     };
     let mut file = open.open(at)?;
     file.seek(SeekFrom::Start(options.offset))?;

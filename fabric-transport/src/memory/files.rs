@@ -353,6 +353,7 @@ impl Files for MemoryFiles {
                 Some(Content::File(bytes)) if options.truncate => bytes.clear(),
                 Some(Content::File(_)) => {}
                 Some(_) => return Err(FileErrorKind::WrongKind("it is a directory")),
+                None if !options.create => return Err(FileErrorKind::NotFound),
                 None => {
                     free(nodes, &at)?;
                     let mode = options.mode.unwrap_or(0o666) & !UMASK;

@@ -23,7 +23,6 @@
 
 mod call;
 mod child;
-mod commands;
 #[cfg(not(target_vendor = "apple"))]
 mod elf;
 mod gateway;

@@ -14,17 +14,18 @@ use fabric_core::transport::{
     BoxStream, OpenContext, Process, ProcessOutput, Program, SpawnRequest, StopOutcome, WindowSize,
 };
 use fabric_core::{
-    ConnectError, ExitStatus, Files, Phase, ProcessControl, ProcessEvent, Session, SessionError, Signal, Target,
-    Transport,
+    ConnectError, Emitter, ExitStatus, Files, Phase, ProcessControl, ProcessEvent, Session, SessionError, Signal,
+    Target, Transport,
 };
 use fabric_plugin_sdk::{Control, Ended, OpenRequest, Pty};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf, WriteHalf};
 use tokio::sync::{Mutex, OnceCell, watch};
 
 use super::call::{Call, CallError, Place};
-use super::commands::CommandFiles;
 use super::stream::FdStream;
 use super::{Plugin, call};
+use crate::sftp::{CloseReason, SftpError};
+use crate::shell_files::{Host, NO_SFTP, OnSession, ShellFiles};
 
 /// How much is read from a process at once.
 const CHUNK: usize = 64 * 1024;
@@ -47,7 +48,7 @@ impl Transport for PluginTransport {
         &self,
         target: &Target,
         stream: Option<BoxStream>,
-        _context: &OpenContext,
+        context: &OpenContext,
     ) -> Result<Arc<dyn Session>, ConnectError> {
         let error = |reason: String| self.0.error(target, Phase::Connect, reason);
         if stream.is_some() {
@@ -71,6 +72,7 @@ impl Transport for PluginTransport {
             open: AtomicBool::new(true),
             closed: watch::Sender::new(false),
             files: OnceCell::new(),
+            events: context.events.clone(),
         }))))
     }
 }
@@ -84,6 +86,7 @@ struct Inner {
     open: AtomicBool,
     closed: watch::Sender<bool>,
     files: OnceCell<Arc<dyn Files>>,
+    events: Emitter,
 }
 
 impl Inner {
@@ -171,6 +174,7 @@ impl Session for PluginSession {
 
     async fn files(&self) -> Result<Arc<dyn Files>, SessionError> {
         let inner = &self.0;
+        let by_shell = || Arc::new(ShellFiles::new(OnSession(Arc::downgrade(inner))));
         let files = inner.files.get_or_try_init(|| async {
             match call::call(&inner.place, Call::Files(inner.number), inner.limit).await {
                 Ok(mut answer) => {
@@ -179,13 +183,19 @@ impl Session for PluginSession {
                     let stream = FdStream::new(fd).map_err(|e| failed(e.to_string()))?;
                     let client = tokio::time::timeout(inner.limit, crate::sftp::Client::start(stream)).await;
                     let late = |_| inner.error("opening files", &CallError::TimedOut(inner.limit));
-                    let client = client.map_err(late)?.map_err(|e| failed(e.to_string()))?;
-                    Ok(Arc::new(client) as Arc<dyn Files>)
+                    match client.map_err(late)? {
+                        Ok(client) => Ok(Arc::new(client) as Arc<dyn Files>),
+                        Err(SftpError::Closed(CloseReason::Eof)) => {
+                            let files = by_shell();
+                            let probed = files.probe().await;
+                            probed.map_err(|kind| failed(format!("the host has no SFTP server; {kind}")))?;
+                            inner.events.warn(NO_SFTP);
+                            Ok(files as Arc<dyn Files>)
+                        }
+                        Err(error) => Err(failed(error.to_string())),
+                    }
                 }
-                // Through commands; not through this session's own `Arc`, which would never be dropped.
-                Err(CallError::Unsupported) => {
-                    Ok(Arc::new(CommandFiles::new(Arc::downgrade(&self.0))) as Arc<dyn Files>)
-                }
+                Err(CallError::Unsupported) => Ok(by_shell() as Arc<dyn Files>),
                 Err(error) => Err(inner.error("opening files", &error)),
             }
         });
@@ -209,7 +219,7 @@ impl Session for PluginSession {
     }
 }
 
-impl super::commands::Host for std::sync::Weak<Inner> {
+impl Host for std::sync::Weak<Inner> {
     fn session(&self) -> Result<Arc<dyn Session>, SessionError> {
         let inner = self.upgrade().ok_or(SessionError::Closed)?;
         Ok(Arc::new(PluginSession(inner)))

@@ -28,8 +28,10 @@ pub enum FileType {
     Directory,
     /// A symbolic link.
     Symlink,
-    /// A device, pipe or socket, or not told.
+    /// A device, pipe or socket.
     Other,
+    /// Not told.
+    Unknown,
 }
 
 const SIZE: u32 = 0x1;
@@ -55,6 +57,7 @@ impl Attributes {
             Some(0o100_000) => FileType::File,
             Some(0o040_000) => FileType::Directory,
             Some(0o120_000) => FileType::Symlink,
+            None | Some(0) => FileType::Unknown,
             _ => FileType::Other,
         }
     }

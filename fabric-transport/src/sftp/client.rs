@@ -1,6 +1,7 @@
 //! The client: its start and the operations on paths.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
@@ -9,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::attributes::Attributes;
 use super::directory::ReadDir;
 use super::driver::{About, Conversation, Expected, OpenHandle};
-use super::error::{CloseReason, ProtocolError, SftpError, StatusCode};
+use super::error::{CloseReason, ProtocolError, SftpError, StatusCode, printable};
 use super::extensions::{self, Extensions, FileSystem, Limits};
 use super::file::{OpenFlags, RemoteFile};
 use super::lanes::Lanes;
@@ -264,6 +265,10 @@ fn on_path(packet: u8, path: &[u8]) -> Request {
     Request::new(packet, path.len() + 4).string(path)
 }
 
+/// How much of a text that comes instead of an answer is shown, and how long the rest of its first line is waited for.
+const TEXT: usize = 200;
+const REST: Duration = Duration::from_millis(100);
+
 /// Exchanges versions: 3 is asked for, and nothing else is understood.
 async fn greet<R, W>(
     reader: &mut R,
@@ -274,9 +279,25 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    writer.write_all(&[0, 0, 0, 5, packet::INIT, 0, 0, 0, 3]).await?;
-    writer.flush().await?;
+    let asking = async {
+        writer.write_all(&[0, 0, 0, 5, packet::INIT, 0, 0, 0, 3]).await?;
+        writer.flush().await
+    };
+    // What doesn't read it may still say why.
+    if let Err(error) = asking.await {
+        tracing::debug!(%error, "the SFTP server takes no greeting");
+    }
     loop {
+        if frames.text().is_some() {
+            let lacks = |frames: &FrameBuffer| frames.text().is_some_and(|t| t.len() < TEXT && !t.ends_with(b"\n"));
+            let rest = async {
+                while lacks(frames) && reader.read_buf(&mut frames.space()).await? > 0 {}
+                Ok::<_, std::io::Error>(())
+            };
+            let _ = tokio::time::timeout(REST, rest).await;
+            let text = frames.text().unwrap_or_default();
+            return Err(CloseReason::Text { beginning: printable(&text[..text.len().min(TEXT)]) });
+        }
         if let Some(frame) = frames.next_frame()? {
             return match decode_version(frame)? {
                 (3, extensions) => Ok(extensions),

@@ -162,6 +162,15 @@ pub enum CloseReason {
     /// The byte stream failed.
     #[error("the SFTP channel failed: {0}")]
     Io(Arc<io::Error>),
+    /// The first that came is text, and no answer of an SFTP server.
+    #[error(
+        "the login shell printed \"{beginning}\" where SFTP was to begin: a start-up file of the account (~/.bashrc, for \
+         one) must print nothing where no terminal is, or the account lets nobody in"
+    )]
+    Text {
+        /// How the text begins, made printable and cut.
+        beginning: String,
+    },
     /// The server broke the protocol.
     #[error("the SFTP server broke the protocol: {0}")]
     Protocol(#[from] ProtocolError),
@@ -235,7 +244,7 @@ impl SftpError {
 }
 
 /// A server's free text, fit to be shown: control characters made visible, bounded.
-pub(super) fn printable(text: &[u8]) -> String {
+pub(crate) fn printable(text: &[u8]) -> String {
     let mut shown = String::new();
     for c in String::from_utf8_lossy(text).chars().take(1_000) {
         if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }

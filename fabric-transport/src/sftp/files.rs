@@ -98,7 +98,10 @@ impl Files for Client {
         source: &mut (dyn AsyncRead + Send + Unpin),
         progress: Progress<'_>,
     ) -> Result<u64, FileError> {
-        let mut flags = OpenFlags::WRITE | OpenFlags::CREATE;
+        let mut flags = OpenFlags::WRITE;
+        if options.create {
+            flags = flags | OpenFlags::CREATE;
+        }
         if options.truncate {
             flags = flags | OpenFlags::TRUNCATE;
         }
@@ -188,6 +191,7 @@ fn stat_of(attributes: Attributes) -> FileStat {
             FileType::Directory => FileKind::Directory,
             FileType::Symlink => FileKind::Symlink,
             FileType::Other => FileKind::Other,
+            FileType::Unknown => FileKind::Unknown,
         },
         size: attributes.size,
         mode: attributes.permissions.map(|mode| mode & 0o7777),

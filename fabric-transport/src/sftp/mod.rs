@@ -54,6 +54,7 @@ mod tests;
 pub use attributes::{Attributes, FileType};
 pub use client::Client;
 pub use directory::ReadDir;
+pub(crate) use error::printable;
 pub use error::{CloseReason, ProtocolError, SftpError, StatusCode, StatusError};
 pub use extensions::{Extensions, FileSystem, Limits};
 pub use file::{OpenFlags, RemoteFile};

@@ -112,6 +112,12 @@ impl FrameBuffer {
         !self.buffer.is_empty()
     }
 
+    /// What has come, where it is text: the first frame of a server begins with a zero byte, as its length is small, and
+    /// nothing that a shell prints does.
+    pub(super) fn text(&self) -> Option<&[u8]> {
+        self.buffer.first().filter(|first| **first != 0).map(|_| &self.buffer[..])
+    }
+
     fn announced(&self) -> Option<u32> {
         self.buffer.first_chunk().map(|length| u32::from_be_bytes(*length))
     }

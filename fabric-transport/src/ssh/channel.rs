@@ -415,9 +415,18 @@ pub(super) struct ChannelIo {
     writer: ChannelWriter,
     shared: Arc<Shared>,
     _close: DropGuard,
+    errors: Arc<Mutex<Vec<u8>>>,
 }
 
+/// How much of what is said to standard error is kept beside a stream.
+const ERRORS: usize = 512;
+
 impl ChannelIo {
+    /// The beginning of what comes by standard error.
+    pub(super) fn errors(&self) -> Arc<Mutex<Vec<u8>>> {
+        self.errors.clone()
+    }
+
     pub(super) fn new(channel: Channel<Msg>, shared: Arc<Shared>) -> Self {
         Self::serve(channel, shared, None::<()>)
     }
@@ -444,12 +453,19 @@ impl ChannelIo {
             writer: ChannelWriter::new(&writer, &life),
             shared,
             _close: life.unused.clone().drop_guard(),
+            errors: Arc::default(),
         };
+        let errors = this.errors.clone();
         let cut = this.shared.cut.clone();
         let unwanted = if held.is_some() { Unwanted::WindUp } else { Unwanted::Close };
         tokio::spawn(async move {
             drain(reader, writer, life, &cut, unwanted, |message| {
                 let store = store.clone();
+                if let ChannelMsg::ExtendedData { data, ext: 1 } = &message {
+                    let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
+                    let room = ERRORS - errors.len();
+                    errors.extend_from_slice(&data[..data.len().min(room)]);
+                }
                 async move {
                     match message {
                         ChannelMsg::Data { data } => {

@@ -1,22 +1,24 @@
-//! The files of a session, by SFTP.
+//! The files of a session, by SFTP; on a host without it, by its shell.
 //!
 //! All transfers of a session share one SFTP channel, which stays open between them. Where the server has no room for
 //! another session it makes way as soon as nobody uses it, and is opened anew when somebody does.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
-use fabric_core::SessionError;
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{DirEntry, FileChanges, FileStat, Files, Progress, WriteOptions};
+use fabric_core::{Session, SessionError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::process;
 use super::room::Room;
-use super::session::{Link, NoRoom};
-use crate::sftp::Client;
+use super::session::{Link, NoRoom, SshSession};
+use crate::sftp::{Client, CloseReason, SftpError, printable};
+use crate::shell_files::{Host, NO_SFTP, OnSession, ShellFiles};
 
 /// The SFTP client of a session, while there is one.
 #[derive(Default)]
@@ -25,6 +27,8 @@ pub(super) struct Sftp {
     client: RwLock<Option<Client>>,
     /// Held while it is opened.
     opening: Mutex<()>,
+    /// Whether the host has no SFTP server.
+    is_missing: AtomicBool,
 }
 
 impl Sftp {
@@ -39,11 +43,76 @@ impl Sftp {
     }
 }
 
+/// Why there is no SFTP client.
+enum NoClient {
+    Error(SessionError),
+    /// The host has no SFTP server, as this says.
+    NoServer(String),
+}
+
+impl From<SessionError> for NoClient {
+    fn from(error: SessionError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<NoClient> for SessionError {
+    fn from(reason: NoClient) -> Self {
+        match reason {
+            NoClient::Error(error) => error,
+            NoClient::NoServer(reason) => Self::System { what: "starting SFTP".to_owned(), reason },
+        }
+    }
+}
+
 /// Starts an SFTP client on a channel of its own.
-async fn start(link: &Arc<Link>, no_room: NoRoom) -> Result<Client, SessionError> {
-    let stream = process::subsystem(link, "sftp", no_room).await?;
+async fn start(link: &Arc<Link>, no_room: NoRoom) -> Result<Client, NoClient> {
+    let stream = match process::subsystem(link, "sftp", no_room).await {
+        Err(SessionError::RequestRefused { .. }) => {
+            return Err(NoClient::NoServer("it has no such subsystem".to_owned()));
+        }
+        started => started?,
+    };
+    let errors = stream.errors();
     let started = link.within("the SFTP server", Client::start(stream)).await?;
-    started.map_err(|error| SessionError::System { what: "starting SFTP".to_owned(), reason: error.to_string() })
+    started.map_err(|error| match error {
+        // A connection that ends is another error.
+        SftpError::Closed(CloseReason::Eof) => {
+            let said = printable(errors.lock().unwrap_or_else(PoisonError::into_inner).trim_ascii());
+            NoClient::NoServer(if said.is_empty() { "it ended at once".to_owned() } else { said })
+        }
+        error => SessionError::System { what: "starting SFTP".to_owned(), reason: error.to_string() }.into(),
+    })
+}
+
+/// The files of a host without SFTP.
+async fn by_shell(link: &Arc<Link>, why: &str) -> Result<Arc<dyn Files>, SessionError> {
+    let files = ShellFiles::new(OnSession(link.clone()));
+    match files.probe().await {
+        Ok(()) => {
+            tracing::debug!(why, "no SFTP server");
+            if !link.sftp.is_missing.swap(true, Ordering::SeqCst) {
+                link.events.warn(NO_SFTP);
+            }
+            Ok(Arc::new(files))
+        }
+        Err(FileErrorKind::Session(error @ (SessionError::Lost { .. } | SessionError::Closed))) => Err(error),
+        Err(kind) => {
+            let reason = format!("there is no SFTP server ({why}), and the shell is no help: {kind}");
+            Err(SessionError::System { what: "reaching the host's files".to_owned(), reason })
+        }
+    }
+}
+
+impl Host for Arc<Link> {
+    /// A dropbear whose channels come and go at the same time ends the connection over an assertion (2022.83).
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    fn session(&self) -> Result<Arc<dyn Session>, SessionError> {
+        Ok(Arc::new(SshSession::of(self.clone())))
+    }
 }
 
 /// The files of a session.
@@ -54,12 +123,18 @@ pub(super) struct SshFiles {
 impl SshFiles {
     /// Opens the SFTP channel, unless it is open.
     pub(super) async fn open(link: &Arc<Link>) -> Result<Arc<dyn Files>, SessionError> {
+        if link.sftp.is_missing.load(Ordering::SeqCst) {
+            return Ok(Arc::new(ShellFiles::new(OnSession(link.clone()))));
+        }
         let this = Self { link: link.clone() };
-        this.client().await?;
-        Ok(Arc::new(this))
+        match this.client().await.map(drop) {
+            Ok(()) => Ok(Arc::new(this)),
+            Err(NoClient::NoServer(why)) => by_shell(link, &why).await,
+            Err(NoClient::Error(error)) => Err(error),
+        }
     }
 
-    async fn client(&self) -> Result<Lease<'_>, SessionError> {
+    async fn client(&self) -> Result<Lease<'_>, NoClient> {
         let sftp = &self.link.sftp;
         let lease = |client| Lease { client: Some(client), room: &self.link.room };
         if let Some(client) = sftp.open().await {
@@ -88,7 +163,7 @@ impl SshFiles {
 
     /// [`Self::client`] for something to do with `path`.
     async fn sftp(&self, path: &[u8]) -> Result<Lease<'_>, FileError> {
-        self.client().await.map_err(|error| FileError::new("reach", path, FileErrorKind::Session(error)))
+        self.client().await.map_err(|reason| FileError::new("reach", path, FileErrorKind::Session(reason.into())))
     }
 }
 

@@ -173,11 +173,31 @@ async fn start(
     listing: Listing,
     no_room: NoRoom,
 ) -> Result<Started, SessionError> {
-    let mut channel = Unused(Some(link.open_session(no_room).await?));
-    let (entry, first) = ask(link, channel.get(), request, listing).await?;
-    let (channel, permit) = channel.take();
-    Ok(Started { channel, permit, entry, first })
+    let mut refusals = 0;
+    loop {
+        let mut channel = Unused(Some(link.open_session(no_room).await?));
+        match ask(link, channel.get(), request, listing).await {
+            // What is refused has not run: a server answers before that (RFC 4254, section 6.5). dropbear closes some channels
+            // instead, where others have just ended.
+            Err(SessionError::RequestRefused { what }) if what == COMMAND && refusals < REFUSALS => {
+                tracing::debug!(refusals, "the server refused the command, trying again");
+                drop(channel);
+                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(refusals)).await;
+                refusals += 1;
+            }
+            asked => {
+                let (entry, first) = asked?;
+                let (channel, permit) = channel.take();
+                return Ok(Started { channel, permit, entry, first });
+            }
+        }
+    }
 }
+
+/// A command, as what a server may refuse; how often it may do so, and how long the first pause is before it is asked again.
+const COMMAND: &str = "the command";
+const REFUSALS: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Sends all requests at once and then waits for the answers: one round trip instead of one each.
 async fn ask(
@@ -218,7 +238,7 @@ async fn ask(
     };
     awaited.push(match &request.program {
         Program::Shell => "a shell".to_owned(),
-        Program::Command(_) => "the command".to_owned(),
+        Program::Command(_) => COMMAND.to_owned(),
         Program::Subsystem(name) => format!("the subsystem {name}"),
     });
     for what in awaited {

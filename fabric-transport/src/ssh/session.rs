@@ -54,12 +54,18 @@ pub(super) struct Link {
     pub(super) room: Arc<Room>,
     /// The SFTP client, once somebody wanted one.
     pub(super) sftp: files::Sftp,
+    pub(super) events: Emitter,
 }
 
 /// A channel, or why there is none and what the server said.
 type Opened = Result<Channel<Msg>, (russh::Error, String)>;
 
 impl SshSession {
+    /// The session of a link that there is.
+    pub(super) fn of(link: Arc<Link>) -> Self {
+        Self { link }
+    }
+
     pub(super) fn new(login: Login, target: &Target, events: &Emitter) -> Self {
         let Login { handle, shared } = login;
         let link = Link {
@@ -72,6 +78,7 @@ impl SshSession {
             listening: tokio::sync::Mutex::default(),
             room: Arc::new(Room::new(events.clone())),
             sftp: files::Sftp::default(),
+            events: events.clone(),
         };
         let link = Arc::new(link);
         link.shared.updates.begin(&link);

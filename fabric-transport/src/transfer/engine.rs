@@ -17,12 +17,14 @@ use tokio::io::AsyncRead;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::in_place::{Content, InPlace};
 use super::leftovers::Leftovers;
 use super::options::Options;
 use super::progress::Progress;
 use super::unfinished::{Part, Unfinished};
 use super::{local, names, streams, verify};
 use crate::connection::Connection;
+use crate::shell_files::{OnConnection, Scripts, ShellFiles};
 
 /// How many files are under way at once; of small ones twice as many.
 pub(super) const AT_ONCE: usize = 32;
@@ -35,8 +37,6 @@ const LOTS_AHEAD: usize = 2;
 pub(super) const CHECKSUMS_AT_ONCE: usize = 4;
 /// How long an interrupted transfer waits for the host to remove what is not finished.
 const LONGEST_REMOVAL: Duration = Duration::from_secs(3);
-/// By `sudo` each step is a command, and hosts allow few sessions at once (MaxSessions).
-const AT_ONCE_BY_SUDO: usize = 4;
 
 /// One file to bring over.
 #[derive(Debug)]
@@ -94,6 +94,7 @@ pub(super) struct Engine {
     pub(super) checksums: Semaphore,
     /// Removals of what was given up, under way.
     pub(super) removals: TaskTracker,
+    pub(super) in_place: InPlace,
 }
 
 impl Engine {
@@ -106,7 +107,7 @@ impl Engine {
         let ended = self.connection.unless_interrupted(what, work).await.and_then(|done| done);
         self.removals.close();
         let _ = tokio::time::timeout(LONGEST_REMOVAL, self.removals.wait()).await;
-        ended
+        ended.map_err(|error| self.interrupted(error))
     }
 
     /// The side that is written.
@@ -130,7 +131,6 @@ impl Engine {
             // What goes into a stream goes one after the other.
             _ if jobs.iter().any(|job| job.into_stream) => (1, 1),
             Some(files) => (files, 1),
-            None if self.options.use_sudo => (AT_ONCE_BY_SUDO, 1),
             None => (2 * AT_ONCE, 2_u32),
         };
         let (free, jobs) = (Semaphore::new(room), &jobs[..]);
@@ -196,18 +196,46 @@ impl Engine {
             return Ok(());
         }
         let mut part = self.part(job, &to).await?;
+        let mut elsewhere = self.options.temp_dir.is_some() && self.direction == Direction::Put;
         loop {
             let options = self.write_options(&job.stat, replaced.as_ref(), &part);
             let unfinished = Unfinished::new(self, &part);
-            let written = async {
+            let filled = async {
                 self.fill(job, source.take(), &part, &options, progress).await?;
                 self.settle_mode(&job.stat, &part, &options).await?;
                 self.keep_owner(&part.path, replaced.as_ref()).await;
-                self.target().rename(&part.path, &to).await
+                Ok(())
             };
-            let written = written.await;
+            // Few files need it, and all would have to make room for it.
+            let instead =
+                |error, part| Box::pin(self.instead_of_replacing(error, job, part, &to, replaced.as_ref(), progress));
+            let mut renamed = false;
+            let written = match filled.await {
+                Ok(()) => match self.target().rename(&part.path, &to).await {
+                    Ok(()) => {
+                        renamed = true;
+                        Ok(())
+                    }
+                    Err(error) if std::mem::take(&mut elsewhere) => {
+                        tracing::debug!(%error, "a part that is elsewhere");
+                        unfinished.settle(false, true).await;
+                        part = Part {
+                            path: self.connection.parts().fresh(&to),
+                            offset: 0,
+                            is_there: false,
+                            lasting: false,
+                        };
+                        continue;
+                    }
+                    Err(error) => instead(error, Some(&part)).await,
+                },
+                Err(error) if replaced.is_some() && !part.is_there && self.is_missing(&part).await => {
+                    instead(error, None).await
+                }
+                Err(error) => Err(error),
+            };
             let differs = matches!(&written, Err(FileError { kind: FileErrorKind::Differs(_), .. }));
-            unfinished.settle(written.is_ok(), differs).await;
+            unfinished.settle(renamed, differs || written.is_ok()).await;
             if differs && part.offset > 0 {
                 // What was there did not belong to it: once more from the beginning.
                 part = Part { offset: 0, is_there: false, ..part };
@@ -275,15 +303,34 @@ impl Engine {
         leftovers.look_for(self, to);
         let (to, replaced) = self.place(to, &Existing::Unknown).await?;
         let part = self.fresh_part(&to);
-        let options = self.write_options(stat, replaced.as_ref(), &part);
+        let mut options = self.write_options(stat, replaced.as_ref(), &part);
         let unfinished = Unfinished::new(self, &part);
+        let mut renamed = false;
         let written = async {
+            if replaced.is_some() {
+                // A stream can be read once: whether there can be a part is found out before that.
+                if let Err(error) = self.remote.write_file(&part.path, &options, &mut tokio::io::empty(), &|_| ()).await
+                {
+                    let replaced = self.may_go_in_place(error, replaced.as_ref())?;
+                    return Box::pin(self.put_in_place(Content::Stream(source), &to, stat, replaced, progress)).await;
+                }
+                (options.exclusive, options.truncate, options.no_follow) = (false, false, true);
+            }
             self.remote.write_file(&part.path, &options, source, &|bytes| progress.add(bytes)).await?;
             self.keep_owner(&part.path, replaced.as_ref()).await;
-            self.remote.rename(&part.path, &to).await
+            match self.remote.rename(&part.path, &to).await {
+                Ok(()) => {
+                    renamed = true;
+                    Ok(())
+                }
+                Err(error) => {
+                    let replaced = self.may_go_in_place(error, replaced.as_ref())?;
+                    Box::pin(self.put_in_place(Content::Part(&part), &to, stat, replaced, progress)).await
+                }
+            }
         };
         let written = self.while_sweeping(leftovers, written).await;
-        unfinished.settle(written.is_ok(), false).await;
+        unfinished.settle(renamed, true).await;
         written.map(|()| to)
     }
 
@@ -334,10 +381,13 @@ impl Engine {
     async fn remote_sha256(&self, path: &[u8]) -> Result<String, FileError> {
         // It is never closed.
         let _turn = self.checksums.acquire().await;
-        verify::remote_sha256(&self.connection, path, self.options.use_sudo).await
+        match self.remote.sha256(path).await? {
+            Some(sum) => Ok(sum),
+            None => Scripts::new(OnConnection::new(&self.connection, false)).sha256(path).await,
+        }
     }
 
-    async fn compare(&self, remote: &[u8], local: &[u8]) -> Result<(), FileError> {
+    pub(super) async fn compare(&self, remote: &[u8], local: &[u8]) -> Result<(), FileError> {
         let there = self.remote_sha256(remote).await?;
         let here = verify::local_sha256(local).await?;
         if there == here {
@@ -382,6 +432,11 @@ fn judge(
         return Ok(outcome);
     }
     Err(error)
+}
+
+/// The host's files as the user sees them that `sudo` becomes.
+pub(super) fn by_sudo(connection: &Connection) -> Arc<dyn Files> {
+    Arc::new(ShellFiles::new(OnConnection::new(connection, true)))
 }
 
 /// A path of this machine, as text.

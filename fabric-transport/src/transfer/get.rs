@@ -15,11 +15,11 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::destinations::Place;
-use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, conclude};
+use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, by_sudo, conclude};
+use super::in_place::InPlace;
 use super::local::{self, MadeDirs};
 use super::options::{Options, option_methods};
 use super::plan::{Copy, Plan};
-use super::privileged::SudoFiles;
 use super::progress::Progress;
 use super::roots::{Root, find};
 use super::template::{File, Template, Values};
@@ -114,9 +114,9 @@ impl Get {
         let failed = |source| Error::File { host: host.clone(), source };
 
         let remote: Arc<dyn Files> =
-            if self.options.use_sudo { Arc::new(SudoFiles::new(&connection)) } else { connection.files().await? };
+            if self.options.use_sudo { by_sudo(&connection) } else { connection.files().await? };
         let from = names::remote(&*remote, &connection.settings().cwd, &self.remote).await.map_err(failed)?;
-        let roots = find(&*remote, &from, &self.options, Direction::Get).await.map_err(failed)?;
+        let roots = find(&*remote, &from, &self.options).await.map_err(failed)?;
         let size = roots.iter().map(Root::size).sum();
         let emitter = if self.options.silent { fabric_core::Emitter::none() } else { connection.emitter().clone() };
         let progress = Arc::new(Progress::start(emitter, Direction::Get, shown, names::text(&from), size, began));
@@ -128,6 +128,7 @@ impl Get {
             local: Arc::new(local::files()),
             checksums: Semaphore::new(CHECKSUMS_AT_ONCE),
             removals: TaskTracker::new(),
+            in_place: InPlace::default(),
         });
         let work = async {
             match self.destination {
@@ -145,6 +146,7 @@ impl Get {
             }
         };
         let first = engine.unless_interrupted("get", work).await;
+        engine.tell_in_place(&mut outcome);
         outcome.duration = began.elapsed();
         conclude(&connection, &self.options, &progress, outcome, first)
     }

@@ -5,7 +5,8 @@
 //!
 //! * **Whole or not at all.** It is written under a temporary name beside its target and renamed; what fails
 //!   leaves neither a half-written file nor the temporary one. A target that is a link is written where the
-//!   link points; a replaced file keeps its mode.
+//!   link points; a replaced file keeps its mode. Only one that can't be replaced by a rename is written in place, with a
+//!   warning, or is an error ([`Put::atomic`]).
 //! * **Inside the target.** Names that a host lists are used only if they are one plain name: nothing can be
 //!   written outside the directory that was asked for. Links are followed on both sides, or copied as links
 //!   after everything else ([`Links`]).
@@ -31,6 +32,7 @@ mod destinations;
 mod engine;
 mod get;
 mod glob;
+mod in_place;
 mod leftovers;
 mod local;
 mod modes;
@@ -38,7 +40,6 @@ mod names;
 mod options;
 mod parts;
 mod plan;
-mod privileged;
 mod progress;
 mod put;
 mod resolved;

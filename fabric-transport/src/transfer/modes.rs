@@ -25,6 +25,7 @@ impl Engine {
             offset: part.offset,
             truncate: !part.is_there,
             exclusive: !part.is_there,
+            create: true,
             no_follow: part.is_there,
             mode,
             changes,

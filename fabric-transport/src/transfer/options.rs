@@ -31,6 +31,7 @@ pub(super) struct Options {
     pub(super) verify: bool,
     pub(super) skip_same: bool,
     pub(super) sync: bool,
+    pub(super) atomic: bool,
     pub(super) dry: bool,
     pub(super) silent: bool,
     pub(super) warn: Option<bool>,
@@ -60,6 +61,7 @@ impl Default for Options {
             verify: false,
             skip_same: false,
             sync: false,
+            atomic: false,
             dry: false,
             silent: false,
             warn: None,
@@ -144,6 +146,15 @@ macro_rules! option_methods {
             self
         }
 
+        /// Whether a file that can't be replaced by a rename is an error: one in a directory that can't be written,
+        /// one that is bind-mounted, another user's in a sticky directory. Default: no; it is written in place, as scp
+        /// does, once all of the new content has been read, and a warning says so. An interruption leaves it incomplete on
+        /// a host; on this machine the old content is kept until the end, and put back if the writing fails.
+        pub fn atomic(mut self, atomic: bool) -> Self {
+            self.options.atomic = atomic;
+            self
+        }
+
         /// Whether to only tell what would be transferred; nothing is opened. Default: no.
         pub fn dry(mut self, dry: bool) -> Self {
             self.options.dry = dry;
@@ -163,7 +174,8 @@ macro_rules! option_methods {
             self
         }
 
-        /// How many files are under way at once. Default: 32, or 64 of less than 64 KiB; with `use_sudo` 4.
+        /// How many files are under way at once. Default: 32, or 64 of less than 64 KiB. With `use_sudo` 4 of them move at
+        /// once, on a host without SFTP one.
         pub fn concurrency(mut self, files: usize) -> Self {
             self.options.concurrency = Some(files.max(1));
             self

@@ -169,12 +169,23 @@ impl Plan {
 }
 
 impl Engine {
+    /// Says what was written in place, and enters it into the outcome.
+    pub(super) fn tell_in_place(&self, outcome: &mut TransferOutcome) {
+        let paths = self.in_place.take();
+        outcome.in_place.extend(paths.iter().map(|path| names::text(path)));
+        if !paths.is_empty() && !self.options.silent {
+            let verb = if self.direction == Direction::Put { "put" } else { "get" };
+            let (count, files) = (paths.len(), if paths.len() == 1 { "file" } else { "files" });
+            let text = format!(
+                "{verb}: {count} {files} written in place, not at once, as a rename can't be: {}",
+                some(&paths)
+            );
+            self.connection.emitter().warn(text);
+        }
+    }
+
     /// Says what was not followed, and enters it into the outcome.
     fn tell_links(&self, outcome: &mut TransferOutcome, left_out: &[Vec<u8>], refused: &[Vec<u8>]) {
-        let some = |paths: &[Vec<u8>]| {
-            let shown: Vec<_> = paths.iter().take(SHOWN).map(|path| names::text(path)).collect();
-            format!("{}{}", shown.join(", "), if paths.len() > SHOWN { ", .." } else { "" })
-        };
         let links = |count: usize| format!("{count} {}", if count == 1 { "link" } else { "links" });
         let verb = if self.direction == Direction::Put { "put" } else { "get" };
         outcome.left_out.extend(left_out.iter().chain(refused).map(|path| names::text(path)));
@@ -195,4 +206,10 @@ impl Engine {
             emitter.warn(format!("{verb}: {count} left out, leading out of the tree: {some}"));
         }
     }
+}
+
+/// The first of some paths.
+fn some(paths: &[Vec<u8>]) -> String {
+    let shown: Vec<_> = paths.iter().take(SHOWN).map(|path| names::text(path)).collect();
+    format!("{}{}", shown.join(", "), if paths.len() > SHOWN { ", .." } else { "" })
 }

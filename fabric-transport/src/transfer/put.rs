@@ -15,11 +15,11 @@ use tokio::io::AsyncRead;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, conclude, shown};
+use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, by_sudo, conclude, shown};
+use super::in_place::InPlace;
 use super::local::MadeDirs;
 use super::options::{Options, option_methods};
 use super::plan::{Copy, Plan};
-use super::privileged::SudoFiles;
 use super::progress::Progress;
 use super::roots::{Root, find};
 use super::{local, names};
@@ -134,13 +134,11 @@ impl Put {
         // What is missing here is found before anything is opened.
         let local_files: Arc<dyn Files> = Arc::new(local::files());
         let roots = match &path {
-            Some(path) => {
-                find(&*local_files, &local::bytes(path), &self.options, Direction::Put).await.map_err(failed)?
-            }
+            Some(path) => find(&*local_files, &local::bytes(path), &self.options).await.map_err(failed)?,
             None => Vec::new(),
         };
         let remote_files: Arc<dyn Files> =
-            if self.options.use_sudo { Arc::new(SudoFiles::new(&connection)) } else { connection.files().await? };
+            if self.options.use_sudo { by_sudo(&connection) } else { connection.files().await? };
         let to = names::remote(&*remote_files, &connection.settings().cwd, &self.remote).await.map_err(failed)?;
         if let Some(dir) = self.options.temp_dir.take() {
             self.options.temp_dir = Some(names::remote(&*remote_files, "", &dir).await.map_err(failed)?);
@@ -160,6 +158,7 @@ impl Put {
             local: local_files,
             checksums: Semaphore::new(CHECKSUMS_AT_ONCE),
             removals: TaskTracker::new(),
+            in_place: InPlace::default(),
         });
         let work = async {
             match self.source {
@@ -181,6 +180,7 @@ impl Put {
             }
         };
         let first = engine.unless_interrupted("put", work).await;
+        engine.tell_in_place(&mut outcome);
         outcome.duration = began.elapsed();
         conclude(&connection, &self.options, &progress, outcome, first)
     }

@@ -1,7 +1,6 @@
 //! What a path or a pattern of the side that is read names.
 
 use fabric_core::error::{FileError, FileErrorKind};
-use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileKind, FileStat, Files};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -33,12 +32,7 @@ impl Root {
 }
 
 /// The files and directories that `path` names or, if it is a pattern and no file has that very name, matches.
-pub(super) async fn find(
-    files: &dyn Files,
-    path: &[u8],
-    options: &Options,
-    direction: Direction,
-) -> Result<Vec<Root>, FileError> {
+pub(super) async fn find(files: &dyn Files, path: &[u8], options: &Options) -> Result<Vec<Root>, FileError> {
     let paths = match files.stat(path).await {
         Ok(_) => vec![path.to_vec()],
         Err(FileError { kind: FileErrorKind::NotFound | FileErrorKind::WrongKind(_), .. })
@@ -51,17 +45,17 @@ pub(super) async fn find(
     if paths.is_empty() {
         return Err(FileError::new("match", path, FileErrorKind::NotFound));
     }
-    stream::iter(paths).map(|path| root(files, path, options, direction)).buffered(AT_ONCE).try_collect().await
+    stream::iter(paths).map(|path| root(files, path, options)).buffered(AT_ONCE).try_collect().await
 }
 
-async fn root(files: &dyn Files, path: Vec<u8>, options: &Options, direction: Direction) -> Result<Root, FileError> {
+async fn root(files: &dyn Files, path: Vec<u8>, options: &Options) -> Result<Root, FileError> {
     let stat = files.stat(&path).await?;
     let tree = match stat.kind {
         FileKind::Directory => Some(walk(files, &path, stat.clone(), options.links).await),
-        FileKind::File => None,
         // Not every host says what a file is.
-        _ if direction == Direction::Get => None,
-        _ => {
+        FileKind::File | FileKind::Unknown => None,
+        // Reading a device or a pipe may never end.
+        FileKind::Symlink | FileKind::Other => {
             let kind = FileErrorKind::WrongKind("it is neither a file nor a directory");
             return Err(FileError::new("read", &path, kind));
         }

@@ -2,12 +2,10 @@
 
 use std::io::Read as _;
 
-use fabric_core::command::quote;
-use fabric_core::error::{FileError, FileErrorKind};
+use fabric_core::error::FileError;
 use sha2::{Digest as _, Sha256};
 
 use super::local;
-use crate::connection::Connection;
 
 /// Bytes as hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -32,28 +30,4 @@ pub(super) async fn local_sha256(path: &[u8]) -> Result<String, FileError> {
     });
     let sum = sum.await.unwrap_or_else(|error| Err(std::io::Error::from(error)));
     sum.map_err(|error| local::failed("read", path, &error))
-}
-
-/// The checksum of a file on the host, computed there.
-pub(super) async fn remote_sha256(connection: &Connection, path: &[u8], sudo: bool) -> Result<String, FileError> {
-    let failed = |kind| FileError::new("compute the checksum of", path, kind);
-    let quoted = quote(path).map_err(|error| failed(FileErrorKind::Failed(error.to_string())))?;
-    let mut line = b"for sum in sha256sum 'shasum -a 256' 'openssl dgst -sha256 -r'; do \
-        command -v ${sum%% *} >/dev/null 2>&1 && exec $sum < "
-        .to_vec();
-    line.extend_from_slice(&quoted);
-    line.extend_from_slice(b"; done; exit 127");
-    let plain = connection.plain();
-    let request = if sudo { plain.sudo(line) } else { plain.run(line) };
-    let outcome = request.shell("sh -c").pty(false).quiet().await;
-    let outcome = outcome.map_err(|error| failed(FileErrorKind::Failed(error.to_string())))?;
-    if outcome.exit.code() == Some(127) {
-        return Err(failed(FileErrorKind::Failed("the host has no sha256sum, shasum or openssl".to_owned())));
-    }
-    let text = outcome.stdout();
-    let sum = text.split_whitespace().next().unwrap_or_default();
-    if outcome.failed() || sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(failed(FileErrorKind::Failed(outcome.stderr().trim().to_owned())));
-    }
-    Ok(sum.to_ascii_lowercase())
 }

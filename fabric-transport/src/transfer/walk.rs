@@ -146,7 +146,7 @@ pub(super) async fn walk(files: &dyn Files, root: &[u8], stat: FileStat, links: 
                     waiting.push(Waiting { below: below.clone(), depth: dir.depth + 1, place });
                     tree.directories.push(Found { below, stat });
                 }
-                FileKind::File => tree.files.push(Found { below, stat }),
+                FileKind::File | FileKind::Unknown => tree.files.push(Found { below, stat }),
                 FileKind::Symlink | FileKind::Other => {
                     let kind = FileErrorKind::WrongKind("it is neither a file nor a directory");
                     tree.failed.push((below.clone(), FileError::new("read", below, kind)));

@@ -9,17 +9,17 @@ use fabric_core::{FileErrorKind, Files};
 use tests::{World, transports};
 
 transports! {
-    what_is_written_is_read: memory local embedded sshd;
-    a_large_file_goes_both_ways: memory local embedded sshd;
-    reading_and_writing_start_anywhere: memory local embedded sshd;
-    an_existing_file_can_be_left_alone: memory local embedded sshd;
-    directories_are_listed: memory local embedded sshd;
-    renaming_replaces: memory local embedded sshd;
-    links_point: memory local embedded sshd;
-    modes_and_times_are_set: memory local embedded sshd;
-    what_is_missing_is_not_found: memory local embedded sshd;
-    names_are_bytes: memory local embedded sshd;
-    paths_are_made_absolute: memory local embedded sshd;
+    what_is_written_is_read: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    a_large_file_goes_both_ways: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    reading_and_writing_start_anywhere: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    an_existing_file_can_be_left_alone: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    directories_are_listed: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    renaming_replaces: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    links_point: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    modes_and_times_are_set: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    what_is_missing_is_not_found: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    names_are_bytes: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    paths_are_made_absolute: memory local embedded sshd sshd_without_sftp dropbear_without_sftp;
 }
 
 /// The host's files, and a directory of this test's own in them.

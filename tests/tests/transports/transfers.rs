@@ -11,14 +11,14 @@ use tests::{World, transports};
 use tokio::io::AsyncReadExt as _;
 
 transports! {
-    a_tree_goes_there_and_back: local embedded sshd;
-    modes_times_and_checksums_hold: local embedded sshd;
-    a_large_file_is_the_same_afterwards: local embedded sshd;
-    patterns_match_on_both_sides: local embedded sshd;
-    a_missing_file_leaves_nothing_anywhere: local embedded sshd;
-    streams_are_files: local embedded sshd;
-    what_is_cut_short_goes_on: local embedded sshd;
-    two_transfers_share_a_connection: local embedded sshd;
+    a_tree_goes_there_and_back: local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    modes_times_and_checksums_hold: local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    a_large_file_is_the_same_afterwards: local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    patterns_match_on_both_sides: local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    a_missing_file_leaves_nothing_anywhere: local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    streams_are_files: local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    what_is_cut_short_goes_on: local embedded sshd sshd_without_sftp dropbear_without_sftp;
+    two_transfers_share_a_connection: local embedded sshd sshd_without_sftp dropbear_without_sftp;
 }
 
 fn text(path: &Path) -> String {

@@ -138,6 +138,30 @@ async fn a_second_answer_is_noticed() {
 }
 
 #[tokio::test]
+async fn text_instead_of_a_greeting_is_shown() {
+    let long = "x".repeat(1000);
+    for (said, shown) in [
+        ("Welcome to Linux!\n", r"Welcome to Linux!\n"),
+        // As lengths, these would be of any size.
+        ("hi", "hi"),
+        ("\n", r"\n"),
+        ("\x1b[0mhello\r\n", r"\u{1b}[0mhello\r\n"),
+        ("\u{1}\u{2}\u{3}", r"\u{1}\u{2}\u{3}"),
+        (&long, &long[..200]),
+        ("This account is currently not available.\n", r"This account is currently not available.\n"),
+    ] {
+        // The server is still there; the answer doesn't wait for its end.
+        for ends in [false, true] {
+            let (near, mut far) = tokio::io::duplex(4096);
+            far.write_all(said.as_bytes()).await.unwrap();
+            let _open = (!ends).then_some(far);
+            let error = Client::start(near).await.unwrap_err().to_string();
+            assert!(error.starts_with(&format!("the login shell printed \"{shown}\" where")), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_greeting_must_be_one() {
     for (greeting, reason) in [
         (&b""[..], "the server closed the SFTP channel"),
@@ -151,8 +175,6 @@ async fn a_greeting_must_be_one() {
             "the SFTP server broke the protocol: packet type 101 is not one that a server sends",
         ),
         (b"\0\0\0\x09\x02\0\0\0\x03\0\0\0\x09", "the SFTP server broke the protocol: SSH_FXP_VERSION is cut short"),
-        // A login script that prints something is the classic.
-        (b"Welcome to Linux!\n", "the SFTP server broke the protocol: a frame of 1466264675 bytes, 263168 are allowed"),
     ] {
         let (near, mut far) = tokio::io::duplex(4096);
         far.write_all(greeting).await.unwrap();

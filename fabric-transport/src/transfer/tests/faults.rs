@@ -1,5 +1,6 @@
 //! Hosts that fail and hosts that lie.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,11 +29,25 @@ struct Faulty {
     cut_after: AtomicU64,
     /// Content that is read comes out changed.
     garbles: bool,
+    /// No part can be made, as in a directory that can't be written.
+    no_parts: bool,
+    /// No part replaces a file, as in a sticky directory or at a mount.
+    no_renames: bool,
+    /// What is written in place stops before its end until the transfer is given up.
+    stalls: Option<tokio::sync::Notify>,
 }
 
 impl Faulty {
     fn new() -> Self {
-        Self { real: LocalFiles::in_dir("/"), lies: Vec::new(), cut_after: AtomicU64::new(u64::MAX), garbles: false }
+        Self {
+            real: LocalFiles::in_dir("/"),
+            lies: Vec::new(),
+            cut_after: AtomicU64::new(u64::MAX),
+            garbles: false,
+            no_parts: false,
+            no_renames: false,
+            stalls: None,
+        }
     }
 
     fn connect(self) -> (Connection, Arc<Self>) {
@@ -119,6 +134,9 @@ impl Files for Faulty {
     }
 
     async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), FileError> {
+        if self.no_renames && self.real.lstat(to).await.is_ok() {
+            return Err(FileError::new("rename", from, FileErrorKind::Failed("Device or resource busy".to_owned())));
+        }
         self.real.rename(from, to).await
     }
 
@@ -167,7 +185,16 @@ impl Files for Faulty {
         progress: Progress<'_>,
     ) -> Result<u64, FileError> {
         use tokio::io::AsyncReadExt as _;
-        let cut = self.cut_after.load(Ordering::Relaxed);
+        let is_part = crate::transfer::parts::Part::parse(crate::transfer::names::base(path)).is_some();
+        if self.no_parts && is_part {
+            return Err(FileError::new("write", path, FileErrorKind::PermissionDenied));
+        }
+        let cut = if is_part && self.no_renames { u64::MAX } else { self.cut_after.load(Ordering::Relaxed) };
+        if let (Some(stalled), false, Some(_)) = (&self.stalls, is_part, options.changes.size) {
+            self.real.write_file(path, options, &mut source.take(2), progress).await?;
+            stalled.notify_one();
+            return std::future::pending().await;
+        }
         let mut some = source.take(cut);
         let written = self.real.write_file(path, options, &mut some, progress).await?;
         if written == cut { Err(lost(path)) } else { Ok(written) }
@@ -281,4 +308,112 @@ async fn a_transfer_that_is_given_up_is_taken_back() {
     while !listed(there.path()).is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// Hosts where a file can be written and not replaced.
+fn without_renames() -> [(Connection, Arc<Faulty>); 2] {
+    [Faulty { no_parts: true, ..Faulty::new() }, Faulty { no_renames: true, ..Faulty::new() }].map(Faulty::connect)
+}
+
+#[tokio::test]
+async fn what_cannot_be_replaced_is_written_in_place() {
+    for (connection, _) in without_renames() {
+        let (there, here) = (tree(&["app/a", "app/long"]), tree(&["app/a", "app/long", "x"]));
+        let at = |name: &str| there.path().join(name);
+        std::fs::write(at("app/a"), "old").unwrap();
+        std::fs::write(at("app/long"), "what was there before is longer").unwrap();
+        let inode = std::fs::metadata(at("app/a")).unwrap().ino();
+        let put = || connection.put(here.path().join("app"), text(there.path())).verify(true);
+        let error = put().atomic(true).await.unwrap_err();
+        assert!(error.to_string().contains("which `atomic` rules out"), "{error}");
+        assert_eq!(std::fs::read_to_string(at("app/a")).unwrap(), "old");
+        let outcome = put().await.unwrap();
+        assert_eq!(outcome.in_place, [text(&at("app/a")), text(&at("app/long"))]);
+        assert_eq!(outcome.bytes, 13);
+        let stream = connection.put(Source::bytes("a stream"), text(&at("app/a"))).await.unwrap();
+        assert_eq!(stream.in_place, [text(&at("app/a"))]);
+        assert_eq!(std::fs::read_to_string(at("app/a")).unwrap(), "a stream");
+        assert_eq!(std::fs::read_to_string(at("app/long")).unwrap(), "app/long");
+        assert_eq!(std::fs::metadata(at("app/a")).unwrap().ino(), inode);
+        assert_eq!(listed(there.path()), ["app/", "app/a", "app/long"]);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_off_harms_nothing_that_would_be_written_in_place() {
+    for (connection, _) in without_renames() {
+        let there = tree(&["x"]);
+        let broken = tokio_util::io::StreamReader::new(futures_util::stream::iter([
+            Ok(bytes::Bytes::from_static(b"begun")),
+            Err(std::io::Error::other("the disk is gone")),
+        ]));
+        let error = connection.put(Source::reader(broken), text(&there.path().join("x"))).await.unwrap_err();
+        assert!(error.to_string().contains("the disk is gone"), "{error}");
+        assert_eq!(std::fs::read_to_string(there.path().join("x")).unwrap(), "x");
+        assert_eq!(listed(there.path()), ["x"]);
+    }
+}
+
+#[tokio::test]
+async fn what_breaks_off_in_place_says_that_it_may_be_incomplete() {
+    for (connection, faulty) in without_renames() {
+        let (there, here) = (tree(&["old"]), tree(&["new"]));
+        faulty.cut_after.store(2, Ordering::Relaxed);
+        let put = connection.put(here.path().join("new"), text(&there.path().join("old")));
+        let error = put.await.unwrap_err();
+        assert!(error.to_string().contains("written in place, so that it may be incomplete"), "{error}");
+        assert_eq!(listed(there.path()), ["old"]);
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_while_a_file_is_written_in_place_says_so() {
+    let stalls = Some(tokio::sync::Notify::new());
+    let (connection, faulty) = Faulty { no_parts: true, stalls, ..Faulty::new() }.connect();
+    let (there, here) = (tree(&["old"]), tree(&["new"]));
+    let token = tokio_util::sync::CancellationToken::new();
+    let connection = connection.with_interrupt(token.clone());
+    let put = connection.put(here.path().join("new"), text(&there.path().join("old"))).into_future();
+    let stalled = async {
+        faulty.stalls.as_ref().unwrap().notified().await;
+        token.cancel();
+    };
+    let error = tokio::join!(put, stalled).0.unwrap_err();
+    assert!(error.to_string().contains("old: interrupted; it was being written in place"), "{error}");
+    assert!(error.to_string().contains("may be incomplete"), "{error}");
+}
+
+#[tokio::test]
+async fn a_part_that_is_elsewhere_and_cannot_be_renamed_is_made_beside() {
+    let (connection, _) = Faulty { no_renames: true, ..Faulty::new() }.connect();
+    let (there, here) = (tree(&["old", "temp/"]), tree(&["new"]));
+    let put = connection.put(here.path().join("new"), text(&there.path().join("old")));
+    put.temp_dir(text(&there.path().join("temp"))).await.unwrap();
+    assert_eq!(std::fs::read_to_string(there.path().join("old")).unwrap(), "new");
+    assert_eq!(listed(there.path()), ["old", "temp/"]);
+}
+
+#[tokio::test]
+async fn devices_pipes_and_sockets_are_no_files() {
+    let (connection, _) = Faulty::new().connect();
+    let (there, here) = (tree(&["app/a"]), tempfile::tempdir().unwrap());
+    let fifo = there.path().join("app/fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    std::os::unix::fs::symlink(&fifo, there.path().join("link")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(there.path().join("app/socket")).unwrap();
+    for special in ["app/fifo", "link", "app/socket"]
+        .map(|name| text(&there.path().join(name)))
+        .iter()
+        .chain([&"/dev/zero".to_owned()])
+    {
+        let error = connection.get(special.as_str(), here.path().join("x")).await.unwrap_err();
+        assert!(error.to_string().contains("neither a file nor a directory"), "{error}");
+        let error = connection.put(special, text(&there.path().join("x"))).await.unwrap_err();
+        assert!(error.to_string().contains("neither a file nor a directory"), "{error}");
+    }
+    assert!(listed(here.path()).is_empty());
+    let error = connection.get(text(&there.path().join("app")), here.path().join("x")).await.unwrap_err();
+    let Error::TransferIncomplete(outcome) = &error else { panic!("{error}") };
+    assert_eq!((outcome.local.len(), outcome.failed.len()), (1, 2));
+    assert_eq!(listed(here.path()), ["x/", "x/a"]);
 }

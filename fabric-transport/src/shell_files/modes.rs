@@ -1,13 +1,13 @@
 //! Parts of scripts for `sh` that make files and directories with a mode, under the umask of the shell.
 
 /// A command that lets what is made have no more rights than `mode`; the umask is kept.
-pub(crate) fn umask(mode: u32) -> String {
+pub(super) fn umask(mode: u32) -> String {
     format!("umask \"$(printf '%o' $((0$(umask) | 0{:o})))\"; ", !mode & 0o777)
 }
 
 /// A command that gives a file `mode` under the umask, which a redirection doesn't where the file can be executed; its
 /// path follows.
-pub(crate) fn chmod(mode: u32) -> String {
+pub(super) fn chmod(mode: u32) -> String {
     format!("chmod \"$(printf '%o' $((0{:o} & ~0$(umask))))\" ", mode & 0o777)
 }
 
