@@ -211,12 +211,11 @@ impl Reading {
                 Value::Bool(_) => (Kind::Bool.parse(text).ok(), "true or false"),
                 _ => continue,
             };
-            match typed {
-                Some(typed) => entry.value = typed,
-                None => {
-                    let problem = Problem::new(format!("`{name}`: expected {expected}, as {} has", known.origin));
-                    self.problems.push(problem.at(entry.origin.clone()));
-                }
+            if let Some(typed) = typed {
+                entry.value = typed;
+            } else {
+                let problem = Problem::new(format!("`{name}`: expected {expected}, as {} has", known.origin));
+                self.problems.push(problem.at(entry.origin.clone()));
             }
         }
     }

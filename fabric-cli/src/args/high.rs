@@ -287,9 +287,7 @@ impl Options {
                     let secret = |(key, text): &(String, Option<String>)| {
                         is_secret(key) || text.as_ref().is_some_and(|text| masked(key, text))
                     };
-                    if !keys.iter().any(secret) {
-                        Some(list.clone())
-                    } else {
+                    if keys.iter().any(secret) {
                         let gateway = keys.iter().rev().find(|(key, _)| key == "gateway");
                         let gateway = gateway.and_then(|(_, value)| value.as_deref()).map(Gateway::shown);
                         arguments.extend(gateway.map(|gateway| format!("--gateway={gateway}")));
@@ -303,6 +301,8 @@ impl Options {
                             continue;
                         }
                         Some(kept.join(","))
+                    } else {
+                        Some(list.clone())
                     }
                 }
                 (_, value) => value.clone(),
@@ -662,8 +662,8 @@ mod tests {
         ]);
         let hosts = "--hosts=web1,web2,in1,in2";
         let gateways = ["--gateway=socks5://joe:***@proxy", "--gateway=socks5:/joe:***"];
-        let options = ["--parallel", "--warn-only", hosts, "--set=a=b"];
-        let expected = [&options[..], &gateways, &["deploy:x\\,y", "--", "echo", "-p"]].concat();
+        let options = ["--parallel", "--warn-only", hosts, "--set=a=b", gateways[0], "--set=b=c", gateways[1]];
+        let expected = [&options[..], &["deploy:x\\,y", "--", "echo", "-p"]].concat();
         assert_eq!(run.unwrap().arguments, expected);
     }
 

@@ -342,7 +342,7 @@ made = { roles = ["empty"] }
 asked = { command = "false {{ env.plain }}" }
 listed = { inventory = "hosts.ini" }
 [tasks.t]
-args = ["version", { name = "count", default = 3 }, { name = "kind", choices = ["a", "b"] }]
+args = ["version", { name = "count", default = 3, type = "integer" }, { name = "kind", choices = ["a", "b"] }]
 roles = ["asked"]
 steps = [
   { run = "cp {{ version }} {{ version | sh }} {{ count }} {{ kind }} {{ env.port }} {{ 'x' }}", save = "seen" },

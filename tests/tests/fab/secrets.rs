@@ -235,7 +235,7 @@ fn keys_of_steps_and_tasks_hide_what_may_be_secret() {
             format!("{{ set = {{ prompts = {{ \"Login:\" = {value} }} }} }}"),
         ] {
             let fabfile = format!(
-                "[tasks.t]\nsteps = [{step}]\n\n[tasks.inner]\nargs = [\"password\", {{ name = \"count\", default = 1 }}]\n\
+                "[tasks.t]\nsteps = [{step}]\n\n[tasks.inner]\nargs = [\"password\", {{ name = \"count\", default = 1, type = \"integer\" }}]\n\
                  steps = [{{ local = \"echo inner\" }}]\n"
             );
             // A plan shows arguments as one would type them.
@@ -246,8 +246,7 @@ fn keys_of_steps_and_tasks_hide_what_may_be_secret() {
         }
     }
     // Arguments, as typed.
-    let fabfile =
-        "[tasks.t]\nargs = ['password', { name = 'count', default = 1 }]\nsteps = [{ local = 'echo fine' }]\n";
+    let fabfile = "[tasks.t]\nargs = ['password', { name = 'count', default = 1, type = 'integer' }]\nsteps = [{ local = 'echo fine' }]\n";
     for words in [
         &["t:0pen-s3same"][..],
         &["t:password=0pen-s3same"],
