@@ -31,28 +31,29 @@ const CROWDED_BUFFER: usize = 16 * 1024;
 /// So many reads belong to setting a session up.
 const SETUP_READS: u32 = 64;
 
-/// A socket that acknowledges at once while the session is set up.
+/// A socket that doesn't keep an acknowledgement back while the session is set up.
 ///
 /// sshd leaves Nagle's algorithm on until a session has started, so that one of its small packets waits
-/// for our acknowledgement, which Linux delays by 40 ms. The option holds only until the kernel thinks
-/// otherwise, hence after each read.
+/// for our acknowledgement, which Linux delays by 40 ms. It is asked for when something was read and there is nothing more:
+/// what was written meanwhile has brought it along, and to send one alone costs as much as any packet.
 ///
 /// Once the writing side is shut down, the goodbye is with the kernel, and the end is read: whoever closes a session doesn't
 /// wait for the server to close its side, which takes sshd some milliseconds.
 pub(crate) struct QuickAck {
     socket: TcpStream,
     left: u32,
+    /// Something was read, and nothing written since.
+    owes: bool,
     shut_down: bool,
 }
 
 impl QuickAck {
     pub(crate) fn new(socket: TcpStream) -> Self {
-        Self { socket, left: SETUP_READS, shut_down: false }
+        Self { socket, left: SETUP_READS, owes: false, shut_down: false }
     }
 
     fn acknowledge(&mut self) {
-        if self.left > 0 {
-            self.left -= 1;
+        if std::mem::take(&mut self.owes) {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             // Only speed is lost where the option is missing.
             let _ = socket2::SockRef::from(&self.socket).set_tcp_quickack(true);
@@ -65,15 +66,24 @@ impl AsyncRead for QuickAck {
         if self.shut_down {
             return Poll::Ready(Ok(()));
         }
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
-        self.acknowledge();
-        Poll::Ready(Ok(()))
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if read.is_pending() {
+            self.acknowledge();
+        } else if self.left > 0 {
+            self.left -= 1;
+            self.owes = true;
+        }
+        read
     }
 }
 
 impl AsyncWrite for QuickAck {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        if written.is_ready() {
+            self.owes = false;
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
