@@ -186,7 +186,7 @@ async fn by_script(control: &Control, which: &str, live: usize, grace: Duration)
 async fn by_signal(control: &Control, grace: Duration, error: &SessionError) -> StopOutcome {
     // Both within the grace time: whoever interrupts the run waits no longer for it.
     let report = REPORT.min(grace / 2);
-    for (signal, wait) in [(Signal::Term, grace - report), (Signal::Kill, report)] {
+    for (signal, wait) in [(Signal::Term, grace.saturating_sub(report)), (Signal::Kill, report)] {
         if control.send_signal(&signal).await.is_ok() && tokio::time::timeout(wait, control.ended()).await.is_ok() {
             return StopOutcome::Ended;
         }

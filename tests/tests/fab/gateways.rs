@@ -55,8 +55,8 @@ fn hops_of_ssh_config_go_in_its_order_each_by_its_own_lines() {
         "Host web\n  HostName {address1}\n  Port {port}\n  IdentityFile {key}\n  ProxyJump one,two\n".to_owned();
     for (name, hop) in [("one", &first), ("two", &second)] {
         let at = &hop.hosts()[0];
-        config += &format!("Host {name}\n  HostName {}\n  Port {}\n", at.address, at.port);
-        config += &format!("  IdentityFile {}\n", hop.key().display());
+        let lines = format!("Host {name}\n  HostName {}\n  Port {}\n", at.address, at.port);
+        config.extend([lines, format!("  IdentityFile {}\n", hop.key().display())]);
     }
     // What would lead nowhere: `none` says that the first hop needs no gateway, and a later hop has its own already.
     config += "Host one\n  ProxyJump none\nHost one two\n  ProxyJump 127.0.0.1:1\n";

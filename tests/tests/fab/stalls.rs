@@ -11,7 +11,7 @@ const DEAD: &str = "nothing has come from the host for 1.2 s, no answers to keep
 /// A network to this server that goes away after so many bytes.
 fn stall(sshd: &Sshd, bytes: usize, from: From) -> Stall {
     let host = &sshd.hosts()[0];
-    Stall::after(SocketAddr::new(host.address.into(), host.port), bytes, from)
+    Stall::after(SocketAddr::new(host.address, host.port), bytes, from)
 }
 
 /// A run against the host behind that network, which is given up soon.
@@ -94,12 +94,12 @@ fn keepalive_is_thirty_seconds_unless_a_layer_says_otherwise_and_zero_is_off() {
     let shown = |case: Case| {
         let ran = case.args(["--show-config", "web1", "--format", "json"]).any_stdout().any_stderr().run();
         let shown: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
-        shown["settings"]["keepalive"]["value"].as_f64().unwrap_or_else(|| panic!("{shown:#}"))
+        shown["settings"]["keepalive"]["value"].as_u64().unwrap_or_else(|| panic!("{shown:#}"))
     };
     let ssh = |text: &str| case!().home_file(".ssh/config", text);
-    assert_eq!(shown(case!()), 30.0);
-    assert_eq!(shown(ssh("Host other\n  ServerAliveInterval 0\n")), 30.0);
-    assert_eq!(shown(ssh("Host web*\n  ServerAliveInterval 7\n")), 7.0);
+    assert_eq!(shown(case!()), 30);
+    assert_eq!(shown(ssh("Host other\n  ServerAliveInterval 0\n")), 30);
+    assert_eq!(shown(ssh("Host web*\n  ServerAliveInterval 7\n")), 7);
     for off in [
         ssh("Host web*\n  ServerAliveInterval 0\nHost *\n  ServerAliveInterval 5\n"),
         case!().args(["--keepalive", "0"]),
@@ -111,6 +111,6 @@ fn keepalive_is_thirty_seconds_unless_a_layer_says_otherwise_and_zero_is_off() {
         case!().home_file(".fabricrc", "keepalive = 0\n"),
         ssh("ServerAliveInterval 5\n").args(["--keepalive", "0"]),
     ] {
-        assert_eq!(shown(off), 0.0);
+        assert_eq!(shown(off), 0);
     }
 }
