@@ -67,7 +67,7 @@ fn a_failed_login_lists_what_became_of_each_key() {
         openssl dsaparam -genkey 1024 2>err | openssl dsa -out dsa 2>err; chmod 600 dsa junk noise",
     );
     let files = ["missing", "half.pub", "refused", "junk", "noise", "directory", "dsa"];
-    let config: String = files.iter().map(|name| format!("  IdentityFile {}\n", at(name))).collect();
+    let config = files.map(|name| format!("  IdentityFile {}\n", at(name))).concat();
     let fab = || {
         let config = format!("Host *\n  IdentitiesOnly yes\n{config}");
         case!()
@@ -121,7 +121,7 @@ fn a_key_that_may_not_be_read_is_listed_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     make(dir.path(), "ssh-keygen -q -t ed25519 -N '' -f key");
     let key = dir.path().join("key");
-    fs::set_permissions(&key, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&key).is_ok() {
         // Root may read everything.
         return;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use tests::{Case, Dropbear, Host, Ran, Sshd, TestUser, case};
@@ -88,7 +88,6 @@ fn trees_go_to_dropbear_without_its_program() {
     let host = Host { address: address.parse().unwrap(), port: port.parse().unwrap() };
     let case = case.reach(vec![host], &key).known_hosts(dropbear.known_hosts());
     let ran = there_and_back(case.fabfile(FABFILE).args(["-u", user.name(), "t"]));
-    use std::os::unix::fs::MetadataExt as _;
     assert_eq!(
         fs::metadata(ran.case().far().join("site/plain")).unwrap().uid(),
         fs::metadata(user.home()).unwrap().uid()
