@@ -238,6 +238,10 @@ impl AsyncWrite for Bounded<'_> {
 }
 
 /// Who has the session that scripts run on.
+#[cfg_attr(
+    not(any(feature = "ssh", feature = "plugins")),
+    allow(dead_code, reason = "only these have sessions without files")
+)]
 pub(crate) trait Host: Send + Sync {
     /// How many scripts may run on it at once.
     fn at_once(&self) -> usize {
@@ -248,6 +252,10 @@ pub(crate) trait Host: Send + Sync {
 }
 
 /// Runs scripts as processes of a session.
+#[cfg_attr(
+    not(any(feature = "ssh", feature = "plugins")),
+    allow(dead_code, reason = "only these have sessions without files")
+)]
 pub(crate) struct OnSession<H>(pub(crate) H);
 
 #[async_trait]
