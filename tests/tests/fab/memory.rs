@@ -51,6 +51,9 @@ fn a_command_that_floods_and_traps_signals_is_ended_in_little_memory() {
     }
 }
 
+/// What a program takes that is built to be debugged: its tasks are half as large again.
+const MOST: u64 = if cfg!(debug_assertions) { 384 * MIB } else { 256 * MIB };
+
 /// Standard output is a pipe that isn't read. Once no host sends any more, nothing more is kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_hosts_whose_output_is_not_taken_stay_small() {
@@ -80,7 +83,7 @@ async fn a_thousand_hosts_whose_output_is_not_taken_stay_small() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let (peak, begun) = seen;
-        assert!(peak < 256 * MIB, "{command}: {} MiB for {begun} hosts", peak / MIB);
+        assert!(peak < MOST, "{command}: {} MiB for {begun} hosts", peak / MIB);
         assert!(begun > HOSTS / 4, "{command}: {begun} hosts");
         // It was held up, and had more to say.
         let mut some = vec![0; 1 << 20];
