@@ -59,6 +59,16 @@ impl Guard {
         Ok(())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// All of it, and a command, which runs if each step has succeeded.
+    pub(super) fn before_command(mut self, command: &[u8]) -> Vec<u8> {
+        self.text.extend_from_slice(command);
+        self.text
+    }
+
     /// All of it, and the line, of which nothing runs unless each step has succeeded.
     pub(super) fn before(mut self, line: &[u8]) -> Vec<u8> {
         if !self.text.is_empty() && !self.is_plain(line) {

@@ -230,7 +230,8 @@ impl Command {
     /// takes, [`CommandError::TooLong`] over [`LONGEST`] bytes.
     pub fn render(&self) -> Result<Rendered, CommandError> {
         let raw = self.shell.is_some() && !self.shell_escape;
-        let mut guard = Guard::new(raw);
+        let language = self.shell.as_deref().and_then(Language::of);
+        let mut guard = Guard::new(raw && language.is_none());
         if let Some(text) = self.sudo.as_ref().and_then(|sudo| sudo.announcement.as_ref()) {
             guard.step(&[b"printf %s ", &*quote(text.as_bytes())?, b" >&2"].concat());
         }
@@ -239,6 +240,11 @@ impl Command {
         }
         if !self.cwd.is_empty() {
             guard.step(&[b"cd ", &*quote_dir(&self.cwd)?].concat());
+        }
+        if let (Some(shell), Some(language)) = (self.shell.as_deref(), language)
+            && !(guard.is_empty() && self.prefixes.is_empty())
+        {
+            return self.guarded_outside(shell, language, guard);
         }
         for prefix in &self.prefixes {
             guard.prefix(prefix)?;
@@ -265,13 +271,33 @@ impl Command {
             (None, Some(_)) => wrap(&mut out, "sh -c", &quote(&inner)?),
             (None, None) => out = inner,
         }
-        if out.contains(&0) {
-            return Err(CommandError::Nul);
+        Rendered::checked(out, !alike)
+    }
+
+    /// The text for a shell that doesn't know the guard's language: what is a process's own (variables, directory) is
+    /// made outside of it, prefixes before the line in its own language.
+    fn guarded_outside(&self, shell: &str, language: Language, guard: Guard) -> Result<Rendered, CommandError> {
+        let mut inner = Vec::new();
+        for prefix in &self.prefixes {
+            inner.extend_from_slice(prefix);
+            inner.extend_from_slice(language.or_exit());
         }
-        if out.len() > LONGEST {
-            return Err(CommandError::TooLong { bytes: out.len(), limit: LONGEST });
+        inner.extend_from_slice(&self.line);
+        let argument =
+            if self.shell_escape { quote(&inner)?.into_owned() } else { [b"\"", &inner[..], b"\""].concat() };
+        let mut line = b"exec ".to_vec();
+        wrap(&mut line, shell, &argument);
+        let guarded = guard.before_command(&line);
+        let mut out = Vec::new();
+        match &self.sudo {
+            Some(sudo) => {
+                out.extend_from_slice(&sudo.render()?);
+                out.push(b' ');
+                wrap(&mut out, "sh -c", &quote(&guarded)?);
+            }
+            None => out = guarded,
         }
-        Ok(Rendered { text: out, for_bourne: !alike })
+        Rendered::checked(out, true)
     }
 
     /// PATH first, then the variables, in one `export` (Fabric 1's order).
@@ -302,6 +328,33 @@ impl Command {
     }
 }
 
+/// The language of a shell that isn't a Bourne shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Csh,
+    Fish,
+}
+
+impl Language {
+    /// That of the shell that a `shell` setting names: `/usr/bin/tcsh -c`.
+    fn of(shell: &str) -> Option<Self> {
+        let program = shell.split_ascii_whitespace().next()?;
+        match program.rsplit('/').next()? {
+            "csh" | "tcsh" | "bsd-csh" => Some(Self::Csh),
+            "fish" => Some(Self::Fish),
+            _ => None,
+        }
+    }
+
+    /// What ends the shell behind a command that failed. In a csh that runs `-c`, `exit` goes on with the next line.
+    fn or_exit(self) -> &'static [u8] {
+        match self {
+            Self::Csh => b"\nset fabric = $status; if ($fabric) exec sh -c \"exit $fabric\"\n",
+            Self::Fish => b"\nor exit $status\n",
+        }
+    }
+}
+
 fn wrap(out: &mut Vec<u8>, shell: &str, argument: &[u8]) {
     out.extend_from_slice(shell.trim_end().as_bytes());
     out.push(b' ');
@@ -316,6 +369,16 @@ pub struct Rendered {
 }
 
 impl Rendered {
+    fn checked(text: Vec<u8>, for_bourne: bool) -> Result<Self, CommandError> {
+        if text.contains(&0) {
+            return Err(CommandError::Nul);
+        }
+        if text.len() > LONGEST {
+            return Err(CommandError::TooLong { bytes: text.len(), limit: LONGEST });
+        }
+        Ok(Self { text, for_bourne })
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.text
@@ -469,6 +532,10 @@ mod tests {
     #[test]
     fn a_line_with_operators_comes_after_the_whole_guard() {
         let line = |line: &str| Command::new(line).cd("/srv");
+        let csh = line("make; rm x").shell("tcsh -c");
+        assert_eq!(text(&csh), "cd /srv && exec tcsh -c 'make; rm x'");
+        assert_eq!(text(&Command::new("a; b").shell("fish -c").prefix("c")), "exec fish -c 'c\nor exit $status\na; b'");
+        assert_eq!(text(&Command::new("a; b").shell("/bin/csh -c")), "/bin/csh -c 'a; b'");
         assert_eq!(text(&line("make; rm x")), "cd /srv || exit; make; rm x");
         assert_eq!(text(&line("make && rm 'a; b' | cat >&2")), "cd /srv && make && rm 'a; b' | cat >&2");
         assert_eq!(text(&line("make\nrm x # all")), "cd /srv || exit\nmake\nrm x # all");

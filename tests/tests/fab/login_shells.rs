@@ -205,3 +205,38 @@ fn an_account_with_another_login_shell_is_the_same() {
             .run();
     }
 }
+
+#[test]
+fn nothing_runs_behind_what_failed_where_a_step_names_another_shell() {
+    for shell in OTHERS {
+        let step =
+            |around: &str| format!("{{ run = \"echo BAD; echo BAD\\necho BAD\", shell = \"{shell} -c\", {around} }}");
+        for around in [
+            "prefix = \"false\"",
+            "cd = \"/no/such\"",
+            "cd = \"/no/such\", env = { A = \"1\" }, prefix = \"true\"",
+            "prefix = [\"true\", \"false\"], pty = true",
+        ] {
+            case!()
+                .hosts(1)
+                .fabfile(format!("[tasks.t]\nhosts = ['{{h1}}']\nsteps = [{}]\n", step(around)))
+                .args(["--hide", "running", "t"])
+                .stdout_lacks("BAD")
+                .any_stderr()
+                .status(1)
+                .run();
+        }
+        // And where nothing fails, all of it does, in that shell.
+        let says = if shell == "fish" { "echo (pwd) $A; echo end" } else { "echo `pwd` $A; echo end" };
+        let step = format!(
+            "{{ run = \"{says}\", shell = \"{shell} -c\", cd = \"/\", env = {{ A = \"it's\" }}, prefix = \"true\" }}"
+        );
+        case!()
+            .hosts(1)
+            .fabfile(format!("[tasks.t]\nhosts = ['{{h1}}']\nsteps = [{step}]\n"))
+            .args(["--hide", "running", "t"])
+            .stdout_has("out: / it's\n")
+            .stdout_has("out: end\n")
+            .run();
+    }
+}
