@@ -414,6 +414,12 @@ impl Emitter {
         Self::new(Arc::new(NoEvents), "")
     }
 
+    /// The same to another sink.
+    #[must_use]
+    pub fn to(&self, sink: Arc<dyn EventSink>) -> Self {
+        Self { sink, ..self.clone() }
+    }
+
     /// The same for this host.
     #[must_use]
     pub fn for_host(&self, host: impl Into<Arc<str>>) -> Self {

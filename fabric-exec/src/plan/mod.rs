@@ -175,7 +175,9 @@ impl Planner {
         if job.around.is_some() && self.open.contains(&task.id()) {
             return Ok(());
         }
-        if let Some(list) = self.shared.emptied_ahead(&job, self.inside(outer)?).await? {
+        if job.has_around()
+            && let Some(list) = self.shared.emptied_ahead(&job, self.inside(outer)?).await?
+        {
             tasks.push(self.alone(job, list, token, because, outer).await?);
             return Ok(());
         }

@@ -17,111 +17,15 @@ use serde::de::DeserializeOwned;
 use super::again::{In, Turns};
 use super::apart::Apart;
 use super::execute::execute;
-use super::job::{GuardKind, Job};
+use super::job::Job;
 use super::ledger::Execution;
-use super::shared::{Shared, millis, passed_on, task_overlay};
-use super::strategy::Strategy;
+use super::scope::Scope;
+use super::shared::{Shared, millis, passed_on};
 use super::{Backoff, Env, Hide, Interrupt};
-use crate::hostlist::{Around, HostList, Listed, with_settings};
+use crate::hostlist::Listed;
 use crate::journal::Line;
 use crate::report::{Hidden, HostResult};
-use crate::task::{Args, Argument, Invocation, Task, TaskError, TaskId};
-
-/// What one execution of a task has in common for all its hosts.
-pub(crate) struct Scope {
-    pub(crate) task: Arc<Task>,
-    pub(crate) name: Arc<str>,
-    pub(crate) args: Args,
-    pub(crate) hosts: Vec<Arc<str>>,
-    /// Those hosts that came with settings.
-    pub(crate) around: Around,
-    pub(crate) roles: Vec<String>,
-    pub(crate) emitter: Emitter,
-    overlays: Vec<Overlay>,
-    /// What being one of several hosts at the same time makes of the settings.
-    at_once: Option<Overlay>,
-    /// Shared state, as its hosts find it.
-    pub(crate) env: Env,
-    /// Whether each host has shared state of its own while it is at work, as Fabric 1's processes had.
-    forks: bool,
-    /// What isn't shown around the `execute` that it comes from.
-    hidden: Hide,
-    /// Whether no other host is at work at the same time, so that a person's keys can be meant for this one.
-    serial: bool,
-    /// The tasks in whose runs this one is executed, outermost first, and itself.
-    pub(crate) path: Vec<TaskId>,
-    /// What tells it apart from the run's other executions; see [`Shared::key`].
-    pub(crate) key: Option<Arc<str>>,
-    /// Its place in the ledger.
-    pub(crate) execution: Execution,
-    usage: Mutex<Option<String>>,
-    apart: Apart,
-}
-
-impl Scope {
-    #[allow(clippy::too_many_arguments, reason = "each is another part of an execution; it is made in one place")]
-    pub(crate) fn new(
-        shared: &Shared,
-        job: &Job,
-        list: &HostList,
-        hosts: Vec<Arc<str>>,
-        strategy: Strategy,
-        parent: Option<&Context>,
-        key: Option<Arc<str>>,
-        execution: Execution,
-    ) -> Self {
-        let outer: &[TaskId] = match (&job.guard, parent) {
-            (Some(guard), _) => &guard.path,
-            (None, Some(parent)) => &parent.scope.path,
-            (None, None) => &[],
-        };
-        let path = outer.iter().map(TaskId::same).chain([job.task.id()]).collect();
-        // What is in force around an `execute` stays so in what it executes (Fabric 1).
-        let mut overlays: Vec<Overlay> = parent.map(Context::passed_on).unwrap_or_default();
-        overlays.extend(task_overlay(&job.task));
-        if job.is(GuardKind::Health) {
-            overlays.push(step_overlay("health check", &["warn_only", "skip_bad_hosts"], false));
-        }
-        let parallel = strategy.window > 1;
-        let linewise = parallel || parent.is_some_and(|parent| parent.scope.at_once.is_some());
-        let at_once: &[&str] = if parallel { &["parallel", "linewise"] } else { &["linewise"] };
-        let emitter = shared.emitter_of(execution, None).for_task(job.name.clone());
-        let condition = parent.and_then(|parent| parent.emitter.condition());
-        Self {
-            task: job.task.clone(),
-            name: job.name.clone(),
-            args: job.args.clone(),
-            hosts,
-            around: with_settings(&list.hosts),
-            roles: list.roles.clone(),
-            emitter: condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter),
-            overlays,
-            at_once: linewise.then(|| step_overlay("parallel execution", at_once, true)),
-            env: parent.map_or(&shared.env, |parent| &parent.env).clone(),
-            forks: strategy.parallel && !job.task.runs_once && !list.is_local(),
-            hidden: parent.map(|parent| parent.hidden).unwrap_or_default(),
-            serial: !parallel && parent.is_none_or(|parent| parent.scope.serial),
-            path,
-            key,
-            execution,
-            usage: Mutex::default(),
-            apart: Apart::new(&job.task, list, parallel, parent.map(Context::apart)),
-        }
-    }
-
-    pub(crate) fn tell_usage(&self, message: String) {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
-    }
-
-    pub(crate) fn take_usage(&self) -> Option<String> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-fn step_overlay(origin: &str, names: &[&str], value: bool) -> Overlay {
-    let values: Map = names.iter().map(|name| ((*name).to_owned(), value.into())).collect();
-    Overlay::new(Origin::place(Layer::Step, origin), values)
-}
+use crate::task::{Args, Argument, Invocation, Task, TaskError};
 
 /// What a task's body is given. Cheap to clone; clones share the connection.
 #[derive(Clone)]
@@ -224,9 +128,7 @@ impl Context {
         let emitter = match listed {
             Some(listed) => {
                 let host: Arc<str> = listed.host.as_str().into();
-                let emitter = shared.emitter_of(scope.execution, Some(host.clone())).for_task(scope.name.clone());
-                let condition = scope.emitter.condition();
-                condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter).for_host(host)
+                shared.gathering(&scope.emitter.for_host(host.clone()), scope.execution, Some(host))
             }
             None => scope.emitter.clone(),
         };

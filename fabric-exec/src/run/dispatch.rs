@@ -12,12 +12,13 @@ use jiff::Timestamp;
 use tokio::task::{Id, JoinSet};
 
 use super::RunError;
-use super::context::{Context, Scope};
+use super::context::Context;
 use super::host::run_on_host;
 use super::job::{GuardKind, Job, Outcome};
 use super::lanes::Lane;
 use super::ledger::Execution;
 use super::once::Claim;
+use super::scope::Scope;
 use super::shared::{Shared, millis};
 use super::strategy::Strategy;
 use crate::hostlist::HostList;
@@ -166,6 +167,11 @@ impl<'a> Dispatcher<'a> {
         self.strategy.is_exceeded(self.failures, || self.shared.ledger.lost_of_all())
     }
 
+    /// Whether it goes on without hosts that fail.
+    fn allows_failures(&self) -> bool {
+        self.strategy.may_fail(self.shared.ledger.lost_of_all().1) > 0
+    }
+
     pub(super) fn may_go_on(&self) -> bool {
         !self.halts() && !self.shared.interrupt.is_stopping()
     }
@@ -222,7 +228,7 @@ impl<'a> Dispatcher<'a> {
     fn was_lost(&self, host: &str) -> bool {
         let own = || self.parent.and_then(Context::host).is_some_and(|own| own.as_str() == host);
         let ledger = &self.shared.ledger;
-        let is_lost = || ledger.is_lost(host) && self.strategy.may_fail(ledger.lost_of_all().1) > 0;
+        let is_lost = || ledger.is_lost(host) && self.allows_failures();
         (ledger.is_left_out(host) || is_lost()) && !self.job.is(GuardKind::Rollback) && !own()
     }
 
@@ -368,8 +374,7 @@ impl<'a> Dispatcher<'a> {
             duration_ms: millis(result.duration),
         });
         if let Some(host) = emitter.host() {
-            let is_allowed = self.strategy.may_fail(self.shared.ledger.lost_of_all().1) > 0;
-            self.shared.ledger.host_finished(self.execution(), host, &result, is_allowed);
+            self.shared.ledger.host_finished(self.execution(), host, &result, self.allows_failures());
         }
         if let Some(listed) = self.list.hosts.get(place) {
             self.shared.connections.at_rest(&listed.host);

@@ -13,10 +13,11 @@ use super::dispatch::Dispatcher;
 use super::job::{Job, Outcome};
 use super::lists::Inside;
 use super::once::Claim;
+use super::scope::Scope;
 use super::shared::{Shared, task_layers};
 use super::strategy::Strategy;
 use crate::hostlist::{Emptied, HostList, Level, Listed};
-use crate::task::{Invocation, TaskId};
+use crate::task::Invocation;
 
 /// How deep executions may be nested.
 const DEEPEST: usize = 50;
@@ -29,11 +30,7 @@ pub(crate) fn execute(
 ) -> Pin<Box<dyn Future<Output = Result<Outcome, RunError>> + Send>> {
     Box::pin(async move {
         let parent = parent.as_ref();
-        let path: &[TaskId] = match (&job.guard, parent) {
-            (Some(guard), _) => &guard.path,
-            (None, Some(parent)) => &parent.scope().path,
-            (None, None) => &[],
-        };
+        let path = Scope::path_around(&job, parent);
         let is_inside_itself = path.contains(&job.task.id());
         // A dry run cannot know when a task that executes itself comes to its end.
         if is_inside_itself && parent.is_some_and(|parent| parent.emitter().condition().is_some()) {
@@ -46,7 +43,9 @@ pub(crate) fn execute(
         if is_inside_itself && job.around.is_some() {
             return Ok(Outcome::default());
         }
-        if let Some(list) = shared.emptied_ahead(&job, Inside::of(&shared, parent)?).await? {
+        if job.has_around()
+            && let Some(list) = shared.emptied_ahead(&job, Inside::of(&shared, parent)?).await?
+        {
             shared.warn_of(&list, &job);
             return Ok(Outcome { emptied: list.emptied != Some(Emptied::Share), ..Outcome::default() });
         }

@@ -58,6 +58,11 @@ impl Job {
         (self.task.id(), serde_json::json!(self.args).to_string())
     }
 
+    /// Whether its list decides on more than the task: on `pre` and `post`. A guard's is that of the task that it guards.
+    pub(crate) fn has_around(&self) -> bool {
+        self.guard.is_none() && !(self.task.pre.is_empty() && self.task.post.is_empty())
+    }
+
     pub(crate) fn is(&self, kind: GuardKind) -> bool {
         self.guard.as_ref().is_some_and(|guard| guard.kind == kind)
     }

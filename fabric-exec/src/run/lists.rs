@@ -61,16 +61,14 @@ impl Shared {
             Some(guard) if job.around.is_none() || !job.selection.gives_hosts() => {
                 Ok(HostList::exactly(&guard.hosts, exclude))
             }
-            _ => self.host_list(&job.name, &job.task, &job.selection, inside).await,
+            _ => self.host_list(job, inside).await,
         }
     }
 
-    /// The host list of a job that has `pre` or `post`, if it is known to be emptied before any of them runs.
+    /// The host list of a job with something [around](Job::has_around) it, if it is known to be emptied before any of that
+    /// runs.
     pub(crate) async fn emptied_ahead(&self, job: &Job, inside: Inside<'_>) -> Result<Option<HostList>, RunError> {
-        if job.guard.is_some()
-            || (job.task.pre.is_empty() && job.task.post.is_empty())
-            || !self.is_fixed(job, &inside)?
-        {
+        if !self.is_fixed(job, &inside)? {
             return Ok(None);
         }
         let list = self.list_of(job, inside).await?;
@@ -80,62 +78,68 @@ impl Shared {
     /// Whether what runs before a job can't change its host list.
     fn is_fixed(&self, job: &Job, inside: &Inside<'_>) -> Result<bool, RunError> {
         let env = self.global_lists(&job.task, inside.env)?;
-        let sources = Sources {
-            task: &job.name,
-            arguments: &job.selection,
-            own: &job.task.own,
-            current: inside.current,
-            around: &inside.around,
-            env: &env,
-            command_line: &self.command_line,
-            only: &[],
-            rules: Rules::default(),
-        };
+        let sources = self.sources(job, inside.current, &inside.around, &env);
         if matches!(sources.level(), Level::Env | Level::Local) && self.may_set_lists.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let mut waiting = self.roles_of(&job.task, &sources)?;
-        let mut seen: HashSet<String> = waiting.iter().cloned().collect();
-        while let Some(name) = waiting.pop() {
-            match &self.roles[&name].source {
-                RoleSource::Hosts(_) => {}
-                RoleSource::Roles(items) => {
-                    let names = role_names(items, |name| self.roles.contains_key(name));
-                    let known = names.into_iter().filter(|name| self.roles.contains_key(name));
-                    waiting.extend(known.filter(|name| seen.insert(name.clone())));
-                }
-                _ => return Ok(false),
-            }
-        }
-        Ok(true)
+        let roles = self.roles_of(&job.task, &sources)?;
+        let is_written = |source: &&RoleSource| matches!(source, RoleSource::Hosts(_));
+        Ok(self.origins(roles).is_none_or(|origins| origins.iter().all(is_written)))
     }
 
-    /// The host list of a task by the rules, now.
-    async fn host_list(
-        &self,
-        name: &str,
-        task: &Task,
-        arguments: &Selection,
-        inside: Inside<'_>,
-    ) -> Result<HostList, RunError> {
+    /// Where the hosts of these roles come from in the end: the sources that aren't other roles. `None` if one of the roles,
+    /// or of those that they are made of, doesn't exist.
+    pub(super) fn origins(&self, roles: Vec<String>) -> Option<Vec<&RoleSource>> {
+        let (mut waiting, mut seen) = (roles, HashSet::new());
+        let mut origins = Vec::new();
+        while let Some(name) = waiting.pop() {
+            match &self.roles.get(&name)?.source {
+                RoleSource::Roles(items) if seen.insert(name) => {
+                    waiting.extend(role_names(items, |name| self.roles.contains_key(name)));
+                }
+                RoleSource::Roles(_) => {}
+                source => origins.push(source),
+            }
+        }
+        Some(origins)
+    }
+
+    /// What decides on a job's host list, but for what narrows it.
+    fn sources<'a>(
+        &'a self,
+        job: &'a Job,
+        current: Option<&'a Listed>,
+        around: &'a Around,
+        env: &'a Selection,
+    ) -> Sources<'a> {
+        Sources {
+            task: &job.name,
+            arguments: &job.selection,
+            own: &job.task.own,
+            current,
+            around,
+            env,
+            command_line: &self.command_line,
+            only: &[],
+            rules: Rules::default(),
+        }
+    }
+
+    /// The host list of a job by the rules, now.
+    async fn host_list(&self, job: &Job, inside: Inside<'_>) -> Result<HostList, RunError> {
+        let (name, task) = (&*job.name, &*job.task);
         let settings = self.task_settings(task, &inside.settings, inside.env)?;
         let env = self.global_lists(task, inside.env)?;
         let only = expand(name, &settings.only_hosts)?;
         let around = inside.env.around(&inside.around);
         let sources = Sources {
-            task: name,
-            arguments,
-            own: &task.own,
-            current: inside.current,
-            around: &around,
-            env: &env,
-            command_line: &self.command_line,
             only: &only,
             rules: Rules {
                 dedupe: settings.dedupe_hosts,
                 limit: setting("limit", settings.limit.as_deref(), Share::of_limit)?,
                 shard: self.shard,
             },
+            ..self.sources(job, inside.current, &around, &env)
         };
         let mut looked_up = IndexMap::new();
         for role in self.roles_of(task, &sources)? {
@@ -164,17 +168,8 @@ impl Shared {
     /// Whether the roles of a job, or the global ones where it has none, exist: as far as can be known ahead.
     pub(crate) fn check_roles(&self, job: &Job) -> Result<(), RunError> {
         let env = self.global_lists(&job.task, &self.env)?;
-        let sources = Sources {
-            task: &job.name,
-            arguments: &job.selection,
-            own: &job.task.own,
-            current: None,
-            around: &Around::new(),
-            env: &env,
-            command_line: &self.command_line,
-            only: &[],
-            rules: Rules::default(),
-        };
+        let around = Around::new();
+        let sources = self.sources(job, None, &around, &env);
         self.roles_of(&job.task, &sources).map(drop)
     }
 

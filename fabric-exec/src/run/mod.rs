@@ -26,6 +26,7 @@ mod lanes;
 mod ledger;
 pub(crate) mod lists;
 mod once;
+mod scope;
 mod secrets;
 pub(crate) mod shared;
 pub(crate) mod strategy;

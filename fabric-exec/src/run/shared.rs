@@ -140,12 +140,12 @@ impl Shared {
         })
     }
 
-    /// Where the events of one execution of a task go, by its place in the report; those of a host's run, where it is one's.
-    pub(crate) fn emitter_of(&self, execution: usize, host: Option<Arc<str>>) -> Emitter {
-        let Some(commands) = &self.commands else { return self.emitter.clone() };
+    /// The same emitter for one execution of a task, by its place in the report, and for a host's run in it, where it is one's:
+    /// what happens is gathered for the report, if that has it.
+    pub(crate) fn gathering(&self, emitter: &Emitter, execution: usize, host: Option<Arc<str>>) -> Emitter {
+        let Some(commands) = &self.commands else { return emitter.clone() };
         let gather = Gather { next: self.events.clone(), commands: commands.clone(), execution, host };
-        let sink = Discreet { sink: Arc::new(gather), secrets: self.secrets.clone() };
-        Emitter::new(Arc::new(sink), self.emitter.run().clone())
+        emitter.to(Arc::new(Discreet { sink: Arc::new(gather), secrets: self.secrets.clone() }))
     }
 
     /// The settings of a task, apart from any host; `around` are those of the block that it is executed in.

@@ -123,16 +123,9 @@ impl Shared {
 
     /// How many hosts a role has, if nothing has to be run to know it.
     async fn known_hosts_of(&self, name: &str) -> Option<Result<usize, RunError>> {
-        let mut waiting = vec![name.to_owned()];
-        let mut seen = HashSet::new();
-        while let Some(name) = waiting.pop() {
-            match &self.roles.get(&name)?.source {
-                RoleSource::Command { .. } | RoleSource::Code(_) => return None,
-                RoleSource::Roles(items) if seen.insert(name) => {
-                    waiting.extend(crate::hostlist::role_names(items, |name| self.roles.contains_key(name)));
-                }
-                _ => {}
-            }
+        let is_run = |source: &&RoleSource| matches!(source, RoleSource::Command { .. } | RoleSource::Code(_));
+        if self.origins(vec![name.to_owned()])?.iter().any(is_run) {
+            return None;
         }
         Some(self.look_up(REMAINDER, name, &self.env, &mut Vec::new()).await.map(|hosts| hosts.len()))
     }
