@@ -54,6 +54,26 @@ impl LoginShell {
         }
     }
 
+    /// The one that a `shell` setting names (`/usr/bin/tcsh -c`); what isn't known by its name is a Bourne shell.
+    pub(super) fn named(shell: &str) -> Self {
+        let program = shell.split_ascii_whitespace().next().unwrap_or_default();
+        match program.rsplit('/').next().unwrap_or_default() {
+            "csh" | "tcsh" | "bsd-csh" => Self::Csh,
+            "fish" => Self::Fish,
+            _ => Self::Bourne,
+        }
+    }
+
+    /// What ends it behind a command that failed, where that isn't the Bourne shell's language. A csh that runs `-c` goes on
+    /// with the next line after `exit`.
+    pub(super) fn or_exit(self) -> Option<&'static [u8]> {
+        match self {
+            Self::Csh => Some(b"\nset fabric = $status; if ($fabric) exec sh -c \"exit $fabric\"\n"),
+            Self::Fish => Some(b"\nor exit $status\n"),
+            Self::Bourne | Self::Other => None,
+        }
+    }
+
     /// The text of a command in the Bourne shell's language as it goes to this login shell.
     ///
     /// # Errors

@@ -12,6 +12,7 @@
 
 mod guard;
 mod login_shell;
+mod sudo;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,6 +24,7 @@ use self::guard::Guard;
 use crate::error::CommandError;
 
 pub use self::login_shell::LoginShell;
+pub use self::sudo::Sudo;
 
 /// The longest rendered command, in bytes: what Linux takes as one argument of a program
 /// (`MAX_ARG_STRLEN`, 128 KiB with its terminating zero). sshd hands the whole command to the login
@@ -68,78 +70,6 @@ pub enum PathBehavior {
     Prepend,
     /// Instead of what is there.
     Replace,
-}
-
-/// How a command becomes another user's: the arguments of `sudo`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sudo {
-    prefix: String,
-    prompt: String,
-    user: Option<String>,
-    group: Option<String>,
-    announcement: Option<String>,
-}
-
-impl Sudo {
-    /// The default of the `sudo_prefix` setting (Fabric 1).
-    pub const PREFIX: &'static str = "sudo -S -p '%(sudo_prompt)s' ";
-
-    /// `prompt` is the text `sudo` is told to ask for the password with, so that it can be told from
-    /// anything else a command prints.
-    pub fn new(prompt: impl Into<String>) -> Self {
-        Self { prefix: Self::PREFIX.to_owned(), prompt: prompt.into(), user: None, group: None, announcement: None }
-    }
-
-    /// The user to become (`-u`); all digits are a user id. Default: root.
-    #[must_use]
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
-
-    /// The group to become (`-g`); all digits are a group id. Default: the user's.
-    #[must_use]
-    pub fn group(mut self, group: impl Into<String>) -> Self {
-        self.group = Some(group.into());
-        self
-    }
-
-    /// Another text before the flags (`sudo_prefix`); `%(sudo_prompt)s` in it stands for the prompt.
-    #[must_use]
-    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// A text that is printed to standard error as soon as `sudo` has let the command start, so that what
-    /// `sudo` itself reads and prints can be told from what the command does.
-    #[must_use]
-    pub fn announce(mut self, text: impl Into<String>) -> Self {
-        self.announcement = Some(text.into());
-        self
-    }
-
-    /// The prompt text.
-    pub fn prompt(&self) -> &str {
-        &self.prompt
-    }
-
-    fn render(&self) -> Result<Vec<u8>, CommandError> {
-        const KEY: &str = "%(sudo_prompt)s";
-        let quoted = String::from_utf8_lossy(&quote(self.prompt.as_bytes())?).into_owned();
-        let prefix = self.prefix.trim_end();
-        let prefix = prefix.replace(&format!("'{KEY}'"), &quoted).replace(&format!("\"{KEY}\""), &quoted);
-        let mut out = prefix.replace(KEY, &quoted).into_bytes();
-        for (flag, name) in [(" -u ", &self.user), (" -g ", &self.group)] {
-            if let Some(name) = name {
-                let id = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
-                let name = if id { format!("#{name}") } else { name.clone() };
-                out.extend_from_slice(flag.as_bytes());
-                out.extend_from_slice(&quote(name.as_bytes())?);
-            }
-        }
-        Ok(out)
-    }
 }
 
 impl Command {
@@ -230,8 +160,8 @@ impl Command {
     /// takes, [`CommandError::TooLong`] over [`LONGEST`] bytes.
     pub fn render(&self) -> Result<Rendered, CommandError> {
         let raw = self.shell.is_some() && !self.shell_escape;
-        let language = self.shell.as_deref().and_then(Language::of);
-        let mut guard = Guard::new(raw && language.is_none());
+        let other = self.shell.as_deref().and_then(|shell| Some((shell, LoginShell::named(shell).or_exit()?)));
+        let mut guard = Guard::new(raw && other.is_none());
         if let Some(text) = self.sudo.as_ref().and_then(|sudo| sudo.announcement.as_ref()) {
             guard.step(&[b"printf %s ", &*quote(text.as_bytes())?, b" >&2"].concat());
         }
@@ -241,10 +171,10 @@ impl Command {
         if !self.cwd.is_empty() {
             guard.step(&[b"cd ", &*quote_dir(&self.cwd)?].concat());
         }
-        if let (Some(shell), Some(language)) = (self.shell.as_deref(), language)
+        if let Some((shell, or_exit)) = other
             && !(guard.is_empty() && self.prefixes.is_empty())
         {
-            return self.guarded_outside(shell, language, guard);
+            return self.guarded_outside(shell, or_exit, guard);
         }
         for prefix in &self.prefixes {
             guard.prefix(prefix)?;
@@ -276,11 +206,11 @@ impl Command {
 
     /// The text for a shell that doesn't know the guard's language: what is a process's own (variables, directory) is
     /// made outside of it, prefixes before the line in its own language.
-    fn guarded_outside(&self, shell: &str, language: Language, guard: Guard) -> Result<Rendered, CommandError> {
+    fn guarded_outside(&self, shell: &str, or_exit: &[u8], guard: Guard) -> Result<Rendered, CommandError> {
         let mut inner = Vec::new();
         for prefix in &self.prefixes {
             inner.extend_from_slice(prefix);
-            inner.extend_from_slice(language.or_exit());
+            inner.extend_from_slice(or_exit);
         }
         inner.extend_from_slice(&self.line);
         let argument =
@@ -325,33 +255,6 @@ impl Command {
             out.extend_from_slice(&quote(value)?);
         }
         Ok(Some(out))
-    }
-}
-
-/// The language of a shell that isn't a Bourne shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Language {
-    Csh,
-    Fish,
-}
-
-impl Language {
-    /// That of the shell that a `shell` setting names: `/usr/bin/tcsh -c`.
-    fn of(shell: &str) -> Option<Self> {
-        let program = shell.split_ascii_whitespace().next()?;
-        match program.rsplit('/').next()? {
-            "csh" | "tcsh" | "bsd-csh" => Some(Self::Csh),
-            "fish" => Some(Self::Fish),
-            _ => None,
-        }
-    }
-
-    /// What ends the shell behind a command that failed. In a csh that runs `-c`, `exit` goes on with the next line.
-    fn or_exit(self) -> &'static [u8] {
-        match self {
-            Self::Csh => b"\nset fabric = $status; if ($fabric) exec sh -c \"exit $fabric\"\n",
-            Self::Fish => b"\nor exit $status\n",
-        }
     }
 }
 
