@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fabric_core::settings::{Map, Value, yaml_number};
+use fabric_core::settings::{Map, Value, yaml_as_written};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
 use serde_saphyr::Spanned;
@@ -56,18 +56,12 @@ enum Node {
 /// The value of a node; numbers are what is written for them.
 fn value_of(node: Spanned<Node>, text: &str, path: &mut Vec<String>, lines: &mut Lines) -> Value {
     match node.value {
-        Node::Scalar(value @ Value::Number(_)) => {
+        Node::Scalar(value) => {
             let number = |of: Option<u64>| usize::try_from(of.unwrap_or_default()).unwrap_or_default();
             let span = node.defined.span();
             let start = number(span.byte_offset());
-            match text.get(start..start + number(span.byte_len())) {
-                Some(written) if written.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) => {
-                    yaml_number(written)
-                }
-                _ => value,
-            }
+            yaml_as_written(value, text.get(start..start + number(span.byte_len())))
         }
-        Node::Scalar(value) => value,
         Node::List(items) => items.into_iter().map(|item| value_of(item, text, path, lines)).collect(),
         Node::Table(entries) => {
             let mut map = Map::new();

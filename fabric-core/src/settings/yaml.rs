@@ -21,6 +21,16 @@ pub fn yaml_number(written: &str) -> Value {
     number.map_or_else(|| Value::from(written), Value::Number)
 }
 
+/// A scalar that a YAML reader has taken for `value`, given what is written for it: numbers are [`yaml_number`]'s, and anything
+/// else, quoted texts and tagged values too, stays as it is.
+pub fn yaml_as_written(value: Value, written: Option<&str>) -> Value {
+    let is_number = |written: &&str| written.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
+    match written.filter(|_| value.is_number()).filter(is_number) {
+        Some(written) => yaml_number(written),
+        None => value,
+    }
+}
+
 /// A plain scalar of YAML as a number with a fraction or an exponent, however it is written.
 pub fn yaml_float(written: &str) -> Option<Number> {
     let has_digits = written.contains(|c: char| c.is_ascii_digit());

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use fabric_core::Value;
-use fabric_core::settings::{type_of, yaml_number};
+use fabric_core::settings::{type_of, yaml_as_written};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -172,17 +172,11 @@ fn twice(key: &str) -> String {
 /// The same, with the numbers in it as they are written.
 fn as_written(node: Node, text: &str) -> Node {
     let kind = match node.kind {
-        Kind::Scalar(value @ Value::Number(_)) => match text.get(node.span.clone()) {
-            Some(written) if written.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) => {
-                Kind::Scalar(yaml_number(written))
-            }
-            _ => Kind::Scalar(value),
-        },
         Kind::List(items) => Kind::List(items.into_iter().map(|item| as_written(item, text)).collect()),
         Kind::Table(members) => {
             Kind::Table(members.into_iter().map(|(key, (line, node))| (key, (line, as_written(node, text)))).collect())
         }
-        Kind::Scalar(value) => Kind::Scalar(value),
+        Kind::Scalar(value) => Kind::Scalar(yaml_as_written(value, text.get(node.span.clone()))),
     };
     Node { kind, ..node }
 }
