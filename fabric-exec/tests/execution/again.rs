@@ -7,26 +7,26 @@ use jiff::Timestamp;
 use super::*;
 
 /// A world whose runs are written down.
-struct Place {
+pub(super) struct Place {
     journals: tempfile::TempDir,
     text: String,
     runs: AtomicUsize,
 }
 
 impl Place {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         Self { journals: tempfile::tempdir().unwrap(), text: text.to_owned(), runs: AtomicUsize::new(0) }
     }
 
     fn run(&self, world: &World, again: bool) -> fabric_exec::Run {
         let run = format!("r{}", self.runs.fetch_add(1, Ordering::SeqCst));
-        let earlier = again.then(|| journal::last(self.journals.path()).unwrap().unwrap());
+        let earlier = again.then(|| self.recorded());
         let asked = Asked { run, at: Timestamp::UNIX_EPOCH, arguments: Vec::new(), directory: "/".into() };
         world.run_of(&common::fabfile(&self.text)).journal(Journal::new(self.journals.path(), asked)).retry(earlier)
     }
 
     /// Runs these calls; what each host was asked to run, and the report.
-    async fn go(&self, world: &World, tasks: &[&str], again: bool) -> (Vec<String>, Report) {
+    pub(super) async fn go(&self, world: &World, tasks: &[&str], again: bool) -> (Vec<String>, Report) {
         let report = self.run(world, again).start(calls(tasks)).await.unwrap();
         let did = world.fleet.known().into_iter();
         (did.flat_map(|host| world.commands(&host).into_iter().map(move |it| format!("{host} {it}"))).collect(), report)
@@ -36,12 +36,12 @@ impl Place {
         self.run(world, true).plan(&calls(tasks)).await.unwrap()
     }
 
-    fn recorded(&self) -> journal::Recorded {
+    pub(super) fn recorded(&self) -> journal::Recorded {
         journal::last(self.journals.path()).unwrap().unwrap()
     }
 
-    fn is_done(&self) -> bool {
-        journal::last(self.journals.path()).unwrap().unwrap().is_done()
+    pub(super) fn is_done(&self) -> bool {
+        self.recorded().is_done()
     }
 }
 

@@ -1,9 +1,8 @@
 //! Where two features of a run meet: the rules of docs/execution.md.
 
 use fabric_exec::fabfile::{Format, parse};
-use fabric_exec::journal::{self, Asked, Journal};
-use jiff::Timestamp;
 
+use super::again::Place;
 use super::*;
 
 fn two() -> World {
@@ -232,10 +231,8 @@ async fn a_rollback_goes_to_every_host_and_is_known_everywhere() {
     let world = World::new();
     world.fleet.host("h3").on("check", Reply::status(1));
     world.fleet.host("h1").on("undo", Reply::status(1));
-    let dir = tempfile::tempdir().unwrap();
-    let asked = Asked { run: "r".into(), at: Timestamp::UNIX_EPOCH, arguments: Vec::new(), directory: "/".into() };
-    let run = world.run_of(&common::fabfile(GUARDED)).journal(Journal::new(dir.path(), asked));
-    let report = run.start(calls(&["deploy"])).await.unwrap();
+    let place = Place::new(GUARDED);
+    let (_, report) = place.go(&world, &["deploy"], false).await;
     for host in ["h1", "h2", "h3", "h4"] {
         assert_eq!(world.commands(host).last().unwrap(), "undo", "{host}");
     }
@@ -248,11 +245,9 @@ async fn a_rollback_goes_to_every_host_and_is_known_everywhere() {
     let statuses: Vec<HostStatus> = of_deploy.results.iter().map(|result| result.status).collect();
     assert_eq!(statuses, [HostStatus::Ok, HostStatus::RolledBack, HostStatus::RolledBack, HostStatus::RolledBack]);
     assert_eq!(report.counts(), (0, 4, 0));
-    let recorded = journal::last(dir.path()).unwrap().unwrap();
-    assert_eq!(recorded.hosts["h2"], HostStatus::RolledBack);
+    assert_eq!(place.recorded().hosts["h2"], HostStatus::RolledBack);
     let again = World::new();
-    let run = again.run_of(&common::fabfile(GUARDED)).retry(Some(recorded));
-    assert_eq!(run.start(calls(&["deploy"])).await.unwrap().exit_code(), 0);
+    assert_eq!(place.go(&again, &["deploy"], true).await.1.exit_code(), 0);
     assert!((1..=4).all(|n| again.commands(&format!("h{n}")).contains(&"install".to_owned())));
 }
 
@@ -358,14 +353,12 @@ async fn what_a_retry_healed_is_healed_everywhere() {
     });
     // The task's own tries, not those of what it executes.
     let text = text.replace("run = 'migrate'", "with = { retries = 0 }\n        run = 'migrate'");
-    let dir = tempfile::tempdir().unwrap();
-    let asked = Asked { run: "r".into(), at: Timestamp::UNIX_EPOCH, arguments: Vec::new(), directory: "/".into() };
-    let run = world.run_of(&common::fabfile(&text)).journal(Journal::new(dir.path(), asked));
-    let report = run.start(calls(&["t", "last"])).await.unwrap();
+    let place = Place::new(&text);
+    let (_, report) = place.go(&world, &["t", "last"], false).await;
     assert_eq!((report.exit_code(), report.counts()), (0, (2, 0, 0)), "{:?}", report.hosts);
     let superseded: Vec<(&str, bool)> = report.tasks.iter().map(|it| (it.task.as_str(), it.superseded)).collect();
     assert!(superseded.contains(&("db", true)) && superseded.contains(&("db", false)), "{superseded:?}");
-    assert!(journal::last(dir.path()).unwrap().unwrap().is_done());
+    assert!(place.is_done());
     assert!(!report.to_junit().contains("<failure"));
 }
 

@@ -4,19 +4,15 @@ Takes the public key given as its argument for anybody. Prints its port and its 
 log in. Ends with its standard input.
 """
 
-import os
-import socket
+import base64
 import sys
 import threading
 
 import paramiko
 
-host_key = paramiko.ECDSAKey.generate()
-wanted = paramiko.RSAKey(data=__import__("base64").b64decode(sys.argv[1].split()[1]))
+from serving import say, serve
 
-
-def say(*words):
-    print(*words, flush=True)
+wanted = paramiko.RSAKey(data=base64.b64decode(sys.argv[1].split()[1]))
 
 
 class Server(paramiko.ServerInterface):
@@ -44,16 +40,4 @@ class Server(paramiko.ServerInterface):
         return True
 
 
-def serve(listener):
-    while True:
-        connection, _ = listener.accept()
-        transport = paramiko.Transport(connection, server_sig_algs=False)
-        transport.add_server_key(host_key)
-        transport.start_server(server=Server(), event=threading.Event())
-
-
-listener = socket.create_server(("127.0.0.1", 0))
-say(listener.getsockname()[1], host_key.get_name(), host_key.get_base64())
-threading.Thread(target=serve, args=[listener], daemon=True).start()
-sys.stdin.read()
-os._exit(0)
+serve(lambda transport: Server(), server_sig_algs=False)

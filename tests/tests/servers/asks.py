@@ -8,21 +8,16 @@
 Prints its port and its host key, then a line for each question. Ends with its standard input.
 """
 
-import os
-import socket
 import sys
 import threading
 import time
 
 import paramiko
 
-host_key = paramiko.ECDSAKey.generate()
+from serving import say, serve
+
 way = sys.argv[1]
 PASSWD_CHANGEREQ = b"\x3c"
-
-
-def say(*words):
-    print(*words, flush=True)
 
 
 class Server(paramiko.ServerInterface):
@@ -57,16 +52,4 @@ class Server(paramiko.ServerInterface):
         return self.question()
 
 
-def serve(listener):
-    while True:
-        connection, _ = listener.accept()
-        transport = paramiko.Transport(connection)
-        transport.add_server_key(host_key)
-        transport.start_server(server=Server(transport), event=threading.Event())
-
-
-listener = socket.create_server(("127.0.0.1", 0))
-say(listener.getsockname()[1], host_key.get_name(), host_key.get_base64())
-threading.Thread(target=serve, args=[listener], daemon=True).start()
-sys.stdin.read()
-os._exit(0)
+serve(Server)

@@ -24,6 +24,7 @@ impl Server {
             .arg(here.join("tests/servers").join(script))
             .args(args)
             .env("PYTHONWARNINGS", "ignore")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

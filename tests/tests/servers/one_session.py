@@ -3,24 +3,18 @@
 Lets anybody in. Prints its port and its host key, then a line for each session. Ends with its standard input.
 """
 
-import os
-import socket
-import sys
 import threading
 import time
 
 import paramiko
 
-host_key = paramiko.ECDSAKey.generate()
+from serving import say, serve
+
 codes = [
     paramiko.OPEN_FAILED_CONNECT_FAILED,
     paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
     paramiko.OPEN_FAILED_RESOURCE_SHORTAGE,
 ]
-
-
-def say(*words):
-    print(*words, flush=True)
 
 
 class Server(paramiko.ServerInterface):
@@ -61,16 +55,4 @@ class Server(paramiko.ServerInterface):
         return True
 
 
-def serve(listener):
-    while True:
-        connection, _ = listener.accept()
-        transport = paramiko.Transport(connection)
-        transport.add_server_key(host_key)
-        transport.start_server(server=Server(), event=threading.Event())
-
-
-listener = socket.create_server(("127.0.0.1", 0))
-say(listener.getsockname()[1], host_key.get_name(), host_key.get_base64())
-threading.Thread(target=serve, args=[listener], daemon=True).start()
-sys.stdin.read()
-os._exit(0)
+serve(lambda transport: Server())
