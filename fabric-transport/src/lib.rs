@@ -29,7 +29,6 @@
 //! | [`local`] | the transport of this machine |
 //! | [`memory`] | the transport for tests: hosts that are data |
 #![cfg_attr(feature = "plugins", doc = "| [`plugin`] | transports and gateways that are loaded at run time |")]
-#![cfg_attr(feature = "server", doc = "| [`server`] | an SSH fleet inside this process, for demos and tests |")]
 //!
 //! What a transport is, is said by traits of [`fabric_core::transport`]; everything above a
 //! [`Session`](fabric_core::Session) works over any of them.
@@ -218,8 +217,6 @@
 //! # Ok(()) }
 //! ```
 
-#[cfg(feature = "conformance")]
-pub mod conformance;
 pub mod connection;
 pub mod connector;
 pub mod gateway;
@@ -229,8 +226,6 @@ pub mod local;
 pub mod memory;
 #[cfg(feature = "plugins")]
 pub mod plugin;
-#[cfg(feature = "server")]
-pub mod server;
 pub mod sftp;
 mod shell_files;
 #[cfg(feature = "ssh")]

@@ -1,6 +1,5 @@
 //! Passwords, questions, second factors and misbehaving hosts, against the embedded fleet: sshd takes
 //! passwords of this machine's users only.
-#![cfg(feature = "server")]
 
 mod common;
 
@@ -16,7 +15,7 @@ use fabric_core::{
     PromptRequest, Prompter, Secret, Session, Target,
 };
 use fabric_transport::connector::Connector;
-use fabric_transport::server::{ExitFault, Faults, Fleet, FleetHost, Greeting, MaxStartups, Method, Penalties};
+use fabric_transport_fleet::{ExitFault, Faults, Fleet, FleetHost, Greeting, MaxStartups, Method, Penalties};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 /// Answers from a list, and keeps the questions.

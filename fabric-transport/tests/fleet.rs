@@ -1,12 +1,11 @@
 //! The embedded fleet, seen by OpenSSH's own client.
-#![cfg(feature = "server")]
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use fabric_transport::server::{ExitFault, Faults, Fleet, Greeting, Method, Penalties, cheap};
+use fabric_transport_fleet::{ExitFault, Faults, Fleet, Greeting, Method, Penalties, cheap};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 

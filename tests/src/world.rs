@@ -9,8 +9,8 @@ use fabric_core::target::{HostKeyCheck, Identity, Keepalive, Timeouts};
 use fabric_core::{Emitter, Session, Target};
 use fabric_transport::local::LocalTransport;
 use fabric_transport::memory::MemoryTransport;
-use fabric_transport::server::{Fleet, FleetBuilder, FleetHost};
 use fabric_transport::{Connection, Connector};
+use fabric_transport_fleet::{Fleet, FleetBuilder, FleetHost};
 use tempfile::TempDir;
 
 use crate::dropbear::Dropbear;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use fabric_core::transport::{Program, SpawnRequest};
 use fabric_core::{Emitter, Session, Target};
-use fabric_transport::{Connector, conformance, memory::MemoryTransport, plugin::Plugin, server::Fleet};
+use fabric_transport::{Connector, memory::MemoryTransport, plugin::Plugin};
+use fabric_transport_conformance as conformance;
+use fabric_transport_fleet::Fleet;
 use serde_json::json;
 use tests::{BuiltPlugin, Sshd};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fabric_core::{CommandOutcome, Error, ExitStatus};
-use fabric_transport::server::{ExitFault, Faults, Fleet, Greeting};
+use fabric_transport_fleet::{ExitFault, Faults, Fleet, Greeting};
 use futures_util::future::join_all;
 use tests::World;
 

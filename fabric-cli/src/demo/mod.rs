@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use fabric_config::Environment;
-use fabric_transport::server::Fleet;
+use fabric_transport_fleet::Fleet;
 
 use crate::exit::Exit;
 use crate::failure::Failure;

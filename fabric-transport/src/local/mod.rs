@@ -36,8 +36,6 @@ use tokio::sync::watch;
 
 pub use files::LocalFiles;
 pub(crate) use files::{change, open_to_write};
-#[cfg(feature = "server")]
-pub(crate) use listen::TcpSockets;
 pub(crate) use listen::{connect, connect_unix, listen};
 use process::LocalControl;
 

@@ -293,8 +293,8 @@ fn event(message: &ChannelMsg) -> Option<(ProcessEvent, usize)> {
     }
 }
 
-/// The protocol's signal in our words; the embedded fleet reads it the same way.
-pub(crate) fn signal(signal: &Sig) -> Signal {
+/// The protocol's signal in our words.
+fn signal(signal: &Sig) -> Signal {
     match signal {
         Sig::ABRT => Signal::Abrt,
         Sig::ALRM => Signal::Alrm,

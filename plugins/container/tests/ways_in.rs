@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fabric_core::transport::{Program, SpawnRequest, StopOutcome};
 use fabric_core::{ProcessEvent, Session, Target};
-use fabric_transport::conformance;
+use fabric_transport_conformance as conformance;
 use serde_json::{Value, json};
 use tests::{BuiltPlugin, needs_root};
 

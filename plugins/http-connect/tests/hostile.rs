@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use fabric_core::Target;
-use fabric_transport::conformance;
+use fabric_transport_conformance as conformance;
 use tests::{BuiltPlugin, Sshd};
 
 /// A proxy for one connection: reads the request, and then does this.

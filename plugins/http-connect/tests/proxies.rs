@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use fabric_transport::conformance;
+use fabric_transport_conformance as conformance;
 use tests::{BuiltPlugin, Server, Sshd};
 
 fn tinyproxy(lines: &str) -> (Server, SocketAddr) {

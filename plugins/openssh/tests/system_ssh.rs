@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fabric_core::transport::{Program, SpawnRequest, StopOutcome};
 use fabric_core::{Phase, ProcessEvent, Target};
-use fabric_transport::conformance;
+use fabric_transport_conformance as conformance;
 use tests::{BuiltPlugin, Kdc, Server, Sshd, current_user, tool};
 
 /// What `ssh` cannot do: it passes no signal on (see `stopping_says_what_is_not_known`), and ends with 255 where the

@@ -41,8 +41,8 @@
 //!
 //! # Testing a plugin
 //!
-//! `fabric_transport::conformance::run_plugin("target/debug/libmine.so", &target, &[]).await` runs the suite that
-//! Fabric's own transports pass (features `conformance` and `plugins` of `fabric-transport`).
+//! `fabric_transport_conformance::run_plugin("target/debug/libmine.so", &target, &[]).await` runs the suite that
+//! Fabric's own transports pass.
 
 pub mod abi;
 mod cancel;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use fabric_core::{ConnectError, Phase};
-use fabric_transport::conformance;
+use fabric_transport_conformance as conformance;
 use tests::{BuiltPlugin, Host, Server, Sshd};
 
 fn microsocks(login: Option<(&str, &str)>) -> (Server, SocketAddr) {

@@ -1,6 +1,6 @@
 //! The plugin against real unix sockets, with a real sshd behind them.
 
-use fabric_transport::conformance;
+use fabric_transport_conformance as conformance;
 use tests::{BuiltPlugin, Server, Sshd};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,13 +6,13 @@
 //!
 //! Prints one line of JSON once all hosts take connections: the directory with `client_key`, `known_hosts` and
 //! `ssh_config`, and the hosts as host strings. It ends at the end of its standard input: what starts it holds a pipe,
-//! and however that ends, the fleet ends with it. The commands that [`fabric_transport::server::cheap`] lists take no
+//! and however that ends, the fleet ends with it. The commands that [`fabric_transport_fleet::cheap`] lists take no
 //! process; other ones are run by `sh`.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use fabric_transport::server::{Fleet, cheap};
+use fabric_transport_fleet::{Fleet, cheap};
 
 /// So many hosts there are unless a number is given.
 const HOSTS: usize = 10;

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fabric_transport::server::{Fleet, cheap};
+use fabric_transport_fleet::{Fleet, cheap};
 use tests::{Sshd, case, peak_memory};
 
 const MIB: u64 = 1 << 20;

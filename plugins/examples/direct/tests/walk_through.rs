@@ -13,7 +13,7 @@ async fn the_suite_passes_by_it() {
     let (plugin, sshd) = (tests::BuiltPlugin::new("direct"), tests::Sshd::shared());
     let host = &sshd.hosts()[0];
     let mut target = plugin.behind("direct://", sshd, host);
-    fabric_transport::conformance::run_plugin(plugin.file(), &target, &[]).await;
+    fabric_transport_conformance::run_plugin(plugin.file(), &target, &[]).await;
 
     // Its option leads elsewhere, where nobody is.
     target.options.insert("direct".to_owned(), serde_json::json!({"port": 1}));
@@ -27,5 +27,5 @@ async fn the_suite_passes_by_the_one_in_c() {
     let plugin = tests::BuiltPlugin::compile("direct-c", include_str!("../../direct.c"));
     let sshd = tests::Sshd::shared();
     let target = plugin.behind("direct-c://", sshd, &sshd.hosts()[0]);
-    fabric_transport::conformance::run(plugin.open(&target).await.expect("a session"), &[]).await;
+    fabric_transport_conformance::run(plugin.open(&target).await.expect("a session"), &[]).await;
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// What a host does wrong. The default is nothing.
 ///
 /// ```
-/// use fabric_transport::server::{Faults, Greeting};
+/// use fabric_transport_fleet::{Faults, Greeting};
 ///
 /// let mut faults = Faults::default();
 /// faults.greeting = Greeting::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec());

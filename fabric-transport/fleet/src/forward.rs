@@ -11,13 +11,12 @@ use russh::server::{ChannelOpenHandle, Handle, Msg};
 use russh::{Channel, ChannelOpenFailure};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::host::Access;
 use super::input::{Input, Life, Output, drain};
-use crate::local::TcpSockets;
 
 /// Where a client wants to go from the host.
 pub(super) enum Destination {
@@ -127,6 +126,22 @@ impl Drop for Remote {
     }
 }
 
+/// How many free ports are tried until one is free on both addresses.
+const PORTS: usize = 20;
+
+/// One port on both loopback addresses; 0 is a free one.
+async fn loopback(port: u16) -> io::Result<(TcpListener, TcpListener)> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, v4.local_addr()?.port())).await {
+            Err(error) if port == 0 && tries < PORTS && error.kind() == io::ErrorKind::AddrInUse => {}
+            v6 => return Ok((v4, v6?)),
+        }
+    }
+}
+
 impl Remote {
     /// Stops listening; when this returns, nothing is accepted any more.
     pub(super) async fn close(mut self) {
@@ -143,14 +158,15 @@ impl Remote {
         connection: CancellationToken,
     ) -> io::Result<(Self, u16)> {
         let port = u16::try_from(port).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let listener = TcpSockets::bind("localhost", port).await.map_err(io::Error::other)?;
-        let bound = listener.port;
+        let (v4, v6) = loopback(port).await?;
+        let bound = v4.local_addr()?.port();
         let address = address.to_owned();
         let accepting = tokio::spawn(async move {
             loop {
                 let accepted = tokio::select! {
                     () = connection.cancelled() => return,
-                    accepted = listener.accept() => accepted,
+                    accepted = v4.accept() => accepted,
+                    accepted = v6.accept() => accepted,
                 };
                 let Ok((stream, peer)) = accepted else { return };
                 let _ = stream.set_nodelay(true);

@@ -1,15 +1,15 @@
-//! What every transport must do, as a suite to run against one (feature `conformance`).
+//! What every transport must do, as a suite to run against one.
 //!
-//! The transports of this crate pass it, and so do the plugins that come with Fabric; the author of another
+//! The transports of `fabric-transport` pass it, and so do the plugins that come with Fabric; the author of another
 //! runs it in a test with one line:
 //!
 //! ```no_run
 //! # async fn example(session: std::sync::Arc<dyn fabric_core::Session>) {
-//! fabric_transport::conformance::run(session, &[]).await;
+//! fabric_transport_conformance::run(session, &[]).await;
 //! # }
 //! ```
 //!
-//! or, for a plugin's library (feature `plugins`), with [`run_plugin`].
+//! or, for a plugin's library, with [`run_plugin`].
 //!
 //! The host behind the session needs a POSIX shell with the usual utilities. Each case works in a directory
 //! of its own that it removes. Cases that a transport cannot have ([`NAMES`] has all) are left out by name, so
@@ -95,7 +95,7 @@ pub async fn run(session: Arc<dyn Session>, without: &[&str]) {
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let target = fabric_core::Target::new("container://web".parse()?);
-/// fabric_transport::conformance::run_plugin("target/debug/libcontainer.so", &target, &[]).await;
+/// fabric_transport_conformance::run_plugin("target/debug/libcontainer.so", &target, &[]).await;
 /// # Ok(())
 /// # }
 /// ```
@@ -103,10 +103,9 @@ pub async fn run(session: Arc<dyn Session>, without: &[&str]) {
 /// # Panics
 ///
 /// As [`run`]; and if the plugin cannot be loaded or opens no session.
-#[cfg(feature = "plugins")]
 pub async fn run_plugin(file: impl AsRef<std::path::Path>, target: &fabric_core::Target, without: &[&str]) {
-    let plugin = crate::plugin::Plugin::load(file.as_ref()).unwrap_or_else(|error| panic!("{error}"));
-    let connector = plugin.register(crate::connector::Connector::new());
+    let plugin = fabric_transport::plugin::Plugin::load(file.as_ref()).unwrap_or_else(|error| panic!("{error}"));
+    let connector = plugin.register(fabric_transport::Connector::new());
     let session = connector.open(target, &fabric_core::Emitter::none()).await;
     run(session.unwrap_or_else(|error| panic!("{error}")), without).await;
 }

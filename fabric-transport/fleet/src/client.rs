@@ -489,7 +489,7 @@ impl Handler for Client {
 
     async fn signal(&mut self, channel: ChannelId, signal: Sig, _session: &mut Session) -> Result<(), Self::Error> {
         if let Some(Slot { kind: Kind::Process(running), .. }) = self.channels.get(&channel) {
-            running.signal(&crate::ssh::process::signal(&signal));
+            running.signal(&process::signal(&signal));
         }
         Ok(())
     }

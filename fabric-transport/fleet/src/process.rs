@@ -397,3 +397,12 @@ fn sig(number: i32) -> Sig {
     // The form that sshd gives to those without a name of their own.
     found.map_or_else(|| Sig::Custom(format!("SIG@{number}")), |(_, sig)| sig)
 }
+
+/// The protocol's signal in our words.
+pub(super) fn signal(signal: &Sig) -> Signal {
+    match signal {
+        Sig::Custom(name) => Signal::from_name(name),
+        // Its variants have the names of the protocol (RFC 4254, section 6.10).
+        known => Signal::from_name(&format!("{known:?}")),
+    }
+}

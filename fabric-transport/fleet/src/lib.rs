@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use fabric_transport::server::Fleet;
+//! use fabric_transport_fleet::Fleet;
 //!
 //! let fleet = Fleet::builder().names(["web1", "web2", "db1"]).start().await?;
 //! // ssh -F <dir>/ssh_config web1 uname
