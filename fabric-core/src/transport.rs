@@ -469,6 +469,12 @@ pub trait Files: Send + Sync {
         Ok(entries)
     }
 
+    /// The same files over a channel of their own, to write many at once: servers serve a channel on one processor. Default:
+    /// there is none.
+    async fn over_further_channel(&self) -> Option<Arc<dyn Files>> {
+        None
+    }
+
     /// Makes a directory; its parent must exist. The host's umask applies to `mode`.
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError>;
 

@@ -1,6 +1,9 @@
 //! A host's files with a working directory (`sftp()` of Fabric 3).
 
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -39,11 +42,12 @@ impl WorkingFiles {
         self.files.canonicalize(&self.at(b".")).await
     }
 
-    /// All of a file.
+    /// All of a file, which is an error where that is more than 256 MiB: [`Connection::get`](super::Connection::get) takes any,
+    /// and so does [`read_file`](Files::read_file).
     pub async fn read(&self, path: impl AsRef<[u8]>) -> Result<Bytes, FileError> {
-        let mut content = Vec::new();
+        let mut content = Small(Vec::new());
         self.read_file(path.as_ref(), 0, &mut content, &|_| ()).await?;
-        Ok(content.into())
+        Ok(content.0.into())
     }
 
     /// Makes or replaces a file, in place; [`Connection::put`](super::Connection::put) does it safely.
@@ -62,6 +66,31 @@ impl WorkingFiles {
             join_dir(&mut full, path);
         }
         full
+    }
+}
+
+/// What a file may have that is read as a whole.
+const MOST: usize = 256 << 20;
+
+/// Content that doesn't get long.
+struct Small(Vec<u8>);
+
+impl AsyncWrite for Small {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        if self.0.len() + data.len() > MOST {
+            let text = format!("it has more than the {} MiB that are read at once", MOST >> 20);
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::FileTooLarge, text)));
+        }
+        self.0.extend_from_slice(data);
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 

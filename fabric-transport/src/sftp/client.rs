@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::attributes::Attributes;
 use super::directory::ReadDir;
@@ -26,6 +27,8 @@ pub struct Client {
     extensions: Arc<Extensions>,
     limits: Shared<BoxFuture<'static, Limits>>,
     pub(super) lanes: Option<Lanes>,
+    /// Held by the client of a further channel.
+    pub(super) turn: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Client {
@@ -51,7 +54,7 @@ impl Client {
         let extensions = Arc::new(Extensions::new(offered));
         let conversation = Conversation::start(reader, writer, frames);
         let limits = ask_for_limits(&conversation, &extensions).await;
-        Ok(Self { conversation, extensions, limits, lanes: None })
+        Ok(Self { conversation, extensions, limits, lanes: None, turn: None })
     }
 
     /// Lets long writes go over further channels to the same server where the window of one holds them up

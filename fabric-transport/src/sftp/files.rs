@@ -1,5 +1,6 @@
 //! The client as the [`Files`] of a session.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -35,6 +36,11 @@ impl Files for Client {
             }
             Err(error) => Err(self.explain("list", path, Wanted::Directory, error).await),
         }
+    }
+
+    async fn over_further_channel(&self) -> Option<Arc<dyn Files>> {
+        let lane = self.lanes.as_ref()?.open().next()?.await?;
+        Some(Arc::new(lane.into_client()))
     }
 
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {

@@ -4,6 +4,9 @@
 //! through in one round trip, however much the link could carry. Each channel has a window of its own, so a
 //! long write goes over several. Whether the window is the limit is measured: what is confirmed in a round
 //! trip is then about as much as a window. On a short link it is far less, and one channel does best.
+//!
+//! Many small files are written over a further channel, too: a server serves each by a process of its own, which is what holds
+//! them up on a short link.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,7 +42,14 @@ pub(super) struct Lanes {
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) client: Client,
-    _turn: OwnedSemaphorePermit,
+    turn: OwnedSemaphorePermit,
+}
+
+impl Lane {
+    /// Its client, which keeps the channel and the turn as long as it is there.
+    pub(super) fn into_client(self) -> Client {
+        Client { turn: Some(Arc::new(self.turn)), ..self.client }
+    }
 }
 
 impl Lanes {
@@ -52,7 +62,7 @@ impl Lanes {
         std::iter::from_fn(|| {
             let turn = self.free.clone().try_acquire_owned().ok()?;
             let opening = (self.open)();
-            let lane = async move { Some(Lane { client: opening.await?, _turn: turn }) };
+            let lane = async move { Some(Lane { client: opening.await?, turn }) };
             Some(Box::pin(lane) as BoxFuture<'static, _>)
         })
     }

@@ -213,6 +213,10 @@ impl Files for SshFiles {
         self.sftp(path).await?.read_dir_matching(path, prefix, suffix).await
     }
 
+    async fn over_further_channel(&self) -> Option<Arc<dyn Files>> {
+        self.client().await.ok()?.over_further_channel().await
+    }
+
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {
         self.sftp(path).await?.create_dir(path, mode).await
     }

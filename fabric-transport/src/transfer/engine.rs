@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fabric_core::error::{FileError, FileErrorKind};
@@ -33,6 +33,8 @@ const TOGETHER: usize = 64;
 const TOGETHER_BYTES: u64 = 8 * local::SMALL as u64;
 /// How many such lots ahead of the files under way.
 const LOTS_AHEAD: usize = 2;
+/// So many small files are put over two channels.
+const MANY: usize = 256;
 /// How many checksums a host computes at once.
 pub(super) const CHECKSUMS_AT_ONCE: usize = 4;
 /// How long an interrupted transfer waits for the host to remove what is not finished.
@@ -134,22 +136,36 @@ impl Engine {
             None => (2 * AT_ONCE, 2_u32),
         };
         let (free, jobs) = (Semaphore::new(room), &jobs[..]);
+        let further = OnceLock::new();
+        let many = self.direction == Direction::Put
+            && self.options.concurrency.is_none()
+            && !self.options.resume
+            && jobs.iter().filter(|job| job.is_small()).count() >= MANY;
         let delivering = stream::iter(lots(jobs))
             .map(|lot| self.read_ahead(jobs, lot))
             .buffered(LOTS_AHEAD)
             .flat_map(stream::iter)
             .map(|(index, source)| {
-                let (job, free) = (&jobs[index], &free);
+                let (job, free, further) = (&jobs[index], &free, &further);
                 async move {
                     // It is never closed.
                     let _room = free.acquire_many(if job.is_small() { 1 } else { large }).await;
-                    self.deliver(job, source, progress).await.err().map(|error| (index, error))
+                    let over = further.get().filter(|_| index % 2 == 1 && job.is_small());
+                    self.deliver(job, source, over, progress).await.err().map(|error| (index, error))
                 }
             })
             .buffer_unordered(room)
             .filter_map(future::ready)
             .collect();
-        let mut failed: HashMap<usize, FileError> = self.while_sweeping(leftovers, delivering).await;
+        let opening = async {
+            if many && let Some(files) = self.remote.over_further_channel().await {
+                let _ = further.set(files);
+            }
+            future::pending().await
+        };
+        // There is no waiting for the channel: it is used once it is open.
+        let delivering = async { future::select(std::pin::pin!(delivering), std::pin::pin!(opening)).await };
+        let mut failed: HashMap<usize, FileError> = self.while_sweeping(leftovers, delivering).await.factor_first().0;
         let mut first = None;
         for (index, job) in jobs.iter().enumerate() {
             match failed.remove(&index) {
@@ -186,7 +202,15 @@ impl Engine {
     }
 
     /// One file, from what is there to its final name.
-    async fn deliver(&self, job: &Job, mut source: Option<ReadAhead>, progress: &Progress) -> Result<(), FileError> {
+    ///
+    /// It is written `over` a further channel, if there is one.
+    async fn deliver(
+        &self,
+        job: &Job,
+        mut source: Option<ReadAhead>,
+        mut over: Option<&Arc<dyn Files>>,
+        progress: &Progress,
+    ) -> Result<(), FileError> {
         if job.into_stream {
             let mut sink = streams::open(&job.to).await?;
             return self.remote.read_file(&job.from, 0, &mut sink, &|bytes| progress.add(bytes)).await.map(drop);
@@ -199,9 +223,10 @@ impl Engine {
         let mut elsewhere = self.options.temp_dir.is_some() && self.direction == Direction::Put;
         loop {
             let options = self.write_options(&job.stat, replaced.as_ref(), &part);
-            let unfinished = Unfinished::new(self, &part);
+            let target = over.unwrap_or(self.target());
+            let unfinished = Unfinished::new(self, &part).over(target);
             let filled = async {
-                self.fill(job, source.take(), &part, &options, progress).await?;
+                self.fill(job, source.take(), &part, target, &options, progress).await?;
                 self.settle_mode(&job.stat, &part, &options).await?;
                 self.keep_owner(&part.path, replaced.as_ref()).await;
                 Ok(())
@@ -211,7 +236,7 @@ impl Engine {
                 |error, part| Box::pin(self.instead_of_replacing(error, job, part, &to, replaced.as_ref(), progress));
             let mut renamed = false;
             let written = match filled.await {
-                Ok(()) => match self.target().rename(&part.path, &to).await {
+                Ok(()) => match target.rename(&part.path, &to).await {
                     Ok(()) => {
                         renamed = true;
                         Ok(())
@@ -234,6 +259,12 @@ impl Engine {
                 }
                 Err(error) => Err(error),
             };
+            if over.take().is_some() && matches!(&written, Err(FileError { kind: FileErrorKind::Session(_), .. })) {
+                // That channel has ended; what became of it doesn't matter to what is written anew.
+                unfinished.over(self.target()).settle(false, true).await;
+                part = self.fresh_part(&to);
+                continue;
+            }
             let differs = matches!(&written, Err(FileError { kind: FileErrorKind::Differs(_), .. }));
             unfinished.settle(renamed, differs || written.is_ok()).await;
             if differs && part.offset > 0 {
@@ -258,6 +289,7 @@ impl Engine {
         job: &Job,
         source: Option<ReadAhead>,
         part: &Part,
+        target: &Arc<dyn Files>,
         options: &WriteOptions,
         progress: &Progress,
     ) -> Result<(), FileError> {
@@ -267,7 +299,7 @@ impl Engine {
                     Some(source) => source?,
                     None => local::open_to_read(&job.from, part.offset).await?,
                 };
-                self.remote.write_file(&part.path, options, &mut source, &|bytes| progress.add(bytes)).await?
+                target.write_file(&part.path, options, &mut source, &|bytes| progress.add(bytes)).await?
             }
             Direction::Get => {
                 let mut sink = local::Sink::new(&part.path, options);

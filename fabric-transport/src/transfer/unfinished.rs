@@ -108,6 +108,12 @@ impl Unfinished {
         }
     }
 
+    /// What is written over `files` is removed over them too, after what is still on its way.
+    pub(super) fn over(mut self, files: &Arc<dyn Files>) -> Self {
+        self.files = files.clone();
+        self
+    }
+
     /// It got its final name, or failed; what is of no use to a later try doesn't last.
     pub(super) async fn settle(mut self, done: bool, useless: bool) {
         if let Some(path) = self.path.take()

@@ -1,13 +1,16 @@
 //! Servers that break the protocol, and one that only is slow.
 
 use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tempfile::tempdir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 
 use super::super::wire::{FrameBuffer, MAX_FRAME, Request, packet};
-use super::super::{Attributes, Client, CloseReason, OpenFlags, ProtocolError, SftpError, Write};
+use super::super::{Attributes, Client, CloseReason, MAX_AHEAD, OpenFlags, ProtocolError, SftpError, Write};
 use super::{client, content, quiet};
 
 /// The other end of a client: what it asks is seen, what is answered is up to the test.
@@ -240,6 +243,61 @@ async fn an_endless_directory_is_cut_off_and_closed() {
         listed.unwrap_err(),
         SftpError::Closed(CloseReason::Protocol(ProtocolError::EndlessDirectory(50_000)))
     ));
+}
+
+/// Takes so many bytes, and then fails.
+struct Full(usize);
+
+impl AsyncWrite for Full {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.0 = match self.0.checked_sub(data.len()) {
+            Some(left) => left,
+            None => return Poll::Ready(Err(io::ErrorKind::StorageFull.into())),
+        };
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// However long the server says that it is.
+#[tokio::test]
+async fn no_more_of_an_endless_file_is_asked_for_than_fits_ahead_of_the_sink() {
+    const TAKEN: usize = 64 << 20;
+    for size in [0, 1, u64::MAX] {
+        let (mut fake, sftp) = Fake::start().await;
+        let asked = async {
+            let mut asked = 0;
+            loop {
+                let (kind, id, body) = fake.request().await;
+                match kind {
+                    packet::OPEN => fake.answer(handle(), id).await,
+                    packet::FSTAT => {
+                        let attributes =
+                            Attributes { size: Some(size), permissions: Some(0o100_644), ..Attributes::default() };
+                        fake.answer(Request::new(packet::ATTRS, 0).attributes(&attributes), id).await;
+                    }
+                    packet::READ => {
+                        let length = u32::from_be_bytes(body[13..17].try_into().unwrap()) as usize;
+                        asked += length;
+                        fake.answer(Request::new(packet::DATA, 0).string(&vec![0; length]), id).await;
+                    }
+                    packet::CLOSE => return asked,
+                    other => panic!("packet {other}"),
+                }
+            }
+        };
+        let mut sink = Full(TAKEN);
+        let (read, asked) = tokio::join!(sftp.read_file(b"f", 0, &mut sink, &quiet), asked);
+        assert!(matches!(read.unwrap_err(), SftpError::Local { .. }));
+        assert!(asked <= TAKEN + MAX_AHEAD, "{} MiB", asked >> 20);
+    }
 }
 
 /// A server of one file in memory that answers only when nothing more is asked, the oldest first, so that

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +35,11 @@ struct Faulty {
     no_renames: bool,
     /// What is written in place stops before its end until the transfer is given up.
     stalls: Option<tokio::sync::Notify>,
+    /// The same files over a further channel.
+    further: Option<Arc<Faulty>>,
+    /// The channel ends with this operation: it is done or not, and the answer is lost.
+    ends_at: Option<usize>,
+    operations: AtomicUsize,
 }
 
 impl Faulty {
@@ -47,7 +52,16 @@ impl Faulty {
             no_parts: false,
             no_renames: false,
             stalls: None,
+            further: None,
+            ends_at: None,
+            operations: AtomicUsize::new(0),
         }
+    }
+
+    /// Whether the channel has ended by now, and whether it did just now.
+    fn ended(&self) -> Option<std::cmp::Ordering> {
+        let operation = self.operations.fetch_add(1, Ordering::Relaxed);
+        self.ends_at.map(|at| operation.cmp(&at)).filter(|ended| ended.is_ge())
     }
 
     fn connect(self) -> (Connection, Arc<Self>) {
@@ -121,6 +135,10 @@ impl Files for Faulty {
         Ok(entries)
     }
 
+    async fn over_further_channel(&self) -> Option<Arc<dyn Files>> {
+        self.further.clone().map(|files| files as _)
+    }
+
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {
         self.real.create_dir(path, mode).await
     }
@@ -137,7 +155,15 @@ impl Files for Faulty {
         if self.no_renames && self.real.lstat(to).await.is_ok() {
             return Err(FileError::new("rename", from, FileErrorKind::Failed("Device or resource busy".to_owned())));
         }
-        self.real.rename(from, to).await
+        match self.ended() {
+            None => self.real.rename(from, to).await,
+            Some(ended) => {
+                if ended.is_eq() {
+                    self.real.rename(from, to).await?;
+                }
+                Err(lost(from))
+            }
+        }
     }
 
     async fn symlink(&self, to: &[u8], path: &[u8]) -> Result<(), FileError> {
@@ -185,6 +211,10 @@ impl Files for Faulty {
         progress: Progress<'_>,
     ) -> Result<u64, FileError> {
         use tokio::io::AsyncReadExt as _;
+        let ended = self.ended();
+        if ended.is_some_and(std::cmp::Ordering::is_gt) {
+            return Err(lost(path));
+        }
         let is_part = crate::transfer::parts::Part::parse(crate::transfer::names::base(path)).is_some();
         if self.no_parts && is_part {
             return Err(FileError::new("write", path, FileErrorKind::PermissionDenied));
@@ -197,7 +227,7 @@ impl Files for Faulty {
         }
         let mut some = source.take(cut);
         let written = self.real.write_file(path, options, &mut some, progress).await?;
-        if written == cut { Err(lost(path)) } else { Ok(written) }
+        if written == cut || ended.is_some() { Err(lost(path)) } else { Ok(written) }
     }
 }
 
@@ -416,4 +446,33 @@ async fn devices_pipes_and_sockets_are_no_files() {
     let Error::TransferIncomplete(outcome) = &error else { panic!("{error}") };
     assert_eq!((outcome.local.len(), outcome.failed.len()), (1, 2));
     assert_eq!(listed(here.path()), ["x/", "x/a"]);
+}
+
+/// The further channel ends with a write, or with a rename, whose answers are lost.
+#[tokio::test]
+async fn many_files_are_whole_though_their_further_channel_ends() {
+    let names: Vec<String> = (0..600).map(|number| format!("f{number:03}")).collect();
+    let source = tree(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut used = Vec::new();
+    for ends_at in [Some(0), Some(1), Some(200), Some(201), Some(222), None] {
+        let further = Arc::new(Faulty { ends_at, ..Faulty::new() });
+        let (connection, _) = Faulty { further: Some(further.clone()), ..Faulty::new() }.connect();
+        let to = tempfile::tempdir().unwrap();
+        let done = connection.put(source.path(), format!("{}/", to.path().display())).await.unwrap();
+        assert_eq!((done.remote.len(), done.failed.len()), (600, 0), "{ends_at:?}");
+        let target = to.path().join(source.path().file_name().unwrap());
+        assert_eq!(listed(&target), names, "{ends_at:?}");
+        for name in &names {
+            assert_eq!(std::fs::read_to_string(target.join(name)).unwrap(), *name);
+        }
+        used.push(further.operations.load(Ordering::Relaxed));
+    }
+    assert!(used.iter().all(|operations| *operations > 0), "{used:?}");
+
+    // Few files aren't worth a channel.
+    let further = Arc::new(Faulty::new());
+    let (connection, _) = Faulty { further: Some(further.clone()), ..Faulty::new() }.connect();
+    let (few, to) = (tree(&["a", "b"]), tempfile::tempdir().unwrap());
+    connection.put(few.path(), format!("{}/", to.path().display())).await.unwrap();
+    assert_eq!(further.operations.load(Ordering::Relaxed), 0);
 }
