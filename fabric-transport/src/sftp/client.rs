@@ -28,7 +28,7 @@ pub struct Client {
     limits: Shared<BoxFuture<'static, Limits>>,
     pub(super) lanes: Option<Lanes>,
     /// Held by the client of a further channel.
-    pub(super) turn: Option<Arc<OwnedSemaphorePermit>>,
+    pub(super) _turn: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Client {
@@ -54,7 +54,7 @@ impl Client {
         let extensions = Arc::new(Extensions::new(offered));
         let conversation = Conversation::start(reader, writer, frames);
         let limits = ask_for_limits(&conversation, &extensions).await;
-        Ok(Self { conversation, extensions, limits, lanes: None, turn: None })
+        Ok(Self { conversation, extensions, limits, lanes: None, _turn: None })
     }
 
     /// Lets long writes go over further channels to the same server where the window of one holds them up

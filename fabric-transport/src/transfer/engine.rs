@@ -2,6 +2,7 @@
 //! temporary name until it is whole.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -161,11 +162,17 @@ impl Engine {
             if many && let Some(files) = self.remote.over_further_channel().await {
                 let _ = further.set(files);
             }
-            future::pending().await
+            future::pending::<Infallible>().await
         };
         // There is no waiting for the channel: it is used once it is open.
-        let delivering = async { future::select(std::pin::pin!(delivering), std::pin::pin!(opening)).await };
-        let mut failed: HashMap<usize, FileError> = self.while_sweeping(leftovers, delivering).await.factor_first().0;
+        let delivering = async {
+            tokio::select! {
+                biased;
+                failed = delivering => failed,
+                never = opening => match never {},
+            }
+        };
+        let mut failed: HashMap<usize, FileError> = self.while_sweeping(leftovers, delivering).await;
         let mut first = None;
         for (index, job) in jobs.iter().enumerate() {
             match failed.remove(&index) {
