@@ -3,8 +3,7 @@
 //! `cargo bench -p fabric-cli --bench render`
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fabric_cli::args::OutputMode;
-use fabric_cli::render::{Look, Page, renderer};
+use fabric_cli::render::{Look, OutputMode, Page, renderer};
 use fabric_core::event::Output;
 use fabric_core::{Event, EventKind, Stream};
 use jiff::Timestamp;

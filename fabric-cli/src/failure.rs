@@ -15,7 +15,7 @@ use crate::render::visible;
 /// Why nothing was run, or why what ran could not be told.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The command line.
     #[error(transparent)]
     Usage(#[from] UsageError),
@@ -71,7 +71,7 @@ pub enum Failure {
 
 impl Failure {
     /// The exit status that goes with it.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             // Nothing ran because every host list was emptied.
             Self::Usage(UsageError::NoHosts { .. })
@@ -84,7 +84,7 @@ impl Failure {
     }
 
     /// For standard error: one line a problem, each with its place.
-    pub fn report(&self, program: &str) -> String {
+    pub(crate) fn report(&self, program: &str) -> String {
         match self {
             Self::Problems(Problems(problems))
             | Self::Run(RunError::Settings(Problems(problems)) | RunError::Fabfile(Problems(problems))) => {

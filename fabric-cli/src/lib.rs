@@ -1,13 +1,13 @@
-//! The `fab` command line: arguments, fabfiles, rendering. Thin: what it asks for is done by the crates
-//! below it.
+//! The `fab` command line: arguments, fabfiles, rendering. Thin: the work is done by the crates below it.
 //!
-//! A program of your own with tasks in Rust gets the whole command line by [`main!`]:
+//! A program of your own with tasks in Rust gets the whole command line by [`main!`]. This crate is the only dependency that
+//! it needs; the [`prelude`] has what its tasks use:
 //!
 //! ```no_run
 //! # mod program {
-//! use fabric_exec::{Context, TaskError, task};
+//! use fabric_cli::prelude::*;
 //!
-//! /// Says how long a host has been up.
+//! /// Say how long a host has been up.
 //! #[task]
 //! async fn uptime(context: Context) -> Result<(), TaskError> {
 //!     context.connection().await?.run("uptime").await?;
@@ -17,32 +17,35 @@
 //! fabric_cli::main!(uptime);
 //! # }
 //! ```
+//!
+//! [`Program`] does the same in steps: a name and a version of its own, roles, settings, and [`Surroundings`] other than those
+//! of the process.
 
-pub mod args;
-mod completion;
-mod demo;
-pub mod exit;
+mod actions;
+mod args;
+mod exit;
 mod failure;
-mod init;
 mod keyboard;
-mod list;
 mod plugins;
+pub mod prelude;
+mod process;
 mod program;
 mod project;
-pub mod prompter;
+mod prompter;
 pub mod render;
-mod run;
-mod rust_fabfile;
+mod request;
 mod shell;
+mod surroundings;
 
-pub use failure::Failure;
-pub use program::{IntoTasks, Program, main};
+pub use exit::Exit;
+pub use fabric_config::Environment;
+pub use program::{IntoTasks, Program};
+pub use surroundings::Surroundings;
 
-#[doc(hidden)]
 pub use fabric_exec;
 
 /// The `main` of a program with tasks of its own: a list of functions that are `#[task]`s, or
-/// `= EXPRESSION` for a [`Collection`](fabric_exec::Collection) or what building one yields.
+/// `= EXPRESSION` for a [`Collection`](fabric_exec::Collection) or the result of building one.
 #[macro_export]
 macro_rules! main {
     ($($task:ident),+ $(,)?) => {

@@ -1,9 +1,9 @@
-//! The fabfile and the settings around it.
+//! The tasks, roles and settings of a fabfile, or of a program's own code.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fabric_config::{Config, ConfigBuilder, Environment, Sources};
+use fabric_config::{Config, ConfigBuilder};
 use fabric_core::settings::{Map, Problem, Problems};
 use fabric_core::{Layer, Origin, Resolve};
 use fabric_exec::fabfile::{self, Fabfile, Found, HostSection, Included};
@@ -12,22 +12,27 @@ use fabric_exec::{Collection, Param, Value};
 
 use crate::args::Options;
 use crate::failure::{Failure, problem};
+use crate::surroundings::Surroundings;
 
-/// Everything that is known before a run: tasks, roles, and where settings come from.
-#[derive(Debug, Default)]
+/// Tasks, and the roles and settings that belong to them.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Project {
-    /// The fabfile, if there is one.
-    pub fabfile: Option<Fabfile>,
-    /// The tasks.
     pub collection: Arc<Collection>,
-    /// The manifest of the program that the fabfile is instead.
-    pub program: Option<PathBuf>,
-    /// What a program with tasks of its own has instead of a fabfile's `[roledefs]` and `[env]`.
-    code: Code,
+    source: Source,
+}
+
+/// Where they come from.
+#[derive(Debug, Clone, Default)]
+enum Source {
+    /// There is no fabfile.
+    #[default]
+    Nowhere,
+    Fabfile(Box<Fabfile>),
+    Code(Code),
 }
 
 /// Roles and `env` of a program with tasks of its own.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Code {
     roles: Roles,
     lists: FabfileLists,
@@ -35,112 +40,85 @@ struct Code {
     env: Vec<(String, Value, Origin)>,
 }
 
-/// Where fabfiles and settings are looked for.
-#[derive(Debug, Clone)]
-pub(crate) struct Surroundings {
-    /// The environment of the process.
-    pub environment: Environment,
-    /// Where the search begins.
-    pub dir: PathBuf,
+/// What a fabfile is.
+pub(crate) enum Loaded {
+    Project(Project),
+    /// The manifest of a Rust program, which has the tasks.
+    Program(PathBuf),
 }
 
-impl Surroundings {
-    /// Those of this process.
-    pub(crate) fn capture() -> Result<Self, Failure> {
-        let dir = std::env::current_dir()
-            .map_err(|source| Failure::System { what: "finding the current directory", source })?;
-        Ok(Self { environment: Environment::capture(), dir })
-    }
-
-    /// The sources that don't depend on the fabfile: environment, files and the command line.
-    pub(crate) fn builder(&self, options: &Options) -> ConfigBuilder {
-        let mut builder =
-            Config::builder().environment(self.environment.clone()).sources(Sources::standard(&self.environment));
-        for text in &options.set {
-            builder = builder.set(text);
-        }
-        for (name, value, option) in &options.settings {
-            match *name {
-                // Read at once: everything else may stand in it.
-                "rcfile" => {
-                    builder = builder.rcfile(self.environment.expand(value.as_str().unwrap_or_default()));
-                }
-                // These are the run's to merge, by rules of their own.
-                "hosts" | "roles" | "exclude_hosts" => {}
-                _ => builder = builder.option(name, value.clone(), option),
-            }
-        }
-        builder
-    }
-
-    /// Finds and reads the fabfile that these options mean.
-    pub(crate) fn load(&self, options: &Options) -> Result<Project, Failure> {
-        let name = match options.setting("fabfile").and_then(|name| name.as_str()) {
-            Some(name) => name.to_owned(),
-            // What a command line with no such option is rests on files and variables.
-            None => self.builder(options).build()?.settings(None, &[])?.fabfile.clone(),
-        };
-        let path = self.environment.expand(&name);
-        let found =
-            fabfile::find(&path.to_string_lossy(), &self.dir).map_err(|error| Failure::Refused(error.to_string()))?;
+impl Project {
+    /// Reads the fabfile that these options mean; `name` yields the one that settings mean.
+    pub(crate) fn load(
+        options: &Options,
+        surroundings: &Surroundings,
+        name: impl FnOnce() -> Result<String, Problems>,
+    ) -> Result<Loaded, Failure> {
+        tracing::trace!(route = "the project: tasks, roles and their settings");
+        let given = options.setting("fabfile").and_then(Value::as_str);
+        let name = given.map_or_else(name, |name| Ok(name.to_owned()))?;
+        let path = surroundings.environment.expand(&name);
+        let found = fabfile::find(&path.to_string_lossy(), &surroundings.dir)
+            .map_err(|error| Failure::Refused(error.to_string()))?;
         match found {
-            Some(Found::Declared(path)) => Project::declared(&path),
+            Some(Found::Declared(path)) => Ok(Loaded::Project(Self::declared(&path)?)),
             Some(Found::Python(path)) => Err(Failure::Refused(format!(
                 "{}: Python fabfiles can't be loaded by this version of fab yet",
                 path.display()
             ))),
-            Some(Found::Rust(path)) => Ok(Project { program: Some(path), ..Project::default() }),
-            None if options.setting("fabfile").is_some() => {
-                Err(Failure::Refused(format!("there is no fabfile {name} (given by -f)")))
-            }
-            None => Ok(Project::default()),
+            Some(Found::Rust(path)) => Ok(Loaded::Program(path)),
+            None if given.is_some() => Err(Failure::Refused(format!("there is no fabfile {name} (given by -f)"))),
+            None => Ok(Loaded::Project(Self::default())),
         }
     }
-}
 
-fn with_sections(builder: ConfigBuilder, sections: &[HostSection]) -> ConfigBuilder {
-    let with = |builder: ConfigBuilder, section: &HostSection| {
-        builder.hosts(&section.pattern, section.origin.clone(), section.values.iter().cloned())
-    };
-    sections.iter().fold(builder, with)
-}
-
-impl Project {
     /// The project of a declared fabfile.
     pub(crate) fn declared(path: &Path) -> Result<Self, Failure> {
         let mut fabfile = fabfile::load(path)?;
         let collection = Arc::new(std::mem::take(&mut fabfile.collection));
-        Ok(Self { fabfile: Some(fabfile), collection, ..Self::default() })
+        Ok(Self { collection, source: Source::Fabfile(Box::new(fabfile)) })
     }
 
     /// The project of a program's own tasks, roles and `env`.
-    pub(crate) fn code(collection: Collection, roles: Roles, env: &[(String, Value)]) -> Self {
+    pub(crate) fn code(collection: Collection, roles: Roles, env: Vec<(String, Value)>) -> Self {
         let mut code = Code { roles, ..Code::default() };
         let origin = || Origin::place(Layer::Fabfile, "the program");
         for (name, value) in env {
-            // Code is run after the command line is read, and what it assigns stands (Fabric 1).
+            // Code is run after the command line is read, and what it assigns counts (Fabric 1).
             let list = match name.as_str() {
                 "hosts" => &mut code.lists.hosts,
                 "roles" => &mut code.lists.roles,
                 _ => {
-                    code.env.push((name.clone(), value.clone(), origin()));
+                    code.env.push((name, value, origin()));
                     continue;
                 }
             };
             let text = |value: &Value| value.as_str().map(str::to_owned);
             let items = value
                 .as_array()
-                .map_or_else(|| text(value).into_iter().collect(), |items| items.iter().filter_map(text).collect());
+                .map_or_else(|| text(&value).into_iter().collect(), |items| items.iter().filter_map(text).collect());
             let change = Directive::Replace(items);
-            code.list_changes.push((name.clone(), change.to_value(), origin()));
+            code.list_changes.push((name, change.to_value(), origin()));
             *list = Some(change);
         }
-        Self { collection: Arc::new(collection), code, ..Self::default() }
+        Self { collection: Arc::new(collection), source: Source::Code(code) }
+    }
+
+    /// Whether there are neither a fabfile nor tasks of a program.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self.source, Source::Nowhere)
     }
 
     /// Whether its tasks are functions of a program.
     pub(crate) fn is_code(&self) -> bool {
-        self.fabfile.is_none() && !self.collection.is_empty()
+        matches!(self.source, Source::Code(_))
+    }
+
+    fn fabfile(&self) -> Option<&Fabfile> {
+        match &self.source {
+            Source::Fabfile(fabfile) => Some(fabfile),
+            Source::Code(_) | Source::Nowhere => None,
+        }
     }
 
     /// The parameters of a task.
@@ -148,85 +126,89 @@ impl Project {
         self.collection.find(task).map(|task| task.params.clone()).unwrap_or_default()
     }
 
-    /// The fabfile's roles.
-    pub(crate) fn own_roles(&self) -> &Roles {
-        self.fabfile.as_ref().map_or(&self.code.roles, |fabfile| &fabfile.roles)
+    /// Its roles.
+    pub(crate) fn own_roles(&self) -> Roles {
+        match &self.source {
+            Source::Fabfile(fabfile) => fabfile.roles.clone(),
+            Source::Code(code) => code.roles.clone(),
+            Source::Nowhere => Roles::new(),
+        }
     }
 
-    /// The roles: those that settings give, and above them the fabfile's.
+    /// The roles: those that settings give, and above them its own.
     pub(crate) fn roles(&self, config: &Config, surroundings: &Surroundings) -> Result<Roles, Problems> {
         let settings = config.settings(None, &[])?;
         if settings.roledefs.is_empty() {
-            return Ok(self.own_roles().clone());
+            return Ok(self.own_roles());
         }
         let origin = config.explain("roledefs", None, &[])?.origin().clone();
         let mut roles = fabfile::roles_of(&settings.roledefs, self.dir().unwrap_or(&surroundings.dir), &origin)?;
-        roles.extend(self.own_roles().clone());
+        roles.extend(self.own_roles());
         Ok(roles)
     }
 
-    /// The fabfile's changes to the global lists.
+    /// Its changes to the global lists.
     pub(crate) fn lists(&self) -> FabfileLists {
-        self.fabfile.as_ref().map_or(&self.code.lists, |fabfile| &fabfile.lists).clone()
+        match &self.source {
+            Source::Fabfile(fabfile) => fabfile.lists.clone(),
+            Source::Code(code) => code.lists.clone(),
+            Source::Nowhere => FabfileLists::default(),
+        }
     }
 
-    /// With the fabfile's changes to the global lists and its roles as settings, to be shown: a run has them apart.
+    /// With its changes to the global lists and its roles as settings, to be shown: a run has them apart.
     pub(crate) fn with_lists(&self, builder: ConfigBuilder) -> ConfigBuilder {
-        let changes = self.fabfile.as_ref().map_or(&self.code.list_changes, |fabfile| &fabfile.list_changes);
+        let (changes, roles, place) = match &self.source {
+            Source::Fabfile(fabfile) => (&fabfile.list_changes, &fabfile.roles, fabfile.path.to_string_lossy()),
+            Source::Code(code) => (&code.list_changes, &code.roles, "the program".into()),
+            Source::Nowhere => return builder,
+        };
         let builder = builder.fabfile(changes.iter().cloned());
-        if self.own_roles().is_empty() {
+        if roles.is_empty() {
             return builder;
         }
-        let file = self.fabfile.as_ref().map(|fabfile| fabfile.path.to_string_lossy().into_owned());
-        let origin = Origin::place(Layer::Fabfile, file.unwrap_or_else(|| "the program".to_owned()));
-        let roles: Map = self.own_roles().iter().map(|(name, role)| (name.clone(), role.to_value())).collect();
+        let origin = Origin::place(Layer::Fabfile, place.into_owned());
+        let roles: Map = roles.iter().map(|(name, role)| (name.clone(), role.to_value())).collect();
         // Above all layers: of one name, the fabfile's role is the one that the run has.
         builder.values(Layer::Step, [("roledefs".to_owned(), roles.into(), origin)])
     }
 
     /// The fabfile's directory.
     pub(crate) fn dir(&self) -> Option<&Path> {
-        self.fabfile.as_ref().map(|fabfile| fabfile.dir.as_path())
+        self.fabfile().map(|fabfile| fabfile.dir.as_path())
     }
 
-    /// All sources of settings.
-    pub(crate) fn builder(&self, surroundings: &Surroundings, options: &Options) -> ConfigBuilder {
-        let mut builder = surroundings.builder(options);
-        let Some(fabfile) = &self.fabfile else {
-            return builder.beside(&surroundings.dir).fabfile(self.code.env.iter().cloned());
-        };
-        builder = builder.beside(&fabfile.dir).fabfile(fabfile.env.iter().cloned());
-        let path = fabfile.path.to_string_lossy().into_owned();
-        let origin = Origin::place(Layer::Fabfile, &path);
-        builder = builder.fabfile([("real_fabfile".to_owned(), path.into(), origin)]);
-        with_sections(builder, &fabfile.sections)
+    /// With its own settings, and `fabric.*` beside it.
+    pub(crate) fn with_settings(&self, builder: ConfigBuilder, surroundings: &Surroundings) -> ConfigBuilder {
+        match &self.source {
+            Source::Fabfile(fabfile) => {
+                let path = fabfile.path.to_string_lossy().into_owned();
+                let origin = Origin::place(Layer::Fabfile, &path);
+                let builder = builder.beside(&fabfile.dir).fabfile(fabfile.env.iter().cloned());
+                let builder = builder.fabfile([("real_fabfile".to_owned(), path.into(), origin)]);
+                with_sections(builder, &fabfile.sections)
+            }
+            Source::Code(code) => builder.beside(&surroundings.dir).fabfile(code.env.iter().cloned()),
+            Source::Nowhere => builder.beside(&surroundings.dir),
+        }
     }
 
     /// The sources of settings for the tasks of each file that is included, by namespace: `builder` has those of the others.
     pub(crate) fn included(&self, builder: &ConfigBuilder) -> impl Iterator<Item = (&Included, ConfigBuilder)> {
-        let included = self.fabfile.iter().flat_map(|fabfile| &fabfile.included);
+        let included = self.fabfile().into_iter().flat_map(|fabfile| &fabfile.included);
         included.map(|file| (file, with_sections(builder.clone().fabfile(file.env.iter().cloned()), &file.sections)))
     }
 
-    /// What is odd about the fabfile and the settings, for standard error.
-    pub(crate) fn warnings(&self, config: &Config, options: &Options) -> String {
-        let fabfile = self.fabfile.iter().flat_map(|fabfile| &fabfile.warnings);
+    /// What is odd about the fabfile and the settings, for standard error. A run also warns of lists that a fabfile's
+    /// `replace` discards, which its reader may not know.
+    pub(crate) fn warnings(&self, config: &Config, options: &Options, runs: bool) -> String {
+        let fabfile = self.fabfile().into_iter().flat_map(|fabfile| &fabfile.warnings);
         let gssapi = without_gssapi(config);
-        let unused = self.unused_lists(options).filter(|_| self.fabfile.is_none());
         let empty = empty_lists(options);
-        fabfile
-            .chain(config.warnings())
-            .chain(&gssapi)
-            .chain(&unused)
-            .chain(&empty)
-            .map(|one| problem("warning", one))
-            .collect()
-    }
-
-    /// What a run warns of besides: a fabfile says by `replace` that its lists stand, which its reader may not know.
-    pub(crate) fn warnings_of_run(&self, config: &Config, options: &Options) -> String {
-        let unused = self.unused_lists(options).filter(|_| self.fabfile.is_some());
-        self.warnings(config, options) + &unused.map(|one| problem("warning", &one)).unwrap_or_default()
+        let unused = self.unused_lists(options);
+        let (unused, of_run) = if self.fabfile().is_none() { (unused, None) } else { (None, unused.filter(|_| runs)) };
+        let all = fabfile.chain(config.warnings()).chain(&gssapi).chain(&unused).chain(&empty).chain(&of_run);
+        all.map(|one| problem("warning", one)).collect()
     }
 
     /// Lists of the command line that a fabfile's `replace`, or the assignments of code, discard.
@@ -240,13 +222,20 @@ impl Project {
         let discarded = discarded.filter(|(_, empty, _)| !empty);
         let (names, instead): (Vec<&str>, Vec<String>) =
             discarded.filter_map(|(name, _, list)| Some((name, replaces(list)?))).unzip();
-        let who = if self.fabfile.is_some() { "fabfile" } else { "program" };
+        let who = if self.fabfile().is_some() { "fabfile" } else { "program" };
         let text = || {
             let (names, instead) = (names.join(" and "), instead.join(","));
             format!("the {who} assigns lists of its own, {instead}: {names} has no effect")
         };
         (!names.is_empty()).then(|| Problem::new(text()).hint("--only HOSTS leaves all other hosts out"))
     }
+}
+
+fn with_sections(builder: ConfigBuilder, sections: &[HostSection]) -> ConfigBuilder {
+    let with = |builder: ConfigBuilder, section: &HostSection| {
+        builder.hosts(&section.pattern, section.origin.clone(), section.values.iter().cloned())
+    };
+    sections.iter().fold(builder, with)
 }
 
 /// Lists that were given and are empty, as `-H "$HOSTS"` is without the variable: the fabfile's stay in force.

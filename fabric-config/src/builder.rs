@@ -1,6 +1,8 @@
 //! Every source of a configuration, named one by one.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fabric_core::settings::{Kind, Layer, Map, Origin, Problem, Problems, Setting, Value};
 
@@ -15,7 +17,7 @@ use crate::values::{Intake, LayerValues, Unknown};
 
 /// Collects the sources of a [`Config`]. Nothing is read that isn't named here, and files only by
 /// [`ConfigBuilder::build`]. A clone can be built first to learn what decides over further sources
-/// (`fabfile`, `rcfile`).
+/// (`fabfile`, `rcfile`): clones share what they have read, so that each file is read once, and a pipe can be one.
 ///
 /// ```
 /// use fabric_config::{Config, Environment, Format};
@@ -41,6 +43,18 @@ pub struct ConfigBuilder {
     sections: Vec<GivenSection>,
     set: Vec<String>,
     ssh: Option<SshConfig>,
+    read: FilesRead,
+}
+
+/// What has been read of files.
+#[derive(Debug, Clone, Default)]
+struct FilesRead(Arc<Mutex<HashMap<SourceFile, Intake>>>);
+
+impl FilesRead {
+    fn read(&self, file: &SourceFile) -> Intake {
+        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        read.entry(file.clone()).or_insert_with(|| sources::read(file)).clone()
+    }
 }
 
 /// Values that come from above, with their origins.
@@ -142,10 +156,11 @@ impl ConfigBuilder {
     ///
     /// All that is wrong, at once.
     pub fn build(self) -> Result<Config, Problems> {
+        tracing::trace!(route = "settings: layers of files, variables and options");
         let (files, passed_over) = self.sources.look();
         let mut reading = Reading { warnings: passed_over, ..Reading::default() };
         for file in files {
-            reading.take(sources::read(&file));
+            reading.take(self.read.read(&file));
         }
         for (file, bytes) in &self.texts {
             reading.take(sources::parse(file, bytes));

@@ -33,7 +33,7 @@ pub(crate) enum Unknown {
 }
 
 /// Takes keys and values as they were written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Intake {
     layer: LayerValues,
     spelled: IndexMap<&'static str, String>,

@@ -58,6 +58,7 @@ pub mod group;
 pub mod hostlist;
 pub mod journal;
 pub mod plan;
+pub mod prelude;
 pub mod queue;
 pub mod report;
 pub mod run;
@@ -66,7 +67,22 @@ pub mod task;
 
 pub use collection::{Collection, CollectionError, UnknownTask};
 pub use fabric_core::Value;
-pub use fabric_exec_macros::{Choice, task};
+/// Makes an enum whose variants have no fields the type of an argument: each variant is a word, `BlueGreen` is
+/// `blue-green`.
+///
+/// ```
+/// use fabric_exec::prelude::*;
+///
+/// #[derive(Choice)]
+/// enum Colour { Blue, DeepGreen }
+///
+/// assert_eq!(Colour::param("colour").kind, ParamKind::Choice(vec!["blue".into(), "deep-green".into()]));
+/// ```
+///
+/// `#[choice(crate = path)]` says where fabric-exec is, where the crate's manifest doesn't.
+pub use fabric_exec_macros::Choice;
+#[doc = include_str!("macros.md")]
+pub use fabric_exec_macros::task;
 pub use group::{Group, GroupError, GroupOutcome};
 pub use plan::Plan;
 pub use report::Report;
@@ -74,3 +90,4 @@ pub use run::{Call, Context, Execute, Interrupt, Run, RunError};
 pub use task::{
     Args, ArgsError, Argument, Invocation, InvocationError, Param, ParamKind, Task, TaskBody, TaskError, take_options,
 };
+pub use {fabric_core, fabric_transport};

@@ -7,8 +7,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fabric_cli::args::OutputMode;
-use fabric_cli::render::{Look, Page, renderer};
+use fabric_cli::render::{Look, OutputMode, Page, renderer};
 use fabric_core::host::{expand, split_list};
 use fabric_core::settings::{Overlay, Problems};
 use fabric_core::{

@@ -1,19 +1,15 @@
-//! The help and the version, made from the table.
+//! The help, made from the table.
 
 use std::fmt::Write as _;
 
-use super::table::{Group, OPTIONS, Opt, Takes};
+use super::option::{Group, Opt, Takes};
+use super::table::OPTIONS;
 
 /// Where the descriptions begin, in columns.
 const INDENT: usize = 34;
 
-/// The version, as `--version` prints it.
-pub fn version() -> String {
-    format!("fab {}\n", env!("CARGO_PKG_VERSION"))
-}
-
 /// The help, for a terminal of this width.
-pub fn help(program: &str, width: usize) -> String {
+pub(crate) fn help(program: &str, width: usize) -> String {
     let mut out = format!(
         "Run commands, deploys and maintenance on one server or ten thousand, over SSH.\n\n\
          Usage: {program} [OPTIONS] [TASK[:ARGS] [--task-option ...]]... [-- COMMAND ...]\n\n\
@@ -35,7 +31,7 @@ pub fn help(program: &str, width: usize) -> String {
 }
 
 /// One entry: its left side, and its description wrapped beside or below it.
-pub(super) fn entry(out: &mut String, left: &str, text: &str, width: usize) {
+fn entry(out: &mut String, left: &str, text: &str, width: usize) {
     let _ = write!(out, "{left}");
     let mut column = left.chars().count();
     if column + 2 > INDENT && !text.is_empty() {

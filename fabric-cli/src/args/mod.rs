@@ -1,24 +1,25 @@
-//! The command line, in two steps: what was typed ([`low`]), then what it means ([`Options`]).
+//! The command line, in two steps: what was typed ([`typed`]), then what it means ([`Options`]).
 //!
-//! The steps are apart because the meaning of an option after a task's name depends on the task, and so on
-//! the fabfile, which itself depends on options. [`low::parse_head`] reads what stands before the first
-//! task; with the fabfile loaded, [`low::parse`] reads everything.
+//! The meaning of an option after a task's name depends on the task, and so on the fabfile, which itself depends on
+//! options. So [`typed::parse_head`] reads the options before the first task, and with the fabfile loaded
+//! [`typed::parse`] reads everything.
 
 mod help;
-mod high;
-pub mod low;
-pub mod table;
+pub(crate) mod option;
+mod options;
+mod recorded;
+pub(crate) mod table;
+pub(crate) mod typed;
 
 use fabric_exec::InvocationError;
 use thiserror::Error;
 
-pub use help::{help, version};
-pub use high::{Action, Format, InitKind, ListFormat, Options, OutputMode, Progress};
+pub(crate) use help::help;
+pub(crate) use options::{Format, InitKind, ListFormat, Options, Progress, Shell, words};
 
 /// A command line that makes no sense; the program exits with status 2.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UsageError {
+pub(crate) enum UsageError {
     /// An abbreviation that several options begin with.
     #[error("{option} is ambiguous: {}", .candidates.join(", "))]
     Ambiguous {
@@ -34,6 +35,16 @@ pub enum UsageError {
         option: String,
         /// What was expected; never the value of a secret.
         reason: String,
+    },
+    /// An option where a host list was expected.
+    #[error("{option} needs a value, {kind}: `{found}` begins with `-`, as no host does")]
+    OptionForHosts {
+        /// The option.
+        option: String,
+        /// What kind of value.
+        kind: &'static str,
+        /// What follows it.
+        found: String,
     },
     /// Options that exclude each other.
     #[error("{0} and {1} cannot be used together")]

@@ -1,292 +1,276 @@
-//! The table: each option in one place, from which the parser, the help and the completions are made.
+//! The table: one block for each option, with its names, value, effect, help, completion and test. The parser, the
+//! help and the completions are made from it. What a block lacks is a compile error.
 
-/// One option of `fab`.
-#[derive(Debug)]
-pub struct Opt {
-    /// Its long name, without dashes.
-    pub long: &'static str,
-    /// Its letter, if it has one.
-    pub short: Option<char>,
-    /// Another long name that means the same.
-    pub alias: Option<&'static str>,
-    /// Whether and how it takes a value.
-    pub takes: Takes,
-    /// What it does.
-    pub does: Does,
-    /// Where the help shows it.
-    pub group: Group,
-    /// What the help says about it.
-    pub help: &'static str,
-    /// What its value completes to.
-    pub completes: Completes,
-}
+use super::option::{Completes, Does, Group, Opt, Takes};
+use super::options::{Format, InitKind, ListFormat, Progress, Shell};
+use crate::actions::Action;
+use crate::render::OutputMode;
 
-/// Whether and how an option takes a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
-    /// No value.
-    Nothing,
-    /// A value of this name: attached (`--opt=value`, `-ovalue`) or the next argument, whatever it is.
-    Value(&'static str),
-    /// One of these words, as with [`Takes::Value`].
-    OneOf(&'static [&'static str]),
-    /// Perhaps one of these words, only by `--opt=word`.
-    MaybeOneOf(&'static [&'static str]),
-    /// Perhaps one of these words: attached, or the next argument if it is one of them.
-    MaybeNextOneOf(&'static [&'static str]),
-    /// Perhaps a value: attached, or the next argument if that is no option.
-    MaybeNext(&'static str),
-    /// All arguments up to the next option, at least one.
-    Many(&'static str),
-}
+use Does::{Add, Assign, Extend, Own, Set, SetHosts, Switch};
+use Takes::{Many, MaybeNext, MaybeNextOneOf, MaybeOneOf, Nothing, OneOf, Value};
 
-/// What an option does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Does {
-    /// Sets this setting to its value, read by the setting's type.
-    Set(&'static str),
-    /// Adds its value to this setting, a list.
-    Add(&'static str),
-    /// Adds the items of its value to this setting, a list.
-    Extend(&'static str),
-    /// Sets this setting to the hosts that its values stand for: ranges, braces and `@file` expanded. Given several
-    /// times, it is one list.
-    SetHosts(&'static str),
-    /// Sets this setting, a switch.
-    Switch(&'static str, bool),
-    /// Something of the command line itself; see [`super::Options`].
-    Own,
-}
-
-/// The headings of the help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
-    /// On which hosts.
-    Hosts,
-    /// In which order, and what about failures.
-    Running,
-    /// How to connect and log in.
-    Connecting,
-    /// How commands run.
-    Commands,
-    /// What is shown.
-    Output,
-    /// Which files are read.
-    Files,
-    /// What to do instead of running tasks.
-    Instead,
-}
-
-impl Group {
-    /// All of them, in the order of the help.
-    pub const ALL: [(Self, &'static str); 7] = [
-        (Self::Hosts, "Hosts"),
-        (Self::Running, "Running"),
-        (Self::Output, "Output"),
-        (Self::Instead, "Instead of running"),
-        (Self::Connecting, "Connecting"),
-        (Self::Commands, "Commands"),
-        (Self::Files, "Files"),
-    ];
-}
-
-/// What a value completes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Completes {
-    /// Nothing that is known.
-    Nothing,
-    /// Files.
-    Files,
-    /// Host strings.
-    Hosts,
-    /// Names of roles.
-    Roles,
-    /// Names of tasks.
-    Tasks,
-    /// Names of settings.
-    Settings,
-    /// Output levels.
-    Levels,
-}
-
-impl Opt {
-    /// `-H, --hosts`, as a person would type it.
-    pub fn spelling(&self) -> String {
-        match self.short {
-            Some(short) if !self.long.is_empty() => format!("-{short}, --{}", self.long),
-            Some(short) => format!("-{short}"),
-            None => format!("--{}", self.long),
-        }
-    }
-
-    /// Whether it does something else than to run or to plan tasks, or to tell of those that are named.
-    pub fn replaces_tasks(&self) -> bool {
-        self.group == Group::Instead && !matches!(self.long, "plan" | "format" | "help")
-    }
-
-    /// Its name in messages: `--hosts`, or `-i` for one that is only a letter.
-    pub fn name(&self) -> String {
-        if self.long.is_empty() { format!("-{}", self.short.unwrap_or('?')) } else { format!("--{}", self.long) }
-    }
-}
-
-/// The option of this letter.
-pub fn by_letter(letter: char) -> Option<&'static Opt> {
-    OPTIONS.iter().find(|option| option.short == Some(letter))
-}
-
-/// The option of this long name or alias, spelled out.
-pub fn by_name(name: &str) -> Option<&'static Opt> {
-    OPTIONS.iter().find(|option| !name.is_empty() && (option.long == name || option.alias == Some(name)))
-}
-
-/// All options whose long name begins like this: one, if the abbreviation is unique.
-pub fn by_prefix(prefix: &str) -> Vec<&'static Opt> {
-    OPTIONS.iter().filter(|option| !prefix.is_empty() && option.long.starts_with(prefix)).collect()
-}
-
-const NONE: Opt = Opt {
-    long: "",
-    short: None,
-    alias: None,
-    takes: Takes::Nothing,
-    does: Does::Own,
-    group: Group::Instead,
-    help: "",
-    completes: Completes::Nothing,
-};
-
+/// `"name" / 'letter' = value, effect, "help", completes What, alias "name", after tasks, test "typed" => effect`; letter,
+/// value, completion and alias are optional. In group `Instead`, `after tasks` lets an option follow a task.
 macro_rules! options {
-    ($( $group:ident: { $( $long:literal $(/ $short:literal)? $(= $takes:expr)?, $does:expr, $help:literal
-        $(, completes $completes:ident)? $(, alias $alias:literal)?; )+ } )+) => {
+    ($( $group:ident: { $( $long:literal $(/ $short:literal)? = $takes:expr, $does:expr, $help:literal
+        $(, completes $completes:ident)? $(, alias $alias:literal)? $(, after $after:ident)?,
+        test $typed:literal => $effect:expr; )+ } )+) => {
         /// Every option.
-        pub static OPTIONS: &[Opt] = &[ $( $( Opt {
+        pub(crate) static OPTIONS: &[Opt] = &[ $( $( Opt {
             long: $long,
-            group: Group::$group,
+            short: options!(@or None $(, Some($short))?),
+            alias: options!(@or None $(, Some($alias))?),
+            takes: $takes,
             does: $does,
+            group: Group::$group,
+            after_tasks: options!(@or !matches!(Group::$group, Group::Instead) $(, options!(@after $after))?),
             help: $help,
-            $( short: Some($short), )?
-            $( takes: $takes, )?
-            $( completes: Completes::$completes, )?
-            $( alias: Some($alias), )?
-            ..NONE
+            completes: options!(@or Completes::Nothing $(, Completes::$completes)?),
         }, )+ )+ ];
-    };
-}
 
-use Does::{Add, Extend, Own, Set, SetHosts, Switch};
-use Takes::{Many, MaybeNext, MaybeNextOneOf, MaybeOneOf, OneOf, Value};
+        /// The test of each option: its name, what is typed, and what that must do.
+        #[cfg(test)]
+        fn effects() -> Vec<(&'static str, &'static str, tests::Effect)> {
+            use tests::{asks, has, sets};
+            vec![ $( $( ($long, $typed, $effect), )+ )+ ]
+        }
+    };
+    (@or $default:expr) => { $default };
+    (@or $default:expr, $given:expr) => { $given };
+    (@after tasks) => { true };
+}
 
 options! {
     Hosts: {
         "hosts" / 'H' = Value("HOSTS"), SetHosts("hosts"),
-            "run on these hosts: user@host:port, ranges web[1-9], @file, separated by commas", completes Hosts;
+            "run on these hosts: user@host:port, ranges web[1-9], @file, separated by commas", completes Hosts,
+            test "-H web[1-2],a -H b" => sets("hosts", ["web1", "web2", "a", "b"]);
         "roles" / 'R' = Value("ROLES"), Extend("roles"),
-            "run on the hosts of these roles; web&dc1 is both, web!old without, web^db either", completes Roles;
-        "exclude-hosts" / 'x' = Value("HOSTS"), SetHosts("exclude_hosts"), "leave these hosts out", completes Hosts;
+            "run on the hosts of these roles; web&dc1 is both, web!old without, web^db either", completes Roles,
+            test "-R web,db -R &dc1" => sets("roles", ["web", "db", "&dc1"]);
+        "exclude-hosts" / 'x' = Value("HOSTS"), SetHosts("exclude_hosts"), "leave these hosts out", completes Hosts,
+            test "-x a -x b" => sets("exclude_hosts", ["a", "b"]);
         "only" = Value("HOSTS"), SetHosts("only_hosts"), "run on no other hosts than these, whatever the list",
-            completes Hosts;
-        "limit" = Value("N|P%"), Set("limit"), "run on the first N hosts, or P %, of each host list only";
-        "shard" = Value("I/N|auto"), Own,
-            "run on every host whose position is I modulo N; auto asks Kubernetes or Slurm for the index";
+            completes Hosts, test "--only a,b" => sets("only_hosts", ["a", "b"]);
+        "limit" = Value("N|P%"), Set("limit"), "run on the first N hosts, or P %, of each host list only",
+            test "--limit 5%" => sets("limit", "5%");
+        "shard" = Value("I/N|auto"), Own(|o, given| o.shard = Some(given.value().to_owned())),
+            "run on every host whose position is I modulo N; auto asks Kubernetes or Slurm for the index",
+            test "--shard 1/3" => has(|o| o.shard.as_deref() == Some("1/3"));
     }
     Running: {
-        "parallel" / 'P', Switch("parallel", true), "run on all hosts at the same time";
-        "pool-size" / 'z' = Value("N"), Set("pool_size"), "run on at most N hosts at the same time";
-        "batch" = Value("N|P%"), Set("batch"), "go through the hosts in batches of N hosts, or P %";
-        "max-failures" = Value("N|P%"), Set("max_failures"), "start nothing new once more hosts than that have failed";
-        "keep-going", Own, "go on with the other hosts whichever fail, as --max-failures 100% does";
-        "retries" = Value("N"), Set("retries"), "try a failed host up to N more times";
-        "retry-failed", Own, "run the last run's command line again where it failed or never started";
-        "warn-only" / 'w', Switch("warn_only", true), "warn of failing commands and go on";
-        "skip-bad-hosts", Switch("skip_bad_hosts", true), "warn of hosts that can't be reached and go on";
-        "skip-unknown-tasks", Switch("skip_unknown_tasks", true), "warn of unknown tasks and go on";
-        "abort-on-prompts", Switch("abort_on_prompts", true), "fail instead of asking anything";
-        "dry-run", Own, "print every command and transfer instead of doing it";
-        "eagerly-disconnect" / 'e', Switch("eagerly_disconnect", true), "close connections after each task";
+        "parallel" / 'P' = Nothing, Switch("parallel", true), "run on all hosts at the same time",
+            test "-P" => sets("parallel", true);
+        "pool-size" / 'z' = Value("N"), Set("pool_size"), "run on at most N hosts at the same time",
+            test "-z 5 -z 6" => sets("pool_size", 6);
+        "batch" = Value("N|P%"), Set("batch"), "go through the hosts in batches of N hosts, or P %",
+            test "--batch 25%" => sets("batch", "25%");
+        "max-failures" = Value("N|P%"), Set("max_failures"), "start nothing new once more hosts than that have failed",
+            test "--max-failures 10%" => sets("max_failures", "10%");
+        "keep-going" = Nothing, Own(|o, given| o.set("max_failures", "100%".into(), given)),
+            "go on with the other hosts whichever fail, as --max-failures 100% does",
+            test "--keep-going" => sets("max_failures", "100%");
+        "retries" = Value("N"), Set("retries"), "try a failed host up to N more times",
+            test "--retries 3" => sets("retries", 3);
+        "retry-failed" = Nothing, Own(|o, _| o.retry_failed = true),
+            "run the last run's command line again where it failed or never started",
+            test "--retry-failed" => has(|o| o.retry_failed);
+        "warn-only" / 'w' = Nothing, Switch("warn_only", true), "warn of failing commands and go on",
+            test "-w" => sets("warn_only", true);
+        "skip-bad-hosts" = Nothing, Switch("skip_bad_hosts", true), "warn of hosts that can't be reached and go on",
+            test "--skip-bad-hosts" => sets("skip_bad_hosts", true);
+        "skip-unknown-tasks" = Nothing, Switch("skip_unknown_tasks", true), "warn of unknown tasks and go on",
+            test "--skip-unknown-tasks" => sets("skip_unknown_tasks", true);
+        "abort-on-prompts" = Nothing, Switch("abort_on_prompts", true), "fail instead of asking anything",
+            test "--abort-on-prompts" => sets("abort_on_prompts", true);
+        "dry-run" = Nothing, Own(|o, _| o.dry_run = true), "print every command and transfer instead of doing it",
+            test "--dry-run" => has(|o| o.dry_run);
+        "eagerly-disconnect" / 'e' = Nothing, Switch("eagerly_disconnect", true), "close connections after each task",
+            test "-e" => sets("eagerly_disconnect", true);
     }
     Connecting: {
-        "user" / 'u' = Value("USER"), Set("user"), "log in as this user";
-        "port" = Value("PORT"), Set("port"), "connect to this port";
+        "user" / 'u' = Value("USER"), Set("user"), "log in as this user", test "-u joe" => sets("user", "joe");
+        "port" = Value("PORT"), Set("port"), "connect to this port", test "--port 2222" => sets("port", 2222);
         "password" / 'p' = Value("PASSWORD"), Set("password"),
-            "log in, and answer sudo, with this password; others can see it in the process list: prefer -I";
-        "initial-password-prompt" / 'I', Own, "ask for the password before anything runs";
-        "sudo-password" = Value("PASSWORD"), Set("sudo_password"), "answer sudo with this password";
-        "initial-sudo-password-prompt", Own, "ask for the sudo password before anything runs";
+            "log in, and answer sudo, with this password; others can see it in the process list: prefer -I",
+            test "-p pw" => sets("password", "pw");
+        "initial-password-prompt" / 'I' = Nothing, Own(|o, _| o.ask_password = true),
+            "ask for the password before anything runs", test "-I" => has(|o| o.ask_password);
+        "sudo-password" = Value("PASSWORD"), Set("sudo_password"), "answer sudo with this password",
+            test "--sudo-password pw" => sets("sudo_password", "pw");
+        "initial-sudo-password-prompt" = Nothing, Own(|o, _| o.ask_sudo_password = true),
+            "ask for the sudo password before anything runs",
+            test "--initial-sudo-password-prompt" => has(|o| o.ask_sudo_password);
         "identity" / 'i' = Value("FILE"), Add("key_filename"), "log in with this private key; may be repeated",
-            completes Files;
-        "no-keys" / 'k', Switch("no_keys", true), "leave the keys in ~/.ssh alone";
-        "no-agent" / 'a', Switch("no_agent", true), "leave the ssh agent alone", alias "no_agent";
-        "forward-agent" / 'A', Switch("forward_agent", true), "let the hosts use the ssh agent";
+            completes Files, test "-i a -i b" => sets("key_filename", ["a", "b"]);
+        "no-keys" / 'k' = Nothing, Switch("no_keys", true), "leave the keys in ~/.ssh alone",
+            test "-k" => sets("no_keys", true);
+        "no-agent" / 'a' = Nothing, Switch("no_agent", true), "leave the ssh agent alone", alias "no_agent",
+            test "--no_agent" => sets("no_agent", true);
+        "forward-agent" / 'A' = Nothing, Switch("forward_agent", true), "let the hosts use the ssh agent",
+            test "-A" => sets("forward_agent", true);
         "gateway" / 'g' = Value("GATEWAY"), Set("gateway"),
-            "go through these jump hosts, this proxy command, or this plugin's scheme://", completes Hosts;
-        "timeout" / 't' = Value("SECONDS"), Set("timeout"), "give up connecting after this long";
-        "auth-timeout" = Value("SECONDS"), Set("auth_timeout"), "give up logging in after this long without an answer";
-        "banner-timeout" = Value("SECONDS"), Set("banner_timeout"), "give up waiting for the server after this long";
-        "connection-attempts" / 'n' = Value("N"), Set("connection_attempts"), "try to connect N times in all";
-        "keepalive" = Value("SECONDS"), Set("keepalive"), "ask silent hosts for a sign of life this often (30; 0: never)";
-        "disable-known-hosts" / 'D', Switch("disable_known_hosts", true), "take any host key, unread and unrecorded";
-        "reject-unknown-hosts" / 'r', Switch("reject_unknown_hosts", true), "refuse hosts that no known_hosts file has";
+            "go through these jump hosts, this proxy command, or this plugin's scheme://", completes Hosts,
+            test "-g none" => sets("gateway", false);
+        "timeout" / 't' = Value("SECONDS"), Set("timeout"), "give up connecting after this long",
+            test "-t 2.5" => sets("timeout", 2.5);
+        "auth-timeout" = Value("SECONDS"), Set("auth_timeout"), "give up logging in after this long without an answer",
+            test "--auth-timeout 2.5" => sets("auth_timeout", 2.5);
+        "banner-timeout" = Value("SECONDS"), Set("banner_timeout"), "give up waiting for the server after this long",
+            test "--banner-timeout 2.5" => sets("banner_timeout", 2.5);
+        "connection-attempts" / 'n' = Value("N"), Set("connection_attempts"), "try to connect N times in all",
+            test "-n 3" => sets("connection_attempts", 3);
+        "keepalive" = Value("SECONDS"), Set("keepalive"), "ask silent hosts for a sign of life this often (30; 0: never)",
+            test "--keepalive 2.5" => sets("keepalive", 2.5);
+        "disable-known-hosts" / 'D' = Nothing, Switch("disable_known_hosts", true),
+            "take any host key, unread and unrecorded", test "-D" => sets("disable_known_hosts", true);
+        "reject-unknown-hosts" / 'r' = Nothing, Switch("reject_unknown_hosts", true),
+            "refuse hosts that no known_hosts file has", test "-r" => sets("reject_unknown_hosts", true);
         "system-known-hosts" = Value("FILE"), Set("system_known_hosts"), "read this known_hosts file too",
-            completes Files;
-        "gss-auth", Switch("gss_auth", true), "log in by GSSAPI (Kerberos)";
-        "gss-deleg", Switch("gss_deleg", true), "delegate GSSAPI credentials";
-        "gss-kex", Switch("gss_kex", true), "exchange keys by GSSAPI";
+            completes Files, test "--system-known-hosts f" => sets("system_known_hosts", "f");
+        "gss-auth" = Nothing, Switch("gss_auth", true), "log in by GSSAPI (Kerberos)",
+            test "--gss-auth" => sets("gss_auth", true);
+        "gss-deleg" = Nothing, Switch("gss_deleg", true), "delegate GSSAPI credentials",
+            test "--gss-deleg" => sets("gss_deleg", true);
+        "gss-kex" = Nothing, Switch("gss_kex", true), "exchange keys by GSSAPI",
+            test "--gss-kex" => sets("gss_kex", true);
         "plugin" = Value("FILE"), Add("plugins"), "load this transport or gateway plugin; may be repeated",
-            completes Files;
+            completes Files, test "--plugin a --plugin b" => sets("plugins", ["a", "b"]);
     }
     Commands: {
-        "command-timeout" / 'T' = Value("SECONDS"), Set("command_timeout"), "end commands that take longer";
-        "shell" / 's' = Value("SHELL"), Own, "run commands by this shell, such as '/bin/bash -l -c'";
-        "no-pty", Switch("always_use_pty", false), "never run commands on a pseudo-terminal";
-        "no-stdin", Own, "let no command read standard input";
-        "set" = Value("KEY=VALUE,.."), Own, "set any setting, or shared state for tasks; \\, and \\= are literal",
-            completes Settings;
+        "command-timeout" / 'T' = Value("SECONDS"), Set("command_timeout"), "end commands that take longer",
+            test "-T 2.5" => sets("command_timeout", 2.5);
+        "shell" / 's' = Value("SHELL"),
+            Own(|o, given| {
+                o.set("shell", given.value().into(), given);
+                o.set("use_shell", true.into(), given);
+            }),
+            "run commands by this shell, such as '/bin/bash -l -c'",
+            test "-s sh" => has(|o| o.setting("shell") == Some(&"sh".into()) && o.setting("use_shell") == Some(&true.into()));
+        "no-pty" = Nothing, Switch("always_use_pty", false), "never run commands on a pseudo-terminal",
+            test "--no-pty" => sets("always_use_pty", false);
+        "no-stdin" = Nothing, Own(|o, _| o.no_stdin = true), "let no command read standard input",
+            test "--no-stdin" => has(|o| o.no_stdin);
+        "set" = Value("KEY=VALUE,.."), Assign,
+            "set any setting, or shared state for tasks; \\, and \\= are literal", completes Settings,
+            test "--set a=b --set c" => has(|o| o.set == ["a=b", "c"]);
     }
     Output: {
-        "output" = OneOf(&["prefix", "grouped", "similar", "raw", "json"]), Own,
-            "show lines with their host, identical or nearly equal output folded, bare output, or events as JSON";
-        "progress" = OneOf(&["auto", "always", "never"]), Own, "show what is going on below the output";
-        "hide" = Value("LEVELS"), Own, "hide these output levels, separated by commas", completes Levels;
-        "show" = Value("LEVELS"), Own, "show these output levels", completes Levels;
-        "linewise", Switch("linewise", true), "show whole lines only";
-        "colorize-errors", Switch("colorize_errors", true), "errors in red, warnings in magenta";
-        "report" = Value("FILE"), Own, "write the finished run to FILE.json, FILE.xml (JUnit) or FILE.html; may be repeated",
-            completes Files;
-        "log" = Value("FILTER"), Own, "diagnostic log on stderr: debug, fabric_transport=trace, ..";
+        "output" = OneOf(OutputMode::WORDS), Own(|o, given| o.output = OutputMode::of(given.value())),
+            "show lines with their host, identical or nearly equal output folded, bare output, or events as JSON",
+            test "--output raw" => has(|o| o.output == Some(OutputMode::Raw));
+        "progress" = OneOf(Progress::WORDS), Own(|o, given| o.progress = Progress::of(given.value()).unwrap_or_default()),
+            "show what is going on below the output", test "--progress never" => has(|o| o.progress == Progress::Never);
+        "hide" = Value("LEVELS"), Own(|o, given| o.hidden.push(given.value().to_owned())),
+            "hide these output levels, separated by commas", completes Levels,
+            test "--hide status,user" => has(|o| !o.levels.status && !o.levels.user && o.levels.stdout);
+        "show" = Value("LEVELS"), Own(|o, given| o.shown.push(given.value().to_owned())), "show these output levels",
+            completes Levels, test "--hide user --show debug,user" => has(|o| o.levels.debug && !o.levels.user);
+        "linewise" = Nothing, Switch("linewise", true), "show whole lines only",
+            test "--linewise" => sets("linewise", true);
+        "colorize-errors" = Nothing, Switch("colorize_errors", true), "errors in red, warnings in magenta",
+            test "--colorize-errors" => sets("colorize_errors", true);
+        "report" = Value("FILE"), Own(|o, given| o.reports.push(given.value().into())),
+            "write the finished run to FILE.json, FILE.xml (JUnit) or FILE.html; may be repeated", completes Files,
+            test "--report a.json --report b.xml" => has(|o| o.reports == ["a.json", "b.xml"].map(std::path::PathBuf::from));
+        "log" = Value("FILTER"), Own(|o, given| o.log = Some(given.value().to_owned())),
+            "diagnostic log on stderr: debug, fabric_transport=trace, ..",
+            test "--log debug" => has(|o| o.log.as_deref() == Some("debug"));
     }
     Files: {
         "fabfile" / 'f' = Value("FILE"), Set("fabfile"), "the fabfile to load, or its name to search for",
-            completes Files;
+            completes Files, test "-f f.toml" => sets("fabfile", "f.toml");
         "config" / 'c' = Value("FILE"), Set("rcfile"), "the settings file to read instead of ~/.fabricrc",
-            completes Files;
-        "ssh-config-path" = Value("FILE"), Set("ssh_config_path"), "read this ssh_config and no other", completes Files;
-        "ignore-ssh-config", Switch("use_ssh_config", false), "read no ssh_config";
+            completes Files, test "-c rc" => sets("rcfile", "rc");
+        "ssh-config-path" = Value("FILE"), Set("ssh_config_path"), "read this ssh_config and no other", completes Files,
+            test "--ssh-config-path f" => sets("ssh_config_path", "f");
+        "ignore-ssh-config" = Nothing, Switch("use_ssh_config", false), "read no ssh_config",
+            test "--ignore-ssh-config" => sets("use_ssh_config", false);
     }
     Instead: {
-        "list" / 'l', Own, "list the tasks";
-        "shortlist", Own, "list the tasks' bare names, one a line";
-        "list-format" / 'F' = OneOf(&["short", "normal", "nested", "json"]), Own, "how to list the tasks";
-        "display" / 'd' = Value("TASK"), Own, "show what is known about a task", completes Tasks;
-        "plan" = MaybeOneOf(&["text", "json"]), Own, "show what would run where, and connect to nothing";
-        "check", Own, "check the whole fabfile: names, files, roles; connect to nothing";
-        "show-config" = MaybeNext("HOST"), Own, "show every setting in force and where it comes from", completes Hosts;
-        "explain" = Value("SETTING"), Own, "show one setting's layers and which won", completes Settings;
-        "format" = OneOf(&["text", "json"]), Own, "how to show the settings";
-        "init" = MaybeNextOneOf(&["toml", "rust", "plugin"]), Own, "write a commented starter";
-        "demo", Own, "run a small deploy on an embedded fleet";
-        "merge-reports" = Many("FILE"), Own, "make one report out of several shards'", completes Files;
-        "completion" = OneOf(&["bash", "zsh", "fish"]), Own, "print a completion script";
-        "plugins", Own, "list the plugins found";
-        "help" / 'h', Own, "show this, or what a task takes: --help TASK";
-        "version" / 'V', Own, "show the version";
+        "list" / 'l' = Nothing, Own(|o, given| o.ask(Action::List, given)), "list the tasks",
+            test "-l" => asks(Action::List);
+        "shortlist" = Nothing,
+            Own(|o, given| {
+                o.list_format = Some(ListFormat::Short);
+                o.ask(Action::List, given);
+            }),
+            "list the tasks' bare names, one a line",
+            test "--shortlist" => has(|o| o.action == Action::List && o.list_format == Some(ListFormat::Short));
+        "list-format" / 'F' = OneOf(ListFormat::WORDS), Own(|o, given| o.list_format = ListFormat::of(given.value())),
+            "how to list the tasks", test "-F nested" => has(|o| o.list_format == Some(ListFormat::Nested));
+        "display" / 'd' = Value("TASK"), Own(|o, given| o.ask(Action::Display(given.value().to_owned()), given)),
+            "show what is known about a task", completes Tasks, test "-d t" => asks(Action::Display("t".to_owned()));
+        "plan" = MaybeOneOf(Format::WORDS), Own(|o, given| o.ask(Action::Plan(Format::of(given.value())), given)),
+            "show what would run where, and connect to nothing", after tasks,
+            test "--plan=json" => asks(Action::Plan(Some(Format::Json)));
+        "check" = Nothing, Own(|o, given| o.ask(Action::Check, given)),
+            "check the whole fabfile: names, files, roles; connect to nothing", test "--check" => asks(Action::Check);
+        "show-config" = MaybeNext("HOST"), Own(|o, given| o.ask(Action::ShowConfig(given.value.clone()), given)),
+            "show every setting in force and where it comes from", completes Hosts,
+            test "--show-config a" => asks(Action::ShowConfig(Some("a".to_owned())));
+        "explain" = Value("SETTING"), Own(|o, given| o.ask(Action::Explain(given.value().to_owned()), given)),
+            "show one setting's layers and which won", completes Settings,
+            test "--explain user" => asks(Action::Explain("user".to_owned()));
+        "format" = OneOf(Format::WORDS), Own(|o, given| o.format = Format::of(given.value()).unwrap_or_default()),
+            "how to show the settings", after tasks, test "--format json" => has(|o| o.format == Format::Json);
+        "init" = MaybeNextOneOf(InitKind::WORDS),
+            Own(|o, given| o.ask(Action::Init(InitKind::of(given.value()).unwrap_or_default()), given)),
+            "write a commented starter", test "--init rust" => asks(Action::Init(InitKind::Rust));
+        "demo" = Nothing, Own(|o, given| o.ask(Action::Demo, given)), "run a small deploy on an embedded fleet",
+            test "--demo" => asks(Action::Demo);
+        "merge-reports" = Many("FILE"),
+            Own(|o, given| {
+                o.merged.push(given.value().into());
+                o.ask(Action::MergeReports, given);
+            }),
+            "make one report out of several shards'", completes Files,
+            test "--merge-reports a b" => has(|o| o.action == Action::MergeReports && o.merged.len() == 2);
+        "completion" = OneOf(Shell::WORDS),
+            Own(|o, given| o.ask(Action::Completion(Shell::of(given.value()).unwrap_or_default()), given)),
+            "print a completion script", test "--completion zsh" => asks(Action::Completion(Shell::Zsh));
+        "plugins" = Nothing, Own(|o, given| o.ask(Action::Plugins, given)), "list the plugins found",
+            test "--plugins" => asks(Action::Plugins);
+        "help" / 'h' = Nothing, Own(|o, given| o.ask(Action::Help, given)),
+            "show this, or what a task takes: --help TASK", after tasks, test "-l -h" => asks(Action::Help);
+        "version" / 'V' = Nothing, Own(|o, given| o.ask(Action::Version, given)), "show the version",
+            test "-V -l" => asks(Action::Version);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Options;
+    use crate::args::option::by_letter;
+    use crate::args::options::tests::options;
     use fabric_core::settings::Setting;
+
+    /// What an option must have done.
+    pub(super) type Effect = Box<dyn Fn(&Options) -> bool>;
+
+    pub(super) fn has(effect: impl Fn(&Options) -> bool + 'static) -> Effect {
+        Box::new(effect)
+    }
+
+    pub(super) fn sets(name: &'static str, value: impl Into<fabric_core::Value>) -> Effect {
+        let value = value.into();
+        has(move |options| options.setting(name) == Some(&value))
+    }
+
+    pub(super) fn asks(action: Action) -> Effect {
+        has(move |options| options.action == action)
+    }
+
+    #[test]
+    fn each_option_does_what_its_block_says() {
+        for (option, typed, effect) in effects() {
+            let words: Vec<&str> = typed.split(' ').collect();
+            let options = options(&words).unwrap_or_else(|error| panic!("--{option}: {typed}: {error}"));
+            assert!(effect(&options), "--{option}: {typed}: {options:#?}");
+            assert!(!effect(&Options::default()), "--{option}: its test passes without it");
+        }
+    }
 
     #[test]
     fn letters_and_names_are_unique() {

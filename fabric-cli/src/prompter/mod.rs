@@ -19,10 +19,10 @@ use tokio::sync::oneshot;
 use crate::keyboard::Keys;
 use crate::render::{Printer, visible};
 
-pub use tty::Tty;
+use tty::Tty;
 
 /// Asks on the terminal.
-pub struct TerminalPrompter {
+pub(crate) struct TerminalPrompter {
     shared: Arc<Shared>,
 }
 
@@ -53,7 +53,7 @@ impl TerminalPrompter {
     /// Asks on the terminal of this process, which is opened at the first question. With `refuse`
     /// (`abort_on_prompts`) every question is an error instead. `printer` is held back while a question
     /// stands.
-    pub fn new(refuse: bool, printer: Option<Arc<Printer>>) -> Self {
+    pub(crate) fn new(refuse: bool, printer: Option<Arc<Printer>>) -> Self {
         let shared = Shared {
             tty: OnceLock::new(),
             printer,
@@ -66,8 +66,13 @@ impl TerminalPrompter {
     }
 
     /// What is done when a person answers a hidden question by Ctrl-C; only the first call counts.
-    pub fn on_interrupt(&self, interrupted: impl Fn() + Send + Sync + 'static) {
+    pub(crate) fn on_interrupt(&self, interrupted: impl Fn() + Send + Sync + 'static) {
         let _ = self.shared.on_interrupt.set(Box::new(interrupted));
+    }
+
+    /// Asks nothing, as if the process had no terminal.
+    pub(crate) fn without_terminal(&self) {
+        let _ = self.shared.tty.set(None);
     }
 
     /// Takes these keys from commands while a question is open; only the first call counts.
@@ -76,7 +81,8 @@ impl TerminalPrompter {
     }
 
     /// Asks on this terminal.
-    pub fn on(tty: Tty) -> Self {
+    #[cfg(test)]
+    fn on(tty: Tty) -> Self {
         let prompter = Self::new(false, None);
         // Nobody else has seen this prompter.
         let _ = prompter.shared.tty.set(Some(tty));
@@ -84,14 +90,14 @@ impl TerminalPrompter {
     }
 
     /// Ends every question without an answer, and leaves the terminal as it was found: for Ctrl-C.
-    pub fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         if let Some(Some(tty)) = self.shared.tty.get() {
             tty.cancel();
         }
     }
 
     /// Asks now, on this thread: for questions before a run.
-    pub fn ask_now(&self, request: &PromptRequest) -> Result<Secret, PromptError> {
+    pub(crate) fn ask_now(&self, request: &PromptRequest) -> Result<Secret, PromptError> {
         let (reply, mut answer) = oneshot::channel();
         self.shared.state().waiting.push(Waiting { request: request.clone(), reply });
         self.shared.work();

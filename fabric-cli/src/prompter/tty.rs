@@ -13,7 +13,7 @@ use rustix::termios::{
 
 /// The terminal of a person.
 #[derive(Debug)]
-pub struct Tty {
+pub(crate) struct Tty {
     file: File,
     /// Its state before the question that is being asked, while its answer is not shown.
     before: Mutex<Option<Termios>>,
@@ -23,25 +23,25 @@ pub struct Tty {
 
 impl Tty {
     /// This process's terminal, wherever its standard streams go.
-    pub fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         Self::new(File::options().read(true).write(true).open("/dev/tty")?)
     }
 
     /// This terminal.
-    pub fn new(file: File) -> io::Result<Self> {
+    pub(crate) fn new(file: File) -> io::Result<Self> {
         let (cancelled, cancel) = pipe_with(PipeFlags::CLOEXEC)?;
         Ok(Self { file, before: Mutex::new(None), cancelled, cancel: Mutex::new(Some(cancel)) })
     }
 
     /// Ends the question that is being asked, and every later one, without an answer.
-    pub fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         drop(self.cancel.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.restore();
     }
 
     /// Puts the terminal back into the state it was found in. For whoever ends the process while a question
     /// is being asked.
-    pub fn restore(&self) {
+    pub(crate) fn restore(&self) {
         if let Some(before) = self.before.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // A terminal that is gone needs no restoring.
             let _ = tcsetattr(&self.file, OptionalActions::Now, &before);
@@ -49,7 +49,7 @@ impl Tty {
     }
 
     /// Shows a text.
-    pub fn show(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn show(&self, text: &str) -> io::Result<()> {
         (&self.file).write_all(text.as_bytes())
     }
 
@@ -60,7 +60,7 @@ impl Tty {
     ///
     /// The terminal is gone; or, of the kind [`io::ErrorKind::Interrupted`], Ctrl-C at a hidden question, which is
     /// no signal here: the terminal is put back first.
-    pub fn ask(&self, question: &str, hidden: bool) -> io::Result<Option<String>> {
+    pub(crate) fn ask(&self, question: &str, hidden: bool) -> io::Result<Option<String>> {
         let _restored = hidden.then(|| self.hide()).transpose()?;
         tcflush(&self.file, QueueSelector::IFlush)?;
         self.show(question)?;

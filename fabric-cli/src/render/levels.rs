@@ -46,13 +46,13 @@ impl Default for Levels {
 
 impl Levels {
     /// The levels.
-    pub const NAMES: [&'static str; 9] =
+    pub(crate) const NAMES: [&'static str; 9] =
         ["status", "aborts", "warnings", "running", "stdout", "stderr", "user", "exceptions", "debug"];
     /// The names that stand for several levels.
-    pub const GROUPS: [&'static str; 3] = ["output", "everything", "commands"];
+    pub(crate) const GROUPS: [&'static str; 3] = ["output", "everything", "commands"];
 
     /// Whether output on this stream is shown.
-    pub fn shows(self, stream: Stream) -> bool {
+    pub(crate) fn shows(self, stream: Stream) -> bool {
         match stream {
             Stream::Stdout => self.stdout,
             Stream::Stderr => self.stderr,
@@ -60,12 +60,12 @@ impl Levels {
     }
 
     /// Shows these levels and groups, separated by commas.
-    pub fn show(&mut self, names: &str) -> Result<(), UsageError> {
+    pub(crate) fn show(&mut self, names: &str) -> Result<(), UsageError> {
         self.set("--show", names, true)
     }
 
     /// Hides these levels and groups, separated by commas.
-    pub fn hide(&mut self, names: &str) -> Result<(), UsageError> {
+    pub(crate) fn hide(&mut self, names: &str) -> Result<(), UsageError> {
         self.set("--hide", names, false)
     }
 

@@ -14,14 +14,31 @@ mod raw;
 mod store;
 mod summary;
 mod tail;
-pub mod visible;
+pub(crate) mod visible;
 
 pub use levels::Levels;
-pub use page::{Page, Unread};
-pub use printer::{Held, NoView, Outputs, Printer, Render};
-pub use summary::duration;
+pub use page::Page;
+pub use printer::Render;
 
-use crate::args::OutputMode;
+pub(crate) use printer::{NoView, Outputs, Printer};
+
+use crate::args::words;
+
+words! {
+    /// How a run is shown.
+    pub enum OutputMode {
+        /// Each line with its host.
+        Prefix = "prefix",
+        /// At the end, hosts with identical output together.
+        Grouped = "grouped",
+        /// The same, also with output that differs in numbers and in the host's own name only.
+        Similar = "similar",
+        /// The bytes as they come.
+        Raw = "raw",
+        /// One event a line.
+        Json = "json",
+    }
+}
 
 /// What is shown, and how it looks.
 #[derive(Debug, Clone, Copy)]

@@ -20,11 +20,11 @@ enum Piece {
 }
 
 /// Hands text that is elsewhere to a function that writes it, in pieces.
-pub type Unread = Box<dyn FnOnce(&mut dyn FnMut(Stream, &[u8])) + Send>;
+pub(crate) type Unread = Box<dyn FnOnce(&mut dyn FnMut(Stream, &[u8])) + Send>;
 
 impl Page {
     /// Where the bytes of this stream are added.
-    pub fn to(&mut self, stream: Stream) -> &mut Vec<u8> {
+    pub(crate) fn to(&mut self, stream: Stream) -> &mut Vec<u8> {
         if self.current != Some(stream) {
             self.end();
             self.current = Some(stream);
@@ -33,26 +33,26 @@ impl Page {
     }
 
     /// Adds a line to standard error.
-    pub fn note(&mut self, line: &str) {
+    pub(crate) fn note(&mut self, line: &str) {
         let bytes = self.to(Stream::Stderr);
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
     }
 
     /// Adds text of about this length that is too long to be in memory.
-    pub fn unread(&mut self, length: usize, text: Unread) {
+    pub(crate) fn unread(&mut self, length: usize, text: Unread) {
         self.end();
         self.pieces.push(Piece::Unread(text));
         self.unread += length;
     }
 
     /// How many bytes it holds, and has to read.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len() + self.unread
     }
 
     /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 

@@ -41,7 +41,7 @@ pub trait Render: Send {
 }
 
 /// Where text goes.
-pub struct Outputs {
+pub(crate) struct Outputs {
     /// Standard output.
     pub stdout: Box<dyn Write + Send>,
     /// Standard error.
@@ -50,19 +50,8 @@ pub struct Outputs {
     pub on_broken_stdout: Box<dyn Fn(io::Error) + Send>,
 }
 
-impl Outputs {
-    /// This process's own.
-    pub fn process(on_broken_stdout: impl Fn(io::Error) + Send + 'static) -> Self {
-        Self {
-            stdout: Box::new(Patient(rustix::stdio::stdout())),
-            stderr: Box::new(Patient(rustix::stdio::stderr())),
-            on_broken_stdout: Box::new(on_broken_stdout),
-        }
-    }
-}
-
 /// Takes events and shows them.
-pub struct Printer {
+pub(crate) struct Printer {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -103,13 +92,13 @@ struct Open {
 
 impl Printer {
     /// Shows events by `render` on `outputs`.
-    pub fn new(render: Box<dyn Render>, outputs: Outputs) -> Self {
+    pub(crate) fn new(render: Box<dyn Render>, outputs: Outputs) -> Self {
         Self::start(render, outputs, None, || (0, 0))
     }
 
     /// The same with a live view below the output, on standard error, which is a terminal of the size that `size`
     /// tells: columns and rows.
-    pub fn with_live_view(render: Box<dyn Render>, outputs: Outputs, size: fn() -> (usize, usize)) -> Self {
+    pub(crate) fn with_live_view(render: Box<dyn Render>, outputs: Outputs, size: fn() -> (usize, usize)) -> Self {
         Self::start(render, outputs, Some(Live::default()), size)
     }
 
@@ -143,7 +132,7 @@ impl Printer {
 
     /// Writes what there is and then holds everything back until the guard is dropped: for a question to a
     /// person, which no output may interrupt. Blocks for as long as the writing takes.
-    pub fn hold(&self) -> Held {
+    pub(crate) fn hold(&self) -> Held {
         let mut state = self.shared.state();
         while state.writing || state.held {
             state = wait(&self.shared.written, state);
@@ -156,19 +145,19 @@ impl Printer {
     }
 
     /// Draws no live view until the guard is dropped: a person types below the output.
-    pub fn without_view(&self) -> NoView {
+    pub(crate) fn without_view(&self) -> NoView {
         self.shared.state().without_view += 1;
         NoView(self.shared.clone())
     }
 
     /// Shows a line of the program itself on standard error, after what came before.
-    pub fn note(&self, line: &str) {
+    pub(crate) fn note(&self, line: &str) {
         self.shared.state().page.note(line);
         self.shared.work.notify_one();
     }
 
     /// Writes everything that is left. Events that come later are lost.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let mut state = self.shared.state();
         if !state.closing {
             state.closing = true;
@@ -194,6 +183,7 @@ impl Drop for Printer {
 
 impl EventSink for Printer {
     fn emit(&self, event: Event) {
+        tracing::trace!(route = "events become text");
         let mut state = self.shared.state();
         let State { render, page, live, resting, .. } = &mut *state;
         let before = page.len();
@@ -301,7 +291,7 @@ impl Shared {
 }
 
 /// Keeps a [`Printer`] from writing.
-pub struct Held(Arc<Shared>);
+pub(crate) struct Held(Arc<Shared>);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -312,7 +302,7 @@ impl Drop for Held {
 }
 
 /// Keeps a [`Printer`] from drawing its live view.
-pub struct NoView(Arc<Shared>);
+pub(crate) struct NoView(Arc<Shared>);
 
 impl Drop for NoView {
     fn drop(&mut self) {
@@ -326,28 +316,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     condition.wait(guard).unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Writes to a descriptor without a buffer, and waits where another program has made it non-blocking.
-struct Patient(rustix::fd::BorrowedFd<'static>);
-
-impl Write for Patient {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        use rustix::event::{PollFd, PollFlags, poll};
-        loop {
-            match rustix::io::write(self.0, bytes) {
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => {
-                    let _ = poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None);
-                }
-                done => return done.map_err(io::Error::from),
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ pub(super) fn without_host<'a>(error: &'a str, host: Option<&str>) -> Cow<'a, st
 }
 
 /// A duration as a person says it: `0.4 s`, `3 min 20 s`.
-pub fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     match ms {
         0..=59_999 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
         60_000..=3_599_999 => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),

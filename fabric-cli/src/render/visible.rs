@@ -6,14 +6,14 @@
 
 /// Whether these bytes hold nothing but printable ASCII, tabs and line feeds, so that no line of them needs
 /// [`push`].
-pub fn is_plain(data: &[u8]) -> bool {
+pub(crate) fn is_plain(data: &[u8]) -> bool {
     let harmful = |byte: &u8| !matches!(byte, b' '..=b'~' | b'\n' | b'\t');
     // No early end within a block: the compiler makes vector code of it.
     data.chunks(256).all(|block| block.iter().fold(0, |found, byte| found | u8::from(harmful(byte))) == 0)
 }
 
 /// Adds a line, made harmless.
-pub fn push(line: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn push(line: &[u8], out: &mut Vec<u8>) {
     if is_plain(line) {
         out.extend_from_slice(line);
         return;
@@ -27,7 +27,7 @@ pub fn push(line: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A text, made harmless.
-pub fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     push_text(text, &mut out);
     String::from_utf8_lossy(&out).into_owned()

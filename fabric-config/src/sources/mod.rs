@@ -126,7 +126,7 @@ impl Sources {
 }
 
 /// A file of settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SourceFile {
     /// The layer that it belongs to.
     pub layer: Layer,

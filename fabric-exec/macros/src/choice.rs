@@ -2,7 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Fields, Result};
+use syn::{Attribute, Data, DeriveInput, Error, Fields, Path, Result};
+
+use crate::root::root;
 
 pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let input: DeriveInput = syn::parse2(item)?;
@@ -12,31 +14,48 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     if let Some(variant) = data.variants.iter().find(|variant| !matches!(variant.fields, Fields::Unit)) {
         return Err(Error::new_spanned(variant, "a word of the command line has no fields"));
     }
+    let root = root(crate_of(&input.attrs)?);
     let name = &input.ident;
     let variants: Vec<_> = data.variants.iter().map(|variant| &variant.ident).collect();
     let words: Vec<String> = variants.iter().map(|variant| word(&variant.to_string())).collect();
     Ok(quote! {
         #[automatically_derived]
-        impl ::fabric_exec::Argument for #name {
-            fn param(name: &str) -> ::fabric_exec::Param {
+        impl #root::Argument for #name {
+            fn param(name: &str) -> #root::Param {
                 let words = ::std::vec![#(::std::string::String::from(#words)),*];
-                ::fabric_exec::Param::required(name).kind(::fabric_exec::ParamKind::Choice(words))
+                #root::Param::required(name).kind(#root::ParamKind::Choice(words))
             }
 
-            fn from_value(value: &::fabric_exec::Value) -> ::std::result::Result<Self, ::std::string::String> {
+            fn from_value(value: &#root::Value) -> ::std::result::Result<Self, ::std::string::String> {
                 match value.as_str() {
                     #(::std::option::Option::Some(#words) => ::std::result::Result::Ok(Self::#variants),)*
                     _ => ::std::result::Result::Err(::std::format!("one of {}", [#(#words),*].join(", "))),
                 }
             }
 
-            fn to_value(&self) -> ::fabric_exec::Value {
+            fn to_value(&self) -> #root::Value {
                 match self {
-                    #(Self::#variants => ::fabric_exec::Value::from(#words),)*
+                    #(Self::#variants => #root::Value::from(#words),)*
                 }
             }
         }
     })
+}
+
+/// `#[choice(crate = path)]`.
+fn crate_of(attrs: &[Attribute]) -> Result<Option<TokenStream>> {
+    let mut root = None;
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("choice")) {
+        attr.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("crate") {
+                return Err(meta.error("the only option is `crate = path`"));
+            }
+            let path: Path = meta.value()?.parse()?;
+            root = Some(quote! { #path });
+            Ok(())
+        })?;
+    }
+    Ok(root)
 }
 
 /// `BlueGreen` is `blue-green`.

@@ -2,18 +2,19 @@
 //! documented.
 
 mod choice;
+mod root;
 mod task;
 
 use proc_macro::TokenStream;
 
-/// Makes a task of a function; see `fabric_exec::task`.
+#[allow(missing_docs, reason = "fabric-exec documents it, where its examples compile")]
 #[proc_macro_attribute]
 pub fn task(options: TokenStream, function: TokenStream) -> TokenStream {
     task::expand(options.into(), function.into()).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
-/// Makes an argument of an enum; see `fabric_exec::Choice`.
-#[proc_macro_derive(Choice)]
+#[allow(missing_docs, reason = "fabric-exec documents it, where its examples compile")]
+#[proc_macro_derive(Choice, attributes(choice))]
 pub fn choice(item: TokenStream) -> TokenStream {
     choice::expand(item.into()).unwrap_or_else(|error| error.to_compile_error()).into()
 }

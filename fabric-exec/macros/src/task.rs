@@ -9,6 +9,8 @@ use syn::{
     Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Pat, Result, ReturnType, Token, Type,
 };
 
+use crate::root::root;
+
 /// What stands in `#[task(..)]`: `name` or `name = value`.
 struct Opt {
     name: Ident,
@@ -23,7 +25,7 @@ impl Parse for Opt {
     }
 }
 
-const OPTIONS: [&str; 18] = [
+const OPTIONS: [&str; 19] = [
     "name",
     "aliases",
     "alias",
@@ -42,6 +44,7 @@ const OPTIONS: [&str; 18] = [
     "post",
     "default",
     "with",
+    "crate",
 ];
 
 pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<TokenStream> {
@@ -51,8 +54,11 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<Toke
         return Err(Error::new_spanned(generics, "a task is called by name and cannot be generic"));
     }
     let mut task_name = function.sig.ident.to_string();
-    let mut calls = TokenStream::new();
+    let (mut calls, mut path_of_crate) = (TokenStream::new(), None);
     for option in &options {
+        if let (true, Some(path)) = (option.name == "crate", &option.value) {
+            path_of_crate = Some(quote! { #path });
+        }
         let call = builder(option)?;
         if option.name == "name" {
             task_name = text(option)?.value();
@@ -63,6 +69,7 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<Toke
         calls.extend(quote! { .help(#help) });
     }
 
+    let root = root(path_of_crate);
     let mut context = None;
     let (mut reads, mut names) = (TokenStream::new(), Vec::new());
     for (at, input) in function.sig.inputs.iter_mut().enumerate() {
@@ -82,7 +89,7 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<Toke
         let ty = &input.ty;
         let settings = settings_of(&input.attrs)?;
         let help = doc(&input.attrs).or(settings.help.clone());
-        calls.extend(with_param(ty, &param, &settings, help));
+        calls.extend(with_param(&root, ty, &param, &settings, help));
         reads.extend(quote! { let #variable: #ty = context.argument(#param)?; });
         names.push(variable);
         input.attrs.retain(|attr| !attr.path().is_ident("doc") && !attr.path().is_ident("arg"));
@@ -112,8 +119,8 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> Result<Toke
         impl #ident {
             #[doc = #about]
             #[must_use]
-            #vis fn task() -> ::fabric_exec::Task {
-                ::fabric_exec::Task::from_fn(#task_name, |context: ::fabric_exec::Context| async move {
+            #vis fn task() -> #root::Task {
+                #root::Task::from_fn(#task_name, |context: #root::Context| async move {
                     #reads
                     #result
                 })
@@ -134,6 +141,7 @@ fn builder(option: &Opt) -> Result<TokenStream> {
         || option.value.as_ref().ok_or_else(|| Error::new(option.name.span(), format!("`{name}` needs a value")));
     Ok(match name.as_str() {
         "name" => TokenStream::new(),
+        "crate" => value().map(|_| TokenStream::new())?,
         "pause" => none().map(|()| quote! { .pause() })?,
         "runs_once" => none().map(|()| quote! { .runs_once() })?,
         "parallel" => none().map(|()| quote! { .parallel() })?,
@@ -190,7 +198,13 @@ fn text(option: &Opt) -> Result<LitStr> {
     }
 }
 
-fn with_param(ty: &Type, name: &str, settings: &ParamSettings, help: Option<String>) -> TokenStream {
+fn with_param(
+    root: &TokenStream,
+    ty: &Type,
+    name: &str,
+    settings: &ParamSettings,
+    help: Option<String>,
+) -> TokenStream {
     let default = settings.default.as_ref().map(|value| {
         // A number is of the parameter's type by itself; a text has to become one.
         let is_number = match value {
@@ -203,11 +217,11 @@ fn with_param(ty: &Type, name: &str, settings: &ParamSettings, help: Option<Stri
         } else {
             quote! { <#ty>::from(#value) }
         };
-        quote! { .default_value({ let value: #ty = #value; ::fabric_exec::Argument::to_value(&value) }) }
+        quote! { .default_value({ let value: #ty = #value; #root::Argument::to_value(&value) }) }
     });
     let short = settings.short.as_ref().map(|letter| quote! { .short(#letter) });
     let help = help.map(|help| quote! { .help(#help) });
-    quote! { .param(<#ty as ::fabric_exec::Argument>::param(#name) #default #short #help) }
+    quote! { .param(<#ty as #root::Argument>::param(#name) #default #short #help) }
 }
 
 /// `#[arg(default = 3, short = 'n', help = "..")]` of a parameter.
@@ -256,4 +270,18 @@ fn doc(attrs: &[Attribute]) -> Option<String> {
 
 fn is_context(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == "Context"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OPTIONS;
+
+    #[test]
+    fn the_documentation_has_every_option() {
+        let documentation = include_str!("../../src/macros.md");
+        for option in OPTIONS.iter().chain(&["default", "short", "help"]) {
+            let row = |line: &str| line.starts_with(&format!("| `{option}")) || line.contains(&format!(", `{option}"));
+            assert!(documentation.lines().any(row), "{option}");
+        }
+    }
 }

@@ -104,6 +104,7 @@ impl Format {
 ///
 /// Everything that is wrong in them.
 pub fn load(path: impl AsRef<Path>) -> Result<Fabfile, Problems> {
+    tracing::trace!(route = "the fabfile becomes a collection");
     top::load(path.as_ref())
 }
 

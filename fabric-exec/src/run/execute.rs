@@ -29,6 +29,7 @@ pub(crate) fn execute(
     parent: Option<Context>,
 ) -> Pin<Box<dyn Future<Output = Result<Outcome, RunError>> + Send>> {
     Box::pin(async move {
+        tracing::trace!(route = "a task, with its host list and strategy");
         let parent = parent.as_ref();
         let path = Scope::path_around(&job, parent);
         let is_inside_itself = path.contains(&job.task.id());

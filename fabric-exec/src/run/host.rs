@@ -13,6 +13,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs the body until it succeeds or its tries are used up.
 pub(super) async fn run_on_host(context: Context) -> HostResult {
+    tracing::trace!(route = "a task on one host, tries included");
     let began = Instant::now();
     let settings = context.settings();
     let retries = settings.as_ref().map_or(0, |settings| settings.retries);

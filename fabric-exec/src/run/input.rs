@@ -19,6 +19,8 @@ pub enum Input {
     /// The standard input of this program, whole for each command on each host and each try. What no command asks for is
     /// not read.
     Inherited,
+    /// This, whole for each command on each host and each try.
+    Given(SharedInput),
     /// What a person types. Where hosts run one after another, every command of a step has it; where several run at the same
     /// time, none.
     Keyboard(Arc<dyn Keyboard>),
@@ -29,6 +31,7 @@ impl fmt::Debug for Input {
         f.write_str(match self {
             Self::None => "None",
             Self::Inherited => "Inherited",
+            Self::Given(_) => "Given(..)",
             Self::Keyboard(_) => "Keyboard(..)",
         })
     }
@@ -73,8 +76,10 @@ impl RunInput {
 
     /// For a command that asks for it; `once` where no other one will, so that nothing has to be kept.
     pub(crate) fn whole(&self, serial: bool, once: bool) -> Stdin {
-        if !matches!(self.input, Input::Inherited) {
-            return self.typed(serial);
+        match &self.input {
+            Input::Inherited => {}
+            Input::Given(input) => return input.stdin(),
+            Input::None | Input::Keyboard(_) => return self.typed(serial),
         }
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         match &*taken {
@@ -95,6 +100,9 @@ impl RunInput {
 
     /// Whether commands have been given anything of this program's standard input.
     pub(crate) fn was_given(&self) -> bool {
+        if let Input::Given(input) = &self.input {
+            return !input.is_empty();
+        }
         match &*self.taken.lock().unwrap_or_else(PoisonError::into_inner) {
             Taken::No => false,
             Taken::Once { waited } => *waited,
@@ -109,7 +117,7 @@ impl RunInput {
         if !kind.is_fifo() && !kind.is_char_device() && !kind.is_socket() {
             return Stdin::file(path).await;
         }
-        if !matches!(self.input, Input::None) && Stdin::is_inherited(&about) {
+        if matches!(self.input, Input::Inherited | Input::Keyboard(_)) && Stdin::is_inherited(&about) {
             return Ok(self.whole(serial, false));
         }
         let id: PipeId = (about.dev(), about.ino(), about.created().ok());

@@ -181,6 +181,7 @@ impl Ledger {
 
     /// What it all came to. Nothing is left here.
     pub(crate) fn close(&self) -> Account {
+        tracing::trace!(route = "the account of all hosts, for the report");
         let book = std::mem::take(&mut *self.book());
         let report = |(host, status)| (host, HostReport { status, error: None, hidden: Hidden::default() });
         let mut hosts: IndexMap<Arc<str>, HostReport> = book.hosts.into_iter().map(report).collect();

@@ -369,6 +369,7 @@ impl Run {
     /// What can be known to be wrong before anything begins: unknown tasks, arguments that don't fit,
     /// settings. Nothing has run then. All that goes wrong later is in the report.
     pub async fn start(self, calls: Vec<Call>) -> Result<Report, RunError> {
+        tracing::trace!(route = "calls: checked, then run in order");
         shared::Shared::new(self, &calls).start(calls).await
     }
 

@@ -60,6 +60,7 @@ impl Commands {
         request: SpawnRequest,
         grace: Duration,
     ) -> Result<(Process, Started), SessionError> {
+        tracing::trace!(route = "a command becomes a process");
         let (answer, started) = oneshot::channel();
         let owner = connection.clone();
         connection.shared.commands.under_way.spawn(async move {

@@ -185,6 +185,7 @@ impl Connector {
 
     /// Opens a session with `target`, trying as often as its timeouts say where another try may help.
     pub async fn open(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
+        tracing::trace!(route = "a session with a host, over its gateways");
         self.open_boxed(target, Who::Host, events).await
     }
 

@@ -115,6 +115,7 @@ impl Transport for SshTransport {
         stream: Option<BoxStream>,
         context: &OpenContext,
     ) -> Result<Arc<dyn Session>, ConnectError> {
+        tracing::trace!(route = "SSH: address, host key, login");
         let failed = |(phase, kind)| ConnectError::new(target.host_string.as_str(), phase, kind);
         let way = if stream.is_some() { Way::Shared } else { Way::Own };
         let (stream, spent): (BoxStream, _) = match stream {

@@ -90,7 +90,7 @@ fn all_that_is_wrong_is_told_before_anything_runs() {
     refused(
         TYPOS,
         &["--dry-run", "deploy:1"],
-        &[&["Dry run: what would be done is told, and not done."][..], &problems].concat(),
+        &[&["Dry run: what would be done is shown, and not done."][..], &problems].concat(),
     );
     refused(TYPOS, &["--plan", "deploy:1"], &problems);
 }
@@ -380,7 +380,9 @@ fn starters_and_examples_are_checked_without_a_warning() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let examples = std::fs::read_dir(root.join("examples")).unwrap().map(|entry| entry.unwrap().path());
     let mut checked = 0;
-    for dir in examples.chain([root.join("fabric-cli/src/init")]).filter(|dir| dir.join("fabfile.toml").exists()) {
+    for dir in
+        examples.chain([root.join("fabric-cli/src/actions/init")]).filter(|dir| dir.join("fabfile.toml").exists())
+    {
         let case = case!();
         for entry in std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
             std::fs::copy(&entry, case.dir().join(entry.file_name().unwrap())).unwrap();

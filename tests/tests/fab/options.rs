@@ -56,6 +56,21 @@ const INSTEAD: &[&[&str]] = &[
 ];
 
 #[test]
+fn an_option_is_no_host() {
+    for (args, option, found) in [
+        (&["-H", "--list"][..], "--hosts", "--list"),
+        (&["hello", "--hosts", "-w"], "--hosts", "-w"),
+        (&["-x", "--dry-run", "hello"], "--exclude-hosts", "--dry-run"),
+        (&["--only=--hosts", "hello"], "--only", "--hosts"),
+        (&["-H", "--", "id"], "--hosts", "--"),
+    ] {
+        let case = without_hosts().args(args).status(2).stdout("");
+        case.stderr_has(format!("fab: {option} needs a value, HOSTS: `{found}` begins with `-`, as no host does"))
+            .run();
+    }
+}
+
+#[test]
 fn nothing_is_shown_instead_of_a_task_that_was_named() {
     for option in INSTEAD {
         let refused = |case: Case, task: &str, said: &str| {

@@ -273,7 +273,7 @@ pub(crate) fn cargo(dir: &Path, name: &str, source: &str, more: &str) -> Output 
     let package = dir.join(name);
     fs::create_dir_all(package.join("src")).unwrap();
     fs::write(package.join("src/lib.rs"), source).unwrap();
-    let manifest = include_str!("../../../fabric-cli/src/init/plugin_Cargo.toml");
+    let manifest = include_str!("../../../fabric-cli/src/actions/init/plugin_Cargo.toml");
     let manifest = manifest.replace("my-gateway", name).replace("@VERSION@", env!("CARGO_PKG_VERSION"));
     fs::write(package.join("Cargo.toml"), format!("{manifest}{more}")).unwrap();
     build_starter("build", &package, &mut Command::new(tool("cargo")))

@@ -29,3 +29,16 @@ fn rcfile_is_read_instead_of_the_users() {
     case().stdout_has("out: release home\n").run();
     case().args(["-c", "rc"]).stdout_has("out: release other\n").run();
 }
+
+#[test]
+fn rcfile_may_be_a_pipe() {
+    // What is read of it decides which fabfile is loaded, how it is shown, and what an included file's tasks have.
+    let fabfile = "include = { other = \"other.toml\" }\n\n[tasks.bare]\nsteps = [{ local = \"echo bare\" }]\n";
+    let case = || {
+        let files =
+            case!().file("named.toml", fabfile).file("other.toml", "[tasks.too]\nsteps = [{ local = \"echo too\" }]\n");
+        files.args(["-c", "/dev/stdin"]).stdin("fabfile = named\noutput_prefix = false\n")
+    };
+    case().args(["--hide", "running", "bare", "other.too"]).stdout("bare\ntoo\n").run();
+    case().args(["--explain", "output_prefix"]).stdout_has("/dev/stdin:2").run();
+}

@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use fabric_cli::Program;
-use fabric_exec::hostlist::Role;
-use fabric_exec::{Collection, Context, TaskError, task};
+use fabric_cli::prelude::*;
 
 /// Say how long each host has been up.
 #[task]

@@ -2,29 +2,32 @@
 //! run in place of this one.
 
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::completion;
+use crate::actions::completion;
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::process;
+use crate::request::Request;
+use crate::surroundings::Surroundings;
 
-/// Builds the program of this manifest, with cargo's progress on standard error, and becomes it. Returns only
-/// if that fails.
-pub(crate) fn become_program(manifest: &Path, args: &[String]) -> Failure {
-    match build(manifest) {
-        Ok(program) => {
-            let source = Command::new(&program).args(args).exec();
-            Failure::File { what: "starting", path: program, source }
-        }
-        Err(failure) => failure,
-    }
+/// Builds the program of this manifest, with cargo's progress on standard error, and becomes it.
+pub(super) fn run(request: &Request, manifest: &Path) -> Result<Exit, Failure> {
+    let path = build(manifest, &request.surroundings)?;
+    let mut program = Command::new(&path);
+    program.args(&request.args);
+    process::become_program(request.process.as_ref(), program).map_err(|source| Failure::File {
+        what: "starting",
+        path,
+        source,
+    })
 }
 
 /// What the program of this manifest completes these words to, if it is built: who is typing doesn't wait for a
 /// compiler.
-pub(crate) fn completed(manifest: &Path, words: &[String]) -> String {
-    let answer = built(manifest).and_then(|program| {
+pub(super) fn completed(manifest: &Path, words: &[String], surroundings: &Surroundings) -> String {
+    let answer = built(manifest, surroundings).and_then(|program| {
         let answer = Command::new(program).arg(completion::ASK).args(words).stdin(Stdio::null()).output().ok()?;
         String::from_utf8(answer.stdout).ok()
     });
@@ -32,14 +35,14 @@ pub(crate) fn completed(manifest: &Path, words: &[String]) -> String {
 }
 
 /// The program as the last build left it.
-fn built(manifest: &Path) -> Option<PathBuf> {
-    let told = cargo()
+fn built(manifest: &Path, surroundings: &Surroundings) -> Option<PathBuf> {
+    let answer = cargo(surroundings)
         .args(["metadata", "--no-deps", "--offline", "--format-version=1", "--manifest-path"])
         .arg(manifest)
         .stdin(Stdio::null())
         .output()
         .ok()?;
-    program_of(&serde_json::from_slice(&told.stdout).ok()?, manifest).filter(|program| program.is_file())
+    program_of(&serde_json::from_slice(&answer.stdout).ok()?, manifest).filter(|program| program.is_file())
 }
 
 /// Where cargo's metadata says that the program of this manifest is.
@@ -55,12 +58,12 @@ fn program_of(metadata: &serde_json::Value, manifest: &Path) -> Option<PathBuf> 
     Some(Path::new(metadata["target_directory"].as_str()?).join("debug").join(name))
 }
 
-fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+fn cargo(surroundings: &Surroundings) -> Command {
+    Command::new(surroundings.environment.get("CARGO").unwrap_or("cargo"))
 }
 
-fn build(manifest: &Path) -> Result<PathBuf, Failure> {
-    let mut child = cargo()
+fn build(manifest: &Path, surroundings: &Surroundings) -> Result<PathBuf, Failure> {
+    let mut child = cargo(surroundings)
         .args(["build", "--message-format=json-render-diagnostics", "--manifest-path"])
         .arg(manifest)
         .stdin(Stdio::null())
@@ -70,10 +73,11 @@ fn build(manifest: &Path) -> Result<PathBuf, Failure> {
         .map_err(|source| Failure::System { what: "starting cargo, which builds fabfiles in Rust", source })?;
     // What cargo does is shown; that nothing had to be done is not worth a line.
     let progress = child.stderr.take().map(|progress| {
+        let surroundings = surroundings.clone();
         std::thread::spawn(move || {
             let lines = BufReader::new(progress).lines().map_while(Result::ok);
             for line in lines.filter(|line| !line.trim_start().starts_with("Finished ")) {
-                eprintln!("{line}");
+                surroundings.say(&(line + "\n"));
             }
         })
     });
@@ -85,7 +89,7 @@ fn build(manifest: &Path) -> Result<PathBuf, Failure> {
         }
     }
     if let Some(progress) = progress {
-        // It ends with cargo's standard error; a panic in it has been told.
+        // It ends with cargo's standard error; a panic in it has been reported.
         let _ = progress.join();
     }
     let status = child.wait().map_err(|source| Failure::System { what: "waiting for cargo", source })?;
@@ -97,7 +101,7 @@ fn build(manifest: &Path) -> Result<PathBuf, Failure> {
     program.ok_or_else(none)
 }
 
-/// The program that one of cargo's messages tells of.
+/// The program that one of cargo's messages names.
 fn executable(message: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
     let is_program = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "bin");

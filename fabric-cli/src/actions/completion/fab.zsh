@@ -1,5 +1,5 @@
-#compdef fab
-# zsh completion for fab: eval "$(fab --completion zsh)"
+#compdef @PROGRAM@
+# zsh completion for @PROGRAM@: eval "$(@PROGRAM@ --completion zsh)"
 _fab() {
     local -a answer
     answer=("${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
@@ -9,4 +9,4 @@ _fab() {
     fi
     compadd -- "${(@)answer:#}"
 }
-compdef _fab fab
+compdef _fab @PROGRAM@

@@ -11,9 +11,10 @@ use fabric_transport_fleet::Fleet;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::process::shared_runtime;
 use crate::program::Program;
-use crate::project::Surroundings;
-use crate::run::shared_runtime;
+use crate::request::Request;
+use crate::surroundings::Surroundings;
 
 /// The fabfile that the demonstration shows and runs.
 const FABFILE: &str = include_str!("fabfile.toml");
@@ -39,27 +40,27 @@ const STEPS: [&[&str]; 3] = [
 ];
 
 /// Runs the demonstration.
-pub(crate) fn demo() -> Result<Exit, Failure> {
+pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("the demo's fleet: {error}"));
-    let runtime = shared_runtime()?;
+    let runtime = shared_runtime(request.process.as_ref())?;
     let fleet = runtime.block_on(Fleet::builder().names(HOSTS).start()).map_err(|error| failed(&error))?;
     prepare(&fleet)?;
-    println!("Five SSH servers on loopback, and this fabfile in {}:\n", fleet.dir().display());
-    for line in FABFILE.lines() {
-        println!("{}", format!("    {line}").trim_end());
-    }
+    let print = |text: &str| request.surroundings.print(text);
+    print(&format!("Five SSH servers on loopback, and this fabfile in {}:\n\n", fleet.dir().display()))?;
+    print(&FABFILE.lines().map(|line| format!("    {line}").trim_end().to_owned() + "\n").collect::<String>())?;
     for args in STEPS {
         let shown: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
-        println!("\n$ fab {}", shown.join(" "));
+        print(&format!("\n$ fab {}\n", shown.join(" ")))?;
         // Without the live view: all of it is over before one has looked.
-        let args: Vec<String> = ["--progress=never"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
-        let exit = Program::new().within(surroundings(fleet.dir())).run(&args);
+        let args = ["--progress=never"].iter().chain(args).copied();
+        let surroundings = on_fleet(&request.surroundings, fleet.dir());
+        let exit = Program::new().of(request.process.clone()).surroundings(surroundings).run(args);
         if exit != Exit::Ok {
             return Ok(exit);
         }
     }
-    println!("\nThat was real: five logins over SSH, a failed health check, a second try.");
-    println!("`fab --init` writes a fabfile for hosts of your own.");
+    print("\nThat was real: five logins over SSH, a failed health check, a second try.\n")?;
+    print("`fab --init` writes a fabfile for hosts of your own.\n")?;
     drop(fleet);
     runtime.shutdown_background();
     Ok(Exit::Ok)
@@ -70,11 +71,11 @@ fn quoted(arg: &str) -> String {
 }
 
 /// Nothing of the user's: neither settings nor keys nor known hosts.
-fn surroundings(dir: &Path) -> Surroundings {
-    let user = Environment::capture().user.unwrap_or_else(|| "demo".to_owned());
+fn on_fleet(around: &Surroundings, dir: &Path) -> Surroundings {
+    let user = around.environment.user.clone().unwrap_or_else(|| "demo".to_owned());
     let ssh_config = dir.join("ssh_config").to_string_lossy().into_owned();
     let environment = Environment::new(user, dir).variable("FABRIC_SSH_CONFIG_PATH", ssh_config);
-    Surroundings { environment, dir: dir.to_owned() }
+    around.clone().within(environment, dir)
 }
 
 fn prepare(fleet: &Fleet) -> Result<(), Failure> {

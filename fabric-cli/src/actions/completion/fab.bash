@@ -1,4 +1,4 @@
-# bash completion for fab: eval "$(fab --completion bash)"
+# bash completion for @PROGRAM@: eval "$(@PROGRAM@ --completion bash)"
 _fab() {
     local IFS=$'\n' current="${COMP_WORDS[COMP_CWORD]}" line="${COMP_LINE:0:COMP_POINT}" answer
     local -a words
@@ -20,4 +20,4 @@ _fab() {
         COMPREPLY+=("${candidate#"$kept"}")
     done
 }
-complete -F _fab fab
+complete -F _fab @PROGRAM@

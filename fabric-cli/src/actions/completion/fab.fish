@@ -1,4 +1,4 @@
-# fish completion for fab: fab --completion fish | source
+# fish completion for @PROGRAM@: @PROGRAM@ --completion fish | source
 function __fab_complete
     set -l words (commandline -opc) (commandline -ct)
     set -l answer (command $words[1] __complete $words[2..-1] 2>/dev/null)
@@ -8,4 +8,4 @@ function __fab_complete
         string join \n -- $answer
     end
 end
-complete -c fab -f -a '(__fab_complete)'
+complete -c @PROGRAM@ -f -a '(__fab_complete)'

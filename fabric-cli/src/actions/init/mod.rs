@@ -35,7 +35,7 @@ const PLUGIN: Starter = Starter {
 };
 
 /// Writes a starter into `dir`, and says what was written.
-pub(crate) fn init(kind: InitKind, dir: &Path) -> Result<String, Failure> {
+pub(super) fn init(kind: InitKind, dir: &Path) -> Result<String, Failure> {
     let starter = match kind {
         InitKind::Toml => TOML,
         InitKind::Rust => RUST,

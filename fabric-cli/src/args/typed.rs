@@ -1,15 +1,16 @@
-//! What was typed: words, options and the remainder, told apart but not yet understood.
+//! What was typed: words, options and the remainder, before they get a meaning.
 
 use fabric_core::{HostStringError, settings::nearest};
 use fabric_exec::hostlist::expand_item;
 use fabric_exec::{Invocation, Param, take_options};
 
 use super::UsageError;
-use super::table::{self, OPTIONS, Opt, Takes};
+use super::option::{self, Completes, Opt, Takes};
+use super::table::OPTIONS;
 
-/// A command line, told apart.
+/// A command line, taken apart.
 #[derive(Debug, Default)]
-pub struct Typed {
+pub(crate) struct Typed {
     /// The options of `fab` itself, in order.
     pub options: Vec<Given>,
     /// The tasks with their arguments, in order.
@@ -24,35 +25,42 @@ pub struct Typed {
 
 /// An option of `fab`, with its value.
 #[derive(Debug)]
-pub struct Given {
-    /// Which.
+pub(crate) struct Given {
     pub option: &'static Opt,
-    /// Its value, if it has one.
+    /// Its value, if one was typed.
     pub value: Option<String>,
 }
 
-/// The parameters that the task of a name declares; none for one that is unknown.
-pub type Declared<'a> = &'a dyn Fn(&str) -> Vec<Param>;
+impl Given {
+    /// Its value; empty if none was typed.
+    pub(crate) fn value(&self) -> &str {
+        self.value.as_deref().unwrap_or_default()
+    }
+}
 
-/// Tells the whole command line apart.
+/// The parameters that the task of a name declares; none for one that is unknown.
+pub(crate) type Declared<'a> = &'a dyn Fn(&str) -> Vec<Param>;
+
+/// Takes the whole command line apart.
 ///
 /// # Errors
 ///
 /// The first thing that is wrong.
-pub fn parse(args: &[String], declared: Declared<'_>) -> Result<Typed, UsageError> {
+pub(crate) fn parse(args: &[String], declared: Declared<'_>) -> Result<Typed, UsageError> {
     let (typed, parsed) = parse_as_far_as_possible(args, declared);
     parsed.map(|()| typed)
 }
 
 /// What there is up to the first thing that is wrong, and that.
-pub fn parse_as_far_as_possible(args: &[String], declared: Declared<'_>) -> (Typed, Result<(), UsageError>) {
+pub(crate) fn parse_as_far_as_possible(args: &[String], declared: Declared<'_>) -> (Typed, Result<(), UsageError>) {
     let mut parser = Parser { args, typed: Typed::default(), params: Vec::new() };
     let parsed = parser.all(declared);
     (parser.typed, parsed)
 }
 
 /// The options before the first task, and what follows them: what can be known before there is a fabfile.
-pub fn parse_head(args: &[String]) -> Result<(Typed, &[String]), UsageError> {
+pub(crate) fn parse_head(args: &[String]) -> Result<(Typed, &[String]), UsageError> {
+    tracing::trace!(route = "words: options, tasks with their arguments, a command");
     let mut parser = Parser { args, typed: Typed::default(), params: Vec::new() };
     while parser.args.first().is_some_and(|arg| is_option(arg)) {
         parser.option()?;
@@ -74,9 +82,9 @@ fn is_own(word: &str) -> bool {
     match word.strip_prefix("--") {
         Some(long) => {
             let name = long.split_once('=').map_or(long, |(name, _)| name);
-            table::by_name(name).is_some() || !table::by_prefix(name).is_empty()
+            option::by_name(name).is_some() || !option::by_prefix(name).is_empty()
         }
-        None => word.chars().nth(1).is_some_and(|letter| table::by_letter(letter).is_some()),
+        None => word.chars().nth(1).is_some_and(|letter| option::by_letter(letter).is_some()),
     }
 }
 
@@ -125,7 +133,7 @@ impl Parser<'_> {
             None => (long, None),
         };
         let of_task = self.params.iter().map(Param::option).find(|option| option.starts_with(name));
-        let option = match (table::by_name(name), &table::by_prefix(name)[..]) {
+        let option = match (option::by_name(name), &option::by_prefix(name)[..]) {
             (Some(option), _) => option,
             // Of the task's own options too: a guess could do something else than was meant.
             (None, [option, ..]) if of_task.is_some() => {
@@ -146,7 +154,7 @@ impl Parser<'_> {
     fn letters(&mut self, cluster: &str) -> Result<(), UsageError> {
         let mut rest = cluster.chars();
         while let Some(letter) = rest.next() {
-            let option = table::by_letter(letter).ok_or_else(|| self.unknown(&format!("-{letter}")))?;
+            let option = option::by_letter(letter).ok_or_else(|| self.unknown(&format!("-{letter}")))?;
             if option.takes == Takes::Nothing {
                 if rest.as_str().starts_with('=') {
                     return Err(UsageError::UnexpectedValue { option: format!("-{letter}") });
@@ -163,7 +171,7 @@ impl Parser<'_> {
 
     fn value(&mut self, option: &'static Opt, attached: Option<String>) -> Result<(), UsageError> {
         // It would look as if the task had run.
-        if let Some(call) = self.typed.tasks.last().filter(|_| option.replaces_tasks()) {
+        if let Some(call) = self.typed.tasks.last().filter(|_| !option.after_tasks) {
             return Err(UsageError::NotAfterTask { option: option.name(), task: call.task.clone() });
         }
         let missing = |name: &str| UsageError::MissingValue { option: option.name(), value: name.to_owned() };
@@ -172,7 +180,14 @@ impl Parser<'_> {
                 Some(_) => return Err(UsageError::UnexpectedValue { option: option.name() }),
                 None => None,
             },
-            Takes::Value(name) => Some(attached.or_else(|| self.next()).ok_or_else(|| missing(name))?),
+            Takes::Value(name) => {
+                let value = attached.or_else(|| self.next()).ok_or_else(|| missing(name))?;
+                // No host string begins with a dash: the value is missing, and this is the next option.
+                if option.completes == Completes::Hosts && value.starts_with('-') {
+                    return Err(UsageError::OptionForHosts { option: option.name(), kind: name, found: value });
+                }
+                Some(value)
+            }
             Takes::OneOf(words) => {
                 let value = attached.or_else(|| self.next()).ok_or_else(|| missing(&words.join("|")))?;
                 Some(choice(option, words, value)?)
@@ -244,8 +259,8 @@ mod tests {
         }
     }
 
-    /// One line a thing: `--name=value`, `task(param=value)`, `-- words`.
-    fn told(args: &str) -> String {
+    /// Everything, in order: `--name=value`, `task(param=value)`, `-- words`.
+    fn shown(args: &str) -> String {
         let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
         match parse(&args, &deploy) {
             Err(error) => format!("error: {error}"),
@@ -262,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn command_lines_are_told_apart() {
+    fn command_lines_are_taken_apart() {
         for (typed, expected) in [
             ("-H web1,web2 -- uname -a -H", "--hosts=web1,web2; -- uname -a -H"),
             ("-Hweb1 -H=web2", "--hosts=web1; --hosts=web2"),
@@ -332,9 +347,15 @@ mod tests {
                 "error: --list-format: `nestd` is not one of short, normal, nested, json: did you mean nested?",
             ),
             ("-H", "error: --hosts needs a value: HOSTS"),
+            ("-H --list", "error: --hosts needs a value, HOSTS: `--list` begins with `-`, as no host does"),
+            ("-x -w", "error: --exclude-hosts needs a value, HOSTS: `-w` begins with `-`, as no host does"),
+            ("--only -- id", "error: --only needs a value, HOSTS: `--` begins with `-`, as no host does"),
+            ("-g=-A", "error: --gateway needs a value, GATEWAY: `-A` begins with `-`, as no host does"),
+            ("deploy --hosts --plan", "error: --hosts needs a value, HOSTS: `--plan` begins with `-`, as no host does"),
+            ("-u --list", "--user=--list"),
             ("--", "-- "),
         ] {
-            assert_eq!(told(typed), expected, "fab {typed}");
+            assert_eq!(shown(typed), expected, "fab {typed}");
         }
     }
 

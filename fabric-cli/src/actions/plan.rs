@@ -1,0 +1,44 @@
+//! `--plan` and `--check`: what a run would do, and what is wrong with the tasks.
+
+use crate::args::Format;
+use crate::exit::Exit;
+use crate::failure::{Failure, problem};
+use crate::plugins;
+use crate::process::runtime;
+use crate::render::OutputMode;
+use crate::request::Request;
+
+use super::run::calls;
+
+/// Prints what would run where.
+pub(super) fn run(request: &Request, format: Option<Format>) -> Result<Exit, Failure> {
+    if !request.options.tasks.is_empty() {
+        request.needs_tasks()?;
+    }
+    let calls = calls(request)?;
+    let config = request.config()?;
+    plugins::load_named(&*request.settings()?, &request.surroundings)?;
+    request.warn(config);
+    let run = request.run(config, &request.sources())?;
+    let plan = runtime(request.process.as_ref())?.block_on(run.plan(&calls))?;
+    let format = format.unwrap_or(match request.options.output {
+        Some(OutputMode::Json) => Format::Json,
+        _ => request.options.format,
+    });
+    request.surroundings.print(&match format {
+        Format::Text => plan.to_string(),
+        // Names and texts: writing them cannot fail.
+        Format::Json => serde_json::to_string_pretty(&plan).unwrap_or_default() + "\n",
+    })
+}
+
+/// Checks all tasks, and prints that nothing is wrong with them.
+pub(super) fn check(request: &Request) -> Result<Exit, Failure> {
+    request.needs_tasks()?;
+    let config = request.config()?;
+    request.warn(config);
+    let run = request.run(config, &request.sources())?;
+    let warnings = runtime(request.process.as_ref())?.block_on(run.check())?;
+    request.surroundings.say(&warnings.iter().map(|one| problem("warning", one)).collect::<String>());
+    request.surroundings.print("Nothing is wrong with the tasks.\n")
+}

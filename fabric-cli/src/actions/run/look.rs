@@ -1,0 +1,71 @@
+//! How a run is shown.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric_core::settings::Settings;
+use fabric_exec::Interrupt;
+
+use crate::args::Progress;
+use crate::render::{Look, OutputMode, Outputs, Printer, renderer};
+use crate::request::Request;
+use crate::surroundings::terminal_size;
+
+/// Why standard output takes no more, once it doesn't.
+#[derive(Clone, Default)]
+pub(super) struct Unwritten(Arc<Mutex<Option<io::Error>>>);
+
+impl Unwritten {
+    pub(super) fn take(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What shows the run. When its output can't be written any more, the run is stopped, and as little as possible is done.
+pub(super) fn printer(request: &Request, settings: &Settings, interrupt: &Interrupt) -> (Arc<Printer>, Unwritten) {
+    let unwritten = Unwritten::default();
+    let outputs = Outputs {
+        stdout: request.surroundings.stdout_writer(),
+        stderr: request.surroundings.stderr_writer(),
+        on_broken_stdout: Box::new({
+            let (interrupt, unwritten) = (interrupt.clone(), unwritten.clone());
+            move |error| {
+                *unwritten.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                interrupt.stop();
+            }
+        }),
+    };
+    let mode = request.options.output.unwrap_or(OutputMode::Prefix);
+    let render = renderer(mode, look(request, settings));
+    let printer = if wants_live_view(request, mode) {
+        Printer::with_live_view(render, outputs, terminal_size)
+    } else {
+        Printer::new(render, outputs)
+    };
+    (Arc::new(printer), unwritten)
+}
+
+fn look(request: &Request, settings: &Settings) -> Look {
+    let surroundings = &request.surroundings;
+    let colours = surroundings.shows_messages()
+        && ["NO_COLOR", "FABRIC_DISABLE_COLORS"].iter().all(|name| surroundings.variable(name).is_none());
+    Look {
+        levels: request.options.levels,
+        output_prefix: settings.output_prefix,
+        error_colours: settings.colorize_errors && colours,
+    }
+}
+
+/// On a terminal, where bytes don't pass as they are.
+fn wants_live_view(request: &Request, mode: OutputMode) -> bool {
+    match request.options.progress {
+        Progress::Always => true,
+        Progress::Never => false,
+        Progress::Auto => {
+            matches!(mode, OutputMode::Prefix | OutputMode::Grouped | OutputMode::Similar)
+                && request.options.levels.running
+                && request.surroundings.shows_messages()
+                && request.surroundings.environment.get("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}

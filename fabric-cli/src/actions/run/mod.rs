@@ -1,0 +1,216 @@
+//! The action that all the rest is for: a run, with its connections, output, questions and end around fabric-exec's [`Run`].
+
+mod end;
+mod look;
+
+use std::io;
+use std::sync::Arc;
+
+use fabric_config::{Config, ConfigBuilder};
+use fabric_core::settings::{Settings, Switch};
+use fabric_core::{Gateway, HostStringError, PromptKind, PromptRequest, Target};
+use fabric_exec::journal::{Asked, Journal};
+use fabric_exec::report::{Ending, ReportFormat};
+use fabric_exec::run::Input;
+use fabric_exec::{Call, Interrupt, Invocation, Report, Run};
+use fabric_transport::Connector;
+use fabric_transport::connection::{SharedInput, Terminal};
+use jiff::Timestamp;
+
+use crate::args::{Options, UsageError};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::keyboard::Keys;
+use crate::plugins;
+use crate::process::{room_for_hosts, runtime, shared_runtime};
+use crate::prompter::TerminalPrompter;
+use crate::render::OutputMode;
+use crate::request::Request;
+use crate::shell::TerminalShell;
+
+/// Runs what is asked for.
+pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
+    tracing::trace!(route = "the run, with its connections, output, questions and end");
+    let (options, surroundings) = (&request.options, &request.surroundings);
+    if !options.tasks.is_empty() {
+        request.needs_tasks()?;
+    }
+    check_reports(request)?;
+    let calls = calls(request)?;
+    let config = request.config()?;
+    let settings = request.settings()?;
+    check_gateway(&settings)?;
+    request.warn(config);
+    if options.dry_run && options.levels.status && options.output != Some(OutputMode::Json) {
+        surroundings.say("Dry run: what would be done is shown, and not done.\n");
+    }
+
+    let interrupt = Interrupt::new();
+    let (printer, unwritten) = look::printer(request, &settings, &interrupt);
+    let prompter = TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone()));
+    if surroundings.own_stdin().is_some() {
+        prompter.without_terminal();
+    }
+    let prompter = Arc::new(prompter);
+    prompter.on_interrupt({
+        let interrupt = interrupt.clone();
+        move || interrupt.stop()
+    });
+    let (config, sources) = ask_first(config.clone(), request.sources(), request, &prompter)?;
+    let connector = connector(request, &settings, &prompter)?;
+    let shell = Arc::new(TerminalShell::new(printer.clone()));
+    let keys = Keys::new(printer.clone());
+    prompter.beside(keys.clone());
+    let id = run_id();
+    let run = request.run(&config, &sources)?;
+    let run = journaled(run, &id, request)
+        .id(id)
+        .connector(Arc::new(connector))
+        .prompter(prompter.clone())
+        .events(printer.clone())
+        .input(match (options.no_stdin, surroundings.own_stdin()) {
+            (true, _) => Input::None,
+            (false, Some(bytes)) => Input::Given(SharedInput::new(io::Cursor::new(bytes))),
+            (false, None) if surroundings.is_typed() => Input::Keyboard(Arc::new(keys.clone())),
+            (false, None) => Input::Inherited,
+        })
+        .open_at_most(room_for_hosts(request.process.as_ref())?)
+        .interrupt(interrupt.clone());
+    let run = if surroundings.own_stdin().is_none() { run.interactive(shell.clone()) } else { run };
+
+    // Functions may block the thread that they are on: then others have to take over its hosts.
+    let process = request.process.as_ref();
+    let (runtime, threads) =
+        if request.project.is_code() { (shared_runtime(process)?, 1) } else { (runtime(process)?, 0) };
+    let report = runtime.block_on(async {
+        let size = process.and_then(|_| Terminal::of_this_program(surroundings.variable("TERM").unwrap_or("xterm")));
+        let run = run.threads(threads).terminal(size);
+        let watching = process
+            .cloned()
+            .map(|process| tokio::spawn(end::at_signals(process, interrupt, printer.clone(), prompter, shell, keys)));
+        // On a thread that hosts are served by: what they report to the run wakes no other one.
+        let report = tokio::spawn(run.start(calls)).await;
+        if let Some(watching) = watching {
+            watching.abort();
+        }
+        report
+    });
+    let report = report.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    printer.finish();
+    let written = match &report {
+        Ok(report) => runtime.block_on(end::write_reports(report, request)),
+        Err(_) => Ok(()),
+    };
+    // A thread that still waits for the terminal must not keep the program.
+    runtime.shutdown_background();
+    let report = report?;
+    say_what_ended_it(&report, request);
+    written?;
+    match unwritten.take() {
+        Some(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::System { what: "writing to standard output", source })
+        }
+        Some(_) if report.ending == Ending::Interrupted => Ok(Exit::Unread),
+        _ => Ok(Exit::of(&report)),
+    }
+}
+
+/// What is asked for: tasks, then the command, or the default task.
+pub(super) fn calls(request: &Request) -> Result<Vec<Call>, Failure> {
+    let options = &request.options;
+    let mut calls: Vec<Call> = options.tasks.iter().cloned().map(Call::Task).collect();
+    calls.extend(options.command.clone().map(Call::Command));
+    if calls.is_empty() {
+        let nothing = || Failure::Refused("nothing to do: name a task, or give a command after `--`".to_owned());
+        let task = request.project.collection.default_task().ok_or_else(nothing)?;
+        calls.push(Call::Task(Invocation::new(&task.name)));
+    }
+    Ok(calls)
+}
+
+/// What would only be found wrong when the run is over.
+fn check_reports(request: &Request) -> Result<(), Failure> {
+    for path in &request.options.reports {
+        let bad = |reason| UsageError::BadValue { option: "--report".to_owned(), reason };
+        if ReportFormat::of(path).is_none() {
+            return Err(bad(format!("{}: the name must end in .json, .xml (JUnit) or .html", path.display())).into());
+        }
+        Report::check_writable(&request.surroundings.file(path))
+            .map_err(|error| bad(format!("{} cannot be written: {error}", path.display())))?;
+    }
+    Ok(())
+}
+
+/// An error for a gateway by which no host could be reached.
+fn check_gateway(settings: &Settings) -> Result<(), Failure> {
+    let Switch::To(gateway) = &settings.gateway else { return Ok(()) };
+    let parsed = Gateway::parse::<HostStringError>(gateway, |hop| Ok(Target::new(hop.clone())));
+    parsed.map(drop).map_err(|error| Failure::Refused(format!("gateway `{}`: {error}", Gateway::shown(gateway))))
+}
+
+/// `-I` and `--initial-sudo-password-prompt`: asks before anything runs.
+fn ask_first(
+    config: Config,
+    mut sources: ConfigBuilder,
+    request: &Request,
+    prompter: &TerminalPrompter,
+) -> Result<(Config, ConfigBuilder), Failure> {
+    let Options { ask_password, ask_sudo_password, dry_run, .. } = request.options;
+    if !ask_password && !ask_sudo_password {
+        return Ok((config, sources));
+    }
+    let user = request.settings()?.user.clone().unwrap_or_default();
+    let questions = [
+        (ask_password, "password", "-I", PromptKind::Password { user: user.clone() }),
+        (ask_sudo_password, "sudo_password", "--initial-sudo-password-prompt", PromptKind::Sudo { user }),
+    ];
+    for (_, setting, option, kind) in questions.into_iter().filter(|(wanted, ..)| *wanted) {
+        if dry_run {
+            request.surroundings.say(&format!("Dry run: env.{setting} would be asked for ({option}).\n"));
+        } else {
+            let message = format!("Initial value for env.{setting}");
+            let answer = prompter.ask_now(&PromptRequest { kind, host: None, message })?;
+            sources = sources.option(setting, answer.expose(), option);
+        }
+    }
+    Ok((sources.clone().build()?, sources))
+}
+
+/// What opens the connections.
+fn connector(request: &Request, settings: &Settings, prompter: &Arc<TerminalPrompter>) -> Result<Connector, Failure> {
+    let surroundings = &request.surroundings;
+    let shell = surroundings.variable("SHELL").unwrap_or("/bin/sh");
+    let mut connector = Connector::new().with_prompter(prompter.clone()).with_shell(shell);
+    if let Some(dir) = surroundings.state_dir() {
+        connector = connector.with_state_dir(dir);
+    }
+    plugins::register(connector, settings, surroundings)
+}
+
+/// The run with a journal, unless nothing is done.
+fn journaled(run: Run, id: &str, request: &Request) -> Run {
+    let Some(dir) = request.surroundings.journals().filter(|_| !request.options.dry_run) else { return run };
+    let asked = Asked {
+        run: id.to_owned(),
+        at: Timestamp::now(),
+        arguments: request.options.arguments.clone(),
+        directory: request.surroundings.dir.clone(),
+    };
+    run.journal(Journal::new(dir, asked))
+}
+
+/// A name for the run: sorts by time, and two of one second differ.
+fn run_id() -> String {
+    let now = Timestamp::now();
+    format!("{}-{:06x}-{}", now.strftime("%Y%m%dT%H%M%S"), now.subsec_nanosecond() / 1000, std::process::id())
+}
+
+/// Reports what was found wrong with the command line, the fabfile or the settings in the middle of the run, unless it was
+/// reported as a host's error.
+fn say_what_ended_it(report: &Report, request: &Request) {
+    let Some(error) = &report.error else { return };
+    let mut reported = report.tasks.iter().flat_map(|task| &task.results).filter_map(|result| result.error.as_ref());
+    if !reported.any(|reported| reported.contains(error.as_str())) {
+        request.surroundings.say(&Failure::Refused(error.clone()).report(&request.name));
+    }
+}

@@ -1,0 +1,135 @@
+//! What an option is: names, value, help, completion and effect.
+
+use super::Options;
+use super::table::OPTIONS;
+use super::typed::Given;
+
+/// One option of `fab`.
+#[derive(Debug)]
+pub(crate) struct Opt {
+    /// Its long name, without dashes.
+    pub long: &'static str,
+    /// Its letter, if it has one.
+    pub short: Option<char>,
+    /// Another long name with the same meaning.
+    pub alias: Option<&'static str>,
+    /// Whether and how it takes a value.
+    pub takes: Takes,
+    /// What it does.
+    pub does: Does,
+    /// The heading under which the help shows it.
+    pub group: Group,
+    /// Whether it may follow a task that doesn't declare it.
+    pub after_tasks: bool,
+    /// What the help says about it.
+    pub help: &'static str,
+    /// What its value completes to.
+    pub completes: Completes,
+}
+
+/// Whether and how an option takes a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// No value.
+    Nothing,
+    /// A value of this name: attached (`--opt=value`, `-ovalue`) or the next argument, whatever it is.
+    Value(&'static str),
+    /// One of these words, as with [`Takes::Value`].
+    OneOf(&'static [&'static str]),
+    /// Optionally one of these words, only as `--opt=word`.
+    MaybeOneOf(&'static [&'static str]),
+    /// Optionally one of these words: attached, or the next argument if it is one of them.
+    MaybeNextOneOf(&'static [&'static str]),
+    /// Optionally a value: attached, or the next argument if that is no option.
+    MaybeNext(&'static str),
+    /// All arguments up to the next option, at least one.
+    Many(&'static str),
+}
+
+/// What an option does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Does {
+    /// Sets this setting to its value, read by the setting's type.
+    Set(&'static str),
+    /// Adds its value to this setting, a list.
+    Add(&'static str),
+    /// Adds the items of its value to this setting, a list.
+    Extend(&'static str),
+    /// Sets this setting to the hosts that its values name: ranges, braces and `@file` expanded. Given several
+    /// times, it is one list.
+    SetHosts(&'static str),
+    /// Sets this setting, a switch.
+    Switch(&'static str, bool),
+    /// Sets any settings: `--set`.
+    Assign,
+    /// Something of the command line itself.
+    Own(fn(&mut Options, &Given)),
+}
+
+/// The headings of the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    Hosts,
+    Running,
+    Connecting,
+    Commands,
+    Output,
+    Files,
+    Instead,
+}
+
+impl Group {
+    /// All of them, in the order of the help.
+    pub(crate) const ALL: [(Self, &'static str); 7] = [
+        (Self::Hosts, "Hosts"),
+        (Self::Running, "Running"),
+        (Self::Output, "Output"),
+        (Self::Instead, "Instead of running"),
+        (Self::Connecting, "Connecting"),
+        (Self::Commands, "Commands"),
+        (Self::Files, "Files"),
+    ];
+}
+
+/// What the value of an option completes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Completes {
+    /// The words that it takes, if any.
+    Nothing,
+    Files,
+    Hosts,
+    Levels,
+    Roles,
+    Settings,
+    Tasks,
+}
+
+impl Opt {
+    /// `-H, --hosts`, as help and origins of settings spell it.
+    pub(crate) fn spelling(&self) -> String {
+        match self.short {
+            Some(short) => format!("-{short}, --{}", self.long),
+            None => format!("--{}", self.long),
+        }
+    }
+
+    /// Its name in messages: `--hosts`.
+    pub(crate) fn name(&self) -> String {
+        format!("--{}", self.long)
+    }
+}
+
+/// The option of this letter.
+pub(crate) fn by_letter(letter: char) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.short == Some(letter))
+}
+
+/// The option of this long name or alias, spelled out.
+pub(crate) fn by_name(name: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.long == name || option.alias == Some(name))
+}
+
+/// All options whose long name begins with `prefix`: one, if the abbreviation is unique.
+pub(crate) fn by_prefix(prefix: &str) -> Vec<&'static Opt> {
+    OPTIONS.iter().filter(|option| !prefix.is_empty() && option.long.starts_with(prefix)).collect()
+}

@@ -1,0 +1,79 @@
+//! A command line as a journal may hold it: in long options, with host lists read, and without its secrets.
+
+use fabric_config::{parse_set, shown};
+use fabric_core::settings::Setting;
+use fabric_core::{Gateway, Value};
+use fabric_exec::Param;
+
+use super::Options;
+use super::option::Does;
+use super::typed::Given;
+
+impl Options {
+    /// What was given, to be recorded.
+    pub(super) fn recorded(
+        &self,
+        given: &[Given],
+        params: &[Vec<Param>],
+        remainder: Option<Vec<String>>,
+    ) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for (index, Given { option, value }) in given.iter().enumerate() {
+            let value = match (option.does, value) {
+                (Does::SetHosts(_), _) if given[..index].iter().any(|earlier| earlier.option.long == option.long) => {
+                    continue;
+                }
+                (Does::Set(setting), _) if is_secret(setting) => continue,
+                (Does::SetHosts(setting), _) => match self.setting(setting).and_then(Value::as_array) {
+                    Some(hosts) => Some(hosts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
+                    None => continue,
+                },
+                // Not left out: without it the hosts behind it can't be reached.
+                (Does::Set("gateway"), Some(gateway)) => Some(Gateway::shown(gateway)),
+                (Does::Assign, Some(list)) => {
+                    let (gateway, kept) = without_secrets(list);
+                    arguments.extend(gateway.map(|gateway| format!("--gateway={gateway}")));
+                    match kept {
+                        Some(kept) => Some(kept),
+                        None => continue,
+                    }
+                }
+                (_, value) => value.clone(),
+            };
+            arguments.push(value.map_or_else(|| option.name(), |value| format!("{}={value}", option.name())));
+        }
+        arguments.extend(self.tasks.iter().zip(params).map(|(call, params)| call.shown(params)));
+        arguments.extend(remainder.into_iter().flat_map(|words| std::iter::once("--".to_owned()).chain(words)));
+        arguments
+    }
+}
+
+/// A gateway that was among the assignments of `--set` and is shown by itself, and the assignments without secrets.
+fn without_secrets(list: &str) -> (Option<String>, Option<String>) {
+    let keys = parse_set(list).unwrap_or_default();
+    let secret =
+        |(key, text): &(String, Option<String>)| is_secret(key) || text.as_ref().is_some_and(|text| masked(key, text));
+    if !keys.iter().any(secret) {
+        return (None, Some(list.to_owned()));
+    }
+    let gateway = keys.iter().rev().find(|(key, _)| key == "gateway").and_then(|(_, value)| value.as_deref());
+    let kept = keys.iter().filter(|item| !secret(item) && item.0 != "gateway");
+    let kept: Vec<String> = kept
+        .map(|(key, text)| match text {
+            Some(text) => format!("{key}={}", text.replace(',', "\\,")),
+            None => key.clone(),
+        })
+        .collect();
+    (gateway.map(Gateway::shown), (!kept.is_empty()).then(|| kept.join(",")))
+}
+
+fn is_secret(name: &str) -> bool {
+    Setting::find_any(name).is_some_and(|setting| setting.kind.is_secret())
+}
+
+/// Whether a value is shown otherwise than it is.
+fn masked(name: &str, text: &str) -> bool {
+    let typed = Setting::find_any(name).and_then(|setting| setting.kind.parse(text).ok());
+    let value = typed.or_else(|| serde_json::from_str(text).ok()).unwrap_or_else(|| text.into());
+    shown(name, &value) != value
+}

@@ -1,0 +1,222 @@
+//! The process: arguments, directory, panics, signals, limits, threads, log and end. Nothing else touches these, but for the
+//! environment, which [`Environment::capture`](fabric_config::Environment::capture) reads, and the allocator of `main.rs`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::Command;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::args::UsageError;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The process, for the program that is its main one. A program without it changes nothing that other code of the process
+/// relies on.
+#[derive(Debug, Clone)]
+pub(crate) struct Process(());
+
+impl Process {
+    /// Runs the main program. A panic is a mistake in it, which is reported and makes it fail.
+    pub(crate) fn run(name: &str, main: impl FnOnce(Self) -> Exit) -> Exit {
+        let program = name.to_owned();
+        std::panic::set_hook(Box::new(move |panic| {
+            match panic.location().filter(|_| fabric_exec::run::is_in_task()) {
+                // Reported as its host's error; this is where it happened.
+                Some(place) => eprintln!("{program}: a task panicked in {place}"),
+                None => eprintln!("{program}: internal error: {panic}"),
+            }
+        }));
+        catch_unwind(AssertUnwindSafe(|| main(Self(())))).unwrap_or_else(|_| {
+            eprintln!(
+                "This is a mistake in {name} {}. Please report it, with the command line and the lines above, at {}/issues.",
+                env!("CARGO_PKG_VERSION"),
+                env!("CARGO_PKG_REPOSITORY"),
+            );
+            Exit::Failed
+        })
+    }
+
+    /// Ends the process at once.
+    #[allow(clippy::unused_self, reason = "only the main program may end the process")]
+    pub(crate) fn exit(&self, exit: Exit) -> ! {
+        std::process::exit(exit.code().into())
+    }
+
+    /// Starts the diagnostic log of all crates.
+    #[allow(clippy::unused_self, reason = "there is one log in a process")]
+    pub(crate) fn start_log(&self, filter: &str) -> Result<(), Failure> {
+        let filter = tracing_subscriber::EnvFilter::try_new(filter)
+            .map_err(|error| UsageError::BadValue { option: "--log".to_owned(), reason: error.to_string() })?;
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
+            .try_init()
+            .map_err(|error| Failure::Failed(format!("starting the log: {error}")))
+    }
+}
+
+/// The arguments, without the program's name.
+pub(crate) fn arguments() -> Result<Vec<String>, UsageError> {
+    let text = |(index, arg): (usize, std::ffi::OsString)| {
+        arg.into_string().map_err(|arg| UsageError::NotUtf8(index + 1, arg.to_string_lossy().into_owned()))
+    };
+    std::env::args_os().skip(1).enumerate().map(text).collect()
+}
+
+/// The current directory.
+pub(crate) fn directory() -> io::Result<PathBuf> {
+    std::env::current_dir()
+}
+
+/// The file of this program.
+pub(crate) fn program() -> Option<String> {
+    std::env::current_exe().ok()?.into_os_string().into_string().ok()
+}
+
+/// Runs another program in place of this one: as this process, if it is the main program's.
+pub(crate) fn become_program(process: Option<&Process>, mut program: Command) -> io::Result<Exit> {
+    if process.is_some() {
+        return Err(program.exec());
+    }
+    let code = program.status()?.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(Exit::Failed, Exit::Command))
+}
+
+/// Takes the socket that is standard input, in whose place there is nothing then.
+pub(crate) fn take_socket() -> io::Result<UnixStream> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(UnixStream::from(socket))
+}
+
+/// Ctrl-C, and the signals by which other programs ask for an end.
+pub(crate) struct Signals(Option<mpsc::UnboundedReceiver<()>>);
+
+impl Signals {
+    /// Watches them, in a runtime, for the main program of a process. A signal that can't be watched ends the process as usual.
+    pub(crate) fn watch(process: Option<&Process>) -> Self {
+        Self(process.map(|_| {
+            let (sent, received) = mpsc::unbounded_channel();
+            for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+                let Ok(mut stream) = signal(kind) else { continue };
+                let sent = sent.clone();
+                tokio::spawn(async move { while stream.recv().await.is_some() && sent.send(()).is_ok() {} });
+            }
+            received
+        }))
+    }
+
+    /// Waits for one.
+    pub(crate) async fn next(&mut self) {
+        let received = match &mut self.0 {
+            Some(signals) => signals.recv().await,
+            None => None,
+        };
+        if received.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Forgets those that have come so far.
+    pub(crate) fn forget(&mut self) {
+        while self.0.as_mut().is_some_and(|signals| signals.try_recv().is_ok()) {}
+    }
+}
+
+/// Threads that carry the functions of a program: more than these are not kept busy by all that a network can bring.
+const WORKERS: usize = 8;
+
+/// Threads for what blocks: files, the lookup of names, questions.
+const BLOCKING: usize = 8;
+
+/// A runtime on the thread that waits for it, to which a run adds threads where it has many hosts.
+pub(crate) fn runtime(process: Option<&Process>) -> Result<Runtime, Failure> {
+    start(process, &mut Builder::new_current_thread())
+}
+
+/// A runtime whose threads take over from one another.
+pub(crate) fn shared_runtime(process: Option<&Process>) -> Result<Runtime, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    start(process, Builder::new_multi_thread().worker_threads(cores.min(WORKERS)))
+}
+
+fn start(process: Option<&Process>, builder: &mut Builder) -> Result<Runtime, Failure> {
+    // Without files for its signals a runtime panics.
+    room_for_hosts(process)?;
+    let builder = builder.max_blocking_threads(BLOCKING).enable_all().thread_name("fab");
+    builder.build().map_err(|source| Failure::System { what: "starting threads", source })
+}
+
+/// Files that are transferred, local commands, pipes, the program itself: what is left for these where that can be.
+const OTHER_FILES: usize = 128;
+
+/// What the program opens before its first host: its runtime and signals, and a few for what it reads and writes.
+const OWN_FILES: usize = 10;
+
+/// What a host needs at once: its connection, and what takes most, a process here with its pipes.
+const FILES_OF_HOST: usize = 8;
+
+/// For how many connections the limit on open files leaves room; 0 is any number. The main program of a process raises the
+/// limit first, as far as it goes and is of use. An error if there isn't room for one: the program needs some files before
+/// it could say what is wrong.
+pub(crate) fn room_for_hosts(process: Option<&Process>) -> Result<usize, Failure> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // Programs that this one starts inherit it, and some go through all that they might have open.
+    const WANTED: u64 = 65_536;
+    let limit = getrlimit(Resource::Nofile);
+    let Some(soft) = limit.current.filter(|soft| *soft < WANTED) else { return Ok(0) };
+    let most = limit.maximum.map_or(WANTED, |hard| hard.min(WANTED));
+    let raised = process
+        .is_some_and(|_| setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum }).is_ok());
+    let files = usize::try_from(if raised { most } else { soft }).unwrap_or(usize::MAX);
+    let open = open_files();
+    match room(files, open) {
+        0 => Err(Failure::Failed(format!(
+            "the limit on open files ({files}) leaves no room for one host: at least {} are needed; raise the hard limit \
+             (`ulimit -Hn`), which takes root, limits.conf, LimitNOFILE= of a systemd unit, or `--ulimit nofile` of a container",
+            open.unwrap_or(files) + OWN_FILES + FILES_OF_HOST
+        ))),
+        room => Ok(room),
+    }
+}
+
+/// For how many hosts a limit leaves room, where so many files are open already; `None`: no other one can be opened.
+fn room(files: usize, open: Option<usize>) -> usize {
+    let left = open.map_or(0, |open| files.saturating_sub(open + OWN_FILES));
+    files.saturating_sub(OTHER_FILES).min(left).max(left / FILES_OF_HOST)
+}
+
+/// How many files are open, those that the program was started with among them; `None`: no other one can be opened.
+fn open_files() -> Option<usize> {
+    // Standard input, output and error, and the journal: where the system doesn't say.
+    const USUAL: usize = 4;
+    match std::fs::read_dir("/dev/fd") {
+        // One of them is the directory.
+        Ok(files) => Some(files.count().saturating_sub(1)),
+        Err(error) if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::MFILE) => None,
+        Err(_) => Some(USUAL),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::room;
+
+    #[test]
+    fn a_low_limit_leaves_room_for_few_hosts() {
+        for (files, hosts) in [(8, 0), (21, 0), (22, 1), (64, 6), (128, 14), (1024, 896), (65_536, 65_408)] {
+            assert_eq!(room(files, Some(4)), hosts, "{files}");
+        }
+        // What the program was started with counts too.
+        assert_eq!((room(64, Some(60)), room(1024, Some(1000)), room(64, None)), (0, 14, 0));
+    }
+}

@@ -1,0 +1,282 @@
+//! What was asked for: all that was typed, and all that was found for it, each read once.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fabric_config::{Config, ConfigBuilder, Sources};
+use fabric_core::settings::{Problems, Settings};
+use fabric_core::{Layer, Origin, Resolve};
+use fabric_exec::Run;
+use fabric_exec::hostlist::{Roles, Shard};
+use fabric_exec::journal::Recorded;
+
+use crate::actions::Action;
+use crate::actions::list::unknown;
+use crate::args::typed::{Typed, parse, parse_as_far_as_possible, parse_head};
+use crate::args::{Options, UsageError};
+use crate::exit::Exit;
+use crate::failure::{Failure, problem};
+use crate::process::Process;
+use crate::program::Program;
+use crate::project::{Loaded, Project};
+use crate::surroundings::Surroundings;
+
+/// All that an action needs to know.
+pub(crate) struct Request {
+    /// The program's name.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+    /// The arguments.
+    pub args: Vec<String>,
+    pub surroundings: Surroundings,
+    pub process: Option<Process>,
+    pub options: Options,
+    pub project: Project,
+    /// The run that this one tries again.
+    pub earlier: Option<Recorded>,
+    /// Files and variables; a file that was read for one of its clones is not read again.
+    files: ConfigBuilder,
+    config: OnceCell<Config>,
+}
+
+impl Request {
+    /// Reads the arguments, and what the action that they ask for needs: the fabfile, and settings files to find it.
+    pub(crate) fn read(program: Program, surroundings: Surroundings, args: Vec<String>) -> Result<Self, Failure> {
+        tracing::trace!(route = "the request: all that is typed and found, read once");
+        let files = Config::builder()
+            .environment(surroundings.environment.clone())
+            .sources(Sources::standard(&surroundings.environment));
+        let mut request = Self {
+            name: program.name,
+            version: program.version,
+            surroundings,
+            process: program.process,
+            options: Options::default(),
+            project: Project::default(),
+            earlier: None,
+            files,
+            config: OnceCell::new(),
+            args,
+        };
+        let code = |tasks| Project::code(tasks, program.roles, program.env);
+        if let Some(action) = Action::hidden(&request.args) {
+            request.project = program.tasks.and_then(Result::ok).map(code).unwrap_or_default();
+            request.options.action = action;
+            return Ok(request);
+        }
+        let (head, rest) = parse_head(&request.args)?;
+        let head = Options::head(head)?;
+        if head.action.reads_nothing(rest) {
+            head.action.refuse_tasks(head.asked_by.as_deref(), first_task(rest))?;
+            return Ok(Self { options: head, ..request });
+        }
+        request.surroundings.needs_dir()?;
+        if let Some(tasks) = program.tasks {
+            request.project = code(tasks.map_err(|error| Failure::Refused(error.to_string()))?);
+        }
+        let words = request.args.clone();
+        let request = request.find(&words, head)?;
+        if let Some(filter) = &request.options.log {
+            let needs = || Failure::Refused("--log: only the main program of a process has a log".to_owned());
+            request.process.as_ref().ok_or_else(needs)?.start_log(filter)?;
+        }
+        for overridden in request.options.overridden() {
+            request.surroundings.say(&problem("warning", &overridden));
+        }
+        Ok(request)
+    }
+
+    /// Another command line in the place of this one, which was begun in this directory.
+    pub(crate) fn again(&self, words: &[String], earlier: Recorded) -> Result<Self, Failure> {
+        let surroundings = self.surroundings.clone().at(earlier.asked.directory.clone());
+        let request = Self { surroundings, earlier: Some(earlier), ..self.fresh() };
+        request.find(words, Options::head(parse_head(words)?.0)?)
+    }
+
+    /// The same before anything was found or understood.
+    fn fresh(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            args: self.args.clone(),
+            surroundings: self.surroundings.clone(),
+            process: self.process.clone(),
+            options: Options::default(),
+            project: if self.project.is_code() { self.project.clone() } else { Project::default() },
+            earlier: None,
+            files: self.files.clone(),
+            config: OnceCell::new(),
+        }
+    }
+
+    /// Finds the fabfile, and reads the command line with what its tasks declare; `head` is what stands before the tasks.
+    fn find(mut self, words: &[String], head: Options) -> Result<Self, Failure> {
+        self.options = head;
+        if !self.project.is_code() {
+            if let Some(manifest) = self.load()? {
+                self.options.action = Action::HandOver(manifest);
+                return Ok(self);
+            }
+            // `-f` or `-c` after a task that doesn't declare them; what follows may be an option that the other file's task
+            // declares.
+            let seen = parse_as_far_as_possible(words, &|task| self.project.params(task)).0;
+            let seen = Options::head(seen)?;
+            if !seen.names_the_files_of(&self.options) {
+                self.options = seen;
+                if let Some(manifest) = self.load()? {
+                    self.options.action = Action::HandOver(manifest);
+                    return Ok(self);
+                }
+            }
+        }
+        let typed = self.typed(words)?;
+        self.options = Options::new(typed, &|file| self.surroundings.host_list(file))?;
+        Ok(self)
+    }
+
+    /// Reads the fabfile; `Some` is the manifest of a Rust program that it is instead.
+    fn load(&mut self) -> Result<Option<PathBuf>, Failure> {
+        // A command line without the option depends on files and variables.
+        let name = || Ok(self.with_options().build()?.settings(None, &[])?.fabfile.clone());
+        match Project::load(&self.options, &self.surroundings, name)? {
+            Loaded::Project(project) => self.project = project,
+            Loaded::Program(manifest) => return Ok(Some(manifest)),
+        }
+        Ok(None)
+    }
+
+    /// What these words mean so far, for a completion, and the manifest of a Rust program that has the tasks. What is wrong
+    /// is left out.
+    pub(crate) fn guess(&self, words: &[String]) -> (Self, Option<PathBuf>) {
+        let typed = parse_as_far_as_possible(words, &|_| Vec::new()).0;
+        let options = Options::new(typed, &|_| Ok(String::new())).unwrap_or_default();
+        let mut request = Self { options, ..self.fresh() };
+        let manifest = if request.project.is_code() { None } else { request.load().ok().flatten() };
+        (request, manifest)
+    }
+
+    /// The whole command line, with what the project's tasks declare. Where an option does not fit an unknown task, the task
+    /// is what is wrong.
+    fn typed(&self, words: &[String]) -> Result<Typed, Failure> {
+        parse(words, &|task| self.project.params(task)).map_err(|error| match error.task() {
+            Some(task) if self.project.collection.find(task).is_none() => {
+                self.needs_tasks().err().unwrap_or_else(|| unknown(&self.project.collection, task))
+            }
+            _ => error.into(),
+        })
+    }
+
+    /// Does it.
+    pub(crate) fn act(self) -> Result<Exit, Failure> {
+        let first = self.options.tasks.first().map(|call| call.task.as_str());
+        let first = first.or(self.options.command.as_ref().map(|_| "--"));
+        self.options.action.refuse_tasks(self.options.asked_by.as_deref(), first)?;
+        self.options.action.run(&self)
+    }
+
+    /// The settings apart from the project's: files, variables and the command line.
+    fn with_options(&self) -> ConfigBuilder {
+        let mut builder = self.files.clone();
+        for text in &self.options.set {
+            builder = builder.set(text);
+        }
+        for (name, value, option) in &self.options.settings {
+            match *name {
+                // Read at once: it may have all other settings.
+                "rcfile" => builder = builder.rcfile(self.surroundings.file(value.as_str().unwrap_or_default())),
+                // The run merges these, by rules of their own.
+                "hosts" | "roles" | "exclude_hosts" => {}
+                _ => builder = builder.option(name, value.clone(), option),
+            }
+        }
+        builder
+    }
+
+    /// All sources of settings.
+    pub(crate) fn sources(&self) -> ConfigBuilder {
+        self.project.with_settings(self.with_options(), &self.surroundings)
+    }
+
+    /// The configuration, made of all sources at the first call.
+    pub(crate) fn config(&self) -> Result<&Config, Problems> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let config = self.sources().build()?;
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// The settings in force outside a host.
+    pub(crate) fn settings(&self) -> Result<Arc<Settings>, Problems> {
+        self.config()?.settings(None, &[])
+    }
+
+    /// The configuration with every option of the command line in it, and what else a run merges by itself.
+    pub(crate) fn everything(&self) -> Result<Config, Failure> {
+        let options = self.options.settings.iter();
+        let lists = options.filter(|(name, ..)| matches!(*name, "hosts" | "roles" | "exclude_hosts"));
+        let lists = lists.map(|(name, value, option)| {
+            ((*name).to_owned(), value.clone(), Origin::place(Layer::CommandLine, option.clone()))
+        });
+        let config = self.project.with_lists(self.sources()).values(Layer::CommandLine, lists).build()?;
+        self.warn(&config);
+        Ok(config)
+    }
+
+    /// The roles: the project's, and those that settings give.
+    pub(crate) fn roles(&self, config: &Config) -> Result<Roles, Problems> {
+        self.project.roles(config, &self.surroundings)
+    }
+
+    /// Warns of what is odd about the fabfile and the settings.
+    pub(crate) fn warn(&self, config: &Config) {
+        self.surroundings.say(&self.project.warnings(config, &self.options, self.options.action == Action::Run));
+    }
+
+    /// An error if there are no tasks at all.
+    pub(crate) fn needs_tasks(&self) -> Result<(), Failure> {
+        if !self.project.is_missing() {
+            return Ok(());
+        }
+        let name = self.with_options().build()?.settings(None, &[])?.fabfile.clone();
+        Err(Failure::NoFabfile { name, from: self.surroundings.dir.clone() })
+    }
+
+    /// The run that is asked for, apart from its connections, output and questions. `sources` is what `config` was made of.
+    pub(crate) fn run(&self, config: &Config, sources: &ConfigBuilder) -> Result<Run, Failure> {
+        let mut run = Run::new(self.project.collection.clone(), Arc::new(config.clone()));
+        for (file, sources) in self.project.included(sources) {
+            run = run.included(&file.namespace, Arc::new(sources.build()?), file.lists.clone());
+        }
+        let run = run
+            .roles(self.roles(config)?)
+            .fabfile_lists(self.project.lists())
+            .command_line(self.options.selection())
+            .shard(self.options.shard.as_deref().map(|text| self.shard(text)).transpose()?)
+            .retry(self.earlier.clone())
+            .dry_run(self.options.dry_run)
+            .keep_output(!self.options.reports.is_empty())
+            .dir(self.project.dir().unwrap_or(&self.surroundings.dir))
+            .tokens(self.options.words.clone());
+        Ok(run)
+    }
+
+    fn shard(&self, text: &str) -> Result<Shard, UsageError> {
+        let shard = match text {
+            "auto" => Shard::auto(|name| self.surroundings.environment.get(name).map(str::to_owned)),
+            _ => text.parse(),
+        };
+        shard.map_err(|error| UsageError::BadValue { option: "--shard".to_owned(), reason: error.to_string() })
+    }
+}
+
+/// The first task of these words, by its name, as its arguments may be secrets; `--` for a command.
+fn first_task(words: &[String]) -> Option<&str> {
+    match words {
+        [dashes] if dashes == "--" => None,
+        [first, ..] => Some(first.split_once(':').map_or(first.as_str(), |(name, _)| name)),
+        [] => None,
+    }
+}

@@ -1,0 +1,34 @@
+//! What a deploy tool in Rust uses: `use fabric_exec::prelude::*;`.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use fabric_exec::prelude::*;
+//!
+//! #[task]
+//! async fn uptime(context: Context) -> Result<String, TaskError> {
+//!     Ok(context.connection().await?.run("uptime").await?.stdout().into_owned())
+//! }
+//!
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let report = Run::new(Collection::new().task(uptime::task())?, Arc::new(Settings::default()))
+//!     .command_line(Selection { hosts: vec!["web1".into()], ..Selection::default() })
+//!     .start(vec![Call::Task(Invocation::new("uptime"))])
+//!     .await?;
+//! # Ok(()) }
+//! ```
+//!
+//! SSH is in the feature `ssh`.
+
+pub use fabric_core::{
+    CommandOutcome, HostString, PathBehavior, Secret, Settings, TransferOutcome, Value, settings::Map,
+};
+pub use fabric_transport::transfer::Source;
+pub use fabric_transport::{Connection, Connector};
+pub use serde_json::json;
+
+pub use crate::hostlist::{Role, Roles, Selection, read_inventory};
+pub use crate::run::{Backoff, Hide};
+pub use crate::{
+    Argument, Call, Choice, Collection, CollectionError, Context, Execute, Group, Interrupt, Invocation, Param,
+    ParamKind, Report, Run, RunError, Task, TaskError, task,
+};

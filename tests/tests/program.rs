@@ -1,0 +1,178 @@
+//! A program with the command line of `fab` as a part of another one: in surroundings of its own, by a name of its own, and
+//! without changes to the process around it. The route of a run through the modules is the picture in
+//! docs/architecture.md; `UPDATE=1` draws it anew.
+
+use std::fmt::Debug;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use fabric_cli::prelude::*;
+use tests::Sshd;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context as Around, Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// What is written to a stream.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A home with a fabfile, and what a program there prints.
+struct Place {
+    dir: tempfile::TempDir,
+    stdout: Written,
+    stderr: Written,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(".ssh")).unwrap();
+        fs::write(dir.path().join(".ssh/known_hosts"), Sshd::shared().known_hosts()).unwrap();
+        fs::write(dir.path().join("fabfile.toml"), "[tasks]\nhello = 'echo hello'\n").unwrap();
+        Self { dir, stdout: Written::default(), stderr: Written::default() }
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        let environment = Environment::new("me", self.dir.path());
+        Surroundings::new(environment, self.dir.path())
+            .stdin("")
+            .stdout(self.stdout.clone())
+            .stderr(self.stderr.clone())
+    }
+
+    /// The options that reach a real server.
+    fn login() -> [String; 6] {
+        let sshd = Sshd::shared();
+        let (host, key) = (sshd.hosts()[0].host_string(), sshd.key());
+        let key = key.to_str().unwrap().to_owned();
+        ["-H".to_owned(), host, "-i".to_owned(), key, "-u".to_owned(), tests::current_user()]
+    }
+
+    fn run(&self, program: Program, args: &[&str]) -> (Exit, String, String) {
+        let args = args.iter().map(|arg| (*arg).to_owned());
+        self.run_as(program.surroundings(self.surroundings()), args)
+    }
+
+    fn run_as(&self, program: Program, args: impl IntoIterator<Item = String>) -> (Exit, String, String) {
+        for written in [&self.stdout, &self.stderr] {
+            written.0.lock().unwrap().clear();
+        }
+        let exit = program.run(args);
+        (exit, self.stdout.text(), self.stderr.text())
+    }
+}
+
+#[test]
+fn a_program_has_a_name_and_a_version_of_its_own() {
+    let place = Place::new();
+    let program = || Program::new().name("roll").version("2.1").tasks(Collection::new());
+    assert_eq!(place.run(program(), &["-V"]), (Exit::Ok, "roll 2.1\n".to_owned(), String::new()));
+    let (exit, help, _) = place.run(program(), &["--help"]);
+    assert!(exit == Exit::Ok && help.contains("Usage: roll [OPTIONS]"), "{help}");
+    for shell in ["bash", "zsh", "fish"] {
+        let (_, script, _) = place.run(program(), &["--completion", shell]);
+        assert!(script.contains(" roll") && !script.contains("@PROGRAM@"), "{script}");
+    }
+    let (exit, _, error) = place.run(program(), &["deploi"]);
+    assert!(exit == Exit::Usage && error.starts_with("roll: there is no task `deploi`"), "{error}");
+}
+
+#[test]
+fn a_program_runs_in_surroundings_of_its_own_and_changes_nothing_of_the_process() {
+    let place = Place::new();
+    let limit = || rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let hooked = Arc::new(AtomicBool::new(false));
+    std::panic::set_hook({
+        let hooked = hooked.clone();
+        Box::new(move |_| hooked.store(true, Ordering::Relaxed))
+    });
+    let before = limit();
+    let home = place.dir.path();
+    fs::write(home.join("hosts"), Place::login()[1].clone()).unwrap();
+    let args = ["-H", "@hosts", "--report", "report.json", "hello", "--", "cat"].map(str::to_owned);
+    let program = Program::new().surroundings(place.surroundings().stdin("given\n"));
+    let (exit, stdout, stderr) = place.run_as(program, Place::login()[2..].iter().cloned().chain(args));
+    assert_eq!(exit, Exit::Ok, "{stderr}");
+    assert!(stdout.contains("out: hello\n") && stdout.contains("out: given\n"), "{stdout}");
+    // Names that were typed, settings and journals are those of its directory and its home.
+    assert!(home.join("report.json").is_file() && home.join(".local/state/fabric/runs").is_dir());
+    assert!(!Path::new("report.json").exists());
+    assert_eq!(limit(), before);
+    assert!(std::panic::catch_unwind(|| panic!("shown by a hook")).is_err());
+    assert!(hooked.load(Ordering::Relaxed), "the hook is the one that was there before");
+
+    let (exit, _, error) = place.run(Program::new(), &["--log", "debug", "--list"]);
+    assert!(exit == Exit::Usage && error.contains("--log: only the main program"), "{error}");
+    let (exit, _, error) = place.run(Program::new(), &["--abort-on-prompts", "--init"]);
+    assert!(exit == Exit::Usage && error.contains("is there already"), "{error}");
+}
+
+/// The modules that said what they do, in the order in which they said it first.
+#[derive(Clone, Default)]
+struct Route(Arc<Mutex<Vec<(String, String)>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Route {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Around<'_, S>) {
+        struct Said(Option<String>);
+        impl Visit for Said {
+            fn record_str(&mut self, field: &Field, value: &str) {
+                if field.name() == "route" {
+                    self.0 = Some(value.to_owned());
+                }
+            }
+
+            fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+        }
+        let mut said = Said(None);
+        event.record(&mut said);
+        let (Some(said), Some(module)) = (said.0, event.metadata().module_path()) else { return };
+        let mut route = self.0.lock().unwrap();
+        if !route.iter().any(|(seen, _)| seen == module) {
+            route.push((module.to_owned(), said));
+        }
+    }
+}
+
+#[test]
+fn the_picture_in_the_architecture_is_the_route_of_a_run() {
+    let (place, route) = (Place::new(), Route::default());
+    tracing_subscriber::registry().with(route.clone()).init();
+    let program = Program::new().surroundings(place.surroundings());
+    let (exit, stdout, stderr) = place.run_as(program, Place::login().into_iter().chain(["hello".to_owned()]));
+    assert!(exit == Exit::Ok && stdout.contains("out: hello\n"), "{stdout}{stderr}");
+    let route = route.0.lock().unwrap();
+    let picture: Vec<String> = route.iter().map(|(module, said)| format!("{module:<38} {said}\n")).collect();
+    let picture = picture.concat();
+    println!("{picture}");
+
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/architecture.md");
+    let text = fs::read_to_string(&file).unwrap();
+    let (start, end) = ("<!-- the route of a run -->\n```text\n", "```\n");
+    let from = text.find(start).expect("the picture's beginning") + start.len();
+    let to = from + text[from..].find(end).expect("the picture's end");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(file, format!("{}{picture}{}", &text[..from], &text[to..])).unwrap();
+    } else {
+        assert_eq!(text[from..to], picture, "UPDATE=1 draws it anew");
+    }
+}
