@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use fabric_core::PromptError;
 use fabric_core::settings::{Problem, Problems};
-use fabric_exec::RunError;
+use fabric_exec::{Collection, RunError};
 use thiserror::Error;
 
 use crate::args::UsageError;
 use crate::exit::Exit;
 use crate::render::visible;
 
-/// Why nothing was run, or why what ran could not be told.
+/// Why nothing was run, or why a run could not be shown or recorded.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum Failure {
@@ -70,6 +70,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// There is no task of this name.
+    pub(crate) fn unknown_task(collection: &Collection, name: &str) -> Self {
+        Self::Run(RunError::UnknownTasks(vec![collection.unknown(name)]))
+    }
+
     /// The exit status that goes with it.
     pub(crate) fn exit(&self) -> Exit {
         match self {

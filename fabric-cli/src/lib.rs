@@ -36,6 +36,7 @@ pub mod render;
 mod request;
 mod shell;
 mod surroundings;
+mod words;
 
 pub use exit::Exit;
 pub use fabric_config::Environment;

@@ -7,13 +7,11 @@ use fabric_core::settings::{Settings, nearest};
 use fabric_transport::Connector;
 use fabric_transport::plugin::{Found, OnDemand, Plugin, PluginLoadError, find_by};
 
+use crate::args::HOST_PLUGIN;
 use crate::failure::Failure;
 use crate::process;
 use crate::render::visible;
 use crate::surroundings::Surroundings;
-
-/// The hidden first argument of a child that hosts a plugin.
-pub(crate) const CHILD: &str = "__plugin";
 
 /// The plugins that settings name, and those in the user's directory.
 pub(crate) fn found(settings: &Settings, surroundings: &Surroundings) -> Vec<Found> {
@@ -78,7 +76,7 @@ fn loader(settings: &Settings) -> impl Fn(&Path) -> Result<Plugin, PluginLoadErr
 }
 
 fn child_program() -> Vec<String> {
-    vec![process::program().unwrap_or_else(|| "fab".to_owned()), CHILD.to_owned()]
+    vec![process::program().unwrap_or_else(|| "fab".to_owned()), HOST_PLUGIN.to_owned()]
 }
 
 pub(crate) fn named(settings: &Settings, surroundings: &Surroundings) -> Vec<PathBuf> {

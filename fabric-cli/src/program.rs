@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use fabric_exec::hostlist::{Role, Roles};
+use fabric_exec::hostlist::Role;
 use fabric_exec::{Collection, CollectionError, Value};
 
+use crate::actions;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::process::{self, Process};
-use crate::request::Request;
+use crate::request::Own;
 use crate::surroundings::Surroundings;
 
 /// What a program's tasks can be given as: a collection, or the result of building one.
@@ -39,66 +40,47 @@ impl IntoTasks for Result<Collection, CollectionError> {
 ///     Program::new().name("deploy").version("2.1").tasks(Collection::new()).role("web", web).main()
 /// }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[must_use = "call `main` or `run`"]
 pub struct Program {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    pub(crate) tasks: Option<Result<Collection, CollectionError>>,
-    pub(crate) roles: Roles,
-    pub(crate) env: Vec<(String, Value)>,
-    pub(crate) surroundings: Option<Surroundings>,
-    pub(crate) process: Option<Process>,
-}
-
-impl Default for Program {
-    fn default() -> Self {
-        Self::new()
-    }
+    own: Own,
+    surroundings: Option<Surroundings>,
 }
 
 impl Program {
     /// `fab` itself: its tasks come from fabfiles.
     pub fn new() -> Self {
-        Self {
-            name: "fab".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            tasks: None,
-            roles: Roles::new(),
-            env: Vec::new(),
-            surroundings: None,
-            process: None,
-        }
+        Self::default()
     }
 
     /// Its name in messages, help, version and completion scripts. Default: `fab`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.own.name = name.into();
         self
     }
 
     /// Its version, as `--version` prints it. Default: that of Fabric.
     pub fn version(mut self, version: impl Into<String>) -> Self {
-        self.version = version.into();
+        self.own.version = version.into();
         self
     }
 
     /// Its tasks, instead of a fabfile's. An error of building them is reported when the program runs.
     pub fn tasks(mut self, tasks: impl IntoTasks) -> Self {
-        self.tasks = Some(tasks.into_tasks());
+        self.own.tasks = Some(tasks.into_tasks());
         self
     }
 
     /// A role for its tasks.
     pub fn role(mut self, name: impl Into<String>, role: Role) -> Self {
-        self.roles.insert(name.into(), role);
+        self.own.roles.insert(name.into(), role);
         self
     }
 
     /// A setting, by its classic name, or a key of shared state, as in a fabfile's `[env]`. `hosts` and `roles` count as
     /// assignments of code: they beat `-H` and `-R`, and the run warns of it.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.env.push((name.into(), value.into()));
+        self.own.env.push((name.into(), value.into()));
         self
     }
 
@@ -108,18 +90,12 @@ impl Program {
         self
     }
 
-    /// As the main program of this process, or a part of it.
-    pub(crate) fn of(mut self, process: Option<Process>) -> Self {
-        self.process = process;
-        self
-    }
-
     /// Is the main program of this process: does what its arguments ask for, ends at Ctrl-C, raises its limit on open files,
     /// starts its log where `--log` asks for one, and reports a panic as a mistake.
     pub fn main(self) -> ExitCode {
-        let name = self.name.clone();
+        let name = self.own.name.clone();
         let run = |process| match process::arguments() {
-            Ok(args) => self.of(Some(process)).run(args),
+            Ok(args) => self.answer(Some(process), args),
             Err(error) => {
                 let failure = Failure::from(error);
                 eprint!("{}", failure.report(&name));
@@ -133,14 +109,11 @@ impl Program {
     ///
     /// Nothing of the process is changed: a signal ends it as before, and its limit on open files stays. `--log` is an error.
     pub fn run<T: Into<String>>(self, args: impl IntoIterator<Item = T>) -> Exit {
-        let name = self.name.clone();
+        self.answer(None, args.into_iter().map(Into::into).collect())
+    }
+
+    fn answer(self, process: Option<Process>, args: Vec<String>) -> Exit {
         tracing::trace!(route = "the program: arguments, surroundings, its own tasks");
-        let surroundings = self.surroundings.clone().unwrap_or_else(Surroundings::capture);
-        let args = args.into_iter().map(Into::into).collect();
-        let request = Request::read(self, surroundings.clone(), args);
-        request.and_then(Request::act).unwrap_or_else(|failure| {
-            surroundings.say(&failure.report(&name));
-            failure.exit()
-        })
+        actions::answer(self.own, &self.surroundings.unwrap_or_else(Surroundings::capture), process, args)
     }
 }

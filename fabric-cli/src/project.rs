@@ -248,7 +248,7 @@ fn empty_lists(options: &Options) -> Vec<Problem> {
 /// What was asked of GSSAPI and the `ssh` transport doesn't have: to pass it over in silence would look as if it had been
 /// tried.
 fn without_gssapi(config: &Config) -> Vec<Problem> {
-    // Settings that are wrong are told elsewhere.
+    // Settings that are wrong are reported elsewhere.
     let Ok(settings) = config.settings(None, &[]) else { return Vec::new() };
     let login = !fabric_transport::ssh::GSSAPI;
     let asked = [

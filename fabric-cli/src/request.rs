@@ -7,20 +7,40 @@ use std::sync::Arc;
 use fabric_config::{Config, ConfigBuilder, Sources};
 use fabric_core::settings::{Problems, Settings};
 use fabric_core::{Layer, Origin, Resolve};
-use fabric_exec::Run;
 use fabric_exec::hostlist::{Roles, Shard};
 use fabric_exec::journal::Recorded;
+use fabric_exec::{Collection, CollectionError, Run, Value};
 
-use crate::actions::Action;
-use crate::actions::list::unknown;
 use crate::args::typed::{Typed, parse, parse_as_far_as_possible, parse_head};
-use crate::args::{Options, UsageError};
-use crate::exit::Exit;
+use crate::args::{Action, InitKind, Options, UsageError};
 use crate::failure::{Failure, problem};
 use crate::process::Process;
-use crate::program::Program;
 use crate::project::{Loaded, Project};
 use crate::surroundings::Surroundings;
+
+/// What a program is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Own {
+    pub name: String,
+    pub version: String,
+    /// Its tasks; those of fabfiles without.
+    pub tasks: Option<Result<Collection, CollectionError>>,
+    pub roles: Roles,
+    pub env: Vec<(String, Value)>,
+}
+
+impl Default for Own {
+    /// `fab` itself.
+    fn default() -> Self {
+        Self {
+            name: "fab".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            tasks: None,
+            roles: Roles::new(),
+            env: Vec::new(),
+        }
+    }
+}
 
 /// All that an action needs to know.
 pub(crate) struct Request {
@@ -43,16 +63,21 @@ pub(crate) struct Request {
 
 impl Request {
     /// Reads the arguments, and what the action that they ask for needs: the fabfile, and settings files to find it.
-    pub(crate) fn read(program: Program, surroundings: Surroundings, args: Vec<String>) -> Result<Self, Failure> {
+    pub(crate) fn read(
+        own: Own,
+        surroundings: Surroundings,
+        process: Option<Process>,
+        args: Vec<String>,
+    ) -> Result<Self, Failure> {
         tracing::trace!(route = "the request: all that is typed and found, read once");
         let files = Config::builder()
             .environment(surroundings.environment.clone())
             .sources(Sources::standard(&surroundings.environment));
         let mut request = Self {
-            name: program.name,
-            version: program.version,
+            name: own.name,
+            version: own.version,
             surroundings,
-            process: program.process,
+            process,
             options: Options::default(),
             project: Project::default(),
             earlier: None,
@@ -60,20 +85,20 @@ impl Request {
             config: OnceCell::new(),
             args,
         };
-        let code = |tasks| Project::code(tasks, program.roles, program.env);
+        let code = |tasks| Project::code(tasks, own.roles, own.env);
         if let Some(action) = Action::hidden(&request.args) {
-            request.project = program.tasks.and_then(Result::ok).map(code).unwrap_or_default();
+            request.project = own.tasks.and_then(Result::ok).map(code).unwrap_or_default();
             request.options.action = action;
             return Ok(request);
         }
         let (head, rest) = parse_head(&request.args)?;
         let head = Options::head(head)?;
         if head.action.reads_nothing(rest) {
-            head.action.refuse_tasks(head.asked_by.as_deref(), first_task(rest))?;
+            refuse_task(&head, first_task(rest))?;
             return Ok(Self { options: head, ..request });
         }
         request.surroundings.needs_dir()?;
-        if let Some(tasks) = program.tasks {
+        if let Some(tasks) = own.tasks {
             request.project = code(tasks.map_err(|error| Failure::Refused(error.to_string()))?);
         }
         let words = request.args.clone();
@@ -111,7 +136,7 @@ impl Request {
         }
     }
 
-    /// Finds the fabfile, and reads the command line with what its tasks declare; `head` is what stands before the tasks.
+    /// Finds the fabfile, and reads the command line with what its tasks declare; `head` has the options before the tasks.
     fn find(mut self, words: &[String], head: Options) -> Result<Self, Failure> {
         self.options = head;
         if !self.project.is_code() {
@@ -133,6 +158,8 @@ impl Request {
         }
         let typed = self.typed(words)?;
         self.options = Options::new(typed, &|file| self.surroundings.host_list(file))?;
+        let first = self.options.tasks.first().map(|call| call.task.as_str());
+        refuse_task(&self.options, first.or(self.options.command.as_ref().map(|_| "--")))?;
         Ok(self)
     }
 
@@ -162,18 +189,10 @@ impl Request {
     fn typed(&self, words: &[String]) -> Result<Typed, Failure> {
         parse(words, &|task| self.project.params(task)).map_err(|error| match error.task() {
             Some(task) if self.project.collection.find(task).is_none() => {
-                self.needs_tasks().err().unwrap_or_else(|| unknown(&self.project.collection, task))
+                self.needs_tasks().err().unwrap_or_else(|| Failure::unknown_task(&self.project.collection, task))
             }
             _ => error.into(),
         })
-    }
-
-    /// Does it.
-    pub(crate) fn act(self) -> Result<Exit, Failure> {
-        let first = self.options.tasks.first().map(|call| call.task.as_str());
-        let first = first.or(self.options.command.as_ref().map(|_| "--"));
-        self.options.action.refuse_tasks(self.options.asked_by.as_deref(), first)?;
-        self.options.action.run(&self)
     }
 
     /// The settings apart from the project's: files, variables and the command line.
@@ -270,6 +289,16 @@ impl Request {
         };
         shard.map_err(|error| UsageError::BadValue { option: "--shard".to_owned(), reason: error.to_string() })
     }
+}
+
+/// An error if a task, or a command, is given to an action that runs none. Help, version and Fabric 1's list win over tasks.
+fn refuse_task(options: &Options, task: Option<&str>) -> Result<(), Failure> {
+    let (Some(option), Some(task)) = (&options.asked_by, task) else { return Ok(()) };
+    Err(Failure::Refused(match options.action {
+        Action::Run | Action::Plan(_) | Action::Help | Action::Version | Action::List => return Ok(()),
+        Action::Init(_) => format!("{option}: `{task}` is none of {}", InitKind::WORDS.join(", ")),
+        _ => format!("{option} runs no tasks: `{task}` can't be given with it"),
+    }))
 }
 
 /// The first task of these words, by its name, as its arguments may be secrets; `--` for a command.

@@ -274,7 +274,7 @@ impl Write for Patient {
     }
 }
 
-/// Writes to what others write to as well.
+/// Writes to a stream that others write to.
 struct Shared(Arc<Mutex<dyn Write + Send>>);
 
 impl Write for Shared {

@@ -9,7 +9,7 @@
 //!     Ok(context.connection().await?.run("uptime").await?.stdout().into_owned())
 //! }
 //!
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let report = Run::new(Collection::new().task(uptime::task())?, Arc::new(Settings::default()))
 //!     .command_line(Selection { hosts: vec!["web1".into()], ..Selection::default() })
 //!     .start(vec![Call::Task(Invocation::new("uptime"))])

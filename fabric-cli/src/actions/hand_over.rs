@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::actions::completion;
+use crate::args::ASK;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::process;
@@ -28,7 +28,7 @@ pub(super) fn run(request: &Request, manifest: &Path) -> Result<Exit, Failure> {
 /// compiler.
 pub(super) fn completed(manifest: &Path, words: &[String], surroundings: &Surroundings) -> String {
     let answer = built(manifest, surroundings).and_then(|program| {
-        let answer = Command::new(program).arg(completion::ASK).args(words).stdin(Stdio::null()).output().ok()?;
+        let answer = Command::new(program).arg(ASK).args(words).stdin(Stdio::null()).output().ok()?;
         String::from_utf8(answer.stdout).ok()
     });
     answer.unwrap_or_default()

@@ -1,7 +1,7 @@
 //! `--list`, `--display` and `--help TASK`.
 
+use fabric_exec::Collection;
 use fabric_exec::collection::Entry;
-use fabric_exec::{Collection, RunError};
 
 use crate::args::ListFormat;
 use crate::exit::Exit;
@@ -45,19 +45,14 @@ fn checked(request: &Request) -> Result<(), Failure> {
 }
 
 fn details(collection: &Collection, name: &str) -> Result<String, Failure> {
-    let unknown = || unknown(collection, name);
+    let unknown = || Failure::unknown_task(collection, name);
     let task = collection.find(name).ok_or_else(unknown)?;
     let listing = collection.listing();
     let is_meant = |entry: &&Entry| entry.name == name || entry.aliases.iter().any(|alias| alias == name);
-    // A namespace stands for its default task.
+    // The name of a namespace means its default task.
     let entry = listing
         .entries()
         .find(is_meant)
         .or_else(|| listing.entries().find(|entry| entry.default && entry.name == format!("{name}.{}", task.name)));
     entry.map(Entry::details).ok_or_else(unknown)
-}
-
-/// That there is no task of this name.
-pub(crate) fn unknown(collection: &Collection, name: &str) -> Failure {
-    Failure::Run(RunError::UnknownTasks(vec![collection.unknown(name)]))
 }

@@ -3,8 +3,7 @@
 use fabric_exec::hostlist::Selection;
 use fabric_exec::journal::{self, Recorded};
 
-use crate::actions::Action;
-use crate::args::Options;
+use crate::args::{Action, Options};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::request::Request;
@@ -30,7 +29,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
         return Err(refused(&format!(": the last run, {name}, {why}")));
     }
     let words = arguments(options, &last)?;
-    request.again(&words, last)?.act()
+    super::act(&request.again(&words, last)?)
 }
 
 fn refused(why: &str) -> Failure {

@@ -4,7 +4,10 @@
 //! options. So [`typed::parse_head`] reads the options before the first task, and with the fabfile loaded
 //! [`typed::parse`] reads everything.
 
+mod action;
+mod choices;
 mod help;
+mod meaning;
 pub(crate) mod option;
 mod options;
 mod recorded;
@@ -14,8 +17,10 @@ pub(crate) mod typed;
 use fabric_exec::InvocationError;
 use thiserror::Error;
 
+pub(crate) use action::{ASK, Action, HOST_PLUGIN};
+pub(crate) use choices::{Format, InitKind, ListFormat, Progress, Shell};
 pub(crate) use help::help;
-pub(crate) use options::{Format, InitKind, ListFormat, Options, Progress, Shell, words};
+pub(crate) use options::Options;
 
 /// A command line that makes no sense; the program exits with status 2.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -105,7 +110,7 @@ pub(crate) enum UsageError {
     UnknownOption {
         /// As typed.
         option: String,
-        /// The task after which it stands.
+        /// The task before it.
         task: Option<String>,
         /// The nearest option.
         hint: Option<String>,

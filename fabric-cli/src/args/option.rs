@@ -1,8 +1,6 @@
 //! What an option is: names, value, help, completion and effect.
 
-use super::Options;
-use super::table::OPTIONS;
-use super::typed::Given;
+use super::options::Options;
 
 /// One option of `fab`.
 #[derive(Debug)]
@@ -25,6 +23,21 @@ pub(crate) struct Opt {
     pub help: &'static str,
     /// What its value completes to.
     pub completes: Completes,
+}
+
+/// An option of `fab`, with its value.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub option: &'static Opt,
+    /// Its value, if one was typed.
+    pub value: Option<String>,
+}
+
+impl Given {
+    /// Its value; empty if none was typed.
+    pub(crate) fn value(&self) -> &str {
+        self.value.as_deref().unwrap_or_default()
+    }
 }
 
 /// Whether and how an option takes a value.
@@ -117,19 +130,4 @@ impl Opt {
     pub(crate) fn name(&self) -> String {
         format!("--{}", self.long)
     }
-}
-
-/// The option of this letter.
-pub(crate) fn by_letter(letter: char) -> Option<&'static Opt> {
-    OPTIONS.iter().find(|option| option.short == Some(letter))
-}
-
-/// The option of this long name or alias, spelled out.
-pub(crate) fn by_name(name: &str) -> Option<&'static Opt> {
-    OPTIONS.iter().find(|option| option.long == name || option.alias == Some(name))
-}
-
-/// All options whose long name begins with `prefix`: one, if the abbreviation is unique.
-pub(crate) fn by_prefix(prefix: &str) -> Vec<&'static Opt> {
-    OPTIONS.iter().filter(|option| !prefix.is_empty() && option.long.starts_with(prefix)).collect()
 }

@@ -5,9 +5,8 @@ use fabric_core::settings::Setting;
 use fabric_core::{Gateway, Value};
 use fabric_exec::Param;
 
-use super::Options;
-use super::option::Does;
-use super::typed::Given;
+use super::option::{Does, Given};
+use super::options::Options;
 
 impl Options {
     /// What was given, to be recorded.

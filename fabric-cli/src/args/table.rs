@@ -1,9 +1,9 @@
 //! The table: one block for each option, with its names, value, effect, help, completion and test. The parser, the
 //! help and the completions are made from it. What a block lacks is a compile error.
 
+use super::action::Action;
+use super::choices::{Format, InitKind, ListFormat, Progress, Shell};
 use super::option::{Completes, Does, Group, Opt, Takes};
-use super::options::{Format, InitKind, ListFormat, Progress, Shell};
-use crate::actions::Action;
 use crate::render::OutputMode;
 
 use Does::{Add, Assign, Extend, Own, Set, SetHosts, Switch};
@@ -238,12 +238,26 @@ options! {
     }
 }
 
+/// The option of this letter.
+pub(crate) fn by_letter(letter: char) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.short == Some(letter))
+}
+
+/// The option of this long name or alias, spelled out.
+pub(crate) fn by_name(name: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.long == name || option.alias == Some(name))
+}
+
+/// All options whose long name begins with `prefix`: one, if the abbreviation is unique.
+pub(crate) fn by_prefix(prefix: &str) -> Vec<&'static Opt> {
+    OPTIONS.iter().filter(|option| !prefix.is_empty() && option.long.starts_with(prefix)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::args::Options;
-    use crate::args::option::by_letter;
-    use crate::args::options::tests::options;
+    use crate::args::meaning::tests::options;
     use fabric_core::settings::Setting;
 
     /// What an option must have done.

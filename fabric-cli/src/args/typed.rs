@@ -5,8 +5,8 @@ use fabric_exec::hostlist::expand_item;
 use fabric_exec::{Invocation, Param, take_options};
 
 use super::UsageError;
-use super::option::{self, Completes, Opt, Takes};
-use super::table::OPTIONS;
+use super::option::{Completes, Given, Opt, Takes};
+use super::table::{self, OPTIONS};
 
 /// A command line, taken apart.
 #[derive(Debug, Default)]
@@ -21,21 +21,6 @@ pub(crate) struct Typed {
     pub words: Vec<String>,
     /// What came after `--`, if that was typed.
     pub remainder: Option<Vec<String>>,
-}
-
-/// An option of `fab`, with its value.
-#[derive(Debug)]
-pub(crate) struct Given {
-    pub option: &'static Opt,
-    /// Its value, if one was typed.
-    pub value: Option<String>,
-}
-
-impl Given {
-    /// Its value; empty if none was typed.
-    pub(crate) fn value(&self) -> &str {
-        self.value.as_deref().unwrap_or_default()
-    }
 }
 
 /// The parameters that the task of a name declares; none for one that is unknown.
@@ -82,9 +67,9 @@ fn is_own(word: &str) -> bool {
     match word.strip_prefix("--") {
         Some(long) => {
             let name = long.split_once('=').map_or(long, |(name, _)| name);
-            option::by_name(name).is_some() || !option::by_prefix(name).is_empty()
+            table::by_name(name).is_some() || !table::by_prefix(name).is_empty()
         }
-        None => word.chars().nth(1).is_some_and(|letter| option::by_letter(letter).is_some()),
+        None => word.chars().nth(1).is_some_and(|letter| table::by_letter(letter).is_some()),
     }
 }
 
@@ -133,7 +118,7 @@ impl Parser<'_> {
             None => (long, None),
         };
         let of_task = self.params.iter().map(Param::option).find(|option| option.starts_with(name));
-        let option = match (option::by_name(name), &option::by_prefix(name)[..]) {
+        let option = match (table::by_name(name), &table::by_prefix(name)[..]) {
             (Some(option), _) => option,
             // Of the task's own options too: a guess could do something else than was meant.
             (None, [option, ..]) if of_task.is_some() => {
@@ -154,7 +139,7 @@ impl Parser<'_> {
     fn letters(&mut self, cluster: &str) -> Result<(), UsageError> {
         let mut rest = cluster.chars();
         while let Some(letter) = rest.next() {
-            let option = option::by_letter(letter).ok_or_else(|| self.unknown(&format!("-{letter}")))?;
+            let option = table::by_letter(letter).ok_or_else(|| self.unknown(&format!("-{letter}")))?;
             if option.takes == Takes::Nothing {
                 if rest.as_str().starts_with('=') {
                     return Err(UsageError::UnexpectedValue { option: format!("-{letter}") });

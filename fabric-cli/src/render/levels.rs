@@ -2,8 +2,6 @@
 
 use fabric_core::Stream;
 
-use crate::args::UsageError;
-
 /// Which output levels are shown. Hiding changes what is shown, never what is captured or what fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Levels {
@@ -26,6 +24,10 @@ pub struct Levels {
     /// Connections, tries and timings.
     pub debug: bool,
 }
+
+/// A name that no level or group has.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UnknownLevel(pub(crate) String);
 
 impl Default for Levels {
     /// All but `exceptions` and `debug`.
@@ -60,26 +62,18 @@ impl Levels {
     }
 
     /// Shows these levels and groups, separated by commas.
-    pub(crate) fn show(&mut self, names: &str) -> Result<(), UsageError> {
-        self.set("--show", names, true)
+    pub(crate) fn show(&mut self, names: &str) -> Result<(), UnknownLevel> {
+        self.set(names, true)
     }
 
     /// Hides these levels and groups, separated by commas.
-    pub(crate) fn hide(&mut self, names: &str) -> Result<(), UsageError> {
-        self.set("--hide", names, false)
+    pub(crate) fn hide(&mut self, names: &str) -> Result<(), UnknownLevel> {
+        self.set(names, false)
     }
 
-    fn set(&mut self, option: &str, names: &str, on: bool) -> Result<(), UsageError> {
-        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            self.set_one(name, on).ok_or_else(|| UsageError::NotOneOf {
-                what: option.to_owned(),
-                value: name.to_owned(),
-                words: [&Self::NAMES[..], &Self::GROUPS[..]].concat().join(", "),
-                hint: fabric_core::settings::nearest(name, Self::NAMES.into_iter().chain(Self::GROUPS))
-                    .map(str::to_owned),
-            })?;
-        }
-        Ok(())
+    fn set(&mut self, names: &str, on: bool) -> Result<(), UnknownLevel> {
+        let mut names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.try_for_each(|name| self.set_one(name, on).ok_or_else(|| UnknownLevel(name.to_owned())))
     }
 
     fn set_one(&mut self, name: &str, on: bool) -> Option<()> {

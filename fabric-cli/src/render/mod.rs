@@ -1,4 +1,4 @@
-//! How a run is shown: renderers turn events into text, one [`Printer`] writes it.
+//! How a run is shown: renderers turn events into text, one `Printer` writes it.
 
 mod grouped;
 mod json;
@@ -20,9 +20,10 @@ pub use levels::Levels;
 pub use page::Page;
 pub use printer::Render;
 
+pub(crate) use levels::UnknownLevel;
 pub(crate) use printer::{NoView, Outputs, Printer};
 
-use crate::args::words;
+use crate::words::words;
 
 words! {
     /// How a run is shown.

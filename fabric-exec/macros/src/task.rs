@@ -11,7 +11,7 @@ use syn::{
 
 use crate::root::root;
 
-/// What stands in `#[task(..)]`: `name` or `name = value`.
+/// An option of `#[task(..)]`: `name` or `name = value`.
 struct Opt {
     name: Ident,
     value: Option<Expr>,

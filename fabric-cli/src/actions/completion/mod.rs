@@ -9,15 +9,12 @@ use fabric_exec::task::Opt as TaskOption;
 
 use super::hand_over;
 use crate::args::Shell;
-use crate::args::option::{self, Completes, Opt, Takes};
-use crate::args::table::OPTIONS;
+use crate::args::option::{Completes, Opt, Takes};
+use crate::args::table::{self, OPTIONS};
 use crate::render::Levels;
 use crate::request::Request;
 
-/// The hidden first argument by which the scripts ask; the words up to the cursor follow.
-pub(crate) const ASK: &str = "__complete";
-
-/// What stands for "file names" in an answer.
+/// An answer that means file names.
 const FILES: &str = "__files__";
 
 /// The script for a shell, for a program of this name.
@@ -30,8 +27,8 @@ pub(super) fn script(shell: Shell, program: &str) -> String {
     script.replace("@PROGRAM@", program)
 }
 
-/// What the last of these words could become, one a line. Whatever is wrong yields nothing: who is typing must
-/// not be disturbed.
+/// What the last of these words could become, one a line. Whatever is wrong yields nothing: typing must not be
+/// disturbed.
 pub(super) fn complete(words: &[String], request: &Request) -> String {
     let (current, before) = match words.split_last() {
         Some((current, before)) => (current.as_str(), before),
@@ -53,7 +50,7 @@ fn candidates(before: &[String], current: &str, request: &Request) -> Vec<String
     }
     // The value of an option: `--opt VALUE`, `--opt=VALUE`.
     if let Some((name, value)) = current.strip_prefix("--").and_then(|long| long.split_once('='))
-        && let Some(option) = option::by_name(name)
+        && let Some(option) = table::by_name(name)
     {
         return values(option, value, request).into_iter().map(|value| format!("--{name}={value}")).collect();
     }
@@ -77,8 +74,8 @@ fn candidates(before: &[String], current: &str, request: &Request) -> Vec<String
 /// The option that a word is, if it is one that waits for a value in the next word.
 fn option_of(word: &str) -> Option<&'static Opt> {
     match word.strip_prefix("--") {
-        Some(name) => option::by_name(name),
-        None => option::by_letter(word.strip_prefix('-')?.chars().last()?),
+        Some(name) => table::by_name(name),
+        None => table::by_letter(word.strip_prefix('-')?.chars().last()?),
     }
 }
 
@@ -96,7 +93,7 @@ fn values(option: &Opt, current: &str, request: &Request) -> Vec<String> {
         Completes::Settings => TABLE.iter().filter(|s| !s.information).map(|s| s.name.to_owned()).collect(),
         Completes::Levels => Levels::NAMES.iter().chain(&Levels::GROUPS).map(|level| (*level).to_owned()).collect(),
     };
-    // Lists: what stands before the last comma stays.
+    // Lists: the items before the last comma stay.
     match (option.completes, current.rsplit_once(',')) {
         (Completes::Hosts | Completes::Roles | Completes::Levels, Some((done, _))) => {
             all.into_iter().map(|item| format!("{done},{item}")).collect()
@@ -141,7 +138,8 @@ fn ssh_hosts(config: Option<PathBuf>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::Program;
+    use crate::args::ASK;
+    use crate::request::Own;
     use crate::surroundings::Surroundings;
     use fabric_config::Environment;
 
@@ -152,7 +150,7 @@ mod tests {
         std::fs::write(dir.path().join("fabfile.toml"), text).unwrap();
         let surroundings = Surroundings::new(Environment::new("me", dir.path()), dir.path());
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let request = Request::read(Program::new(), surroundings, vec![ASK.to_owned()]).unwrap();
+        let request = Request::read(Own::default(), surroundings, None, vec![ASK.to_owned()]).unwrap();
         let answer = complete(&words, &request);
         answer.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }

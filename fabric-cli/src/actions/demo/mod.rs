@@ -12,8 +12,7 @@ use fabric_transport_fleet::Fleet;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::process::shared_runtime;
-use crate::program::Program;
-use crate::request::Request;
+use crate::request::{Own, Request};
 use crate::surroundings::Surroundings;
 
 /// The fabfile that the demonstration shows and runs.
@@ -52,9 +51,9 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
         let shown: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
         print(&format!("\n$ fab {}\n", shown.join(" ")))?;
         // Without the live view: all of it is over before one has looked.
-        let args = ["--progress=never"].iter().chain(args).copied();
+        let args = ["--progress=never"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
         let surroundings = on_fleet(&request.surroundings, fleet.dir());
-        let exit = Program::new().of(request.process.clone()).surroundings(surroundings).run(args);
+        let exit = super::answer(Own::default(), &surroundings, request.process.clone(), args);
         if exit != Exit::Ok {
             return Ok(exit);
         }
