@@ -8,12 +8,7 @@
 
 use std::process::ExitCode;
 
-use fabric_cli::Program;
-use fabric_exec::hostlist::Role;
-use fabric_exec::run::Backoff;
-use fabric_exec::{Collection, CollectionError, Context, Execute, TaskError, Value, task};
-use fabric_transport::transfer::Source;
-use serde_json::json;
+use fabric_cli::prelude::*;
 
 /// Where the application is, on every host: `--set root=..` says otherwise.
 fn root(context: &Context) -> Result<String, TaskError> {
@@ -127,8 +122,7 @@ async fn uptime(context: Context, inventory: String) -> Result<Value, TaskError>
     }
 
     let printed = context.local(inventory)?.await?;
-    let hosts = fabric_exec::hostlist::read_inventory(&printed.stdout(), "hosts")
-        .map_err(|error| TaskError::abort(error.to_string()))?;
+    let hosts = read_inventory(&printed.stdout(), "hosts").map_err(|error| TaskError::abort(error.to_string()))?;
     Ok(json!(context.execute(Execute::this(ask::task()).hosts(hosts)).await?))
 }
 

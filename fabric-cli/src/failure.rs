@@ -1,5 +1,6 @@
 //! What keeps `fab` from doing what it was asked to, as a person gets to read it.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -43,8 +44,8 @@ pub(crate) enum Failure {
     /// A file cannot be read or written.
     #[error("{what} {}: {source}", .path.display())]
     File {
-        /// What was being done: `reading`, `writing`.
-        what: &'static str,
+        /// What was being done.
+        what: Doing,
         /// Which file.
         path: PathBuf,
         /// What the system said.
@@ -69,6 +70,26 @@ pub(crate) enum Failure {
     Interrupted,
 }
 
+/// What was being done with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doing {
+    Reading,
+    ReadingJournals,
+    Starting,
+    Writing,
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reading => "reading",
+            Self::ReadingJournals => "reading the journals in",
+            Self::Starting => "starting",
+            Self::Writing => "writing",
+        })
+    }
+}
+
 impl Failure {
     /// There is no task of this name.
     pub(crate) fn unknown_task(collection: &Collection, name: &str) -> Self {
@@ -82,7 +103,7 @@ impl Failure {
             Self::Usage(UsageError::NoHosts { .. })
             | Self::Failed(_)
             | Self::System { .. }
-            | Self::File { what: "writing", .. } => Exit::Failed,
+            | Self::File { what: Doing::Writing, .. } => Exit::Failed,
             Self::Prompt(PromptError::Cancelled { .. }) | Self::Interrupted => Exit::Interrupted,
             _ => Exit::Usage,
         }

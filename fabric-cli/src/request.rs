@@ -11,6 +11,7 @@ use fabric_exec::hostlist::{Roles, Shard};
 use fabric_exec::journal::Recorded;
 use fabric_exec::{Collection, CollectionError, Run, Value};
 
+use crate::args::table::names_files;
 use crate::args::typed::{Typed, parse, parse_as_far_as_possible, parse_head};
 use crate::args::{Action, InitKind, Options, UsageError};
 use crate::failure::{Failure, problem};
@@ -207,6 +208,9 @@ impl Request {
                 "rcfile" => builder = builder.rcfile(self.surroundings.file(value.as_str().unwrap_or_default())),
                 // The run merges these, by rules of their own.
                 "hosts" | "roles" | "exclude_hosts" => {}
+                _ if *name != "fabfile" && names_files(name) => {
+                    builder = builder.option(name, self.surroundings.files(value), option);
+                }
                 _ => builder = builder.option(name, value.clone(), option),
             }
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fabric_config::Environment;
+use fabric_core::Value;
 use rustix::fd::BorrowedFd;
 
 use crate::exit::Exit;
@@ -39,7 +40,7 @@ impl Surroundings {
         Self { base: PathBuf::new(), ..Self::new(Environment::capture(), dir) }
     }
 
-    /// This environment, this directory, which fabfiles are looked for from, and the standard streams of this process.
+    /// This environment, this directory, in which fabfiles are looked for and relative paths of arguments start, and the standard streams of this process.
     pub fn new(environment: Environment, dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         Self {
@@ -96,6 +97,15 @@ impl Surroundings {
     /// The file that an argument names.
     pub(crate) fn file(&self, name: impl AsRef<Path>) -> PathBuf {
         self.base.join(self.environment.expand(name))
+    }
+
+    /// The files that the value of an option names; `~` stays.
+    pub(crate) fn files(&self, names: &Value) -> Value {
+        match names {
+            Value::String(name) if !name.starts_with('~') => self.base.join(name).to_string_lossy().into(),
+            Value::Array(names) => names.iter().map(|name| self.files(name)).collect(),
+            _ => names.clone(),
+        }
     }
 
     /// The text of a host list's file; `-` is standard input.

@@ -108,10 +108,12 @@ fn a_program_runs_in_surroundings_of_its_own_and_changes_nothing_of_the_process(
     });
     let before = limit();
     let home = place.dir.path();
-    fs::write(home.join("hosts"), Place::login()[1].clone()).unwrap();
-    let args = ["-H", "@hosts", "--report", "report.json", "hello", "--", "cat"].map(str::to_owned);
+    let [_, host, _, key, user @ ..] = Place::login();
+    fs::write(home.join("hosts"), host).unwrap();
+    fs::copy(key, home.join("key")).unwrap();
+    let args = ["-H", "@hosts", "-i", "key", "--report", "report.json", "hello", "--", "cat"].map(str::to_owned);
     let program = Program::new().surroundings(place.surroundings().stdin("given\n"));
-    let (exit, stdout, stderr) = place.run_as(program, Place::login()[2..].iter().cloned().chain(args));
+    let (exit, stdout, stderr) = place.run_as(program, user.into_iter().chain(args));
     assert_eq!(exit, Exit::Ok, "{stderr}");
     assert!(stdout.contains("out: hello\n") && stdout.contains("out: given\n"), "{stdout}");
     // Names that were typed, settings and journals are those of its directory and its home.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::args::ASK;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Doing, Failure};
 use crate::process;
 use crate::request::Request;
 use crate::surroundings::Surroundings;
@@ -18,7 +18,7 @@ pub(super) fn run(request: &Request, manifest: &Path) -> Result<Exit, Failure> {
     let mut program = Command::new(&path);
     program.args(&request.args);
     process::become_program(request.process.as_ref(), program).map_err(|source| Failure::File {
-        what: "starting",
+        what: Doing::Starting,
         path,
         source,
     })

@@ -5,7 +5,7 @@ use fabric_exec::journal::{self, Recorded};
 
 use crate::args::{Action, Options};
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Doing, Failure};
 use crate::request::Request;
 
 /// Runs it, or plans it.
@@ -41,7 +41,7 @@ fn refused(why: &str) -> Failure {
 fn last(request: &Request) -> Result<Recorded, Failure> {
     let none = || refused(": there is no earlier run");
     let dir = request.surroundings.journals().ok_or_else(none)?;
-    let unread = |source| Failure::File { what: "reading the journals in", path: dir.clone(), source };
+    let unread = |source| Failure::File { what: Doing::ReadingJournals, path: dir.clone(), source };
     if let Some(last) = journal::last_in(&dir, &request.surroundings.dir).map_err(unread)? {
         return Ok(last);
     }

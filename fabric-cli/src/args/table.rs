@@ -248,6 +248,12 @@ pub(crate) fn by_name(name: &str) -> Option<&'static Opt> {
     OPTIONS.iter().find(|option| option.long == name || option.alias == Some(name))
 }
 
+/// Whether options give this setting names of files.
+pub(crate) fn names_files(setting: &str) -> bool {
+    let gives = |option: &Opt| matches!(option.does, Set(name) | Add(name) if name == setting);
+    OPTIONS.iter().any(|option| option.completes == Completes::Files && gives(option))
+}
+
 /// All options whose long name begins with `prefix`: one, if the abbreviation is unique.
 pub(crate) fn by_prefix(prefix: &str) -> Vec<&'static Opt> {
     OPTIONS.iter().filter(|option| !prefix.is_empty() && option.long.starts_with(prefix)).collect()

@@ -10,7 +10,7 @@ use fabric_config::Environment;
 use fabric_transport_fleet::Fleet;
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Doing, Failure};
 use crate::process::shared_runtime;
 use crate::request::{Own, Request};
 use crate::surroundings::Surroundings;
@@ -81,7 +81,11 @@ fn prepare(fleet: &Fleet) -> Result<(), Failure> {
     write(&fleet.dir().join("fabfile.toml"), FABFILE)?;
     for host in fleet.hosts() {
         let bin = host.dir().join("bin");
-        std::fs::create_dir_all(&bin).map_err(|source| Failure::File { what: "writing", path: bin.clone(), source })?;
+        std::fs::create_dir_all(&bin).map_err(|source| Failure::File {
+            what: Doing::Writing,
+            path: bin.clone(),
+            source,
+        })?;
         write(&bin.join("health"), HEALTH)?;
         if host.name() == "web3" {
             write(&host.dir().join("warming-up"), "")?;
@@ -91,5 +95,5 @@ fn prepare(fleet: &Fleet) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|source| Failure::File { what: "writing", path: path.to_owned(), source })
+    std::fs::write(path, text).map_err(|source| Failure::File { what: Doing::Writing, path: path.to_owned(), source })
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::args::InitKind;
-use crate::failure::Failure;
+use crate::failure::{Doing, Failure};
 
 /// The files of a starter, and what to do with them.
 struct Starter {
@@ -53,7 +53,7 @@ pub(super) fn init(kind: InitKind, dir: &Path) -> Result<String, Failure> {
     for (name, text) in starter.files {
         let path = dir.join(name);
         write_new(&path, &text.replace("@VERSION@", env!("CARGO_PKG_VERSION"))).map_err(|source| Failure::File {
-            what: "writing",
+            what: Doing::Writing,
             path: path.clone(),
             source,
         })?;

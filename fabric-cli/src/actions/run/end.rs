@@ -7,7 +7,7 @@ use std::time::Duration;
 use fabric_exec::{Interrupt, Report};
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Doing, Failure};
 use crate::keyboard::Keys;
 use crate::process::{Process, Signals};
 use crate::prompter::TerminalPrompter;
@@ -71,7 +71,7 @@ async fn write(report: &Report, path: &Path, request: &Request) -> Result<(), Fa
         }
     };
     written.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map_err(|source| Failure::File {
-        what: "writing",
+        what: Doing::Writing,
         path: path.to_owned(),
         source,
     })
