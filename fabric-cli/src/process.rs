@@ -211,6 +211,36 @@ fn open_files() -> Option<usize> {
 mod tests {
     use super::room;
 
+    /// What of the process other files must leave alone.
+    const OWN: [&str; 9] = [
+        "process::exit",
+        "set_hook",
+        "setrlimit",
+        "signal::unix",
+        "env::args",
+        "env::var",
+        "env::current",
+        "dup2",
+        "try_init",
+    ];
+
+    #[test]
+    fn the_process_is_touched_in_one_file() {
+        let mut dirs = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        while let Some(dir) = dirs.pop() {
+            for entry in std::fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    dirs.push(path);
+                } else if !path.ends_with("process.rs") {
+                    let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+                    let own: Vec<_> = OWN.iter().filter(|own| text.contains(**own)).collect();
+                    assert!(own.is_empty(), "{}: {own:?} belong into process.rs", path.display());
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_low_limit_leaves_room_for_few_hosts() {
         for (files, hosts) in [(8, 0), (21, 0), (22, 1), (64, 6), (128, 14), (1024, 896), (65_536, 65_408)] {

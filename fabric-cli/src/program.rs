@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use fabric_exec::hostlist::Role;
-use fabric_exec::{Collection, CollectionError, Value};
+use fabric_exec::{Collection, CollectionError, Interrupt, Value};
 
 use crate::actions;
 use crate::exit::Exit;
@@ -90,6 +90,13 @@ impl Program {
         self
     }
 
+    /// Ends a run when this says so; it may be kept to stop a program that runs on another thread. [`Program::main`] also
+    /// uses it at Ctrl-C.
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.own.interrupt = interrupt;
+        self
+    }
+
     /// Is the main program of this process: does what its arguments ask for, ends at Ctrl-C, raises its limit on open files,
     /// starts its log where `--log` asks for one, and reports a panic as a mistake.
     pub fn main(self) -> ExitCode {
@@ -108,6 +115,10 @@ impl Program {
     /// Does what these arguments ask for, without the program's name, and returns how it ended.
     ///
     /// Nothing of the process is changed: a signal ends it as before, and its limit on open files stays. `--log` is an error.
+    ///
+    /// # Panics
+    ///
+    /// In an async context: it has a runtime of its own. Use `tokio::task::spawn_blocking` there.
     pub fn run<T: Into<String>>(self, args: impl IntoIterator<Item = T>) -> Exit {
         self.answer(None, args.into_iter().map(Into::into).collect())
     }

@@ -9,7 +9,7 @@ use fabric_core::settings::{Problems, Settings};
 use fabric_core::{Layer, Origin, Resolve};
 use fabric_exec::hostlist::{Roles, Shard};
 use fabric_exec::journal::Recorded;
-use fabric_exec::{Collection, CollectionError, Run, Value};
+use fabric_exec::{Collection, CollectionError, Interrupt, Run, Value};
 
 use crate::args::table::names_files;
 use crate::args::typed::{Typed, parse, parse_as_far_as_possible, parse_head};
@@ -28,6 +28,7 @@ pub(crate) struct Own {
     pub tasks: Option<Result<Collection, CollectionError>>,
     pub roles: Roles,
     pub env: Vec<(String, Value)>,
+    pub interrupt: Interrupt,
 }
 
 impl Default for Own {
@@ -39,6 +40,7 @@ impl Default for Own {
             tasks: None,
             roles: Roles::new(),
             env: Vec::new(),
+            interrupt: Interrupt::new(),
         }
     }
 }
@@ -53,6 +55,7 @@ pub(crate) struct Request {
     pub args: Vec<String>,
     pub surroundings: Surroundings,
     pub process: Option<Process>,
+    pub interrupt: Interrupt,
     pub options: Options,
     pub project: Project,
     /// The run that this one tries again.
@@ -79,6 +82,7 @@ impl Request {
             version: own.version,
             surroundings,
             process,
+            interrupt: own.interrupt,
             options: Options::default(),
             project: Project::default(),
             earlier: None,
@@ -129,6 +133,7 @@ impl Request {
             args: self.args.clone(),
             surroundings: self.surroundings.clone(),
             process: self.process.clone(),
+            interrupt: self.interrupt.clone(),
             options: Options::default(),
             project: if self.project.is_code() { self.project.clone() } else { Project::default() },
             earlier: None,

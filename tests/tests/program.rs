@@ -123,6 +123,12 @@ fn a_program_runs_in_surroundings_of_its_own_and_changes_nothing_of_the_process(
     assert!(std::panic::catch_unwind(|| panic!("shown by a hook")).is_err());
     assert!(hooked.load(Ordering::Relaxed), "the hook is the one that was there before");
 
+    let interrupt = Interrupt::new();
+    interrupt.stop();
+    let program = Program::new().surroundings(place.surroundings()).interrupt(interrupt);
+    let (exit, stdout, _) = place.run_as(program, Place::login().into_iter().chain(["hello".to_owned()]));
+    assert!(exit == Exit::Interrupted && !stdout.contains("out: hello"), "{stdout}");
+
     let (exit, _, error) = place.run(Program::new(), &["--log", "debug", "--list"]);
     assert!(exit == Exit::Usage && error.contains("--log: only the main program"), "{error}");
     let (exit, _, error) = place.run(Program::new(), &["--abort-on-prompts", "--init"]);

@@ -12,7 +12,7 @@ use fabric_core::{Gateway, HostStringError, PromptKind, PromptRequest, Target};
 use fabric_exec::journal::{Asked, Journal};
 use fabric_exec::report::{Ending, ReportFormat};
 use fabric_exec::run::Input;
-use fabric_exec::{Call, Interrupt, Invocation, Report, Run};
+use fabric_exec::{Call, Invocation, Report, Run};
 use fabric_transport::Connector;
 use fabric_transport::connection::{SharedInput, Terminal};
 use jiff::Timestamp;
@@ -45,7 +45,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
         surroundings.say("Dry run: what would be done is shown, and not done.\n");
     }
 
-    let interrupt = Interrupt::new();
+    let interrupt = request.interrupt.clone();
     let (printer, unwritten) = look::printer(request, &settings, &interrupt);
     let prompter = TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone()));
     if surroundings.own_stdin().is_some() {
