@@ -32,7 +32,7 @@ pub(crate) struct Trial<'a> {
     pub(crate) tree: bool,
 }
 
-/// Runs a command to its end. It is an error if that is none with status 0.
+/// Runs a command to its end. It is an error unless the command ends with status 0.
 ///
 /// Nothing else that this process has started may end meanwhile: processor time is that of the children that have ended.
 pub(crate) fn measure(command: &mut Command, trial: &Trial<'_>) -> Result<Usage, String> {

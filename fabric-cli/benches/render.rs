@@ -1,4 +1,4 @@
-//! What showing output costs: events of 100 lines of 80 bytes each, as they come of a command that floods.
+//! What showing output costs: events of 100 lines of 80 bytes each, as a command that floods prints them.
 //!
 //! `cargo bench -p fabric-cli --bench render`
 

@@ -108,7 +108,7 @@ struct Typed {
     /// The same, to wait for keys.
     waiting: pipe::Receiver,
     pty: bool,
-    /// When to look again, while the keys are somebody else's.
+    /// When to look again, while other code reads the keys.
     look: Option<Pin<Box<Sleep>>>,
     /// What is typed shows below the output, where the terminal shows it.
     _no_view: Option<NoView>,

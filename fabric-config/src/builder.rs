@@ -97,13 +97,13 @@ impl ConfigBuilder {
         self
     }
 
-    /// The text of a file that somebody else has read.
+    /// The text of a file that was read already.
     pub fn text(mut self, layer: Layer, name: impl Into<PathBuf>, format: Format, text: impl Into<Vec<u8>>) -> Self {
         self.texts.push((SourceFile { layer, path: name.into(), format: Some(format) }, text.into()));
         self
     }
 
-    /// The text of a classic rc file that somebody else has read.
+    /// The text of a classic rc file that was read already.
     pub fn rc_text(mut self, name: impl Into<PathBuf>, text: impl Into<Vec<u8>>) -> Self {
         self.texts.push((SourceFile { layer: Layer::User, path: name.into(), format: None }, text.into()));
         self

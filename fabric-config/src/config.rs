@@ -181,7 +181,7 @@ impl HostSettings {
         &self.host
     }
 
-    /// Where a setting's value stands, by its classic or a modern name; `None` for a name that is none.
+    /// Where a setting's value comes from, by its classic or modern name; `None` if there is no such setting.
     pub fn origin(&self, name: &str) -> Option<Origin> {
         self.config.explain(name, Some(&self.host), &[]).ok().map(|told| told.origin().clone())
     }

@@ -75,7 +75,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// A name that is no setting's and that no layer has, or whatever keeps the host from being resolved.
+    /// An unknown name, or what keeps the host from being resolved.
     pub fn explain(
         &self,
         name: &str,

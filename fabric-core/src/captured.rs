@@ -34,7 +34,7 @@ enum Place {
 }
 
 impl Captured {
-    /// The first `length` bytes of an open file, which nobody changes any more.
+    /// The first `length` bytes of an open file, which doesn't change any more.
     pub fn in_file(file: File, length: u64) -> Self {
         Self(Place::File { file: Arc::new(file), length })
     }

@@ -577,7 +577,7 @@ impl Error {
         }
     }
 
-    /// What this error's text tells of output that was hidden while the command ran: for whoever must not pass it on.
+    /// The part of this error's text that quotes output that was hidden while the command ran: for whoever must not pass it on.
     pub fn hidden_output(&self) -> Option<String> {
         let Self::UnexpectedExit(outcome) = self else { return None };
         Some(hidden_output(outcome)).filter(|text| !text.is_empty())

@@ -44,7 +44,7 @@ pub enum PromptKind {
         /// Whether the answer may be shown as it is typed.
         echo: bool,
     },
-    /// Whether to trust a host's key that nobody knows yet; the answer is `yes` or `no`.
+    /// Whether to trust an unknown host key; the answer is `yes` or `no`.
     HostKey {
         /// The key's fingerprint, `SHA256:..`.
         fingerprint: String,
@@ -89,7 +89,7 @@ pub enum PromptError {
         /// For which host.
         host: Option<String>,
     },
-    /// There is nobody to ask: no terminal.
+    /// There is no terminal to ask on.
     #[error("needed to ask for `{message}`{}, but there is no terminal to ask on", for_host(.host.as_ref()))]
     NoTerminal {
         /// What would have been asked.

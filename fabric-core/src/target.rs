@@ -104,18 +104,18 @@ impl Target {
         (&self.host, self.port)
     }
 
-    /// The user that somebody asked for: in the host string, ssh_config or a setting.
+    /// The user that was asked for: in the host string, ssh_config or a setting.
     pub fn asked_user(&self) -> Option<&str> {
         self.user.as_deref().filter(|_| !self.unasked.user)
     }
 
-    /// The port that somebody asked for: in the host string, ssh_config or a setting.
+    /// The port that was asked for: in the host string, ssh_config or a setting.
     pub fn asked_port(&self) -> Option<u16> {
         Some(self.port).filter(|port| !self.unasked.port || *port != DEFAULT_PORT)
     }
 }
 
-/// What a [`Target`] has because it must have something, and not because anybody asked for it. A transport with
+/// What a [`Target`] has because it must have something, and not because it was asked for. A transport with
 /// defaults of its own, such as a container's user or the `ssh` program's configuration, is not told of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unasked {
@@ -155,7 +155,7 @@ pub struct Auth {
     pub methods: Vec<String>,
     /// Key files in order. Those given explicitly come before the default ones.
     pub identities: Vec<Identity>,
-    /// Whether the identities that nobody gave explicitly were named all the same (`IdentityFile`): then a failed login
+    /// Whether the identities that were not given explicitly were named all the same (`IdentityFile`): then a failed login
     /// lists those that don't exist too. Default: no, they are those that `ssh` looks for by itself.
     pub identities_named: bool,
     /// The text of a private key (`key` of Fabric 1).
@@ -207,14 +207,14 @@ impl Default for Auth {
 pub struct Identity {
     /// Where it is, or its public half, where the agent has the private one.
     pub path: PathBuf,
-    /// Whether somebody asked for it: a missing or unreadable file is then an error, not passed over.
+    /// Whether it was asked for: a missing or unreadable file is then an error, not passed over.
     pub explicit: bool,
 }
 
 /// Which host keys to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostKeyPolicy {
-    /// What to do about keys that nobody knows.
+    /// What to do about unknown keys.
     pub check: HostKeyCheck,
     /// The user's files, the first of which gets new keys. Default: none; fabric-config fills in
     /// `~/.ssh/known_hosts` and `~/.ssh/known_hosts2`.
@@ -568,7 +568,7 @@ impl Gateway {
     }
 }
 
-/// Cuts behind `scheme://`, or what somebody may have meant by it (`scheme:/`). Of a path its first slash stays.
+/// Cuts behind `scheme://`, or what may have been meant by it (`scheme:/`). Of a path its first slash stays.
 fn split_url(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.trim_start().split_once(":/")?;
     let rest = rest.strip_prefix('/').unwrap_or(rest);

@@ -39,7 +39,7 @@ pub type BoxStream = Box<dyn ByteStream>;
 pub struct OpenContext {
     /// Who answers questions: passwords, passphrases, unknown host keys.
     pub prompter: Arc<dyn Prompter>,
-    /// Where what happens is told.
+    /// Gets the events.
     pub events: Emitter,
 }
 
@@ -205,7 +205,7 @@ impl fmt::Debug for Process {
 }
 
 impl Process {
-    /// The next piece of output or the exit status; `None` once everything was told.
+    /// The next piece of output or the exit status; `None` after the last one.
     pub async fn next(&mut self) -> Option<ProcessEvent> {
         std::future::poll_fn(|cx| self.output.poll_next(cx)).await
     }
@@ -442,7 +442,7 @@ impl Default for WriteOptions {
     }
 }
 
-/// Is told how many further bytes have moved, each time some have.
+/// Gets the number of further bytes that have moved, each time some have.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
 /// A host's files. Paths are bytes, relative ones start in the login directory; names are whatever the

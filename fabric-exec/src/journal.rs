@@ -189,7 +189,7 @@ impl Journal {
         Self { dir: dir.into(), asked, file: Mutex::new(Place::NotYet) }
     }
 
-    /// Writes a line. When it cannot be written, that is told once, and the run goes on without.
+    /// Writes a line. If it can't be written, there is one warning, and the run goes on without a journal.
     pub(crate) fn write(&self, line: &Line) -> Result<(), Unwritten> {
         let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*place, Place::NotYet) {

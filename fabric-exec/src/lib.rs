@@ -26,7 +26,7 @@
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Hosts in memory stand in for real ones: a task cannot tell.
+//! // Hosts in memory take the place of real ones; a task can't tell the difference.
 //! let fleet = MemoryTransport::named("ssh");
 //! fleet.every_host().on("cd /srv/app && bin/deploy 2.4", Reply::stdout("done\n"));
 //!
@@ -42,7 +42,7 @@
 //!
 //! # What is promised, and what is not
 //!
-//! * Host lists follow the rules of Fabric 1's "Execution model"; what was dangerous in them is told where
+//! * Host lists follow the rules of Fabric 1's "Execution model"; what was dangerous in them is described where
 //!   it differs, in [`hostlist`].
 //! * Results and reports are in the order of the host list, whatever the order in which hosts finish; hosts
 //!   are started in that order too.

@@ -1,4 +1,4 @@
-//! Plans, over hosts that nobody may connect to.
+//! Plans, over hosts that must not be connected to.
 
 mod common;
 
@@ -49,7 +49,7 @@ async fn a_plan_says_what_runs_where_in_which_order_and_why() {
         text,
         "\
 1. build (before the next): locally, once
-   nobody gives hosts to `build`: it runs once, locally
+   no hosts are given for `build`: it runs once, locally
    local: make
 2. deploy:1: 4 hosts in 2 batches
    hosts: web1, web2, web3, web4

@@ -116,7 +116,7 @@ async fn reports_have_what_ran_and_what_it_printed_but_not_what_is_hidden() {
     }
     let read: Report = serde_json::from_str(&report.render(ReportFormat::Json)).unwrap();
     assert_eq!(read.tasks[0].results[1].commands.len(), 3);
-    // Nothing is gathered that nobody asked for.
+    // Nothing is gathered unless it was asked for.
     let plain = world.toml(text, &["t"]).await;
     assert!(plain.tasks.iter().flat_map(|task| &task.results).all(|result| result.commands.is_empty()));
 }

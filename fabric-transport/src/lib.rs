@@ -44,7 +44,7 @@
 //! Nothing of a command runs unless its directory, prefixes and environment were had. Values of variables reach the host as they are, whatever characters they hold, and
 //! what can't be sent is an error before anything is opened.
 //!
-//! **About `sudo`.** The password goes to `sudo` and to nothing else: it is told to ask with a text that no
+//! **About `sudo`.** The password goes to `sudo` and to nothing else: it asks with a text that no
 //! output can imitate, and the command's own input waits until `sudo` has let the command start. Neither
 //! text shows in the outcome. Directory, prefixes and environment are inside: the whole line is privileged.
 //!
@@ -173,7 +173,7 @@
 //!
 //! ## Host keys by a policy of your own
 //!
-//! Which files are read, and what happens to a key that nobody knows, is said by
+//! Which files are read, and what happens to an unknown key, is set by
 //! [`HostKeyPolicy`](fabric_core::HostKeyPolicy), a part of the target:
 //!
 //! ```

@@ -196,7 +196,7 @@ async fn a_server_that_drops_early_logins_is_given_time() {
     assert_eq!(host.logins(), 60);
 }
 
-/// Takes the penalties off a host once a person is told that it is tried again.
+/// Lifts the penalties of a host once a message says that it is tried again.
 struct Pardon(FleetHost, Mutex<Vec<String>>);
 
 impl EventSink for Pardon {

@@ -231,7 +231,7 @@ async fn an_agent_signs_and_its_matching_keys_come_first() {
     assert!(error.to_string().contains("no.sock"), "{error}");
 }
 
-/// Answers once somebody says so.
+/// Answers when allowed to.
 #[derive(Default)]
 struct Slow {
     asked: Notify,

@@ -12,7 +12,7 @@ use fabric_plugin_sdk::abi::Table;
 use fabric_transport::connector::Connector;
 use fabric_transport::plugin::Plugin;
 
-/// A library of C source, in a directory of its own that nobody else may write.
+/// A library of C source, in a directory of its own that no other user may write.
 struct Built {
     _dir: tempfile::TempDir,
     file: PathBuf,

@@ -16,7 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 const KIND: &[u8] = b"sk-ssh-ed25519@openssh.com";
 const APPLICATION: &[u8] = b"ssh:";
-/// Of the flags in a signature: somebody has touched the token.
+/// Of the flags in a signature: the token was touched.
 const TOUCHED: u8 = 1;
 
 /// The agent protocol (draft-ietf-sshm-ssh-agent).

@@ -140,7 +140,7 @@ async fn a_host_whose_output_nobody_takes_is_not_read_and_not_taken_for_dead() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let resident: u64 = resident.trim().split(' ').next().unwrap().parse().unwrap();
-    assert!(resident < 64 << 10, "{resident} KiB are kept of what nobody takes");
+    assert!(resident < 64 << 10, "{resident} KiB are kept of unread output");
     let (mut taken, mut exit) = (0, None);
     while let Some(event) = process.next().await {
         match event {
@@ -355,7 +355,7 @@ async fn a_host_that_has_gone_silent_is_noticed_and_can_be_left() {
     let reason = session.closed().await;
     assert!(reason.to_string().contains("keepalive"), "{reason}");
 
-    // Without keepalives nobody notices, but closing takes no longer for it.
+    // Without keepalives it is not noticed, but closing takes no longer for it.
     signal("-CONT");
     target.keepalive.interval = None;
     let session = open(&target).await;

@@ -1,4 +1,4 @@
-//! One run of `fab`, and what must come of it.
+//! One run of `fab`, and its expected results.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;

@@ -22,7 +22,7 @@ use crate::world::ssh_target;
 /// How long a program may take until it listens, on a machine that is busy with other tests.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// A plugin's library, in a directory that nobody else may write, whatever the umask of the build was.
+/// A plugin's library, in a directory that no other user may write, whatever the umask of the build was.
 pub struct BuiltPlugin {
     dir: TempDir,
     file: PathBuf,
@@ -119,7 +119,7 @@ server=$!
 const UNDO: &str = "exec 2>/dev/null; kill -KILL $server; wait; rm -rf \"$dir\"";
 
 impl Server {
-    /// Starts a program that is told an address to listen on, and waits until it does.
+    /// Starts a program with an address to listen on, and waits until it does.
     #[track_caller]
     pub fn tcp<A: AsRef<OsStr>>(program: &str, args: impl FnOnce(SocketAddr, &Path) -> Vec<A>) -> (Self, SocketAddr) {
         // An address of this process's own, so that no other test takes the port meanwhile.
@@ -130,7 +130,7 @@ impl Server {
         (server, address)
     }
 
-    /// Starts a program that is told a unix socket to listen on, and waits until it does.
+    /// Starts a program with a unix socket to listen on, and waits until it does.
     #[track_caller]
     pub fn unix<A: AsRef<OsStr>>(program: &str, args: impl FnOnce(&Path) -> Vec<A>) -> (Self, PathBuf) {
         let socket = |dir: &Path| dir.join("socket");

@@ -1,4 +1,4 @@
-//! A command that says far more than anybody wants to keep in memory.
+//! A command that says far more than fits in memory.
 
 use std::io::Read as _;
 

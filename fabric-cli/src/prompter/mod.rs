@@ -38,7 +38,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: Vec<Waiting>,
-    /// Whether somebody is working on the queue.
+    /// Whether the queue is being worked on.
     asking: bool,
     /// The last answer of each shareable kind, and the hosts that were given it.
     answers: HashMap<String, (Secret, Vec<Option<String>>)>,

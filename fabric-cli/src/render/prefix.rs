@@ -19,7 +19,7 @@ pub(super) struct Prefix {
     look: Look,
     /// A line that has begun and not ended.
     open: Option<OpenLine>,
-    /// The last warning of each host: a failure that was told as one is not told again as an error.
+    /// The last warning of each host: a failure that was reported as one is not repeated as an error.
     warned: HashMap<Arc<str>, String>,
     /// Output that the levels hide: its end is shown if the command fails.
     tails: Tails,

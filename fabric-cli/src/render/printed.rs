@@ -113,7 +113,7 @@ fn parse(header: [u8; HEADER]) -> (Stream, usize) {
     (if number & 1 == 0 { Stream::Stdout } else { Stream::Stderr }, (number >> 1) as usize)
 }
 
-/// SHA-256, which nobody can find two texts for: hosts whose digests are equal need no comparison.
+/// SHA-256, which has no known collisions: hosts whose digests are equal need no comparison.
 pub(super) type Hash = [u8; 32];
 
 /// Digests of what was printed on a stream.

@@ -46,7 +46,7 @@ pub(crate) struct Outputs {
     pub stdout: Box<dyn Write + Send>,
     /// Standard error.
     pub stderr: Box<dyn Write + Send>,
-    /// Called once, when standard output takes no more: nobody reads it, or a disk is full.
+    /// Called once, when standard output takes no more: its reader is gone, or a disk is full.
     pub on_broken_stdout: Box<dyn Fn(io::Error) + Send>,
 }
 
@@ -262,7 +262,7 @@ impl Shared {
     /// Writes a page and draws the live view below it, in place of the one that was there.
     fn write(&self, page: &mut Page, view: &[String]) {
         let Open { outputs, broken, drawn, at_line_start } = &mut *lock(&self.outputs);
-        // Nowhere is left to tell of an error of standard error.
+        // There is nowhere left to report an error of standard error.
         let on_stderr = |outputs: &mut Outputs, bytes: &[u8]| {
             let _ = outputs.stderr.write_all(bytes).and_then(|()| outputs.stderr.flush());
         };

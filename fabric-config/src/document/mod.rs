@@ -54,7 +54,7 @@ pub(crate) struct Document {
 pub(crate) type Lines = HashMap<Vec<String>, usize>;
 
 impl Document {
-    /// Reads the text of a file; all that is wrong with it is told at once.
+    /// Reads the text of a file, and reports all its problems at once.
     pub(crate) fn parse(layer: Layer, path: &Path, format: Format, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
         let at = |line: usize| Origin::file(layer, path, Some(line));
         let text = text_of(bytes).map_err(|(line, message)| vec![Problem::new(message).at(at(line))])?;

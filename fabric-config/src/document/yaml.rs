@@ -38,7 +38,7 @@ pub(super) fn parse(text: &str) -> Parsed {
     }
 }
 
-/// The message without the place that the parser adds: file and line are told in our own way.
+/// The message without the place that the parser adds: file and line are shown in our own way.
 fn without_place(message: &str) -> String {
     let message = match message.rfind(" at line ") {
         Some(at) => &message[..at],

@@ -20,7 +20,7 @@ use crate::environment::Environment;
 /// The files that settings come from, by the names and in the order that Fabric looks for them.
 ///
 /// Of each place that has `.toml`, `.yaml`, `.yml` and `.json`, the first that exists is read. A missing
-/// file is passed over, unless somebody named it.
+/// file is passed over, unless it was named explicitly.
 ///
 /// ```
 /// use fabric_config::{Environment, Sources};

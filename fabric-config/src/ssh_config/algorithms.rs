@@ -163,7 +163,7 @@ impl Family {
         }
     }
 
-    /// Whether a name may stand in a list of this family at all.
+    /// Whether a name is allowed in a list of this family.
     fn accepts(self, name: &str) -> bool {
         match self {
             Self::Cipher => CIPHERS.contains(&name),

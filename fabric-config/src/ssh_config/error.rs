@@ -188,8 +188,8 @@ pub enum Fault {
     /// Files that include each other without end, or more than 16 deep.
     #[error("too many recursive configuration includes (at most 16)")]
     TooDeep,
-    /// A file that somebody else could have written.
-    #[error("bad owner or permissions on {} (it must belong to you or root, and nobody else may write it)", path.display())]
+    /// A file that another user could have written.
+    #[error("bad owner or permissions on {} (it must belong to you or root, and be writable by no other user)", path.display())]
     Insecure {
         /// The file.
         path: PathBuf,

@@ -36,7 +36,7 @@ pub struct Sources {
     /// A file to read instead of all others; it must exist.
     pub explicit: Option<PathBuf>,
     /// The user's file: read first, passed over if it can't be opened. It must belong to the user or root, and
-    /// nobody else may write it.
+    /// be writable by no other user.
     pub user: Option<PathBuf>,
     /// The system's file: read next, passed over if it can't be opened.
     pub system: Option<PathBuf>,

@@ -155,7 +155,7 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// The addresses of this machine's interfaces that are up; none where they can't be had.
+/// The addresses of this machine's interfaces that are up; empty if they can't be read.
 fn interface_addresses() -> Vec<IpAddr> {
     let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
     let up = interfaces.filter(|interface| interface.flags.contains(nix::net::if_::InterfaceFlags::IFF_UP));

@@ -301,7 +301,7 @@ impl Resolved {
         gssapi_key_exchange GssapiKeyExchange;
         /// `GSSAPITrustDns` (Debian's).
         gssapi_trust_dns GssapiTrustDns;
-        /// `BatchMode`: nobody is asked anything.
+        /// `BatchMode`: no questions.
         batch_mode BatchMode;
         /// `TCPKeepAlive`.
         tcp_keep_alive TcpKeepAlive;
@@ -528,7 +528,7 @@ impl Resolved {
             };
             i64::from(usual_files && state.number(Directive::VerifyHostKeyDns).unwrap_or(0) == 0)
         });
-        // Where nobody could be asked, `ask` is off.
+        // Where no question can be asked, `ask` is off.
         let persists = self.pair(Directive::ControlPersist).0 != 0 && self.control_path().is_some();
         let cannot_ask = persists
             || self.remote_command().is_some()

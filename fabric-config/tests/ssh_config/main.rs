@@ -135,7 +135,7 @@ fn includes_nest_as_deep_as_in_ssh() {
     }
 }
 
-/// Knows what every machine knows without asking anybody.
+/// Knows what every machine knows without being asked.
 struct LoopbackOnly;
 
 impl HostResolver for LoopbackOnly {

@@ -17,7 +17,7 @@ impl Sudo {
     /// The default of the `sudo_prefix` setting (Fabric 1).
     pub const PREFIX: &'static str = "sudo -S -p '%(sudo_prompt)s' ";
 
-    /// `prompt` is the text `sudo` is told to ask for the password with, so that it can be told from
+    /// `prompt` is the text with which `sudo` asks for the password, so that it can be told from
     /// anything else a command prints.
     pub fn new(prompt: impl Into<String>) -> Self {
         Self { prefix: Self::PREFIX.to_owned(), prompt: prompt.into(), user: None, group: None, announcement: None }

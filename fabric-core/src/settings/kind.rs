@@ -176,7 +176,7 @@ pub trait FromValue: Sized {
     fn to_value(&self) -> Value;
 }
 
-/// A switch that lets through what a call asks for, and asks itself when somebody sets it to true.
+/// A switch that lets through what a call asks for, and asks itself when it is set to true.
 ///
 /// `use_shell`, `always_use_pty` and `combine_stderr` are true by default and then only allow what a call
 /// of the classic API asks for; set to true explicitly they also ask for it (interface, section 5).

@@ -1,6 +1,6 @@
 //! Declared fabfiles: TOML, YAML and JSON of one shape, read into a [`Collection`] and what goes with it.
 //!
-//! [`find`] walks up to the fabfile, [`load`] reads it. Everything that is wrong in it is told at once,
+//! [`find`] walks up to the fabfile, [`load`] reads it. All its problems are reported at once,
 //! each with file, line, the offending text, what was expected and the nearest right name.
 
 mod find;

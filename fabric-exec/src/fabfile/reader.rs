@@ -89,7 +89,7 @@ impl Reader {
         self.problem(node.line, format!("{what}: expected {expected}, found {found}"));
     }
 
-    /// A key that nobody knows, with the nearest that somebody does.
+    /// An unknown key, with the nearest known one.
     pub(super) fn unknown_key(&mut self, line: usize, key: &str, place: &str, known: &[&str]) {
         let hint = match nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

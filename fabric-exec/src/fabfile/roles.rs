@@ -11,7 +11,7 @@ use super::reader::Reader;
 use crate::hostlist::{Role, RoleSource, Roles};
 use crate::steps::Places;
 
-/// Reads roles that stand in settings, in the forms that `[roledefs]` takes. `dir` is where their files are and their
+/// Reads roles in settings, in the forms that `[roledefs]` takes. `dir` is where their files are and their
 /// commands start; `origin` is where they stand.
 ///
 /// # Errors

@@ -199,7 +199,7 @@ impl Files {
             if template::is_template(pattern) {
                 reader.problem(*line, "a pattern of `hosts` takes no templates, but there is `{{` in it");
             }
-            // Checked here as well, so that everything in the file is told at once.
+            // Checked here as well, so that all problems of the file are reported at once.
             reader.settings_of_hosts(values, &format!("hosts.{pattern:?}"), &[]);
             self.says.sections.push(HostSection {
                 pattern: pattern.clone(),

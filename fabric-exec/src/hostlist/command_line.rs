@@ -14,7 +14,7 @@ pub enum ListError {
     /// An item, or a line of a file, is no host.
     #[error("{}{source}", .place.as_ref().map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default())]
     Host {
-        /// The file and the line, if it stands in one.
+        /// The file and the line, if it comes from one.
         place: Option<(String, usize)>,
         /// What is wrong.
         source: HostStringError,

@@ -637,7 +637,7 @@ fn describe(level: Level, sources: &Sources<'_>, selection: &Selection) -> Strin
         Level::Task => format!("from the task's own hosts and roles: {given}"),
         Level::Current => format!("the current host: {}", selection.hosts.join(", ")),
         Level::Env => format!("from the global host list: {given}"),
-        Level::Local => format!("nobody gives hosts to `{}`: it runs once, locally", sources.task),
+        Level::Local => format!("no hosts are given for `{}`: it runs once, locally", sources.task),
         Level::Asked => "a person was asked".to_owned(),
     }
 }

@@ -251,7 +251,7 @@ impl Planner {
         let asks = list.is_local() && list.emptied.is_none() && task.body.needs_host() && dynamic.is_none();
         if asks {
             list.steps =
-                vec!["nobody gives hosts: one is asked for, and without a terminal the run ends here".to_owned()];
+                vec!["no hosts are given: one is asked for, and without a terminal the run ends here".to_owned()];
         }
         let rolling = Some(&task.rolling).filter(|_| list.emptied.is_none());
         let guards = [

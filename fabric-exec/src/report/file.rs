@@ -14,7 +14,7 @@ const LINKS: usize = 40;
 pub(super) enum Place {
     /// A file, or where one can be made: it is replaced as a whole. Links are followed, so that a link stays one.
     File(PathBuf),
-    /// A pipe with a name, which takes nothing before somebody reads it.
+    /// A pipe with a name, which takes nothing before it is read.
     Pipe(PathBuf),
     /// A terminal, `/dev/null` or another device, or an open file by its number, such as a shell's `>(..)`.
     Device(PathBuf),
@@ -81,7 +81,7 @@ impl Place {
         }
     }
 
-    /// Writes a file through one beside it, so that nobody reads half a one, and that nothing of it is left if that fails.
+    /// Writes a file through one beside it, so that no reader sees half of it, and nothing of it is left if that fails.
     pub(super) fn write(&self, text: &str) -> io::Result<()> {
         match self {
             Self::File(path) => {

@@ -311,7 +311,7 @@ impl Report {
         Place::of(path)?.check()
     }
 
-    /// Writes the report by the file's ending. A file is replaced as a whole, so that nobody reads half a one; a link to one
+    /// Writes the report by the file's ending. A file is replaced as a whole, so that no reader sees half of it; a link to one
     /// stays a link; pipes and devices are written into.
     ///
     /// # Errors

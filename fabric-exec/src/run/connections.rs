@@ -107,7 +107,7 @@ impl Connections {
         Ok(connection)
     }
 
-    /// A task has ended on a host: its connections are let go of if enough others are open, and close when nobody
+    /// A task has ended on a host: its connections are closed if enough others are open, and close when nobody
     /// uses them any more. Whoever needs one after all opens it anew. `last`: no task follows.
     pub(crate) fn release(&self, host: &HostString, last: bool) {
         let most = if last { MOST_KEPT_LAST } else { MOST_KEPT };

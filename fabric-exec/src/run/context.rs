@@ -362,7 +362,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`TaskError::NoHost`] where there is no host and nobody to ask.
+    /// [`TaskError::NoHost`] where there is no host and no way to ask for one.
     pub async fn connection(&self) -> Result<Connection, TaskError> {
         let context = if self.host().is_some() {
             self.clone()
@@ -558,7 +558,7 @@ impl Context {
         Ok(self.ask(kind, message.into()).await?.expose().to_owned())
     }
 
-    /// Asks a person for what must not be shown: where the run tells of commands and errors, it is hidden. What hosts print
+    /// Asks a person for what must not be shown: it is hidden in commands and errors of the run. What hosts print
     /// of it is not, nor what is shorter than three characters.
     pub async fn prompt_secret(&self, message: impl Into<String>) -> Result<Secret, TaskError> {
         let answer = self.ask(PromptKind::Text { default: None, secret: true }, message.into()).await?;
@@ -598,7 +598,7 @@ impl Context {
     }
 
     /// Whether to tell what would be done instead of doing it. Commands and transfers of this context's
-    /// connections are told and not done by themselves, with an empty success as their outcome; a body that does
+    /// connections are reported and not carried out, with an empty success as their outcome; a body that does
     /// anything else asks here first.
     pub fn is_dry_run(&self) -> bool {
         self.shared.dry_run

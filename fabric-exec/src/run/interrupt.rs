@@ -19,7 +19,7 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// One that nobody has used yet.
+    /// A new one.
     pub fn new() -> Self {
         Self::default()
     }

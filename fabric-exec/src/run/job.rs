@@ -73,7 +73,7 @@ impl Job {
 pub(crate) struct Outcome {
     /// In the order of the host list.
     pub(crate) results: Vec<HostResult>,
-    /// Why it failed, if it did: every failure that nobody asked to be a warning.
+    /// Why it failed, if it did: every failure that was not asked to be a warning.
     pub(crate) reasons: Vec<String>,
     /// Whether it can't end differently in this run: it was tried several times, or what it needs is done once a run.
     pub(crate) settled: bool,

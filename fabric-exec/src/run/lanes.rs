@@ -46,7 +46,7 @@ impl Lanes {
             Some(freest) if hosts(&freest) < full || begun.len() >= self.most() => return freest.clone(),
             Some(freest) => match Lane::begin() {
                 Ok(further) => Arc::new(further),
-                // Where no further thread can be had, it goes on with those that there are.
+                // Without a further thread it goes on with those that there are.
                 Err(_) => return freest.clone(),
             },
             None => Arc::new(Lane { runtime: Handle::current(), _end: None }),

@@ -115,12 +115,12 @@ pub enum RunError {
     /// A task executes itself without end, or waits for itself.
     #[error("task `{0}` executes itself without end")]
     Endless(String),
-    /// A task needs a host, and nobody can be asked for one.
+    /// A task needs a host, and there is no way to ask for one.
     #[error("task `{task}` has no host to run on: give -H, -R, hosts or roles ({source})")]
     NoHost {
         /// The task.
         task: String,
-        /// Why nobody is asked.
+        /// Why no question is asked.
         source: PromptError,
     },
     /// A task needs itself before or after it.
@@ -215,7 +215,7 @@ impl Run {
         self
     }
 
-    /// Who answers questions. Default: nobody.
+    /// What answers questions. Default: every question is refused.
     #[must_use]
     pub fn prompter(mut self, prompter: Arc<dyn Prompter>) -> Self {
         self.prompter = prompter;
@@ -312,7 +312,7 @@ impl Run {
         self
     }
 
-    /// Who shows interactive shells. Default: nobody, and `open_shell` fails.
+    /// What shows interactive shells. Default: none, and `open_shell` fails.
     #[must_use]
     pub fn interactive(mut self, interactive: Arc<dyn Interactive>) -> Self {
         self.interactive = Some(interactive);

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use super::job::SameCall;
 
 /// Results by call. The first to ask does the work; all others wait for it and get its result, failures
-/// included. A worker that is dropped before it has a result leaves `abandoned` behind, so that nobody
-/// waits for ever and nothing is begun twice.
+/// included. A worker that is dropped before it has a result leaves `abandoned` behind, so that no
+/// one waits for ever and nothing is begun twice.
 pub(crate) struct OnceMap<T> {
     entries: Mutex<HashMap<SameCall, watch::Receiver<Option<T>>>>,
     abandoned: T,

@@ -10,7 +10,7 @@ pub(crate) struct Use<'t> {
     pub(crate) what: Named,
     /// The name, then its attributes: `env`, `release`.
     pub(crate) path: Vec<&'t str>,
-    /// Where it stands in the text.
+    /// Where in the text it is.
     pub(crate) at: Range<usize>,
     /// Whether the text is meant to do without it: it is tested, or has a `default`.
     pub(crate) optional: bool,

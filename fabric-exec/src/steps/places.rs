@@ -1,4 +1,4 @@
-//! Where the texts of a fabfile stand in it.
+//! Where in a fabfile its texts are.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ impl Source {
     }
 }
 
-/// Where the texts of a task or a step stand in its fabfile; empty for what is made by code.
+/// Where in its fabfile the texts of a task or a step are; empty for what is made by code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {
     source: Arc<Source>,

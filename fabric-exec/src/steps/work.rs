@@ -398,7 +398,7 @@ impl Work {
             Some(line) => {
                 let hosts = self.context.inventory(&line).await?;
                 if name == "hosts" && hosts.is_empty() {
-                    // Taken for a list that nobody gave, what follows would run here.
+                    // Taken for a missing list, what follows would run here.
                     return Err(TaskError::abort(
                         "`hosts`: the command names no hosts, so that nothing can run on them",
                     ));
@@ -502,7 +502,7 @@ impl Work {
     }
 }
 
-/// How much is kept of the output of a command that nobody looks at, for the text of an error. What a report shows is kept
+/// How much is kept of output that isn't shown or saved, for the text of an error. What a report shows is kept
 /// by the report.
 const KEPT: u64 = 16 * 1024;
 

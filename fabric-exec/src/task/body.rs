@@ -105,7 +105,7 @@ pub enum TaskError {
         /// What is wrong.
         message: String,
     },
-    /// A remote step without a host, and nobody to ask for one.
+    /// A remote step without a host, and no way to ask for one.
     #[error("no host to run on: give -H, -R, hosts or roles ({0})")]
     NoHost(PromptError),
     /// A value for a setting is wrong.

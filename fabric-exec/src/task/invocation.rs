@@ -181,7 +181,7 @@ impl Invocation {
     }
 
     /// Binds the arguments to parameters: by position and by name, texts read by type, defaults filled
-    /// in. Every problem is told at once.
+    /// in. All problems are reported at once.
     pub fn bind(&self, params: &[Param]) -> Result<Args, ArgsError> {
         let mut problems = Vec::new();
         let mut given: IndexMap<usize, Vec<&Value>> = IndexMap::new();

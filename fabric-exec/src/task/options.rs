@@ -163,7 +163,7 @@ fn take_short(
     call: &mut Invocation,
 ) -> Result<usize, String> {
     let find = |letter: char| options.iter().find(|option| option.short == Some(letter)).map(|option| option.param);
-    // All or nothing: a word that holds a letter of somebody else's is somebody else's.
+    // All or nothing: a word with a letter of another option belongs to that.
     for (index, letter) in letters.char_indices() {
         match find(letter) {
             None => return Ok(0),

@@ -53,7 +53,7 @@ fn word(event: &Event) -> Option<String> {
     })
 }
 
-/// A fleet in memory that stands in for SSH.
+/// A fleet in memory in place of SSH.
 pub struct World {
     pub fleet: Arc<MemoryTransport>,
     pub events: Arc<Recorder>,

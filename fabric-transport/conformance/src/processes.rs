@@ -154,7 +154,7 @@ pub(super) async fn a_process_is_stopped(session: Arc<dyn Session>) -> Result<()
     let stopped = process.control.stop(Duration::from_secs(5)).await;
     ensure!(stopped == StopOutcome::Ended, "{stopped:?}");
     gather(process).await?;
-    // One that has ended but that nobody has waited for yet (state Z) runs no more.
+    // One that has ended but that was not waited for yet (state Z) runs no more.
     let said =
         run_line(&session, &format!("case $(ps -o stat= -p {pid}) in ''|Z*) echo gone;; *) echo alive;; esac")).await?;
     ensure!(said.stdout == b"gone\n", "process {pid} is alive after stop()");

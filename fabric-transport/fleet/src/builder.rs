@@ -113,7 +113,7 @@ impl FleetBuilder {
         self
     }
 
-    /// Who may log in. Default: anybody who has the key.
+    /// Who may log in. Default: any user with the key.
     pub fn users<U: Into<String>>(mut self, users: impl IntoIterator<Item = U>) -> Self {
         self.users = users.into_iter().map(Into::into).collect();
         self
@@ -140,7 +140,7 @@ impl FleetBuilder {
         self
     }
 
-    /// Methods that must all succeed, in this order, before somebody is in (`AuthenticationMethods`). Default: any
+    /// Methods that must all succeed, in this order, for a login (`AuthenticationMethods`). Default: any
     /// one of those that are set up.
     pub fn require(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.required = methods.into_iter().map(Method::kind).collect();

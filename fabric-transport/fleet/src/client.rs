@@ -66,7 +66,7 @@ async fn serve(host: Arc<HostState>, mut socket: TcpStream, peer: SocketAddr) {
     let _ = socket.set_nodelay(true);
     let stream = FaultyStream::new(socket, connection.clone(), &faults);
     let client = Client::new(Arc::clone(&host), peer, &connection, starting);
-    // Peers that break off or talk nonsense are what this server is for: there is nobody to tell.
+    // Peers that break off or talk nonsense are what this server is for: there is no one to report to.
     if let Ok(session) = russh::server::run_stream(Arc::clone(&host.config), stream, client).await {
         let _ = session.await;
     }
@@ -298,7 +298,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // Still starting: nobody has logged in.
+        // Still starting: no login yet.
         if self.starting.is_some() {
             self.host.penalise(self.peer.ip(), self.attempted);
         }

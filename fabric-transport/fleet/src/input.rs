@@ -34,7 +34,7 @@ pub(super) fn queue() -> (Feed, Input) {
 }
 
 impl Feed {
-    /// Adds data, once there is space for it. What nobody reads any more is dropped.
+    /// Adds data, once there is space for it. What is no longer read is dropped.
     pub(super) async fn push(&self, data: Bytes) {
         let size = data.len().min(BOUND) as u32;
         if let Ok(permit) = self.space.acquire_many(size).await {

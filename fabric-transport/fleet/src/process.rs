@@ -118,7 +118,7 @@ pub(super) async fn answer(answer: Answer, output: Output, faults: Arc<Faults>) 
 }
 
 /// Starts a process and serves it until it, or its channel, has ended. `None` if it cannot be started, which the
-/// client is told as sshd tells it: by an exit status.
+/// client learns of it as with sshd: by an exit status.
 pub(super) fn start(
     host: &Arc<HostState>,
     mut spec: Spec,
@@ -359,7 +359,7 @@ async fn terminal_out(
         tokio::select! {
             read = from.read(&mut buffer), if open => match read {
                 Ok(count) if count > 0 => open = send(to, &buffer[..count], None).await.is_ok(),
-                // Linux says EIO once nobody has the terminal open any more.
+                // Linux says EIO once the terminal is closed everywhere.
                 _ => open = false,
             },
             status = child.wait() => break status,

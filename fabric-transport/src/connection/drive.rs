@@ -38,7 +38,7 @@ const REST: Duration = Duration::from_secs(1);
 
 /// Everything around a process that has been started.
 pub(super) struct Drive {
-    /// The session lives as long as somebody has the connection.
+    /// The session lives as long as the connection is in use.
     connection: Connection,
     verb: Verb,
     silent: bool,
@@ -368,7 +368,7 @@ struct OneStream {
 }
 
 impl OutputSide {
-    /// Reads until everything was told.
+    /// Reads to the end of the output.
     async fn read(&mut self, mut output: Box<dyn ProcessOutput>) -> Result<(), Error> {
         while let Some(event) = self.next(&mut output).await {
             self.waiting = false;

@@ -234,7 +234,7 @@ impl Connection {
         Self { manner: Manner { hide: hide.into(), ..self.manner }, ..self.clone() }
     }
 
-    /// The same host and session; whether commands and transfers are told of, unless they say otherwise
+    /// The same host and session; whether commands and transfers emit events, unless they say otherwise
     /// ([`CommandRequest::echo`]).
     #[must_use]
     pub fn with_echo(&self, echo: bool) -> Self {
@@ -373,7 +373,7 @@ impl Connection {
     /// Runs a command on the host by `sudo`, its directory, prefixes and environment included.
     ///
     /// The password comes from `sudo_passwords`, `sudo_password`, `passwords` or `password`, else a person
-    /// is asked, once for each host. `sudo` is told to ask for it with a random text (or `sudo_prompt`), which
+    /// is asked, once for each host. `sudo` asks for it with a random text (or `sudo_prompt`), which
     /// no output can imitate and which doesn't show in the outcome.
     pub fn sudo(&self, command: impl Into<Vec<u8>>) -> CommandRequest {
         CommandRequest::new(self.clone(), Verb::Sudo, command.into())

@@ -193,7 +193,7 @@ impl CommandRequest {
         self
     }
 
-    /// Whether the command itself is told of, by events at its start and end. Default: yes.
+    /// Whether the command emits events at its start and end. Default: yes.
     pub fn echo(mut self, echo: bool) -> Self {
         self.options.silent = !echo;
         self

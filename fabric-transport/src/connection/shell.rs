@@ -25,7 +25,7 @@ pub struct ShellRequest {
 /// A login shell of the user's.
 const LOGIN_SHELL: &str = r#"exec sh -c 'exec "${SHELL:-/bin/sh}" -l'"#;
 
-/// One that is none, and leaves `PATH` as it is: what login shells read often sets it anew.
+/// Not a login shell, so that `PATH` stays as it is: what login shells read often sets it anew.
 const SHELL: &str = r#"exec sh -c 'exec "${SHELL:-/bin/sh}"'"#;
 
 impl Connection {

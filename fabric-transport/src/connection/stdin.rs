@@ -222,7 +222,7 @@ pub(super) fn inherited() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
 
 /// What comes out of a pipe or device at a path.
 pub(super) fn pipe(path: PathBuf) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
-    // A named pipe is open once somebody writes into it.
+    // A named pipe is open once it has a writer.
     waited_for(move || std::fs::File::open(path))
 }
 

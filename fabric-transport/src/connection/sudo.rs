@@ -1,6 +1,6 @@
 //! The dialogue with `sudo`: recognising its prompt, answering it, and telling when it is over.
 //!
-//! `sudo` is told to prompt with a random text, and the command to announce itself with another as soon as
+//! `sudo` prompts with a random text, and the command to announce itself with another as soon as
 //! it runs. Both are taken out of the output. Between them only `sudo` speaks and reads, so a prompt that
 //! comes again means that the password was wrong, an end without an announcement that `sudo` refused, and
 //! nothing of the caller's standard input is sent before the announcement, where `sudo` would read it.

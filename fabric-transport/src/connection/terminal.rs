@@ -22,7 +22,7 @@ impl Terminal {
     }
 
     /// The terminal on standard output or standard input of this program, followed by a task of the runtime
-    /// for as long as somebody has it; `None` if there is none. `term` is `$TERM`.
+    /// for as long as it is in use; `None` if there is none. `term` is `$TERM`.
     pub fn of_this_program(term: impl Into<String>) -> Option<Self> {
         let (tell, size) = watch::channel(local_size()?);
         let mut resized = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()).ok()?;

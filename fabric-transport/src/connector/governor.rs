@@ -6,7 +6,7 @@
 //! and one that was dropped is tried again after a while.
 //!
 //! Logins in all are what costs this side processor time and memory: ten thousand hosts at once would make each
-//! other wait until servers give them up. A login that takes long waits for somebody else, a host that is down or far
+//! other wait until servers give them up. A login that takes long waits for another login, a host that is down or far
 //! away, and no longer counts.
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use fabric_core::{ConnectError, ConnectErrorKind, Emitter, EventKind, Phase};
 use tokio::sync::{Notify, watch};
 
-/// Below sshd's first limit of 10, with room for somebody else.
+/// Below sshd's first limit of 10, with room for other clients.
 const START: f64 = 8.0;
 
 /// sshd refuses everything from 100 on.
@@ -39,7 +39,7 @@ const RETRIES_IF_PENALISED: u32 = 8;
 /// The first wait; each one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// Waits from this on are told.
+/// Waits longer than this are reported.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// How many logins to all addresses begin together, and may be in progress once that went well: more make a run of
@@ -279,7 +279,7 @@ mod tests {
         ConnectError::new("h", Phase::Banner, kind)
     }
 
-    /// As one whose events nobody reads.
+    /// The same without events.
     async fn run<T, F>(governor: &Governor, address: &str, who: Who, login: impl Fn() -> F) -> Result<T, ConnectError>
     where
         F: Future<Output = Result<T, ConnectError>>,

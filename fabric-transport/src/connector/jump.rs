@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 /// and a stream that stalls must not hold many hosts up. sshd's MaxSessions doesn't count them.
 const STREAMS: usize = 8;
 
-/// A gateway that nobody uses is kept for a moment, for the next host of a serial run.
+/// An unused gateway is kept for a moment, for the next host of a serial run.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The gateway sessions of a run.
@@ -131,7 +131,7 @@ impl Slot {
 }
 
 impl Place {
-    /// The slot is of no use to anybody any more.
+    /// The slot is no longer needed.
     fn retire(&self) {
         let mut slots = self.jumps.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slots) = slots.get_mut(&self.key) {
@@ -139,7 +139,7 @@ impl Place {
         }
     }
 
-    /// Takes the session out if nobody uses it.
+    /// Takes the session out if it is unused.
     fn idle(jumps: &Jumps, key: &SessionKey, slot: &Arc<Slot>) -> Option<Arc<dyn Session>> {
         let mut all = jumps.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.streams.load(Ordering::Relaxed) > 0 {

@@ -105,7 +105,7 @@ struct Dialled {
 type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Session>, ConnectError>> + Send + 'a>>;
 
 impl Connector {
-    /// Knows the transport `local` and, with the feature `ssh`, `ssh`; asks nobody anything.
+    /// Knows the transport `local` and, with the feature `ssh`, `ssh`; asks no questions.
     pub fn new() -> Self {
         let this = Self {
             transports: HashMap::new(),
@@ -148,7 +148,7 @@ impl Connector {
         self
     }
 
-    /// Who is asked for passwords, passphrases and unknown host keys. Default: nobody.
+    /// What answers questions for passwords, passphrases and unknown host keys. Default: they are refused.
     #[must_use]
     pub fn with_prompter(mut self, prompter: Arc<dyn Prompter>) -> Self {
         self.prompter = prompter;

@@ -62,7 +62,7 @@ impl File {
         Place { file: self.path.clone(), line }
     }
 
-    /// Whether the file on disk is another one than was read. What cannot be told counts as a change, so
+    /// Whether the file on disk is another one than was read. If that can't be found out, it counts as a change, so
     /// that reading it tells.
     pub(super) fn has_changed(&self) -> bool {
         match std::fs::metadata(&self.path) {

@@ -82,7 +82,7 @@ impl HashedName {
         self.salted.clone().chain_update(name).verify_slice(&self.hash).is_ok()
     }
 
-    /// A name hashed with a salt, as it stands in a file.
+    /// A name hashed with a salt, as in a file.
     pub(super) fn write(name: &str, salt: [u8; HASH]) -> String {
         let hashed = Hmac::<Sha1>::new_from_slice(&salt).map(|mac| mac.chain_update(name).finalize().into_bytes());
         // HMAC takes keys of any length.

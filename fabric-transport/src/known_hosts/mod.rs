@@ -14,8 +14,8 @@
 //!   port is taken as well.
 //! * `HostKeyAlias` stands for name and port at once.
 //! * A `@cert-authority` line vouches for host certificates: the right type, an intact signature that is
-//!   not SHA-1, within its time, for this name, without critical options. A certificate that nobody
-//!   vouches for is judged by the plain key in it.
+//!   not SHA-1, within its time, for this name, without critical options. A certificate without such a
+//!   line is judged by the plain key in it.
 //! * A line that cannot be read is skipped and reported ([`KnownHosts::bad_lines`]). A file that exists
 //!   and cannot be read is an error: an unreadable file is not an empty one.
 //!
@@ -195,7 +195,7 @@ pub enum Verdict {
     Known(Place),
     /// Nothing is known of this host.
     Unknown,
-    /// Other keys are known of this host, and this one isn't: somebody may be in between.
+    /// Other keys are known of this host, and this one isn't: there may be a man in the middle.
     Changed(Vec<KnownKey>),
     /// The key, or the authority of its certificate, is revoked by this line.
     Revoked(Place),

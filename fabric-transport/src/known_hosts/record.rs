@@ -120,7 +120,7 @@ pub(super) fn open_locked(path: &Path) -> io::Result<std::fs::File> {
     loop {
         let open = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         open.lock()?;
-        // While this waited for the lock, somebody may have put another file in its place, as
+        // While this waited for the lock, another file may have been put in its place, as
         // `ssh-keygen -R` does.
         let (locked, there) = (open.metadata()?, std::fs::metadata(path));
         if there.is_ok_and(|there| (there.dev(), there.ino()) == (locked.dev(), locked.ino())) {

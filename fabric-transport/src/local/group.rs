@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 /// How long the system gets to end what was killed.
 pub(super) const AFTER_KILL: Duration = Duration::from_secs(2);
 
-/// The system tells nobody when a group has become empty; it has to be asked.
+/// The system does not report when a group has become empty; it has to be asked.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// The system's number of a signal.
@@ -87,7 +87,7 @@ pub(super) async fn stop(groups: &[Pid], grace: Duration) -> StopOutcome {
     })
 }
 
-/// Whether a process of the group still runs. Dead ones that nobody has reaped yet don't count: in a
+/// Whether a process of the group still runs. Dead ones that were not reaped yet don't count: in a
 /// container without an init they stay for ever.
 fn lives(group: Pid) -> bool {
     if test_kill_process_group(group) == Err(rustix::io::Errno::SRCH) {

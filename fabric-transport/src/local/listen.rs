@@ -68,7 +68,7 @@ impl TcpSockets {
     ///
     /// # Errors
     ///
-    /// Which address and port can't be had, and why.
+    /// Which address and port can't be bound, and why.
     pub(crate) async fn bind(host: &str, port: u16) -> Result<Self, SessionError> {
         let addresses = if host.eq_ignore_ascii_case("localhost") {
             vec![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]

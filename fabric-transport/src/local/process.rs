@@ -150,7 +150,7 @@ fn exit_status(status: std::process::ExitStatus) -> ExitStatus {
     }
 }
 
-/// Both streams, each in turn, and the exit status; nothing is read that nobody asks for.
+/// Both streams, each in turn, and the exit status; nothing is read before it is asked for.
 struct LocalOutput {
     stdout: Option<Reader>,
     stderr: Option<Reader>,

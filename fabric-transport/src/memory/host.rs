@@ -152,7 +152,7 @@ impl MemoryHost {
         self.state().asked.get(nth).map(|(_, stdin)| stdin.seen())
     }
 
-    /// How often somebody has connected, refused attempts included.
+    /// How many connections there were, refused attempts included.
     pub fn connects(&self) -> usize {
         self.state().connects
     }
@@ -228,7 +228,7 @@ impl MemorySession {
             let shell = Arc::new(LocalSession::in_dir(dir).login_shell("/bin/sh"));
             let (ending, mut ended) = (Arc::clone(&shell), self.ended.subscribe());
             tokio::spawn(async move {
-                // An error is a session that was dropped; nobody sees its processes any more.
+                // An error is a session that was dropped; its processes are no longer seen.
                 let _ = ended.wait_for(Option::is_some).await;
                 ending.close().await;
             });
@@ -267,7 +267,7 @@ impl Session for MemorySession {
         if let Some(dir) = self.host.find(|host| host.state().shell.clone()) {
             return self.shell(dir).spawn(request).await;
         }
-        let text = format!("{}: nobody told this host to answer: {}\n", self.host.name, asked.text());
+        let text = format!("{}: this host has no answer for: {}\n", self.host.name, asked.text());
         Ok(process::start(Reply::stderr(text).exit(127), stdin, self.ended.subscribe()))
     }
 

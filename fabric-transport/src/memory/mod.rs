@@ -1,7 +1,7 @@
 //! The `memory` transport: hosts that are data, for tests of whatever runs commands on hosts.
 //!
 //! A host answers commands by what a test has told it: fixed replies, patterns, closures, a real `sh`.
-//! It keeps its files in memory and remembers what it was asked. Hosts nobody spoke of exist too and
+//! It keeps its files in memory and remembers what it was asked. Hosts that were not mentioned exist too and
 //! answer as [`MemoryTransport::every_host`] says, so that a fleet of ten thousand costs a map entry each;
 //! an idle host has no task.
 //!
@@ -56,7 +56,7 @@ impl MemoryTransport {
         Self::named("memory")
     }
 
-    /// A transport of this name; as `ssh` it stands in for the real one.
+    /// A transport of this name; as `ssh` it replaces the real one.
     pub fn named(name: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { name: name.into(), hosts: Mutex::default(), every: Arc::new(MemoryHost::new("*", None)) })
     }
@@ -72,12 +72,12 @@ impl MemoryTransport {
         host
     }
 
-    /// What all hosts answer that have no answer of their own. Its files are nobody's.
+    /// What all hosts answer that have no answer of their own. Its files belong to no host.
     pub fn every_host(&self) -> &MemoryHost {
         &self.every
     }
 
-    /// The names of the hosts that somebody has spoken of or connected to.
+    /// The names of the hosts that were mentioned or connected to.
     pub fn known(&self) -> Vec<String> {
         let mut names: Vec<_> = self.hosts.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
         names.sort_unstable();

@@ -37,7 +37,7 @@ pub(super) fn start(reply: Reply, stdin: Arc<Stdin>, mut session: watch::Receive
         let sent = stop.wait_for(Option::is_some).await.ok().and_then(|signal| signal.clone());
         match sent {
             Some(signal) => signal,
-            // Nobody holds the control any more, so nobody can send a signal.
+            // The control is gone, so that no signal can be sent.
             None => std::future::pending().await,
         }
     });

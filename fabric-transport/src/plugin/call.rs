@@ -1,4 +1,4 @@
-//! Calling a plugin: on a thread of its own, with a time limit, cancelled when nobody waits any more.
+//! Calling a plugin: on a thread of its own, with a time limit, cancelled when its result is no longer wanted.
 #![allow(unsafe_code, reason = "a C ABI is crossed here")]
 
 use std::ffi::c_int;
@@ -149,13 +149,13 @@ pub(super) async fn call(place: &Place, call: Call, limit: Duration) -> Result<A
 
 /// Tells a plugin that a session has ended, and gives it a moment for that, as this program may be at its end.
 pub(super) async fn closed(place: &Place, session: u64) {
-    // If it cannot be told, its session has ended with it.
+    // If that fails, its session has ended with it.
     let _ = call(place, Call::Close(session), CLOSING).await;
 }
 
 /// Tells a plugin that a session has ended. Not waited for.
 pub(super) fn close(place: &Place, session: u64) {
-    // If it cannot be told, its session has ended with it.
+    // If that fails, its session has ended with it.
     drop(place.ask(Call::Close(session)));
 }
 

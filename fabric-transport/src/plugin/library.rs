@@ -63,7 +63,7 @@ pub(super) fn load(file: &Path) -> Result<Arc<Library>, PluginLoadError> {
     Ok(loaded().get_or_insert_with(HashMap::new).entry(path).or_insert(library).clone())
 }
 
-/// Refuses what somebody else could have written, or put another in the place of: a library runs with all our rights.
+/// Refuses what another user could have written or replaced: a library runs with all our rights.
 /// `given` may be a link to `path`.
 fn check_owner(given: &Path, path: &Path) -> Result<(), String> {
     const OTHERS_WRITE: u32 = 0o022;

@@ -79,7 +79,7 @@ impl Introduction {
     }
 }
 
-/// A text from a plugin, or of somebody to whom it speaks, in which nothing speaks to a terminal: control characters
+/// A text from a plugin, or from its peer, in which nothing speaks to a terminal: control characters
 /// and changes of direction are U+FFFD, and white space is a blank.
 fn harmless(text: &str) -> String {
     let direction = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -115,7 +115,7 @@ impl PluginLoadError {
 }
 
 impl Plugin {
-    /// Loads a plugin, after checking that nobody else can have put it there.
+    /// Loads a plugin, after checking that no other user can have put it there.
     ///
     /// The same file is loaded once: a second call gives the first's plugin.
     ///

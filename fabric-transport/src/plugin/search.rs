@@ -73,7 +73,7 @@ fn libraries(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// Plugins that are looked for when a host first asks for something that a connector does not have. One that
-/// cannot be loaded is told to the hosts that asked, and harms no other.
+/// can't be loaded is an error of the hosts that asked for it, and of no others.
 ///
 /// ```no_run
 /// use fabric_transport::connector::Connector;

@@ -168,7 +168,7 @@ impl Client {
 
     /// Renames over whatever `to` is, in one step (`posix-rename@openssh.com`, rename(2)).
     ///
-    /// Where the server does not offer that, `to` is removed first if it stands in the way: not in one
+    /// Where the server does not offer that, `to` is removed first if it is in the way: not in one
     /// step, and not if it is a directory.
     pub async fn replace(&self, from: &[u8], to: &[u8]) -> Result<(), SftpError> {
         about("rename", to)?;

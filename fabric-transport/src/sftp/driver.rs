@@ -1,7 +1,7 @@
 //! The conversation: one task that moves frames, and the table of requests that wait for an answer.
 //!
 //! A request is put into the writer's queue whole and its answer finds the caller through its id, so that
-//! a caller may go away at any moment without anybody else noticing. The reader never waits for a caller.
+//! a caller may go away at any moment without affecting others. The reader never waits for a caller.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -291,7 +291,7 @@ enum Answer {
 }
 
 /// An open file or directory of the server. Dropping it closes it there, wherever that happens: also if
-/// the answer that brings it finds nobody waiting.
+/// the answer that brings it is no longer waited for.
 #[derive(Debug)]
 pub(super) struct OpenHandle {
     handle: Bytes,
@@ -455,7 +455,7 @@ fn hand_out(frame: Bytes, waiting: &Waiting, conversation: &Weak<Conversation>) 
         },
         other => Answer::Other(other),
     };
-    // An answer that nobody waits for any more is dropped here, and a handle in it closed.
+    // An answer that is no longer waited for is dropped here, and a handle in it closed.
     let _ = answer.send(reply);
     Ok(())
 }

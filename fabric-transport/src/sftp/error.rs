@@ -165,7 +165,7 @@ pub enum CloseReason {
     /// The first that came is text, and no answer of an SFTP server.
     #[error(
         "the login shell printed \"{beginning}\" where SFTP was to begin: a start-up file of the account (~/.bashrc, for \
-         one) must print nothing where no terminal is, or the account lets nobody in"
+         one) must print nothing where no terminal is, or the account allows no login"
     )]
     Text {
         /// How the text begins, made printable and cut.

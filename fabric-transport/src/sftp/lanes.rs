@@ -28,7 +28,7 @@ const WINDOW_BOUND: u128 = 1024 * 1024;
 /// Shorter round trips aren't told apart from the time that a busy machine takes to answer.
 const SHORTEST_ROUND_TRIP: Duration = Duration::from_millis(2);
 
-/// Opens one more channel to the server, and a client on it; `None` if that can't be had.
+/// Opens one more channel to the server, and a client on it; `None` if the server refuses.
 pub(super) type Opener = dyn Fn() -> BoxFuture<'static, Option<Client>> + Send + Sync;
 
 /// What a client may open besides its own channel.

@@ -61,7 +61,7 @@ pub use file::{OpenFlags, RemoteFile};
 pub use wire::Name;
 pub use writing::Write;
 
-/// Is told how many further bytes of a file have moved, each time some have.
+/// Gets the number of further bytes of a file that have moved, each time some have.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
 /// How many bytes of one file are asked for or sent ahead at most: 128 requests of the largest size, 1,024

@@ -197,7 +197,7 @@ impl Request {
     }
 }
 
-/// A write request that is filled from a source: the data is read to where it will stand in the frame, so
+/// A write request that is filled from a source: the data is read into its place in the frame, so
 /// that it is not copied once more.
 #[derive(Debug)]
 pub struct WriteRequest {

@@ -60,7 +60,7 @@ impl Client {
     /// Writes all of `source` into a file and gives the number of bytes.
     ///
     /// A file of one request takes two round trips: once it is open, its content, its attributes and its
-    /// closing go out together. `progress` is told what the server has confirmed. After an error the file
+    /// closing go out together. `progress` gets the number of bytes that the server has confirmed. After an error the file
     /// may have holes: what was confirmed last is not where it ends.
     pub async fn write_file<R>(
         &self,

@@ -272,10 +272,10 @@ impl<T> Inner<T> {
     }
 }
 
-/// Both ends of a channel's life: its consumers going away closes it, and its end is told to them.
+/// Both ends of a channel's life: it is closed when its consumers are gone, and they learn of its end.
 #[derive(Debug, Clone)]
 pub(super) struct Life {
-    /// Cancelled when nobody uses the channel any more.
+    /// Cancelled when the channel is no longer used.
     pub(super) unused: CancellationToken,
     /// Cancelled when the channel is closed.
     pub(super) closed: CancellationToken,
@@ -290,7 +290,7 @@ impl Life {
 /// How long a subsystem may take to end when its input has.
 const SUBSYSTEM_END: Duration = Duration::from_secs(1);
 
-/// What becomes of a channel that nobody uses any more.
+/// What becomes of a channel that is no longer used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unwanted {
     /// It is closed at once.
@@ -299,7 +299,7 @@ pub(super) enum Unwanted {
     WindUp,
 }
 
-/// Reads a channel until it is closed or nobody uses it, then closes it from this side too. Says whether the host has
+/// Reads a channel until it is closed or no longer used, then closes it from this side too. Says whether the host has
 /// closed it: else the connection ended, and what was on its way is lost.
 pub(super) async fn drain<F>(
     mut channel: ChannelReadHalf,
@@ -336,7 +336,7 @@ where
             }
         }
         // First, because the connection's task may be waiting to hand something over, and would never see
-        // that we want to close. What comes for a channel that nobody receives from is dropped.
+        // that we want to close. What comes for a channel without a receiver is dropped.
         drop(channel);
         // An answer to it is of no interest; a connection that is gone has closed the channel anyway.
         let _ = writer.close().await;

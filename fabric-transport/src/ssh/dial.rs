@@ -44,7 +44,7 @@ impl Lookups {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        // An error would mean that the semaphore was closed, which nobody does.
+        // An error would mean that the semaphore was closed, which never happens.
         let _place = self.places.acquire().await.ok();
         let (tell, told) = tokio::sync::oneshot::channel();
         let (resolver, name) = (self.resolver, host.to_owned());
@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    /// An address that answers nobody, because the queue of who waits there is full.
+    /// An address that doesn't answer, because the queue of who waits there is full.
     async fn silent() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

@@ -1,7 +1,7 @@
 //! The files of a session, by SFTP; on a host without it, by its shell.
 //!
 //! All transfers of a session share one SFTP channel, which stays open between them. Where the server has no room for
-//! another session it makes way as soon as nobody uses it, and is opened anew when somebody does.
+//! another session it is closed as soon as it is unused, and opened anew when it is needed.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +32,7 @@ pub(super) struct Sftp {
 }
 
 impl Sftp {
-    /// Begins to close the channel if nobody uses it; says whether it does.
+    /// Begins to close the channel if it is unused; says whether it does.
     pub(super) fn make_way(&self) -> bool {
         self.client.try_write().is_ok_and(|mut client| client.take().is_some())
     }
@@ -98,7 +98,7 @@ async fn by_shell(link: &Arc<Link>, why: &str) -> Result<Arc<dyn Files>, Session
         }
         Err(FileErrorKind::Session(error @ (SessionError::Lost { .. } | SessionError::Closed))) => Err(error),
         Err(kind) => {
-            let reason = format!("there is no SFTP server ({why}), and the shell is no help: {kind}");
+            let reason = format!("there is no SFTP server ({why}), and the shell can't serve files: {kind}");
             Err(SessionError::System { what: "reaching the host's files".to_owned(), reason })
         }
     }

@@ -170,7 +170,7 @@ impl Handler {
 }
 
 impl Drop for Handler {
-    /// However the connection's task ends, nobody waits for it in vain.
+    /// However the connection's task ends, no one waits for it in vain.
     fn drop(&mut self) {
         self.shared.end(SessionError::Lost { reason: "the connection ended".to_owned() });
         self.shared.over.cancel();
@@ -281,7 +281,7 @@ impl russh::client::Handler for Handler {
         let shared = self.shared.clone();
         tokio::spawn(async move {
             let mut stream = ChannelIo::new(channel, shared.clone());
-            // An agent that is gone closes the channel: the program there is told that there is none.
+            // An agent that is gone closes the channel: the program there sees that there is none.
             if let Ok(mut agent) = agent::connect_forwarded(&agent, shared.binding.get()).await {
                 let _ = tokio::io::copy_bidirectional(&mut stream, &mut agent).await;
             }

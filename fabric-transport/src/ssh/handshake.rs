@@ -34,7 +34,7 @@ const CROWDED_PACKET: u32 = 16 << 10;
 /// What sshd says before it closes a connection because too many are logging in (`MaxStartups`).
 const BUSY: &str = "Exceeded MaxStartups";
 
-/// A connection whose host's key was checked, and nobody logged in.
+/// A connection whose host's key was checked, before login.
 pub(super) struct VerifiedConnection {
     pub(super) handle: Handle<Handler>,
     pub(super) shared: Arc<Shared>,

@@ -74,7 +74,7 @@ impl HostKey {
 #[async_trait]
 pub trait HostKeyVerifier: Send + Sync {
     /// The host-key algorithms in the order in which to ask `target` for them: known ones first, or a host
-    /// with several keys would show one that nobody knows. Algorithms of certificates come last in
+    /// with several keys would show an unknown one. Algorithms of certificates come last in
     /// `offered`, and are asked for only if they no longer do in the answer.
     async fn order(&self, target: &Target, offered: Vec<String>) -> Result<Vec<String>, ConnectErrorKind>;
 
@@ -108,7 +108,7 @@ pub struct KeyUpdate {
 pub enum Trust {
     /// As the host that it says it is.
     Full,
-    /// The same, for a key that nobody knew until now (`StrictHostKeyChecking accept-new`): it doesn't vouch for others.
+    /// The same, for a key that was unknown until now (`StrictHostKeyChecking accept-new`): it doesn't vouch for others.
     New,
     /// It shows another key than the one that is known: it gets nothing that it could use elsewhere, neither passwords
     /// and answers nor an agent (OpenSSH with `StrictHostKeyChecking no`).
@@ -341,7 +341,7 @@ fn is_wanted(target: &Target, key: &PublicKey) -> bool {
     changes_default || algorithms.iter().any(|name| key_type_of(name) == key.algorithm().as_str())
 }
 
-/// Asks a person whether to take over what a host says of its keys; nobody is no.
+/// Asks a person whether to take over what a host says of its keys; without one to ask, the answer is no.
 async fn ask_about(target: &Target, update: &KeyUpdate, context: &OpenContext) -> bool {
     let fingerprints = update.new.iter().map(|key| format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256)));
     let fingerprint = fingerprints.collect::<Vec<_>>().join(", ");

@@ -11,7 +11,7 @@
 //!   value that only a passed check can make, so nothing can be sent to an unverified host.
 //! * A login goes through the methods in OpenSSH's order, and a failed one says all that was tried.
 //! * Every channel has a task that always reads it, because russh hands data to channels in the task that
-//!   serves the whole connection: a channel nobody reads would stop all others.
+//!   serves the whole connection: an unread channel would stop all others.
 //!
 //! russh is named in this folder only.
 

@@ -460,7 +460,7 @@ impl Control {
         self.link.processes.stopping.lock().await
     }
 
-    /// Output that nobody reads no longer stops the connection, over which the process is to be ended.
+    /// Unread output no longer stops the connection, over which the process is to be ended.
     pub(super) fn make_way(&self) {
         self.store.never_wait();
     }

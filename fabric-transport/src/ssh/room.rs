@@ -22,7 +22,7 @@ const SLOWEST: u32 = 4;
 /// How long what is about to end may take.
 const SOON: Duration = Duration::from_secs(1);
 
-/// After so long a person is told what is waited for.
+/// After so long a message says what is waited for.
 const SLOW: Duration = Duration::from_secs(5);
 
 /// What is known of the room on one connection.
@@ -82,7 +82,7 @@ impl Room {
         self.freed.notify_waiters();
     }
 
-    /// Whether somebody waits.
+    /// Whether there are waiters.
     pub(super) fn is_wanted(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
     }
@@ -93,7 +93,7 @@ impl Room {
     }
 
     /// Whether one who is refused while asking may be one too many: the server has taken a session on this connection, or
-    /// is about to take somebody else's.
+    /// is about to take another's.
     pub(super) fn may_be_full(&self) -> bool {
         self.was_taken.load(Ordering::SeqCst) || self.asked.load(Ordering::SeqCst) > 1
     }

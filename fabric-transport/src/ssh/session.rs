@@ -52,7 +52,7 @@ pub(super) struct Link {
     pub(super) listening: tokio::sync::Mutex<()>,
     /// The room for session channels.
     pub(super) room: Arc<Room>,
-    /// The SFTP client, once somebody wanted one.
+    /// The SFTP client, once there was a use for one.
     pub(super) sftp: files::Sftp,
     pub(super) events: Emitter,
 }
@@ -112,7 +112,7 @@ impl Link {
         unreachable!("retries are bounded")
     }
 
-    /// Opens a session channel; where the server has no room for it, an SFTP channel that nobody uses makes way.
+    /// Opens a session channel; where the server has no room for it, an unused SFTP channel is closed.
     pub(super) async fn open_session(
         self: &Arc<Self>,
         no_room: NoRoom,
@@ -260,7 +260,7 @@ impl Link {
         self.shared.updates.end(GOODBYE).await;
         self.shared.end(SessionError::Closed);
         let politely = async {
-            // A connection that is gone cannot be told.
+            // There is no connection left to say it on.
             let _ = self.handle.disconnect(Disconnect::ByApplication, "", "").await;
             self.shared.over.cancelled().await;
         };

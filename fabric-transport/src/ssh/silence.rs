@@ -1,6 +1,6 @@
 //! When a peer from which nothing comes is taken for dead.
 //!
-//! russh asks a silent server for a sign of life, as often as it is told; what to make of the silence is decided here, at
+//! russh asks a silent server for a sign of life at a given interval; what the silence means is decided here, at
 //! the stream. russh itself doesn't see it while it writes, and takes a host for dead behind a gateway whose connection
 //! isn't read because another host's output isn't taken.
 
@@ -24,7 +24,7 @@ const GATEWAY_FIRST: Duration = Duration::from_secs(1);
 /// It is about time in which this side waits for the peer. One that isn't read is not asked either.
 pub(super) struct Silence {
     keepalive: Keepalive,
-    /// Cancelled once somebody is logged in. Before, other time limits count, and a person may be asked.
+    /// Cancelled after login. Before, other time limits count, and a person may be asked.
     begun: CancellationToken,
     /// Set where the stream is a gateway's, which other hosts may hold up.
     shared_way: Option<Arc<Pool>>,

@@ -121,7 +121,7 @@ impl NeverWaits {
     /// What is beyond any window is waited for after all.
     const LIMIT: usize = 64 << 20;
 
-    /// How long the last of it may take to go out when nobody writes any more.
+    /// How long the last of it may take to go out after the last write.
     const LAST: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(stream: BoxStream) -> Self {
@@ -131,7 +131,7 @@ impl NeverWaits {
         let told = kept.clone();
         let dropped = CancellationToken::new();
         let over = dropped.clone();
-        // It ends with what it writes to, which reading tells too, or once nobody writes any more.
+        // It ends with what it writes to, which reading tells too, or after the last write.
         tokio::spawn(async move {
             let writing = async {
                 while let Some(bytes) = queued.recv().await {

@@ -1,4 +1,4 @@
-//! What a host says of its keys once somebody is logged in (`hostkeys-00@openssh.com`), proved beside what else is done.
+//! What a host says of its keys after login (`hostkeys-00@openssh.com`), proved beside what else is done.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;

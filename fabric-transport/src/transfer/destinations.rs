@@ -98,12 +98,12 @@ impl Connection {
 /// What keeps hosts apart.
 pub const APART: &str = "`{host}` or `{host}-{port}` in the local path keeps hosts apart";
 
-/// Where a [`get`](Connection::get) of `remote` puts things on this machine, as far as that can be told without asking
+/// Where a [`get`](Connection::get) of `remote` puts things on this machine, as far as that is known without asking
 /// the host, links resolved: two that are equal get over each other. `None` where what is there takes any number, as `/dev/null` does.
 ///
 /// # Errors
 ///
-/// A placeholder that is none.
+/// An unknown placeholder.
 pub fn destination(target: &Target, lcwd: &str, remote: &str, to: &Path) -> Result<Option<Vec<u8>>, Error> {
     let template = if to.as_os_str().is_empty() { super::get::DEFAULT } else { &local::bytes(to) };
     let template = Template::parse(template)?;

@@ -279,7 +279,7 @@ impl Engine {
                 part = Part { offset: 0, is_there: false, ..part };
                 continue;
             }
-            // The temporary name means nothing to anybody.
+            // The temporary name means nothing to a reader.
             return written.map_err(|error| {
                 if error.path == names::text(&part.path) {
                     FileError { path: names::text(&to), ..error }

@@ -42,7 +42,7 @@ impl InPlace {
     }
 }
 
-/// Where the new content of a file is had from.
+/// Where the new content of a file comes from.
 pub(super) enum Content<'a> {
     /// From where it is copied from, maybe once more.
     Source(&'a Job, bool),
@@ -115,7 +115,7 @@ impl Engine {
     ) -> Result<(), FileError> {
         let mut changes = self.changes(source, None);
         changes.mode = changes.mode.filter(|mode| replaced.mode != Some(*mode));
-        // What can't be had is found out before anything is changed.
+        // Whether it can be opened is found out before anything is changed.
         let mut options = WriteOptions { truncate: false, create: false, no_follow: true, ..WriteOptions::default() };
         self.remote.write_file(to, &options, &mut tokio::io::empty(), &|_| ()).await?;
         let (from, counted) = match &content {
@@ -201,7 +201,7 @@ impl Engine {
             (spool.path().to_owned(), Some(spool))
         };
         let work = Replacement { content: path, to: local::path(to), changes, sync: self.options.sync };
-        // It goes on to its end even if nobody waits for it any more.
+        // It goes on to its end even if it is no longer waited for.
         let replaced = self.removals.spawn_blocking(move || work.carry_out()).await;
         replaced.map_err(io::Error::other).flatten().map_err(failed)?;
         lock(&self.in_place.done).push(to.to_vec());

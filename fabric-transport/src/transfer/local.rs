@@ -133,7 +133,7 @@ impl<'a> Sink<'a> {
         }
         if let SinkState::Opening(opening) = &mut self.state {
             let opened = ready!(Pin::new(opening).poll(cx)).map_err(io::Error::other).flatten();
-            // After an error nobody goes on with it.
+            // After an error it is not used again.
             self.state = SinkState::Small(Vec::new());
             let mut file = File::from_std(opened?);
             file.set_max_buf_size(CHUNK);

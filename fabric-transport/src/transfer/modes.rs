@@ -44,7 +44,7 @@ impl Engine {
     pub(super) fn changes(&self, source: &FileStat, replaced: Option<&FileStat>) -> FileChanges {
         let bits = match self.direction {
             Direction::Put => 0o7777,
-            // What a host says must not make a program of this machine run as somebody else.
+            // What a host says must not make a program of this machine run as another user.
             Direction::Get => 0o777,
         };
         let mirrored = source.mode.filter(|_| self.options.mirror_mode == Some(true));

@@ -161,7 +161,7 @@ macro_rules! option_methods {
             self
         }
 
-        /// Whether the transfer is told of, by events. Default: yes.
+        /// Whether the transfer emits events. Default: yes.
         pub fn echo(mut self, echo: bool) -> Self {
             self.options.silent = !echo;
             self

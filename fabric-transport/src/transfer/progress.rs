@@ -9,7 +9,7 @@ use fabric_core::Emitter;
 use fabric_core::event::EventKind;
 use fabric_core::outcome::Direction;
 
-/// How often it is told how far a transfer is, at most.
+/// The shortest time between two events about a transfer's progress.
 const EVERY: Duration = Duration::from_millis(100);
 
 pub(super) struct Progress {

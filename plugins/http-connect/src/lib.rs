@@ -67,7 +67,7 @@ fn header(request: &DialRequest, login: Option<&str>) -> Result<String, PluginEr
 /// Any 2xx is a tunnel.
 fn check(answer: &[u8], request: &DialRequest, login: Option<&str>) -> Result<(), PluginError> {
     let text = String::from_utf8_lossy(answer);
-    // For people to read, however long the proxy has made it, and even if it repeats what it was told.
+    // For people to read, however long the proxy has made it, and even if it repeats what we sent.
     let line = text.lines().next().unwrap_or_default();
     let line = login.map_or_else(|| line.to_owned(), |login| line.replace(login, "***"));
     let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };

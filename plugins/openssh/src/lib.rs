@@ -47,7 +47,7 @@ export_plugin!(transport OpenSsh);
 /// killed. The directory `$1` goes with it.
 ///
 /// `ssh` may lose a signal that comes just before it waits for something, so one is not enough. One that its
-/// configuration has sent into the background (`ForkAfterAuthentication`) is told by its socket.
+/// configuration has sent into the background (`ForkAfterAuthentication`) is ended by its socket.
 const WITH_US: &str = r#"
 dir=$1
 shift
@@ -126,7 +126,7 @@ fn reason(said: &str) -> String {
         |line: &&str| ABOUT_KEYS.iter().any(|start| line.starts_with(start)) || line.contains("host key is known for");
     let mut told: Vec<&str> = lines.filter(tells).map(|line| line.trim_end_matches('.')).collect();
     if told.is_empty() {
-        told.push("ssh does not know the host's key, and asks nobody: log in once by hand, or add it to known_hosts");
+        told.push("ssh does not know the host's key, and does not ask: log in once by hand, or add it to known_hosts");
     }
     format!("{} {}", last, told.join("; "))
 }

@@ -21,7 +21,7 @@ pub struct Str {
     pub len: usize,
 }
 
-// SAFETY: a `Str` is a pointer to bytes that nobody writes while it is valid.
+// SAFETY: a `Str` is a pointer to bytes that are not written while it is valid.
 unsafe impl Send for Str {}
 // SAFETY: as above.
 unsafe impl Sync for Str {}

@@ -1,4 +1,4 @@
-//! How a plugin learns that nobody waits for it any more.
+//! How a plugin learns that its result is no longer wanted.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};

@@ -234,7 +234,7 @@ impl DialRequest {
         };
         if host.contains(':') && !address.starts_with('[') {
             return Err(crate::PluginError::new(format!(
-                "`{}`: an IPv6 address stands in brackets, [::1]:{default_port}",
+                "`{}`: an IPv6 address belongs in brackets, [::1]:{default_port}",
                 self.url
             )));
         }

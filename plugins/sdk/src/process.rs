@@ -38,7 +38,7 @@ impl ProcessFds {
 
     /// The same for a command that is only the client of a process elsewhere, which signals do not reach: `ssh`,
     /// `docker exec`. A signal that ends programs (HUP, INT, KILL, QUIT, TERM) ends the client, and the control
-    /// socket then closes without a word, as nobody knows what came of the process. Other signals are not passed on.
+    /// socket then closes without a word, as the process's end is unknown. Other signals are not passed on.
     pub fn serve_client(command: Command, pty: Option<&Pty>) -> Result<Self, PluginError> {
         Self::serve_as(command, pty, Runs::Elsewhere)
     }

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
 
-    /// What the proxy says, and what it was told.
+    /// What the proxy says, and what was sent to it.
     struct Wire(VecDeque<u8>, Vec<u8>);
 
     impl Read for Wire {

@@ -41,7 +41,7 @@ impl Asked {
         for arg in args {
             match arg.as_str() {
                 "-h" | "--help" => return Ok(Self::Help),
-                // A number below 0 is told as the number that it is.
+                // A number below 0 is quoted as it is.
                 option if option.starts_with('-') && option.parse::<i64>().is_err() => {
                     return Err(format!("unknown option {option}"));
                 }

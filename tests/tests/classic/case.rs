@@ -122,7 +122,7 @@ pub(crate) struct Execute {
     pub(crate) argument: Option<&'static str>,
     /// Whether the argument is given by name.
     pub(crate) named: bool,
-    /// Whether the hosts that it has results of are told.
+    /// Whether the hosts of its results are shown.
     pub(crate) tells: bool,
 }
 

@@ -79,7 +79,7 @@ struct Halt;
 struct Listed {
     hosts: Vec<String>,
     roles: Vec<String>,
-    /// Whether nobody gave any: it runs once, without a host.
+    /// Whether there are none: it runs once, without a host.
     local: bool,
 }
 

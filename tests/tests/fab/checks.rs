@@ -9,7 +9,7 @@ fn checked(text: &str, args: &[&str]) -> Case {
     case!().hosts(1).fabfile(text).args(["-H", "{h1}"]).args(args)
 }
 
-/// A run that is refused: nothing is printed by a task, and these lines are told.
+/// A run that is refused: no task prints anything, and these lines are shown.
 fn refused(text: &str, args: &[&str], problems: &[&str]) {
     let case = checked(text, args).stdout("").stderr(problems.join("\n") + "\n").status(2);
     assert_eq!(std::fs::read_dir(case.far()).unwrap().count(), 0);

@@ -172,7 +172,7 @@ fn process(stdout: &str, word: &str) -> rustix::process::Pid {
 }
 
 fn runs(process: rustix::process::Pid) -> bool {
-    // One that nobody has waited for yet doesn't count.
+    // One that was not waited for yet doesn't count.
     let state = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
     state.is_ok_and(|state| !state.rsplit(')').next().unwrap_or_default().trim().starts_with('Z'))
 }

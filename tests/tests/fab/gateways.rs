@@ -12,7 +12,7 @@ fn bastion(other: &Sshd) -> Sshd {
     Sshd::builder().config(format!("AuthorizedKeysFile {}.pub", other.key().display())).start()
 }
 
-/// How often somebody has logged in.
+/// How many logins there were.
 fn logins(sshd: &Sshd) -> usize {
     sshd.log().matches("Accepted publickey").count()
 }

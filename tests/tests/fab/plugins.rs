@@ -121,7 +121,7 @@ fn openssh_project(sshd: &Sshd, lines: &str) -> tempfile::TempDir {
     dir
 }
 
-/// What nobody asked for is not passed on to what has defaults of its own.
+/// Defaults are not passed on to what has defaults of its own.
 #[test]
 fn user_and_port_are_sshs_unless_somebody_says_them() {
     let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::shared());
@@ -222,7 +222,7 @@ fn a_transport_is_chosen_by_host_and_by_scheme_and_its_options_come_through_the_
         .run();
 }
 
-/// The transport of docs/plugins.md, as somebody copies it from the page into what `--init plugin` has written.
+/// The transport of docs/plugins.md, as a reader copies it from the page into what `--init plugin` has written.
 #[test]
 fn the_transport_of_the_page_builds_and_runs() {
     let page = include_str!("../../../docs/plugins.md");

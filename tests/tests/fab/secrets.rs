@@ -71,7 +71,7 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// The ways to write a secret: as it should be, and as somebody may by mistake.
+/// The ways to write a secret: as it should be, and as it may be written by mistake.
 fn shapes() -> Vec<Value> {
     let nested = json!({"password": SECRET, "list": [{"token": SECRET}]});
     vec![

@@ -1,11 +1,11 @@
-//! Which machine a host string reaches, and under which name all that it says is told.
+//! Which machine a host string reaches, and under which name its output is shown.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use tests::{Case, Sshd, case};
 
-/// How often somebody has logged in.
+/// How many logins there were.
 fn logins(sshd: &Sshd) -> usize {
     sshd.log().matches("Accepted publickey").count()
 }

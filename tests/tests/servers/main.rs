@@ -223,7 +223,7 @@ fn a_server_that_asks_without_end_is_given_up() {
     assert!(asked < 100, "{asked}");
 }
 
-/// russh shows nobody the request for a new password, so that all there is is what it may be that isn't answered.
+/// russh does not show the request for a new password, so that all there is is what it may be that isn't answered.
 #[test]
 fn a_password_that_is_not_answered_may_have_expired() {
     let says = ["timed out after 2 s", "auth_timeout", "SSH_MSG_USERAUTH_PASSWD_CHANGEREQ", "`ssh`", "openssh://"];

@@ -1,4 +1,4 @@
-//! What a task is told about its run and its host.
+//! What a task knows about its run and its host.
 
 use std::process::Command;
 

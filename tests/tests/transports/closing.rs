@@ -35,7 +35,7 @@ async fn process(file: &Path) -> Pid {
     }
 }
 
-/// Whether any process of a group, or session, is left. One that nobody has waited for yet is none.
+/// Whether any process of a group, or session, is left. One that was not waited for yet is none.
 fn runs(group: Pid) -> bool {
     let of = |stat: String| {
         let fields: Vec<_> =

@@ -56,7 +56,7 @@ async fn first_line(process: &mut Process) -> String {
     while !text.contains(&b'\n') {
         match process.next().await {
             Some(ProcessEvent::Stdout(data)) => text.extend_from_slice(&data),
-            // A process's end may be told before the last of its output.
+            // A process's end may arrive before the last of its output.
             Some(ProcessEvent::Exit(_)) => {}
             other => panic!("no line of output, but {other:?}"),
         }
@@ -190,7 +190,7 @@ async fn family(world: &World, request: impl Fn(&str) -> SpawnRequest, before: &
     (process, ids)
 }
 
-/// Waits until none of these processes runs; one that nobody has collected yet doesn't.
+/// Waits until none of these processes runs; one that was not collected yet doesn't.
 async fn gone(ids: &[i32]) {
     let runs = |id: &i32| match std::fs::read_to_string(format!("/proc/{id}/stat")) {
         Ok(stat) => !stat.contains(") Z "),

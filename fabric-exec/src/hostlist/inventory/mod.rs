@@ -65,7 +65,7 @@ impl InventoryError {
 
 /// What a file or a command says about which hosts there are.
 ///
-/// The format is told by the text:
+/// The text decides on the format:
 ///
 /// * JSON: a list of host strings; an object with `hosts`; or one with a member per group, as the scripts
 ///   of Ansible print it (`--list`), with their `_meta.hostvars`;
@@ -130,7 +130,7 @@ impl Source {
     }
 }
 
-/// Names of files in a directory of inventories that are none.
+/// Names of files in a directory of inventories that are not inventories.
 const NO_INVENTORY: [&str; 12] =
     [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry"];
 

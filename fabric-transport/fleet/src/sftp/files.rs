@@ -48,7 +48,7 @@ enum Open {
     Dir { entries: ReadDir, path: PathBuf, extra: Vec<Vec<u8>> },
 }
 
-/// What comes of a request that isn't answered by data.
+/// The result of a request that isn't answered by data.
 type Done = Result<(), Refusal>;
 
 /// A status other than success.

@@ -51,7 +51,7 @@ enum Source {
 #[derive(Debug)]
 pub(super) struct KeyFile {
     name: String,
-    /// The public half, where it can be told without a passphrase.
+    /// The public half, where it can be read without a passphrase.
     public: Option<PublicKey>,
     /// The certificate beside it (`KEY-cert.pub`).
     certificate: Option<Certificate>,
@@ -71,7 +71,7 @@ struct Private {
 #[derive(Debug)]
 struct Locked {
     text: Secret,
-    /// Why nobody is asked for its passphrase any more, once somebody was asked in vain.
+    /// Why its passphrase is not asked for again, once asking was in vain.
     given_up: Option<String>,
 }
 
@@ -111,7 +111,7 @@ impl KeyStore {
         self.cell(Source::File(path.to_owned())).get_or_init(read).await.clone()
     }
 
-    /// Reads the first target's key files before they are wanted. What is wrong with them is told when they are.
+    /// Reads the first target's key files before they are wanted. Their problems are reported when they are.
     pub(in crate::ssh) async fn read_ahead(&self, target: &Target) {
         if self.files.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
             for Identity { path, .. } in &target.auth.identities {
@@ -199,7 +199,7 @@ impl KeyFile {
         }
     }
 
-    /// Opens it, or says why nobody need be asked again.
+    /// Opens it, or says why there is no need to ask again.
     async fn unlock(
         &self,
         locked: &Locked,
@@ -228,7 +228,7 @@ impl KeyFile {
             let passphrase = match context.prompter.ask(PromptRequest { kind, host: None, message }).await {
                 Ok(passphrase) => passphrase,
                 Err(error @ PromptError::Cancelled { .. }) => return Err(SignError::Prompt(error)),
-                // That nobody can be asked is not what is wrong.
+                // That no question can be asked is not the problem.
                 Err(_) if was_wrong => return Err(SignError::Key(wrong)),
                 Err(error) => return Err(SignError::Prompt(error)),
             };
@@ -341,7 +341,7 @@ impl Offer {
 }
 
 impl Candidate {
-    /// What to offer; `None` for a key whose public half nobody can tell without its passphrase.
+    /// What to offer; `None` for a key whose public half is unknown without its passphrase.
     pub(super) async fn public(
         &self,
         target: &Target,

@@ -32,13 +32,13 @@ const MOST_QUESTIONS: u32 = 100;
 /// How many times `auth_timeout` all answers of the server together may take.
 const WHOLE_LOGIN: u32 = 10;
 
-/// After so long without the agent's answer a person is told what is waited for.
+/// After so long without an answer of the agent a message says what is waited for.
 const SLOW_AGENT: Duration = Duration::from_secs(2);
 
 /// So much of a server's banner is part of an error message.
 const BANNER: usize = 200;
 
-/// A connection on which somebody is logged in.
+/// A connection after login.
 pub(super) struct Login {
     pub(super) handle: Handle<Handler>,
     pub(super) shared: Arc<Shared>,
@@ -135,7 +135,7 @@ impl Attempt<'_> {
         let mut candidates = keys::Candidates::collect(self.target, keys, agent).await?;
         self.tried.append(&mut candidates.passed_over);
         if candidates.is_empty() {
-            // Nothing to offer without asking somebody: ask the server first what it takes.
+            // Nothing to offer without a question: ask the server first what it takes.
             if let Step::Done = self.none().await? {
                 return Ok(());
             }
@@ -196,7 +196,7 @@ impl Attempt<'_> {
                     .to_owned(),
             );
         }
-        // Where servers say why somebody may not come in.
+        // Where servers say why a login is refused.
         let banner = self.shared.banner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = banner.lines().map(str::trim).find(|line| !line.is_empty()) {
             let line: String = line.chars().filter(|c| !c.is_control()).take(BANNER).collect();
@@ -371,7 +371,7 @@ impl Attempt<'_> {
         self.ask("password", PromptKind::Password { user: self.user.clone() }, message).await
     }
 
-    /// Asks a person; `None`, with a note of it, where nobody may be asked.
+    /// Asks a person; `None`, with a note of it, where no question may be asked.
     async fn ask(
         &mut self,
         method: &str,
