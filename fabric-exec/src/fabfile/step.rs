@@ -17,23 +17,16 @@ use crate::steps::{
 const RETRIES: u32 = 5;
 
 const VERBS: &[&str] = &["run", "sudo", "local", "put", "get", "execute", "set", "prompt", "open_shell"];
-const COMMON: &[&str] = &["if", "save", "warn_only", "hide"];
+/// What goes with any work that can fail.
+const ANY: &[&str] = &["if", "save", "warn_only", "hide"];
 const COMMAND: &[&str] =
     &["cd", "prefix", "path", "env", "shell", "pty", "timeout", "ok_ret_codes", "until", "retries", "delay", "stdin"];
 const SUDO: &[&str] = &["user", "group"];
-const TRANSFER: &[&str] = &[
-    "to",
-    "mode",
-    "mirror_local_mode",
-    "links",
-    "use_sudo",
-    "temp_dir",
-    "template",
-    "skip_same",
-    "resume",
-    "verify",
-    "atomic",
-];
+const TRANSFER: &[&str] =
+    &["to", "mode", "mirror_local_mode", "links", "use_sudo", "skip_same", "resume", "verify", "atomic"];
+const PUT: &[&str] = &["temp_dir", "template"];
+/// What has no meaning for a text that is rendered for each host: it is sent as it is, from its beginning.
+const NOT_RENDERED: &[&str] = &["skip_same", "resume", "verify", "links"];
 const EXECUTE: &[&str] = &["args", "hosts", "roles", "exclude_hosts"];
 const PROMPT: &[&str] = &["default", "secret"];
 const LEVELS: &[&str] = &[
@@ -95,7 +88,15 @@ impl Reader {
             "run" => Verb::Run(self.command(subject, members, &what)?),
             "sudo" => Verb::Sudo(self.command(subject, members, &what)?),
             "local" => Verb::Local(self.command(subject, members, &what)?),
-            "put" => Verb::Put(self.transfer(subject, members, &what)?),
+            "put" => {
+                let transfer = self.transfer(subject, members, &what)?;
+                let useless = NOT_RENDERED.iter().filter_map(|key| Some((key, members.get(*key)?.0)));
+                for (key, line) in useless.filter(|_| transfer.template) {
+                    let text = format!("`{key}` of {what}: with `template` the rendered text is sent each time");
+                    self.problem(line, text).hint = Some(format!("leave `{key}` out"));
+                }
+                Verb::Put(transfer)
+            }
             "get" => {
                 let transfer = self.transfer(subject, members, &what)?;
                 if let (Some(mode), Some((line, _))) =
@@ -456,12 +457,14 @@ impl Reader {
 /// The keys that go with a verb.
 fn keys(verb: &str) -> Vec<&'static str> {
     let own: &[&[&'static str]] = match verb {
-        "run" | "local" => &[COMMAND],
-        "sudo" => &[COMMAND, SUDO],
-        "put" | "get" => &[TRANSFER],
-        "execute" => &[EXECUTE],
-        "prompt" => &[PROMPT],
-        _ => &[],
+        "run" | "local" => &[COMMAND, ANY],
+        "sudo" => &[COMMAND, SUDO, ANY],
+        "put" => &[TRANSFER, PUT, ANY],
+        "get" => &[TRANSFER, ANY],
+        "execute" => &[EXECUTE, ANY],
+        "prompt" => &[PROMPT, &["if", "save", "hide"]],
+        "open_shell" => &[&["if", "save", "hide"]],
+        _ => &[&["if", "save"]],
     };
-    own.iter().copied().flatten().chain(COMMON).copied().collect()
+    own.iter().copied().flatten().copied().collect()
 }

@@ -160,8 +160,10 @@ impl Reader {
     fn gates(&mut self, task: &Task, line: usize, members: &Members, place: &str) {
         let line_of = |key: &str| members.get(key).map_or(line, |(line, _)| *line);
         if task.runs_once {
-            let gates = ["batch", "canary", "health", "pause", "rollback", "pool_size"];
-            for key in gates.into_iter().filter(|key| members.contains_key(*key)) {
+            let gates = ["batch", "canary", "health", "pause", "rollback", "pool_size", "parallel"];
+            let is_given =
+                |key: &&str| members.contains_key(*key) && (*key != "parallel" || task.mode == Some(Mode::Parallel));
+            for key in gates.into_iter().filter(is_given) {
                 self.problem(line_of(key), format!("`{key}` of {place}: it runs once, on one host (`runs_once`)"));
             }
         }

@@ -165,16 +165,20 @@ impl Work {
         if let Some(until) = command.until.as_ref().filter(|_| !self.context.is_dry_run()) {
             return self.until(step, command, until, &start, remote).await;
         }
-        let mut last = Value::Null;
+        // Of several the first that failed, else the last.
+        let (mut shown, mut has_failed) = (Value::Null, false);
         for line in &command.commands {
             let request = self.request(step, command, start(self.render(line)?), remote).await?;
             let outcome = request.await?;
+            if !has_failed {
+                shown = outcome_value(&outcome);
+            }
             if outcome.failed() {
+                has_failed = true;
                 self.tolerate(step, format!("`{}` {}", outcome.command, outcome.exit));
             }
-            last = outcome_value(&outcome);
         }
-        Ok(last)
+        Ok(shown)
     }
 
     /// The commands again and again until the condition holds; then how they ended is no failure.

@@ -542,3 +542,47 @@ async fn types_are_asked_for_and_comparisons_mean_something() {
     assert_eq!(run(&["right"]).await.unwrap().exit_code(), 0);
     assert_eq!(world.commands("h1").last().unwrap(), "full");
 }
+
+#[test]
+fn keys_that_would_do_nothing_in_a_step_are_errors() {
+    for (step, key) in [
+        ("put = 'a', to = '/a', template = true, skip_same = true", "`skip_same`"),
+        ("put = 'a', to = '/a', template = true, resume = true", "`resume`"),
+        ("put = 'a', to = '/a', template = true, verify = true", "`verify`"),
+        ("put = 'a', to = '/a', template = true, links = 'keep'", "`links`"),
+        ("get = '/a', template = true", "`template`"),
+        ("get = '/a', temp_dir = '/tmp'", "`temp_dir`"),
+        ("set = { a = 1 }, warn_only = true", "`warn_only`"),
+        ("set = { a = 1 }, hide = true", "`hide`"),
+        ("prompt = 'a', warn_only = true", "`warn_only`"),
+        ("open_shell = true, warn_only = true", "`warn_only`"),
+        ("run = 'a', user = 'b'", "`user`"),
+        ("execute = 'u', cd = '/'", "`cd`"),
+    ] {
+        let text = format!("[tasks]\nu = 'u'\n[tasks.t]\nsteps = [{{ {step} }}]\n");
+        let problems = parse("f.toml", &text, Format::Toml).unwrap_err().to_string();
+        assert!(problems.contains("f.toml:4") && problems.contains(key), "{step}: {problems}");
+    }
+    let once = "[tasks.t]\nruns_once = true\nparallel = true\nrun = 'a'\n";
+    let problems = parse("f.toml", once, Format::Toml).unwrap_err().to_string();
+    assert!(problems.contains("f.toml:3") && problems.contains("`parallel`"), "{problems}");
+}
+
+#[tokio::test]
+async fn what_several_commands_came_to_is_the_first_failure_else_the_last() {
+    let text = "
+        [tasks.t]
+        steps = [
+          { run = ['a', 'b', 'c'], warn_only = true, save = 's' },
+          { run = 'echo {{ s.ok }} {{ s.exit }} {{ s.command }}' },
+        ]
+    ";
+    for (failing, expected) in [(None, "echo true 0 c"), (Some("b"), "echo false 3 b"), (Some("c"), "echo false 3 c")] {
+        let world = World::new().hosts(&["h1"]);
+        if let Some(command) = failing {
+            world.fleet.host("h1").on(command, Reply::status(3));
+        }
+        assert_eq!(world.toml(text, &["t"]).await.exit_code(), 0);
+        assert_eq!(world.commands("h1"), ["a", "b", "c", expected]);
+    }
+}

@@ -28,7 +28,7 @@ pub struct Client {
     limits: Shared<BoxFuture<'static, Limits>>,
     pub(super) lanes: Option<Lanes>,
     /// Held by the client of a further channel.
-    pub(super) _turn: Option<Arc<OwnedSemaphorePermit>>,
+    _turn: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Client {
@@ -67,6 +67,11 @@ impl Client {
     {
         self.lanes = Some(Lanes::new(Arc::new(move || open().boxed())));
         self
+    }
+
+    /// The same, which keeps this as long as it is there.
+    pub(super) fn holding(self, turn: OwnedSemaphorePermit) -> Self {
+        Self { _turn: Some(Arc::new(turn)), ..self }
     }
 
     /// Which extensions the server offers.

@@ -47,9 +47,8 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Its client, which keeps the channel and the turn as long as it is there.
-    pub(super) fn into_client(mut self) -> Client {
-        self.client._turn = Some(Arc::new(self.turn));
-        self.client
+    pub(super) fn into_client(self) -> Client {
+        self.client.holding(self.turn)
     }
 }
 

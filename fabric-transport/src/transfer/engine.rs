@@ -165,13 +165,13 @@ impl Engine {
             future::pending::<Infallible>().await
         };
         // There is no waiting for the channel: it is used once it is open.
-        let delivering = async {
+        let delivering = Box::pin(async {
             tokio::select! {
                 biased;
                 failed = delivering => failed,
                 never = opening => match never {},
             }
-        };
+        });
         let mut failed: HashMap<usize, FileError> = self.while_sweeping(leftovers, delivering).await;
         let mut first = None;
         for (index, job) in jobs.iter().enumerate() {
