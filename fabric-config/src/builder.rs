@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fabric_core::settings::{Kind, Layer, Map, Origin, Problem, Problems, Setting, Value};
+use fabric_core::settings::{Kind, Layer, Origin, Problem, Problems, Setting, Value};
+use fabric_document::Format;
 
 use crate::config::Config;
-use crate::document::Format;
 use crate::environment::Environment;
 use crate::hosts::{Section, Sections};
 use crate::sources::{self, SourceFile, Sources, parse_set};
@@ -246,7 +246,7 @@ impl Reading {
 fn values(layer: Layer, unknown: Unknown, values: Vec<(String, Value, Origin)>) -> Intake {
     let mut intake = Intake::new(layer, unknown);
     for (name, value, origin) in values {
-        intake.table(&Map::from_iter([(name, value)]), &|_| origin.clone());
+        intake.given(&name, &value, &origin);
     }
     intake
 }

@@ -214,7 +214,7 @@ pub(crate) fn read_overlays(overlays: &[Overlay]) -> Result<Vec<LayerValues>, Pr
     let mut layers = Vec::new();
     for overlay in overlays {
         let mut intake = Intake::new(overlay.origin.layer, Unknown::Share);
-        intake.table(&overlay.values, &|_| overlay.origin.clone());
+        overlay.values.iter().for_each(|(name, value)| intake.given(name, value, &overlay.origin));
         let (layer, found, _) = intake.finish();
         problems.extend(found);
         layers.push(layer);

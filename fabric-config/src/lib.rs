@@ -24,7 +24,6 @@
 
 mod builder;
 mod config;
-mod document;
 mod environment;
 mod explain;
 mod hosts;
@@ -39,9 +38,9 @@ mod values;
 
 pub use builder::ConfigBuilder;
 pub use config::{Config, HostSettings};
-pub use document::Format;
 pub use environment::Environment;
 pub use explain::{Explanation, Rung, Shown};
+pub use fabric_document::Format;
 pub use mask::shown;
 pub use sources::{Assignment, SourceFile, Sources, parse_set};
 pub use ssh_config::SshConfig;

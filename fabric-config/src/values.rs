@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use fabric_core::Settings;
-use fabric_core::settings::{Kind, Layer, Map, Origin, Problem, Setting, TABLE, Value, is_yaml_word, nearest, type_of};
+use fabric_core::settings::{Layer, Map, Origin, Problem, Setting, TABLE, Value, nearest, type_of};
+use fabric_document::{Document, Kind as Node, Member};
 use indexmap::IndexMap;
 
 /// One value and where it stands.
@@ -38,8 +39,6 @@ pub(crate) struct Intake {
     layer: LayerValues,
     spelled: IndexMap<&'static str, String>,
     unknown: Unknown,
-    /// Whether `yes` and `no` are switches where a switch is expected, as in YAML.
-    words: bool,
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Problem>,
 }
@@ -50,40 +49,46 @@ impl Intake {
             layer: LayerValues { layer, values: IndexMap::new() },
             spelled: IndexMap::new(),
             unknown,
-            words: false,
             problems: Vec::new(),
             warnings: Vec::new(),
         }
-    }
-
-    /// Takes `yes` and `no` as switches where a switch is expected (YAML 1.1).
-    pub(crate) fn with_words(mut self) -> Self {
-        self.words = true;
-        self
     }
 
     pub(crate) fn finish(self) -> (LayerValues, Vec<Problem>, Vec<Problem>) {
         (self.layer, self.problems, self.warnings)
     }
 
-    /// Takes a table; `origin` says where a key path stands.
-    pub(crate) fn table(&mut self, table: &Map, origin: &dyn Fn(&[String]) -> Origin) {
-        for (key, value) in table {
-            self.key(&mut vec![key.clone()], value, origin);
+    /// Takes what a file says.
+    pub(crate) fn document(&mut self, document: &Document) {
+        match document.table() {
+            Ok(members) => members.iter().for_each(|(key, member)| self.member(key, member, document)),
+            Err(problem) => self.problems.push(problem),
         }
     }
 
-    fn key(&mut self, path: &mut Vec<String>, value: &Value, origin: &dyn Fn(&[String]) -> Origin) {
-        let name = path.join(".");
-        if let (Value::Object(inside), true) = (value, is_group(&name)) {
-            for (key, value) in inside {
-                path.push(key.clone());
-                self.key(path, value, origin);
-                path.pop();
-            }
-            return;
+    fn member(&mut self, name: &str, member: &Member, document: &Document) {
+        if let (Node::Table(inside), true) = (&member.node.kind, is_group(name)) {
+            return inside.iter().for_each(|(key, inner)| self.member(&format!("{name}.{key}"), inner, document));
         }
-        self.value(&name, value.clone(), origin(path));
+        let origin = document.origin(member.line);
+        let value = match Meaning::of(name) {
+            Meaning::Setting(setting, _) => member.node.typed(setting.kind),
+            Meaning::Without(_) | Meaning::Unknown => Ok(member.node.value()),
+        };
+        match value {
+            Ok(value) => self.value(name, value, origin),
+            Err(why) => self.problems.push(Problem::new(format!("setting `{name}`: {why}")).at(origin)),
+        }
+    }
+
+    /// Takes what somebody else has read: a value, or a table of settings.
+    pub(crate) fn given(&mut self, name: &str, value: &Value, origin: &Origin) {
+        match value {
+            Value::Object(inside) if is_group(name) => {
+                inside.iter().for_each(|(key, value)| self.given(&format!("{name}.{key}"), value, origin));
+            }
+            value => self.value(name, value.clone(), origin.clone()),
+        }
     }
 
     /// Adds keys to a setting that is a table.
@@ -98,7 +103,7 @@ impl Intake {
     pub(crate) fn text(&mut self, name: &str, text: &str, origin: Origin) {
         let table = || serde_json::from_str::<Map>(text).ok();
         if let Some(table) = table().filter(|_| is_group(name)) {
-            return self.key(&mut vec![name.to_owned()], &Value::Object(table), &|_| origin.clone());
+            return self.given(name, &Value::Object(table), &origin);
         }
         let value = match Meaning::of(name) {
             Meaning::Setting(setting, _) => {
@@ -140,19 +145,6 @@ impl Intake {
             self.problems.push(problem.at(origin).hint(format!("keep `{}`", setting.name)));
             return;
         }
-        let value = match (setting.kind, value) {
-            // A fraction such as 1.50 is a text where no number is expected.
-            (Kind::Bool | Kind::Maybe | Kind::Seconds, Value::String(word)) if self.words => {
-                setting.kind.parse(&word).unwrap_or(Value::String(word))
-            }
-            (Kind::Switch, Value::String(word)) if self.words && is_yaml_word(&word) => {
-                let message =
-                    format!("setting `{name}`: `{word}` is a text in YAML: write false, or the host's address");
-                self.problems.push(Problem::new(message).at(origin));
-                return;
-            }
-            (_, value) => value,
-        };
         let Some(value) = conversion.apply(value) else { return };
         if let Err(problem) = check(setting, &value) {
             let message = problem.message.replacen(&format!("`{}`", setting.name), &format!("`{name}`"), 1);

@@ -1,9 +1,9 @@
 //! Files of settings.
 
-use fabric_core::settings::{Origin, Problem};
+use fabric_core::settings::{Origin, Problem, Problems};
+use fabric_document::Document;
 
 use super::{SourceFile, parse_rc};
-use crate::document::{Document, Format};
 use crate::values::{Intake, Unknown};
 
 /// Reads one file.
@@ -23,12 +23,9 @@ pub(crate) fn read(file: &SourceFile) -> Intake {
 pub(crate) fn parse(file: &SourceFile, bytes: &[u8]) -> Intake {
     let Some(format) = file.format else { return parse_rc(file.layer, &file.path, bytes) };
     let mut intake = Intake::new(file.layer, Unknown::Refuse);
-    if format == Format::Yaml {
-        intake = intake.with_words();
-    }
     match Document::parse(file.layer, &file.path, format, bytes) {
-        Ok(document) => intake.table(&document.values, &|path| document.origin(path)),
-        Err(problems) => intake.problems = problems,
+        Ok(document) => intake.document(&document),
+        Err(Problems(problems)) => intake.problems = problems,
     }
     intake
 }

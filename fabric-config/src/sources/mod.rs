@@ -8,13 +8,13 @@ mod variables;
 use std::path::{Path, PathBuf};
 
 use fabric_core::settings::{Layer, Problem};
+use fabric_document::Format;
 
 pub(crate) use file::{parse, read};
 pub(crate) use rc::parse as parse_rc;
 pub use set::{Assignment, parse as parse_set};
 pub(crate) use variables::read as read_variables;
 
-use crate::document::Format;
 use crate::environment::Environment;
 
 /// The files that settings come from, by the names and in the order that Fabric looks for them.

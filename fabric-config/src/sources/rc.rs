@@ -6,23 +6,23 @@
 use std::path::Path;
 
 use fabric_core::settings::{Layer, Origin, Problem};
+use fabric_document::Source;
 use indexmap::IndexMap;
 
-use crate::document::text_of;
 use crate::values::{Intake, Unknown};
 
 pub(crate) fn parse(layer: Layer, path: &Path, bytes: &[u8]) -> Intake {
     let at = |line: usize| Origin::file(layer, path, Some(line));
     let mut intake = Intake::new(layer, Unknown::RefuseTypos);
-    let text = match text_of(bytes) {
-        Ok(text) => text,
-        Err((line, message)) => {
-            intake.problems.push(Problem::new(message).at(at(line)));
+    let source = match Source::decode(layer, path, bytes) {
+        Ok(source) => source,
+        Err(problem) => {
+            intake.problems.push(problem);
             return intake;
         }
     };
     let mut lines: IndexMap<&str, usize> = IndexMap::new();
-    for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
+    for (number, line) in source.text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }

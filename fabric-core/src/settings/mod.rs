@@ -9,12 +9,10 @@ use std::path::Path;
 mod kind;
 mod layer;
 mod table;
-mod yaml;
 
 pub use kind::{Amount, FromValue, Gate, Kind, Seconds, Switch};
 pub use layer::{Layer, Origin, Overlay, Problem, Problems};
 pub use table::{Settings, TABLE};
-pub use yaml::{is_yaml_word, yaml_as_written, yaml_float, yaml_number};
 
 /// An untyped value, as files and templates have it.
 pub type Value = serde_json::Value;

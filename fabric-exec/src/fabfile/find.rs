@@ -74,8 +74,8 @@ fn name_of(path: &Path) -> Option<&str> {
 }
 
 fn in_directory(dir: &Path, name: &str) -> Option<Found> {
-    const ENDINGS: [&str; 5] = [".toml", ".yaml", ".yml", ".json", ".py"];
-    let with_ending = ENDINGS.iter().map(|ending| format!("{name}{ending}")).find_map(|file| Found::of(dir.join(file)));
+    let endings = super::Format::ENDINGS.iter().map(|(ending, _)| *ending).chain(["py"]);
+    let with_ending = endings.map(|ending| format!("{name}.{ending}")).find_map(|file| Found::of(dir.join(file)));
     with_ending
         .or_else(|| {
             let package = dir.join(name);

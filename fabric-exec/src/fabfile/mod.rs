@@ -4,7 +4,6 @@
 //! each with file, line, the offending text, what was expected and the nearest right name.
 
 mod find;
-mod node;
 mod own_roles;
 mod reader;
 mod roles;
@@ -20,6 +19,7 @@ use fabric_core::{Origin, Value};
 use crate::collection::Collection;
 use crate::hostlist::{FabfileLists, Roles};
 
+pub use fabric_document::Format;
 pub use find::{Found, find};
 pub use roles::roles_of;
 
@@ -75,29 +75,6 @@ pub struct HostSection {
     pub values: Vec<(String, Value, Origin)>,
 }
 
-/// The format of a fabfile's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// TOML.
-    Toml,
-    /// YAML.
-    Yaml,
-    /// JSON.
-    Json,
-}
-
-impl Format {
-    /// By a file's ending: `toml`, `yaml`, `yml`, `json`.
-    pub fn of(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()? {
-            "toml" => Some(Self::Toml),
-            "yaml" | "yml" => Some(Self::Yaml),
-            "json" => Some(Self::Json),
-            _ => None,
-        }
-    }
-}
-
 /// Reads a fabfile and those it includes.
 ///
 /// # Errors
@@ -128,5 +105,5 @@ pub fn load(path: impl AsRef<Path>) -> Result<Fabfile, Problems> {
 /// # Ok::<(), fabric_core::settings::Problems>(())
 /// ```
 pub fn parse(path: impl AsRef<Path>, text: &str, format: Format) -> Result<Fabfile, Problems> {
-    top::parse(path.as_ref(), text, format)
+    top::parse(path.as_ref(), text.as_bytes(), format)
 }

@@ -1,29 +1,24 @@
 //! Reading a tree of nodes: typed values out, problems with their lines collected.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use fabric_core::settings::{self, Map, Problem, Setting, is_secret_name, nearest, yaml_float};
+use fabric_core::settings::{self, Map, Problem, Setting, is_secret_name, nearest};
 use fabric_core::{Layer, Origin, Value};
-use indexmap::IndexMap;
+use fabric_document::{Kind, Member, Members, Node, Source};
 use serde::de::DeserializeOwned;
 
-use super::node::{Kind, Node, SyntaxError};
 use crate::hostlist::expand_item;
-use crate::steps::{Places, Source, template};
+use crate::steps::{Places, template};
 
 /// Collects what is wrong while a file is read.
 pub(super) struct Reader {
-    pub(super) file: PathBuf,
+    pub(super) source: Arc<Source>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
     /// Where the texts stand that were read since the last step or task.
     pub(super) places: Places,
-    source: Arc<Source>,
 }
-
-/// A table's members.
-pub(super) type Members = IndexMap<String, (usize, Node)>;
 
 /// Settings that say something about a whole list of hosts, or about the run.
 const OF_LISTS: &[&str] = &[
@@ -43,10 +38,8 @@ const OF_LISTS: &[&str] = &[
 ];
 
 impl Reader {
-    pub(super) fn new(file: &Path, text: &str) -> Self {
-        let source = Arc::new(Source::new(file, text));
-        let places = Places::new(source.clone());
-        Self { file: file.to_owned(), problems: Vec::new(), warnings: Vec::new(), places, source }
+    pub(super) fn new(source: Arc<Source>) -> Self {
+        Self { places: Places::new(source.clone()), source, problems: Vec::new(), warnings: Vec::new() }
     }
 
     /// The line and column at which a value is written.
@@ -61,7 +54,7 @@ impl Reader {
     }
 
     pub(super) fn origin(&self, layer: Layer, line: usize) -> Origin {
-        Origin::file(layer, &self.file, Some(line))
+        Origin::file(layer, &self.source.path, Some(line))
     }
 
     /// `file:line`, for errors of steps.
@@ -73,11 +66,6 @@ impl Reader {
         let problem = Problem::new(message).at(self.origin(Layer::Fabfile, line));
         self.problems.push(problem);
         self.problems.last_mut().expect("just pushed")
-    }
-
-    pub(super) fn syntax(&mut self, error: SyntaxError) {
-        let origin = Origin::file(Layer::Fabfile, &self.file, error.line);
-        self.problems.push(Problem::new(error.message).at(origin));
     }
 
     /// Numbers and switches are shown; a text may be a secret, put where it doesn't belong.
@@ -164,16 +152,12 @@ impl Reader {
             }
             Kind::Scalar(_) => {}
             Kind::List(items) => items.iter().for_each(|item| self.refuse_templates(item, what)),
-            Kind::Table(members) => members.values().for_each(|(_, node)| self.refuse_templates(node, what)),
+            Kind::Table(members) => members.values().for_each(|Member { node, .. }| self.refuse_templates(node, what)),
         }
     }
 
     pub(super) fn truth(&mut self, node: &Node, what: &str) -> Option<bool> {
-        if let Kind::Scalar(Value::Bool(truth)) = &node.kind {
-            return Some(*truth);
-        }
-        self.problem(node.line, format!("{what}: expected true or false, found {}", node.shown()));
-        None
+        self.value(settings::Kind::Bool, node, what)
     }
 
     pub(super) fn integer(&mut self, node: &Node, what: &str) -> Option<u32> {
@@ -184,32 +168,18 @@ impl Reader {
         self.value(settings::Kind::Seconds, node, what)
     }
 
-    /// A value where a number is expected: a fraction of YAML that is a text elsewhere is one here.
-    pub(super) fn number(&self, node: &Node) -> Value {
-        let number = self.plain(node).and_then(yaml_float);
-        number.map_or_else(|| node.value(), Value::Number)
-    }
-
-    /// The text of a plain scalar of YAML; in other formats texts have quotes.
-    fn plain<'n>(&self, node: &'n Node) -> Option<&'n str> {
-        match &node.kind {
-            Kind::Scalar(Value::String(text)) if self.source.text.get(node.span.clone()) == Some(text) => Some(text),
-            _ => None,
-        }
-    }
-
     /// Refuses `yes`, `no`, `on` and `off` where a text is as good as true or false: YAML 1.2 has texts there, YAML 1.1 had
     /// switches. Whether it is none of them.
     pub(super) fn no_word(&mut self, node: &Node, what: &str) -> bool {
-        let Some(word) = self.plain(node).filter(|word| settings::is_yaml_word(word)) else { return true };
+        let Some(word) = node.word() else { return true };
         self.problem(node.line, format!("{what}: `{word}` is a text in YAML: write true or false, or \"{word}\""));
         false
     }
 
     /// What a setting of this type takes.
     fn value<T: DeserializeOwned>(&mut self, kind: settings::Kind, node: &Node, what: &str) -> Option<T> {
-        let value = if kind == settings::Kind::Seconds { self.number(node) } else { node.value() };
-        if kind.check(&value).is_ok()
+        if let Ok(value) = node.typed(kind)
+            && kind.check(&value).is_ok()
             && let Ok(read) = T::deserialize(value)
         {
             return Some(read);
@@ -280,7 +250,7 @@ impl Reader {
 
     /// Settings of a part of the hosts: none that is about a run or a whole list of hosts.
     pub(super) fn settings_of_hosts(&mut self, members: &Members, place: &str, skip: &[&str]) -> Map {
-        for (key, (line, _)) in members {
+        for (key, Member { line, .. }) in members {
             let setting = Setting::find_any(key).map(|setting| setting.name);
             if setting.is_some_and(|name| OF_LISTS.contains(&name)) && !skip.contains(&key.as_str()) {
                 let problem =
@@ -294,7 +264,7 @@ impl Reader {
     /// Settings by their classic names or modern aliases; an unknown one is an error.
     pub(super) fn settings(&mut self, members: &Members, place: &str, skip: &[&str]) -> Map {
         let mut values = Map::new();
-        for (key, (line, node)) in members {
+        for (key, Member { line, node, .. }) in members {
             if !skip.contains(&key.as_str()) {
                 self.setting(key, *line, node, place, skip, &mut values);
             }
@@ -309,7 +279,7 @@ impl Reader {
                 let prefix = format!("{key}.");
                 let groups = fabric_core::settings::TABLE.iter().flat_map(|setting| setting.aliases);
                 if groups.into_iter().any(|alias| alias.starts_with(&prefix)) {
-                    for (name, (line, node)) in inner {
+                    for (name, Member { line, node, .. }) in inner {
                         self.setting(&format!("{prefix}{name}"), *line, node, place, also, values);
                     }
                     return;
@@ -328,13 +298,16 @@ impl Reader {
         if !self.no_templates_for(key, node, &format!("`{key}` in {place}")) {
             return;
         }
-        if setting.kind == settings::Kind::Switch && !self.no_word(node, &format!("`{key}` in {place}")) {
-            return;
-        }
-        let value = if setting.kind == settings::Kind::Seconds { self.number(node) } else { node.value() };
+        let value = match node.typed(setting.kind) {
+            Ok(value) => value,
+            Err(why) => {
+                self.problem(line, format!("`{key}` in {place}: {why}"));
+                return;
+            }
+        };
         match setting.kind.check(&value) {
             Ok(()) => {
-                let dir = self.file.parent().unwrap_or_else(|| Path::new(""));
+                let dir = self.source.path.parent().unwrap_or_else(|| Path::new(""));
                 values.insert(setting.name.to_owned(), setting.below(dir, value));
             }
             Err(expected) => {
@@ -343,6 +316,21 @@ impl Reader {
                 self.problem(line, format!("`{key}` in {place}: {expected}{found}"));
             }
         }
+    }
+}
+
+/// What a name of a setting, of a table of settings or of shared state is given: the types of settings decide what YAML leaves
+/// open.
+pub(super) fn setting_value(name: &str, node: &Node) -> Result<Value, String> {
+    match (Setting::any_spelling(name), &node.kind) {
+        (Some(setting), _) => node.typed(setting.kind),
+        (None, Kind::Table(members)) => {
+            let value = |(key, member): (&String, &Member)| {
+                Ok((key.clone(), setting_value(&format!("{name}.{key}"), &member.node)?))
+            };
+            members.iter().map(value).collect::<Result<Map, String>>().map(Value::Object)
+        }
+        (None, _) => Ok(node.value()),
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use fabric_core::settings::{Map, Problem, Problems};
 use fabric_core::{Layer, Origin, Value};
+use fabric_document::{Kind, Member, Node, Source};
 
-use super::node::{Kind, Node};
 use super::reader::Reader;
 use crate::hostlist::{Role, RoleSource, Roles};
 use crate::steps::Places;
@@ -31,7 +31,7 @@ use crate::steps::Places;
 /// ```
 pub fn roles_of(roledefs: &Map, dir: impl AsRef<Path>, origin: &Origin) -> Result<Roles, Problems> {
     let dir = dir.as_ref();
-    let mut reader = Reader::new(&dir.join("roledefs"), "");
+    let mut reader = Reader::new(Arc::new(Source::new(&dir.join("roledefs"), "")));
     let mut roles = Roles::new();
     reader.roles(&Node::without_place(&Value::from(roledefs.clone())), dir, &mut roles);
     if !reader.problems.is_empty() {
@@ -48,7 +48,7 @@ pub fn roles_of(roledefs: &Map, dir: impl AsRef<Path>, origin: &Origin) -> Resul
 impl Reader {
     pub(super) fn roles(&mut self, node: &Node, dir: &Path, roles: &mut Roles) {
         let Some(members) = self.table(node, "`roledefs`") else { return };
-        for (name, (line, node)) in members {
+        for (name, Member { line, node, .. }) in members {
             let place = format!("role `{name}`");
             self.places.take();
             let role = self.role(node, &place, dir);
@@ -77,8 +77,8 @@ impl Reader {
             return None;
         };
         let what = format!("`{key}` of {place}");
-        let (_, value) = &members[*key];
-        let group = members.get("group").and_then(|(_, node)| self.text(node, &format!("`group` of {place}")));
+        let value = &members[*key].node;
+        let group = members.get("group").and_then(|member| self.text(&member.node, &format!("`group` of {place}")));
         let source = match *key {
             "hosts" => RoleSource::Hosts(self.hosts(value, &what)?),
             "roles" => RoleSource::Roles(self.role_names(value, &what)?),

@@ -2,11 +2,11 @@
 
 use fabric_core::settings::Problem;
 use fabric_core::{Value, command};
+use fabric_document::{Kind, Member, Members, Node};
 use fabric_transport::transfer::Links;
 use indexmap::IndexMap;
 
-use super::node::{Kind, Node};
-use super::reader::{Members, Reader};
+use super::reader::{Reader, setting_value};
 use crate::run::Hide;
 use crate::steps::{
     CommandStep, ExecuteStep, Places, PromptStep, SetValue, ShellChoice, Step, StepInput, TransferStep, Until, Verb,
@@ -75,9 +75,9 @@ impl Reader {
             self.verb_problem(node.line, members, &verbs, place);
             return None;
         };
-        let (line, subject) = &members[*verb];
+        let Member { line, node: subject, .. } = &members[*verb];
         let known = keys(verb);
-        for (key, (line, _)) in members {
+        for (key, Member { line, .. }) in members {
             if !known.contains(&key.as_str()) && key != verb {
                 let all: Vec<&str> = known.iter().copied().chain([*verb]).collect();
                 self.unknown_key(*line, key, &format!("{place} (`{verb}`)"), &all);
@@ -99,7 +99,7 @@ impl Reader {
             }
             "get" => {
                 let transfer = self.transfer(subject, members, &what)?;
-                if let (Some(mode), Some((line, _))) =
+                if let (Some(mode), Some(Member { line, .. })) =
                     (transfer.mode.filter(|mode| mode & 0o7000 != 0), members.get("mode"))
                 {
                     let text = format!("`mode` of {what} is {mode:o}: what comes from a host never gets these bits");
@@ -131,7 +131,7 @@ impl Reader {
             self.problem(line, format!("{place} has several verbs: {}; give each a step of its own", verbs.join(", ")));
             return;
         }
-        let near = members.iter().find_map(|(key, (line, _))| {
+        let near = members.iter().find_map(|(key, Member { line, .. })| {
             Some((*line, key, fabric_core::settings::nearest(key, VERBS.iter().copied())?))
         });
         match near {
@@ -152,8 +152,8 @@ impl Reader {
         key: &str,
         read: impl FnOnce(&mut Self, &Node, &str) -> Option<T>,
     ) -> Option<T> {
-        let (_, node) = members.get(key)?;
-        read(self, node, &format!("`{key}`"))
+        let member = members.get(key)?;
+        read(self, &member.node, &format!("`{key}`"))
     }
 
     /// A text that is a template.
@@ -210,10 +210,10 @@ impl Reader {
             Kind::Scalar(_) if !self.no_word(node, what) => return None,
             Kind::Scalar(_) => StepInput::Text(self.templated(node, what)?),
             Kind::Table(members) if members.contains_key("file") => {
-                for (key, (line, _)) in members.iter().filter(|(key, _)| *key != "file") {
+                for (key, Member { line, .. }) in members.iter().filter(|(key, _)| *key != "file") {
                     self.unknown_key(*line, key, what, &["file"]);
                 }
-                StepInput::File(self.templated(&members["file"].1, what)?)
+                StepInput::File(self.templated(&members["file"].node, what)?)
             }
             _ => {
                 let found = node.what();
@@ -229,7 +229,7 @@ impl Reader {
         let condition = self.optional(members, "until", Self::condition);
         let retries = self.optional(members, "retries", Self::integer);
         let delay = self.optional(members, "delay", Self::seconds);
-        if let (None, None, Some((line, _))) = (&condition, retries, members.get("delay")) {
+        if let (None, None, Some(Member { line, .. })) = (&condition, retries, members.get("delay")) {
             self.problem(*line, format!("`delay` of {what} is a pause between tries: it needs `until` or `retries`"));
         }
         (condition.is_some() || retries.is_some()).then(|| Until {
@@ -242,7 +242,7 @@ impl Reader {
     fn text_map(&mut self, node: &Node, what: &str) -> Option<IndexMap<String, String>> {
         let members = self.table(node, what)?;
         let mut map = IndexMap::new();
-        for (key, (line, node)) in members {
+        for (key, Member { line, node, .. }) in members {
             if !command::is_env_name(key) {
                 self.problem(*line, format!("{what}: `{key}` is no name of an environment variable"));
             }
@@ -310,7 +310,7 @@ impl Reader {
                 reader.table(node, what);
                 return None;
             };
-            let value = |(name, (_, node)): (&String, &(usize, Node))| {
+            let value = |(name, Member { node, .. }): (&String, &Member)| {
                 reader.value_templates(node, what);
                 (name.clone(), node.value())
             };
@@ -339,14 +339,14 @@ impl Reader {
             Kind::Scalar(Value::String(_)) => drop(self.templated(node, what)),
             Kind::Scalar(_) => {}
             Kind::List(items) => items.iter().for_each(|item| self.value_templates(item, what)),
-            Kind::Table(members) => members.values().for_each(|(_, node)| self.value_templates(node, what)),
+            Kind::Table(members) => members.values().for_each(|Member { node, .. }| self.value_templates(node, what)),
         }
     }
 
     fn set(&mut self, subject: &Node, what: &str) -> Option<IndexMap<String, SetValue>> {
         let members = self.table(subject, what)?;
         let mut values = IndexMap::new();
-        for (name, (line, node)) in members {
+        for (name, Member { line, node, .. }) in members {
             let what = format!("{what}, `{name}`");
             let keys: &[&str] = match name.as_str() {
                 "hosts" | "exclude_hosts" => &["command", "extend", "replace"],
@@ -355,11 +355,13 @@ impl Reader {
             };
             let value = match &node.kind {
                 Kind::Table(inner) if !keys.is_empty() => {
-                    inner.iter().filter(|(key, _)| !keys.contains(&key.as_str())).for_each(|(key, (line, _))| {
-                        self.unknown_key(*line, key, &what, keys);
-                    });
+                    inner.iter().filter(|(key, _)| !keys.contains(&key.as_str())).for_each(
+                        |(key, Member { line, .. })| {
+                            self.unknown_key(*line, key, &what, keys);
+                        },
+                    );
                     let given: Vec<_> = inner.iter().filter(|(key, _)| keys.contains(&key.as_str())).collect();
-                    let [(key, (line, list))] = given.as_slice() else {
+                    let [(key, Member { line, node: list, .. })] = given.as_slice() else {
                         let table = if name == "roles" { "extend = [..]" } else { "command = \"..\"" };
                         let items = if name == "roles" { "roles" } else { "hosts" };
                         self.problem(*line, format!("{what}: expected a list of {items} or {{ {table} }}"));
@@ -376,7 +378,7 @@ impl Reader {
                 _ => {
                     self.set_kind(name, *line, node, &what);
                     self.value_templates(node, &what);
-                    SetValue::Plain(node.value())
+                    SetValue::Plain(setting_value(name, node).unwrap_or_else(|_| node.value()))
                 }
             };
             values.insert(name.clone(), value);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use fabric_core::Layer;
 use fabric_core::settings::{Problem, type_of};
+use fabric_document::{Kind, Member, Members, Node};
 
-use super::node::{Kind, Node};
-use super::reader::{Members, Reader};
+use super::reader::Reader;
 use crate::collection::Collection;
 use crate::hostlist::Share;
 use crate::run::Hide;
@@ -45,7 +45,7 @@ const ARG_TYPES: &[&str] = &["text", "integer", "number", "bool", "list"];
 impl Reader {
     pub(super) fn tasks(&mut self, node: &Node, collection: &mut Collection) {
         let Some(members) = self.table(node, "`tasks`") else { return };
-        for (name, (line, node)) in members {
+        for (name, Member { line, node, .. }) in members {
             self.places.take();
             let task = match &node.kind {
                 Kind::Table(members) => Some(self.task(name, *line, members)),
@@ -90,7 +90,7 @@ impl Reader {
         let place = format!("task `{name}`");
         let mut task = Task::new(name, Arc::new(Steps::new(Vec::new())));
         let mut steps = None;
-        for (key, (line, node)) in members {
+        for (key, Member { line, node, .. }) in members {
             let what = format!("`{key}` of {place}");
             match key.as_str() {
                 "help" => task.help = self.text(node, &what),
@@ -114,8 +114,10 @@ impl Reader {
                 "post" => task.post = self.calls(node, &what),
                 "with" => {
                     if let Some(members) = self.table(node, &what) {
-                        for (name, (line, _)) in members.iter().filter(|(name, _)| LISTS.contains(&name.as_str())) {
-                            let why = "a list of hosts belongs in the task itself, or in `env`";
+                        for (name, Member { line, .. }) in
+                            members.iter().filter(|(name, _)| LISTS.contains(&name.as_str()))
+                        {
+                            let why = "a list of hosts stands in the task itself, or in `env`";
                             self.problem(*line, format!("`{name}` in {what}: {why}"));
                         }
                         task.settings = Arc::new(self.settings(members, &format!("`with` of {place}"), &[]));
@@ -158,7 +160,7 @@ impl Reader {
 
     /// Keys that guard a task's way over batches, where it has no such way.
     fn gates(&mut self, task: &Task, line: usize, members: &Members, place: &str) {
-        let line_of = |key: &str| members.get(key).map_or(line, |(line, _)| *line);
+        let line_of = |key: &str| members.get(key).map_or(line, |member| member.line);
         if task.runs_once {
             let gates = ["batch", "canary", "health", "pause", "rollback", "pool_size", "parallel"];
             let is_given =
@@ -226,7 +228,7 @@ impl Reader {
     }
 
     fn param(&mut self, line: usize, members: &Members, place: &str) -> Option<Param> {
-        let Some((_, name)) = members.get("name") else {
+        let Some(Member { node: name, .. }) = members.get("name") else {
             self.problem(line, format!("an item of `args` of {place} has no `name`"));
             return None;
         };
@@ -234,14 +236,14 @@ impl Reader {
         let what = format!("argument `{name}` of {place}");
         let mut param = match members.get("default") {
             // `1.10` and `007` are texts, whatever a default looks like: numbers are asked for by `type`.
-            Some((_, default)) if default.value().is_number() && !members.contains_key("type") => {
+            Some(Member { node: default, .. }) if default.value().is_number() && !members.contains_key("type") => {
                 Param::optional(&name, self.written(default))
             }
-            Some((_, default)) => Param::optional(&name, default.value()),
+            Some(Member { node: default, .. }) => Param::optional(&name, default.value()),
             None => Param::required(&name),
         };
         let of = &what;
-        for (key, (line, node)) in members {
+        for (key, Member { line, node, .. }) in members {
             let what = format!("`{key}` of {of}");
             match key.as_str() {
                 "name" => {}
@@ -260,7 +262,7 @@ impl Reader {
                     if choices.is_empty() {
                         self.problem(*line, format!("{what}: expected one text at least"));
                     }
-                    if members.get("type").is_some_and(|(_, node)| node.value() != "text") {
+                    if members.get("type").is_some_and(|member| member.node.value() != "text") {
                         self.problem(*line, format!("{what}: choices are texts, so that `type` has to be left out"));
                     }
                     param.kind = ParamKind::Choice(choices);
@@ -282,10 +284,10 @@ impl Reader {
                 _ => self.unknown_key(*line, key, of, ARG_KEYS),
             }
         }
-        if let (ParamKind::Number, Some((_, node))) = (&param.kind, members.get("default")) {
-            param.default = Some(self.number(node));
+        if let (ParamKind::Number, Some(Member { node, .. })) = (&param.kind, members.get("default")) {
+            param.default = Some(node.number());
         }
-        if let (Some(default), Some((line, _))) = (&param.default, members.get("default"))
+        if let (Some(default), Some(Member { line, .. })) = (&param.default, members.get("default"))
             && let (Err(expected), false) = (param.check(default), default.is_null())
         {
             self.problem(*line, format!("`default` of {what}: expected {expected}, found {}", type_of(default)));

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use fabric_core::settings::{Problem, Problems, Setting};
 use fabric_core::{Layer, Origin, Value};
+use fabric_document::{Document, Kind, Member, Members, Node};
 
-use super::node::{self, Kind, Node};
-use super::reader::Reader;
+use super::reader::{Reader, setting_value};
 use super::{Fabfile, Format, HostSection, Included, own_roles};
 use crate::collection::Collection;
 use crate::hostlist::{Directive, FabfileLists, RoleSource, Roles, role_names, unknown_names, unknown_roles};
@@ -15,21 +15,17 @@ use crate::steps::template;
 const KEYS: &[&str] = &["env", "roledefs", "hosts", "tasks", "include", "help"];
 
 pub(super) fn load(path: &Path) -> Result<Fabfile, Problems> {
-    let text = read(path)?;
+    let bytes = std::fs::read(path).map_err(|error| {
+        Problem::new(format!("cannot be read: {error}")).at(Origin::file(Layer::Fabfile, path, None))
+    })?;
     let format = Format::of(path).ok_or_else(|| {
         let ending = Problem::new("a declared fabfile ends in .toml, .yaml, .yml or .json");
         Problems::from(ending.at(Origin::file(Layer::Fabfile, path, None)))
     })?;
-    parse(path, &text, format)
+    parse(path, &bytes, format)
 }
 
-fn read(path: &Path) -> Result<String, Problems> {
-    std::fs::read_to_string(path).map_err(|error| {
-        Problem::new(format!("cannot be read: {error}")).at(Origin::file(Layer::Fabfile, path, None)).into()
-    })
-}
-
-pub(super) fn parse(path: &Path, text: &str, format: Format) -> Result<Fabfile, Problems> {
+pub(super) fn parse(path: &Path, bytes: &[u8], format: Format) -> Result<Fabfile, Problems> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let mut files = Files {
         dir: dir.clone(),
@@ -40,7 +36,7 @@ pub(super) fn parse(path: &Path, text: &str, format: Format) -> Result<Fabfile, 
         namespaces: Vec::new(),
         included: Vec::new(),
     };
-    let mut collection = files.file(path, text, format);
+    let mut collection = files.file(path, bytes, format);
     let mut roles = std::mem::take(&mut files.says.roles);
     let own = files.included.iter_mut().map(|(namespace, says)| (namespace.clone(), std::mem::take(&mut says.roles)));
     own_roles::merge(&mut roles, own.collect(), &mut collection);
@@ -101,19 +97,19 @@ struct Says {
 }
 
 impl Files {
-    fn file(&mut self, path: &Path, text: &str, format: Format) -> Collection {
-        let mut reader = Reader::new(path, text);
-        let tree = match format {
-            Format::Toml => node::toml(text),
-            Format::Yaml => node::yaml(text),
-            Format::Json => node::json(text),
+    fn file(&mut self, path: &Path, bytes: &[u8], format: Format) -> Collection {
+        let document = match Document::parse(Layer::Fabfile, path, format, bytes) {
+            Ok(document) => document,
+            Err(Problems(problems)) => {
+                self.problems.extend(problems);
+                return Collection::new();
+            }
         };
-        let collection = match tree {
-            Ok(tree) => self.tree(&mut reader, &tree),
-            Err(errors) => {
-                for error in errors {
-                    reader.syntax(error);
-                }
+        let mut reader = Reader::new(document.source.clone());
+        let collection = match document.table() {
+            Ok(members) => self.members(&mut reader, members),
+            Err(problem) => {
+                self.problems.push(problem);
                 Collection::new()
             }
         };
@@ -122,13 +118,12 @@ impl Files {
         collection
     }
 
-    fn tree(&mut self, reader: &mut Reader, tree: &Node) -> Collection {
+    fn members(&mut self, reader: &mut Reader, members: &Members) -> Collection {
         let mut collection = Collection::new();
-        let Some(members) = reader.table(tree, "the fabfile") else { return collection };
-        if let Some((_, include)) = members.get("include") {
-            self.include(reader, include, &mut collection);
+        if let Some(include) = members.get("include") {
+            self.include(reader, &include.node, &mut collection);
         }
-        for (key, (line, node)) in members {
+        for (key, Member { line, node, .. }) in members {
             match key.as_str() {
                 "env" => self.env(reader, node),
                 "roledefs" => reader.roles(node, &self.dir, &mut self.says.roles),
@@ -157,7 +152,7 @@ impl Files {
 
     fn env(&mut self, reader: &mut Reader, node: &Node) {
         let Some(members) = reader.table(node, "`env`") else { return };
-        for (key, (line, node)) in members {
+        for (key, Member { line, node, .. }) in members {
             let value = match key.as_str() {
                 "hosts" | "exclude_hosts" | "only_hosts" if !matches!(node.kind, Kind::Table(_)) => {
                     reader.hosts(node, &format!("`{key}` of `env`")).map(Value::from)
@@ -184,7 +179,16 @@ impl Files {
                     reader.problem(*line, format!("`{key}` of `env` can only be read, not set"));
                     None
                 }
-                _ => reader.no_templates_for(key, node, &format!("`{key}` of `env`")).then(|| node.value()),
+                _ => {
+                    let what = format!("`{key}` of `env`");
+                    match setting_value(key, node) {
+                        Ok(value) => Some(value).filter(|_| reader.no_templates_for(key, node, &what)),
+                        Err(why) => {
+                            reader.problem(*line, format!("{what}: {why}"));
+                            None
+                        }
+                    }
+                }
             };
             if let Some(value) = value {
                 self.says.env.push((key.clone(), value, reader.origin(Layer::Fabfile, *line)));
@@ -194,7 +198,7 @@ impl Files {
 
     fn sections(&mut self, reader: &mut Reader, node: &Node) {
         let Some(members) = reader.table(node, "`hosts`") else { return };
-        for (pattern, (line, node)) in members {
+        for (pattern, Member { line, node, .. }) in members {
             let Some(values) = reader.table(node, &format!("`hosts.{pattern:?}`")) else { continue };
             if template::is_template(pattern) {
                 reader.problem(*line, "a pattern of `hosts` takes no templates, but there is `{{` in it");
@@ -206,7 +210,9 @@ impl Files {
                 origin: reader.origin(Layer::Host, *line),
                 values: values
                     .iter()
-                    .map(|(key, (line, node))| (key.clone(), node.value(), reader.origin(Layer::Host, *line)))
+                    .filter_map(|(key, Member { line, node, .. })| {
+                        Some((key.clone(), setting_value(key, node).ok()?, reader.origin(Layer::Host, *line)))
+                    })
                     .collect(),
             });
         }
@@ -215,7 +221,7 @@ impl Files {
     /// `include = { db = "db.toml" }`, or a list, each file's namespace being its name without ending.
     fn include(&mut self, reader: &mut Reader, node: &Node, collection: &mut Collection) {
         let files: Vec<(usize, String, Option<String>)> = if let Kind::Table(members) = &node.kind {
-            let named = |(name, (line, node)): (&String, &(usize, Node))| {
+            let named = |(name, Member { line, node, .. }): (&String, &Member)| {
                 Some((*line, reader.text(node, &format!("`include.{name}`"))?, Some(name.clone())))
             };
             members.iter().filter_map(named).collect()
@@ -224,7 +230,7 @@ impl Files {
             files.into_iter().map(|file| (node.line, file, None)).collect()
         };
         for (line, file, name) in files {
-            let path = reader.file.parent().unwrap_or(Path::new("")).join(&file);
+            let path = reader.source.path.parent().unwrap_or(Path::new("")).join(&file);
             // However it is spelled.
             let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
             if self.open.iter().any(|open| real(open) == real(&path)) {
@@ -235,8 +241,8 @@ impl Files {
                 reader.problem(line, format!("`{file}` can't be included: expected .toml, .yaml, .yml or .json"));
                 continue;
             };
-            let text = match std::fs::read_to_string(&path) {
-                Ok(text) => text,
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
                 Err(error) => {
                     reader.problem(line, format!("`{file}` can't be included: {error}"));
                     continue;
@@ -247,7 +253,7 @@ impl Files {
             self.namespaces.push(name.clone());
             let namespace = self.namespaces.join(".");
             let outer = std::mem::take(&mut self.says);
-            let mut inner = self.file(&path, &text, format);
+            let mut inner = self.file(&path, &bytes, format);
             inner.within(&namespace);
             self.included.push((namespace, std::mem::replace(&mut self.says, outer)));
             self.namespaces.pop();
@@ -262,7 +268,7 @@ impl Files {
 fn directive(reader: &mut Reader, key: &str, node: &Node) -> Option<Directive> {
     let members = reader.table(node, &format!("`{key}` of `env`"))?;
     let mut directive = None;
-    for (name, (line, node)) in members {
+    for (name, Member { line, node, .. }) in members {
         let what = format!("`{key}.{name}` of `env`");
         let make = match name.as_str() {
             "extend" => Directive::Extend,

@@ -15,7 +15,6 @@ use indexmap::IndexMap;
 pub(crate) use body::Anonymous;
 pub use body::Steps;
 pub use places::Places;
-pub(crate) use places::Source;
 
 use crate::run::Hide;
 

@@ -1,32 +1,10 @@
 //! Where in a fabfile its texts are.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fabric_core::{Layer, Origin};
-
-/// The text of a fabfile.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Source {
-    pub(crate) path: PathBuf,
-    pub(crate) text: String,
-}
-
-impl Source {
-    pub(crate) fn new(path: &Path, text: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), text: text.into() }
-    }
-
-    /// The line and column of a byte.
-    pub(crate) fn origin(&self, layer: Layer, offset: usize) -> Origin {
-        let before = &self.text[..self.text.floor_char_boundary(offset)];
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        let line = before.matches('\n').count() + 1;
-        let column = before[line_start..].chars().count() + 1;
-        Origin::file(layer, &self.path, Some(line)).column(column)
-    }
-}
+use fabric_document::Source;
 
 /// Where in its fabfile the texts of a task or a step are; empty for what is made by code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,6 +53,8 @@ impl Places {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

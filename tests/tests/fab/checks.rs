@@ -474,10 +474,10 @@ fn switches_of_older_yaml_are_refused_where_a_text_is_as_good() {
 #[test]
 fn a_key_that_is_given_twice_is_named_in_our_words() {
     for (name, text, line) in [
-        ("fabfile.yaml", "tasks:\n  t: id\n  t: ls\n", 3),
-        ("fabfile.json", "{\"tasks\": {\"t\": \"id\",\n\"t\": \"ls\"}}", 2),
-        ("fabric.yaml", "t: 1\nt: 2\n", 2),
-        ("fabric.json", "{\"t\": 1,\n\"t\": 2}", 2),
+        ("fabfile.yaml", "tasks:\n  t: id\n  t: ls\n", "3:3"),
+        ("fabfile.json", "{\"tasks\": {\"t\": \"id\",\n\"t\": \"ls\"}}", "2:1"),
+        ("fabric.yaml", "t: 1\nt: 2\n", "2:1"),
+        ("fabric.json", "{\"t\": 1,\n\"t\": 2}", "2:1"),
     ] {
         let expected = format!("{name}:{line}: error: the key `t` is given twice");
         case!()

@@ -4,6 +4,7 @@ mod bad_plugins;
 mod checks;
 mod commands;
 mod demo;
+mod documents;
 mod examples;
 mod failures;
 mod faults;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use fabric_core::settings::{Problem, Setting};
 use fabric_core::{HostString, HostStringError, Layer, Origin, Value};
+use fabric_document::Source;
 use fabric_transport::transfer::local_path;
 use minijinja::Environment;
 
@@ -18,7 +19,7 @@ use super::scope::{Env, Scope, Unknown};
 use crate::collection::Collection;
 use crate::hostlist::{RoleSource, Roles, Selection, expand_item, role_names, unknown_names};
 use crate::steps::names::{self, Named, Use};
-use crate::steps::{ExecuteStep, Places, SetValue, Source, Step, StepInput, Template, Verb, template, texts_of};
+use crate::steps::{ExecuteStep, Places, SetValue, Step, StepInput, Template, Verb, template, texts_of};
 use crate::task::{Invocation, Param, ParamKind, Task, TaskId};
 
 /// Goes through tasks and collects what is wrong with them.
