@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fabric_core::settings::{Kind, Layer, Origin, Problem, Problems, Setting, Value};
-use fabric_document::Format;
+use fabric_core_document::Format;
 
 use crate::config::Config;
 use crate::environment::Environment;

@@ -1,16 +1,15 @@
 //! The ladder: layers of values merged into one, each value with where it comes from.
 //!
-//! figment merges; nothing of it shows outside this file. Of single values the highest layer's wins. Tables
-//! are merged key by key. Host lists have rules of their own (interface, section 3).
+//! Of single values the highest layer's wins. Tables are merged key by key. Host lists have rules of their own (interface,
+//! section 3).
 
 use std::sync::Arc;
 
 use fabric_core::Settings;
-use fabric_core::settings::{Gate, Layer, Map, Value};
-use figment::value::Dict;
-use figment::{Figment, Metadata, Profile, Provider};
+use fabric_core::settings::{Gate, Layer, Value};
 use indexmap::IndexMap;
 
+use crate::merge::merge;
 use crate::values::{Entry, LayerValues, ListChange, is_host_list, list_change};
 
 /// The values in force.
@@ -30,20 +29,12 @@ impl Merged {
 
     /// Merges layers, the lowest first. Their values have been checked.
     pub(crate) fn new(layers: &[&LayerValues], defaults: &Settings) -> Self {
-        let figment = layers
-            .iter()
-            .enumerate()
-            .fold(Figment::new(), |figment, (index, layer)| figment.merge(Rung { index, values: rung(layer) }));
         let mut values = IndexMap::new();
-        let merged =
-            figment.data().ok().and_then(|mut profiles| profiles.remove(&Profile::Default)).unwrap_or_default();
-        for (name, value) in merged {
-            let winner = figment.get_metadata(value.tag()).and_then(|data| data.name.parse::<usize>().ok());
-            let origin =
-                winner.and_then(|index| layers.get(index)?.values.get(&name)).map(|entry| entry.origin.clone());
-            let (Some(origin), Ok(value)) = (origin, value.deserialize::<Value>()) else { continue };
-            let sources: Vec<&Value> = layers.iter().filter_map(|l| l.values.get(&name)).map(|e| &e.value).collect();
-            values.insert(name, Entry { value: in_order(value, &sources), origin });
+        for (name, value) in merge(layers) {
+            // What the highest layer says counts, of a table it is a part.
+            if let Some(winner) = layers.iter().rev().find_map(|layer| layer.values.get(&name)) {
+                values.insert(name, Entry { value, origin: winner.origin.clone() });
+            }
         }
         for name in ["hosts", "roles", "exclude_hosts"] {
             if let (Some(entry), Some(list)) = (values.get_mut(name), HostList::of(name, layers)) {
@@ -62,44 +53,6 @@ impl Merged {
         }
         Self { values, settings: Arc::new(settings) }
     }
-}
-
-/// One layer, as figment takes it.
-struct Rung {
-    index: usize,
-    values: Dict,
-}
-
-impl Provider for Rung {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.index.to_string())
-    }
-
-    fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
-        Ok([(Profile::Default, self.values.clone())].into())
-    }
-}
-
-/// What a layer adds.
-fn rung(layer: &LayerValues) -> Dict {
-    let values = layer.values.iter();
-    values
-        .filter_map(|(name, entry)| Some((name.clone(), figment::value::Value::serialize(&entry.value).ok()?)))
-        .collect()
-}
-
-/// Puts the keys of tables back into the order in which the layers have them: figment sorts.
-fn in_order(value: Value, sources: &[&Value]) -> Value {
-    let Value::Object(mut merged) = value else { return value };
-    let mut ordered = Map::new();
-    let tables: Vec<&Map> = sources.iter().filter_map(|source| source.as_object()).collect();
-    for key in tables.iter().flat_map(|table| table.keys()) {
-        if let Some(inside) = merged.remove(key) {
-            let sources: Vec<&Value> = tables.iter().filter_map(|table| table.get(key)).collect();
-            ordered.insert(key.clone(), in_order(inside, &sources));
-        }
-    }
-    Value::Object(ordered)
 }
 
 /// A global list, and what layers have in it.
@@ -195,7 +148,7 @@ fn texts(value: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use fabric_core::settings::Origin;
+    use fabric_core::settings::{Map, Origin};
     use serde_json::json;
 
     use super::*;
@@ -206,13 +159,13 @@ mod tests {
         LayerValues { layer, values: map.into_iter().map(|(key, value)| (key, entry(value))).collect() }
     }
 
-    fn merge(layers: &[LayerValues]) -> Merged {
+    fn merged(layers: &[LayerValues]) -> Merged {
         Merged::new(&layers.iter().collect::<Vec<_>>(), &Settings::default())
     }
 
     #[test]
     fn the_highest_layer_wins_and_tables_merge_in_order() {
-        let merged = merge(&[
+        let merged = merged(&[
             layer(Layer::User, json!({"user": "low", "shell_env": {"Z": "1", "A": "1"}})),
             layer(Layer::Fabfile, json!({"user": "high", "shell_env": {"M": "2", "Z": "2"}})),
         ]);
@@ -225,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_shell_that_some_layer_names_is_asked_for() {
-        let gate = |values: Value| merge(&[layer(Layer::User, values)]).settings.use_shell;
+        let gate = |values: Value| merged(&[layer(Layer::User, values)]).settings.use_shell;
         assert_eq!(gate(json!({"shell": "sh -c"})), Gate::Asks);
         assert_eq!(gate(json!({"shell": "sh -c", "use_shell": false})), Gate::Shut);
         assert_eq!(gate(json!({"shell": null})), Gate::Open);
@@ -234,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_table_that_a_task_sets_is_merged_as_any_other() {
-        let merged = merge(&[
+        let merged = merged(&[
             layer(Layer::Fabfile, json!({"shell_env": {"A": "1"}})),
             layer(Layer::Runtime, json!({"shell_env": {"B": "2"}})),
         ]);
@@ -244,7 +197,7 @@ mod tests {
     #[test]
     fn host_lists_and_the_command_line() {
         let hosts = |fabfile: Value, line: Value| {
-            let merged = merge(&[layer(Layer::Fabfile, fabfile), layer(Layer::CommandLine, line)]);
+            let merged = merged(&[layer(Layer::Fabfile, fabfile), layer(Layer::CommandLine, line)]);
             (merged.settings.hosts.join(","), merged.settings.roles.join(","))
         };
         let both = json!({"hosts": ["a"], "roles": ["r"]});
@@ -255,7 +208,7 @@ mod tests {
         assert_eq!(hosts(json!({"hosts": {"extend": ["a"]}}), json!({"hosts": ["x"]})), pair("x,a", ""));
         assert_eq!(hosts(json!({"hosts": {"extend": "a"}}), json!({"roles": ["q"]})), pair("a", "q"));
         assert_eq!(hosts(json!({"hosts": {"replace": ["a"]}}), json!({"hosts": ["x"]})), pair("a", ""));
-        let merged = merge(&[
+        let merged = merged(&[
             layer(Layer::Fabfile, json!({"exclude_hosts": ["a"]})),
             layer(Layer::CommandLine, json!({"exclude_hosts": ["b"], "hosts": ["x"]})),
             layer(Layer::Runtime, json!({"hosts": ["y"]})),
@@ -266,7 +219,7 @@ mod tests {
 
     #[test]
     fn each_option_of_the_command_line_leaves_the_others_as_they_are() {
-        let merged = merge(&[
+        let merged = merged(&[
             layer(Layer::Project, json!({"exclude_hosts": ["p"], "hosts": {"extend": ["p"]}})),
             layer(Layer::Fabfile, json!({"exclude_hosts": ["f"], "hosts": ["f"], "roles": {"extend": ["f"]}})),
             layer(Layer::CommandLine, json!({"exclude_hosts": ["s", "f"], "hosts": ["s"]})),
@@ -304,8 +257,8 @@ mod tests {
             let (a, b, c) = (layer(Layer::User, a), layer(Layer::Project, b), layer(Layer::Fabfile, c));
             let values = |layers: &[&LayerValues]| Merged::new(layers, &Settings::default()).values;
             let all = values(&[&a, &b, &c]);
-            let low = as_layer(&merge(&[a.clone(), b.clone()]), Layer::User);
-            let high = as_layer(&merge(&[b.clone(), c.clone()]), Layer::Fabfile);
+            let low = as_layer(&merged(&[a.clone(), b.clone()]), Layer::User);
+            let high = as_layer(&merged(&[b.clone(), c.clone()]), Layer::Fabfile);
             proptest::prop_assert_eq!(&values(&[&low, &c]), &all);
             proptest::prop_assert_eq!(&values(&[&a, &high]), &all);
             proptest::prop_assert_eq!(&values(&[&a, &a]), &values(&[&a]));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fabric_core::Settings;
 use fabric_core::settings::{Layer, Map, Origin, Problem, Setting, TABLE, Value, nearest, type_of};
-use fabric_document::{Document, Kind as Node, Member};
+use fabric_core_document::{Document, Kind as Node, Member};
 use indexmap::IndexMap;
 
 /// One value and where it stands.

@@ -1,7 +1,7 @@
 //! Files of settings.
 
 use fabric_core::settings::{Origin, Problem, Problems};
-use fabric_document::Document;
+use fabric_core_document::Document;
 
 use super::{SourceFile, parse_rc};
 use crate::values::{Intake, Unknown};

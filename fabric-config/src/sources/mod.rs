@@ -8,7 +8,7 @@ mod variables;
 use std::path::{Path, PathBuf};
 
 use fabric_core::settings::{Layer, Problem};
-use fabric_document::Format;
+use fabric_core_document::Format;
 
 pub(crate) use file::{parse, read};
 pub(crate) use rc::parse as parse_rc;

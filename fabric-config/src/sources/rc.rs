@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use fabric_core::settings::{Layer, Origin, Problem};
-use fabric_document::Source;
+use fabric_core_document::Source;
 use indexmap::IndexMap;
 
 use crate::values::{Intake, Unknown};

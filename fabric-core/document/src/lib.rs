@@ -6,7 +6,7 @@
 //! ```
 //! use std::path::Path;
 //! use fabric_core::Layer;
-//! use fabric_document::{Document, Format};
+//! use fabric_core_document::{Document, Format};
 //!
 //! let document = Document::parse(Layer::User, Path::new("fabric.yaml"), Format::Yaml, b"user: me\nport: 22\n")?;
 //! assert_eq!(document.table()?["port"].node.value(), 22);

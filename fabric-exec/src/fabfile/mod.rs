@@ -19,7 +19,7 @@ use fabric_core::{Origin, Value};
 use crate::collection::Collection;
 use crate::hostlist::{FabfileLists, Roles};
 
-pub use fabric_document::Format;
+pub use fabric_core_document::Format;
 pub use find::{Found, find};
 pub use roles::roles_of;
 

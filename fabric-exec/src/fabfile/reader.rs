@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fabric_core::settings::{self, Map, Problem, Setting, is_secret_name, nearest};
 use fabric_core::{Layer, Origin, Value};
-use fabric_document::{Kind, Member, Members, Node, Source};
+use fabric_core_document::{Kind, Member, Members, Node, Source};
 use serde::de::DeserializeOwned;
 
 use crate::hostlist::expand_item;

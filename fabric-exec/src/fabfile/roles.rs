@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fabric_core::settings::{Map, Problem, Problems};
 use fabric_core::{Layer, Origin, Value};
-use fabric_document::{Kind, Member, Node, Source};
+use fabric_core_document::{Kind, Member, Node, Source};
 
 use super::reader::Reader;
 use crate::hostlist::{Role, RoleSource, Roles};

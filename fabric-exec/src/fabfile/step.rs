@@ -2,7 +2,7 @@
 
 use fabric_core::settings::Problem;
 use fabric_core::{Value, command};
-use fabric_document::{Kind, Member, Members, Node};
+use fabric_core_document::{Kind, Member, Members, Node};
 use fabric_transport::transfer::Links;
 use indexmap::IndexMap;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fabric_core::Layer;
 use fabric_core::settings::{Problem, type_of};
-use fabric_document::{Kind, Member, Members, Node};
+use fabric_core_document::{Kind, Member, Members, Node};
 
 use super::reader::Reader;
 use crate::collection::Collection;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fabric_core::settings::{Problem, Problems, Setting};
 use fabric_core::{Layer, Origin, Value};
-use fabric_document::{Document, Kind, Member, Members, Node};
+use fabric_core_document::{Document, Kind, Member, Members, Node};
 
 use super::reader::{Reader, setting_value};
 use super::{Fabfile, Format, HostSection, Included, own_roles};

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use fabric_core::{Layer, Origin};
-use fabric_document::Source;
+use fabric_core_document::Source;
 
 /// Where in its fabfile the texts of a task or a step are; empty for what is made by code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fabric_core::Layer;
 use fabric_core::settings::Problem;
-use fabric_document::{Document, Format, Kind, Member, Members, Node, Repeated};
+use fabric_core_document::{Document, Format, Kind, Member, Members, Node, Repeated};
 use serde_json::{Map, Value};
 
 use super::model::{Model, Place, Var, Vars};

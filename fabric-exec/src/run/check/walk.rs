@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use fabric_core::settings::{Problem, Setting};
 use fabric_core::{HostString, HostStringError, Layer, Origin, Value};
-use fabric_document::Source;
+use fabric_core_document::Source;
 use fabric_transport::transfer::local_path;
 use minijinja::Environment;
 
