@@ -85,7 +85,5 @@ pub(crate) fn named(settings: &Settings, surroundings: &Surroundings) -> Vec<Pat
 
 /// `$XDG_DATA_HOME/fabric/plugins`, or below `~/.local/share`.
 pub(crate) fn directory(surroundings: &Surroundings) -> Option<PathBuf> {
-    let data = surroundings.environment.get("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = data.or_else(|| Some(surroundings.environment.home.as_ref()?.join(".local/share")));
-    Some(data?.join("fabric/plugins"))
+    Some(surroundings.environment.xdg("XDG_DATA_HOME", ".local/share")?.join("fabric/plugins"))
 }

@@ -120,9 +120,7 @@ impl Surroundings {
 
     /// What is kept from run to run: `$XDG_STATE_HOME/fabric`, or below `~/.local/state`.
     pub(crate) fn state_dir(&self) -> Option<PathBuf> {
-        let state = self.environment.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let state = state.or_else(|| Some(self.environment.home.as_ref()?.join(".local/state")));
-        Some(state?.join("fabric"))
+        Some(self.environment.xdg("XDG_STATE_HOME", ".local/state")?.join("fabric"))
     }
 
     /// Where journals are kept.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fabric_core::home;
+
 /// The process's environment, as far as settings go. Nothing else of the process is ever read, and
 /// [`Environment::capture`] is the only function that does; a test or a server fills one in by hand.
 ///
@@ -69,24 +71,23 @@ impl Environment {
 
     /// A path with a leading `~` or `~/` replaced by the home directory.
     pub fn expand(&self, path: impl AsRef<Path>) -> PathBuf {
-        let path = path.as_ref();
-        match (path.strip_prefix("~"), &self.home) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => path.to_owned(),
-        }
+        home::expand(path.as_ref(), self.home.as_deref())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tilde_is_home() {
-        let environment = Environment::new("me", "/home/me");
-        assert_eq!(environment.expand("~/x"), Path::new("/home/me/x"));
-        assert_eq!(environment.expand("~you/x"), Path::new("~you/x"));
-        assert_eq!(environment.expand("a/~"), Path::new("a/~"));
-        assert_eq!(Environment::default().expand("~/x"), Path::new("~/x"));
+    /// A directory of the XDG Base Directory Specification: that of its variable if it is absolute, else one below home.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use fabric_config::Environment;
+    ///
+    /// let environment = Environment::new("alice", "/home/alice");
+    /// let state = |environment: &Environment| environment.xdg("XDG_STATE_HOME", ".local/state");
+    /// assert_eq!(state(&environment).as_deref(), Some(Path::new("/home/alice/.local/state")));
+    /// let elsewhere = environment.variable("XDG_STATE_HOME", "/var/state");
+    /// assert_eq!(state(&elsewhere).as_deref(), Some(Path::new("/var/state")));
+    /// ```
+    pub fn xdg(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
+        let named = self.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        named.or_else(|| Some(self.home.as_ref()?.join(below_home)))
     }
 }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use fabric_core::settings::{Layer, Origin, Overlay, Problem, Problems, Switch};
 use fabric_core::target::{AddressFamily, HostKeyCheck, Identity, SettingsAndTarget, Shell, UpdateHostKeys};
-use fabric_core::{
-    ConnectError, ConnectErrorKind, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target,
-};
+use fabric_core::{ConnectError, ConnectErrorKind, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target, wildcard};
 
 use crate::config::Config;
 use crate::ladder::Merged;
@@ -233,7 +231,7 @@ impl Config {
             return set;
         }
         let of_process = self.0.environment.variables.iter().filter(|(name, _)| {
-            patterns.iter().any(|pattern| wildcard(pattern.as_bytes(), name.as_bytes()))
+            patterns.iter().any(|pattern| wildcard::matches(pattern.as_bytes(), name.as_bytes()))
                 && !set.iter().any(|(other, _)| other == *name)
         });
         of_process.map(|(name, value)| (name.clone(), value.clone())).chain(set.iter().cloned()).collect()
@@ -404,15 +402,4 @@ fn default_keys(home: Option<&PathBuf>) -> Vec<Identity> {
     let keys =
         |home: &PathBuf| NAMES.map(|name| Identity { path: home.join(".ssh").join(name), explicit: false }).to_vec();
     home.map(keys).unwrap_or_default()
-}
-
-/// `*` and `?` (ssh_config(5), PATTERNS).
-fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern, text) {
-        ([], []) => true,
-        ([b'*', pattern @ ..], _) => (0..=text.len()).any(|skipped| wildcard(pattern, &text[skipped..])),
-        ([b'?', pattern @ ..], [_, text @ ..]) => wildcard(pattern, text),
-        ([p, pattern @ ..], [t, text @ ..]) => p == t && wildcard(pattern, text),
-        _ => false,
-    }
 }

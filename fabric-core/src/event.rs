@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
@@ -13,6 +14,11 @@ use crate::outcome::{Direction, Stream};
 
 /// The version of the event format; a new field or kind doesn't raise it, a changed one does.
 pub const VERSION: u32 = 1;
+
+/// A duration as events have it: whole milliseconds.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// One fact during a run.
 ///

@@ -32,6 +32,7 @@ mod captured;
 pub mod command;
 pub mod error;
 pub mod event;
+pub mod home;
 pub mod host;
 pub mod outcome;
 pub mod prompt;
@@ -40,6 +41,7 @@ mod session_key;
 pub mod settings;
 pub mod target;
 pub mod transport;
+pub mod wildcard;
 
 pub use captured::Captured;
 pub use command::{Command, PathBehavior, Rendered, Sudo};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fabric_core::Event;
-use fabric_core::event::EventKind;
+use fabric_core::event::{EventKind, millis};
 use fabric_core::outcome::Direction;
 use indexmap::IndexMap;
 
@@ -115,10 +115,6 @@ impl Live {
         }
         lines.into_iter().map(|line| line.chars().take(columns - 1).collect()).collect()
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `[=====>    ]  45 %`, or how much, where the end is not known.

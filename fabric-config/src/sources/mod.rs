@@ -45,8 +45,7 @@ impl Sources {
     /// `/etc/ssh/ssh_config`.
     pub fn standard(environment: &Environment) -> Self {
         let home = environment.home.as_deref();
-        let config = environment.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let config = config.or_else(|| home.map(|home| home.join(".config"))).map(|config| config.join("fabric"));
+        let config = environment.xdg("XDG_CONFIG_HOME", ".config").map(|config| config.join("fabric"));
         let user = home.map(|home| home.join(".fabric")).into_iter();
         Self {
             system: vec![PathBuf::from("/etc/fabric")],

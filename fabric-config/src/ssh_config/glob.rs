@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::Path;
 
+use fabric_core::wildcard;
+
 /// One character of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
@@ -200,38 +202,24 @@ fn walk(path: &mut Vec<u8>, parts: &[Part], found: &mut Vec<String>) {
 }
 
 fn matches(segment: &[Part], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    let mut retry = None;
-    while n < name.len() {
-        let fits = match segment.get(p) {
-            Some(Part::Any) => {
-                retry = Some((p + 1, n));
-                p += 1;
-                continue;
-            }
-            Some(Part::One) => true,
-            Some(Part::Byte(b)) => *b == name[n],
-            Some(Part::Set { negated, members }) => {
+    wildcard::matches_parts(segment, name, |part| *part == Part::Any, Part::fits)
+}
+
+impl Part {
+    /// Whether it fits one byte.
+    fn fits(&self, byte: u8) -> bool {
+        match self {
+            Self::Byte(own) => *own == byte,
+            Self::One | Self::Any => true,
+            Self::Set { negated, members } => {
                 let member = members.iter().any(|member| match member {
-                    Member::Range(from, to) => (*from..=*to).contains(&name[n]),
-                    Member::Class(class) => class.contains(name[n]),
+                    Member::Range(from, to) => (*from..=*to).contains(&byte),
+                    Member::Class(class) => class.contains(byte),
                 });
                 member != *negated
             }
-            None => false,
-        };
-        if fits {
-            p += 1;
-            n += 1;
-        } else if let Some((after, from)) = retry {
-            retry = Some((after, from + 1));
-            p = after;
-            n = from + 1;
-        } else {
-            return false;
         }
     }
-    segment[p..].iter().all(|part| *part == Part::Any)
 }
 
 #[cfg(test)]

@@ -170,6 +170,13 @@ pub struct Run {
     tokens: Vec<String>,
 }
 
+/// A name for a run: names sort by time, and two of one moment differ.
+pub fn new_id() -> String {
+    let now = jiff::Timestamp::now();
+    let micros = now.subsec_nanosecond() / 1000;
+    format!("{}-{micros:05x}-{:06x}", now.strftime("%Y%m%dT%H%M%S"), rand::random::<u32>() & 0x00ff_ffff)
+}
+
 impl Run {
     /// A run of tasks of this collection, under the settings that `resolver` yields.
     pub fn new(collection: impl Into<Arc<Collection>>, resolver: Arc<dyn Resolve>) -> Self {
@@ -348,7 +355,7 @@ impl Run {
         self
     }
 
-    /// The run's name, in events and reports. Default: made of the time and a random number.
+    /// The run's name, in events and reports. Default: a [`new_id`].
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());

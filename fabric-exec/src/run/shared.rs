@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub(crate) use fabric_core::event::millis;
 use fabric_core::settings::{Map, Overlay, Settings};
 use fabric_core::{Emitter, EventKind, EventSink, HostString, Layer, Origin, Prompter, Value};
 use fabric_transport::Connector;
@@ -96,9 +97,7 @@ const ABANDONED: &str = "it was given up before it ended";
 impl Shared {
     pub(crate) fn new(run: Run, calls: &[Call]) -> Arc<Self> {
         let started = (Timestamp::now(), Instant::now());
-        let id = run.id.unwrap_or_else(|| {
-            format!("{}-{:06x}", started.0.strftime("%Y%m%dT%H%M%S"), rand::random::<u32>() & 0x00ff_ffff)
-        });
+        let id = run.id.unwrap_or_else(super::new_id);
         let secrets = Arc::<Secrets>::default();
         let tokens = if run.tokens.is_empty() { calls.iter().map(token).collect() } else { run.tokens };
         Arc::new(Self {
@@ -393,8 +392,4 @@ pub(crate) fn token(call: &Call) -> String {
         Call::Task(call) => call.token(),
         Call::Command(line) => format!("-- {line}"),
     }
-}
-
-pub(crate) fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

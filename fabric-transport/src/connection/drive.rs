@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fabric_core::error::SessionError;
-use fabric_core::event::{EventKind, Output, Verb};
+use fabric_core::event::{EventKind, Output, Verb, millis};
 use fabric_core::outcome::Stream;
 use fabric_core::transport::{ProcessEvent, ProcessOutput, StopOutcome};
 use fabric_core::{CommandOutcome, Emitter, Error, ExitStatus, Process, ProcessControl};
@@ -286,7 +286,7 @@ fn finished(verb: Verb, outcome: &CommandOutcome, ok: bool) -> EventKind {
             _ => None,
         },
         ok,
-        duration_ms: u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX),
+        duration_ms: millis(outcome.duration),
     }
 }
 

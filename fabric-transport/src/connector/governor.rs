@@ -16,6 +16,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fabric_core::event::millis;
 use fabric_core::{ConnectError, ConnectErrorKind, Emitter, EventKind, Phase};
 use tokio::sync::{Notify, watch};
 
@@ -124,7 +125,7 @@ impl Governor {
                     retries += 1;
                     tracing::debug!(host = error.host, ?wait, %error, "dropped by the server, trying again");
                     if wait >= LONG_WAIT {
-                        let delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                        let delay_ms = millis(wait);
                         events.emit(EventKind::Retrying { attempt: retries, error: error.to_string(), delay_ms });
                     }
                     tokio::time::sleep(wait).await;

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use fabric_core::event::millis;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{
     ConnectError, ConnectErrorKind, Emitter, EventKind, Gateway, Phase, Prompter, RefusePrompts, Session, Target,
@@ -233,7 +234,7 @@ impl Connector {
             events.emit(EventKind::Connecting { address: address.clone() });
             let begun = Instant::now();
             let session = self.open_in_tries(target, who, events).await.map_err(|error| through(target, error))?;
-            let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let duration_ms = millis(begun.elapsed());
             events.emit(EventKind::Connected { address, duration_ms });
             Ok(session)
         })
@@ -251,7 +252,7 @@ impl Connector {
             match self.governor.run(governed(target), who, events, once).await {
                 Err(error) if error.is_transient() && attempt < target.timeouts.attempts => {
                     let delay = jittered(RETRY_WAIT * 2_u32.pow(attempt.min(5) - 1));
-                    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                    let delay_ms = millis(delay);
                     events.emit(EventKind::Retrying { attempt, error: error.to_string(), delay_ms });
                     tokio::time::sleep(delay).await;
                     attempt += 1;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use fabric_core::target::Algorithms;
-use fabric_core::{ConnectErrorKind, Phase, Target};
+use fabric_core::{ConnectErrorKind, Phase, Target, wildcard};
 use russh::{Preferred, cipher, compression, kex, mac};
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg};
 
@@ -170,7 +170,7 @@ fn choose<T: Named>(
         None => known(names),
         Some('-') => {
             let patterns: Vec<&str> = names.collect();
-            default.iter().filter(|d| !patterns.iter().any(|p| wildcard(p, &d.name()))).cloned().collect()
+            default.iter().filter(|d| !patterns.iter().any(|p| wildcard::matches(p.as_bytes(), d.name().as_bytes()))).cloned().collect()
         }
         Some(change) => {
             let chosen: Vec<T> = known(names);
@@ -199,19 +199,6 @@ fn choose<T: Named>(
 
 fn known<'a, T: Named>(names: impl Iterator<Item = &'a str>) -> Vec<T> {
     names.filter_map(T::from_name).collect()
-}
-
-/// `*` and `?`, as in ssh_config(5)'s PATTERNS.
-fn wildcard(pattern: &str, text: &str) -> bool {
-    match (pattern.chars().next(), text.chars().next()) {
-        (None, None) => true,
-        (Some('*'), _) => {
-            wildcard(&pattern[1..], text)
-                || text.chars().next().is_some_and(|c| wildcard(pattern, &text[c.len_utf8()..]))
-        }
-        (Some(p), Some(t)) if p == '?' || p == t => wildcard(&pattern[p.len_utf8()..], &text[t.len_utf8()..]),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

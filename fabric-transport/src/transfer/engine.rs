@@ -6,12 +6,12 @@ use std::convert::Infallible;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileKind, FileStat, Files, WriteOptions};
-use fabric_core::{Error, TransferOutcome};
+use fabric_core::{Emitter, Error, TransferOutcome};
 use futures_util::future;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::io::AsyncRead;
@@ -37,7 +37,7 @@ const LOTS_AHEAD: usize = 2;
 /// So many small files are put over two channels.
 const MANY: usize = 256;
 /// How many checksums a host computes at once.
-pub(super) const CHECKSUMS_AT_ONCE: usize = 4;
+const CHECKSUMS_AT_ONCE: usize = 4;
 /// How long an interrupted transfer waits for the host to remove what is not finished.
 const LONGEST_REMOVAL: Duration = Duration::from_secs(3);
 
@@ -101,13 +101,55 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Does `work` unless the run is interrupted, and leaves nothing half done behind, if the host still answers.
-    pub(super) async fn unless_interrupted<T>(
+    /// Begins a transfer between these paths, of so many bytes if that is known, and says so.
+    pub(super) fn begin(
+        connection: &Connection,
+        direction: Direction,
+        options: &Options,
+        remote: Arc<dyn Files>,
+        (here, there): (String, String),
+        size: Option<u64>,
+        began: Instant,
+    ) -> (Arc<Self>, Arc<Progress>) {
+        let emitter = if options.silent { Emitter::none() } else { connection.emitter().clone() };
+        let engine = Self {
+            connection: connection.clone(),
+            direction,
+            options: options.clone(),
+            remote,
+            local: Arc::new(local::files()),
+            checksums: Semaphore::new(CHECKSUMS_AT_ONCE),
+            removals: TaskTracker::new(),
+            in_place: InPlace::default(),
+        };
+        (Arc::new(engine), Arc::new(Progress::start(emitter, direction, here, there, size, began)))
+    }
+
+    /// Ends a transfer and says so: `first` is the first file that failed, or why the whole of it did.
+    pub(super) fn end(
         &self,
-        what: &str,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let ended = self.connection.unless_interrupted(what, work).await.and_then(|done| done);
+        progress: &Progress,
+        mut outcome: TransferOutcome,
+        first: Result<Option<FileError>, Error>,
+    ) -> Result<TransferOutcome, Error> {
+        self.tell_in_place(&mut outcome);
+        outcome.duration = progress.began.elapsed();
+        outcome.bytes = progress.bytes();
+        let ended = first.and_then(|first| judge(&self.connection, &self.options, outcome, first));
+        progress.finish(ended.as_ref().err().map(ToString::to_string));
+        ended
+    }
+
+    pub(super) fn verb(&self) -> &'static str {
+        match self.direction {
+            Direction::Put => "put",
+            Direction::Get => "get",
+        }
+    }
+
+    /// Does `work` unless the run is interrupted, and leaves nothing half done behind, if the host still answers.
+    pub(super) async fn unless_interrupted<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let ended = self.connection.unless_interrupted(self.verb(), work).await.and_then(|done| done);
         self.removals.close();
         let _ = tokio::time::timeout(LONGEST_REMOVAL, self.removals.wait()).await;
         ended.map_err(|error| self.interrupted(error))
@@ -435,20 +477,6 @@ impl Engine {
         let kind = FileErrorKind::Differs(format!("SHA-256 is {there} on the host, {here} here"));
         Err(FileError::new("verify", remote, kind))
     }
-}
-
-/// Ends a transfer and tells its end: `first` is the first file that failed, or why the whole of it did.
-pub(super) fn conclude(
-    connection: &Connection,
-    options: &Options,
-    progress: &Progress,
-    mut outcome: TransferOutcome,
-    first: Result<Option<FileError>, Error>,
-) -> Result<TransferOutcome, Error> {
-    outcome.bytes = progress.bytes();
-    let ended = first.and_then(|first| judge(connection, options, outcome, first));
-    progress.finish(ended.as_ref().err().map(ToString::to_string));
-    ended
 }
 
 /// What a whole transfer comes to: its outcome, or an error where a file failed and that is not a warning.

@@ -11,12 +11,9 @@ use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileKind, Files};
 use fabric_core::{Error, TransferOutcome};
 use tokio::io::AsyncWrite;
-use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
 
 use super::destinations::Place;
-use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, by_sudo, conclude};
-use super::in_place::InPlace;
+use super::engine::{Engine, Existing, Job, by_sudo};
 use super::local::{self, MadeDirs};
 use super::options::{Options, option_methods};
 use super::plan::{Copy, Plan};
@@ -118,18 +115,8 @@ impl Get {
         let from = names::remote(&*remote, &connection.settings().cwd, &self.remote).await.map_err(failed)?;
         let roots = find(&*remote, &from, &self.options).await.map_err(failed)?;
         let size = roots.iter().map(Root::size).sum();
-        let emitter = if self.options.silent { fabric_core::Emitter::none() } else { connection.emitter().clone() };
-        let progress = Arc::new(Progress::start(emitter, Direction::Get, shown, names::text(&from), size, began));
-        let engine = Arc::new(Engine {
-            connection: connection.clone(),
-            direction: Direction::Get,
-            options: self.options.clone(),
-            remote,
-            local: Arc::new(local::files()),
-            checksums: Semaphore::new(CHECKSUMS_AT_ONCE),
-            removals: TaskTracker::new(),
-            in_place: InPlace::default(),
-        });
+        let paths = (shown, names::text(&from));
+        let (engine, progress) = Engine::begin(&connection, Direction::Get, &self.options, remote, paths, size, began);
         let work = async {
             match self.destination {
                 Destination::Path(_) => get_paths(&engine, roots, &template, &progress, &mut outcome).await,
@@ -145,10 +132,8 @@ impl Get {
                 }
             }
         };
-        let first = engine.unless_interrupted("get", work).await;
-        engine.tell_in_place(&mut outcome);
-        outcome.duration = began.elapsed();
-        conclude(&connection, &self.options, &progress, outcome, first)
+        let first = engine.unless_interrupted(work).await;
+        engine.end(&progress, outcome, first)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Paths and names on both sides, as bytes.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use fabric_core::command::join_dir;
@@ -87,11 +87,7 @@ pub(super) async fn remote(files: &dyn Files, cwd: &str, path: &[u8]) -> Result<
 pub fn local(lcwd: &str, path: &Path) -> PathBuf {
     let mut full = lcwd.as_bytes().to_vec();
     join_dir(&mut full, path.as_os_str().as_bytes());
-    let full = match full.as_slice() {
-        [b'~'] => std::env::home_dir().unwrap_or_else(|| "~".into()),
-        [b'~', b'/', rest @ ..] => std::env::home_dir().unwrap_or_else(|| "~".into()).join(OsStr::from_bytes(rest)),
-        _ => PathBuf::from(OsString::from_vec(full)),
-    };
+    let full = fabric_core::home::expand(Path::new(OsStr::from_bytes(&full)), std::env::home_dir().as_deref());
     // Fails for an empty path only, which is the directory itself.
     std::path::absolute(&full).unwrap_or_else(|_| std::env::current_dir().unwrap_or(full))
 }

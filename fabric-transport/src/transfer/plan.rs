@@ -174,7 +174,7 @@ impl Engine {
         let paths = self.in_place.take();
         outcome.in_place.extend(paths.iter().map(|path| names::text(path)));
         if !paths.is_empty() && !self.options.silent {
-            let verb = if self.direction == Direction::Put { "put" } else { "get" };
+            let verb = self.verb();
             let (count, files) = (paths.len(), if paths.len() == 1 { "file" } else { "files" });
             let text = format!(
                 "{verb}: {count} {files} written in place, not at once, as a rename can't be: {}",
@@ -187,7 +187,7 @@ impl Engine {
     /// Says what was not followed, and enters it into the outcome.
     fn tell_links(&self, outcome: &mut TransferOutcome, left_out: &[Vec<u8>], refused: &[Vec<u8>]) {
         let links = |count: usize| format!("{count} {}", if count == 1 { "link" } else { "links" });
-        let verb = if self.direction == Direction::Put { "put" } else { "get" };
+        let verb = self.verb();
         outcome.left_out.extend(left_out.iter().chain(refused).map(|path| names::text(path)));
         if self.options.silent {
             return;

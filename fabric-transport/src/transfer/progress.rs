@@ -19,7 +19,7 @@ pub(super) struct Progress {
     remote: String,
     size: Option<u64>,
     bytes: AtomicU64,
-    began: Instant,
+    pub(super) began: Instant,
     told: Mutex<Instant>,
 }
 

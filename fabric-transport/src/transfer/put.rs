@@ -12,11 +12,8 @@ use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileKind, FileStat, Files};
 use fabric_core::{Error, TransferOutcome};
 use tokio::io::AsyncRead;
-use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
 
-use super::engine::{CHECKSUMS_AT_ONCE, Engine, Existing, Job, by_sudo, conclude, shown};
-use super::in_place::InPlace;
+use super::engine::{Engine, Existing, Job, by_sudo, shown};
 use super::local::MadeDirs;
 use super::options::{Options, option_methods};
 use super::plan::{Copy, Plan};
@@ -132,9 +129,8 @@ impl Put {
         let failed = |source| Error::File { host: host.clone(), source };
 
         // What is missing here is found before anything is opened.
-        let local_files: Arc<dyn Files> = Arc::new(local::files());
         let roots = match &path {
-            Some(path) => find(&*local_files, &local::bytes(path), &self.options).await.map_err(failed)?,
+            Some(path) => find(&local::files(), &local::bytes(path), &self.options).await.map_err(failed)?,
             None => Vec::new(),
         };
         let remote_files: Arc<dyn Files> =
@@ -143,23 +139,10 @@ impl Put {
         if let Some(dir) = self.options.temp_dir.take() {
             self.options.temp_dir = Some(names::remote(&*remote_files, "", &dir).await.map_err(failed)?);
         }
-        let mut size = Some(0);
-        for root in &roots {
-            size = size.and_then(|size| Some(size + root.size()?));
-        }
-        let emitter = if self.options.silent { fabric_core::Emitter::none() } else { connection.emitter().clone() };
-        let size = size.filter(|_| path.is_some());
-        let progress = Arc::new(Progress::start(emitter, Direction::Put, from, names::text(&to), size, began));
-        let engine = Arc::new(Engine {
-            connection: connection.clone(),
-            direction: Direction::Put,
-            options: self.options.clone(),
-            remote: remote_files,
-            local: local_files,
-            checksums: Semaphore::new(CHECKSUMS_AT_ONCE),
-            removals: TaskTracker::new(),
-            in_place: InPlace::default(),
-        });
+        let size = roots.iter().map(Root::size).sum::<Option<u64>>().filter(|_| path.is_some());
+        let paths = (from, names::text(&to));
+        let (engine, progress) =
+            Engine::begin(&connection, Direction::Put, &self.options, remote_files, paths, size, began);
         let work = async {
             match self.source {
                 Source::Path(_) => put_paths(&engine, roots, &to, &progress, &mut outcome).await,
@@ -179,10 +162,8 @@ impl Put {
                 }
             }
         };
-        let first = engine.unless_interrupted("put", work).await;
-        engine.tell_in_place(&mut outcome);
-        outcome.duration = began.elapsed();
-        conclude(&connection, &self.options, &progress, outcome, first)
+        let first = engine.unless_interrupted(work).await;
+        engine.end(&progress, outcome, first)
     }
 }
 

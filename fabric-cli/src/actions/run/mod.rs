@@ -61,7 +61,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     let shell = Arc::new(TerminalShell::new(printer.clone()));
     let keys = Keys::new(printer.clone());
     prompter.beside(keys.clone());
-    let id = run_id();
+    let id = fabric_exec::run::new_id();
     let run = request.run(&config, &sources)?;
     let run = journaled(run, &id, request)
         .id(id)
@@ -197,12 +197,6 @@ fn journaled(run: Run, id: &str, request: &Request) -> Run {
         directory: request.surroundings.dir.clone(),
     };
     run.journal(Journal::new(dir, asked))
-}
-
-/// A name for the run: sorts by time, and two of one second differ.
-fn run_id() -> String {
-    let now = Timestamp::now();
-    format!("{}-{:06x}-{}", now.strftime("%Y%m%dT%H%M%S"), now.subsec_nanosecond() / 1000, std::process::id())
 }
 
 /// Reports what was found wrong with the command line, the fabfile or the settings in the middle of the run, unless it was
