@@ -107,16 +107,16 @@ impl Config {
     fn fill_in(&self, target: &mut Target, view: &View) {
         let (environment, settings) = (&self.0.environment, &view.settings);
         let named = view.ssh.as_ref().map(|ssh| ssh.identity_files.as_slice()).unwrap_or_default();
-        let explicit = settings.key_filename.len() - named.len().min(settings.key_filename.len());
-        for (index, identity) in target.auth.identities.iter_mut().enumerate() {
-            identity.path = environment.expand(&identity.path);
-            identity.explicit = index < explicit;
-        }
+        // What a person names is explicit; what ssh_config adds is tried as well.
+        let given = &view.merged.settings.key_filename;
+        let identity = |(path, explicit): (&String, bool)| Identity { path: environment.expand(path), explicit };
+        let paths = given.iter().map(|path| (path, true)).chain(named.iter().map(|path| (path, false)));
+        target.auth.identities = paths.map(identity).collect();
         let identities_only = view.ssh.as_ref().is_some_and(|ssh| ssh.resolved.identities_only());
         target.auth.identities_named = !named.is_empty();
         // `IdentityFile none` names none, and means it.
         let none = view.ssh.as_ref().is_some_and(|ssh| ssh.resolved.names_identity_files());
-        let settled = none || !named.is_empty() || (identities_only && explicit > 0);
+        let settled = none || !named.is_empty() || (identities_only && !given.is_empty());
         if !settings.no_keys && !settled {
             let at_home = default_keys(environment.home.as_ref());
             let new =

@@ -135,7 +135,7 @@ impl Intake {
 
     fn setting(&mut self, name: &str, setting: &'static Setting, conversion: Conversion, value: Value, origin: Origin) {
         // A fabfile may: "modification is not recommended, but probably won't break anything" (Fabric 1).
-        if setting.information && self.unknown != Unknown::Share {
+        if setting.is_information() && self.unknown != Unknown::Share {
             let problem = Problem::new(format!("`{name}` is information that a run gives and can't be set"));
             self.problems.push(problem.at(origin));
             return;

@@ -153,7 +153,7 @@ fn sample(setting: &Setting) -> (Value, String) {
 }
 
 fn settable() -> impl Iterator<Item = &'static Setting> {
-    TABLE.iter().filter(|setting| !setting.information)
+    TABLE.iter().filter(|setting| !setting.is_information())
 }
 
 /// `{"run": {"warn": true}}` of `run.warn`.

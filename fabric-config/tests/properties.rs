@@ -40,7 +40,7 @@ fn number(seconds: f64) -> Value {
 
 /// Any settings, by classic name.
 fn any_settings() -> impl Strategy<Value = Map> {
-    let settable: Vec<&'static Setting> = TABLE.iter().filter(|setting| !setting.information).collect();
+    let settable: Vec<&'static Setting> = TABLE.iter().filter(|setting| !setting.is_information()).collect();
     prop::sample::subsequence(settable, 0..12).prop_flat_map(|settings| {
         let values: Vec<_> =
             settings.iter().map(|setting| (Just(setting.name.to_owned()), any_value(setting))).collect();
@@ -81,7 +81,7 @@ proptest! {
     fn what_is_in_force_can_be_read_again(settings in any_settings()) {
         let first = builder().text(Layer::User, "file", Format::Json, Value::Object(settings).to_string()).build().unwrap();
         let in_force = first.settings(None, &[]).unwrap();
-        let names = TABLE.iter().filter(|setting| !setting.information).map(|setting| setting.name);
+        let names = TABLE.iter().filter(|setting| !setting.is_information()).map(|setting| setting.name);
         let all: Map = names.map(|name| (name.to_owned(), in_force.get(name).unwrap())).collect();
         let second = read(builder().text(Layer::User, "again", Format::Json, Value::Object(all.clone()).to_string()), &all);
         prop_assert_eq!(second, all);

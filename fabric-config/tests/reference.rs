@@ -33,7 +33,7 @@ fn the_page_has_every_setting_with_every_way_to_set_it() {
         let entry = &page[start + 4..];
         let entry = &entry[..entry.find("\n##").unwrap_or(entry.len())];
         assert!(entry.contains("* type: ") && entry.contains("* default: "), "{entry}");
-        assert!(setting.information || entry.contains(&setting.variable()), "{entry}");
+        assert!(setting.is_information() || entry.contains(&setting.variable()), "{entry}");
         for spelling in setting.spellings() {
             assert!(entry.contains(&format!("`{spelling}`")), "{spelling}: {entry}");
         }

@@ -32,7 +32,7 @@ pub struct Completion {
 /// assert_eq!(parallel.values, ["true", "false"]);
 /// ```
 pub fn completions() -> Vec<Completion> {
-    let settings = TABLE.iter().filter(|setting| !setting.information);
+    let settings = TABLE.iter().filter(|setting| !setting.is_information());
     settings
         .flat_map(|setting| {
             setting.spellings().map(|name| Completion { name, values: words(setting), summary: summary(setting) })

@@ -67,7 +67,7 @@ pub fn settings_page() -> String {
         if setting.group != group {
             group = setting.group;
             let _ = write!(page, "\n## {group}\n");
-            if setting.information {
+            if setting.is_information() {
                 page.push_str(
                     "\nWhat a run tells its tasks; `{{ env.host }}` and the like in templates. Files can't set it.\n",
                 );
@@ -90,7 +90,7 @@ fn entry(page: &mut String, setting: &Setting) {
     if !setting.option.is_empty() {
         let _ = writeln!(page, "* option: `{}`", setting.option.replace("; ", "`, `"));
     }
-    if !setting.information {
+    if !setting.is_information() {
         let _ = writeln!(page, "* variable: `{}`", setting.variable());
     }
     if !setting.aliases.is_empty() {

@@ -21,7 +21,7 @@ pub fn settings_schema() -> Value {
 /// All settings by classic name, and the modern ones in their tables.
 pub(super) fn properties() -> Map {
     let mut all = Map::new();
-    for setting in TABLE.iter().filter(|setting| !setting.information) {
+    for setting in TABLE.iter().filter(|setting| !setting.is_information()) {
         for name in setting.spellings() {
             insert(&mut all, name, value(setting));
         }

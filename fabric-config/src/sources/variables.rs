@@ -53,7 +53,7 @@ fn origin(variable: &str) -> Origin {
 /// The spelling of the setting that a variable names, and the key inside its table.
 fn setting_of(variable: &str) -> Option<(&'static str, Option<&str>)> {
     let name = variable.strip_prefix(PREFIX)?;
-    let all = || TABLE.iter().filter(|setting| !setting.information);
+    let all = || TABLE.iter().filter(|setting| !setting.is_information());
     let lower = name.to_lowercase();
     let flat = |spelling: &str| {
         spelling == lower || spelling.replace('.', "__") == lower || spelling.replace('.', "_") == lower

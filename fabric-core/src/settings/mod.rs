@@ -39,14 +39,32 @@ pub struct Setting {
     pub inverse: &'static [&'static str],
     /// The unit of its value, where it has one.
     pub unit: &'static str,
-    /// Whether the program sets it for tasks to read, and a person can't.
-    pub information: bool,
+    /// What it is about.
+    pub about: About,
     /// The default of Fabric 1 and why it isn't ours, where they differ.
     pub classic: &'static str,
     pub(crate) default: fn() -> Value,
 }
 
+/// What a setting is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// How hosts are reached and what happens on them: it may be another for each host.
+    Hosts,
+    /// The same, by files of this machine: in a file, a relative path starts in that file's directory.
+    Files,
+    /// Whole lists of hosts, or the run: for some of the hosts it does nothing.
+    Lists,
+    /// Nothing that can be set: the program sets it for tasks to read.
+    Information,
+}
+
 impl Setting {
+    /// Whether the program sets it for tasks to read, and a person can't.
+    pub fn is_information(&self) -> bool {
+        self.about == About::Information
+    }
+
     /// The setting of this classic name.
     pub fn find(name: &str) -> Option<&'static Setting> {
         TABLE.iter().find(|setting| setting.name == name)
@@ -78,7 +96,7 @@ impl Setting {
     /// assert_eq!(found, Value::from(vec!["/srv/app/deploy_key", "~/.ssh/id", "/etc/key"]));
     /// ```
     pub fn below(&self, dir: &Path, value: Value) -> Value {
-        if !matches!(self.name, "key_filename" | "plugins" | "ssh_config_path" | "system_known_hosts") {
+        if self.about != About::Files {
             return value;
         }
         let path = |value: Value| match value {
@@ -138,7 +156,7 @@ impl Setting {
 
     /// The name nearest to `name`, if one is near enough to be what was meant: at most two edits away.
     pub fn nearest(name: &str) -> Option<&'static str> {
-        nearest(name, TABLE.iter().filter(|setting| !setting.information).flat_map(Setting::spellings))
+        nearest(name, TABLE.iter().filter(|setting| !setting.is_information()).flat_map(Setting::spellings))
     }
 
     /// The name that `name`, which may just as well be shared state, was probably meant to be: one edit away, or two if

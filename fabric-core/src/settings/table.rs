@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 use super::kind::{Amount, FromValue, Gate, Seconds, Switch};
-use super::{Map, Problem, Setting, Value};
+use super::{About, Map, Problem, Setting, Value};
 use crate::command::PathBehavior;
 use crate::secret::Secret;
 
 macro_rules! settings {
     ($( $group:literal { $( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr
         $(, option $option:literal)? $(, alias $($alias:literal)|+)? $(, inverse $inverse:literal)?
-        $(, unit $unit:literal)? $(, ($info:ident))? $(, classic $classic:literal)?; )+ } )+) => {
+        $(, unit $unit:literal)? $(, ($about:ident))? $(, classic $classic:literal)?; )+ } )+) => {
         /// The settings in force, typed. See [`TABLE`] for what each does.
         #[derive(Debug, Clone)]
         #[non_exhaustive]
@@ -38,7 +38,7 @@ macro_rules! settings {
             aliases: &[$($($alias),+)?],
             inverse: &[$($inverse)?],
             unit: concat!("" $(, $unit)?),
-            information: settings!(@information $($info)?),
+            about: settings!(@about $($about)?),
             classic: concat!("" $(, $classic)?),
             default: || { let default: $type = $default; default.to_value() },
         }, )+)+ ];
@@ -69,8 +69,10 @@ macro_rules! settings {
             }
         }
     };
-    (@information) => { false };
-    (@information information) => { true };
+    (@about) => { About::Hosts };
+    (@about information) => { About::Information };
+    (@about lists) => { About::Lists };
+    (@about files) => { About::Files };
 }
 
 fn typed<T: FromValue>(name: &str, value: &Value) -> Result<T, Problem> {
@@ -96,7 +98,7 @@ settings! {
         /// Whether hosts that can't be reached are skipped with a warning instead of failing the run.
         skip_bad_hosts: bool = false, option "--skip-bad-hosts";
         /// Whether unknown task names are skipped with a warning instead of refusing the whole command line.
-        skip_unknown_tasks: bool = false, option "--skip-unknown-tasks";
+        skip_unknown_tasks: bool = false, option "--skip-unknown-tasks", (lists);
         /// Which kinds of failure a Python fabfile gets as exceptions: `network`.
         use_exceptions_for: IndexMap<String, bool> = IndexMap::from([("network".to_owned(), false)]);
     }
@@ -125,36 +127,36 @@ settings! {
     "Host lists" {
         /// The global host list.
         /// In a fabfile's `[env]` also `{ extend = [..] }` or `{ replace = [..] }`.
-        hosts: Vec<String> = Vec::new(), option "-H, --hosts";
+        hosts: Vec<String> = Vec::new(), option "-H, --hosts", (lists);
         /// The global role list.
         /// In a fabfile's `[env]` also `{ extend = [..] }` or `{ replace = [..] }`.
-        roles: Vec<String> = Vec::new(), option "-R, --roles";
+        roles: Vec<String> = Vec::new(), option "-R, --roles", (lists);
         /// Roles: names for lists of hosts, or for commands that print one.
-        roledefs: Map = Map::new();
+        roledefs: Map = Map::new(), (lists);
         /// Hosts that are left out of global host lists; `-x` always adds to them.
         /// In files also `{ extend = [..] }`, which adds to those of lower layers.
-        exclude_hosts: Vec<String> = Vec::new(), option "-x, --exclude-hosts";
+        exclude_hosts: Vec<String> = Vec::new(), option "-x, --exclude-hosts", (lists);
         /// The only hosts that any host list may have, whichever level it comes from; empty: all.
-        only_hosts: Vec<String> = Vec::new(), option "--only";
+        only_hosts: Vec<String> = Vec::new(), option "--only", (lists);
         /// Whether a host that is listed twice is used once.
-        dedupe_hosts: bool = true;
+        dedupe_hosts: bool = true, (lists);
         /// Whether tasks run on their hosts at the same time.
-        parallel: bool = false, option "-P, --parallel";
+        parallel: bool = false, option "-P, --parallel", (lists);
         /// How many hosts a parallel task runs on at the same time; 0 is all.
-        pool_size: u32 = 0, option "-z, --pool-size", unit "hosts";
+        pool_size: u32 = 0, option "-z, --pool-size", unit "hosts", (lists);
         /// Whether output is shown in whole lines only; implied by `parallel`.
         linewise: bool = false, option "--linewise";
         /// Whether connections are closed after each task instead of at the end of the run.
-        eagerly_disconnect: bool = false, option "-e, --eagerly-disconnect";
+        eagerly_disconnect: bool = false, option "-e, --eagerly-disconnect", (lists);
         /// Rolling execution: how many hosts, or what share of them (`25%`), a task runs on before it goes on to the next.
-        batch: Option<Amount> = None, option "--batch", unit "hosts or %";
+        batch: Option<Amount> = None, option "--batch", unit "hosts or %", (lists);
         /// How many hosts, or what share of them, may fail before nothing new is started. Where it is not set, a task that
         /// runs in parallel is still started on all hosts of its batch, or of its list without batches, and nothing behind.
-        max_failures: Option<Amount> = None, option "--max-failures", unit "hosts or %";
+        max_failures: Option<Amount> = None, option "--max-failures", unit "hosts or %", (lists);
         /// How often a task is tried again on a host on which it failed.
         retries: u32 = 0, option "--retries";
         /// Only the first so many hosts, or that share, of each host list.
-        limit: Option<Amount> = None, option "--limit", unit "hosts or %";
+        limit: Option<Amount> = None, option "--limit", unit "hosts or %", (lists);
     }
 
     "Commands" {
@@ -223,7 +225,7 @@ settings! {
         /// The text of a private key.
         key: Option<Secret> = None, alias "connect_kwargs.pkey";
         /// Private key files to try.
-        key_filename: Vec<String> = Vec::new(), option "-i", alias "connect_kwargs.key_filename" | "authentication.identities";
+        key_filename: Vec<String> = Vec::new(), option "-i", alias "connect_kwargs.key_filename" | "authentication.identities", (files);
         /// Whether the user's agent is left alone.
         no_agent: bool = false, option "-a, --no-agent", inverse "connect_kwargs.allow_agent";
         /// Whether the keys in `~/.ssh` are left alone.
@@ -285,20 +287,20 @@ settings! {
         /// Whether hosts that no known_hosts file has are refused.
         reject_unknown_hosts: bool = false, option "-r, --reject-unknown-hosts";
         /// A further known_hosts file that is read and never written.
-        system_known_hosts: Option<PathBuf> = None, option "--system-known-hosts";
+        system_known_hosts: Option<PathBuf> = None, option "--system-known-hosts", (files);
         /// Whether ssh_config is read.
         /// Fabric 1 had false; a Python fabfile of the classic API still has.
         use_ssh_config: bool = true, option "--ignore-ssh-config (false)", alias "load_ssh_configs",
             classic "false: `ssh` reads it, and so does Fabric 3; a Python fabfile of the classic API keeps false";
         /// The ssh_config to read instead of the user's and the system's.
-        ssh_config_path: Option<PathBuf> = None, option "--ssh-config-path",
+        ssh_config_path: Option<PathBuf> = None, option "--ssh-config-path", (files),
             classic "`$HOME/.ssh/config`: unset reads it too, and the system's file after it, as `ssh` does";
         /// How hosts are reached: `ssh`, `local`, or a plugin's name.
         transport: String = "ssh".to_owned();
         /// Options of a plugin's transport or gateway, by plugin.
         transport_options: Map = Map::new();
         /// Plugin files to load.
-        plugins: Vec<String> = Vec::new(), option "--plugin";
+        plugins: Vec<String> = Vec::new(), option "--plugin", (files);
         /// Whether plugins run in child processes, so that even a crash of one is only an error of its hosts.
     plugin_isolation: bool = false;
     /// Whether environment variables are part of the command; false sends them beside it, where most servers drop them.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fabric_core::settings::{self, Map, Problem, Setting, is_secret_name, nearest};
+use fabric_core::settings::{self, About, Map, Problem, Setting, is_secret_name, nearest};
 use fabric_core::{Layer, Origin, Value};
 use fabric_core_document::{Kind, Member, Members, Node, Source};
 use serde::de::DeserializeOwned;
@@ -19,23 +19,6 @@ pub(super) struct Reader {
     /// Where the texts stand that were read since the last step or task.
     pub(super) places: Places,
 }
-
-/// Settings that say something about a whole list of hosts, or about the run.
-const OF_LISTS: &[&str] = &[
-    "hosts",
-    "roles",
-    "roledefs",
-    "exclude_hosts",
-    "only_hosts",
-    "dedupe_hosts",
-    "parallel",
-    "pool_size",
-    "batch",
-    "limit",
-    "max_failures",
-    "eagerly_disconnect",
-    "skip_unknown_tasks",
-];
 
 impl Reader {
     pub(super) fn new(source: Arc<Source>) -> Self {
@@ -251,8 +234,8 @@ impl Reader {
     /// Settings of a part of the hosts: none that is about a run or a whole list of hosts.
     pub(super) fn settings_of_hosts(&mut self, members: &Members, place: &str, skip: &[&str]) -> Map {
         for (key, Member { line, .. }) in members {
-            let setting = Setting::find_any(key).map(|setting| setting.name);
-            if setting.is_some_and(|name| OF_LISTS.contains(&name)) && !skip.contains(&key.as_str()) {
+            let of_lists = Setting::find_any(key).is_some_and(|setting| setting.about == About::Lists);
+            if of_lists && !skip.contains(&key.as_str()) {
                 let problem =
                     self.problem(*line, format!("`{key}` in {place} does nothing: it is about a whole list of hosts"));
                 problem.hint = Some("it belongs into a task, or into `env`".to_owned());
@@ -291,7 +274,7 @@ impl Reader {
             self.problem(line, format!("unknown key `{key}` in {place}")).hint = Some(hint);
             return;
         };
-        if setting.information {
+        if setting.is_information() {
             self.problem(line, format!("`{key}` in {place} can only be read, not set"));
             return;
         }

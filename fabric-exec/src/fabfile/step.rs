@@ -389,7 +389,7 @@ impl Reader {
     fn set_kind(&mut self, name: &str, line: usize, node: &Node, what: &str) {
         use fabric_core::settings::{Kind as Type, Setting};
         match Setting::any_spelling(name) {
-            Some(setting) if setting.information => {
+            Some(setting) if setting.is_information() => {
                 self.problem(line, format!("{what} can only be read, not set"));
             }
             // A text may be a template that yields the right type.

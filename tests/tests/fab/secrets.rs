@@ -89,7 +89,7 @@ fn is_plain(setting: &Setting, value: &Value) -> bool {
 }
 
 fn settings() -> impl Iterator<Item = &'static Setting> {
-    TABLE.iter().filter(|setting| !setting.information && !["fabfile", "rcfile"].contains(&setting.name))
+    TABLE.iter().filter(|setting| !setting.is_information() && !["fabfile", "rcfile"].contains(&setting.name))
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn values(option: &Opt, current: &str, request: &Request) -> Vec<String> {
         Completes::Tasks => request.project.collection.listing().names().collect(),
         Completes::Roles => roles(request).into_keys().collect(),
         Completes::Hosts => hosts(request),
-        Completes::Settings => TABLE.iter().filter(|s| !s.information).map(|s| s.name.to_owned()).collect(),
+        Completes::Settings => TABLE.iter().filter(|s| !s.is_information()).map(|s| s.name.to_owned()).collect(),
         Completes::Levels => Levels::NAMES.iter().chain(&Levels::GROUPS).map(|level| (*level).to_owned()).collect(),
     };
     // Lists: the items before the last comma stay.

@@ -26,8 +26,6 @@ use crate::ssh::handler::Handler;
 /// How often a passphrase is asked for, as `ssh` does by default.
 const PASSPHRASE_TRIES: usize = 3;
 
-const NO_SUCH_FILE: &str = "no such file";
-
 /// The keys that were read, opened once for all hosts.
 #[derive(Debug, Default)]
 pub(in crate::ssh) struct KeyStore {
@@ -37,7 +35,18 @@ pub(in crate::ssh) struct KeyStore {
 }
 
 /// A key that was read, or why there is none.
-type Read = Result<Arc<KeyFile>, String>;
+type Read = Result<Arc<KeyFile>, Unread>;
+
+/// Why a key could not be read.
+#[derive(Debug, Clone, Error)]
+enum Unread {
+    #[error("no such file")]
+    NoSuchFile,
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    #[error(transparent)]
+    Io(Arc<std::io::Error>),
+}
 
 /// Where a key's text is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -121,7 +130,7 @@ impl KeyStore {
     }
 
     async fn text(&self, text: &Secret) -> Read {
-        let parse = || async { KeyFile::parse("key text".to_owned(), text.clone()).map(Arc::new) };
+        let parse = || async { Ok(Arc::new(KeyFile::parse("key text".to_owned(), text.clone())?)) };
         self.cell(Source::Text(sha2::Sha256::digest(text.expose()).into())).get_or_init(parse).await.clone()
     }
 
@@ -132,7 +141,7 @@ impl KeyStore {
 
 impl KeyFile {
     /// Reads a private key, or where there is none, its public half.
-    fn read(path: &Path) -> Result<Self, String> {
+    fn read(path: &Path) -> Result<Self, Unread> {
         let name = path.display().to_string();
         let beside = |ending: &str| {
             let mut beside = path.as_os_str().to_owned();
@@ -147,12 +156,12 @@ impl KeyFile {
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => match read_public(&beside(".pub")) {
                 Some(public) => Self::public_only(name, public),
-                None => return Err(NO_SUCH_FILE.to_owned()),
+                None => return Err(Unread::NoSuchFile),
             },
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-                return Err(Unusable::Garbage("it is not text".to_owned()).to_string());
+                return Err(Unusable::Garbage("it is not text".to_owned()).into());
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(Unread::Io(Arc::new(error))),
         };
         if file.public.is_none() {
             file.public = read_public(&beside(".pub"));
@@ -167,8 +176,8 @@ impl KeyFile {
     }
 
     /// A private key in any format.
-    fn parse(name: String, text: Secret) -> Result<Self, String> {
-        let (public, private) = match written::read(text.expose()).map_err(|error| error.to_string())? {
+    fn parse(name: String, text: Secret) -> Result<Self, Unusable> {
+        let (public, private) = match written::read(text.expose())? {
             Written::Open(key) => (Some(key.public_key().clone()), Private::open(SigningKey::new(*key))),
             Written::Locked(public) => (public, Private::locked(text)),
         };
@@ -510,14 +519,14 @@ impl Candidates {
                 Ok(file) if *explicit => given.push(file),
                 Ok(file) => default.push(file),
                 Err(reason) if *explicit => {
-                    return Err(ConnectErrorKind::Key { file: path.display().to_string(), reason });
+                    return Err(ConnectErrorKind::Key { file: path.display().to_string(), reason: reason.to_string() });
                 }
-                Err(reason) if reason == NO_SUCH_FILE && !auth.identities_named => {}
+                Err(Unread::NoSuchFile) if !auth.identities_named => {}
                 Err(reason) => this.passed_over.push(format!("key {} ({reason})", path.display())),
             }
         }
         if let Some(text) = &auth.key {
-            let wrong = |reason| ConnectErrorKind::Key { file: "key text".to_owned(), reason };
+            let wrong = |why: Unread| ConnectErrorKind::Key { file: "key text".to_owned(), reason: why.to_string() };
             given.push(store.text(text).await.map_err(wrong)?);
         }
         let certificates = certificate_files(&auth.certificates)?;
