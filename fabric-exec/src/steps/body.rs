@@ -49,7 +49,7 @@ impl Anonymous {
 impl TaskBody for Anonymous {
     async fn call(&self, context: Context) -> Result<Value, TaskError> {
         let connection = context.connection().await?;
-        let mut request = connection.run(self.0.as_str()).dry(context.is_dry_run());
+        let mut request = connection.run(self.0.as_str());
         if !context.is_dry_run() {
             request = request.stdin(context.last_stdin()?);
         }

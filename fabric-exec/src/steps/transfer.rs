@@ -15,7 +15,7 @@ use crate::task::TaskError;
 
 impl Work {
     pub(super) async fn put(&mut self, step: &Step, transfer: &TransferStep) -> Result<Value, TaskError> {
-        let connection = self.context.connection().await?;
+        let connection = self.context.hide(step.hide).connection().await?;
         let from = self.render(&transfer.from)?;
         let mut to = self.render_some(transfer.to.as_ref())?.unwrap_or_default();
         let mut mode = None;
@@ -27,7 +27,7 @@ impl Work {
         } else {
             Source::from(from)
         };
-        let mut put = connection.put(source, to).dry(self.context.is_dry_run()).echo(!self.hidden(step).running);
+        let mut put = connection.put(source, to);
         put = put.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
         put = put.use_sudo(transfer.use_sudo).links(transfer.links).atomic(transfer.atomic);
         if let Some(mirror) = transfer.mirror_local_mode {
@@ -53,14 +53,14 @@ impl Work {
         if !self.context.is_dry_run() {
             self.keep_apart(step, transfer)?;
         }
-        let connection = self.context.connection().await?;
+        let connection = self.context.hide(step.hide).connection().await?;
         let from = self.render(&transfer.from)?;
         let mut to = self.render_some(transfer.to.as_ref())?.unwrap_or_default();
         if self.context.is_dry_run() {
             // What stays a template holds no placeholders.
             to = to.replace("{{", "{{{{").replace("}}", "}}}}");
         }
-        let mut get = connection.get(from, to).dry(self.context.is_dry_run()).echo(!self.hidden(step).running);
+        let mut get = connection.get(from, to);
         get = get.skip_same(transfer.skip_same).resume(transfer.resume).verify(transfer.verify);
         get = get.use_sudo(transfer.use_sudo).links(transfer.links).atomic(transfer.atomic);
         if let Some(mirror) = transfer.mirror_local_mode {

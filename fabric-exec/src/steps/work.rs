@@ -160,7 +160,8 @@ impl Work {
         verb: fn(&Connection, Vec<u8>) -> CommandRequest,
         remote: bool,
     ) -> Result<Value, TaskError> {
-        let connection = if remote { self.context.connection().await? } else { self.context.local_connection()? };
+        let context = self.context.hide(step.hide);
+        let connection = if remote { context.connection().await? } else { context.local_connection()? };
         let start = |line: String| verb(&connection, line.into_bytes());
         if let Some(until) = command.until.as_ref().filter(|_| !self.context.is_dry_run()) {
             return self.until(step, command, until, &start, remote).await;
@@ -246,8 +247,6 @@ impl Work {
         mut request: CommandRequest,
         remote: bool,
     ) -> Result<CommandRequest, TaskError> {
-        let hide = self.hidden(step);
-        request = request.dry(self.context.is_dry_run()).hide(hide.streams()).echo(!hide.running);
         if let Some(dir) = self.render_some(command.cd.as_ref())? {
             request = request.cd(dir);
         }
