@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use fabric_transport::connection::Keyboard;
+use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::OFlags;
 use rustix::process::getpgrp;
 use rustix::termios::{
@@ -77,7 +78,7 @@ impl Keys {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

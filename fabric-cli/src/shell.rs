@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_core::{Error, ExitStatus};
 use fabric_exec::run::Interactive;
 use fabric_transport::Connection;
 use fabric_transport::connection::Stdin;
+use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::net::unix::pipe;
@@ -30,7 +31,7 @@ impl TerminalShell {
 
     /// Puts the terminal back into the state it was found in.
     pub(crate) fn restore(&self) {
-        if let Some((terminal, before)) = self.before.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some((terminal, before)) = self.before.lock().take() {
             // A terminal that is gone needs no restoring.
             let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
         }
@@ -42,7 +43,7 @@ impl TerminalShell {
         let mut raw = before.clone();
         raw.make_raw();
         tcsetattr(&terminal, OptionalActions::Now, &raw)?;
-        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some((terminal, before));
+        *self.before.lock() = Some((terminal, before));
         Ok(Restored(self))
     }
 }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use fabric_config::Environment;
 use fabric_core::Value;
+use parking_lot::Mutex;
 use rustix::fd::BorrowedFd;
 
 use crate::exit::Exit;
@@ -287,10 +288,10 @@ struct Shared(Arc<Mutex<dyn Write + Send>>);
 
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        self.0.lock().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.0.lock().flush()
     }
 }

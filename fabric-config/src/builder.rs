@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fabric_core::settings::{Kind, Layer, Origin, Problem, Problems, Setting, Value};
 use fabric_core_document::Format;
+use parking_lot::Mutex;
 
 use crate::config::Config;
 use crate::environment::Environment;
@@ -52,7 +53,7 @@ struct FilesRead(Arc<Mutex<HashMap<SourceFile, Intake>>>);
 
 impl FilesRead {
     fn read(&self, file: &SourceFile) -> Intake {
-        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.0.lock();
         read.entry(file.clone()).or_insert_with(|| sources::read(file)).clone()
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fabric_core::settings::{Layer, Origin, Overlay, Problem, Problems};
 use fabric_core::{HostString, Settings};
+use parking_lot::Mutex;
 
 use crate::builder::ConfigBuilder;
 use crate::environment::Environment;
@@ -135,7 +136,7 @@ impl Config {
             overlay.values.hash(&mut hasher);
         }
         let key = hasher.finish();
-        let lock = || self.0.merged.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || self.0.merged.lock();
         let same = |kept: &&Kept| kept.sections == sections && same_overlays(&kept.overlays, overlays);
         if let Some(kept) = lock().get(&key).and_then(|list| list.iter().find(same)) {
             return Ok(Arc::clone(&kept.merged));

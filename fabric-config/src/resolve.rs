@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use fabric_core::settings::{Layer, Origin, Overlay, Problem, Problems, Switch};
 use fabric_core::target::{AddressFamily, HostKeyCheck, Identity, SettingsAndTarget, Shell, UpdateHostKeys};
-use fabric_core::{ConnectError, ConnectErrorKind, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target, wildcard};
+use fabric_core::{
+    ConnectError, ConnectErrorKind, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target, wildcard,
+};
 
 use crate::config::Config;
 use crate::ladder::Merged;

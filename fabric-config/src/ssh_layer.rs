@@ -3,11 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fabric_core::settings::{Layer, Map, Origin, Overlay, Problem, Problems, Value};
 use fabric_core::{HostString, Settings};
 use indexmap::IndexMap;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::config::Config;
@@ -100,7 +101,7 @@ impl SshFiles {
 
     /// The configuration to ask: the file that a setting names, else where it comes from here.
     fn config(&self, file: Option<&Path>) -> Result<SshConfig, Problems> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.read.lock();
         if let Some(known) = read.get(&file.map(Path::to_owned)) {
             return known.clone();
         }
@@ -116,7 +117,7 @@ impl SshFiles {
     }
 
     fn ask(&self, question: Question) -> Result<Arc<SshHost>, Problems> {
-        let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = || self.answers.lock();
         if let Some(known) = answers().get(&question) {
             return Ok(Arc::clone(known));
         }
@@ -135,7 +136,7 @@ impl SshFiles {
         if !tracing::enabled!(tracing::Level::INFO) {
             return;
         }
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.logged.lock();
         for (directive, origin) in resolved.unused() {
             let what = match directive {
                 Directive::LocalForward | Directive::RemoteForward | Directive::DynamicForward => {

@@ -8,12 +8,12 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use fabric_core::settings::Map;
 use fabric_core::{HostStatus, Value};
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::report::Ending;
@@ -191,7 +191,7 @@ impl Journal {
 
     /// Writes a line. If it can't be written, there is one warning, and the run goes on without a journal.
     pub(crate) fn write(&self, line: &Line) -> Result<(), Unwritten> {
-        let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.file.lock();
         if matches!(*place, Place::NotYet) {
             *place = match self.create() {
                 Ok(file) => Place::Open(file),

@@ -1,10 +1,11 @@
 //! A bounded queue of events between a run and whoever shows it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use fabric_core::{Event, EventKind, EventSink};
+use parking_lot::{Mutex, MutexGuard};
 
 /// What an event counts for beside the bytes of its output.
 const FIXED: usize = 256;
@@ -44,7 +45,7 @@ struct State {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    state.lock()
 }
 
 /// The writing side: the [`EventSink`] of a run.

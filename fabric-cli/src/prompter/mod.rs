@@ -9,11 +9,12 @@ mod tty;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use fabric_core::host::fold;
 use fabric_core::{HostString, PromptError, PromptKind, PromptRequest, Prompter, Secret};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::keyboard::Keys;
@@ -144,7 +145,7 @@ impl State {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn tty(&self) -> Option<&Tty> {

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -35,14 +35,14 @@ impl Tty {
 
     /// Ends the question that is being asked, and every later one, without an answer.
     pub(crate) fn cancel(&self) {
-        drop(self.cancel.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.cancel.lock().take());
         self.restore();
     }
 
     /// Puts the terminal back into the state it was found in. For whoever ends the process while a question
     /// is being asked.
     pub(crate) fn restore(&self) {
-        if let Some(before) = self.before.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(before) = self.before.lock().take() {
             // A terminal that is gone needs no restoring.
             let _ = tcsetattr(&self.file, OptionalActions::Now, &before);
         }
@@ -102,7 +102,7 @@ impl Tty {
         hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
         hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
         hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
-        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        *self.before.lock() = Some(before);
         let restored = Restored(self);
         tcsetattr(&self.file, OptionalActions::Now, &hidden)?;
         Ok(restored)

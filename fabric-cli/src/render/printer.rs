@@ -6,12 +6,13 @@
 //! [`EventSink::poll_ready`]; it never blocks the program's other threads.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fabric_core::{Event, EventSink, Stream};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::live::Live;
 use super::page::Page;
@@ -135,7 +136,7 @@ impl Printer {
     pub(crate) fn hold(&self) -> Held {
         let mut state = self.shared.state();
         while state.writing || state.held {
-            state = wait(&self.shared.written, state);
+            self.shared.written.wait(&mut state);
         }
         state.held = true;
         let mut page = std::mem::take(&mut state.page);
@@ -166,7 +167,7 @@ impl Printer {
         }
         drop(state);
         self.shared.work.notify_all();
-        if let Some(writer) = lock(&self.writer).take() {
+        if let Some(writer) = self.writer.lock().take() {
             // A panic in the thread has been told by the panic hook.
             let _ = writer.join();
         }
@@ -209,7 +210,7 @@ impl EventSink for Printer {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.state.lock()
     }
 
     fn write_all(&self) {
@@ -219,12 +220,10 @@ impl Shared {
             let mut due = false;
             if state.held || (state.page.is_empty() && !state.closing) {
                 if state.live.is_none() || state.held {
-                    state = wait(&self.work, state);
+                    self.work.wait(&mut state);
                     continue;
                 }
-                let waited = self.work.wait_timeout(state, TICK);
-                let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-                (state, due) = (guard, timeout.timed_out());
+                due = self.work.wait_for(&mut state, TICK).timed_out();
             }
             if state.held || (state.page.is_empty() && !state.closing && !due) {
                 continue;
@@ -244,8 +243,7 @@ impl Shared {
             self.written.notify_all();
             state.resting = true;
             let little = |state: &mut State| state.page.len() < MUCH && !state.closing;
-            let rested = self.work.wait_timeout_while(state, PAUSE, little);
-            state = rested.unwrap_or_else(PoisonError::into_inner).0;
+            self.work.wait_while_for(&mut state, little, PAUSE);
             state.resting = false;
         }
     }
@@ -261,8 +259,8 @@ impl Shared {
 
     /// Writes a page and draws the live view below it, in place of the one that was there.
     fn write(&self, page: &mut Page, view: &[String]) {
-        let Open { outputs, broken, drawn, at_line_start } = &mut *lock(&self.outputs);
-        // There is nowhere left to report an error of standard error.
+        let Open { outputs, broken, drawn, at_line_start } = &mut *self.outputs.lock();
+        // Nowhere is left to tell of an error of standard error.
         let on_stderr = |outputs: &mut Outputs, bytes: &[u8]| {
             let _ = outputs.stderr.write_all(bytes).and_then(|()| outputs.stderr.flush());
         };
@@ -310,14 +308,6 @@ impl Drop for NoView {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    condition.wait(guard).unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,7 +334,7 @@ mod tests {
 
     impl Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            lock(&self.0).extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -377,7 +367,7 @@ mod tests {
             }
         });
         printer.finish();
-        let text = String::from_utf8(lock(&kept.0).clone()).unwrap();
+        let text = String::from_utf8(kept.0.lock().clone()).unwrap();
         assert_eq!(text.lines().count(), 4001);
         assert!(text.ends_with("\nend\n"));
         for thread in 0..4 {
@@ -394,10 +384,10 @@ mod tests {
         emitter.emit(EventKind::Message { text: "before".to_owned() });
         let held = printer.hold();
         emitter.emit(EventKind::Message { text: "during".to_owned() });
-        assert_eq!(*lock(&kept.0), b"before\n");
+        assert_eq!(*kept.0.lock(), b"before\n");
         drop(held);
         printer.finish();
-        assert_eq!(*lock(&kept.0), b"before\nduring\nend\n");
+        assert_eq!(*kept.0.lock(), b"before\nduring\nend\n");
     }
 
     #[tokio::test]

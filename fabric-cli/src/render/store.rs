@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// How much of a text is kept in memory while there is room for it.
 const MOST: usize = 64 * 1024;
@@ -65,7 +67,7 @@ impl Store {
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.0.disk.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.disk.lock()
     }
 
     /// The file, where it can be written.

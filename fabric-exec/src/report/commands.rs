@@ -3,11 +3,12 @@
 //! Each host has its share of memory; where it prints more, the end is kept.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use fabric_core::outcome::Direction;
 use fabric_core::{Event, EventKind, EventSink, Stream};
+use parking_lot::Mutex;
 
 use super::{CommandReport, TaskReport};
 
@@ -69,7 +70,7 @@ impl EventSink for Gather {
 impl Commands {
     fn take(&self, execution: usize, host: Option<&Arc<str>>, event: &Event) {
         let with = |change: &dyn Fn(&mut Host)| {
-            let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut hosts = self.0.lock();
             let kept = kept(hosts.len());
             let host = hosts.entry(host.cloned()).or_default();
             change(host);
@@ -116,7 +117,7 @@ impl Commands {
 
     /// Puts all that was gathered to the results that it belongs to.
     pub(crate) fn give(&self, tasks: &mut [TaskReport]) {
-        let hosts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let hosts = std::mem::take(&mut *self.0.lock());
         let kept = kept(hosts.len());
         let mut places: HashMap<(usize, Option<String>), usize> = HashMap::new();
         for (execution, task) in tasks.iter().enumerate() {

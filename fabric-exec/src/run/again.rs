@@ -1,10 +1,11 @@
 //! Trying a run again: what tells its executions apart from run to run, and what of them was done before.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fabric_core::settings::{Map, Setting, is_secret_name};
 use fabric_core::{HostStatus, Value};
+use parking_lot::Mutex;
 
 use super::Env;
 use super::job::{Job, Outcome};
@@ -53,7 +54,7 @@ impl Shared {
             return Some(format!("{call} (once on {})", fabric_core::host::fold(list.names())).into());
         }
         let turn = {
-            let mut turns = turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut turns = turns.0.lock();
             let turn = turns.entry(call.clone()).or_default();
             *turn += 1;
             *turn

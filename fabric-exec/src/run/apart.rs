@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fabric_transport::transfer::{APART, Destinations, destination};
+use parking_lot::Mutex;
 
 use super::Context;
 use crate::hostlist::{HostList, Listed};
@@ -44,7 +45,7 @@ impl Context {
             return Ok(());
         }
         // The hosts wait for the one that finds out.
-        let mut found = apart.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = apart.found.lock();
         let found = found.entry(at.to_owned()).or_insert_with(|| self.collision(&apart.at_once, &paths));
         found.clone().map_or(Ok(()), |text| Err(TaskError::Abort(text)))
     }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use fabric_core::settings::Settings;
 use fabric_core::target::Gateway;
 use fabric_core::{Error, HostString, SessionKey, Target};
 use fabric_transport::Connection;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Context;
 use super::shared::Shared;
@@ -172,6 +173,6 @@ impl Connections {
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }

@@ -1,7 +1,7 @@
 //! What a task's body is given: its host, its arguments, its connection, and the rest of the run.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_core::settings::{Map, Overlay, Settings};
@@ -12,6 +12,7 @@ use fabric_core::{
 use fabric_transport::Connection;
 use fabric_transport::connection::Stdin;
 use indexmap::IndexMap;
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use super::again::{In, Turns};
@@ -168,12 +169,12 @@ impl Context {
 
     /// Takes note of an execution that it has made.
     pub(super) fn executes(&self, execution: Execution) {
-        self.executed.lock().unwrap_or_else(PoisonError::into_inner).push(execution);
+        self.executed.lock().push(execution);
     }
 
     /// This try is made again: what it executed counts no more.
     pub(super) fn supersede(&self) {
-        let executed = std::mem::take(&mut *self.executed.lock().unwrap_or_else(PoisonError::into_inner));
+        let executed = std::mem::take(&mut *self.executed.lock());
         let executions = self.shared.ledger.supersede(&executed);
         if !executions.is_empty() {
             self.shared.record(|| Line::Superseded { executions });
@@ -269,7 +270,7 @@ impl Context {
 
     fn resolved(&self) -> Result<Arc<Resolved>, TaskError> {
         let env = self.env.values();
-        let mut kept = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.resolved.lock();
         if let Some(resolved) = kept.as_ref().filter(|resolved| Arc::ptr_eq(&resolved.env, &env)) {
             return Ok(resolved.clone());
         }
@@ -464,7 +465,7 @@ impl Context {
 
     /// Keeps this, which is of its result, out of reports.
     pub(crate) fn hide_from_report(&self, hidden: &Hidden) {
-        let mut unreported = self.unreported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unreported = self.unreported.lock();
         unreported.value |= hidden.value;
         for part in &hidden.error {
             if !unreported.error.contains(part) {
@@ -474,7 +475,7 @@ impl Context {
     }
 
     pub(crate) fn take_hidden(&self) -> Hidden {
-        std::mem::take(&mut *self.unreported.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.unreported.lock())
     }
 
     fn is_lost(&self) -> bool {
@@ -612,11 +613,11 @@ impl Context {
     /// A failure that the settings asked to be a warning: the task goes on, the host counts as failed,
     /// the run does not.
     pub(crate) fn tolerate(&self, error: String) {
-        self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.tolerated.lock().get_or_insert(error);
     }
 
     pub(crate) fn tolerated(&self) -> Option<String> {
-        self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.tolerated.lock().clone()
     }
 
     pub(crate) fn scope(&self) -> &Scope {

@@ -1,10 +1,11 @@
 //! Shared state: what tasks set for those that follow.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use fabric_core::settings::{Map, Overlay};
 use fabric_core::{Layer, Origin, Value};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::hostlist::{Around, Listed, RuntimeLists, with_settings};
 
@@ -25,7 +26,7 @@ struct State {
 
 impl Env {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Another state that begins with the same values.

@@ -5,10 +5,11 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use fabric_transport::connection::{Keyboard, SharedInput, Stdin};
+use parking_lot::Mutex;
 
 /// What the command after `--`, and steps and functions that ask for it, read.
 #[derive(Clone, Default)]
@@ -81,7 +82,7 @@ impl RunInput {
             Input::Given(input) => return input.stdin(),
             Input::None | Input::Keyboard(_) => return self.typed(serial),
         }
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken.lock();
         match &*taken {
             Taken::No if once => {
                 *taken = Taken::Once { waited: Stdin::has_something() };
@@ -103,7 +104,7 @@ impl RunInput {
         if let Input::Given(input) = &self.input {
             return !input.is_empty();
         }
-        match &*self.taken.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.taken.lock() {
             Taken::No => false,
             Taken::Once { waited } => *waited,
             Taken::Kept(kept) => !kept.is_empty(),
@@ -121,13 +122,13 @@ impl RunInput {
             return Ok(self.whole(serial, false));
         }
         let id: PipeId = (about.dev(), about.ino(), about.created().ok());
-        let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pipes = self.pipes.lock();
         Ok(pipes.entry(id).or_insert_with(|| SharedInput::file(path)).stdin())
     }
 
     /// How many bytes no command has asked for.
     pub(crate) fn left_over(&self) -> u64 {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = self.taken.lock();
         if matches!((&self.input, &*taken), (Input::Inherited, Taken::No)) { Stdin::waiting() } else { 0 }
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use fabric_core::HostString;
 use fabric_core::settings::Overlay;
 use indexmap::IndexMap;
+use parking_lot::Mutex;
 
 use super::shared::Shared;
 use crate::hostlist::{HostList, Inventory, Level, Members, RoleSource};
@@ -33,7 +34,7 @@ impl Inventories {
             return Ok(());
         }
         let inventory: Arc<str> = inventory.into();
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = self.named.lock();
         for listed in &members.hosts {
             let known =
                 named.entry(listed.host.clone()).or_insert_with(|| (inventory.clone(), listed.settings.clone()));
@@ -53,7 +54,7 @@ impl Inventories {
 
     /// What a person should know about inventories that have been read, each text once.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner).0)
+        std::mem::take(&mut self.warnings.lock().0)
     }
 }
 
@@ -75,7 +76,7 @@ impl Shared {
     }
 
     fn noted(&self, inventory: &str, members: Members) -> Result<Members, String> {
-        let mut warnings = self.inventories.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warnings = self.inventories.warnings.lock();
         for warning in &members.warnings {
             if warnings.1.insert(warning.clone()) {
                 warnings.0.push(warning.clone());

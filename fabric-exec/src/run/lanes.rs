@@ -4,9 +4,10 @@
 //! tells another wakes no other thread, and hosts that answer at the same time wait for no lock of each other.
 
 use std::num::NonZero;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::{io, thread};
 
+use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -39,7 +40,7 @@ impl Lanes {
 
     /// The one that serves the fewest hosts; a further one where each serves `full` of them.
     pub(crate) fn freest(&self, full: usize) -> Arc<Lane> {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut begun = self.begun.lock();
         // One holder is `begun`, the others serve a host there.
         let hosts = |lane: &&Arc<Lane>| Arc::strong_count(lane) - 1;
         let lane = match begun.iter().min_by_key(hosts) {

@@ -1,11 +1,12 @@
 //! What a run has come to so far: its executions and their results. Summary, report and exit status are read from here.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use fabric_core::HostStatus;
 use indexmap::IndexMap;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::report::{Hidden, HostReport, HostResult, TaskReport};
 
@@ -58,7 +59,7 @@ pub(crate) struct Account {
 
 impl Ledger {
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// An execution begins on these hosts.

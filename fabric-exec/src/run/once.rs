@@ -1,8 +1,8 @@
 //! Work that is done once a run, whoever asks first.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::job::SameCall;
@@ -35,7 +35,7 @@ impl<T: Clone + Send + Sync> OnceMap<T> {
     }
 
     pub(crate) fn claim(&self, call: SameCall) -> Claim<T> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock();
         if let Some(receiver) = entries.get(&call) {
             return Claim::Theirs(receiver.clone());
         }

@@ -1,9 +1,10 @@
 //! What one execution of a task is to all of its hosts: what it was called with, and what is in force around it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fabric_core::settings::{Map, Overlay};
 use fabric_core::{Emitter, Layer, Origin};
+use parking_lot::Mutex;
 
 use super::apart::Apart;
 use super::context::Context;
@@ -102,11 +103,11 @@ impl Scope {
     }
 
     pub(crate) fn tell_usage(&self, message: String) {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+        self.usage.lock().get_or_insert(message);
     }
 
     pub(crate) fn take_usage(&self) -> Option<String> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.usage.lock().take()
     }
 }
 

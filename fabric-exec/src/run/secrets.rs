@@ -1,9 +1,10 @@
 //! What a person was asked for and must not be shown: it is hidden wherever a run tells something.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::task::{self, Poll};
 
 use fabric_core::{Event, EventSink, Secret};
+use parking_lot::RwLock;
 
 /// Shorter answers are hidden nowhere: they are in every other word.
 const SHORTEST: usize = 3;
@@ -15,13 +16,13 @@ pub(crate) struct Secrets(RwLock<Vec<Secret>>);
 impl Secrets {
     pub(crate) fn learn(&self, secret: &Secret) {
         if secret.expose().len() >= SHORTEST {
-            self.0.write().unwrap_or_else(PoisonError::into_inner).push(secret.clone());
+            self.0.write().push(secret.clone());
         }
     }
 
     /// The text without them.
     pub(crate) fn hidden(&self, mut text: String) -> String {
-        for secret in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for secret in self.0.read().iter() {
             if text.contains(secret.expose()) {
                 text = text.replace(secret.expose(), "***");
             }
@@ -30,7 +31,7 @@ impl Secrets {
     }
 
     fn are_none(&self) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.0.read().is_empty()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use fabric_core::event::millis;
@@ -12,6 +12,7 @@ use fabric_core::{Emitter, EventKind, EventSink, HostString, Layer, Origin, Prom
 use fabric_transport::Connector;
 use fabric_transport::connection::Terminal;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use super::again::Turns;
 use super::connections::Connections;
@@ -312,7 +313,7 @@ impl Shared {
         if list.level != Level::Env || list.emptied == Some(Emptied::Roles) {
             return None;
         }
-        let mut unmatched = self.unmatched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unmatched = self.unmatched.lock();
         match unmatched.as_mut() {
             Some(left) => left.retain(|host| list.unmatched.contains(host)),
             None => *unmatched = Some(list.unmatched.clone()),
@@ -326,13 +327,13 @@ impl Shared {
 
     /// The warning of hosts of `-x` that no list of this run had, where that can be known at its end only.
     pub(crate) fn never_matched(&self) -> Option<String> {
-        let hosts = self.unmatched.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let hosts = self.unmatched.lock().take()?;
         (!hosts.is_empty()).then(|| excludes_nothing("of the hosts of this run", &hosts))
     }
 
     /// Warns of something, unless it has been said in this run.
     pub(crate) fn warn_once(&self, emitter: &Emitter, text: &str) {
-        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned()) {
+        if self.warned.lock().insert(text.to_owned()) {
             emitter.warn(text);
         }
     }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_core::command::join_dir;
@@ -13,6 +13,7 @@ use fabric_transport::Connection;
 use fabric_transport::connection::{CommandRequest, Stdin};
 use fabric_transport::transfer::local_path;
 use minijinja::Environment;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::{CommandStep, ExecuteStep, PromptStep, SetValue, ShellChoice, Step, StepInput, Until, Verb, template};
@@ -206,7 +207,7 @@ impl Work {
             if template::holds(&self.environment, &until.condition, &scope_of(&self.context, &seen))? {
                 return Ok(Some(value));
             }
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = value;
+            *last.lock() = value;
             let last = format!("{}: `{}` {}", outcome.host, outcome.command, outcome.exit);
             Err(TaskError::Until { condition: until.condition.clone(), tries, last })
         };
@@ -214,7 +215,7 @@ impl Work {
             Err(error @ TaskError::Until { .. }) if step.warn_only.unwrap_or(self.context.settings()?.warn_only) => {
                 self.context.warn(error.to_string());
                 self.tolerate(step, error.to_string());
-                Ok(last.into_inner().unwrap_or_else(PoisonError::into_inner))
+                Ok(last.into_inner())
             }
             ended => ended,
         }

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fabric_core::Secret;
+use parking_lot::Mutex;
 use russh::keys::{PrivateKey, PublicKey};
 use russh::{MethodKind, MethodSet};
 use tokio::net::TcpListener;
@@ -46,12 +47,12 @@ impl FleetHost {
 
     /// Misbehaves from now on, in new connections; what concerns commands and files, in old ones too.
     pub fn set_faults(&self, faults: Faults) {
-        *self.0.faults.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(faults);
+        *self.0.faults.lock() = Arc::new(faults);
     }
 
     /// Cuts every connection that there is now, without a word.
     pub fn cut(&self) {
-        let mut connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.0.connections.lock();
         std::mem::replace(&mut *connections, self.0.access.ended.child_token()).cancel();
     }
 
@@ -166,20 +167,20 @@ impl HostState {
 
     /// How it misbehaves at the moment.
     pub(super) fn faults(&self) -> Arc<Faults> {
-        Arc::clone(&self.faults.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.faults.lock())
     }
 
     /// Whether connections from this address are refused at the moment.
     pub(super) fn penalised(&self, address: IpAddr) -> bool {
         let Some(rule) = self.faults().penalties else { return false };
-        let penalties = self.penalties.lock().unwrap_or_else(PoisonError::into_inner);
+        let penalties = self.penalties.lock();
         penalties.get(&address).is_some_and(|until| rule.refuses(*until, Instant::now()))
     }
 
     /// Notes a connection from this address that came to nothing, after an attempt to log in or without one.
     pub(super) fn penalise(&self, address: IpAddr, attempted: bool) {
         let Some(rule) = self.faults().penalties else { return };
-        let mut penalties = self.penalties.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut penalties = self.penalties.lock();
         let more = if attempted { rule.failed } else { rule.unused };
         let until = rule.add(penalties.get(&address).copied(), Instant::now(), more);
         penalties.insert(address, until);
@@ -187,6 +188,6 @@ impl HostState {
 
     /// A token that ends a new connection together with all others of this host.
     pub(super) fn connection_token(&self) -> CancellationToken {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).child_token()
+        self.connections.lock().child_token()
     }
 }

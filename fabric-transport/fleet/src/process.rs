@@ -7,10 +7,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use fabric_core::Signal;
+use parking_lot::Mutex;
 use russh::server::Handle;
 use russh::{ChannelId, Sig};
 use rustix::process::{Pid, kill_process_group, test_kill_process_group};
@@ -85,19 +86,19 @@ pub(super) struct Groups(Mutex<HashSet<Pid>>);
 
 impl Groups {
     fn add(&self, group: Pid) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(group);
+        self.0.lock().insert(group);
     }
 
     /// Forgets a group whose leader has ended, unless it has left something behind.
     fn leader_ended(&self, group: Pid) {
         if test_kill_process_group(group).is_err() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&group);
+            self.0.lock().remove(&group);
         }
     }
 
     /// Ends all of them.
     pub(super) fn kill_all(&self) {
-        for group in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+        for group in self.0.lock().drain() {
             let _ = kill_process_group(group, rustix::process::Signal::KILL);
         }
     }

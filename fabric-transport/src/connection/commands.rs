@@ -1,13 +1,14 @@
 //! The commands of a connection that have not ended: so that whoever gives one up, or closes the connection, ends it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_core::error::SessionError;
 use fabric_core::transport::{SpawnRequest, StopOutcome};
 use fabric_core::{Process, ProcessControl, Session};
 use futures_util::future::join_all;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OnceCell, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -94,7 +95,7 @@ impl Commands {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Command>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 }
 

@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::stdin::{CHUNK, Stdin};
@@ -76,7 +77,7 @@ impl SharedInput {
 
     /// Whether nothing of it has been read: no command has asked for it so far, or there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).length == 0
+        self.kept.lock().length == 0
     }
 
     /// All of it, for a command.
@@ -188,7 +189,7 @@ impl AsyncRead for Reader {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 #[cfg(test)]

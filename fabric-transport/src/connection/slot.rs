@@ -1,11 +1,12 @@
 //! The one session of a connection: opened by the first who needs it, shared, opened anew when it died.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use fabric_core::error::SessionError;
 use fabric_core::{ConnectError, Files, HostString, Session};
+use parking_lot::Mutex;
 
 use super::working_files::WorkingFiles;
 
@@ -84,7 +85,7 @@ impl SessionSlot {
     ) -> Arc<WorkingFiles> {
         let make = || Arc::new(WorkingFiles::new(files));
         let Some(memo) = self.memo(session) else { return make() };
-        let mut working = memo.working.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut working = memo.working.lock();
         working.entry((host.clone(), dry)).or_insert_with(make).clone()
     }
 
@@ -120,7 +121,7 @@ impl SessionSlot {
         current.as_ref().map(|current| &current.session).filter(|session| session.is_open()).cloned()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Current>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Option<Current>> {
+        self.current.lock()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use fabric_core::command::join_dir;
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{DirEntry, FileChanges, FileKind, FileStat, Files, Progress, WriteOptions};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A host's files, by paths that start in a working directory of its own.
@@ -33,7 +34,7 @@ impl WorkingFiles {
         if self.files.stat(&full).await?.kind != FileKind::Directory {
             return Err(FileError::new("change to", full, FileErrorKind::WrongKind("it is not a directory")));
         }
-        *self.dir.lock().unwrap_or_else(PoisonError::into_inner) = full;
+        *self.dir.lock() = full;
         Ok(())
     }
 
@@ -58,7 +59,7 @@ impl WorkingFiles {
     }
 
     fn at(&self, path: &[u8]) -> Vec<u8> {
-        let mut full = self.dir.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut full = self.dir.lock().clone();
         if path.starts_with(b"~") {
             // No shell is here to expand it: it is a name.
             join_dir(&mut full, &[b"./", path].concat());

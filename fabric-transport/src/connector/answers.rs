@@ -1,10 +1,11 @@
 //! Answers that a person gave, for the other hosts that ask the same.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_core::{PromptError, PromptKind, PromptRequest, Prompter, Secret};
+use parking_lot::Mutex;
 
 /// The passwords that were entered in a run, by user and host, and the last one of each user as default
 /// (as Fabric 1 remembers them). Each has a number, later ones a higher one.
@@ -24,7 +25,7 @@ struct Entered {
 impl Answers {
     /// The newest answer for this user and host, or else for this user, that is newer than `after`.
     fn find(&self, user: &str, host: Option<&str>, after: u64) -> Option<(u64, Secret)> {
-        let entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        let entered = self.entered.lock();
         let newer = |host: Option<&str>| {
             let found = entered.passwords.get(&(user.to_owned(), host.map(str::to_owned)));
             found.filter(|(number, _)| *number > after).cloned()
@@ -33,7 +34,7 @@ impl Answers {
     }
 
     fn remember(&self, user: &str, host: Option<&str>, password: &Secret) -> u64 {
-        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entered = self.entered.lock();
         entered.last += 1;
         let answer = (entered.last, password.clone());
         entered.passwords.insert((user.to_owned(), host.map(str::to_owned)), answer.clone());
@@ -56,7 +57,7 @@ impl Remembering {
     }
 
     fn recall(&self, user: &str, host: Option<&str>) -> Option<Secret> {
-        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tried = self.tried.lock();
         let (number, password) = self.answers.find(user, host, *tried)?;
         *tried = number;
         Some(password)
@@ -77,7 +78,7 @@ impl Prompter for Remembering {
         }
         let password = self.prompter.ask(request).await?;
         let number = self.answers.remember(&user, host.as_deref(), &password);
-        *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = number;
+        *self.tried.lock() = number;
         Ok(password)
     }
 }

@@ -13,11 +13,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_core::event::millis;
 use fabric_core::{ConnectError, ConnectErrorKind, Emitter, EventKind, Phase};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 /// Below sshd's first limit of 10, with room for other clients.
@@ -162,7 +163,7 @@ impl Governor {
     }
 
     fn gate(&self, address: String) -> Arc<Gate> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gates = self.gates.lock();
         gates.entry(address).or_default().clone()
     }
 }
@@ -202,7 +203,7 @@ impl Gate {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     async fn enter(self: Arc<Self>) -> Permit {

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use fabric_core::transport::BoxStream;
 use fabric_core::{ConnectError, ConnectErrorKind, Phase, Session, SessionError, SessionKey, Target};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OnceCell;
 
@@ -93,7 +94,7 @@ impl Jumps {
 
     fn place(self: &Arc<Self>, hop: &Target) -> Place {
         let key = SessionKey::new(Arc::new(hop.clone()));
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         let slots = slots.entry(key.clone()).or_default();
         slots.retain(|slot| slot.is_usable());
         let free = slots.iter().find(|slot| slot.streams.load(Ordering::Relaxed) < STREAMS);
@@ -111,7 +112,7 @@ impl Jumps {
 
     /// Closes all gateway sessions.
     pub(super) async fn close_all(&self) {
-        let slots = std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner));
+        let slots = std::mem::take(&mut *self.slots.lock());
         for slot in slots.into_values().flatten() {
             if let Some(Ok(session)) = slot.session.get() {
                 session.close().await;
@@ -133,7 +134,7 @@ impl Slot {
 impl Place {
     /// The slot is no longer needed.
     fn retire(&self) {
-        let mut slots = self.jumps.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.jumps.slots.lock();
         if let Some(slots) = slots.get_mut(&self.key) {
             slots.retain(|slot| !Arc::ptr_eq(slot, &self.slot));
         }
@@ -141,7 +142,7 @@ impl Place {
 
     /// Takes the session out if it is unused.
     fn idle(jumps: &Jumps, key: &SessionKey, slot: &Arc<Slot>) -> Option<Arc<dyn Session>> {
-        let mut all = jumps.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = jumps.slots.lock();
         if slot.streams.load(Ordering::Relaxed) > 0 {
             return None;
         }
@@ -154,7 +155,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let slots = self.jumps.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.jumps.slots.lock();
         let left = self.slot.streams.fetch_sub(1, Ordering::Relaxed) - 1;
         drop(slots);
         // Without a runtime the program is ending, and the sockets with it.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use fabric_core::event::millis;
@@ -17,6 +17,7 @@ use fabric_core::{
     ConnectError, ConnectErrorKind, Emitter, EventKind, Gateway, Phase, Prompter, RefusePrompts, Session, Target,
     Transport,
 };
+use parking_lot::{Mutex, MutexGuard};
 
 use self::answers::{Answers, Remembering};
 use self::governor::{Governor, Who, jittered};
@@ -220,13 +221,13 @@ impl Connector {
     }
 
     fn commands(&self) -> MutexGuard<'_, Vec<Weak<Commands>>> {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+        self.commands.lock()
     }
 
     fn open_boxed<'a>(&'a self, target: &'a Target, who: Who, events: &'a Emitter) -> Opening<'a> {
         Box::pin(async move {
             for warning in &target.warnings {
-                if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(warning.clone()) {
+                if self.warned.lock().insert(warning.clone()) {
                     events.warn(warning);
                 }
             }

@@ -4,12 +4,13 @@ use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use fabric_core::ConnectErrorKind;
 use fabric_core::transport::BoxStream;
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -86,7 +87,7 @@ async fn attend(
     let reading = async {
         let mut buffer = [0; 1024];
         while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
-            let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tail = tail.lock();
             tail.extend_from_slice(&buffer[..count]);
             let excess = tail.len().saturating_sub(STDERR_TAIL);
             tail.drain(..excess);
@@ -113,7 +114,7 @@ impl Witness {
     pub async fn testimony(mut self) -> Option<ConnectErrorKind> {
         let ended = tokio::time::timeout(LAST_WORDS * 2, self.ended.wait_for(Option::is_some)).await;
         let status = ended.ok().and_then(Result::ok).and_then(|status| status.clone());
-        let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let stderr = self.stderr.lock().clone();
         let said = String::from_utf8_lossy(&stderr).trim().to_owned();
         let reason = match (status, said.is_empty()) {
             (None, true) => return None,

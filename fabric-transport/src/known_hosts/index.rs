@@ -1,8 +1,8 @@
 //! The lines of one file, found by name.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use ssh_key::public::KeyData;
 
 use super::line::{self, BadLineReason, HashedName, Marker, Names};
@@ -128,13 +128,13 @@ impl Index {
         if self.hashed.is_empty() {
             return Vec::new();
         }
-        let cached = self.found.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let cached = self.found.lock().get(name).cloned();
         let mut found = cached.unwrap_or_default();
         if found.among < self.hashed.len() {
             let untried = &self.hashed[found.among..];
             found.entries.extend(untried.iter().filter(|(hashed, _)| hashed.is(name)).map(|(_, at)| *at));
             found.among = self.hashed.len();
-            self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), found.clone());
+            self.found.lock().insert(name.into(), found.clone());
         }
         found.entries
     }

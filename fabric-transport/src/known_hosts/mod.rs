@@ -59,9 +59,9 @@ mod tests;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
+use parking_lot::{RwLock, RwLockReadGuard};
 use ssh_key::public::KeyData;
 use ssh_key::{Certificate, PublicKey};
 use thiserror::Error;
@@ -324,7 +324,7 @@ impl KnownHosts {
 
     /// The lines that were skipped.
     pub fn bad_lines(&self) -> Vec<BadLine> {
-        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        let files = self.files.read();
         let bad = |file: &File| {
             let of_file = file.index.bad_lines().iter();
             of_file.map(|(line, reason)| BadLine { place: file.place(*line), reason: *reason }).collect::<Vec<_>>()
@@ -341,7 +341,7 @@ impl KnownHosts {
     /// is made with mode 0600, its directory with 0700; a last line without an end is ended first. A
     /// certificate's plain key is recorded.
     pub fn record(&self, host: &Host, key: &HostKey<'_>, hash: bool) -> Result<Recorded, RecordError> {
-        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.files.write();
         let file = files.first_mut().filter(|_| self.user_files > 0).ok_or(RecordError::NoFile)?;
         record::record(file, &host.keys(), key.key(), hash)
     }
@@ -359,22 +359,22 @@ impl KnownHosts {
     /// one; of all of them, lines for the host alone go whose keys are not `announced`. Other lines stay as they are, comments
     /// too. A file is locked as by [`record`](Self::record), and replaced in one step.
     pub fn update(&self, host: &Host, announced: &[KeyData], new: &[KeyData], hash: bool) -> Result<(), RecordError> {
-        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.files.write();
         let [name] = &host.keys()[..] else { return Ok(()) };
         update::update(&mut files[..self.user_files], name, announced, new, hash)
     }
 
     /// The files as they are on disk now.
     fn current(&self) -> Result<RwLockReadGuard<'_, Vec<File>>, ReadError> {
-        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        let files = self.files.read();
         if !files.iter().any(File::has_changed) {
             return Ok(files);
         }
         drop(files);
-        for file in self.files.write().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        for file in self.files.write().iter_mut() {
             file.refresh()?;
         }
-        Ok(self.files.read().unwrap_or_else(PoisonError::into_inner))
+        Ok(self.files.read())
     }
 }
 

@@ -25,13 +25,14 @@ mod listen;
 mod process;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fabric_core::error::SessionError;
 use fabric_core::transport::{BoxStream, ListenAddress, Listener, OpenContext, SpawnRequest};
 use fabric_core::{ConnectError, Files, Process, ProcessControl as _, Session, Target, Transport};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 pub use files::LocalFiles;
@@ -137,7 +138,7 @@ impl Session for LocalSession {
             return Err(SessionError::Closed);
         }
         let (process, control) = process::spawn(request, &self.dir, self.login_shell.as_deref(), self.clear_env)?;
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock();
         running.retain(|control| control.strong_count() > 0);
         running.push(Arc::downgrade(&control));
         Ok(process)
@@ -171,7 +172,7 @@ impl Session for LocalSession {
 
     async fn close(&self) {
         self.open.send_replace(false);
-        let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        let running = std::mem::take(&mut *self.running.lock());
         let owned = running.iter().filter_map(Weak::upgrade).filter(|control| !control.is_disowned());
         let stops = owned.map(|control| async move { control.stop(CLOSE_GRACE).await });
         futures_util::future::join_all(stops).await;

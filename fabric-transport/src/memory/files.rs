@@ -1,12 +1,12 @@
 //! A tree of files in memory, with directories, modes, times and symbolic links.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{DirEntry, FileChanges, FileKind, FileStat, Files, Progress, WriteOptions};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// How much is read or written at once.
@@ -80,7 +80,7 @@ impl MemoryFiles {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Node>> {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.nodes.lock()
     }
 
     /// Works on the tree, with the path resolved, and puts the path into the error.

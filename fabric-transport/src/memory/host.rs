@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fabric_core::error::{ConnectErrorKind, Phase, SessionError};
 use fabric_core::transport::{BoxStream, ListenAddress, Listener, Program, PtyRequest, SpawnRequest};
 use fabric_core::{ConnectError, Files, Process, Session, Target};
+use parking_lot::{Mutex, MutexGuard};
 use regex::bytes::Regex;
 use tokio::sync::watch;
 
@@ -70,7 +71,7 @@ impl MemoryHost {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Answers exactly this rendered command.
@@ -133,7 +134,7 @@ impl MemoryHost {
 
     /// Its files.
     pub fn files(&self) -> Arc<MemoryFiles> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().clone()
+        self.files.lock().get_or_insert_default().clone()
     }
 
     /// The rendered commands it was asked to run, as text, in order.

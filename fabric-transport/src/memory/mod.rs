@@ -33,11 +33,12 @@ mod process;
 mod reply;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectError, Session, Target, Transport};
+use parking_lot::Mutex;
 
 pub use files::MemoryFiles;
 pub use host::{Asked, MemoryHost};
@@ -63,7 +64,7 @@ impl MemoryTransport {
 
     /// The host of this name (its [`Target::host`]); made if it is new.
     pub fn host(&self, name: &str) -> Arc<MemoryHost> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.hosts.lock();
         if let Some(host) = hosts.get(name) {
             return host.clone();
         }
@@ -79,7 +80,7 @@ impl MemoryTransport {
 
     /// The names of the hosts that were mentioned or connected to.
     pub fn known(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.hosts.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        let mut names: Vec<_> = self.hosts.lock().keys().cloned().collect();
         names.sort_unstable();
         names
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use fabric_core::error::SessionError;
 use fabric_core::outcome::Stream;
 use fabric_core::transport::{ProcessEvent, ProcessOutput, StopOutcome, WindowSize};
 use fabric_core::{ExitStatus, Process, ProcessControl, Signal};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::AsyncWrite;
 use tokio::sync::watch;
 use tokio::time::Sleep;
@@ -183,7 +184,7 @@ struct Written {
 
 impl Stdin {
     fn lock(&self) -> MutexGuard<'_, Written> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Everything that was written so far.

@@ -7,9 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -70,18 +71,18 @@ impl Child {
         let error = |reason: String| PluginLoadError::new(file, &reason);
         let child = Self { program: program.to_vec(), file: file.to_owned(), running: Mutex::new(None) };
         let (running, introduction) = child.run().map_err(error)?;
-        *child.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        *child.running.lock() = Some(running);
         Ok((child, introduction))
     }
 
     /// The child that runs, unless it has crashed or is being started.
     pub(super) fn alive(&self) -> Option<Arc<Running>> {
-        self.running.try_lock().ok()?.as_ref().filter(|running| running.is_alive()).cloned()
+        self.running.try_lock()?.as_ref().filter(|running| running.is_alive()).cloned()
     }
 
     /// The same; one that has crashed is replaced, which takes a while.
     pub(super) fn running(&self) -> Result<Arc<Running>, String> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock();
         match running.as_ref().filter(|running| running.is_alive()) {
             Some(alive) => Ok(alive.clone()),
             None => Ok(running.insert(self.run()?.0).clone()),
@@ -166,13 +167,13 @@ impl Running {
         Ok((answered, Waiting(self.clone(), number)))
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
     }
 
     fn send(&self, number: u64, question: &Question) -> std::io::Result<()> {
         let json = serde_json::to_vec(question)?;
-        let _turn = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.sending.lock();
         wire::send(&self.socket, number, &json, &[])
     }
 
@@ -234,7 +235,7 @@ impl LastWords {
             let _ended: mpsc::Sender<()> = ended;
             let mut buffer = [0; Self::KEPT];
             while let Ok(read @ 1..) = stderr.read(&mut buffer) {
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut kept = kept.lock();
                 kept.extend_from_slice(&buffer[..read]);
                 let surplus = kept.len().saturating_sub(Self::KEPT);
                 kept.drain(..surplus);
@@ -246,7 +247,7 @@ impl LastWords {
 
     fn line(&self) -> Option<String> {
         let _ = self.reading.recv_timeout(Self::PATIENCE);
-        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let tail = self.tail.lock();
         let said = String::from_utf8_lossy(&tail);
         said.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned)
     }
@@ -265,7 +266,7 @@ pub(super) fn host(file: &Path, socket: UnixStream) {
         match serde_json::from_slice(&frame.json) {
             Ok(Question::Call(call)) => answer(&library, frame.call, call, &socket, &sending, &cancels),
             Ok(Question::Cancel) | Err(_) => {
-                drop(cancels.lock().unwrap_or_else(PoisonError::into_inner).remove(&frame.call));
+                drop(cancels.lock().remove(&frame.call));
             }
         }
     }
@@ -292,18 +293,18 @@ fn answer(
         };
         let borrowed: Vec<_> = fds.iter().map(OwnedFd::as_fd).collect();
         if let Ok(json) = serde_json::to_vec(&told) {
-            let _turn = sending.lock().unwrap_or_else(PoisonError::into_inner);
+            let _turn = sending.lock();
             // A program that has gone needs no answer.
             let _ = wire::send(&socket, number, &json, &borrowed);
         }
     };
     match on_a_thread(library.clone(), call) {
         Ok((answered, cancel)) => {
-            cancels.lock().unwrap_or_else(PoisonError::into_inner).insert(number, cancel);
+            cancels.lock().insert(number, cancel);
             let wait = move || {
                 let lost = || Err(CallError::Failed("its thread ended without an answer".to_owned()));
                 let answer = answered.blocking_recv().unwrap_or_else(|_| lost());
-                cancels.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+                cancels.lock().remove(&number);
                 reply(answer);
             };
             // Without a thread there is no answer, and the asker's time limit says so.

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use fabric_plugin_sdk::Description;
 use fabric_plugin_sdk::abi::{ABI_VERSION, Buf, ENTRY_SYMBOL, Entry, Status, Str, Table};
+use parking_lot::Mutex;
 
 use super::{Introduction, PluginLoadError};
 
@@ -42,7 +43,7 @@ pub(super) fn load(file: &Path) -> Result<Arc<Library>, PluginLoadError> {
     let error = |reason: String| PluginLoadError::new(file, &reason);
     let path = file.canonicalize().map_err(|e| error(format!("cannot be read: {e}")))?;
     check_owner(file, &path).map_err(error)?;
-    let loaded = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let loaded = || LOADED.lock();
     if let Some(library) = loaded().get_or_insert_with(HashMap::new).get(&path) {
         return Ok(library.clone());
     }

@@ -4,10 +4,11 @@
 //! a caller may go away at any moment without affecting others. The reader never waits for a caller.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -199,7 +200,7 @@ struct Slot {
 
 impl Waiting {
     fn register(&self, expected: Expected, answer: oneshot::Sender<Answer>) -> Result<u32, SftpError> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock();
         if table.closed {
             return Err(self.closed.get().cloned().unwrap_or(CloseReason::Shutdown).into());
         }
@@ -217,7 +218,7 @@ impl Waiting {
     }
 
     fn take(&self, id: u32) -> Result<(Expected, oneshot::Sender<Answer>), ProtocolError> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock();
         let (round, place) = ((id >> 16) as u16, id as u16);
         let slot = table.slots.get_mut(usize::from(place)).filter(|slot| slot.round == round);
         let slot = slot.ok_or(ProtocolError::UnknownId(id))?;
@@ -231,7 +232,7 @@ impl Waiting {
 
     fn close(&self, reason: CloseReason) {
         let slots = {
-            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut table = self.table.lock();
             table.closed = true;
             // The first reason stands.
             let _ = self.closed.set(reason);

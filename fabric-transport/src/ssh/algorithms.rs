@@ -170,7 +170,11 @@ fn choose<T: Named>(
         None => known(names),
         Some('-') => {
             let patterns: Vec<&str> = names.collect();
-            default.iter().filter(|d| !patterns.iter().any(|p| wildcard::matches(p.as_bytes(), d.name().as_bytes()))).cloned().collect()
+            default
+                .iter()
+                .filter(|d| !patterns.iter().any(|p| wildcard::matches(p.as_bytes(), d.name().as_bytes())))
+                .cloned()
+                .collect()
         }
         Some(change) => {
             let chosen: Vec<T> = known(names);

@@ -8,12 +8,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -89,7 +90,7 @@ impl Pool {
     }
 
     fn waits(&self) -> MutexGuard<'_, Waits> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waits.lock()
     }
 
     fn wait(&self) -> Wait<'_> {
@@ -153,7 +154,7 @@ impl<T> Store<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Puts `item` in, and waits until there is room for the next.
@@ -462,7 +463,7 @@ impl ChannelIo {
             drain(reader, writer, life, &cut, unwanted, |message| {
                 let store = store.clone();
                 if let ChannelMsg::ExtendedData { data, ext: 1 } = &message {
-                    let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut errors = errors.lock();
                     let room = ERRORS - errors.len();
                     errors.extend_from_slice(&data[..data.len().min(room)]);
                 }

@@ -4,8 +4,8 @@
 //! another session it is closed as soon as it is unused, and opened anew when it is needed.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use fabric_core::error::{FileError, FileErrorKind};
@@ -78,7 +78,7 @@ async fn start(link: &Arc<Link>, no_room: NoRoom) -> Result<Client, NoClient> {
     started.map_err(|error| match error {
         // A connection that ends is another error.
         SftpError::Closed(CloseReason::Eof) => {
-            let said = printable(errors.lock().unwrap_or_else(PoisonError::into_inner).trim_ascii());
+            let said = printable(errors.lock().trim_ascii());
             NoClient::NoServer(if said.is_empty() { "it ended at once".to_owned() } else { said })
         }
         error => SessionError::System { what: "starting SFTP".to_owned(), reason: error.to_string() }.into(),

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use fabric_core::target::UpdateHostKeys;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectErrorKind, SessionError, Target};
+use parking_lot::Mutex;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, RemoteDisconnectInfo, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::agent::AgentSessionBinding;
@@ -99,7 +100,7 @@ impl Shared {
     pub(super) async fn refusal(&self) -> String {
         const TURNS: u32 = 20;
         for _ in 0..TURNS {
-            if let Some(said) = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+            if let Some(said) = self.refusals.lock().pop_front() {
                 return said;
             }
             tokio::task::yield_now().await;
@@ -181,7 +182,7 @@ impl russh::client::Handler for Handler {
     type Error = HandlerError;
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
-        let mut kept = self.shared.banner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.shared.banner.lock();
         // A server may go on for ever.
         if kept.len() < BANNER {
             kept.push_str(banner);
@@ -200,7 +201,7 @@ impl russh::client::Handler for Handler {
         // sshd's words where it has nothing to say.
         let said = if description == "open failed" { "" } else { description };
         let said = said.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(REFUSAL).collect();
-        self.shared.refusals.lock().unwrap_or_else(PoisonError::into_inner).push_back(said);
+        self.shared.refusals.lock().push_back(said);
         Ok(())
     }
 
@@ -223,7 +224,7 @@ impl russh::client::Handler for Handler {
             }
             _ => None,
         };
-        *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Some(verified);
+        *self.verified.lock() = Some(verified);
         Ok(true)
     }
 

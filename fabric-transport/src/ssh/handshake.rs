@@ -1,10 +1,11 @@
 //! Version lines, key exchange and the check of the host's key.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectErrorKind, Phase, Target};
+use parking_lot::Mutex;
 use russh::client::{Config, Handle, connect_stream};
 
 use super::channel::Pool;
@@ -103,7 +104,7 @@ pub(super) async fn handshake(
         // Set here only.
         let _ = shared.binding.set(binding.clone());
     }
-    let proof = proof.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let proof = proof.lock().take();
     let Some(proof) = proof else {
         // A key exchange without a host key (`none`) is never offered.
         let reason = "the server showed no host key".to_owned();

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use fabric_core::target::{HostKeyCheck, UpdateHostKeys};
 use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, EventKind, PromptKind, PromptRequest, Target};
+use parking_lot::Mutex;
 use ssh_key::public::KeyData;
 use ssh_key::{Certificate, HashAlg, PublicKey};
 use tokio::sync::OnceCell;
@@ -187,7 +188,7 @@ impl KnownHostsVerifier {
     async fn index(&self, target: &Target) -> Result<Arc<KnownHosts>, ConnectErrorKind> {
         let (user, system) = (&target.host_keys.user_files, &target.host_keys.system_files);
         let index = {
-            let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut indexes = self.indexes.lock();
             let known = indexes.get(user).and_then(|of_user| of_user.get(system)).cloned();
             known.unwrap_or_else(|| indexes.entry(user.clone()).or_default().entry(system.clone()).or_default().clone())
         };

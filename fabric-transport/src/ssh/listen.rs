@@ -1,6 +1,6 @@
 //! Listening on the host (RFC 4254, section 7.1, and OpenSSH's unix sockets).
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_core::SessionError;
@@ -120,7 +120,7 @@ async fn cancel(link: &Link, key: &ListenKey) {
 impl super::handler::Shared {
     pub(super) fn listeners(
         &self,
-    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<ListenKey, mpsc::UnboundedSender<BoxStream>>> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    ) -> parking_lot::MutexGuard<'_, std::collections::HashMap<ListenKey, mpsc::UnboundedSender<BoxStream>>> {
+        self.listeners.lock()
     }
 }

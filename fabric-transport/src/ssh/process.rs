@@ -1,8 +1,8 @@
 //! Processes on the host.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use fabric_core::transport::{
     Process, ProcessControl, ProcessEvent, ProcessOutput, Program, PtyRequest, SpawnRequest, StopOutcome, WindowSize,
 };
 use fabric_core::{ExitStatus, SessionError, Signal};
+use parking_lot::{Mutex, MutexGuard};
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -384,7 +385,7 @@ impl Drop for Entry {
 }
 
 fn lock(live: &Mutex<BTreeSet<u64>>) -> MutexGuard<'_, BTreeSet<u64>> {
-    live.lock().unwrap_or_else(PoisonError::into_inner)
+    live.lock()
 }
 
 struct Output {

@@ -4,14 +4,15 @@
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use fabric_core::transport::BoxStream;
 use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
@@ -227,7 +228,7 @@ impl Greeting {
 
     /// The version line, else the first that isn't blank, as text that is safe to show.
     pub(super) fn line(&self) -> String {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines.lock();
         let line = if lines.first.is_empty() || lines.last.starts_with(b"SSH-") { &lines.last } else { &lines.first };
         let shown = &line[..line.len().min(Self::SHOWN)];
         String::from_utf8_lossy(shown).trim_end().escape_debug().to_string()
@@ -237,7 +238,7 @@ impl Greeting {
     /// another version of the protocol, or says too much before.
     fn read(&self, bytes: &[u8]) -> io::Result<(usize, Option<Vec<u8>>)> {
         let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         let Lines { first, last: line, count } = &mut *lines;
         for (place, byte) in bytes.iter().enumerate() {
             line.push(*byte);

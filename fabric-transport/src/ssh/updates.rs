@@ -1,11 +1,12 @@
 //! What a host says of its keys after login (`hostkeys-00@openssh.com`), proved beside what else is done.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use fabric_core::Target;
 use fabric_core::target::UpdateHostKeys;
 use fabric_core::transport::OpenContext;
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::host_keys::{HostKeyVerifier, KeyUpdate};
@@ -82,7 +83,7 @@ impl Updates {
     }
 
     fn advance(&self, step: impl FnOnce(State) -> State) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         *state = step(std::mem::take(&mut *state));
     }
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use fabric_core::{Error, Target};
+use parking_lot::Mutex;
 
 use super::resolved::Resolved;
 use super::template::{File, Template, Values};
@@ -59,7 +59,7 @@ impl Connection {
     /// Takes local places for this host.
     pub(super) fn claim<'a>(&self, places: impl IntoIterator<Item = &'a Place>) -> Result<(), Error> {
         let Some(destinations) = self.destinations() else { return Ok(()) };
-        let mut taken = destinations.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = destinations.taken.lock();
         // Links may have changed since the last time.
         let mut resolved = Resolved::default();
         for Place { path, into } in places {

@@ -9,12 +9,12 @@ use std::fs;
 use std::io::{self, Seek as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fabric_core::Error;
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileChanges, FileStat, WriteOptions};
+use parking_lot::{Mutex, MutexGuard};
 use tempfile::NamedTempFile;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncSeekExt as _, AsyncWriteExt as _};
@@ -224,7 +224,7 @@ impl Engine {
 const INCOMPLETE: &str = "it was being written in place, so that it may be incomplete";
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// New content for a file of this machine, which stays the file that it is.

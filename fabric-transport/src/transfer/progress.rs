@@ -1,13 +1,12 @@
 //! Tells how a transfer goes on: a start, now and then how far it is, an end.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fabric_core::Emitter;
 use fabric_core::event::EventKind;
 use fabric_core::outcome::Direction;
+use parking_lot::Mutex;
 
 /// The shortest time between two events about a transfer's progress.
 const EVERY: Duration = Duration::from_millis(100);
@@ -41,7 +40,7 @@ impl Progress {
     /// Further bytes have moved.
     pub(super) fn add(&self, bytes: u64) {
         let so_far = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if told.elapsed() >= EVERY || self.size == Some(so_far) {
             *told = Instant::now();
             drop(told);

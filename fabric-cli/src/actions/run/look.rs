@@ -1,10 +1,11 @@
 //! How a run is shown.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fabric_core::settings::Settings;
 use fabric_exec::Interrupt;
+use parking_lot::Mutex;
 
 use crate::args::Progress;
 use crate::render::{Look, OutputMode, Outputs, Printer, renderer};
@@ -17,7 +18,7 @@ pub(super) struct Unwritten(Arc<Mutex<Option<io::Error>>>);
 
 impl Unwritten {
     pub(super) fn take(&self) -> Option<io::Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.lock().take()
     }
 }
 
@@ -30,7 +31,7 @@ pub(super) fn printer(request: &Request, settings: &Settings, interrupt: &Interr
         on_broken_stdout: Box::new({
             let (interrupt, unwritten) = (interrupt.clone(), unwritten.clone());
             move |error| {
-                *unwritten.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                *unwritten.0.lock() = Some(error);
                 interrupt.stop();
             }
         }),

@@ -292,7 +292,7 @@ async fn a_watched_command_that_is_silent_is_warned_of_once() {
     let connection = connect("web1").emitter(recorder.emitter()).build().unwrap();
     let watched = connection.with(|s| drop(s.prompts.insert("Name? ".into(), "ann".into())));
     let warnings = || {
-        let told = recorder.0.lock().unwrap();
+        let told = recorder.0.lock();
         let texts = told.iter().filter_map(|kind| match kind {
             EventKind::Warning { message } => Some(message.clone()),
             _ => None,

@@ -1,7 +1,7 @@
 //! A dry run: whatever is asked of a connection is an event, and nothing is done.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use fabric_core::event::EventKind;
 use fabric_core::transport::{ListenAddress, Program, SpawnRequest, WriteOptions};
@@ -38,7 +38,7 @@ async fn a_dry_run_opens_nothing_however_it_is_asked() {
     files.rename(b"/a", b"/b").await.unwrap();
     files.write_file(b"/c", &WriteOptions::default(), &mut &b"text"[..], &|_| ()).await.unwrap();
     assert_eq!(fleet.host("web1").connects(), 0);
-    let events = recorder.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let events = recorder.0.lock();
     let planned = events.iter().map(|kind| match kind {
         EventKind::Planned { verb, what, .. } => format!("{verb} {what}"),
         other => format!("{other:?}"),

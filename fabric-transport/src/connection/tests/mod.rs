@@ -7,12 +7,13 @@ mod lifecycle;
 mod shell;
 mod sudo;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_core::event::{Event, EventKind, EventSink};
 use fabric_core::outcome::Stream;
 use fabric_core::{Emitter, PromptError, PromptRequest, Prompter, Secret, Settings};
+use parking_lot::Mutex;
 
 use super::{Connection, ConnectionBuilder};
 use crate::connector::Connector;
@@ -24,7 +25,7 @@ struct Recorder(Mutex<Vec<EventKind>>);
 
 impl EventSink for Recorder {
     fn emit(&self, event: Event) {
-        self.0.lock().unwrap().push(event.kind);
+        self.0.lock().push(event.kind);
     }
 }
 
@@ -36,7 +37,7 @@ impl Recorder {
     /// What was shown of a stream.
     fn shown(&self, stream: Stream) -> String {
         let mut shown = Vec::new();
-        for kind in self.0.lock().unwrap().iter() {
+        for kind in self.0.lock().iter() {
             match kind {
                 EventKind::Output(output) if output.stream == stream => shown.extend_from_slice(&output.data),
                 _ => {}
@@ -46,7 +47,7 @@ impl Recorder {
     }
 
     fn count(&self, which: impl Fn(&EventKind) -> bool) -> usize {
-        self.0.lock().unwrap().iter().filter(|kind| which(kind)).count()
+        self.0.lock().iter().filter(|kind| which(kind)).count()
     }
 }
 
@@ -59,16 +60,16 @@ impl Answers {
     }
 
     fn asked(&self) -> usize {
-        self.1.lock().unwrap().len()
+        self.1.lock().len()
     }
 }
 
 #[async_trait]
 impl Prompter for Answers {
     async fn ask(&self, request: PromptRequest) -> Result<Secret, PromptError> {
-        self.1.lock().unwrap().push(request.clone());
+        self.1.lock().push(request.clone());
         let PromptRequest { message, host, .. } = request;
-        self.0.lock().unwrap().pop().map(Secret::new).ok_or(PromptError::Cancelled { message, host })
+        self.0.lock().pop().map(Secret::new).ok_or(PromptError::Cancelled { message, host })
     }
 }
 

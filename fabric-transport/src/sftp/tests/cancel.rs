@@ -125,9 +125,9 @@ async fn a_killed_server_fails_all_that_wait() {
     std::fs::write(dir.path().join("f"), content(50_000_000)).unwrap();
     let (sftp, mut server) = client_and_server(dir.path(), &[]).await;
     let mut sink = Vec::new();
-    let killed = std::sync::Mutex::new(Some(&mut server));
+    let killed = parking_lot::Mutex::new(Some(&mut server));
     let kill = |_| {
-        if let Some(server) = killed.lock().unwrap().take() {
+        if let Some(server) = killed.lock().take() {
             server.start_kill().unwrap();
         }
     };

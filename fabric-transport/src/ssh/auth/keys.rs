@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use fabric_core::target::Identity;
 use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, PromptError, PromptKind, PromptRequest, Secret, Target};
+use parking_lot::Mutex;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::ssh_encoding::Encode as _;
@@ -122,7 +123,7 @@ impl KeyStore {
 
     /// Reads the first target's key files before they are wanted. Their problems are reported when they are.
     pub(in crate::ssh) async fn read_ahead(&self, target: &Target) {
-        if self.files.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        if self.files.lock().is_empty() {
             for Identity { path, .. } in &target.auth.identities {
                 let _ = self.file(path).await;
             }
@@ -135,7 +136,7 @@ impl KeyStore {
     }
 
     fn cell(&self, source: Source) -> Arc<OnceCell<Read>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(source).or_default().clone()
+        self.files.lock().entry(source).or_default().clone()
     }
 }
 

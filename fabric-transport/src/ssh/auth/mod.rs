@@ -7,7 +7,7 @@ mod keys;
 mod signing;
 mod written;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_core::transport::OpenContext;
@@ -196,8 +196,8 @@ impl Attempt<'_> {
                     .to_owned(),
             );
         }
-        // Where servers say why a login is refused.
-        let banner = self.shared.banner.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where servers say why somebody may not come in.
+        let banner = self.shared.banner.lock();
         if let Some(line) = banner.lines().map(str::trim).find(|line| !line.is_empty()) {
             let line: String = line.chars().filter(|c| !c.is_control()).take(BANNER).collect();
             tried.push(format!("the server says \"{line}\""));

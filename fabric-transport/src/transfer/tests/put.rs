@@ -2,12 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use fabric_core::event::{Event, EventKind, EventSink};
 use fabric_core::transport::Files as _;
 use fabric_core::{Emitter, Error};
+use parking_lot::Mutex;
 use tokio::io::AsyncReadExt as _;
 
 use super::{below, here, host, listed, tree};
@@ -197,7 +197,7 @@ struct Recorder(Mutex<Vec<EventKind>>);
 
 impl EventSink for Recorder {
     fn emit(&self, event: Event) {
-        self.0.lock().unwrap().push(event.kind);
+        self.0.lock().push(event.kind);
     }
 }
 
@@ -210,7 +210,7 @@ async fn events_tell_the_beginning_the_bytes_and_the_end() {
     let dir = tree(&["d/a", "d/b"]);
     connection.put(dir.path().join("d"), "/tmp/d").await.unwrap();
     connection.put(dir.path().join("d"), "/tmp/x").await.unwrap_err();
-    let kinds = recorder.0.lock().unwrap();
+    let kinds = recorder.0.lock();
     let started: Vec<_> = kinds
         .iter()
         .filter_map(|kind| match kind {
