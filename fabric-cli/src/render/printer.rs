@@ -260,7 +260,7 @@ impl Shared {
     /// Writes a page and draws the live view below it, in place of the one that was there.
     fn write(&self, page: &mut Page, view: &[String]) {
         let Open { outputs, broken, drawn, at_line_start } = &mut *self.outputs.lock();
-        // Nowhere is left to tell of an error of standard error.
+        // There is nowhere left to report an error of standard error.
         let on_stderr = |outputs: &mut Outputs, bytes: &[u8]| {
             let _ = outputs.stderr.write_all(bytes).and_then(|()| outputs.stderr.flush());
         };

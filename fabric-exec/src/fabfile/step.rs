@@ -90,7 +90,7 @@ impl Reader {
             "local" => Verb::Local(self.command(subject, members, &what)?),
             "put" => {
                 let transfer = self.transfer(subject, members, &what)?;
-                let useless = NOT_RENDERED.iter().filter_map(|key| Some((key, members.get(*key)?.0)));
+                let useless = NOT_RENDERED.iter().filter_map(|key| Some((key, members.get(*key)?.line)));
                 for (key, line) in useless.filter(|_| transfer.template) {
                     let text = format!("`{key}` of {what}: with `template` the rendered text is sent each time");
                     self.problem(line, text).hint = Some(format!("leave `{key}` out"));

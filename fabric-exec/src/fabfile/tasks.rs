@@ -117,7 +117,7 @@ impl Reader {
                         for (name, Member { line, .. }) in
                             members.iter().filter(|(name, _)| LISTS.contains(&name.as_str()))
                         {
-                            let why = "a list of hosts stands in the task itself, or in `env`";
+                            let why = "a list of hosts belongs in the task itself, or in `env`";
                             self.problem(*line, format!("`{name}` in {what}: {why}"));
                         }
                         task.settings = Arc::new(self.settings(members, &format!("`with` of {place}"), &[]));

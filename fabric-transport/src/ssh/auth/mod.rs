@@ -196,7 +196,7 @@ impl Attempt<'_> {
                     .to_owned(),
             );
         }
-        // Where servers say why somebody may not come in.
+        // Where servers say why a login is refused.
         let banner = self.shared.banner.lock();
         if let Some(line) = banner.lines().map(str::trim).find(|line| !line.is_empty()) {
             let line: String = line.chars().filter(|c| !c.is_control()).take(BANNER).collect();
