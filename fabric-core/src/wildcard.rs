@@ -68,6 +68,6 @@ mod tests {
 
     #[test]
     fn no_pattern_takes_for_ever() {
-        assert!(!matches("a*".repeat(200).as_bytes(), format!("{}b", "a".repeat(5_000)).as_bytes()));
+        assert!(!matches(format!("{}c", "a*".repeat(200)).as_bytes(), "a".repeat(5_000).as_bytes()));
     }
 }

@@ -132,8 +132,10 @@ pub(crate) enum Line {
         #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
         value: Option<Value>,
     },
-    /// What it did on these hosts is being undone.
+    /// What it did on these hosts is being undone: it is to be done again, however far that gets.
     RolledBack { key: Option<String>, hosts: Vec<String> },
+    /// What it did on these hosts is undone.
+    Undone { hosts: Vec<String> },
     /// The try that made these executions is made again: what they came to counts no more.
     Superseded { executions: Vec<usize> },
     /// It ended.
@@ -392,14 +394,14 @@ impl Recorded {
                     }
                 }
             }
-            Line::RolledBack { key: None, hosts } => {
+            Line::Undone { hosts } => {
                 for host in hosts {
                     self.worse(host, HostStatus::RolledBack);
                 }
             }
+            Line::RolledBack { key: None, .. } => {}
             Line::RolledBack { key: Some(key), hosts } => {
                 for host in hosts {
-                    self.worse(host.clone(), HostStatus::RolledBack);
                     let inside = format!("{key}@{host} ");
                     self.done.retain(|other, _| !other.starts_with(&inside));
                     self.done.entry(key.clone()).or_default().hosts.entry(host).and_modify(|done| {

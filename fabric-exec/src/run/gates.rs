@@ -80,6 +80,7 @@ impl Dispatcher<'_> {
         if let Some(why) = outcome.reasons.first().or(outcome.usage.as_ref()) {
             self.scope.emitter.warn(format!("`{}` failed: {why}", rollback.task));
         }
+        let mut all_undone = Vec::new();
         for place in begun {
             let undone = outcome.results.iter().any(|result| {
                 let same = result.host.as_deref() == Some(self.list.hosts[place].host.as_str());
@@ -93,8 +94,10 @@ impl Dispatcher<'_> {
                 result.error = Some(format!("rolled back by `{}`", rollback.task));
                 let host: Arc<str> = self.list.hosts[place].host.as_str().into();
                 self.shared.ledger.rolled_back(self.scope.execution, &host, result);
+                all_undone.push(host.to_string());
             }
         }
+        self.shared.record(|| Line::Undone { hosts: all_undone });
     }
 
     /// Executes a guard on these hosts, in the block of settings that this task is executed in.

@@ -586,3 +586,30 @@ async fn what_several_commands_came_to_is_the_first_failure_else_the_last() {
         assert_eq!(world.commands("h1"), ["a", "b", "c", expected]);
     }
 }
+
+#[tokio::test]
+async fn hosts_whose_rollback_never_began_are_rolled_back_in_no_account() {
+    let place = Place::new(
+        "
+        [tasks]
+        check = 'check'
+        [tasks.undo]
+        pre = ['check']
+        run = 'undo'
+        [tasks.deploy]
+        health = 'check'
+        rollback = 'undo'
+        run = 'deploy'
+    ",
+    );
+    let failing = two();
+    failing.fleet.host("h2").on("check", Reply::status(1));
+    let (did, report) = place.go(&failing, &["deploy"], false).await;
+    assert!(!did.iter().any(|command| command.ends_with("undo")), "{did:?}");
+    let statuses = [HostStatus::Ok, HostStatus::Failed];
+    assert_eq!(report.hosts.values().map(|host| host.status).collect::<Vec<_>>(), statuses);
+    assert_eq!(place.recorded().hosts.values().copied().collect::<Vec<_>>(), statuses);
+    // What is left of it is not known: all of it is done again.
+    let (did, _) = place.go(&two(), &["deploy"], true).await;
+    assert_eq!(did.iter().filter(|command| command.ends_with("deploy")).count(), 2);
+}
