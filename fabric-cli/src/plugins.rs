@@ -1,7 +1,6 @@
 //! Plugins: where they are found, and how a connector gets them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use fabric_core::settings::{Settings, nearest};
 use fabric_transport::Connector;
@@ -51,7 +50,7 @@ pub(crate) fn register(
         let name = visible::text(name);
         surroundings.say(&format!("warning: transport_options: no plugin is called `{name}`{hint}\n"));
     }
-    Ok(connector.with_lookup(Arc::new(others)))
+    Ok(connector.with_lookup(others))
 }
 
 /// The plugins that settings name.

@@ -189,6 +189,10 @@ impl Config {
             target.auth.key_algorithms = owned(resolved.pubkey_accepted_algorithms());
         }
         target.host_keys.user_files = resolved.user_known_hosts_files().into_iter().map(PathBuf::from).collect();
+        // `UserKnownHostsFile none` says that keys are to be recorded nowhere.
+        if target.host_keys.check == HostKeyCheck::RecordNew && target.host_keys.user_files.is_empty() {
+            target.host_keys.check = HostKeyCheck::AcceptNew;
+        }
         let named_system = view.settings.system_known_hosts.iter().map(|path| environment.expand(path));
         let system = resolved.global_known_hosts_files().into_iter().map(PathBuf::from);
         target.host_keys.system_files = named_system.chain(system).collect();

@@ -94,13 +94,14 @@ fn the_agent_is_the_environments_unless_somebody_says_otherwise() {
 #[test]
 fn host_keys_follow_settings_then_ssh_config() {
     let check = |ssh: &str, set: &str| target(builder(ssh).set(set), "web").host_keys.check;
-    assert_eq!(check("", ""), HostKeyCheck::AcceptNew);
+    assert_eq!(check("", ""), HostKeyCheck::RecordNew);
+    assert_eq!(check("UserKnownHostsFile none\n", ""), HostKeyCheck::AcceptNew);
     assert_eq!(check("StrictHostKeyChecking yes\n", ""), HostKeyCheck::Strict);
     assert_eq!(check("StrictHostKeyChecking no\n", ""), HostKeyCheck::Lax);
     assert_eq!(check("StrictHostKeyChecking ask\n", ""), HostKeyCheck::Ask);
     assert_eq!(check("StrictHostKeyChecking no\n", "reject_unknown_hosts"), HostKeyCheck::Strict);
     assert_eq!(check("StrictHostKeyChecking yes\n", "disable_known_hosts"), HostKeyCheck::Off);
-    assert_eq!(check("StrictHostKeyChecking yes\n", "reject_unknown_hosts=no"), HostKeyCheck::AcceptNew);
+    assert_eq!(check("StrictHostKeyChecking yes\n", "reject_unknown_hosts=no"), HostKeyCheck::RecordNew);
     let found = target(builder("UserKnownHostsFile ~/kh %d/x\n").set("system_known_hosts=~/sys"), "web").host_keys;
     assert_eq!(found.user_files, [PathBuf::from("/home/me/kh"), PathBuf::from("/home/me/x")]);
     assert_eq!(found.system_files[0], PathBuf::from("/home/me/sys"));

@@ -205,8 +205,13 @@ pub enum ConnectErrorKind {
     },
     /// Nobody knows the host's key, and unknown keys are refused.
     #[error(
-        "host key unknown: {key_type} {fingerprint} of {host} is in no known_hosts file, and unknown hosts are refused \
-         (by reject_unknown_hosts or StrictHostKeyChecking; a first `ssh` or `ssh-keyscan` makes it known)"
+        "host key unknown: {key_type} {fingerprint} of {host} is in no known_hosts file, and unknown hosts are refused {}",
+        if *.no_file {
+            "where there is no file of the user's to record them in (give the connection a resolver, such as \
+             `fabric_config::Config`, or name a file in `HostKeyPolicy::user_files`; `HostKeyCheck::AcceptNew` accepts them)"
+        } else {
+            "(by reject_unknown_hosts or StrictHostKeyChecking; a first `ssh` or `ssh-keyscan` makes it known)"
+        }
     )]
     HostKeyUnknown {
         /// The name under which the key was looked up.
@@ -215,6 +220,9 @@ pub enum ConnectErrorKind {
         key_type: String,
         /// Its fingerprint, `SHA256:..`.
         fingerprint: String,
+        /// Whether it is refused only because there is no file to record it in
+        /// ([`HostKeyCheck::RecordNew`](crate::target::HostKeyCheck::RecordNew)).
+        no_file: bool,
     },
     /// A known_hosts file cannot be read or written.
     #[error("known_hosts file {file}: {reason}")]
@@ -390,6 +398,12 @@ pub enum SessionError {
         /// The system's words.
         reason: String,
     },
+    /// The runtime in which the session was opened does not run any more.
+    #[error(
+        "the connection was opened in a tokio runtime that does nothing now: use it in that runtime, or make a connection in \
+         this one"
+    )]
+    NotDriven,
     /// An answer did not come in time.
     #[error("no answer to {what} within {} s", .after.as_secs_f64())]
     TimedOut {

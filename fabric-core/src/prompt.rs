@@ -119,6 +119,13 @@ pub trait Prompter: Send + Sync {
     async fn ask(&self, request: PromptRequest) -> Result<Secret, PromptError>;
 }
 
+#[async_trait]
+impl<P: Prompter + ?Sized> Prompter for std::sync::Arc<P> {
+    async fn ask(&self, request: PromptRequest) -> Result<Secret, PromptError> {
+        (**self).ask(request).await
+    }
+}
+
 /// Answers nothing: the [`Prompter`] of a run that must never wait for a person.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RefusePrompts {

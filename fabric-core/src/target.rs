@@ -251,7 +251,7 @@ pub enum UpdateHostKeys {
 impl Default for HostKeyPolicy {
     fn default() -> Self {
         Self {
-            check: HostKeyCheck::AcceptNew,
+            check: HostKeyCheck::default(),
             user_files: Vec::new(),
             system_files: Vec::new(),
             command: None,
@@ -264,9 +264,15 @@ impl Default for HostKeyPolicy {
 }
 
 /// What to do about a host key (`StrictHostKeyChecking`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum HostKeyCheck {
-    /// Record keys of unknown hosts, refuse changed ones. The default here.
+    /// Record keys of unknown hosts in the first of [`HostKeyPolicy::user_files`], which is made if it isn't there, and refuse
+    /// changed ones. Where there is no such file, unknown hosts are refused. The default.
+    #[default]
+    RecordNew,
+    /// The same, but without such a file keys of unknown hosts are accepted, each time anew
+    /// (`StrictHostKeyChecking accept-new`).
     AcceptNew,
     /// Refuse unknown hosts and changed keys (`reject_unknown_hosts`).
     Strict,
@@ -404,6 +410,20 @@ pub trait Resolve: Send + Sync {
     }
 }
 
+impl<R: Resolve + ?Sized> Resolve for Arc<R> {
+    fn settings(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Arc<Settings>, Problems> {
+        (**self).settings(host, overlays)
+    }
+
+    fn target(&self, host: &HostString, overlays: &[Overlay]) -> Result<Target, ConnectError> {
+        (**self).target(host, overlays)
+    }
+
+    fn settings_and_target(&self, host: &HostString, overlays: &[Overlay]) -> Result<SettingsAndTarget, Problems> {
+        (**self).settings_and_target(host, overlays)
+    }
+}
+
 /// The settings of a host, and what is needed to connect to it.
 pub type SettingsAndTarget = (Arc<Settings>, Result<Target, ConnectError>);
 
@@ -473,7 +493,7 @@ impl Target {
         target.host_keys.check = match (settings.disable_known_hosts, settings.reject_unknown_hosts) {
             (true, _) => HostKeyCheck::Off,
             (false, true) => HostKeyCheck::Strict,
-            (false, false) => HostKeyCheck::AcceptNew,
+            (false, false) => HostKeyCheck::default(),
         };
         target.host_keys.system_files.extend(settings.system_known_hosts.clone());
         target.timeouts = Timeouts {

@@ -68,6 +68,22 @@ pub trait Transport: Send + Sync {
     ) -> Result<Arc<dyn Session>, ConnectError>;
 }
 
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    async fn open(
+        &self,
+        target: &Target,
+        stream: Option<BoxStream>,
+        context: &OpenContext,
+    ) -> Result<Arc<dyn Session>, ConnectError> {
+        (**self).open(target, stream, context).await
+    }
+}
+
 /// An open transport to one host.
 #[async_trait]
 pub trait Session: Send + Sync {
@@ -95,6 +111,11 @@ pub trait Session: Send + Sync {
 
     /// Whether the session still stands, as far as this side can know without asking.
     fn is_open(&self) -> bool;
+
+    /// Whether it works only while the runtime runs in which it was opened, because tasks there move its bytes. Default: yes.
+    fn needs_its_runtime(&self) -> bool {
+        true
+    }
 
     /// Waits until the session has ended, and says why.
     async fn closed(&self) -> SessionError;

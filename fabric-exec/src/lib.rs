@@ -31,7 +31,7 @@
 //! fleet.every_host().on("cd /srv/app && bin/deploy 2.4", Reply::stdout("done\n"));
 //!
 //! let report = Run::new(Collection::new().task(deploy::task())?, Arc::new(Settings::default()))
-//!     .connector(Arc::new(Connector::new().with_transport(fleet)))
+//!     .connector(Connector::new().with_transport(fleet))
 //!     .command_line(Selection { hosts: vec!["web1".into(), "web2".into()], ..Selection::default() })
 //!     .start(vec![Call::Task(Invocation::parse("deploy:2.4")?)])
 //!     .await?;
@@ -83,7 +83,7 @@ pub use fabric_core::Value;
 pub use fabric_exec_macros::Choice;
 #[doc = include_str!("macros.md")]
 pub use fabric_exec_macros::task;
-pub use group::{Group, GroupError, GroupOutcome};
+pub use group::{Group, GroupError, GroupOutcome, GroupRequest};
 pub use plan::Plan;
 pub use report::Report;
 pub use run::{Call, Context, Execute, Interrupt, Run, RunError};

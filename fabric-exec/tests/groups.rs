@@ -10,7 +10,7 @@ use fabric_transport::connector::Connector;
 use fabric_transport::memory::{MemoryTransport, Reply};
 
 fn members(fleet: &Arc<MemoryTransport>, hosts: &[&str]) -> Vec<Connection> {
-    let connector = Arc::new(Connector::new().with_transport(fleet.clone()));
+    let connector = Connector::new().with_transport(fleet.clone());
     hosts.iter().map(|host| Connection::builder(*host).connector(connector.clone()).build().unwrap()).collect()
 }
 
@@ -41,13 +41,32 @@ async fn every_member_is_tried_and_every_failure_told() {
 async fn options_and_differences_between_members() {
     let fleet = fleet();
     let group = Group::parallel(members(&fleet, &["h1", "h2"])).pool_size(1);
-    let calm = group.run_with("who", |request| request.warn(true)).await.into_result().unwrap();
+    let calm = group.run("who").with(|request| request.warn(true)).await.into_result().unwrap();
     assert_eq!(calm["h2"].exit.code(), Some(7));
     let each = group.each(|member| async move {
         let word = if member.host_string() == "h2" { "true" } else { "who" };
         member.run(word).warn(true).await
     });
     assert_eq!(each.await.get("h1").unwrap().as_ref().unwrap().stdout(), "me\n");
+}
+
+#[tokio::test]
+async fn errors_of_any_type_are_collected_and_name_their_hosts() {
+    #[derive(Debug, PartialEq)]
+    struct TooOld(u32);
+    impl std::fmt::Display for TooOld {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "version {} is too old", self.0)
+        }
+    }
+    let fleet = fleet();
+    let group = Group::parallel(members(&fleet, &["h1", "h2"])).pool_size(0);
+    let outcome =
+        group.each(|member| async move { if member.host_string() == "h2" { Err(TooOld(7)) } else { Ok(()) } });
+    let error = outcome.await.into_result().unwrap_err();
+    assert_eq!(error.failures, [("h2".to_owned(), TooOld(7))]);
+    let error: Box<dyn std::error::Error> = error.into();
+    assert_eq!(error.to_string(), "1 of 2 hosts failed:\n  h2: version 7 is too old");
 }
 
 #[tokio::test]
@@ -59,6 +78,8 @@ async fn files_go_to_all_and_come_from_all() {
     let group = Group::parallel(members(&fleet, &["h1", "h2"]));
     group.put(file.to_str().unwrap(), "/f").await.into_result().unwrap();
     let back = format!("{}/{{host}}/{{basename}}", dir.path().display());
-    group.get("/f", &back).await.into_result().unwrap();
+    group.get("/f", back).await.into_result().unwrap();
     assert_eq!(std::fs::read(dir.path().join("h2/f")).unwrap(), b"x");
+    group.put(b"bytes", "/b").with(|put| put.mode(0o600)).await.into_result().unwrap();
+    assert_eq!(fleet.host("h1").files().content("/b").unwrap(), b"bytes");
 }

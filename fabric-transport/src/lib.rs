@@ -94,7 +94,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Connections that are given one [`Connector`] share one login at each jump host.
+//! Connections that are given clones of one [`Connector`] share one login at each jump host.
 //!
 //! ## A transfer, with progress
 //!
@@ -130,7 +130,7 @@
 //!
 //! ```no_run
 //! # async fn example(web: fabric_transport::Connection) -> Result<(), Box<dyn std::error::Error>> {
-//! let database = web.forward_local(0).to(("db.internal", 5432)).await?;
+//! let database = web.forward_local(0).to("db.internal:5432").await?;
 //! println!("postgres://localhost:{}/", database.port());
 //! // It listens until `database` is dropped.
 //! # Ok(()) }
@@ -165,7 +165,7 @@
 //!     }
 //! }
 //!
-//! let connector = Arc::new(Connector::new().with_transport(Arc::new(Directories)));
+//! let connector = Connector::new().with_transport(Directories);
 //! let usr = Connection::builder("dir://usr").connector(connector).build()?;
 //! assert_eq!(usr.run("pwd").await?.stdout(), "/usr\n");
 //! # Ok(()) }
@@ -185,7 +185,7 @@
 //! let mut target = Target::new("deploy@web1.example.com".parse()?);
 //! target.host_keys.check = HostKeyCheck::Strict;
 //! target.host_keys.user_files = vec!["deploy/known_hosts".into()];
-//! let web = Connection::builder("web1").target(target).build()?;
+//! let web = Connection::to(target).build()?;
 //! # let _ = web;
 //! # Ok(()) }
 //! ```
@@ -196,7 +196,6 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use std::sync::Arc;
 //! use fabric_core::Error;
 //! use fabric_transport::{Connection, Connector, memory::{MemoryTransport, Reply}};
 //!
@@ -211,7 +210,7 @@
 //! let fleet = MemoryTransport::named("ssh");
 //! fleet.host("web1").on("systemctl is-active app", Reply::status(3));
 //! fleet.host("web1").on_match("systemctl start app", |_| Reply::ok());
-//! let connector = Arc::new(Connector::new().with_transport(fleet.clone()));
+//! let connector = Connector::new().with_transport(fleet.clone());
 //! restart(&Connection::builder("web1").connector(connector).build()?).await?;
 //! assert_eq!(fleet.host("web1").commands().len(), 2);
 //! # Ok(()) }

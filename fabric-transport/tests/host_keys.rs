@@ -5,7 +5,6 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::{Events, Setup, Sshd, keygen, retry};
@@ -62,7 +61,7 @@ async fn an_unknown_key_is_refused_asked_about_recorded_or_taken() {
     assert!(matches!(&error, ConnectErrorKind::HostKeyUnknown { .. }), "{error}");
 
     let ask = with_check(&sshd, HostKeyCheck::Ask);
-    let error = connect_with(Connector::new().with_prompter(Arc::new(Answer("no"))), &ask).await.unwrap_err();
+    let error = connect_with(Connector::new().with_prompter(Answer("no")), &ask).await.unwrap_err();
     assert!(matches!(&error, ConnectErrorKind::HostKeyUnknown { .. }), "{error}");
     connect(&ask).await.unwrap_err();
     assert!(no_login_was_tried(&sshd, 3).await && !sshd.known_hosts().exists());
@@ -70,11 +69,38 @@ async fn an_unknown_key_is_refused_asked_about_recorded_or_taken() {
     assert!(!connect(&with_check(&sshd, HostKeyCheck::Off)).await.unwrap());
     assert!(!sshd.known_hosts().exists(), "a key that is merely taken is not recorded");
 
-    assert!(connect_with(Connector::new().with_prompter(Arc::new(Answer("yes"))), &ask).await.unwrap());
+    assert!(connect_with(Connector::new().with_prompter(Answer("yes")), &ask).await.unwrap());
     let expected = format!("[127.0.0.1]:{} {}\n", sshd.port, public(&sshd.path("host_ed25519.pub")));
     assert_eq!(fs::read_to_string(sshd.known_hosts()).unwrap(), expected);
     assert!(!connect(&strict).await.unwrap());
     assert!(!connect(&with_check(&sshd, HostKeyCheck::AcceptNew)).await.unwrap());
+}
+
+#[tokio::test]
+async fn without_a_file_to_record_in_new_keys_are_accepted_only_where_that_is_said() {
+    let sshd = Sshd::start();
+    let mut target = with_check(&sshd, HostKeyCheck::default());
+    target.host_keys.user_files.clear();
+    let error = connect(&target).await.unwrap_err();
+    assert!(matches!(&error, ConnectErrorKind::HostKeyUnknown { no_file: true, .. }), "{error}");
+    assert!(error.to_string().contains("HostKeyPolicy::user_files"), "{error}");
+    assert!(no_login_was_tried(&sshd, 1).await);
+
+    // A known one needs no file of the user's.
+    let system = sshd.path("system_known_hosts");
+    let line = format!("[127.0.0.1]:{} {}\n", sshd.port, public(&sshd.path("host_ed25519.pub")));
+    fs::write(&system, line).unwrap();
+    target.host_keys.system_files = vec![system];
+    assert!(!connect(&target).await.unwrap());
+
+    target.host_keys.system_files.clear();
+    target.host_keys.check = HostKeyCheck::AcceptNew;
+    assert!(!connect(&target).await.unwrap());
+
+    target.host_keys.check = HostKeyCheck::default();
+    target.host_keys.user_files = vec![sshd.path("new/directory/known_hosts")];
+    assert!(connect(&target).await.unwrap(), "the file is made");
+    assert!(sshd.path("new/directory/known_hosts").exists());
 }
 
 #[tokio::test]

@@ -61,6 +61,9 @@ macro_rules! case {
     (examples) => {
         $crate::Case::new(env!("CARGO_BIN_EXE_examples-under-test"))
     };
+    (readme) => {
+        $crate::Case::new(env!("CARGO_BIN_EXE_readme"))
+    };
     (tasks) => {
         $crate::Case::new(env!("CARGO_BIN_EXE_tasks"))
     };

@@ -23,7 +23,7 @@ use crate::user::TestUser;
 /// [`transports!`](crate::transports) runs one test over several.
 pub struct World {
     target: Target,
-    connector: Arc<Connector>,
+    connector: Connector,
     dir: TempDir,
     fleet: Option<Fleet>,
     _dropbear: Option<(TestUser, Dropbear)>,
@@ -38,16 +38,15 @@ impl World {
         transport.host("host1").run_by_sh(dir.path());
         let connector = Connector::new().with_transport(transport);
         let target = Target::new("memory://host1".parse().expect("a host string"));
-        Self { target, connector: Arc::new(connector), dir, fleet: None, _dropbear: None }
+        Self { target, connector, dir, fleet: None, _dropbear: None }
     }
 
     /// This machine.
     pub async fn local() -> Self {
         let dir = directory();
-        let connector =
-            Connector::new().with_transport(Arc::new(LocalTransport::in_dir(dir.path()).login_shell("/bin/sh")));
+        let connector = Connector::new().with_transport(LocalTransport::in_dir(dir.path()).login_shell("/bin/sh"));
         let target = Target::new("local://localhost".parse().expect("a host string"));
-        Self { target, connector: Arc::new(connector), dir, fleet: None, _dropbear: None }
+        Self { target, connector, dir, fleet: None, _dropbear: None }
     }
 
     /// A host of the embedded fleet.
@@ -60,7 +59,7 @@ impl World {
         let fleet = fleet.start().await.expect("the fleet starts");
         let dir = directory();
         let target = ssh_target(&fleet.host_strings()[0], fleet.client_key(), fleet.known_hosts());
-        Self { target, connector: Arc::new(Connector::new()), dir, fleet: Some(fleet), _dropbear: None }
+        Self { target, connector: Connector::new(), dir, fleet: Some(fleet), _dropbear: None }
     }
 
     /// A real sshd.
@@ -79,7 +78,7 @@ impl World {
         let known_hosts = dir.path().join("known_hosts");
         std::fs::write(&known_hosts, sshd.known_hosts()).expect("known_hosts");
         let target = ssh_target(&sshd.hosts()[0].host_string(), &sshd.key(), &known_hosts);
-        Self { target, connector: Arc::new(Connector::new()), dir, fleet: None, _dropbear: None }
+        Self { target, connector: Connector::new(), dir, fleet: None, _dropbear: None }
     }
 
     /// This sshd, over a link.
@@ -90,7 +89,7 @@ impl World {
         let known = format!("[{}]:{} {}\n", address.ip(), address.port(), sshd.host_key());
         std::fs::write(&known_hosts, known).expect("known_hosts");
         let target = ssh_target(&address.to_string(), &sshd.key(), &known_hosts);
-        Self { target, connector: Arc::new(Connector::new()), dir, fleet: None, _dropbear: None }
+        Self { target, connector: Connector::new(), dir, fleet: None, _dropbear: None }
     }
 
     /// A real sshd that makes terminals, which it gives to the group `tty`: only root may, except where the system has done so
@@ -133,7 +132,7 @@ impl World {
         let host = format!("{}@{}", user.name(), dropbear.host_string());
         let target = ssh_target(&host, &at("key"), &at("known_hosts"));
         let dropbear = Some((user, dropbear));
-        Self { target, connector: Arc::new(Connector::new()), dir, fleet: None, _dropbear: dropbear }
+        Self { target, connector: Connector::new(), dir, fleet: None, _dropbear: dropbear }
     }
 
     /// The embedded host.
@@ -158,7 +157,7 @@ impl World {
 
     /// A connection to the host.
     pub fn connection(&self) -> Connection {
-        let builder = Connection::builder(self.target.host_string.as_str()).target(self.target.clone());
+        let builder = Connection::to(self.target.clone());
         builder.connector(self.connector.clone()).build().expect("a connection")
     }
 

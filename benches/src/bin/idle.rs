@@ -5,7 +5,6 @@
 use std::env;
 use std::error::Error;
 use std::fs;
-use std::sync::Arc;
 
 use fabric_core::Target;
 use fabric_core::target::{HostKeyCheck, Identity};
@@ -15,7 +14,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let hosts = fs::read_to_string(env::var("BENCH_HOSTS")?)?;
-    let connector = Arc::new(Connector::new());
+    let connector = Connector::new();
     let connections: Vec<Connection> =
         hosts.lines().map(|host| connection(host, &connector)).collect::<Result<_, _>>()?;
     let (first, rest) = connections.split_first().ok_or("no hosts")?;
@@ -31,14 +30,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn connection(host: &str, connector: &Arc<Connector>) -> Result<Connection, Box<dyn Error>> {
+fn connection(host: &str, connector: &Connector) -> Result<Connection, Box<dyn Error>> {
     let mut target = Target::new(host.parse()?);
     target.user = Some(env::var("BENCH_USER")?);
     target.auth.identities = vec![Identity { path: env::var("BENCH_KEY")?.into(), explicit: true }];
     target.auth.agent = None;
     target.host_keys.check = HostKeyCheck::Strict;
     target.host_keys.user_files = vec![env::var("BENCH_KNOWN_HOSTS")?.into()];
-    Ok(Connection::builder(host).target(target).connector(connector.clone()).build()?)
+    Ok(Connection::to(target).connector(connector.clone()).build()?)
 }
 
 /// How much memory this process has resident, in bytes.

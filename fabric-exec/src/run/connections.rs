@@ -86,8 +86,7 @@ impl Connections {
         let connection = if let Some(known) = known {
             known.with_settings(settings).with_emitter(context.emitter())
         } else {
-            let builder = Connection::builder(target.host_string.as_str())
-                .target(target.clone())
+            let builder = Connection::to(target.clone())
                 .settings(settings)
                 .connector(shared.connector.clone())
                 .prompter(shared.prompter.clone())

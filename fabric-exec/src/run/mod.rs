@@ -149,7 +149,7 @@ pub enum RunError {
 pub struct Run {
     collection: Arc<Collection>,
     files: Files,
-    connector: Arc<Connector>,
+    connector: Connector,
     events: Arc<dyn EventSink>,
     prompter: Arc<dyn Prompter>,
     roles: Roles,
@@ -186,7 +186,7 @@ impl Run {
                 fabfile: FileSettings { resolver, lists: FabfileLists::default() },
                 included: HashMap::new(),
             },
-            connector: Arc::new(Connector::new()),
+            connector: Connector::new(),
             events: Arc::new(fabric_core::event::NoEvents),
             prompter: Arc::new(RefusePrompts::default()),
             roles: Roles::new(),
@@ -210,7 +210,7 @@ impl Run {
 
     /// Who opens sessions. Default: a connector of its own.
     #[must_use]
-    pub fn connector(mut self, connector: Arc<Connector>) -> Self {
+    pub fn connector(mut self, connector: Connector) -> Self {
         self.connector = connector;
         self
     }

@@ -41,7 +41,7 @@ pub(crate) const REMAINDER: &str = "<remainder>";
 pub(crate) struct Shared {
     pub(crate) collection: Arc<Collection>,
     pub(crate) files: Files,
-    pub(crate) connector: Arc<Connector>,
+    pub(crate) connector: Connector,
     pub(crate) connections: Connections,
     pub(crate) lanes: Lanes,
     pub(crate) prompter: Arc<dyn Prompter>,

@@ -82,7 +82,7 @@ impl World {
     pub fn run(&self, collection: Collection) -> Run {
         let connector = Connector::new().with_transport(self.fleet.clone());
         Run::new(collection, Arc::new(self.settings.clone()))
-            .connector(Arc::new(connector))
+            .connector(connector)
             .events(self.events.clone())
             .command_line(self.command_line.clone())
     }

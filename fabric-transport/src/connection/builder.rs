@@ -21,8 +21,8 @@ pub struct ConnectionBuilder {
     port: Option<u16>,
     target: Option<Arc<Target>>,
     settings: Option<Arc<Settings>>,
-    resolver: Option<Arc<dyn Resolve>>,
-    connector: Option<Arc<Connector>>,
+    resolver: Option<Box<dyn Resolve>>,
+    connector: Option<Connector>,
     prompter: Option<Arc<dyn Prompter>>,
     emitter: Emitter,
     interrupt: CancellationToken,
@@ -30,6 +30,10 @@ pub struct ConnectionBuilder {
 }
 
 impl ConnectionBuilder {
+    pub(super) fn to(target: Arc<Target>) -> Self {
+        Self { target: Some(target.clone()), ..Self::new(target.host_string.as_str().to_owned()) }
+    }
+
     pub(super) fn new(host: String) -> Self {
         Self {
             host,
@@ -58,35 +62,30 @@ impl ConnectionBuilder {
         self
     }
 
-    /// Everything needed to connect, instead of what settings say. Default: what the resolver makes of the
-    /// host string.
-    pub fn target(mut self, target: impl Into<Arc<Target>>) -> Self {
-        self.target = Some(target.into());
-        self
-    }
-
     /// The settings in force. Default: the resolver's for this host.
     pub fn settings(mut self, settings: impl Into<Arc<Settings>>) -> Self {
         self.settings = Some(settings.into());
         self
     }
 
-    /// Who turns host strings into settings and targets. Default: the settings themselves, without reading
-    /// a file.
-    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
-        self.resolver = Some(resolver);
+    /// What turns the host string into settings and a target. `fabric_config::Config::load()?` is what makes it `ssh`: it
+    /// reads ssh_config and finds the user's keys, agent and known_hosts. Default: the settings themselves, without reading
+    /// a file and without keys, agent and known_hosts.
+    pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
+        self.resolver = Some(Box::new(resolver));
         self
     }
 
-    /// Who opens sessions; connections that have it in common share gateways. Default: one of its own.
-    pub fn connector(mut self, connector: Arc<Connector>) -> Self {
+    /// What opens sessions. Connections that are given clones of one share jump hosts, answers to questions and limits of
+    /// logins. Default: one of its own.
+    pub fn connector(mut self, connector: Connector) -> Self {
         self.connector = Some(connector);
         self
     }
 
-    /// Who is asked for a `sudo` password. Default: whom the connector asks.
-    pub fn prompter(mut self, prompter: Arc<dyn Prompter>) -> Self {
-        self.prompter = Some(prompter);
+    /// What is asked for a `sudo` password. Default: the connector's.
+    pub fn prompter(mut self, prompter: impl Prompter + 'static) -> Self {
+        self.prompter = Some(Arc::new(prompter));
         self
     }
 
@@ -136,8 +135,8 @@ impl ConnectionBuilder {
         values.extend(self.user.as_deref().map(|user| ("user".to_owned(), user.into())));
         values.extend(self.port.map(|port| ("port".to_owned(), port.into())));
         let overlays = [Overlay::new(Origin::place(Layer::Step, "argument"), values)];
-        let given: Option<Arc<dyn Resolve>> = self.settings.clone().map(|settings| settings as _);
-        let resolver = self.resolver.clone().or(given).unwrap_or_else(|| Arc::new(Settings::default()));
+        let given = || Box::new(self.settings.clone().unwrap_or_default()) as Box<dyn Resolve>;
+        let resolver = self.resolver.unwrap_or_else(given);
         let settings = match &self.settings {
             Some(settings) => settings.clone(),
             None => resolver.settings(Some(&host), &overlays).map_err(|problems| wrong(problems.to_string()))?,

@@ -20,6 +20,18 @@ use crate::local;
 const BUFFER: usize = 64 * 1024;
 
 /// One end of a forward: a port, or a unix socket.
+///
+/// A port alone is one of `localhost`. Text is read as `PORT`, `HOST:PORT`, `[IPV6]:PORT`, or with a slash as the path of a
+/// socket.
+///
+/// ```
+/// use fabric_transport::connection::Endpoint;
+///
+/// assert_eq!("db.internal:5432".parse(), Ok(Endpoint::from(("db.internal", 5432))));
+/// assert_eq!("[::1]:80".parse(), Ok(Endpoint::from(("::1", 80))));
+/// assert_eq!("/run/app.sock".parse(), Ok(Endpoint::Unix("/run/app.sock".into())));
+/// assert!("db.internal".parse::<Endpoint>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// A host and port, as the side sees them that dials or listens.
@@ -54,6 +66,61 @@ impl From<PathBuf> for Endpoint {
     }
 }
 
+/// A text that is no [`Endpoint`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no end of a forward: expected PORT, HOST:PORT, [IPV6]:PORT or the path of a socket with a slash")]
+pub struct EndpointError {
+    text: String,
+}
+
+impl From<std::convert::Infallible> for EndpointError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        if text.contains('/') {
+            return Ok(Self::Unix(text.into()));
+        }
+        let (host, port) = text.rsplit_once(':').unwrap_or(("localhost", text));
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        // Of an address of IPv6 without brackets, the end would be taken for a port.
+        let host = bare.or_else(|| Some(host).filter(|host| !host.is_empty() && !host.contains([':', '[', ']'])));
+        match (host, port.parse()) {
+            (Some(host), Ok(port)) => Ok(Self::Tcp(host.to_owned(), port)),
+            _ => Err(EndpointError { text: text.to_owned() }),
+        }
+    }
+}
+
+impl TryFrom<&str> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(text: &str) -> Result<Self, EndpointError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(text: String) -> Result<Self, EndpointError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(text: &String) -> Result<Self, EndpointError> {
+        text.parse()
+    }
+}
+
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -85,8 +152,8 @@ enum Side {
 pub struct ForwardRequest {
     connection: Connection,
     side: Side,
-    listen: Endpoint,
-    to: Option<Endpoint>,
+    listen: Result<Endpoint, EndpointError>,
+    to: Option<Result<Endpoint, EndpointError>>,
 }
 
 impl Connection {
@@ -100,30 +167,36 @@ impl Connection {
     ///
     /// ```no_run
     /// # async fn example(connection: fabric_transport::Connection) -> Result<(), fabric_core::Error> {
-    /// let forward = connection.forward_local(0).to(("db.internal", 5432)).await?;
+    /// let forward = connection.forward_local(0).to("db.internal:5432").await?;
     /// println!("the database is at localhost:{}", forward.port());
     /// # Ok(()) }
     /// ```
-    pub fn forward_local(&self, listen: impl Into<Endpoint>) -> ForwardRequest {
-        ForwardRequest { connection: self.clone(), side: Side::Local, listen: listen.into(), to: None }
+    pub fn forward_local(&self, listen: impl TryInto<Endpoint, Error: Into<EndpointError>>) -> ForwardRequest {
+        ForwardRequest::new(self, Side::Local, listen)
     }
 
     /// Carries connections made to `listen` on the host to this machine, and on to what
     /// [`ForwardRequest::to`] says (`ssh -R`). Default: the same port of this machine's `localhost`.
-    pub fn forward_remote(&self, listen: impl Into<Endpoint>) -> ForwardRequest {
-        ForwardRequest { connection: self.clone(), side: Side::Remote, listen: listen.into(), to: None }
+    pub fn forward_remote(&self, listen: impl TryInto<Endpoint, Error: Into<EndpointError>>) -> ForwardRequest {
+        ForwardRequest::new(self, Side::Remote, listen)
     }
 }
 
 impl ForwardRequest {
+    fn new(connection: &Connection, side: Side, listen: impl TryInto<Endpoint, Error: Into<EndpointError>>) -> Self {
+        Self { connection: connection.clone(), side, listen: listen.try_into().map_err(Into::into), to: None }
+    }
+
     /// Where connections are carried to.
-    pub fn to(mut self, to: impl Into<Endpoint>) -> Self {
-        self.to = Some(to.into());
+    pub fn to(mut self, to: impl TryInto<Endpoint, Error: Into<EndpointError>>) -> Self {
+        self.to = Some(to.try_into().map_err(Into::into));
         self
     }
 
     async fn execute(self) -> Result<Forward, Error> {
         let Self { connection, side, listen, to } = self;
+        let wrong = |error| Error::Usage(format!("{}: {error}", connection.host_string()));
+        let (listen, to) = (listen.map_err(wrong)?, to.transpose().map_err(wrong)?);
         let to = match (to, &listen) {
             (Some(to), _) => to,
             (None, Endpoint::Tcp(_, port)) if *port != 0 => Endpoint::from(*port),

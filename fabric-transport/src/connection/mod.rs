@@ -14,6 +14,7 @@ mod builder;
 mod capture;
 mod commands;
 mod drive;
+mod driver;
 mod dry;
 mod forward;
 mod lines;
@@ -53,7 +54,7 @@ pub(crate) use commands::Commands;
 pub(crate) use commands::HELD;
 
 pub use builder::ConnectionBuilder;
-pub use forward::{Endpoint, Forward, ForwardRequest};
+pub use forward::{Endpoint, EndpointError, Forward, ForwardRequest};
 pub use request::{CommandRequest, Hide, ShellChoice};
 pub use running::Running;
 pub use shared_input::SharedInput;
@@ -101,7 +102,7 @@ pub(crate) struct Manner {
 
 /// What all clones of a connection share, whatever name each of them has for the host.
 struct Shared {
-    connector: Arc<Connector>,
+    connector: Connector,
     prompter: Arc<dyn Prompter>,
     slot: SessionSlot,
     commands: Arc<Commands>,
@@ -116,7 +117,13 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// A connection to `[user@]host[:port]`, to be completed.
+    /// A connection to a target that is complete, such as one that a resolver gave.
+    pub fn to(target: impl Into<Arc<Target>>) -> ConnectionBuilder {
+        ConnectionBuilder::to(target.into())
+    }
+
+    /// A connection to `[user@]host[:port]`, to be completed: usually by a [`resolver`](ConnectionBuilder::resolver), which
+    /// finds keys, agent, ssh_config and known_hosts.
     pub fn builder(host: impl Into<String>) -> ConnectionBuilder {
         ConnectionBuilder::new(host.into())
     }
@@ -200,7 +207,7 @@ impl Connection {
     /// use fabric_transport::Connection;
     ///
     /// let mut target = Target::new("web1".parse()?);
-    /// let connection = Connection::builder("web1").target(target.clone()).build()?;
+    /// let connection = Connection::to(target.clone()).build()?;
     /// target.host_string = "web1:22".parse()?;
     /// let other = connection.with_target(Arc::new(target.clone())).expect("it is the same machine");
     /// assert_eq!((connection.host_string(), other.host_string()), ("web1", "web1:22"));
@@ -303,7 +310,7 @@ impl Connection {
         if self.manner.dry {
             return Ok(Arc::new(DrySession::new(self)));
         }
-        if let Some(session) = self.shared.slot.standing() {
+        if let Some(session) = self.shared.slot.usable().await.map_err(|source| self.session_error(source))? {
             return Ok(session);
         }
         let open = || self.shared.connector.open(&self.target, &self.emitter);

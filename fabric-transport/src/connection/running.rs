@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::drive::Drive;
+use super::driver::Driver;
 
 /// How much may be written to a handle's input before the command has taken it.
 pub(super) const PIPE: usize = 64 * 1024;
@@ -22,12 +23,14 @@ pub struct Running {
     stop: CancellationToken,
     stdin: Option<DuplexStream>,
     host: String,
+    driver: Driver,
 }
 
 impl Running {
     pub(super) fn new(process: Process, drive: Drive, stop: CancellationToken, stdin: Option<DuplexStream>) -> Self {
         let (control, host) = (process.control.clone(), drive.host().to_owned());
-        Self { task: tokio::spawn(drive.run(process)), control, stop, stdin, host }
+        let driver = Driver::current();
+        Self { task: tokio::spawn(drive.run(process)), control, stop, stdin, host, driver }
     }
 
     /// What the command reads, if it was started with [`Stdin::Handle`](super::Stdin::Handle); dropping it is
@@ -39,6 +42,9 @@ impl Running {
     /// Waits for its end; the same outcome or error as if the command had been awaited.
     pub async fn wait(mut self) -> Result<CommandOutcome, Error> {
         self.stdin = None;
+        if !self.task.is_finished() {
+            self.driver.check().await.map_err(|source| self.error(source))?;
+        }
         match (&mut self.task).await {
             Ok(outcome) => outcome,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -51,11 +57,19 @@ impl Running {
         self.task.is_finished()
     }
 
-    /// Stops the command and its group, and gives [`Error::Interrupted`] with what is known of it; or its
-    /// outcome, if it had ended.
+    /// Stops the command and its group. The outcome has what it printed until then; its exit is that of a command that was
+    /// stopped, usually a signal or unknown.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`] if it could not be ended: its `still_running` says why. If the command had ended by itself, its
+    /// error, as from [`wait`](Self::wait).
     pub async fn stop(self) -> Result<CommandOutcome, Error> {
         self.stop.cancel();
-        self.wait().await
+        match self.wait().await {
+            Err(Error::Interrupted { outcome, still_running: None }) => Ok(*outcome),
+            ended => ended,
+        }
     }
 
     /// Sends it a signal. Over SSH there is no answer to that, and servers may ignore it.

@@ -8,6 +8,7 @@ use fabric_core::error::SessionError;
 use fabric_core::{ConnectError, Files, HostString, Session};
 use parking_lot::Mutex;
 
+use super::driver::{Driver, State};
 use super::working_files::WorkingFiles;
 
 #[derive(Default)]
@@ -29,6 +30,7 @@ struct Memo {
 
 struct Current {
     session: Arc<dyn Session>,
+    driver: Arc<Driver>,
     memo: Arc<Memo>,
 }
 
@@ -57,7 +59,11 @@ impl SessionSlot {
         match opened {
             Ok(session) => {
                 *failure = None;
-                *self.lock() = Some(Current { session: session.clone(), memo: Arc::default() });
+                *self.lock() = Some(Current {
+                    session: session.clone(),
+                    driver: Arc::new(Driver::current()),
+                    memo: Arc::default(),
+                });
                 Ok(session)
             }
             Err(error) => {
@@ -112,6 +118,26 @@ impl SessionSlot {
         let current = self.lock().take();
         if let (Some(current), Ok(runtime)) = (current, tokio::runtime::Handle::try_current()) {
             runtime.spawn(async move { current.session.close().await });
+        }
+    }
+
+    /// The session, if one stands; an error if nothing moves its bytes, which would keep its user waiting without end.
+    pub(super) async fn usable(&self) -> Result<Option<Arc<dyn Session>>, SessionError> {
+        let Some(session) = self.standing() else { return Ok(None) };
+        if !session.needs_its_runtime() {
+            return Ok(Some(session));
+        }
+        let driver = self.lock().as_ref().map(|current| current.driver.clone());
+        match driver {
+            Some(driver) => match driver.state().await {
+                State::Running => Ok(Some(session)),
+                State::Idle => Err(SessionError::NotDriven),
+                State::Gone => {
+                    self.lock().take_if(|current| Arc::ptr_eq(&current.session, &session));
+                    Ok(None)
+                }
+            },
+            None => Ok(Some(session)),
         }
     }
 

@@ -119,9 +119,49 @@ impl fmt::Debug for Stdin {
     }
 }
 
-impl<T: Into<Bytes>> From<T> for Stdin {
-    fn from(bytes: T) -> Self {
+impl From<Bytes> for Stdin {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Stdin {
+    fn from(bytes: Vec<u8>) -> Self {
         Self::Bytes(bytes.into())
+    }
+}
+
+impl From<String> for Stdin {
+    fn from(text: String) -> Self {
+        Self::Bytes(text.into())
+    }
+}
+
+/// A copy of them: they need not live as long as the command.
+impl From<&[u8]> for Stdin {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(Bytes::copy_from_slice(bytes))
+    }
+}
+
+/// A copy of them.
+impl<const N: usize> From<&[u8; N]> for Stdin {
+    fn from(bytes: &[u8; N]) -> Self {
+        Self::from(&bytes[..])
+    }
+}
+
+/// A copy of it.
+impl From<&str> for Stdin {
+    fn from(text: &str) -> Self {
+        Self::from(text.as_bytes())
+    }
+}
+
+/// A copy of it.
+impl From<&String> for Stdin {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_bytes())
     }
 }
 

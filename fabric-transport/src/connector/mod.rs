@@ -34,7 +34,7 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 
 /// Opens sessions with targets by whatever transport and gateway they name.
 ///
-/// One value serves a whole run. Its clones share what should be shared: gateway sessions, passwords that
+/// One value serves a whole run. It is cheap to clone; clones share what should be shared: gateway sessions, passwords that
 /// were entered, keys that were opened, and the count of logins in progress.
 ///
 /// ```no_run
@@ -51,6 +51,11 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Clone)]
 pub struct Connector {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
     transports: HashMap<String, Arc<dyn Transport>>,
     gateways: HashMap<String, Arc<dyn GatewayDialer>>,
     lookup: Option<Arc<dyn Lookup>>,
@@ -76,7 +81,7 @@ impl Default for Connector {
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connector").field("transports", &self.transports.keys()).finish_non_exhaustive()
+        f.debug_struct("Connector").field("transports", &self.inner.transports.keys()).finish_non_exhaustive()
     }
 }
 
@@ -109,7 +114,7 @@ type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Session>, ConnectE
 impl Connector {
     /// Knows the transport `local` and, with the feature `ssh`, `ssh`; asks no questions.
     pub fn new() -> Self {
-        let this = Self {
+        let inner = Inner {
             transports: HashMap::new(),
             gateways: HashMap::new(),
             lookup: None,
@@ -123,44 +128,45 @@ impl Connector {
             warned: Arc::default(),
             held: Arc::default(),
         };
-        let this = this.with_transport(Arc::new(LocalTransport::new()));
+        let this = Self { inner: Arc::new(inner) };
+        let this = this.with_transport(LocalTransport::new());
         #[cfg(feature = "ssh")]
-        let this = this.with_transport(Arc::new(crate::ssh::SshTransport::new()));
+        let this = this.with_transport(crate::ssh::SshTransport::new());
         this
     }
 
     /// Adds a transport, or replaces the one of the same name.
     #[must_use]
-    pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
-        self.transports.insert(transport.name().to_owned(), transport);
+    pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
+        Arc::make_mut(&mut self.inner).transports.insert(transport.name().to_owned(), Arc::new(transport));
         self
     }
 
     /// Adds what dials gateways of a scheme, a plugin for example.
     #[must_use]
-    pub fn with_gateway(mut self, scheme: &str, dialer: Arc<dyn GatewayDialer>) -> Self {
-        self.gateways.insert(scheme.to_owned(), dialer);
+    pub fn with_gateway(mut self, scheme: &str, dialer: impl GatewayDialer + 'static) -> Self {
+        Arc::make_mut(&mut self.inner).gateways.insert(scheme.to_owned(), Arc::new(dialer));
         self
     }
 
     /// Where to turn for transports and gateways that were not added. Default: nowhere.
     #[must_use]
-    pub fn with_lookup(mut self, lookup: Arc<dyn Lookup>) -> Self {
-        self.lookup = Some(lookup);
+    pub fn with_lookup(mut self, lookup: impl Lookup + 'static) -> Self {
+        Arc::make_mut(&mut self.inner).lookup = Some(Arc::new(lookup));
         self
     }
 
     /// What answers questions for passwords, passphrases and unknown host keys. Default: they are refused.
     #[must_use]
-    pub fn with_prompter(mut self, prompter: Arc<dyn Prompter>) -> Self {
-        self.prompter = prompter;
+    pub fn with_prompter(mut self, prompter: impl Prompter + 'static) -> Self {
+        Arc::make_mut(&mut self.inner).prompter = Arc::new(prompter);
         self
     }
 
     /// The shell that runs ProxyCommands; OpenSSH takes `$SHELL`. Default: `/bin/sh`.
     #[must_use]
     pub fn with_shell(mut self, shell: impl Into<PathBuf>) -> Self {
-        self.shell = shell.into();
+        Arc::make_mut(&mut self.inner).shell = shell.into();
         self
     }
 
@@ -168,21 +174,21 @@ impl Connector {
     /// when it is first needed. Default: nowhere, so that a later run neither resumes nor removes what is left.
     #[must_use]
     pub fn with_state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.parts = Arc::new(Parts::with_state(dir.into()));
+        Arc::make_mut(&mut self.inner).parts = Arc::new(Parts::with_state(dir.into()));
         self
     }
 
     pub(crate) fn held(&self) -> &Arc<AtomicUsize> {
-        &self.held
+        &self.inner.held
     }
 
     pub(crate) fn parts(&self) -> &Arc<Parts> {
-        &self.parts
+        &self.inner.parts
     }
 
     /// Who is asked.
     pub fn prompter(&self) -> &Arc<dyn Prompter> {
-        &self.prompter
+        &self.inner.prompter
     }
 
     /// Opens a session with `target`, trying as often as its timeouts say where another try may help.
@@ -194,7 +200,7 @@ impl Connector {
     /// Waits until a further session would not only wait in line: whoever opens thousands does well to wait for it
     /// before each, so that what is prepared for those that wait takes no memory.
     pub async fn ready(&self) {
-        self.governor.ready().await;
+        self.inner.governor.ready().await;
     }
 
     /// The byte stream that the target's gateway yields, for whoever speaks a protocol of their own on it;
@@ -208,7 +214,7 @@ impl Connector {
     pub async fn close_all(&self) {
         let all: Vec<_> = self.commands().iter().filter_map(Weak::upgrade).collect();
         futures_util::future::join_all(all.iter().map(|commands| commands.stop_all())).await;
-        self.jumps.close_all().await;
+        self.inner.jumps.close_all().await;
     }
 
     /// The commands of one more connection.
@@ -221,13 +227,13 @@ impl Connector {
     }
 
     fn commands(&self) -> MutexGuard<'_, Vec<Weak<Commands>>> {
-        self.commands.lock()
+        self.inner.commands.lock()
     }
 
     fn open_boxed<'a>(&'a self, target: &'a Target, who: Who, events: &'a Emitter) -> Opening<'a> {
         Box::pin(async move {
             for warning in &target.warnings {
-                if self.warned.lock().insert(warning.clone()) {
+                if self.inner.warned.lock().insert(warning.clone()) {
                     events.warn(warning);
                 }
             }
@@ -250,7 +256,7 @@ impl Connector {
         let mut attempt = 1;
         loop {
             let once = || self.open_once(target, events);
-            match self.governor.run(governed(target), who, events, once).await {
+            match self.inner.governor.run(governed(target), who, events, once).await {
                 Err(error) if error.is_transient() && attempt < target.timeouts.attempts => {
                     let delay = jittered(RETRY_WAIT * 2_u32.pow(attempt.min(5) - 1));
                     let delay_ms = millis(delay);
@@ -266,11 +272,12 @@ impl Connector {
     async fn open_once(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
         let name = &target.transport;
         let is_gateway =
-            self.gateways.contains_key(name).then(|| format!("it is a gateway: gateway = \"{name}://..\""));
-        let transport = self.find(name, &self.transports, is_gateway, |lookup, name| lookup.transport(name)).await;
+            self.inner.gateways.contains_key(name).then(|| format!("it is a gateway: gateway = \"{name}://..\""));
+        let transport =
+            self.find(name, &self.inner.transports, is_gateway, |lookup, name| lookup.transport(name)).await;
         let transport =
             transport.map_err(|kind| ConnectError::new(target.host_string.as_str(), Phase::Resolve, kind))?;
-        let prompter = Arc::new(Remembering::new(self.answers.clone(), self.prompter.clone()));
+        let prompter = Arc::new(Remembering::new(self.inner.answers.clone(), self.inner.prompter.clone()));
         let context = OpenContext { prompter, events: events.clone() };
         let (opened, witness) = match self.dial(target, events).await? {
             None => (transport.open(target, None, &context).await, None),
@@ -299,21 +306,23 @@ impl Connector {
             Some(Gateway::Jump(hop)) => {
                 let events = events.for_host(hop.host_string.as_str());
                 let open = || self.open_boxed(hop, Who::Gateway, &events);
-                let (stream, took) = self.jumps.stream(target, hop, open).await?;
+                let (stream, took) = self.inner.jumps.stream(target, hop, open).await?;
                 (stream, took, None)
             }
             Some(Gateway::Command(command)) => {
-                let (stream, witness) = command::dial(&self.shell, command).map_err(failed)?;
+                let (stream, witness) = command::dial(&self.inner.shell, command).map_err(failed)?;
                 (stream, Duration::ZERO, Some(witness))
             }
             Some(Gateway::Plugin { scheme, url, password }) => {
-                let is_transport = self.transports.contains_key(scheme).then(|| match url.strip_prefix("ssh://") {
-                    Some(host) if Gateway::shown(url) == *url => {
-                        format!("a jump host is written without a scheme: {host}")
-                    }
-                    _ => format!("it is a transport: transport = \"{scheme}\""),
-                });
-                let dialer = self.find(scheme, &self.gateways, is_transport, |lookup, name| lookup.gateway(name)).await;
+                let is_transport =
+                    self.inner.transports.contains_key(scheme).then(|| match url.strip_prefix("ssh://") {
+                        Some(host) if Gateway::shown(url) == *url => {
+                            format!("a jump host is written without a scheme: {host}")
+                        }
+                        _ => format!("it is a transport: transport = \"{scheme}\""),
+                    });
+                let dialer =
+                    self.find(scheme, &self.inner.gateways, is_transport, |lookup, name| lookup.gateway(name)).await;
                 let (dialer, begun) = (dialer.map_err(failed)?, Instant::now());
                 (dialer.dial(target, url, password.as_ref()).await?, begun.elapsed(), None)
             }
@@ -333,7 +342,7 @@ impl Connector {
         if let Some(added) = added.get(name) {
             return Ok(added.clone());
         }
-        if let Some(lookup) = self.lookup.clone() {
+        if let Some(lookup) = self.inner.lookup.clone() {
             let asked = name.to_owned();
             let look = move || find(lookup.as_ref(), &asked).ok_or_else(|| lookup.hint(&asked));
             match tokio::task::spawn_blocking(look).await {

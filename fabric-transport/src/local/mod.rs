@@ -164,6 +164,10 @@ impl Session for LocalSession {
         *self.open.borrow()
     }
 
+    fn needs_its_runtime(&self) -> bool {
+        false
+    }
+
     async fn closed(&self) -> SessionError {
         // The sender lives as long as this session does.
         let _ = self.open.subscribe().wait_for(|open| !open).await;

@@ -293,6 +293,10 @@ impl Session for MemorySession {
         self.ended.borrow().is_none()
     }
 
+    fn needs_its_runtime(&self) -> bool {
+        false
+    }
+
     async fn closed(&self) -> SessionError {
         // The sender lives as long as this session does.
         match self.ended.subscribe().wait_for(Option::is_some).await {

@@ -174,10 +174,8 @@ impl Plugin {
     #[must_use]
     pub fn register(&self, connector: Connector) -> Connector {
         match self.description().kind {
-            PluginKind::Gateway => {
-                connector.with_gateway(self.name(), Arc::new(gateway::PluginGateway::new(self.clone())))
-            }
-            PluginKind::Transport => connector.with_transport(Arc::new(session::PluginTransport::new(self.clone()))),
+            PluginKind::Gateway => connector.with_gateway(self.name(), gateway::PluginGateway::new(self.clone())),
+            PluginKind::Transport => connector.with_transport(session::PluginTransport::new(self.clone())),
         }
     }
 

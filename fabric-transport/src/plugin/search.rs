@@ -80,7 +80,7 @@ fn libraries(directory: &Path) -> Vec<PathBuf> {
 /// use fabric_transport::plugin::{OnDemand, find};
 ///
 /// let plugins = OnDemand::new(|| find(&[], &["/usr/lib/fabric/plugins".into()]));
-/// let connector = Connector::new().with_lookup(std::sync::Arc::new(plugins));
+/// let connector = Connector::new().with_lookup(plugins);
 /// ```
 pub struct OnDemand(LazyLock<Vec<Found>, Box<dyn FnOnce() -> Vec<Found> + Send>>);
 

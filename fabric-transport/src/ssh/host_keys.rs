@@ -284,6 +284,7 @@ impl HostKeyVerifier for KnownHostsVerifier {
             },
             Verdict::Unknown => match policy {
                 HostKeyCheck::Strict => Err(unknown(target, key)),
+                HostKeyCheck::RecordNew if target.host_keys.user_files.is_empty() => Err(unknown(target, key)),
                 HostKeyCheck::Ask if !ask(target, key, context).await? => Err(unknown(target, key)),
                 HostKeyCheck::Ask => self.record(index, target, key, context).await.map(|()| Trust::Full),
                 _ => self.record(index, target, key, context).await.map(|()| Trust::New),
@@ -451,6 +452,7 @@ fn unknown(target: &Target, key: &HostKey) -> ConnectErrorKind {
         host: lookup_name(target),
         key_type: key.public_key().algorithm().to_string(),
         fingerprint: fingerprint(key),
+        no_file: target.host_keys.check == HostKeyCheck::RecordNew && target.host_keys.user_files.is_empty(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Files to the host.
 
+use std::ffi::{OsStr, OsString};
 use std::future::{Future, IntoFuture};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,29 +23,87 @@ use super::roots::{Root, find};
 use super::{local, names};
 use crate::connection::Connection;
 
-/// What is put.
+/// What is put. Text and paths name a file; bytes (`b".."`, `Vec<u8>`, [`Bytes`]) are its content.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let connection = fabric_transport::Connection::builder("local://localhost").build()?;
+/// # let dir = tempfile::tempdir()?;
+/// # let remote = dir.path().join("greeting").display().to_string();
+/// let outcome = connection.put(b"hello\n", remote).await?;
+/// assert_eq!(outcome.bytes, 6);
+/// # Ok(()) }
+/// ```
+#[non_exhaustive]
 pub enum Source {
     /// A file, a directory or a pattern. Relative paths start in `lcwd`; `~` is the home directory.
     Path(PathBuf),
     /// What can be read from here, to the end.
-    Reader(Box<dyn AsyncRead + Send + Unpin>),
+    Reader {
+        /// From here.
+        reader: Box<dyn AsyncRead + Send + Unpin>,
+        /// How many bytes there are, for progress, where that is known.
+        size: Option<u64>,
+    },
 }
 
 impl Source {
     /// These bytes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self::reader(std::io::Cursor::new(bytes.into()))
+        let bytes = bytes.into();
+        let size = bytes.len() as u64;
+        Self::reader(std::io::Cursor::new(bytes)).size(size)
     }
 
     /// What can be read from `reader`.
     pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
-        Self::Reader(Box::new(reader))
+        Self::Reader { reader: Box::new(reader), size: None }
+    }
+
+    /// How many bytes the reader gives, which events then report. Files and bytes say so themselves.
+    #[must_use]
+    pub fn size(mut self, bytes: u64) -> Self {
+        if let Self::Reader { size, .. } = &mut self {
+            *size = Some(bytes);
+        }
+        self
     }
 }
 
-impl<P: Into<PathBuf>> From<P> for Source {
-    fn from(path: P) -> Self {
-        Self::Path(path.into())
+macro_rules! paths {
+    ($($path:ty)*) => {$(
+        impl From<$path> for Source {
+            fn from(path: $path) -> Self {
+                Self::Path(path.into())
+            }
+        }
+    )*};
+}
+paths!(PathBuf &PathBuf &Path String &String &str OsString &OsStr);
+
+impl From<Bytes> for Source {
+    fn from(bytes: Bytes) -> Self {
+        Self::bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Source {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::bytes(bytes)
+    }
+}
+
+/// A copy of them.
+impl From<&[u8]> for Source {
+    fn from(bytes: &[u8]) -> Self {
+        Self::bytes(Bytes::copy_from_slice(bytes))
+    }
+}
+
+/// A copy of them.
+impl<const N: usize> From<&[u8; N]> for Source {
+    fn from(bytes: &[u8; N]) -> Self {
+        Self::from(&bytes[..])
     }
 }
 
@@ -115,7 +174,7 @@ impl Put {
                 return Err(Error::Usage(format!("{host}: put needs the path of a file or directory")));
             }
             Source::Path(path) => (Some(names::local(&connection.settings().lcwd, path)), Some(shown(path))),
-            Source::Reader(_) => (None, None),
+            Source::Reader { .. } => (None, None),
         };
         outcome.orig_local = given;
         outcome.orig_remote = Some(names::text(&self.remote));
@@ -139,14 +198,17 @@ impl Put {
         if let Some(dir) = self.options.temp_dir.take() {
             self.options.temp_dir = Some(names::remote(&*remote_files, "", &dir).await.map_err(failed)?);
         }
-        let size = roots.iter().map(Root::size).sum::<Option<u64>>().filter(|_| path.is_some());
+        let size = match &self.source {
+            Source::Path(_) => roots.iter().map(Root::size).sum(),
+            Source::Reader { size, .. } => *size,
+        };
         let paths = (from, names::text(&to));
         let (engine, progress) =
             Engine::begin(&connection, Direction::Put, &self.options, remote_files, paths, size, began);
         let work = async {
             match self.source {
                 Source::Path(_) => put_paths(&engine, roots, &to, &progress, &mut outcome).await,
-                Source::Reader(mut reader) => {
+                Source::Reader { mut reader, .. } => {
                     let stat = FileStat {
                         kind: FileKind::File,
                         size: None,

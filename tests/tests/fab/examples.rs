@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tests::{Case, case};
+use tests::{Case, Sshd, case};
+
+/// A key that no server has.
+const OTHER_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHfDnnW2MZWeR9RBKK1Z7GGnPHxkDRRcCCqSfuADkMUs";
 
 /// A run of an example that warns of nothing.
 fn example(name: &str) -> Case {
@@ -183,6 +186,35 @@ fn no_example_and_no_fabfile_of_the_documents_warns() {
             case!().fabfile(fabfile).args(args).any_stdout().run();
         }
     }
+}
+
+#[test]
+fn the_rust_program_of_the_readme_logs_in_as_ssh_does() {
+    let program =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/readme.rs")).expect("the program");
+    let written = blocks("README.md", "rust").remove(0);
+    assert_eq!(
+        program.split_once("\n\n").map(|(_, code)| code),
+        Some(written.as_str()),
+        "README.md has another program"
+    );
+
+    let sshd = Sshd::shared();
+    // The only key is where `ssh` looks for one, and no known_hosts file is there.
+    let first = || {
+        let case = case!(readme).reach(sshd.hosts().to_vec(), &sshd.key()).no_key();
+        // With its mode: others must not be able to read it.
+        fs::copy(sshd.key(), case.home().join(".ssh/id_ed25519")).expect("a copy of the key");
+        case.home_file(".ssh/config", ssh_config())
+    };
+    let ran = first().stdout("web1.example.com runs Linux\n").run();
+    assert_eq!(ran.read("systems/web1.example.com"), fs::read_to_string("/etc/os-release").expect("the system's file"));
+    let known = fs::read_to_string(ran.case().home().join(".ssh/known_hosts")).expect("it was made");
+    assert!(known.contains(&sshd.host_key()), "{known}");
+
+    // Another key than the known one is refused.
+    let other = sshd.known_hosts().replace(&sshd.host_key(), OTHER_KEY);
+    first().known_hosts(other).stderr_has("HostKeyChanged").status(1).run();
 }
 
 #[test]

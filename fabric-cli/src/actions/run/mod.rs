@@ -65,7 +65,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     let run = request.run(&config, &sources)?;
     let run = journaled(run, &id, request)
         .id(id)
-        .connector(Arc::new(connector))
+        .connector(connector)
         .prompter(prompter.clone())
         .events(printer.clone())
         .input(match (options.no_stdin, surroundings.own_stdin()) {

@@ -336,7 +336,18 @@ async fn a_started_command_can_be_written_to_signalled_and_stopped() {
     assert_eq!(running.wait().await.unwrap().stdout(), "on\nusr1\n");
     let running = here().run("sleep 1000").start().await.unwrap();
     assert!(!running.is_finished());
-    assert!(matches!(running.stop().await, Err(Error::Interrupted { still_running: None, .. })));
+    let stopped = running.stop().await.unwrap();
+    assert!(!stopped.ok(), "{:?}", stopped.exit);
+    let stopped = here().run("trap 'echo bye; exit 3' TERM; echo on; while :; do sleep 0.01; done");
+    let (ours, mut theirs) = tokio::io::duplex(64);
+    let stopped = stopped.out_stream(ours).start().await.unwrap();
+    theirs.read_u8().await.unwrap();
+    assert_eq!(stopped.stop().await.unwrap().stdout(), "on\nbye\n");
+    let ended = here().run("exit 3").start().await.unwrap();
+    while !ended.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(ended.stop().await, Err(Error::UnexpectedExit(_))));
 }
 
 #[tokio::test]

@@ -164,3 +164,17 @@ async fn the_stream_to_a_target_is_public() {
     assert_eq!(ask(connection.open_gateway().await.unwrap(), b"abc").await, b"cba");
     assert!(!connection.is_connected());
 }
+
+#[tokio::test]
+async fn ends_are_given_as_text_too() {
+    let service = reverser().await;
+    let forward = here().forward_local("127.0.0.1:0").to(format!("127.0.0.1:{service}")).await.unwrap();
+    let stream = TcpStream::connect(("127.0.0.1", forward.port())).await.unwrap();
+    assert_eq!(ask(stream, b"abc").await, b"cba");
+    for wrong in ["db.internal", "db.internal:", "db.internal:70000", ":80", "::1:80", "[::1", "[::1]", ""] {
+        for request in [here().forward_local(wrong).to(service), here().forward_remote(0).to(wrong)] {
+            let Err(Error::Usage(text)) = request.await else { panic!("{wrong:?} is taken") };
+            assert!(text.contains(&format!("{wrong:?}")) && text.starts_with("local://here: "), "{text}");
+        }
+    }
+}

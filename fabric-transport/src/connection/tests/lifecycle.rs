@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_core::error::{ConnectErrorKind, Phase};
-use fabric_core::{Error, Settings, Target};
+use fabric_core::{Error, Settings};
 
 use super::{fleet, settings};
 use crate::memory::Reply;
@@ -47,8 +47,8 @@ async fn two_names_of_a_host_share_its_session_and_nothing_else() {
     let refused = ConnectErrorKind::Refused { address: "web1:22".into() };
     host.connect_delay(Duration::from_millis(5)).refuse(1, Phase::Connect, refused).on("true", Reply::ok());
     host.files().insert("/srv/file", "text");
-    let mut target = Target::new("web1".parse().unwrap());
-    let one = connect("web1").target(target.clone()).build().unwrap();
+    let one = connect("web1").build().unwrap();
+    let mut target = one.target().clone();
     target.host_string = "web1:22".parse().unwrap();
     let two = one.with_target(Arc::new(target.clone())).unwrap();
     // The error of the one attempt too is each one's own.

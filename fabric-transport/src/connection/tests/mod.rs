@@ -4,6 +4,7 @@ mod commands;
 mod dry;
 mod forwards;
 mod lifecycle;
+mod runtimes;
 mod shell;
 mod sudo;
 
@@ -81,7 +82,7 @@ fn here() -> Connection {
 /// A fleet in memory, and how to get at its hosts.
 fn fleet() -> (Arc<MemoryTransport>, impl Fn(&str) -> ConnectionBuilder) {
     let fleet = MemoryTransport::named("ssh");
-    let connector = Arc::new(Connector::new().with_transport(fleet.clone()));
+    let connector = Connector::new().with_transport(fleet.clone());
     (fleet, move |host: &str| Connection::builder(host).connector(connector.clone()))
 }
 

@@ -1,7 +1,5 @@
 //! Login shells and files with a working directory.
 
-use std::sync::Arc;
-
 use fabric_core::target::{Shell, ShellKind};
 use fabric_core::{Error, ExitStatus, Target};
 use tokio::io::AsyncReadExt as _;
@@ -16,7 +14,7 @@ async fn a_shell_has_a_terminal_and_gives_its_status() {
     let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
     // Not the developer's own shell, whose start-up files may do anything.
     let transport = LocalTransport::new().login_shell("/bin/sh");
-    let connector = Arc::new(Connector::new().with_transport(Arc::new(transport)));
+    let connector = Connector::new().with_transport(transport);
     let connection = Connection::builder("local://here").connector(connector).build().unwrap();
     let shell = connection.shell().line("tty; echo first").stdin("echo second\nexit 7\n").out_stream(ours);
     assert_eq!(shell.await.unwrap(), ExitStatus::Code(7));
@@ -29,7 +27,7 @@ async fn a_shell_has_a_terminal_and_gives_its_status() {
 
 #[tokio::test]
 async fn a_shell_is_opened_where_settings_say_or_not_at_all() {
-    let connector = Arc::new(Connector::new().with_transport(Arc::new(LocalTransport::new().login_shell("/bin/sh"))));
+    let connector = Connector::new().with_transport(LocalTransport::new().login_shell("/bin/sh"));
     let connection = Connection::builder("local://here").connector(connector).build().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().canonicalize().unwrap();
@@ -68,9 +66,8 @@ async fn a_shell_is_what_ssh_config_makes_of_it() {
     let open = |shell: Shell| {
         let mut target = Target::new("local://here".parse().unwrap());
         target.shell = shell;
-        let connector =
-            Arc::new(Connector::new().with_transport(Arc::new(LocalTransport::new().login_shell("/bin/sh"))));
-        Connection::builder("local://here").target(target).connector(connector).build().unwrap()
+        let connector = Connector::new().with_transport(LocalTransport::new().login_shell("/bin/sh"));
+        Connection::to(target).connector(connector).build().unwrap()
     };
     let says = async |shell: Shell| {
         let (ours, mut theirs) = tokio::io::duplex(1024);

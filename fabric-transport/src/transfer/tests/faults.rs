@@ -66,7 +66,7 @@ impl Faulty {
 
     fn connect(self) -> (Connection, Arc<Self>) {
         let files = Arc::new(self);
-        let connector = Arc::new(Connector::new().with_transport(Arc::new(Host(files.clone()))));
+        let connector = Connector::new().with_transport(Host(files.clone()));
         (Connection::builder("faulty://host").connector(connector).build().unwrap(), files)
     }
 }

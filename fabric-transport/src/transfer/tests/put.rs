@@ -99,6 +99,18 @@ async fn streams_become_files() {
     assert_eq!(files.content("/tmp/x").unwrap(), b"text");
     assert_eq!(files.stat(b"/tmp/x").await.unwrap().mode, Some(0o640));
     assert!(connection.put(Source::bytes("text"), "/tmp").await.is_err());
+    let short_lived = "slice".to_owned();
+    for (source, content) in [
+        (Source::from(b"array"), "array"),
+        (short_lived.as_bytes().into(), "slice"),
+        (vec![b'v'].into(), "v"),
+        (bytes::Bytes::from_static(b"bytes").into(), "bytes"),
+        (Source::reader(&b"sized"[..]).size(5), "sized"),
+    ] {
+        let outcome = connection.put(source, "/tmp/x").await.unwrap();
+        assert_eq!(outcome.bytes, content.len() as u64);
+        assert_eq!(files.content("/tmp/x").unwrap(), content.as_bytes());
+    }
 }
 
 #[tokio::test]
@@ -206,7 +218,8 @@ async fn events_tell_the_beginning_the_bytes_and_the_end() {
     let (connection, _) = host();
     let recorder = Arc::new(Recorder::default());
     let connection = connection.with_emitter(&Emitter::new(recorder.clone(), "run"));
-    connection.put(Source::bytes(vec![0; 100_000]), "/tmp/x").await.unwrap();
+    connection.put(vec![0; 100_000], "/tmp/x").await.unwrap();
+    connection.put(Source::reader(&b"unknown"[..]), "/tmp/y").await.unwrap();
     let dir = tree(&["d/a", "d/b"]);
     connection.put(dir.path().join("d"), "/tmp/d").await.unwrap();
     connection.put(dir.path().join("d"), "/tmp/x").await.unwrap_err();
@@ -218,7 +231,7 @@ async fn events_tell_the_beginning_the_bytes_and_the_end() {
             _ => None,
         })
         .collect();
-    assert_eq!(started, [None, Some(6), Some(6)]);
+    assert_eq!(started, [Some(100_000), None, Some(6), Some(6)]);
     let finished: Vec<_> = kinds
         .iter()
         .filter_map(|kind| match kind {
@@ -226,7 +239,7 @@ async fn events_tell_the_beginning_the_bytes_and_the_end() {
             _ => None,
         })
         .collect();
-    assert_eq!(finished, [(100_000, false), (6, false), (0, true)]);
+    assert_eq!(finished, [(100_000, false), (7, false), (6, false), (0, true)]);
     assert!(kinds.iter().any(|kind| matches!(kind, EventKind::TransferProgress { bytes: 6, size: Some(6), .. })));
 }
 

@@ -25,7 +25,7 @@ pub async fn roll_out(connector: Connector, hosts: Vec<String>, version: &str) -
     let tasks = Collection::new().task(deploy::task()).expect("one task has one name");
     let call = Invocation::parse(&format!("deploy:{version},at-once")).expect("a version is a word");
     Run::new(tasks, Arc::new(Settings::default()))
-        .connector(Arc::new(connector))
+        .connector(connector)
         .command_line(Selection { hosts, ..Selection::default() })
         .start(vec![Call::Task(call)])
         .await
