@@ -162,10 +162,8 @@ impl Reader {
     fn gates(&mut self, task: &Task, line: usize, members: &Members, place: &str) {
         let line_of = |key: &str| members.get(key).map_or(line, |member| member.line);
         if task.runs_once {
-            let gates = ["batch", "canary", "health", "pause", "rollback", "pool_size", "parallel"];
-            let is_given =
-                |key: &&str| members.contains_key(*key) && (*key != "parallel" || task.mode == Some(Mode::Parallel));
-            for key in gates.into_iter().filter(is_given) {
+            let gates = ["batch", "canary", "health", "pause", "rollback", "pool_size"];
+            for key in gates.into_iter().filter(|key| members.contains_key(*key)) {
                 self.problem(line_of(key), format!("`{key}` of {place}: it runs once, on one host (`runs_once`)"));
             }
         }

@@ -563,9 +563,6 @@ fn keys_that_would_do_nothing_in_a_step_are_errors() {
         let problems = parse("f.toml", &text, Format::Toml).unwrap_err().to_string();
         assert!(problems.contains("f.toml:4") && problems.contains(key), "{step}: {problems}");
     }
-    let once = "[tasks.t]\nruns_once = true\nparallel = true\nrun = 'a'\n";
-    let problems = parse("f.toml", once, Format::Toml).unwrap_err().to_string();
-    assert!(problems.contains("f.toml:3") && problems.contains("`parallel`"), "{problems}");
 }
 
 #[tokio::test]
