@@ -4,7 +4,7 @@ use fabric_core::target::{Shell, ShellKind};
 use fabric_core::{Error, ExitStatus, Target};
 use tokio::io::AsyncReadExt as _;
 
-use super::fleet;
+use super::{fleet, here};
 use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::local::LocalTransport;
@@ -102,4 +102,11 @@ async fn files_have_one_working_directory_a_session() {
     assert!(sftp.chdir("VERSION").await.is_err());
     connection.close().await;
     assert_eq!(connection.sftp().await.unwrap().cwd().await.unwrap(), b"/home/user");
+}
+
+#[tokio::test]
+async fn a_file_without_end_is_not_read_into_memory() {
+    let sftp = here().sftp().await.unwrap();
+    let error = sftp.read("/dev/zero").await.unwrap_err().to_string();
+    assert!(error.contains("/dev/zero") && error.contains("256 MiB"), "{error}");
 }
