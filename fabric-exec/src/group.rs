@@ -103,7 +103,7 @@ impl Group {
     /// Puts a file or directory, or bytes, on each.
     pub fn put(&self, local: impl Into<Source> + Clone, remote: impl Into<Vec<u8>>) -> GroupRequest<Put> {
         let remote = remote.into();
-        self.request(|member| member.put(local.clone(), remote.clone()))
+        self.request(move |member| member.put(local.clone(), remote.clone()))
     }
 
     /// Gets a file or directory from each; give `local` placeholders (`logs/{host}.log`), or leave it

@@ -127,7 +127,8 @@ fn a_tree_is_sixty_four_levels_deep_at_most() {
         assert!(error(format, text(64)).ends_with("more than 64 levels deep"), "{format:?}");
         error(format, text(100_000));
     }
-    let bomb: String = (1..40).map(|level| format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1)).collect();
+    let lines: Vec<String> = (1..40).map(|level| format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1)).collect();
+    let bomb = lines.concat();
     assert!(error(Format::Yaml, format!("a0: &a0 x\n{bomb}")).contains("stand for more than"));
 }
 

@@ -138,12 +138,12 @@ impl<'s, I: Iterator<Item = Result<(Event<'s>, Span), ScanError>>> Reader<'s, I>
                 return Ok((merged, at.end));
             }
             let start = key.1.start;
-            let merges = matches!(&key.0, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            let is_merge = matches!(&key.0, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.node(key, depth + 1)?;
             let value = self.next()?;
             let at = value.1.start;
             let node = self.node(value, depth + 1)?;
-            if merges {
+            if is_merge {
                 merge(node, at, &mut merged)?;
                 continue;
             }

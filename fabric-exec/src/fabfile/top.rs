@@ -175,7 +175,7 @@ impl Files {
                     reader.roles(node, &self.dir, &mut self.says.roles);
                     None
                 }
-                _ if Setting::find(key).is_some_and(|setting| setting.is_information()) => {
+                _ if Setting::find(key).is_some_and(Setting::is_information) => {
                     reader.problem(*line, format!("`{key}` of `env` can only be read, not set"));
                     None
                 }

@@ -31,7 +31,8 @@ pub struct ConnectionBuilder {
 
 impl ConnectionBuilder {
     pub(super) fn to(target: Arc<Target>) -> Self {
-        Self { target: Some(target.clone()), ..Self::new(target.host_string.as_str().to_owned()) }
+        let host = target.host_string.as_str().to_owned();
+        Self { target: Some(target), ..Self::new(host) }
     }
 
     pub(super) fn new(host: String) -> Self {
