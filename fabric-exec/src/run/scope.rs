@@ -27,6 +27,8 @@ pub(crate) struct Scope {
     pub(crate) roles: Vec<String>,
     pub(crate) emitter: Emitter,
     pub(super) overlays: Vec<Overlay>,
+    /// Whether it is a health check, or executed by one.
+    is_check: bool,
     /// What being one of several hosts at the same time makes of the settings.
     pub(super) at_once: Option<Overlay>,
     /// Shared state, as its hosts find it.
@@ -62,9 +64,10 @@ impl Scope {
         let path = Self::path_around(job, parent).iter().map(TaskId::same).chain([job.task.id()]).collect();
         // What is in force around an `execute` stays so in what it executes (Fabric 1).
         let mut overlays: Vec<Overlay> = parent.map(Context::passed_on).unwrap_or_default();
-        overlays.extend(task_overlay(&job.task));
+        let in_check = parent.is_some_and(|parent| parent.scope().is_check);
+        overlays.extend(task_overlay(&job.task).map(|own| if in_check { without_leniency(own) } else { own }));
         if job.is(GuardKind::Health) {
-            overlays.push(step_overlay("health check", &["warn_only", "skip_bad_hosts"], false));
+            overlays.push(step_overlay("health check", &LENIENCY, false));
         }
         let parallel = strategy.window > 1;
         let linewise = parallel || parent.is_some_and(|parent| parent.scope().at_once.is_some());
@@ -80,6 +83,7 @@ impl Scope {
             roles: list.roles.clone(),
             emitter: condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter),
             overlays,
+            is_check: in_check || job.is(GuardKind::Health),
             at_once: linewise.then(|| step_overlay("parallel execution", at_once, true)),
             env: parent.map_or(&shared.env, Context::env).clone(),
             forks: strategy.parallel && !job.task.runs_once && !list.is_local(),
@@ -109,6 +113,15 @@ impl Scope {
     pub(crate) fn take_usage(&self) -> Option<String> {
         self.usage.lock().take()
     }
+}
+
+/// The settings that make a failure a warning.
+const LENIENCY: [&str; 2] = ["warn_only", "skip_bad_hosts"];
+
+/// A task's own settings in a health check, where only what a step says makes a failure a warning.
+fn without_leniency(mut own: Overlay) -> Overlay {
+    Arc::make_mut(&mut own.values).retain(|name, _| !LENIENCY.contains(&name.as_str()));
+    own
 }
 
 fn step_overlay(origin: &str, names: &[&str], value: bool) -> Overlay {

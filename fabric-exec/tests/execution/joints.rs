@@ -610,3 +610,26 @@ async fn hosts_whose_rollback_never_began_are_rolled_back_in_no_account() {
     let (did, _) = place.go(&two(), &["deploy"], true).await;
     assert_eq!(did.iter().filter(|command| command.ends_with("deploy")).count(), 2);
 }
+
+#[tokio::test]
+async fn what_a_health_check_executes_is_as_strict_whatever_its_own_settings_say() {
+    for lenient in ["with = { warn_only = true }", "with = { warn_only = true, skip_bad_hosts = true }"] {
+        let text = format!(
+            "
+            [tasks.ask]
+            {lenient}
+            run = 'ask'
+            [tasks.check]
+            steps = [{{ execute = 'ask', hosts = ['monitor'] }}]
+            [tasks.deploy]
+            batch = 1
+            health = 'check'
+            run = 'deploy'
+        "
+        );
+        let world = two();
+        world.fleet.host("monitor").on("ask", Reply::status(1));
+        let report = world.toml(&text, &["deploy"]).await;
+        assert_eq!((report.exit_code(), world.commands("h2")), (1, Vec::<String>::new()), "{lenient}");
+    }
+}

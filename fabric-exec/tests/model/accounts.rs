@@ -40,8 +40,11 @@ fn world(case: &Case, heals: bool) -> World {
         .set("skip_bad_hosts", case.skip_bad_hosts)
         .set("eagerly_disconnect", case.eagerly_disconnect);
     if let Some(most) = case.max_failures {
-        // With several at the same time it would depend on who is faster.
-        world = world.set("max_failures", most.to_string()).set("pool_size", 1);
+        world = world.set("max_failures", most.to_string());
+    }
+    if case.max_failures.is_some() || case.tasks.iter().any(|task| task.rollback.is_some()) {
+        // Which hosts are left out after failures that are allowed would depend on which one is faster.
+        world = world.set("pool_size", 1);
     }
     let names = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
     world.command_line.hosts = names(&case.command_line.hosts);

@@ -75,6 +75,8 @@ struct Inside {
     host: Option<&'static str>,
     runs_once: bool,
     warn_only: bool,
+    /// Whether it is a health check, or executed by one.
+    is_check: bool,
 }
 
 /// What a run comes to.
@@ -247,7 +249,7 @@ impl Reference<'_> {
                     failed = true;
                 }
                 None => {
-                    let ended = self.on_host(call, task, list[0], inside, guard, false);
+                    let ended = self.on_host(call, task, list[0], inside, guard, guard == Some(Guard::Rollback));
                     failures += usize::from(ended.status.is_failure() && !ended.tolerated);
                     if guard.is_none() {
                         self.once.insert(key, ended.status == Status::Ok || ended.tolerated);
@@ -379,8 +381,10 @@ impl Reference<'_> {
         inside: Option<Inside>,
         guard: Option<Guard>,
     ) -> Ended {
-        let warn_only = guard != Some(Guard::Health)
-            && (self.case.warn_only || task.warn_only || inside.is_some_and(|inside| inside.warn_only));
+        let is_check = guard == Some(Guard::Health) || inside.is_some_and(|inside| inside.is_check);
+        // In a check only what one of its own steps says holds.
+        let around = inside.is_some_and(|inside| inside.warn_only && inside.is_check == is_check);
+        let warn_only = around || (!is_check && (self.case.warn_only || task.warn_only));
         let ended = |status, tolerated| Ended { host, status, tolerated };
         let mut is_tolerated = false;
         for (place, step) in task.steps.iter().enumerate() {
@@ -389,7 +393,7 @@ impl Reference<'_> {
                 Step::Run { warn_only: own, .. } => {
                     let host = host.expect("a task with commands has a host");
                     if self.case.unreachable.contains(&host) {
-                        return ended(Status::Unreachable, self.case.skip_bad_hosts && guard != Some(Guard::Health));
+                        return ended(Status::Unreachable, self.case.skip_bad_hosts && !is_check);
                     }
                     let name = format!("t{}s{place}", call.task);
                     let command = match self.bound(call) {
@@ -405,7 +409,8 @@ impl Reference<'_> {
                     }
                 }
                 Step::Execute(execute) => {
-                    let inner = Inside { host, runs_once: task.runs_once, warn_only: warn_only || execute.warn_only };
+                    let warn_only = warn_only || execute.warn_only;
+                    let inner = Inside { host, runs_once: task.runs_once, warn_only, is_check };
                     if !self.nested(execute, inner) && !execute.warn_only {
                         return ended(Status::Failed, false);
                     }
