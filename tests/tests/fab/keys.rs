@@ -94,7 +94,8 @@ fn a_failed_login_lists_what_became_of_each_key() {
     let socket = dir.path().join("agent");
     let program = tool("ssh-agent");
     let _agent = Guard::with("\"$1\" -D -a \"$2\" >&- & agent=$!", "kill $agent", [program.as_path(), &socket]);
-    while !socket.exists() {
+    // It is there before it is listened on.
+    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
         std::thread::yield_now();
     }
     let half = "only its public half is here, and the agent doesn't hold the other";

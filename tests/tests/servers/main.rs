@@ -152,7 +152,8 @@ fn too_many_keys_are_listed_in_their_order_and_a_given_password_comes_before_the
     let socket = dir.path().join("agent");
     let program = tool("ssh-agent");
     let _agent = Guard::with("\"$1\" -D -a \"$2\" >&- & agent=$!", "kill $agent", [program.as_path(), &socket]);
-    while !socket.exists() {
+    // It is there before it is listened on.
+    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
         std::thread::yield_now();
     }
     for (n, key) in keys.iter().enumerate() {

@@ -64,7 +64,8 @@ impl Agent {
         install(key, &file);
         let begin = "\"$1\" -D -a \"$2\" & agent=$!";
         let guard = Guard::with(begin, "kill $agent; wait", [tool("ssh-agent"), socket.clone()]);
-        while !socket.exists() {
+        // It is there before it is listened on.
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             std::thread::yield_now();
         }
         let added = Command::new(tool("ssh-add")).arg("-q").arg(file).env("SSH_AUTH_SOCK", &socket).status();
