@@ -195,7 +195,7 @@ impl Surroundings {
     }
 }
 
-/// Columns and rows of the terminal on standard error; 80 and 24 where there is none.
+/// Columns and rows of the terminal on standard error; 80 and 24 without one.
 pub(crate) fn terminal_size() -> (usize, usize) {
     size(rustix::stdio::stderr()).unwrap_or((80, 24))
 }

@@ -3,15 +3,18 @@
 //! fabric-transport takes a [`Target`] and reads no settings; fabric-config makes one, gateways
 //! included; a program of your own can fill one in by hand.
 
+mod resolve;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{ConnectError, ConnectErrorKind, HostStringError, HostStringErrorKind, Phase};
+use crate::error::{HostStringError, HostStringErrorKind};
 use crate::host::HostString;
 use crate::secret::Secret;
-use crate::settings::{Overlay, Problems, Settings, Switch, Value};
+use crate::settings::{Settings, Value};
+
+pub use resolve::{Resolve, SettingsAndTarget};
 
 /// Everything needed to connect to one host.
 ///
@@ -392,80 +395,6 @@ pub enum AddressFamily {
     Inet,
     /// IPv6 only.
     Inet6,
-}
-
-/// Turns host strings into settings and targets. fabric-config's `Config` does it from the layers; a
-/// [`Settings`] does it from itself, without reading a file.
-pub trait Resolve: Send + Sync {
-    /// The settings in force, for a host if one is given, with `overlays` put in their places of the
-    /// ladder.
-    fn settings(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Arc<Settings>, Problems>;
-
-    /// Everything needed to connect to `host`.
-    fn target(&self, host: &HostString, overlays: &[Overlay]) -> Result<Target, ConnectError>;
-
-    /// Both, for less than what they take one after the other.
-    fn settings_and_target(&self, host: &HostString, overlays: &[Overlay]) -> Result<SettingsAndTarget, Problems> {
-        Ok((self.settings(Some(host), overlays)?, self.target(host, overlays)))
-    }
-}
-
-impl<R: Resolve + ?Sized> Resolve for Arc<R> {
-    fn settings(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Arc<Settings>, Problems> {
-        (**self).settings(host, overlays)
-    }
-
-    fn target(&self, host: &HostString, overlays: &[Overlay]) -> Result<Target, ConnectError> {
-        (**self).target(host, overlays)
-    }
-
-    fn settings_and_target(&self, host: &HostString, overlays: &[Overlay]) -> Result<SettingsAndTarget, Problems> {
-        (**self).settings_and_target(host, overlays)
-    }
-}
-
-/// The settings of a host, and what is needed to connect to it.
-pub type SettingsAndTarget = (Arc<Settings>, Result<Target, ConnectError>);
-
-/// Settings alone, without files: targets come from the host string and these settings.
-///
-/// Overlays are applied in their order. Gateways are host strings with the same settings, but without a
-/// gateway of their own. Key files are those in `key_filename`; there are no default ones, and no agent.
-impl Resolve for Settings {
-    fn settings(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Arc<Settings>, Problems> {
-        let mut settings = self.clone();
-        for overlay in overlays {
-            for (name, value) in overlay.values.iter() {
-                // Of a table, the keys that are not given stay.
-                let merged = match (value, value.is_object().then(|| settings.get(name)).flatten()) {
-                    (Value::Object(new), Some(Value::Object(mut known))) => {
-                        known.extend(new.clone());
-                        Some(Value::Object(known))
-                    }
-                    _ => None,
-                };
-                let set = settings.set(name, merged.as_ref().unwrap_or(value));
-                set.map_err(|problem| problem.at(overlay.origin.clone()))?;
-            }
-        }
-        if let Some(host) = host {
-            settings.host_string = Some(host.as_str().to_owned());
-            settings.host = settings.hostname.clone().or_else(|| Some(host.host().to_owned()));
-        }
-        Ok(Arc::new(settings))
-    }
-
-    fn target(&self, host: &HostString, overlays: &[Overlay]) -> Result<Target, ConnectError> {
-        let wrong =
-            |reason: String| ConnectError::new(host.as_str(), Phase::Resolve, ConnectErrorKind::Setting { reason });
-        let settings = Resolve::settings(self, Some(host), overlays).map_err(|problems| wrong(problems.to_string()))?;
-        let mut target = Target::from_settings(host.clone(), &settings);
-        if let Switch::To(gateway) = &settings.gateway {
-            target.gateway = Gateway::parse(gateway, |hop| Ok(Target::from_settings(hop.clone(), &settings)))
-                .map_err(|error: HostStringError| wrong(error.to_string()))?;
-        }
-        Ok(target)
-    }
 }
 
 impl Target {

@@ -78,8 +78,7 @@ impl Group {
         F: Fn(Connection) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let work = self.members.iter().map(|member| (member.host_string().into(), work(member.clone())));
-        all(work.collect(), self.at_once).await
+        all(self.members.iter().map(|member| (member.host_string().into(), work(member.clone()))), self.at_once).await
     }
 
     /// Runs a command on each.
@@ -125,7 +124,10 @@ impl Group {
 }
 
 /// Does the work of all, so many at once; it is started in the order of the members.
-async fn all<T, E>(work: Vec<(Arc<str>, impl Future<Output = Result<T, E>>)>, at_once: usize) -> GroupOutcome<T, E> {
+async fn all<T, E>(
+    work: impl ExactSizeIterator<Item = (Arc<str>, impl Future<Output = Result<T, E>>)>,
+    at_once: usize,
+) -> GroupOutcome<T, E> {
     let at_once = at_once.min(work.len()).max(1);
     let work = stream::iter(work).map(|(host, work)| async move { (host, work.await) });
     GroupOutcome { results: work.buffered(at_once).collect().await }
@@ -164,8 +166,9 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let work = self.requests.into_iter().map(|(host, request)| (host, request.into_future())).collect();
-        Box::pin(all(work, self.at_once))
+        // Futures can go to another thread, which is not said of requests.
+        let work: Vec<_> = self.requests.into_iter().map(|(host, request)| (host, request.into_future())).collect();
+        Box::pin(all(work.into_iter(), self.at_once))
     }
 }
 

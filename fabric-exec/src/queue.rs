@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use fabric_core::{Event, EventKind, EventSink};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 /// What an event counts for beside the bytes of its output.
 const FIXED: usize = 256;
@@ -44,10 +44,6 @@ struct State {
     writers: Vec<Waker>,
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock()
-}
-
 /// The writing side: the [`EventSink`] of a run.
 pub struct EventQueue {
     state: Arc<Mutex<State>>,
@@ -55,7 +51,7 @@ pub struct EventQueue {
 
 impl EventSink for EventQueue {
     fn emit(&self, event: Event) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if !state.open {
             return;
         }
@@ -72,7 +68,7 @@ impl EventSink for EventQueue {
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if !state.open || state.bytes < state.limit {
             return Poll::Ready(());
         }
@@ -85,7 +81,7 @@ impl EventSink for EventQueue {
 
 impl Drop for EventQueue {
     fn drop(&mut self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.open = false;
         if let Some(waker) = state.reader.take() {
             waker.wake();
@@ -106,11 +102,11 @@ impl Events {
 
     /// The next event, if there is one now.
     pub fn try_next(&mut self) -> Option<Event> {
-        take(&mut lock(&self.state))
+        take(&mut self.state.lock())
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if let Some(event) = take(&mut state) {
             return Poll::Ready(Some(event));
         }
@@ -133,7 +129,7 @@ fn take(state: &mut State) -> Option<Event> {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.open = false;
         state.events.clear();
         state.writers.drain(..).for_each(Waker::wake);

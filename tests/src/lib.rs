@@ -33,6 +33,7 @@ mod plugin;
 mod sshd;
 mod stall;
 mod tool;
+mod tree;
 mod user;
 mod world;
 
@@ -45,6 +46,7 @@ pub use plugin::{BuiltPlugin, Server};
 pub use sshd::{Host, Sshd, SshdBuilder, current_user};
 pub use stall::{From, Stall};
 pub use tool::{is_root, needs_root, tool};
+pub use tree::{files_below, repository};
 pub use user::TestUser;
 pub use world::World;
 

@@ -1,15 +1,13 @@
 //! docs/architecture.md and the code agree: what imports what, and where things are.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests are in a folder of the repository").to_owned()
-}
+use tests::{files_below, repository};
 
 /// The rows of the table below a heading of docs/architecture.md, without its two first lines.
 fn table(heading: &str) -> Vec<Vec<String>> {
-    let text = std::fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md");
+    let text = std::fs::read_to_string(repository().join("docs/architecture.md")).expect("docs/architecture.md");
     let (_, section) =
         text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading:?}"));
     let section = section.split("\n## ").next().unwrap_or_default();
@@ -23,17 +21,6 @@ fn table(heading: &str) -> Vec<Vec<String>> {
 /// What is between backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
-}
-
-fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display())) {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|it| it == "rs") {
-            found.push(path);
-        }
-    }
 }
 
 /// The part of a file that is no comment and no test.
@@ -82,11 +69,9 @@ fn imports_go_down() {
                 assert!(level_of.insert(module, level).is_none(), "{name}: `{module}` is there twice");
             }
         }
-        let src = root().join(name).join("src");
-        let mut files = Vec::new();
-        sources(&src, &mut files);
+        let src = repository().join(name).join("src");
         let mut seen = HashSet::new();
-        for file in &files {
+        for file in &files_below(&src, &["rs"]) {
             let below = file.strip_prefix(&src).expect("it was found there");
             let first = below.iter().next().expect("a name").to_str().expect("UTF-8");
             let module = first.trim_end_matches(".rs");
@@ -122,7 +107,7 @@ fn every_place_to_look_in_exists() {
                 continue;
             }
             // A later name of a row is beside the first one, or in the same crate.
-            let mut places = vec![root().join(path)];
+            let mut places = vec![repository().join(path)];
             places.extend(dir.ancestors().map(|dir| dir.join(path)));
             match places.into_iter().find(|place| place.exists()) {
                 Some(found) => dir = if found.is_dir() { found } else { found.parent().expect("a folder").to_owned() },

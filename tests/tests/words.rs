@@ -1,6 +1,6 @@
 //! Phrases that CONTRIBUTING.md rules out are nowhere in the repository.
 
-use std::path::{Path, PathBuf};
+use tests::{files_below, repository};
 
 /// In lower case.
 const PHRASES: &[&str] = &[
@@ -29,25 +29,10 @@ const PHRASES: &[&str] = &[
 /// Where the phrases are quoted.
 const QUOTED: &[&str] = &["CONTRIBUTING.md", "CHANGELOG.md", "tests/tests/words.rs"];
 
-fn texts(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display())) {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() {
-            if name != "target" && !name.starts_with('.') {
-                texts(&path, found);
-            }
-        } else if path.extension().is_some_and(|it| it == "rs" || it == "md") {
-            found.push(path);
-        }
-    }
-}
-
 #[test]
 fn ruled_out_phrases_are_nowhere() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests are in a folder of the repository");
-    let (mut files, mut found) = (Vec::new(), Vec::new());
-    texts(root, &mut files);
+    let root = repository();
+    let (files, mut found) = (files_below(root, &["rs", "md"]), Vec::new());
     for path in &files {
         let file = path.strip_prefix(root).expect("it is below").display().to_string();
         if QUOTED.contains(&&*file) {

@@ -31,6 +31,9 @@ impl Random {
     }
 }
 
+/// The most tasks of a case.
+const TASKS: usize = 6;
+
 pub(super) const HOSTS: [&str; 4] = ["h1", "h2", "h3", "h4"];
 
 /// Where something runs: hosts and roles, and what is left out.
@@ -125,8 +128,8 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// The case of a seed, with so many tasks at most. `tries`: whether anything is tried again.
-    pub(super) fn new(seed: u64, size: usize, tries: bool) -> Self {
+    /// The case of a seed. `tries`: whether anything is tried again.
+    pub(super) fn new(seed: u64, tries: bool) -> Self {
         let random = &mut Random::new(seed);
         let roles = random.below(4);
         let roles: Vec<Role> = (0..roles)
@@ -139,7 +142,7 @@ impl Case {
             })
             .collect();
         let max_failures = random.chance(35).then(|| random.below(3));
-        let tasks = 1 + random.below(size);
+        let tasks = 1 + random.below(TASKS);
         let mut made: Vec<Task> = Vec::new();
         for index in 0..tasks {
             let task = Self::task(random, &made, index, &roles, tries);

@@ -18,8 +18,6 @@ use serde_json::Value;
 
 /// How many cases of each kind a run of all tests has.
 const CASES: u64 = 1000;
-/// The most tasks of a case.
-const TASKS: usize = 6;
 
 fn number(name: &str, default: u64) -> u64 {
     let Ok(text) = std::env::var(name) else { return default };
@@ -65,7 +63,7 @@ fn block(value: &Value, depth: usize, text: &mut String) {
 async fn compare(tries: bool) {
     let (seed, cases) = (number("FABRIC_SEED", 1), number("FABRIC_CASES", CASES));
     for seed in seed..seed + cases {
-        let case = Case::new(seed, TASKS, tries);
+        let case = Case::new(seed, tries);
         if let Err(difference) = accounts::check(&case, tries).await {
             let (case, difference) = smaller(case, difference, tries).await;
             let text = spell(&case.fabfile("toml"), Format::Toml);

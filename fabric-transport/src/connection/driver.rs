@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The runtime in which something was begun.
+#[derive(Clone)]
 pub(super) struct Driver(Option<Handle>);
 
 /// What became of it.

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::stdin::{CHUNK, Stdin};
@@ -154,7 +154,7 @@ struct Waiting(Mutex<Vec<Waker>>);
 
 impl Wake for Waiting {
     fn wake(self: Arc<Self>) {
-        let waiting = std::mem::take(&mut *lock(&self.0));
+        let waiting = std::mem::take(&mut *self.0.lock());
         waiting.into_iter().for_each(Waker::wake);
     }
 }
@@ -167,7 +167,7 @@ struct Reader {
 impl AsyncRead for Reader {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let SharedInput { kept, waiting } = self.input.clone();
-        let mut kept = lock(&kept);
+        let mut kept = kept.lock();
         loop {
             if kept.length > self.at {
                 self.at += kept.copy(self.at, buf)?;
@@ -180,16 +180,12 @@ impl AsyncRead for Reader {
                 return Poll::Ready(Ok(()));
             }
             // Before the source is asked, which may wake at once.
-            lock(&waiting.0).push(cx.waker().clone());
+            waiting.0.lock().push(cx.waker().clone());
             let waker = Waker::from(waiting.clone());
             std::task::ready!(kept.poll_more(&mut Context::from_waker(&waker)));
             waker.wake();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ struct Memo {
 
 struct Current {
     session: Arc<dyn Session>,
-    driver: Arc<Driver>,
+    driver: Driver,
     memo: Arc<Memo>,
 }
 
@@ -59,11 +59,8 @@ impl SessionSlot {
         match opened {
             Ok(session) => {
                 *failure = None;
-                *self.lock() = Some(Current {
-                    session: session.clone(),
-                    driver: Arc::new(Driver::current()),
-                    memo: Arc::default(),
-                });
+                *self.lock() =
+                    Some(Current { session: session.clone(), driver: Driver::current(), memo: Arc::default() });
                 Ok(session)
             }
             Err(error) => {
@@ -123,28 +120,30 @@ impl SessionSlot {
 
     /// The session, if one stands; an error if nothing moves its bytes, which would keep its user waiting without end.
     pub(super) async fn usable(&self) -> Result<Option<Arc<dyn Session>>, SessionError> {
-        let Some(session) = self.standing() else { return Ok(None) };
+        let Some((session, driver)) = self.standing_with(|current| (current.session.clone(), current.driver.clone()))
+        else {
+            return Ok(None);
+        };
         if !session.needs_its_runtime() {
             return Ok(Some(session));
         }
-        let driver = self.lock().as_ref().map(|current| current.driver.clone());
-        match driver {
-            Some(driver) => match driver.state().await {
-                State::Running => Ok(Some(session)),
-                State::Idle => Err(SessionError::NotDriven),
-                State::Gone => {
-                    self.lock().take_if(|current| Arc::ptr_eq(&current.session, &session));
-                    Ok(None)
-                }
-            },
-            None => Ok(Some(session)),
+        match driver.state().await {
+            State::Running => Ok(Some(session)),
+            State::Idle => Err(SessionError::NotDriven),
+            State::Gone => {
+                self.lock().take_if(|current| Arc::ptr_eq(&current.session, &session));
+                Ok(None)
+            }
         }
     }
 
     /// The session, if one stands.
     pub(super) fn standing(&self) -> Option<Arc<dyn Session>> {
-        let current = self.lock();
-        current.as_ref().map(|current| &current.session).filter(|session| session.is_open()).cloned()
+        self.standing_with(|current| current.session.clone())
+    }
+
+    fn standing_with<T>(&self, of: impl FnOnce(&Current) -> T) -> Option<T> {
+        self.lock().as_ref().filter(|current| current.session.is_open()).map(of)
     }
 
     fn lock(&self) -> parking_lot::MutexGuard<'_, Option<Current>> {

@@ -11,7 +11,7 @@ use fabric_core::transport::{
     Process, ProcessControl, ProcessEvent, ProcessOutput, Program, PtyRequest, SpawnRequest, StopOutcome, WindowSize,
 };
 use fabric_core::{ExitStatus, SessionError, Signal};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -361,20 +361,20 @@ pub(super) struct Place {
 impl Registry {
     fn add(&self, order: u64, listing: Listing) -> Entry {
         if listing == Listing::Listed {
-            lock(&self.live).insert(order);
+            self.live.lock().insert(order);
         }
         Entry { live: self.live.clone(), order }
     }
 
     fn place(&self, order: u64) -> Option<Place> {
-        let live = lock(&self.live);
+        let live = self.live.lock();
         live.contains(&order).then(|| Place { index: live.range(..order).count(), live: live.len() })
     }
 }
 
 impl Entry {
     fn remove(&self) {
-        lock(&self.live).remove(&self.order);
+        self.live.lock().remove(&self.order);
     }
 }
 
@@ -382,10 +382,6 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.remove();
     }
-}
-
-fn lock(live: &Mutex<BTreeSet<u64>>) -> MutexGuard<'_, BTreeSet<u64>> {
-    live.lock()
 }
 
 struct Output {

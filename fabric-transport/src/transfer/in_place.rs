@@ -14,7 +14,7 @@ use fabric_core::Error;
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileChanges, FileStat, WriteOptions};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tempfile::NamedTempFile;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncSeekExt as _, AsyncWriteExt as _};
@@ -36,7 +36,7 @@ pub(super) struct InPlace {
 impl InPlace {
     /// The files that were written in place.
     pub(super) fn take(&self) -> Vec<Vec<u8>> {
-        let mut done = std::mem::take(&mut *lock(&self.done));
+        let mut done = std::mem::take(&mut *self.done.lock());
         done.sort_unstable();
         done
     }
@@ -130,7 +130,7 @@ impl Engine {
         }
         changes.size = Some(size);
         (options.changes, options.sync) = (changes, self.options.sync);
-        lock(&self.in_place.under_way).push(to.to_vec());
+        self.in_place.under_way.lock().push(to.to_vec());
         let written = async {
             let add = |bytes| {
                 if !counted {
@@ -144,12 +144,12 @@ impl Engine {
             }
         };
         let written = written.await;
-        lock(&self.in_place.under_way).retain(|path| path != to);
+        self.in_place.under_way.lock().retain(|path| path != to);
         written.map_err(|error| {
             let text = format!("{}; {INCOMPLETE}", error.kind);
             FileError { kind: FileErrorKind::Failed(text), ..error }
         })?;
-        lock(&self.in_place.done).push(to.to_vec());
+        self.in_place.done.lock().push(to.to_vec());
         Ok(())
     }
 
@@ -204,13 +204,13 @@ impl Engine {
         // It goes on to its end even if it is no longer waited for.
         let replaced = self.removals.spawn_blocking(move || work.carry_out()).await;
         replaced.map_err(io::Error::other).flatten().map_err(failed)?;
-        lock(&self.in_place.done).push(to.to_vec());
+        self.in_place.done.lock().push(to.to_vec());
         Ok(())
     }
 
     /// What an interrupt comes to where files were being written in place.
     pub(super) fn interrupted(&self, error: Error) -> Error {
-        let under_way = lock(&self.in_place.under_way);
+        let under_way = self.in_place.under_way.lock();
         match (&error, under_way.first()) {
             (Error::Interrupted { .. }, Some(path)) => Error::File {
                 host: self.connection.host_string().to_owned(),
@@ -222,10 +222,6 @@ impl Engine {
 }
 
 const INCOMPLETE: &str = "it was being written in place, so that it may be incomplete";
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
-}
 
 /// New content for a file of this machine, which stays the file that it is.
 struct Replacement {

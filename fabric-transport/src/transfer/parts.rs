@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use fabric_core::outcome::Direction;
 use fabric_core::transport::FileStat;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use super::names;
@@ -102,7 +102,7 @@ impl Parts {
         let process = std::str::from_utf8(process.get(..PROCESS)?).ok()?;
         let process = u32::from_str_radix(process, 16).ok()?;
         if process == std::process::id() {
-            return Some(lock(&self.abandoned).contains(part.name));
+            return Some(self.abandoned.lock().contains(part.name));
         }
         let process = rustix::process::Pid::from_raw(i32::try_from(process).ok()?)?;
         Some(rustix::process::test_kill_process(process).is_err_and(|error| error == rustix::io::Errno::SRCH))
@@ -110,12 +110,12 @@ impl Parts {
 
     /// A part of ours is left behind, since the host can't be asked to remove it.
     pub(super) fn abandon(&self, path: &[u8]) {
-        lock(&self.abandoned).insert(names::base(path).to_vec());
+        self.abandoned.lock().insert(names::base(path).to_vec());
     }
 
     /// Whether a local directory was not looked through before, and there may be anything of ours in it.
     pub(super) fn is_new(&self, dir: &[u8]) -> bool {
-        self.state.is_some() && lock(&self.looked).insert(dir.to_vec())
+        self.state.is_some() && self.looked.lock().insert(dir.to_vec())
     }
 
     fn secret(&self) -> &Secret {
@@ -137,10 +137,6 @@ impl Parts {
             Secret { key, owner, process }
         })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 /// A part, by its name.

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use tests::{Guard, Sshd, case, tool};
+use tests::{Server, Sshd, case};
 
 const PASSPHRASE: &str = "open sesame";
 
@@ -91,13 +91,7 @@ fn a_failed_login_lists_what_became_of_each_key() {
         .stderr_has(format!("key {} (a key of a kind that is not supported: DSA)", at("dsa")))
         .run();
     // An agent that doesn't hold it.
-    let socket = dir.path().join("agent");
-    let program = tool("ssh-agent");
-    let _agent = Guard::with("\"$1\" -D -a \"$2\" >&- & agent=$!", "kill $agent", [program.as_path(), &socket]);
-    // It is there before it is listened on.
-    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-        std::thread::yield_now();
-    }
+    let (_agent, socket) = Server::unix("ssh-agent", |socket| vec!["-D".into(), "-a".into(), socket.to_owned()]);
     let half = "only its public half is here, and the agent doesn't hold the other";
     fab().env("SSH_AUTH_SOCK", socket.to_str().unwrap()).stderr_has(half).run();
     // What was named on the command line has to be there.

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use tests::{Guard, Host, Sshd, case, tool};
+use tests::{Host, Sshd, case, tool};
 
 /// A server in Python, on the Paramiko that comes with fab-classic.
 struct Server {
@@ -149,13 +149,7 @@ fn too_many_keys_are_listed_in_their_order_and_a_given_password_comes_before_the
     let dir = tempfile::tempdir().unwrap();
     let keys: Vec<PathBuf> = (0..4).map(|n| dir.path().join(format!("key{n}"))).collect();
     let sshd = Sshd::builder().config("MaxAuthTries 3").passwords().start();
-    let socket = dir.path().join("agent");
-    let program = tool("ssh-agent");
-    let _agent = Guard::with("\"$1\" -D -a \"$2\" >&- & agent=$!", "kill $agent", [program.as_path(), &socket]);
-    // It is there before it is listened on.
-    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-        std::thread::yield_now();
-    }
+    let (_agent, socket) = tests::Server::unix("ssh-agent", |socket| vec!["-D".into(), "-a".into(), socket.to_owned()]);
     for (n, key) in keys.iter().enumerate() {
         let made = Command::new(tool("ssh-keygen"))
             .args(["-q", "-t", "ed25519", "-N", "", "-C", &format!("key{n}"), "-f"])

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fabric_transport::ssh::GSSAPI;
-use tests::{Case, Guard, Sshd, TestUser, case, tool};
+use tests::{Case, Server, Sshd, TestUser, case, tool};
 
 fn keyless(options: &[&str]) -> Case {
     case!().hosts(1).no_key().args(options).args(["-H", "{h1}", "--", "echo in"]).any_stderr()
@@ -53,24 +53,17 @@ fn no_keys_leaves_the_keys_at_home_alone() {
 /// An agent that knows the key.
 struct Agent {
     socket: PathBuf,
-    _dir: tempfile::TempDir,
-    _guard: Guard,
+    _server: Server,
 }
 
 impl Agent {
     fn with(key: &Path) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let (socket, file) = (dir.path().join("agent"), dir.path().join("key"));
+        let (server, socket) = Server::unix("ssh-agent", |socket| vec!["-D".into(), "-a".into(), socket.to_owned()]);
+        let file = socket.with_file_name("key");
         install(key, &file);
-        let begin = "\"$1\" -D -a \"$2\" & agent=$!";
-        let guard = Guard::with(begin, "kill $agent; wait", [tool("ssh-agent"), socket.clone()]);
-        // It is there before it is listened on.
-        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-            std::thread::yield_now();
-        }
         let added = Command::new(tool("ssh-add")).arg("-q").arg(file).env("SSH_AUTH_SOCK", &socket).status();
         assert!(added.expect("ssh-add starts").success());
-        Self { socket, _dir: dir, _guard: guard }
+        Self { socket, _server: server }
     }
 
     fn given_to(&self, case: Case) -> Case {
