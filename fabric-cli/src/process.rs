@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
+use std::num::NonZero;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -145,7 +146,7 @@ pub(crate) fn runtime(process: Option<&Process>) -> Result<Runtime, Failure> {
 
 /// A runtime whose threads take over from one another.
 pub(crate) fn shared_runtime(process: Option<&Process>) -> Result<Runtime, Failure> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     start(process, Builder::new_multi_thread().worker_threads(cores.min(WORKERS)))
 }
 
@@ -165,28 +166,28 @@ const OWN_FILES: usize = 10;
 /// What a host needs at once: its connection, and what takes most, a process here with its pipes.
 const FILES_OF_HOST: usize = 8;
 
-/// For how many connections the limit on open files leaves room; 0 is any number. The main program of a process raises the
+/// For how many connections the limit on open files leaves room; `None` is any number. The main program of a process raises the
 /// limit first, as far as it goes and is of use. An error if there isn't room for one: the program needs some files before
 /// it could say what is wrong.
-pub(crate) fn room_for_hosts(process: Option<&Process>) -> Result<usize, Failure> {
+pub(crate) fn room_for_hosts(process: Option<&Process>) -> Result<Option<NonZero<usize>>, Failure> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     // Programs that this one starts inherit it, and some go through all that they might have open.
     const WANTED: u64 = 65_536;
     let limit = getrlimit(Resource::Nofile);
-    let Some(soft) = limit.current.filter(|soft| *soft < WANTED) else { return Ok(0) };
+    let Some(soft) = limit.current.filter(|soft| *soft < WANTED) else { return Ok(None) };
     let most = limit.maximum.map_or(WANTED, |hard| hard.min(WANTED));
     let raised = process
         .is_some_and(|_| setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum }).is_ok());
     let files = usize::try_from(if raised { most } else { soft }).unwrap_or(usize::MAX);
     let open = open_files();
-    match room(files, open) {
-        0 => Err(Failure::Failed(format!(
-            "the limit on open files ({files}) leaves no room for one host: at least {} are needed; raise the hard limit \
-             (`ulimit -Hn`), which takes root, limits.conf, LimitNOFILE= of a systemd unit, or `--ulimit nofile` of a container",
-            open.unwrap_or(files) + OWN_FILES + FILES_OF_HOST
-        ))),
-        room => Ok(room),
-    }
+    let no_room = || {
+        let needed = open.unwrap_or(files) + OWN_FILES + FILES_OF_HOST;
+        Failure::Failed(format!(
+            "the limit on open files ({files}) leaves no room for one host: at least {needed} are needed; raise the hard limit \
+             (`ulimit -Hn`), which takes root, limits.conf, LimitNOFILE= of a systemd unit, or `--ulimit nofile` of a container"
+        ))
+    };
+    NonZero::new(room(files, open)).ok_or_else(no_room).map(Some)
 }
 
 /// For how many hosts a limit leaves room, where so many files are open already; `None`: no other one can be opened.

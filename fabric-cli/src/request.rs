@@ -274,9 +274,9 @@ impl Request {
 
     /// The run that is asked for, apart from its connections, output and questions. `sources` is what `config` was made of.
     pub(crate) fn run(&self, config: &Config, sources: &ConfigBuilder) -> Result<Run, Failure> {
-        let mut run = Run::new(self.project.collection.clone(), Arc::new(config.clone()));
+        let mut run = Run::new(self.project.collection.clone(), config.clone());
         for (file, sources) in self.project.included(sources) {
-            run = run.included(&file.namespace, Arc::new(sources.build()?), file.lists.clone());
+            run = run.included(&file.namespace, sources.build()?, file.lists.clone());
         }
         let run = run
             .roles(self.roles(config)?)

@@ -391,6 +391,16 @@ pub trait EventSink: Send + Sync {
     }
 }
 
+impl<S: EventSink + ?Sized> EventSink for Arc<S> {
+    fn emit(&self, event: Event) {
+        (**self).emit(event);
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        (**self).poll_ready(cx)
+    }
+}
+
 /// Drops all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoEvents;

@@ -2,7 +2,6 @@
 //!
 //! `cargo bench -p fabric-exec --bench fleet`; it prints what it took and fails where a bound is passed.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fabric_core::Settings;
@@ -27,9 +26,9 @@ fn main() {
     });
     let collection = Collection::new().task(task.parallel()).expect("one task");
     let (sink, mut events) = fabric_exec::queue::bounded(1 << 20);
-    let run = Run::new(collection, Arc::new(Settings::default()))
+    let run = Run::new(collection, Settings::default())
         .connector(connector)
-        .events(Arc::new(sink))
+        .events(sink)
         .command_line(Selection { hosts, ..Selection::default() });
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

@@ -11,7 +11,6 @@
 //! [`Resolve`](fabric_core::Resolve).
 //!
 //! ```
-//! use std::sync::Arc;
 //! use fabric_core::Settings;
 //! use fabric_exec::hostlist::Selection;
 //! use fabric_exec::{Call, Collection, Context, Invocation, Run, TaskError, task};
@@ -30,7 +29,7 @@
 //! let fleet = MemoryTransport::named("ssh");
 //! fleet.every_host().on("cd /srv/app && bin/deploy 2.4", Reply::stdout("done\n"));
 //!
-//! let report = Run::new(Collection::new().task(deploy::task())?, Arc::new(Settings::default()))
+//! let report = Run::new(Collection::new().task(deploy::task())?, Settings::default())
 //!     .connector(Connector::new().with_transport(fleet))
 //!     .command_line(Selection { hosts: vec!["web1".into(), "web2".into()], ..Selection::default() })
 //!     .start(vec![Call::Task(Invocation::parse("deploy:2.4")?)])

@@ -1,7 +1,6 @@
 //! What a deploy tool in Rust uses: `use fabric_exec::prelude::*;`.
 //!
 //! ```
-//! use std::sync::Arc;
 //! use fabric_exec::prelude::*;
 //!
 //! #[task]
@@ -10,7 +9,7 @@
 //! }
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let report = Run::new(Collection::new().task(uptime::task())?, Arc::new(Settings::default()))
+//! let report = Run::new(Collection::new().task(uptime::task())?, Settings::default())
 //!     .command_line(Selection { hosts: vec!["web1".into()], ..Selection::default() })
 //!     .start(vec![Call::Task(Invocation::new("uptime"))])
 //!     .await?;

@@ -257,7 +257,7 @@ fn carry_out(case: &Case) -> Left {
         arguments: Vec::new(),
         directory: "/".into(),
     };
-    let run = Run::new(fabfile.collection, Arc::new(Aliases(settings)))
+    let run = Run::new(fabfile.collection, Aliases(settings))
         .connector(Connector::new().with_transport(fleet))
         .events(events.clone())
         .journal(Journal::new(dir.path(), asked))

@@ -32,6 +32,7 @@ pub(crate) mod shared;
 pub(crate) mod strategy;
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,6 +66,13 @@ pub trait Interactive: Send + Sync {
     /// Opens a shell on the host of `connection`, types `line` first if there is one, and stays until the
     /// shell has ended. Called for one host at a time.
     async fn open_shell(&self, connection: Connection, line: Option<String>) -> Result<ExitStatus, Error>;
+}
+
+#[async_trait]
+impl<I: Interactive + ?Sized> Interactive for Arc<I> {
+    async fn open_shell(&self, connection: Connection, line: Option<String>) -> Result<ExitStatus, Error> {
+        (**self).open_shell(connection, line).await
+    }
 }
 
 /// One thing to do in a run.
@@ -132,14 +140,13 @@ pub enum RunError {
 ///
 /// ```no_run
 /// # async fn run(settings: fabric_core::Settings) -> Result<(), Box<dyn std::error::Error>> {
-/// use std::sync::Arc;
 /// use fabric_exec::{Call, Collection, Context, Invocation, Run, Task, hostlist::Selection};
 ///
 /// let uptime = Task::from_fn("uptime", |context: Context| async move {
 ///     let outcome = context.connection().await?.run("uptime").await?;
 ///     Ok(outcome.stdout().into_owned())
 /// });
-/// let report = Run::new(Collection::new().task(uptime)?, Arc::new(settings))
+/// let report = Run::new(Collection::new().task(uptime)?, settings)
 ///     .command_line(Selection { hosts: vec!["web1".into(), "web2".into()], ..Selection::default() })
 ///     .start(vec![Call::Task(Invocation::new("uptime"))])
 ///     .await?;
@@ -179,11 +186,11 @@ pub fn new_id() -> String {
 
 impl Run {
     /// A run of tasks of this collection, under the settings that `resolver` yields.
-    pub fn new(collection: impl Into<Arc<Collection>>, resolver: Arc<dyn Resolve>) -> Self {
+    pub fn new(collection: impl Into<Arc<Collection>>, resolver: impl Resolve + 'static) -> Self {
         Self {
             collection: collection.into(),
             files: Files {
-                fabfile: FileSettings { resolver, lists: FabfileLists::default() },
+                fabfile: FileSettings { resolver: Arc::new(resolver), lists: FabfileLists::default() },
                 included: HashMap::new(),
             },
             connector: Connector::new(),
@@ -217,15 +224,15 @@ impl Run {
 
     /// Where events go. Default: nowhere.
     #[must_use]
-    pub fn events(mut self, events: Arc<dyn EventSink>) -> Self {
-        self.events = events;
+    pub fn events(mut self, events: impl EventSink + 'static) -> Self {
+        self.events = Arc::new(events);
         self
     }
 
     /// What answers questions. Default: every question is refused.
     #[must_use]
-    pub fn prompter(mut self, prompter: Arc<dyn Prompter>) -> Self {
-        self.prompter = prompter;
+    pub fn prompter(mut self, prompter: impl Prompter + 'static) -> Self {
+        self.prompter = Arc::new(prompter);
         self
     }
 
@@ -246,8 +253,13 @@ impl Run {
     /// The settings and the `extend` and `replace` of an included file, which are for the tasks of its namespace. Default:
     /// those of the fabfile.
     #[must_use]
-    pub fn included(mut self, namespace: impl Into<String>, resolver: Arc<dyn Resolve>, lists: FabfileLists) -> Self {
-        self.files.included.insert(namespace.into(), FileSettings { resolver, lists });
+    pub fn included(
+        mut self,
+        namespace: impl Into<String>,
+        resolver: impl Resolve + 'static,
+        lists: FabfileLists,
+    ) -> Self {
+        self.files.included.insert(namespace.into(), FileSettings { resolver: Arc::new(resolver), lists });
         self
     }
 
@@ -321,8 +333,8 @@ impl Run {
 
     /// What shows interactive shells. Default: none, and `open_shell` fails.
     #[must_use]
-    pub fn interactive(mut self, interactive: Arc<dyn Interactive>) -> Self {
-        self.interactive = Some(interactive);
+    pub fn interactive(mut self, interactive: impl Interactive + 'static) -> Self {
+        self.interactive = Some(Arc::new(interactive));
         self
     }
 
@@ -334,15 +346,15 @@ impl Run {
     }
 
     /// How many connections may be open at the same time, as far as the limit on open files allows: fewer hosts are at
-    /// work at the same time then, which the run warns of, and fewer connections are kept for later tasks. Default: 0,
+    /// work at the same time then, which the run warns of, and fewer connections are kept for later tasks. Default: `None`,
     /// any number.
     #[must_use]
-    pub fn open_at_most(mut self, connections: usize) -> Self {
-        self.open_at_most = connections;
+    pub fn open_at_most(mut self, connections: Option<NonZero<usize>>) -> Self {
+        self.open_at_most = connections.map_or(0, NonZero::get);
         self
     }
 
-    /// Over how many threads hosts are spread: 0 for one a core, at most 8. The first is the runtime in which the run is
+    /// Over how many threads hosts are spread; `None` for one a core, at most 8. The first is the runtime in which the run is
     /// started; each other one has a runtime of its own for as long as the run lasts, and begins where there are 16 hosts
     /// at work on each so far, or one if files are transferred. A host stays where it was begun, so that a body that
     /// blocks its thread holds up the other hosts there. Default: 1.
@@ -350,8 +362,8 @@ impl Run {
     /// This takes less processor time than a runtime of several threads, if the run is started in one that has a single
     /// one ([`tokio::runtime::Builder::new_current_thread`]).
     #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
+    pub fn threads(mut self, threads: Option<NonZero<usize>>) -> Self {
+        self.threads = threads.map_or(0, NonZero::get);
         self
     }
 

@@ -81,7 +81,7 @@ impl World {
 
     pub fn run(&self, collection: Collection) -> Run {
         let connector = Connector::new().with_transport(self.fleet.clone());
-        Run::new(collection, Arc::new(self.settings.clone()))
+        Run::new(collection, self.settings.clone())
             .connector(connector)
             .events(self.events.clone())
             .command_line(self.command_line.clone())

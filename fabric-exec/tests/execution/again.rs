@@ -210,7 +210,7 @@ async fn gates_stand_in_the_way_of_another_try_too() {
         (true, "yes", &["h3 install", "h3 check", "h4 install", "h4 check", "h5 install", "h5 check"]),
     ] {
         let world = World::new();
-        let run = place.run(&world, again).prompter(Arc::new(Says(answer)));
+        let run = place.run(&world, again).prompter(Says(answer));
         run.start(calls(&["deploy"])).await.unwrap();
         let did = world.fleet.known().into_iter();
         let did = did.flat_map(|host| world.commands(&host).into_iter().map(move |it| format!("{host} {it}")));

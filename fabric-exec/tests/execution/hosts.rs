@@ -1,6 +1,7 @@
 //! On which hosts tasks run, in which order.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZero;
 use std::thread::{self, ThreadId};
 
 use fabric_core::{Event, EventSink};
@@ -77,7 +78,7 @@ async fn no_more_hosts_at_once_than_files_may_be_open() {
             Ok(())
         }
     });
-    let report = world.run(collection([task])).open_at_most(8).start(calls(&["t"])).await.unwrap();
+    let report = world.run(collection([task])).open_at_most(NonZero::new(8)).start(calls(&["t"])).await.unwrap();
     assert_eq!(report.counts(), (20, 0, 0));
     assert_eq!(most.load(Ordering::SeqCst), 6, "two are left for connections that are kept");
     let told = "6 hosts at the same time, not 20: the limit on open files allows no more (`ulimit -n`)";
@@ -207,14 +208,14 @@ async fn roles_are_groups_of_an_inventory_file() {
 async fn a_person_names_the_host_once() {
     let world = World::new();
     let text = "[tasks]\na = 'a {{ env.host }}'\nb = 'b'\n[tasks.c]\nsteps = [{ local = 'test {{ env.host }} = h9' }, { run = 'c' }]";
-    let run = world.run_of(&common::fabfile(text)).prompter(Arc::new(Says("u@h9:2200")));
+    let run = world.run_of(&common::fabfile(text)).prompter(Says("u@h9:2200"));
     let report = run.start(calls(&["a", "b", "c"])).await.unwrap();
     assert_eq!(report.exit_code(), 0, "{:?}", report.error);
     assert_eq!(world.commands("h9"), ["a h9", "b", "c"]);
     // It is a host as any other, in the report too.
     assert_eq!(report.counts(), (1, 0, 0));
     assert!(report.tasks.iter().all(|task| task.results[0].host.as_deref() == Some("u@h9:2200")));
-    let sole = world.run_of(&common::fabfile(text)).prompter(Arc::new(Says("h9")));
+    let sole = world.run_of(&common::fabfile(text)).prompter(Says("h9"));
     let report = sole.start(vec![fabric_exec::Call::Command("id".to_owned())]).await.unwrap();
     assert!(report.sole_command.is_some());
 }
@@ -321,7 +322,7 @@ async fn threads_of(hosts: &[&str], together: usize, task: impl Fn(Task) -> Task
             }
         }
     };
-    let run = World::new().hosts(hosts).run(collection([task(Task::from_fn("t", body))])).threads(3);
+    let run = World::new().hosts(hosts).run(collection([task(Task::from_fn("t", body))])).threads(NonZero::new(3));
     assert_eq!(run.start(calls(&["t"])).await.unwrap().exit_code(), 0);
     let seen = seen.lock().unwrap();
     seen.clone()
@@ -370,7 +371,7 @@ async fn hosts_that_get_files_have_threads_at_once() {
         all.wait();
         Reply::ok()
     });
-    let run = world.run_of(&common::fabfile(&text)).threads(3).events(threads.clone());
+    let run = world.run_of(&common::fabfile(&text)).threads(NonZero::new(3)).events(threads.clone());
     assert_eq!(run.start(calls(&["t"])).await.unwrap().exit_code(), 0);
     assert_eq!(threads.0.lock().unwrap().len(), 3);
 }
@@ -397,7 +398,7 @@ async fn threads_of_a_run_end_with_it() {
             Ok(())
         }
     });
-    let run = World::new().hosts(&hosts).run(collection([task.parallel()])).threads(2);
+    let run = World::new().hosts(&hosts).run(collection([task.parallel()])).threads(NonZero::new(2));
     assert_eq!(run.start(calls(&["t"])).await.unwrap().exit_code(), 0);
     assert!(gone.await.is_err(), "what was left running there is dropped");
 }

@@ -524,8 +524,7 @@ async fn types_are_asked_for_and_comparisons_mean_something() {
     ";
     let world = World::new().hosts(&["h1"]);
     world.fleet.every_host().on("disk", Reply::stdout("100\n"));
-    let run =
-        |calls: &[&str]| world.run_of(&common::fabfile(text)).prompter(Arc::new(Says("5"))).start(common::calls(calls));
+    let run = |calls: &[&str]| world.run_of(&common::fabfile(text)).prompter(Says("5")).start(common::calls(calls));
     assert_eq!(run(&["t:version=1.20,build=007"]).await.unwrap().exit_code(), 0);
     assert_eq!(world.commands("h1"), ["v 1.20 007", "more"]);
     assert_eq!(run(&["t"]).await.unwrap().exit_code(), 0);

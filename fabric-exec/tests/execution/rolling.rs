@@ -111,7 +111,7 @@ async fn a_person_decides_after_the_canary() {
     let text = ROLLING.replace("canary = 1", "canary = 1\n    pause = true");
     for (answer, installed, code) in [("yes", 5, 0), ("no", 1, 1)] {
         let world = World::new();
-        let run = world.run_of(&common::fabfile(&text)).prompter(Arc::new(Says(answer)));
+        let run = world.run_of(&common::fabfile(&text)).prompter(Says(answer));
         let report = run.start(calls(&["deploy"])).await.unwrap();
         let hosts = (1..=5).filter(|n| world.commands(&format!("h{n}")).contains(&"install".to_owned()));
         assert_eq!((hosts.count(), report.exit_code()), (installed, code));

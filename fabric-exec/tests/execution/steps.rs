@@ -269,7 +269,7 @@ async fn a_secret_answer_is_told_nowhere() {
     let world = World::new().hosts(&["h1"]);
     world.fleet.host("h1").on("mysql -phunter2", Reply::status(3));
     let text = "[tasks.t]\nsteps = [{ prompt = 'pw?', secret = true, save = 'p' }, { run = 'mysql -p{{ p }}' }]\n";
-    let run = world.run_of(&common::fabfile(text)).prompter(Arc::new(Says("hunter2")));
+    let run = world.run_of(&common::fabfile(text)).prompter(Says("hunter2"));
     let report = run.start(calls(&["t"])).await.unwrap();
     assert_eq!(world.commands("h1"), ["mysql -phunter2"]);
     let told = format!("{:?} {}", world.events.events(), serde_json::to_string(&report).unwrap());

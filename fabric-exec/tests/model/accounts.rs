@@ -1,7 +1,6 @@
 //! A case as a real run on hosts in memory, and everything that gives an account of it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fabric_core::{ConnectErrorKind, EventKind, HostStatus, Phase, PromptError, PromptRequest, Prompter, Secret};
@@ -70,7 +69,7 @@ fn world(case: &Case, heals: bool) -> World {
 
 fn run(world: &World, fabfile: &Fabfile, case: &Case) -> Run {
     let shard = case.shard.and_then(|(index, count)| Shard::new(index, count));
-    world.run_of(fabfile).prompter(Arc::new(Says(case.answer))).keep_output(true).shard(shard)
+    world.run_of(fabfile).prompter(Says(case.answer)).keep_output(true).shard(shard)
 }
 
 fn commands(world: &World) -> BTreeMap<&'static str, Vec<String>> {

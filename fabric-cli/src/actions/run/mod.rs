@@ -4,6 +4,7 @@ mod end;
 mod look;
 
 use std::io;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use fabric_config::{Config, ConfigBuilder};
@@ -81,7 +82,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     // Functions may block the thread that they are on: then others have to take over its hosts.
     let process = request.process.as_ref();
     let (runtime, threads) =
-        if request.project.is_code() { (shared_runtime(process)?, 1) } else { (runtime(process)?, 0) };
+        if request.project.is_code() { (shared_runtime(process)?, NonZero::new(1)) } else { (runtime(process)?, None) };
     let report = runtime.block_on(async {
         let size = process.and_then(|_| Terminal::of_this_program(surroundings.variable("TERM").unwrap_or("xterm")));
         let run = run.threads(threads).terminal(size);

@@ -1,7 +1,5 @@
 //! A deploy tool that knows fabric-exec as `fleet`, and nothing else but the runtime.
 
-use std::sync::Arc;
-
 use fleet::prelude::*;
 
 /// How it is rolled out.
@@ -24,7 +22,7 @@ async fn deploy(context: Context, version: String, how: How) -> Result<String, T
 pub async fn roll_out(connector: Connector, hosts: Vec<String>, version: &str) -> Result<Report, RunError> {
     let tasks = Collection::new().task(deploy::task()).expect("one task has one name");
     let call = Invocation::parse(&format!("deploy:{version},at-once")).expect("a version is a word");
-    Run::new(tasks, Arc::new(Settings::default()))
+    Run::new(tasks, Settings::default())
         .connector(connector)
         .command_line(Selection { hosts, ..Selection::default() })
         .start(vec![Call::Task(call)])
