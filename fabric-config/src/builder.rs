@@ -72,6 +72,34 @@ struct GivenSection {
     values: Vec<(String, Value, Origin)>,
 }
 
+impl Config {
+    /// Starts a configuration whose every source is named.
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder::default()
+    }
+
+    /// Reads what the program reads outside a project: the environment of this process, the system's and the
+    /// user's files, and ssh_config.
+    ///
+    /// ```no_run
+    /// use fabric_config::Config;
+    ///
+    /// let config = Config::load()?;
+    /// let settings = config.for_host("deploy@web1")?;
+    /// println!("{:?}", settings.user);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong in files and variables, at once.
+    pub fn load() -> Result<Self, Problems> {
+        let environment = Environment::capture();
+        let sources = Sources::standard(&environment);
+        Self::builder().sources(sources).environment(environment).build()
+    }
+}
+
 impl ConfigBuilder {
     /// The process's environment: the user, the home directory, and the `FABRIC_*` variables. Without it
     /// there is no home, no default user and no variable.

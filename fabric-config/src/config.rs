@@ -5,21 +5,20 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use fabric_core::settings::{Layer, Origin, Overlay, Problem, Problems};
+use fabric_core::settings::{Layer, Map, Origin, Overlay, Problem, Problems, Value};
 use fabric_core::{HostString, Settings};
 use parking_lot::Mutex;
 
-use crate::builder::ConfigBuilder;
 use crate::environment::Environment;
 use crate::hosts::Sections;
 use crate::ladder::Merged;
-use crate::sources::Sources;
-use crate::ssh_layer::{SshFiles, SshSource};
+use crate::ssh_config::DumpValue;
+use crate::ssh_layer::{Question, SshFiles, SshHost, SshSource};
 use crate::values::{Entry, Intake, LayerValues, Unknown};
 
 /// Layered settings, ready to answer for any host.
 ///
-/// Reading happens once, in [`Config::load`] or [`ConfigBuilder::build`]; afterwards nothing is read but
+/// Reading happens once, in [`Config::load`] or [`ConfigBuilder::build`](crate::ConfigBuilder::build); afterwards nothing is read but
 /// ssh_config. It is cheap to clone and may be shared between threads.
 #[derive(Clone)]
 pub struct Config(pub(crate) Arc<Inner>);
@@ -47,32 +46,6 @@ struct Kept {
 const MOST_KEPT: usize = 512;
 
 impl Config {
-    /// Starts a configuration whose every source is named.
-    pub fn builder() -> ConfigBuilder {
-        ConfigBuilder::default()
-    }
-
-    /// Reads what the program reads outside a project: the environment of this process, the system's and the
-    /// user's files, and ssh_config.
-    ///
-    /// ```no_run
-    /// use fabric_config::Config;
-    ///
-    /// let config = Config::load()?;
-    /// let settings = config.for_host("deploy@web1")?;
-    /// println!("{:?}", settings.user);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// All that is wrong in files and variables, at once.
-    pub fn load() -> Result<Self, Problems> {
-        let environment = Environment::capture();
-        let sources = Sources::standard(&environment);
-        Self::builder().sources(sources).environment(environment).build()
-    }
-
     pub(crate) fn new(
         environment: Environment,
         mut layers: Vec<LayerValues>,
@@ -165,6 +138,55 @@ impl Config {
         let mut rungs: Vec<&LayerValues> = self.0.layers.iter().chain(sections).chain(added).collect();
         rungs.sort_by_key(|rung| rung.layer);
         rungs
+    }
+
+    /// What ssh_config says about a host under these settings; nothing where it isn't to be read.
+    ///
+    /// A hop's user may come from ssh_config where the host's does not.
+    pub(crate) fn ssh_host(
+        &self,
+        host: &HostString,
+        merged: &Merged,
+        is_hop: bool,
+    ) -> Result<Option<Arc<SshHost>>, Problems> {
+        let settings = &merged.settings;
+        let transport = host.scheme().unwrap_or(&settings.transport);
+        // Others have nothing to do with it, or read it themselves.
+        if transport != "ssh" || (!settings.use_ssh_config && settings.ssh_options.is_empty()) {
+            return Ok(None);
+        }
+        let says_user = if is_hop { self.in_section(host, "user").is_some() } else { merged.says("user") };
+        let user = host.user().or_else(|| settings.user.as_deref().filter(|_| says_user));
+        let port = host.port().or_else(|| settings.port.filter(|_| merged.says("port")));
+        self.0.ssh.ask(self.question(host, settings, user, port)).map(Some)
+    }
+
+    fn question(&self, host: &HostString, settings: &Settings, user: Option<&str>, port: Option<u16>) -> Question {
+        let file = settings.ssh_config_path.as_ref().map(|path| self.0.environment.expand(path));
+        Question::new(host, settings, user, port, file)
+    }
+
+    /// ssh_config as a layer, for showing.
+    pub(crate) fn ssh_layer(
+        &self,
+        host: Option<&HostString>,
+        overlays: &[Overlay],
+    ) -> Result<Option<LayerValues>, Problems> {
+        let Some(host) = host else { return Ok(None) };
+        let merged = self.merged(Some(host), overlays)?;
+        Ok(self.ssh_host(host, &merged, false)?.map(|ssh| ssh.layer.clone()))
+    }
+
+    /// What `ssh -G` prints for a host string, by key; OpenSSH's defaults where no ssh_config is to be read.
+    pub(crate) fn ssh_config_of(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Map, Problems> {
+        let Some(host) = host else { return Ok(Map::new()) };
+        let settings = Arc::clone(&self.merged(Some(host), overlays)?.settings);
+        let resolved = self.0.ssh.resolve(&self.question(host, &settings, host.user(), host.port()))?;
+        let value = |value: DumpValue| match value {
+            DumpValue::One(line) => Value::from(line),
+            DumpValue::Many(lines) => Value::from(lines),
+        };
+        Ok(resolved.dump_map().into_iter().map(|(key, lines)| (key.to_owned(), value(lines))).collect())
     }
 }
 

@@ -5,17 +5,16 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fabric_core::settings::{Layer, Map, Origin, Overlay, Problem, Problems, Value};
+use fabric_core::settings::{Layer, Origin, Problem, Problems, Value};
 use fabric_core::{HostString, Settings};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::config::Config;
 use crate::environment::Environment;
 use crate::ladder::Merged;
 use crate::ssh_config::{
-    self, Directive, DumpValue, Fault, ForwardAgent, Hop, Local, Lookup, Resolved, SshConfig, SshConfigError,
+    self, Directive, Fault, ForwardAgent, Hop, Local, Lookup, Resolved, SshConfig, SshConfigError,
     StrictHostKeyChecking, SystemResolver,
 };
 use crate::values::{Entry, LayerValues};
@@ -57,7 +56,7 @@ pub(crate) enum SshSource {
 
 /// What an answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Question {
+pub(crate) struct Question {
     source: Asked,
     host: String,
     user: Option<String>,
@@ -85,6 +84,31 @@ const COMMAND: &str = "fab";
 
 /// How many answers are kept.
 const MOST_ANSWERS: usize = 1 << 16;
+
+impl Question {
+    /// What to ask about a host: as this user and on this port, where they are decided, and of this file, where one is named.
+    pub(crate) fn new(
+        host: &HostString,
+        settings: &Settings,
+        user: Option<&str>,
+        port: Option<u16>,
+        file: Option<PathBuf>,
+    ) -> Self {
+        let source = match file {
+            _ if !settings.use_ssh_config => Asked::Nothing,
+            Some(file) => Asked::File(file),
+            None => Asked::Usual,
+        };
+        Self {
+            source,
+            host: host.host().to_owned(),
+            user: user.map(str::to_owned),
+            port,
+            hostname: settings.hostname.clone(),
+            options: settings.ssh_options.clone(),
+        }
+    }
+}
 
 impl SshFiles {
     pub(crate) fn new(environment: &Environment, given: SshSource) -> Self {
@@ -116,7 +140,8 @@ impl SshFiles {
         config
     }
 
-    fn ask(&self, question: Question) -> Result<Arc<SshHost>, Problems> {
+    /// What they say about a host, in the words of settings.
+    pub(crate) fn ask(&self, question: Question) -> Result<Arc<SshHost>, Problems> {
         let answers = || self.answers.lock();
         if let Some(known) = answers().get(&question) {
             return Ok(Arc::clone(known));
@@ -150,7 +175,8 @@ impl SshFiles {
         }
     }
 
-    fn resolve(&self, question: &Question) -> Result<Resolved, Problems> {
+    /// What they say about a host, as `ssh` has it.
+    pub(crate) fn resolve(&self, question: &Question) -> Result<Resolved, Problems> {
         let config = match &question.source {
             Asked::Nothing => SshConfig::default(),
             Asked::Usual => self.config(None)?,
@@ -180,72 +206,6 @@ impl SshFiles {
             answer => answer,
         }
         .map_err(problems)
-    }
-}
-
-impl Config {
-    /// What ssh_config says about a host under these settings; nothing where it isn't to be read.
-    ///
-    /// A hop's user may come from ssh_config where the host's does not.
-    pub(crate) fn ssh_host(
-        &self,
-        host: &HostString,
-        merged: &Merged,
-        is_hop: bool,
-    ) -> Result<Option<Arc<SshHost>>, Problems> {
-        let settings = &merged.settings;
-        let transport = host.scheme().unwrap_or(&settings.transport);
-        // Others have nothing to do with it, or read it themselves.
-        if transport != "ssh" || (!settings.use_ssh_config && settings.ssh_options.is_empty()) {
-            return Ok(None);
-        }
-        let says_user = if is_hop { self.in_section(host, "user").is_some() } else { merged.says("user") };
-        let user = host.user().or_else(|| settings.user.as_deref().filter(|_| says_user));
-        let port = host.port().or_else(|| settings.port.filter(|_| merged.says("port")));
-        self.0.ssh.ask(self.question(host, settings, user, port)).map(Some)
-    }
-
-    fn question(&self, host: &HostString, settings: &Settings, user: Option<&str>, port: Option<u16>) -> Question {
-        let source = match self.ssh_config_file(settings) {
-            _ if !settings.use_ssh_config => Asked::Nothing,
-            Some(file) => Asked::File(file),
-            None => Asked::Usual,
-        };
-        Question {
-            source,
-            host: host.host().to_owned(),
-            user: user.map(str::to_owned),
-            port,
-            hostname: settings.hostname.clone(),
-            options: settings.ssh_options.clone(),
-        }
-    }
-
-    fn ssh_config_file(&self, settings: &Settings) -> Option<PathBuf> {
-        settings.ssh_config_path.as_ref().map(|path| self.0.environment.expand(path))
-    }
-
-    /// ssh_config as a layer, for showing.
-    pub(crate) fn ssh_layer(
-        &self,
-        host: Option<&HostString>,
-        overlays: &[Overlay],
-    ) -> Result<Option<LayerValues>, Problems> {
-        let Some(host) = host else { return Ok(None) };
-        let merged = self.merged(Some(host), overlays)?;
-        Ok(self.ssh_host(host, &merged, false)?.map(|ssh| ssh.layer.clone()))
-    }
-
-    /// What `ssh -G` prints for a host string, by key; OpenSSH's defaults where no ssh_config is to be read.
-    pub(crate) fn ssh_config_of(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Map, Problems> {
-        let Some(host) = host else { return Ok(Map::new()) };
-        let settings = Arc::clone(&self.merged(Some(host), overlays)?.settings);
-        let resolved = self.0.ssh.resolve(&self.question(host, &settings, host.user(), host.port()))?;
-        let value = |value: DumpValue| match value {
-            DumpValue::One(line) => Value::from(line),
-            DumpValue::Many(lines) => Value::from(lines),
-        };
-        Ok(resolved.dump_map().into_iter().map(|(key, lines)| (key.to_owned(), value(lines))).collect())
     }
 }
 

@@ -39,21 +39,21 @@ pub mod prompt;
 pub mod secret;
 mod session_key;
 pub mod settings;
+mod signal;
 pub mod target;
 pub mod transport;
 pub mod wildcard;
 
 pub use captured::Captured;
-pub use command::{Command, PathBehavior, Rendered, Sudo};
-pub use error::{
-    CommandError, ConnectError, ConnectErrorKind, Error, FileError, FileErrorKind, HostStringError, Phase, SessionError,
-};
+pub use command::{Command, CommandError, PathBehavior, Rendered, Sudo};
+pub use error::{ConnectError, ConnectErrorKind, Error, FileError, FileErrorKind, Phase, SessionError};
 pub use event::{Emitter, Event, EventKind, EventSink, HostStatus};
-pub use host::HostString;
+pub use host::{HostString, HostStringError};
 pub use outcome::{CommandOutcome, ExitStatus, Stream, TransferOutcome};
 pub use prompt::{PromptError, PromptKind, PromptRequest, Prompter, RefusePrompts};
 pub use secret::Secret;
 pub use session_key::SessionKey;
 pub use settings::{Layer, Origin, Settings, Value};
+pub use signal::Signal;
 pub use target::{Gateway, HostKeyPolicy, Resolve, Target, Unasked};
-pub use transport::{ByteStream, Files, Process, ProcessControl, ProcessEvent, Session, Signal, Transport};
+pub use transport::{ByteStream, Files, Process, ProcessControl, ProcessEvent, Session, Transport};

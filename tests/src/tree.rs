@@ -16,7 +16,8 @@ pub fn files_below(dir: &Path, endings: &[&str]) -> Vec<PathBuf> {
             let path = entry.expect("an entry").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if path.is_dir() {
-                if name != "target" && !name.starts_with('.') {
+                // Cargo's folder has this file; a module may be called `target` too.
+                if !path.join(".rustc_info.json").exists() && !name.starts_with('.') {
                     waiting.push(path);
                 }
             } else if endings.iter().any(|ending| path.extension().is_some_and(|it| it == *ending)) {

@@ -9,8 +9,8 @@
 //! `set -e`, and nothing in it can undo the guard, because a shell reads the line only after it. The word `eval`
 //! does the same for a prefix, which has something after it.
 
-use super::quote;
-use crate::error::CommandError;
+use super::error::CommandError;
+use super::quote::quote;
 
 /// The steps before a command line.
 pub(super) struct Guard {

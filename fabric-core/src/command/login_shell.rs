@@ -8,7 +8,8 @@
 
 use std::fmt;
 
-use super::{CommandError, LONGEST};
+use super::error::CommandError;
+use super::rendered::LONGEST;
 
 /// What the login shells of hosts are, as far as it matters.
 ///

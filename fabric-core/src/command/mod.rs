@@ -10,26 +10,26 @@
 //! Everything that Fabric 1 and 3 put together in several places (and quoted wrongly in most of them) is
 //! put together here, in one pure function, for any bytes: [`Command::render`].
 
+mod error;
 mod guard;
 mod login_shell;
+mod quote;
+mod rendered;
 mod sudo;
 
 use std::borrow::Cow;
-use std::fmt;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use self::guard::Guard;
-use crate::error::CommandError;
+use self::quote::quote_dir;
 
+pub use self::error::CommandError;
 pub use self::login_shell::LoginShell;
+pub use self::quote::{is_env_name, join_dir, quote};
+pub use self::rendered::{LONGEST, Rendered};
 pub use self::sudo::Sudo;
-
-/// The longest rendered command, in bytes: what Linux takes as one argument of a program
-/// (`MAX_ARG_STRLEN`, 128 KiB with its terminating zero). sshd hands the whole command to the login
-/// shell as one argument, so that a longer one could only fail later and less clearly.
-pub const LONGEST: usize = 128 * 1024 - 1;
 
 /// A command with its working directory, prefixes, path, environment, shell and sudo.
 ///
@@ -262,122 +262,6 @@ fn wrap(out: &mut Vec<u8>, shell: &str, argument: &[u8]) {
     out.extend_from_slice(shell.trim_end().as_bytes());
     out.push(b' ');
     out.extend_from_slice(argument);
-}
-
-/// A rendered command: the bytes that the remote shell reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rendered {
-    text: Vec<u8>,
-    for_bourne: bool,
-}
-
-impl Rendered {
-    fn checked(text: Vec<u8>, for_bourne: bool) -> Result<Self, CommandError> {
-        if text.contains(&0) {
-            return Err(CommandError::Nul);
-        }
-        if text.len() > LONGEST {
-            return Err(CommandError::TooLong { bytes: text.len(), limit: LONGEST });
-        }
-        Ok(Self { text, for_bourne })
-    }
-
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.text
-    }
-
-    /// The bytes, taken out.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.text
-    }
-
-    /// Whether this must be read by a Bourne shell: with something around it that csh or fish read in another way, or
-    /// with several lines or `!word`. A login shell of another kind gets it by [`LoginShell::hand_over`].
-    ///
-    /// ```
-    /// use fabric_core::Command;
-    ///
-    /// assert!(!Command::new("ls -l").render()?.is_for_bourne());
-    /// assert!(!Command::new("ls -l").cd("/srv").render()?.is_for_bourne());
-    /// assert!(Command::new("ls -l").env("LC_ALL", "C").render()?.is_for_bourne());
-    /// # Ok::<(), fabric_core::CommandError>(())
-    /// ```
-    pub fn is_for_bourne(&self) -> bool {
-        self.for_bourne
-    }
-}
-
-impl fmt::Display for Rendered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.text))
-    }
-}
-
-/// Whether a shell takes this as the name of a variable.
-pub fn is_env_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-/// One word for a Bourne shell, whatever the bytes.
-///
-/// # Errors
-///
-/// [`CommandError::Nul`] for a zero byte, which no argument can hold.
-///
-/// ```
-/// use fabric_core::command::quote;
-/// assert_eq!(*quote(b"my file")?, *b"'my file'");
-/// assert_eq!(*quote(b"plain")?, *b"plain");
-/// # Ok::<(), fabric_core::CommandError>(())
-/// ```
-pub fn quote(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CommandError> {
-    shlex::bytes::try_quote(bytes).map_err(|_| CommandError::Nul)
-}
-
-/// Joins directories as `cd` after `cd` would: an absolute path, or one with `~`, starts over.
-///
-/// ```
-/// let mut dir = b"/srv".to_vec();
-/// fabric_core::command::join_dir(&mut dir, b"app");
-/// assert_eq!(dir, b"/srv/app");
-/// fabric_core::command::join_dir(&mut dir, b"~/other");
-/// assert_eq!(dir, b"~/other");
-/// ```
-pub fn join_dir(dir: &mut Vec<u8>, next: &[u8]) {
-    if next.is_empty() {
-        return;
-    }
-    if dir.is_empty() || next.starts_with(b"/") || next.starts_with(b"~") {
-        dir.clear();
-    } else if !dir.ends_with(b"/") {
-        dir.push(b'/');
-    }
-    dir.extend_from_slice(next);
-}
-
-/// A directory for `cd`: a leading `~` or `~user` stays open to the shell, the rest is quoted.
-fn quote_dir(dir: &[u8]) -> Result<Vec<u8>, CommandError> {
-    if dir.starts_with(b"~") {
-        let end = dir.iter().position(|b| *b == b'/').unwrap_or(dir.len());
-        let (home, rest) = dir.split_at(end);
-        if home[1..].iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
-            let mut out = home.to_vec();
-            if let [slash, rest @ ..] = rest {
-                out.push(*slash);
-                if !rest.is_empty() {
-                    out.extend_from_slice(&quote(rest)?);
-                }
-            }
-            return Ok(out);
-        }
-    }
-    // Neither an option of `cd`, nor looked up in CDPATH (which would print the directory).
-    if dir.starts_with(b"/") || dir.starts_with(b".") {
-        return Ok(quote(dir)?.into_owned());
-    }
-    Ok(quote(&[b"./", dir].concat())?.into_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `sudo`.
 
-use super::quote;
-use crate::error::CommandError;
+use super::error::CommandError;
+use super::quote::quote;
 
 /// How a command becomes another user's: the arguments of `sudo`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Lists of host strings: splitting, ranges, braces, and folding back.
 
-use crate::error::{HostStringError, HostStringErrorKind};
+use super::error::{HostStringError, HostStringErrorKind};
 
 /// The most host strings one expression may expand to: a typing error must not fill the memory.
 const MOST: usize = 1_000_000;

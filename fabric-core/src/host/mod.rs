@@ -4,8 +4,10 @@
 //! person types in a list (`web[01-20],db{a,b}.example.com`) into single host strings, and [`fold`] does
 //! the reverse for showing long lists.
 
+mod error;
 mod list;
 mod string;
 
+pub use error::{HostStringError, HostStringErrorKind};
 pub use list::{expand, fold, split_list};
 pub use string::HostString;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::{HostStringError, HostStringErrorKind};
+use super::error::{HostStringError, HostStringErrorKind};
 
 /// `[scheme://][user@]host[:port]`, as a person writes it.
 ///

@@ -6,8 +6,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::json;
 
-use super::{Map, Value};
+use super::value::{Map, Value};
 use crate::command::PathBehavior;
+use crate::host::split_list;
 use crate::secret::Secret;
 
 /// The type of a setting.
@@ -124,10 +125,10 @@ impl Kind {
             Self::List if trimmed.starts_with('[') && json().is_some_and(|v| v.is_array()) => {
                 json().ok_or_else(wrong)?
             }
-            Self::List => json!(crate::host::split_list(trimmed)),
+            Self::List => json!(split_list(trimmed)),
             Self::Integers if trimmed.starts_with('[') => json().ok_or_else(wrong)?,
             Self::Integers => {
-                let numbers: Result<Vec<u64>, _> = crate::host::split_list(trimmed).iter().map(|n| n.parse()).collect();
+                let numbers: Result<Vec<u64>, _> = split_list(trimmed).iter().map(|n| n.parse()).collect();
                 json!(numbers.map_err(|_| wrong())?)
             }
             Self::TextMap | Self::SecretMap | Self::BoolMap | Self::Map if trimmed.starts_with('{') => {

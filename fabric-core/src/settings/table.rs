@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 use super::kind::{Amount, FromValue, Gate, Seconds, Switch};
-use super::{About, Map, Problem, Setting, Value};
-use crate::command::PathBehavior;
+use super::layer::Problem;
+use super::setting::{About, Setting};
+use super::value::{Map, Value};
+use crate::command::{PathBehavior, Sudo};
 use crate::secret::Secret;
 
 macro_rules! settings {
@@ -73,6 +75,13 @@ macro_rules! settings {
     (@about information) => { About::Information };
     (@about lists) => { About::Lists };
     (@about files) => { About::Files };
+}
+
+impl Setting {
+    /// The setting of this classic name.
+    pub fn find(name: &str) -> Option<&'static Setting> {
+        TABLE.iter().find(|setting| setting.name == name)
+    }
 }
 
 fn typed<T: FromValue>(name: &str, value: &Value) -> Result<T, Problem> {
@@ -216,7 +225,7 @@ settings! {
         /// Passwords for `sudo` by host.
         sudo_passwords: IndexMap<String, Secret> = IndexMap::new();
         /// How `sudo` is called, before user and group.
-        sudo_prefix: String = crate::command::Sudo::PREFIX.to_owned();
+        sudo_prefix: String = Sudo::PREFIX.to_owned();
         /// The text that `sudo` asks for the password with; unset is a random one for each run, which no output can imitate.
         sudo_prompt: Option<String> = None, alias "sudo.prompt",
             classic "`sudo password:`: any output could imitate a text that is known";

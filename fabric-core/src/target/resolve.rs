@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Gateway, Target};
-use crate::error::{ConnectError, ConnectErrorKind, HostStringError, Phase};
-use crate::host::HostString;
+use crate::error::{ConnectError, ConnectErrorKind, Phase};
+use crate::host::{HostString, HostStringError};
 use crate::settings::{Overlay, Problems, Settings, Switch, Value};
 
 /// Turns host strings into settings and targets. fabric-config's `Config` does it from the layers; a

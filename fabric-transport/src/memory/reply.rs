@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fabric_core::outcome::Stream;
-use fabric_core::transport::{Signal, StopOutcome};
-use fabric_core::{ExitStatus, error::SessionError};
+use fabric_core::transport::StopOutcome;
+use fabric_core::{ExitStatus, SessionError, Signal};
 
 /// What a command does, step by step, and how it ends: by status 0 unless something else is said.
 #[derive(Debug, Clone, Default)]

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use fabric_core::ExitStatus;
-use fabric_core::transport::{
-    Process, ProcessEvent, Program, PtyRequest, Signal, SpawnRequest, StopOutcome, WindowSize,
-};
+use fabric_core::transport::{Process, ProcessEvent, Program, PtyRequest, SpawnRequest, StopOutcome, WindowSize};
+use fabric_core::{ExitStatus, Signal};
 use tests::{World, transports};
 use tokio::io::AsyncWriteExt;
 

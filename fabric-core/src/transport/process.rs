@@ -1,0 +1,146 @@
+//! Processes on a host: what to start, what comes out, and how to end it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+
+use crate::error::SessionError;
+use crate::outcome::ExitStatus;
+use crate::signal::Signal;
+
+/// What process to start and with what around it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SpawnRequest {
+    /// What to run.
+    pub program: Program,
+    /// A pseudo-terminal, if one is wanted.
+    pub pty: Option<PtyRequest>,
+    /// Variables sent beside the command (RFC 4254, section 6.4); the host may drop them. What must
+    /// arrive is part of the rendered command instead.
+    pub env: Vec<(String, Vec<u8>)>,
+    /// Whether the user's agent may be reached from this process.
+    pub forward_agent: bool,
+    /// Whether the command is for a Bourne shell whatever the login shell is
+    /// ([`Rendered::is_for_bourne`](crate::command::Rendered::is_for_bourne)). Transports whose commands are read by
+    /// `/bin/sh` have nothing to do for it.
+    pub for_bourne: bool,
+}
+
+/// What a process runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Program {
+    /// The user's login shell, interactively.
+    #[default]
+    Shell,
+    /// A rendered command.
+    Command(Vec<u8>),
+    /// A subsystem by name (`sftp`).
+    Subsystem(String),
+}
+
+/// The pseudo-terminal of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PtyRequest {
+    /// The terminal's type, `$TERM`.
+    pub term: String,
+    /// Its size.
+    pub size: WindowSize,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowSize {
+    /// Columns.
+    pub columns: u16,
+    /// Rows.
+    pub rows: u16,
+}
+
+impl Default for WindowSize {
+    fn default() -> Self {
+        Self { columns: 80, rows: 24 }
+    }
+}
+
+/// A running process. Dropping it gives it up: its channel is closed, which a process without a terminal
+/// may well survive; see [`ProcessControl::stop`].
+pub struct Process {
+    /// Its standard input; shutting it down sends end-of-file.
+    pub stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Its output, and at last how it ended.
+    pub output: Box<dyn ProcessOutput>,
+    /// Signals, window size, stopping.
+    pub control: Arc<dyn ProcessControl>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").finish_non_exhaustive()
+    }
+}
+
+impl Process {
+    /// The next piece of output or the exit status; `None` after the last one.
+    pub async fn next(&mut self) -> Option<ProcessEvent> {
+        std::future::poll_fn(|cx| self.output.poll_next(cx)).await
+    }
+}
+
+/// What comes out of a process, in the order in which it arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProcessEvent {
+    /// Bytes of standard output.
+    Stdout(Bytes),
+    /// Bytes of standard error.
+    Stderr(Bytes),
+    /// How it ended. Output may still follow: only `None` is the end.
+    Exit(ExitStatus),
+    /// The session broke: the process may run on, and what it printed last may be missing. After
+    /// [`Exit`](Self::Exit), only the latter.
+    Lost(SessionError),
+}
+
+/// The output side of a [`Process`].
+///
+/// What is not taken is kept in a bounded store; when that is full, the host is no longer read from.
+pub trait ProcessOutput: Send {
+    /// The next event, or `None` at the end.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<ProcessEvent>>;
+}
+
+/// The control side of a [`Process`].
+#[async_trait]
+pub trait ProcessControl: Send + Sync {
+    /// Sends a signal. Over SSH there is no answer to it, and servers may ignore it.
+    async fn signal(&self, signal: Signal) -> Result<(), SessionError>;
+
+    /// Tells the new size of the local terminal.
+    async fn resize(&self, size: WindowSize) -> Result<(), SessionError>;
+
+    /// Ends the process and its group at once, without waiting for anything, where the transport can; says whether it
+    /// can. It is for who is dropped, and can't wait. Default: it can't.
+    fn kill(&self) -> bool {
+        false
+    }
+
+    /// The process is to outlive its session, if the transport allows it: closing that doesn't end it.
+    fn disown(&self) {}
+
+    /// Ends the process and its group: TERM, then KILL after `grace`, by every way the transport has, and
+    /// says what came of it. The output goes on until its own end.
+    async fn stop(&self, grace: Duration) -> StopOutcome;
+}
+
+/// What came of stopping a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopOutcome {
+    /// It has ended.
+    Ended,
+    /// It may still be running; the text says why it could not be ended or checked.
+    Unknown(String),
+}
