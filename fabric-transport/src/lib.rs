@@ -216,6 +216,7 @@
 //! # Ok(()) }
 //! ```
 
+mod commands;
 pub mod connection;
 pub mod connector;
 pub mod gateway;
@@ -223,8 +224,11 @@ pub mod gateway;
 pub mod known_hosts;
 pub mod local;
 pub mod memory;
+mod part_names;
+mod paths;
 #[cfg(feature = "plugins")]
 pub mod plugin;
+mod retry;
 pub mod sftp;
 mod shell_files;
 #[cfg(feature = "ssh")]

@@ -8,9 +8,10 @@ use fabric_core::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::handle::{Connection, Shared};
+use super::options::Manner;
 use super::slot::SessionSlot;
 use super::terminal::Terminal;
-use super::{Connection, Manner, Shared};
 use crate::connector::Connector;
 
 /// Puts a [`Connection`] together. Nothing but the host is needed.
@@ -27,6 +28,19 @@ pub struct ConnectionBuilder {
     emitter: Emitter,
     interrupt: CancellationToken,
     terminal: Option<Terminal>,
+}
+
+impl Connection {
+    /// A connection to a target that is complete, such as one that a resolver gave.
+    pub fn to(target: impl Into<Arc<Target>>) -> ConnectionBuilder {
+        ConnectionBuilder::to(target.into())
+    }
+
+    /// A connection to `[user@]host[:port]`, to be completed: usually by a [`resolver`](ConnectionBuilder::resolver), which
+    /// finds keys, agent, ssh_config and known_hosts.
+    pub fn builder(host: impl Into<String>) -> ConnectionBuilder {
+        ConnectionBuilder::new(host.into())
+    }
 }
 
 impl ConnectionBuilder {

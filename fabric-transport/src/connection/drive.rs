@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fabric_core::error::SessionError;
-use fabric_core::event::{EventKind, Output, Verb, millis};
+use fabric_core::event::{EventKind, Verb, millis};
 use fabric_core::outcome::Stream;
-use fabric_core::transport::{ProcessEvent, ProcessOutput, StopOutcome};
+use fabric_core::transport::StopOutcome;
 use fabric_core::{CommandOutcome, Emitter, Error, ExitStatus, Process, ProcessControl};
 use futures_util::FutureExt as _;
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Connection;
 use super::capture::Capture;
-use super::commands::{HELD, Started};
+use super::handle::Connection;
 use super::lines::Lines;
+use super::output::{OneStream, OutputSide};
 use super::prepare::Prepared;
-use super::request::{CommandRequest, Sink};
+use super::request::CommandRequest;
 use super::stdin::{Feed, PumpOptions, Stdin, pump};
-use super::sudo::{Dialogue, Found, Scanner};
+use super::sudo::{Dialogue, Scanner};
 use super::terminal::Terminal;
-use super::watch::{Silence, Watching};
+use super::watch::Silence;
+use crate::commands::{HELD, Started};
 
 /// How long a command has to end by the Ctrl-C that it was sent (`remote_interrupt`) before it is stopped.
 const CTRL_C: Duration = Duration::from_secs(3);
@@ -334,202 +334,5 @@ async fn stop(started: Option<&Started>) -> StopOutcome {
     match started {
         Some(started) => started.command().stop().await,
         None => StopOutcome::Ended,
-    }
-}
-
-/// What becomes of the output.
-struct OutputSide {
-    host: String,
-    emitter: Emitter,
-    feed: mpsc::UnboundedSender<Feed>,
-    combine_stderr: bool,
-    /// What a watched command printed last; `None` once its silence was warned of, or where it never is.
-    silence: Option<Silence>,
-    stdout: OneStream,
-    stderr: OneStream,
-    sudo: Option<Dialogue>,
-    /// Whether `sudo` has let the command start; true without `sudo`.
-    announced: bool,
-    /// How the process ended, and when that was heard.
-    exit: Option<(ExitStatus, Instant)>,
-    /// Why output is missing that came before the exit status.
-    cut_off: Option<SessionError>,
-    /// Whether more output is waited for.
-    waiting: bool,
-}
-
-struct OneStream {
-    shown: bool,
-    sink: Option<Sink>,
-    watching: Vec<Box<dyn Watching>>,
-    scanner: Option<Scanner>,
-    capture: Capture,
-    lines: Lines,
-}
-
-impl OutputSide {
-    /// Reads to the end of the output.
-    async fn read(&mut self, mut output: Box<dyn ProcessOutput>) -> Result<(), Error> {
-        while let Some(event) = self.next(&mut output).await {
-            self.waiting = false;
-            match event {
-                ProcessEvent::Stdout(bytes) => self.take(Stream::Stdout, bytes).await?,
-                ProcessEvent::Stderr(bytes) => self.take(Stream::Stderr, bytes).await?,
-                ProcessEvent::Exit(status) => self.exit = Some((status, Instant::now())),
-                ProcessEvent::Lost(source) if self.exit.is_some() => {
-                    self.cut_off = Some(source);
-                    break;
-                }
-                ProcessEvent::Lost(source) => return Err(self.session_error(source)),
-            }
-            // A host that never pauses must not keep timeouts from being seen.
-            tokio::task::consume_budget().await;
-        }
-        self.waiting = false;
-        Ok(())
-    }
-
-    fn stream(&mut self, stream: Stream) -> &mut OneStream {
-        match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-        }
-    }
-
-    /// Bytes as they came: what is between us and `sudo` is taken out first.
-    async fn take(&mut self, stream: Stream, bytes: Bytes) -> Result<(), Error> {
-        if self.announced {
-            return self.show(stream, bytes).await;
-        }
-        let Some(scanner) = &mut self.stream(stream).scanner else {
-            // A `sudo_prefix` that swallows the announcement must not keep the input back for ever.
-            let _ = self.feed.send(Feed::Open);
-            return self.show(stream, bytes).await;
-        };
-        let found = scanner.push(&bytes);
-        for found in found {
-            match found {
-                Found::Bytes(bytes) => self.show(stream, bytes).await?,
-                Found::Prompt => {
-                    if let Some(dialogue) = &mut self.sudo {
-                        let password = dialogue.answer().await?;
-                        let _ = self.feed.send(Feed::Password(password));
-                    }
-                }
-                Found::Announcement => {
-                    self.announced = true;
-                    let _ = self.feed.send(Feed::Open);
-                    self.let_go().await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Shows what the scanners have held back.
-    async fn let_go(&mut self) -> Result<(), Error> {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let held = self.stream(stream).scanner.as_mut().map_or_else(Bytes::new, Scanner::finish);
-            if !held.is_empty() {
-                self.show(stream, held).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Bytes of the command: captured, watched, written and shown.
-    async fn show(&mut self, stream: Stream, bytes: Bytes) -> Result<(), Error> {
-        let stream = if self.combine_stderr { Stream::Stdout } else { stream };
-        self.stream(stream).capture.push(&bytes).await;
-        self.watch(stream, &bytes)?;
-        let emitter = self.emitter.clone();
-        let one = self.stream(stream);
-        if let Some(sink) = &mut one.sink {
-            let written = async { sink.write_all(&bytes).await.and(sink.flush().await) };
-            if let Err(error) = written.await {
-                let what = format!("write to the stream given for {stream}");
-                return Err(self.session_error(SessionError::System { what, reason: error.to_string() }));
-            }
-        }
-        if one.shown {
-            // Before, so that what waits to be shown counts among what is held.
-            emitter.ready().await;
-            if let Some((data, partial)) = one.lines.push(&bytes) {
-                emitter.emit(EventKind::Output(Output { stream, data, partial }));
-            }
-        }
-        Ok(())
-    }
-
-    fn watch(&mut self, stream: Stream, bytes: &Bytes) -> Result<(), Error> {
-        let one = match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-        };
-        for watching in &mut one.watching {
-            let answers = watching
-                .see(bytes)
-                .map_err(|refused| Error::AnswerRefused { host: self.host.clone(), pattern: refused.pattern })?;
-            for answer in answers {
-                let _ = self.feed.send(Feed::Answer(answer));
-            }
-        }
-        if let Some(silence) = self.silence.as_mut().filter(|_| one.shown) {
-            silence.see(bytes);
-        }
-        Ok(())
-    }
-
-    fn is_watched(&self) -> bool {
-        !self.stdout.watching.is_empty()
-    }
-
-    /// What comes next, and a warning where nothing does for long.
-    async fn next(&mut self, output: &mut Box<dyn ProcessOutput>) -> Option<ProcessEvent> {
-        self.waiting = true;
-        let mut next = std::future::poll_fn(|cx| output.poll_next(cx));
-        if let Some(silence) = &self.silence {
-            tokio::select! {
-                biased;
-                event = &mut next => return event,
-                () = tokio::time::sleep(silence.after) => {
-                    self.emitter.warn(silence.warning());
-                    self.silence = None;
-                }
-            }
-        }
-        next.await
-    }
-
-    /// Shows what was held back for want of a line end.
-    async fn finish(&mut self) {
-        if let Err(error) = self.let_go().await {
-            tracing::debug!(%error, "the last output");
-        }
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            if !self.stream(stream).lines.is_empty() {
-                self.emitter.ready().await;
-            }
-            if let Some((data, partial)) = self.stream(stream).lines.finish() {
-                self.emitter.emit(EventKind::Output(Output { stream, data, partial }));
-            }
-            self.stream(stream).capture.settle().await;
-        }
-    }
-
-    /// Fills in how the command ended and what it printed; an error is why that could not be kept.
-    fn fill(self, outcome: &mut CommandOutcome) -> io::Result<()> {
-        outcome.exit = self.exit.map_or(ExitStatus::Unknown, |(status, _)| status);
-        let stdout = self.stdout.capture.finish();
-        let stderr = self.stderr.capture.finish();
-        outcome.truncated = true;
-        let ((stdout, cut_out), (stderr, cut_err)) = (stdout?, stderr?);
-        outcome.truncated = cut_out || cut_err;
-        (outcome.stdout, outcome.stderr) = (stdout, stderr);
-        Ok(())
-    }
-
-    fn session_error(&self, source: SessionError) -> Error {
-        Error::Session { host: self.host.clone(), source }
     }
 }

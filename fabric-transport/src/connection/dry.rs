@@ -17,7 +17,7 @@ use fabric_core::{Error, ExitStatus, Session, Signal};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::Connection;
+use super::handle::Connection;
 
 /// A process that has done nothing and ended with `status`.
 pub(super) fn process(status: u32) -> Process {

@@ -12,8 +12,8 @@ use fabric_core::transport::{BoxStream, ListenAddress, Listener};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::Connection;
 use super::dry::DryListener;
+use super::handle::Connection;
 use crate::local;
 
 /// How much is on its way in each direction of one forwarded connection.

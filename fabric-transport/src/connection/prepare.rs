@@ -7,7 +7,8 @@ use fabric_core::target::{Shell, ShellKind};
 use fabric_core::transport::{Program, PtyRequest, SpawnRequest};
 use fabric_core::{Command, CommandOutcome, Error, Sudo, Target};
 
-use super::request::{CommandRequest, ShellChoice};
+use super::options::ShellChoice;
+use super::request::CommandRequest;
 use super::sudo::Texts;
 
 /// A command, ready to be started.

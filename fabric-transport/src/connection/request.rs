@@ -1,90 +1,20 @@
 //! A command that is asked for, with its options.
 
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use fabric_core::event::{EventKind, Verb};
-use fabric_core::outcome::Stream;
-use fabric_core::{CommandOutcome, Error, PathBehavior, Process, Secret, Session};
+use fabric_core::event::Verb;
+use fabric_core::{PathBehavior, Secret};
 use tokio::io::AsyncWrite;
-use tokio_util::sync::CancellationToken;
 
-use super::commands::Commands;
-use super::drive::Drive;
-use super::prepare::prepare;
-use super::running::{self, Running};
+use super::handle::Connection;
+use super::options::{Hide, Manner, Options, ShellChoice};
 use super::stdin::Stdin;
 use super::watch::Watcher;
-use super::{Connection, Manner, Responder, dry};
-use crate::local::LocalSession;
-
-/// Which streams of a command are not shown. They are captured all the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Hide {
-    /// Both are shown.
-    #[default]
-    None,
-    /// Standard output is not.
-    Stdout,
-    /// Standard error is not.
-    Stderr,
-    /// Neither is.
-    Both,
-}
-
-impl Hide {
-    pub(super) fn streams(self) -> Vec<Stream> {
-        match self {
-            Self::None => Vec::new(),
-            Self::Stdout => vec![Stream::Stdout],
-            Self::Stderr => vec![Stream::Stderr],
-            Self::Both => vec![Stream::Stdout, Stream::Stderr],
-        }
-    }
-}
-
-/// `true` is both, `false` none.
-impl From<bool> for Hide {
-    fn from(hide: bool) -> Self {
-        if hide { Self::Both } else { Self::None }
-    }
-}
-
-/// Which shell a command is wrapped in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ShellChoice {
-    /// None: the login shell reads it, as with `ssh`.
-    No,
-    /// The one in the `shell` setting.
-    Setting,
-    /// This one, with its options: `/bin/bash -l -c`.
-    This(String),
-}
-
-impl From<bool> for ShellChoice {
-    fn from(wrap: bool) -> Self {
-        if wrap { Self::Setting } else { Self::No }
-    }
-}
-
-impl From<&str> for ShellChoice {
-    fn from(shell: &str) -> Self {
-        Self::This(shell.to_owned())
-    }
-}
-
-impl From<String> for ShellChoice {
-    fn from(shell: String) -> Self {
-        Self::This(shell)
-    }
-}
 
 /// A command of [`Connection::run`], [`Connection::sudo`] or [`Connection::local`], to be awaited.
 ///
-/// Awaiting it gives the [`CommandOutcome`], or [`Error::UnexpectedExit`] for a status that doesn't count as
+/// Awaiting it gives the [`CommandOutcome`](fabric_core::CommandOutcome), or [`Error::UnexpectedExit`](fabric_core::Error::UnexpectedExit) for a status that doesn't count as
 /// success (see [`CommandRequest::warn`]). Dropping the future stops the command. What no method says comes
 /// from the connection's settings, named with each method.
 ///
@@ -97,42 +27,44 @@ pub struct CommandRequest {
     pub(super) options: Options,
 }
 
-/// How long a command has to end by itself when it is stopped.
-const GRACE: Duration = Duration::from_secs(5);
+impl Connection {
+    /// Runs a command on the host, in the user's login shell.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let connection = fabric_transport::Connection::builder("local://localhost").build()?;
+    /// use std::time::Duration;
+    ///
+    /// let outcome = connection
+    ///     .run("ls | wc -l")
+    ///     .cd("/etc")
+    ///     .env("LC_ALL", "C")
+    ///     .timeout(Duration::from_secs(30))
+    ///     .warn(true)
+    ///     .await?;
+    /// println!("{} entries, {}", outcome.stdout().trim(), outcome.exit);
+    /// # Ok(()) }
+    /// ```
+    pub fn run(&self, command: impl Into<Vec<u8>>) -> CommandRequest {
+        CommandRequest::new(self.clone(), Verb::Run, command.into())
+    }
 
-pub(super) type Sink = Box<dyn AsyncWrite + Send + Unpin>;
+    /// Runs a command on the host by `sudo`, its directory, prefixes and environment included.
+    ///
+    /// The password comes from `sudo_passwords`, `sudo_password`, `passwords` or `password`, else a person
+    /// is asked, once for each host. `sudo` asks for it with a random text (or `sudo_prompt`), which
+    /// no output can imitate and which doesn't show in the outcome.
+    pub fn sudo(&self, command: impl Into<Vec<u8>>) -> CommandRequest {
+        CommandRequest::new(self.clone(), Verb::Sudo, command.into())
+    }
 
-/// What the methods said; `None` leaves a thing to the settings, where "no limit" is `Some(None)`.
-#[derive(Default)]
-#[allow(clippy::option_option)]
-pub(super) struct Options {
-    /// The user's login shell instead of a command.
-    pub(super) login_shell: bool,
-    pub(super) shell: Option<ShellChoice>,
-    pub(super) pty: Option<bool>,
-    pub(super) env: Vec<(String, Vec<u8>)>,
-    pub(super) replace_env: bool,
-    pub(super) cd: Vec<Vec<u8>>,
-    pub(super) prefixes: Vec<Vec<u8>>,
-    pub(super) path: Option<(Vec<u8>, PathBehavior)>,
-    pub(super) hide: Hide,
-    pub(super) silent: bool,
-    pub(super) dry: bool,
-    pub(super) warn: Option<bool>,
-    pub(super) timeout: Option<Option<Duration>>,
-    pub(super) grace: Option<Duration>,
-    pub(super) ok_codes: Option<Vec<u32>>,
-    pub(super) combine_stderr: Option<bool>,
-    pub(super) capture_limit: Option<Option<u64>>,
-    pub(super) stdin: Stdin,
-    pub(super) echo_stdin: bool,
-    pub(super) out_stream: Option<Sink>,
-    pub(super) err_stream: Option<Sink>,
-    pub(super) watchers: Vec<Arc<dyn Watcher>>,
-    pub(super) silence: Option<Duration>,
-    pub(super) sudo_user: Option<String>,
-    pub(super) sudo_group: Option<String>,
-    pub(super) sudo_password: Option<Secret>,
+    /// Runs a command on this machine, with the same options and the same outcome; opens nothing.
+    ///
+    /// It starts in `lcwd` and inherits this program's environment. `cwd`, `use_shell`, `always_use_pty` and
+    /// `combine_stderr` don't apply (Fabric 1).
+    pub fn local(&self, command: impl Into<Vec<u8>>) -> CommandRequest {
+        CommandRequest::new(self.clone(), Verb::Local, command.into())
+    }
 }
 
 impl CommandRequest {
@@ -199,7 +131,7 @@ impl CommandRequest {
         self
     }
 
-    /// Whether to only tell what would be run ([`EventKind::Planned`]), also by [`start`](Self::start) and
+    /// Whether to only tell what would be run ([`EventKind::Planned`](fabric_core::EventKind::Planned)), also by [`start`](Self::start) and
     /// [`disown`](Self::disown); nothing is opened, and the outcome is an empty success. Default: no, or as [`Connection::with_dry`] says.
     pub fn dry(mut self, dry: bool) -> Self {
         self.options.dry = dry;
@@ -214,7 +146,7 @@ impl CommandRequest {
     }
 
     /// How long it may take before it is stopped; `None` is as long as it likes. What it printed until then
-    /// is in [`Error::TimedOut`]. Default: as `command_timeout` says.
+    /// is in [`Error::TimedOut`](fabric_core::Error::TimedOut). Default: as `command_timeout` says.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.timeout = Some(timeout.into());
         self
@@ -309,94 +241,5 @@ impl CommandRequest {
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options.grace = Some(grace);
         self
-    }
-
-    /// Starts the command and returns a handle on it; it goes on in the background.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let connection = fabric_transport::Connection::builder("local://localhost").build()?;
-    /// use fabric_transport::connection::Stdin;
-    /// use tokio::io::AsyncWriteExt as _;
-    ///
-    /// let mut running = connection.run("cat").stdin(Stdin::Handle).start().await?;
-    /// let mut stdin = running.take_stdin().expect("asked for");
-    /// stdin.write_all(b"to be\n").await?;
-    /// drop(stdin);
-    /// assert_eq!(running.wait().await?.stdout(), "to be\n");
-    /// # Ok(()) }
-    /// ```
-    pub async fn start(mut self) -> Result<Running, Error> {
-        let stdin = matches!(self.options.stdin, Stdin::Handle).then(|| {
-            let (ours, theirs) = tokio::io::duplex(running::PIPE);
-            self.options.stdin = Stdin::reader(theirs);
-            ours
-        });
-        let stop = CancellationToken::new();
-        let (process, drive) = self.open(stop.clone()).await?;
-        Ok(Running::new(process, drive, stop, stdin))
-    }
-
-    /// Starts the command and forgets about it: nothing is shown or captured, and no error is reported.
-    ///
-    /// Nothing here ends it: no interrupt, not [`Connection::close`], not the end of this program, as in Fabric 3. What it
-    /// prints or reads goes over the connection, though. Once that has gone, a write ends most programs (SIGPIPE): give it
-    /// `>/dev/null 2>&1 </dev/null`. A terminal that is closed ends what runs there (SIGHUP), and a plugin's transport
-    /// may end all that it has started.
-    pub async fn disown(mut self) -> Result<(), Error> {
-        self.options.hide = Hide::Both;
-        self.options.capture_limit = Some(Some(0));
-        self.options.warn = Some(true);
-        self.options.timeout = Some(None);
-        let (process, drive) = self.open(CancellationToken::new()).await?;
-        tokio::spawn(drive.disown().run(process));
-        Ok(())
-    }
-
-    async fn execute(self) -> Result<CommandOutcome, Error> {
-        let (process, drive) = self.open(CancellationToken::new()).await?;
-        drive.run(process).await
-    }
-
-    /// Starts the process; in a dry run, one that does nothing. However a command is asked for, it comes by here.
-    async fn open(mut self, stop: CancellationToken) -> Result<(Process, Drive), Error> {
-        let mut prepared = prepare(&self)?;
-        let outcome = &prepared.outcome;
-        let emitter = self.connection.emitter.for_host(outcome.host.as_str());
-        let began = Instant::now();
-        if self.options.dry {
-            let what = if self.options.login_shell { "a login shell" } else { &outcome.command };
-            emitter.plan(self.verb.to_string(), what);
-            let process = dry::process(outcome.ok_codes.first().copied().unwrap_or(0));
-            prepared.sudo = None;
-            (self.options.silent, self.options.stdin) = (true, Stdin::None);
-            return Ok((process, Drive::new(self, prepared, None, emitter, stop, began)));
-        }
-        for (prompt, answer) in &self.connection.settings.prompts {
-            self.options.watchers.push(Arc::new(Responder::literal(prompt, Bytes::from(format!("{answer}\n")))?));
-        }
-        let session = match self.verb {
-            Verb::Local => Arc::new(LocalSession::here().clear_env(self.options.replace_env)) as Arc<dyn Session>,
-            Verb::Run | Verb::Sudo => self.connection.with_dry(false).session().await?,
-        };
-        if !self.options.silent {
-            emitter.emit(EventKind::CommandStarted { verb: self.verb, command: outcome.command.clone() });
-        }
-        let began = Instant::now();
-        let spawn = std::mem::take(&mut prepared.spawn);
-        let grace = self.options.grace.unwrap_or(GRACE);
-        let started = Commands::start(&self.connection, session, spawn, grace).await;
-        let (process, started) =
-            started.map_err(|source| Error::Session { host: prepared.outcome.host.clone(), source })?;
-        Ok((process, Drive::new(self, prepared, Some(started), emitter, stop, began)))
-    }
-}
-
-impl IntoFuture for CommandRequest {
-    type Output = Result<CommandOutcome, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.execute())
     }
 }

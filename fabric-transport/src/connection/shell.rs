@@ -9,9 +9,10 @@ use fabric_core::target::ShellKind;
 use fabric_core::{Error, ExitStatus};
 use tokio::io::{AsyncReadExt as _, AsyncWrite};
 
+use super::handle::Connection;
+use super::options::Hide;
 use super::request::CommandRequest;
 use super::stdin::Stdin;
-use super::{Connection, Hide};
 
 /// A login shell that is asked for, to be awaited; see [`Connection::shell`].
 #[must_use = "a shell does nothing until it is awaited"]

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use fabric_core::{Emitter, Error, PromptKind, PromptRequest, Prompter as _, RefusePrompts, Secret, Settings};
 use memchr::memmem;
 
-use super::Connection;
+use super::handle::Connection;
 
 /// What is found in the output of a command that `sudo` starts.
 #[derive(Debug, PartialEq, Eq)]

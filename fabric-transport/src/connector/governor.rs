@@ -10,8 +10,6 @@
 //! away, and no longer counts.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,25 +19,16 @@ use fabric_core::{ConnectError, ConnectErrorKind, Emitter, EventKind, Phase};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
+use crate::retry::{PENALISED, RETRIES, wait_after};
+
 /// Below sshd's first limit of 10, with room for other clients.
 const START: f64 = 8.0;
 
 /// sshd refuses everything from 100 on.
 const MOST: f64 = 90.0;
 
-/// How often what a server has no room for is tried again, a login that was dropped before it began or a channel: for
-/// 6 s, as others come to an end.
-pub(crate) const RETRIES: u32 = 6;
-
-/// What sshd says before it closes a connection from an address that it holds something against
-/// (`PerSourcePenalties`, OpenSSH 9.8).
-pub(crate) const PENALISED: &str = "Not allowed at this time";
-
 /// How often where the server holds something against this address, which passes after 15 s at the earliest: for 25 s.
 const RETRIES_IF_PENALISED: u32 = 8;
-
-/// The first wait; each one is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// Waits longer than this are reported.
 const LONG_WAIT: Duration = Duration::from_secs(1);
@@ -177,18 +166,6 @@ fn retries_after(error: &ConnectError) -> u32 {
         ConnectErrorKind::Dropped { phase: Phase::Banner | Phase::KeyExchange, .. } => RETRIES,
         _ => 0,
     }
-}
-
-/// The wait after so many retries.
-pub(crate) fn wait_after(retries: u32) -> Duration {
-    jittered(FIRST_WAIT * 2_u32.pow(retries))
-}
-
-/// Between half and one and a half of `wait`, so that those who were dropped together don't come back
-/// together.
-pub(super) fn jittered(wait: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish() % 1000;
-    wait / 2 + wait * u32::try_from(random).unwrap_or_default() / 1000
 }
 
 impl Default for Gate {

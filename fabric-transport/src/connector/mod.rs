@@ -20,14 +20,13 @@ use fabric_core::{
 use parking_lot::{Mutex, MutexGuard};
 
 use self::answers::{Answers, Remembering};
-use self::governor::{Governor, Who, jittered};
-#[cfg(feature = "ssh")]
-pub(crate) use self::governor::{PENALISED, RETRIES, wait_after};
+use self::governor::{Governor, Who};
 use self::jump::Jumps;
-use crate::connection::Commands;
+use crate::commands::Commands;
 use crate::gateway::{GatewayDialer, command};
 use crate::local::LocalTransport;
-use crate::transfer::Parts;
+use crate::part_names::PartNames;
+use crate::retry::jittered;
 
 /// Before the second of several tries (`connection_attempts`); each further wait is twice as long.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
@@ -66,7 +65,7 @@ struct Inner {
     jumps: Arc<Jumps>,
     /// What runs on the connections that use it.
     commands: Arc<Mutex<Vec<Weak<Commands>>>>,
-    parts: Arc<Parts>,
+    parts: Arc<PartNames>,
     /// What targets wanted said, and was.
     warned: Arc<Mutex<HashSet<String>>>,
     /// How much is held of lines that have not ended, in bytes.
@@ -174,7 +173,7 @@ impl Connector {
     /// when it is first needed. Default: nowhere, so that a later run neither resumes nor removes what is left.
     #[must_use]
     pub fn with_state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        Arc::make_mut(&mut self.inner).parts = Arc::new(Parts::with_state(dir.into()));
+        Arc::make_mut(&mut self.inner).parts = Arc::new(PartNames::with_state(dir.into()));
         self
     }
 
@@ -182,7 +181,7 @@ impl Connector {
         &self.inner.held
     }
 
-    pub(crate) fn parts(&self) -> &Arc<Parts> {
+    pub(crate) fn parts(&self) -> &Arc<PartNames> {
         &self.inner.parts
     }
 

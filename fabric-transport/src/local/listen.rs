@@ -12,7 +12,7 @@ use fabric_core::error::SessionError;
 use fabric_core::transport::{BoxStream, ListenAddress, Listener};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use super::system;
+use super::error::system;
 
 pub(crate) async fn connect(host: &str, port: u16) -> Result<BoxStream, SessionError> {
     let failed = |error| system(format!("connect to {host} port {port}"), error);

@@ -19,6 +19,7 @@
 //! # Ok(()) }
 //! ```
 
+mod error;
 mod files;
 mod group;
 mod listen;
@@ -181,9 +182,4 @@ impl Session for LocalSession {
         let stops = owned.map(|control| async move { control.stop(CLOSE_GRACE).await });
         futures_util::future::join_all(stops).await;
     }
-}
-
-/// What the system of this machine said no to.
-fn system(what: impl Into<String>, error: impl std::fmt::Display) -> SessionError {
-    SessionError::System { what: what.into(), reason: error.to_string() }
 }

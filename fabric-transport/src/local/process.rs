@@ -24,7 +24,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio_util::io::poll_read_buf;
 
-use super::{group, system};
+use super::error::system;
+use super::group;
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;

@@ -14,9 +14,10 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::call::{Answer, Answered, Call, CallError, on_a_thread};
+use super::introduction::{Introduction, PluginLoadError};
 use super::library::{self, Library};
-use super::{Introduction, PluginLoadError, wire};
+use super::perform::{Answer, Answered, Call, CallError, on_a_thread};
+use super::wire;
 
 /// What a program and its child say to each other.
 #[derive(Serialize, Deserialize)]
@@ -66,7 +67,7 @@ impl Drop for Waiting {
 }
 
 impl Child {
-    /// Starts `program FILE`, which must call [`host`](super::host), and hears what the plugin is.
+    /// Starts `program FILE`, which must call [`host`], and hears what the plugin is.
     pub(super) fn start(program: &[String], file: &Path) -> Result<(Self, Introduction), PluginLoadError> {
         let error = |reason: String| PluginLoadError::new(file, &reason);
         let child = Self { program: program.to_vec(), file: file.to_owned(), running: Mutex::new(None) };
@@ -253,8 +254,9 @@ impl LastWords {
     }
 }
 
-/// Hosts the plugin in `file` for the program at the other end of `socket`, until that closes.
-pub(super) fn host(file: &Path, socket: UnixStream) {
+/// The whole life of a child that hosts a plugin for [`Plugin::load_isolated`](super::Plugin::load_isolated): `socket` is its standard
+/// input. Returns when the program at the other end has gone.
+pub fn host(file: &Path, socket: UnixStream) {
     let socket = Arc::new(socket);
     let library = library::load(file);
     let introduction = library.as_ref().map(|library| &library.introduction).map_err(|error| &error.reason);

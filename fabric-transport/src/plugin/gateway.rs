@@ -1,12 +1,14 @@
 //! A plugin as a gateway.
 
 use async_trait::async_trait;
-use fabric_core::{ConnectError, ConnectErrorKind, Gateway, Phase, Secret, Target, transport::BoxStream};
+use fabric_core::transport::BoxStream;
+use fabric_core::{ConnectError, ConnectErrorKind, Gateway, Phase, Secret, Target};
 use fabric_plugin_sdk::DialRequest;
 
-use super::call::{Call, CallError};
+use super::call;
+use super::handle::{NO_LIMIT, Plugin};
+use super::perform::{Call, CallError};
 use super::stream::byte_stream;
-use super::{Plugin, call};
 use crate::gateway::GatewayDialer;
 
 pub(super) struct PluginGateway(Plugin);
@@ -28,7 +30,7 @@ impl GatewayDialer for PluginGateway {
             self.0.error(target, Phase::Gateway, reason.replace(url, &shown))
         };
         // What goes through a gateway is a connection like any other.
-        let limit = target.timeouts.connect.unwrap_or(super::NO_LIMIT);
+        let limit = target.timeouts.connect.unwrap_or(NO_LIMIT);
         let request = DialRequest {
             url: url.to_owned(),
             password: password.map(|password| password.expose().to_owned()),
@@ -49,13 +51,5 @@ impl GatewayDialer for PluginGateway {
         })?;
         let fd = answer.take_fd(0).map_err(|e| error(e.text()))?;
         byte_stream(fd).map_err(|e| error(format!("its descriptor cannot be used: {e}")))
-    }
-}
-
-impl Plugin {
-    /// An error of a host, with the plugin's file before the reason.
-    pub(super) fn error(&self, target: &Target, phase: Phase, reason: String) -> ConnectError {
-        let plugin = self.file().display().to_string();
-        ConnectError::new(target.host_string.as_str(), phase, ConnectErrorKind::Plugin { plugin, reason })
     }
 }

@@ -1,4 +1,4 @@
-//! Loading a library and reading its table: with [`call`](super::call), the only unsafe code of this crate.
+//! Loading a library and reading its table: with [`perform`](super::perform), the only unsafe code of this crate.
 #![allow(unsafe_code, reason = "a C ABI is crossed here")]
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use fabric_plugin_sdk::Description;
 use fabric_plugin_sdk::abi::{ABI_VERSION, Buf, ENTRY_SYMBOL, Entry, Status, Str, Table};
 use parking_lot::Mutex;
 
-use super::{Introduction, PluginLoadError};
+use super::introduction::{Introduction, PluginLoadError};
 
 /// A library that is loaded for good.
 pub(super) struct Library {

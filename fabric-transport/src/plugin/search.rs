@@ -8,10 +8,22 @@ use fabric_core::Transport;
 use fabric_plugin_sdk::PluginKind;
 
 use super::gateway::PluginGateway;
+use super::handle::Plugin;
+use super::introduction::PluginLoadError;
 use super::session::PluginTransport;
-use super::{Plugin, PluginLoadError};
-use crate::connector::Lookup;
+use crate::connector::{Connector, Lookup};
 use crate::gateway::GatewayDialer;
+
+impl Plugin {
+    /// Makes it known to a connector, as what it is.
+    #[must_use]
+    pub fn register(&self, connector: Connector) -> Connector {
+        match self.description().kind {
+            PluginKind::Gateway => connector.with_gateway(self.name(), PluginGateway::new(self.clone())),
+            PluginKind::Transport => connector.with_transport(PluginTransport::new(self.clone())),
+        }
+    }
+}
 
 /// A file that was found, and what became of it.
 #[derive(Debug)]

@@ -21,9 +21,10 @@ use fabric_plugin_sdk::{Control, Ended, OpenRequest, Pty};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf, WriteHalf};
 use tokio::sync::{Mutex, OnceCell, watch};
 
-use super::call::{Call, CallError, Place};
+use super::call::{self, Place};
+use super::handle::{Plugin, limit};
+use super::perform::{Call, CallError};
 use super::stream::FdStream;
-use super::{Plugin, call};
 use crate::sftp::{CloseReason, SftpError};
 use crate::shell_files::{Host, NO_SFTP, OnSession, ShellFiles};
 
@@ -54,7 +55,7 @@ impl Transport for PluginTransport {
         if stream.is_some() {
             return Err(error("this transport goes its own way and takes no gateway: set gateway = false".to_owned()));
         }
-        let limit = super::limit(target);
+        let limit = limit(target);
         let request = OpenRequest {
             host_string: target.host_string.as_str().to_owned(),
             host: target.host.clone(),
@@ -219,10 +220,11 @@ impl Session for PluginSession {
     }
 }
 
+#[async_trait]
 impl Host for std::sync::Weak<Inner> {
-    fn session(&self) -> Result<Arc<dyn Session>, SessionError> {
+    async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
         let inner = self.upgrade().ok_or(SessionError::Closed)?;
-        Ok(Arc::new(PluginSession(inner)))
+        PluginSession(inner).spawn(request).await
     }
 }
 

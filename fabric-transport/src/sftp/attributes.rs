@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::error::ProtocolError;
-use super::wire::Fields;
+use super::fields::Fields;
 
 /// Attributes of a file. In an answer, `None` is what the server did not tell; in a request, what is to
 /// stay as it is.

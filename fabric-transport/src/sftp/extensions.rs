@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::error::ProtocolError;
-use super::wire::{DEFAULT_CHUNK, Fields, MAX_CHUNK, MAX_FRAME};
+use super::fields::Fields;
+use super::wire::{DEFAULT_CHUNK, MAX_CHUNK, MAX_FRAME};
 
 pub(super) const POSIX_RENAME: &str = "posix-rename@openssh.com";
 pub(super) const FSYNC: &str = "fsync@openssh.com";

@@ -1,7 +1,5 @@
 //! An open file of the server.
 
-use std::ops::BitOr;
-
 use bytes::Bytes;
 
 use super::attributes::Attributes;
@@ -10,38 +8,6 @@ use super::driver::{About, Call, Expected, OpenHandle};
 use super::error::SftpError;
 use super::extensions;
 use super::wire::{Request, packet};
-
-/// How a file is opened; combine with `|`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct OpenFlags(u32);
-
-impl OpenFlags {
-    /// For reading.
-    pub const READ: Self = Self(0x01);
-    /// For writing.
-    pub const WRITE: Self = Self(0x02);
-    /// Writes go to the end, wherever the request says.
-    pub const APPEND: Self = Self(0x04);
-    /// Make the file if there is none.
-    pub const CREATE: Self = Self(0x08);
-    /// Empty the file.
-    pub const TRUNCATE: Self = Self(0x10);
-    /// Fail if there is one; needs `CREATE`.
-    pub const EXCLUSIVE: Self = Self(0x20);
-
-    /// As the protocol has them.
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-}
-
-impl BitOr for OpenFlags {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
 
 /// A file that the server has open. Dropping it closes it without waiting; [`Self::close`] also tells
 /// whether that went well, which after writing one wants to know.

@@ -40,7 +40,7 @@ impl Files for Client {
 
     async fn over_further_channel(&self) -> Option<Arc<dyn Files>> {
         let lane = self.lanes.as_ref()?.open().next()?.await?;
-        Some(Arc::new(lane.into_client()))
+        Some(Arc::new(Client::of_lane(lane)))
     }
 
     async fn create_dir(&self, path: &[u8], mode: Option<u32>) -> Result<(), FileError> {

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::client::Client;
 use super::driver::Conversation;
 
 /// How many channels one client opens besides its own. With sshd's window, six carry 240 MB/s over a round
@@ -29,36 +28,35 @@ const WINDOW_BOUND: u128 = 1024 * 1024;
 const SHORTEST_ROUND_TRIP: Duration = Duration::from_millis(2);
 
 /// Opens one more channel to the server, and a client on it; `None` if the server refuses.
-pub(super) type Opener = dyn Fn() -> BoxFuture<'static, Option<Client>> + Send + Sync;
+pub(super) type Opener<C> = dyn Fn() -> BoxFuture<'static, Option<C>> + Send + Sync;
 
 /// What a client may open besides its own channel.
-#[derive(Clone)]
-pub(super) struct Lanes {
-    open: Arc<Opener>,
+pub(super) struct Lanes<C> {
+    open: Arc<Opener<C>>,
     free: Arc<Semaphore>,
 }
 
 /// A client on a channel of its own. Dropping it closes the channel, and another write may have one.
 #[derive(Debug)]
-pub(super) struct Lane {
-    pub(super) client: Client,
-    turn: OwnedSemaphorePermit,
+pub(super) struct Lane<C> {
+    pub(super) client: C,
+    /// What keeps its place among those that may be open at once.
+    pub(super) turn: OwnedSemaphorePermit,
 }
 
-impl Lane {
-    /// Its client, which keeps the channel and the turn as long as it is there.
-    pub(super) fn into_client(self) -> Client {
-        self.client.holding(self.turn)
+impl<C> Clone for Lanes<C> {
+    fn clone(&self) -> Self {
+        Self { open: self.open.clone(), free: self.free.clone() }
     }
 }
 
-impl Lanes {
-    pub(super) fn new(open: Arc<Opener>) -> Self {
+impl<C: 'static> Lanes<C> {
+    pub(super) fn new(open: Arc<Opener<C>>) -> Self {
         Self { open, free: Arc::new(Semaphore::new(FURTHER)) }
     }
 
     /// Opens all that may still be opened. A channel that is refused is one fewer.
-    pub(super) fn open(&self) -> impl Iterator<Item = BoxFuture<'static, Option<Lane>>> {
+    pub(super) fn open(&self) -> impl Iterator<Item = BoxFuture<'static, Option<Lane<C>>>> {
         std::iter::from_fn(|| {
             let turn = self.free.clone().try_acquire_owned().ok()?;
             let opening = (self.open)();
@@ -68,7 +66,7 @@ impl Lanes {
     }
 }
 
-impl fmt::Debug for Lanes {
+impl<C> fmt::Debug for Lanes<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lanes").field("free", &self.free.available_permits()).finish_non_exhaustive()
     }

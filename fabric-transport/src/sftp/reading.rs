@@ -10,7 +10,8 @@ use super::attributes::{Attributes, FileType};
 use super::client::Client;
 use super::driver::Call;
 use super::error::{SftpError, StatusCode};
-use super::file::{OpenFlags, RemoteFile};
+use super::file::RemoteFile;
+use super::open_flags::OpenFlags;
 use super::{Progress, max_window};
 
 /// How many reads a file begins with at least. Enough for a short link; and as many answers as may have to wait

@@ -3,10 +3,11 @@
 //! Pure functions of bytes (draft-ietf-secsh-filexfer-02 and OpenSSH's PROTOCOL, section 4). Nothing here
 //! allocates on the word of a peer: a length is checked against what is there before it is used.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 
 use super::attributes::Attributes;
 use super::error::ProtocolError;
+use super::fields::Fields;
 
 /// The longest frame that is read or sent: OpenSSH's `SFTP_MAX_MSG_LENGTH` (256 KiB) and some slack for
 /// servers that count the header separately.
@@ -367,38 +368,4 @@ pub fn decode_version(frame: Bytes) -> Result<(u32, Vec<(Bytes, Bytes)>), Protoc
         extensions.push((fields.string("SSH_FXP_VERSION")?, fields.string("SSH_FXP_VERSION")?));
     }
     Ok((version, extensions))
-}
-
-/// What is left of a frame, taken field by field.
-#[derive(Debug)]
-pub(super) struct Fields(pub(super) Bytes);
-
-impl Fields {
-    pub(super) fn u8(&mut self, what: &'static str) -> Result<u8, ProtocolError> {
-        self.0.try_get_u8().map_err(|_| ProtocolError::Truncated(what))
-    }
-
-    pub(super) fn u32(&mut self, what: &'static str) -> Result<u32, ProtocolError> {
-        self.0.try_get_u32().map_err(|_| ProtocolError::Truncated(what))
-    }
-
-    pub(super) fn u64(&mut self, what: &'static str) -> Result<u64, ProtocolError> {
-        self.0.try_get_u64().map_err(|_| ProtocolError::Truncated(what))
-    }
-
-    pub(super) fn string(&mut self, what: &'static str) -> Result<Bytes, ProtocolError> {
-        let length = self.u32(what)? as usize;
-        if length > self.0.len() {
-            return Err(ProtocolError::Truncated(what));
-        }
-        Ok(self.0.split_to(length))
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn end(&self, packet: &'static str) -> Result<(), ProtocolError> {
-        if self.is_empty() { Ok(()) } else { Err(ProtocolError::TrailingBytes { packet, extra: self.0.len() }) }
-    }
 }

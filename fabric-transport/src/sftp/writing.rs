@@ -12,8 +12,9 @@ use super::attributes::{Attributes, FileType};
 use super::client::Client;
 use super::driver::{Call, Expected};
 use super::error::SftpError;
-use super::file::{OpenFlags, RemoteFile};
+use super::file::RemoteFile;
 use super::lanes::{Lane, Pace};
+use super::open_flags::OpenFlags;
 use super::wire::WriteRequest;
 use super::{Progress, max_window};
 
@@ -142,7 +143,7 @@ struct Writing<'a> {
 struct OpenLane {
     file: RemoteFile,
     unconfirmed: VecDeque<(Piece, Call)>,
-    _lane: Lane,
+    _lane: Lane<Client>,
 }
 
 /// What happens while writes are under way.

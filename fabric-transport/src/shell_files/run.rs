@@ -1,24 +1,21 @@
 //! Scripts of this crate's own on a host.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use bytes::BytesMut;
+use fabric_core::ExitStatus;
 use fabric_core::command::quote;
 use fabric_core::error::{FileErrorKind, SessionError};
 use fabric_core::transport::{Process, ProcessEvent, Program, Progress, SpawnRequest};
-use fabric_core::{Error, ExitStatus, Session};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, DuplexStream};
 use tokio::sync::Semaphore;
 
 use super::frame::{End, Frame};
-use crate::connection::{Connection, Stdin};
 use crate::sftp::printable;
 
 /// How much is on its way to or from a script.
 const PIPE: usize = 256 * 1024;
 /// How much of standard error is kept.
-const ERRORS: usize = 64 * 1024;
+pub(crate) const ERRORS: usize = 64 * 1024;
 /// How much a script may print whose output is kept as a whole: a listing of some million files.
 const LONGEST: u64 = 256 * 1024 * 1024;
 /// How many scripts run at once, unless a runner says otherwise: hosts allow few sessions on a connection (MaxSessions).
@@ -242,13 +239,14 @@ impl AsyncWrite for Bounded<'_> {
     not(any(feature = "ssh", feature = "plugins")),
     allow(dead_code, reason = "only these have sessions without files")
 )]
+#[async_trait]
 pub(crate) trait Host: Send + Sync {
     /// How many scripts may run on it at once.
     fn at_once(&self) -> usize {
         AT_ONCE
     }
 
-    fn session(&self) -> Result<Arc<dyn Session>, SessionError>;
+    async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError>;
 }
 
 /// Runs scripts as processes of a session.
@@ -273,7 +271,7 @@ impl<H: Host> Runner for OnSession<H> {
         let quoted = quote(script).map_err(|error| FileErrorKind::Failed(error.to_string()))?;
         let line = [b"exec sh -c ", &*quoted].concat();
         let request = SpawnRequest { program: Program::Command(line), for_bourne: true, ..SpawnRequest::default() };
-        let process = self.0.session()?.spawn(&request).await?;
+        let process = self.0.spawn(&request).await?;
         let Process { mut stdin, output: mut from, control: _control } = process;
         let feeding = async {
             if let Some(input) = input {
@@ -303,40 +301,5 @@ impl<H: Host> Runner for OnSession<H> {
             ended = taking => ended,
             ended = feeding => ended,
         }
-    }
-}
-
-/// Runs scripts as commands of a connection, by `sudo` for one.
-pub(crate) struct OnConnection {
-    connection: Connection,
-    sudo: bool,
-}
-
-impl OnConnection {
-    pub(crate) fn new(connection: &Connection, sudo: bool) -> Self {
-        Self { connection: connection.plain(), sudo }
-    }
-}
-
-#[async_trait]
-impl Runner for OnConnection {
-    async fn run(
-        &self,
-        script: &[u8],
-        input: Option<DuplexStream>,
-        output: DuplexStream,
-    ) -> Result<Ended, FileErrorKind> {
-        let request = if self.sudo { self.connection.sudo(script) } else { self.connection.run(script) };
-        let request = request.shell("sh -c").pty(false).combine_stderr(false).quiet();
-        let request = request.out_stream(output).capture_limit(ERRORS as u64);
-        let request = match input {
-            Some(input) => request.stdin(Stdin::reader(input)),
-            None => request,
-        };
-        let outcome = request.await.map_err(|error| match error {
-            Error::Session { source, .. } => FileErrorKind::Session(source),
-            other => FileErrorKind::Failed(other.to_string()),
-        })?;
-        Ok(Ended { stderr: outcome.stderr.bytes().to_vec(), exit: outcome.exit })
     }
 }

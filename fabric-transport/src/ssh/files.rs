@@ -5,43 +5,20 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use fabric_core::SessionError;
 use fabric_core::error::{FileError, FileErrorKind};
-use fabric_core::transport::{DirEntry, FileChanges, FileStat, Files, Progress, WriteOptions};
-use fabric_core::{Session, SessionError};
+use fabric_core::transport::{DirEntry, FileChanges, FileStat, Files, Process, Progress, SpawnRequest, WriteOptions};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 
-use super::process;
+use super::link::{Link, NoRoom};
 use super::room::Room;
-use super::session::{Link, NoRoom, SshSession};
+use super::{login_shell, process};
 use crate::sftp::{Client, CloseReason, SftpError, printable};
 use crate::shell_files::{Host, NO_SFTP, OnSession, ShellFiles};
-
-/// The SFTP client of a session, while there is one.
-#[derive(Default)]
-pub(super) struct Sftp {
-    /// Read by who uses it.
-    client: RwLock<Option<Client>>,
-    /// Held while it is opened.
-    opening: Mutex<()>,
-    /// Whether the host has no SFTP server.
-    is_missing: AtomicBool,
-}
-
-impl Sftp {
-    /// Begins to close the channel if it is unused; says whether it does.
-    pub(super) fn make_way(&self) -> bool {
-        self.client.try_write().is_ok_and(|mut client| client.take().is_some())
-    }
-
-    async fn open(&self) -> Option<RwLockReadGuard<'_, Option<Client>>> {
-        let client = self.client.read().await;
-        client.as_ref().is_some_and(|client| !client.is_closed()).then_some(client)
-    }
-}
 
 /// Why there is no SFTP client.
 enum NoClient {
@@ -104,14 +81,15 @@ async fn by_shell(link: &Arc<Link>, why: &str) -> Result<Arc<dyn Files>, Session
     }
 }
 
+#[async_trait]
 impl Host for Arc<Link> {
     /// A dropbear whose channels come and go at the same time ends the connection over an assertion (2022.83).
     fn at_once(&self) -> usize {
         1
     }
 
-    fn session(&self) -> Result<Arc<dyn Session>, SessionError> {
-        Ok(Arc::new(SshSession::of(self.clone())))
+    async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
+        login_shell::spawn(self, request).await
     }
 }
 

@@ -8,14 +8,15 @@ use fabric_core::{ConnectErrorKind, Phase, Target};
 use parking_lot::Mutex;
 use russh::client::{Config, Handle, connect_stream};
 
-use super::channel::Pool;
 use super::clock::Clock;
-use super::handler::{Handler, HandlerError, Shared, lost_text};
+use super::handler::{Handler, HandlerError, lost_text};
 use super::host_keys::{HostKeyVerifier, Verified};
 use super::silence::Silence;
+use super::state::SessionState;
+use super::store::Pool;
 use super::stream::{Greeting, Watched};
-use super::{Failure, Way, algorithms};
-use crate::connector::PENALISED;
+use super::{Failure, algorithms};
+use crate::retry::PENALISED;
 
 /// Messages that wait for a channel's reader before the connection's task has to wait for it: 64 KiB of the
 /// longest that may come.
@@ -35,10 +36,19 @@ const CROWDED_PACKET: u32 = 16 << 10;
 /// What sshd says before it closes a connection because too many are logging in (`MaxStartups`).
 const BUSY: &str = "Exceeded MaxStartups";
 
+/// How a stream reaches its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By a socket of its own.
+    Own,
+    /// Through a gateway, which others may use too.
+    Shared,
+}
+
 /// A connection whose host's key was checked, before login.
 pub(super) struct VerifiedConnection {
     pub(super) handle: Handle<Handler>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SessionState>,
     pub(super) clock: Clock,
     /// There is no other way to this than through the check.
     pub(super) proof: Verified,
@@ -57,7 +67,7 @@ pub(super) async fn handshake(
     let config = Arc::new(config(target, algorithms::preferred(target, &*verifier).await?, pool.is_crowded()));
     let clock = Clock::new();
     let proof = Arc::new(Mutex::new(None));
-    let shared = Arc::new(Shared::new(pool.clone()));
+    let shared = Arc::new(SessionState::new(pool.clone()));
     let shared_way = (way == Way::Shared).then(|| pool.clone());
     let silence = Silence::new(&target.keepalive, shared.logged_in.clone(), shared_way);
     let (stream, greeting) = Watched::new(stream, &shared.cut, pool.clone(), silence);

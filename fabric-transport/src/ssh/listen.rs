@@ -7,8 +7,8 @@ use fabric_core::SessionError;
 use fabric_core::transport::{BoxStream, ListenAddress, Listener};
 use tokio::sync::mpsc;
 
-use super::handler::ListenKey;
-use super::session::{Link, utf8};
+use super::link::{Link, utf8};
+use super::state::ListenKey;
 
 /// What listens until it is closed or dropped.
 struct RemoteListener {
@@ -115,12 +115,4 @@ async fn cancel(link: &Link, key: &ListenKey) {
             link.within("the end of listening", link.handle.cancel_streamlocal_forward(path.clone())).await
         }
     };
-}
-
-impl super::handler::Shared {
-    pub(super) fn listeners(
-        &self,
-    ) -> parking_lot::MutexGuard<'_, std::collections::HashMap<ListenKey, mpsc::UnboundedSender<BoxStream>>> {
-        self.listeners.lock()
-    }
 }

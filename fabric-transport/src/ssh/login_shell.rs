@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use fabric_core::SessionError;
 use fabric_core::command::LoginShell;
-use fabric_core::transport::{ProcessEvent, Program, SpawnRequest};
+use fabric_core::transport::{Process, ProcessEvent, Program, SpawnRequest};
 
+use super::link::Link;
 use super::process;
-use super::session::Link;
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,9 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of the answer is kept: it is at the end.
 const KEPT: usize = 64 * 1024;
 
+/// Starts a process whose command the user's login shell reads.
+pub(super) async fn spawn(link: &Arc<Link>, request: &SpawnRequest) -> Result<Process, SessionError> {
+    let request = for_login_shell(link, request).await?;
+    process::spawn(link, &request).await
+}
+
 /// The request as the login shell must be given it. The host is asked for its shell once, before the first command
 /// that depends on it.
-pub(super) async fn for_login_shell<'a>(
+async fn for_login_shell<'a>(
     link: &Arc<Link>,
     request: &'a SpawnRequest,
 ) -> Result<Cow<'a, SpawnRequest>, SessionError> {

@@ -1,6 +1,5 @@
 //! Processes on the host.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -11,27 +10,21 @@ use fabric_core::transport::{
     Process, ProcessControl, ProcessEvent, ProcessOutput, Program, PtyRequest, SpawnRequest, StopOutcome, WindowSize,
 };
 use fabric_core::{ExitStatus, SessionError, Signal};
-use parking_lot::Mutex;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::channel::{ChannelIo, ChannelWriter, Life, MESSAGE, OUTPUT_STORE, Store, Unwanted, drain};
+use super::channel::{ChannelIo, ChannelWriter, Life, MESSAGE, Unwanted, drain};
+use super::control::Control;
+use super::link::{Link, NoRoom};
+use super::registry::{Entry, Listing};
 use super::room::Permit;
-use super::session::{Link, NoRoom};
 use super::stop;
+use super::store::{OUTPUT_STORE, Store};
 
 /// Starts a process on a channel of its own.
 pub(super) async fn spawn(link: &Arc<Link>, request: &SpawnRequest) -> Result<Process, SessionError> {
     spawn_as(link, request, Listing::Listed).await
-}
-
-/// Whether a process counts among those of its session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Listing {
-    Listed,
-    /// A helper of ours, which the script in [`stop`] knows by its name.
-    Unlisted,
 }
 
 async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) -> Result<Process, SessionError> {
@@ -313,77 +306,6 @@ fn signal(signal: &Sig) -> Signal {
     }
 }
 
-fn wire_signal(signal: &Signal) -> Sig {
-    match signal {
-        Signal::Abrt => Sig::ABRT,
-        Signal::Alrm => Sig::ALRM,
-        Signal::Fpe => Sig::FPE,
-        Signal::Hup => Sig::HUP,
-        Signal::Ill => Sig::ILL,
-        Signal::Int => Sig::INT,
-        Signal::Kill => Sig::KILL,
-        Signal::Pipe => Sig::PIPE,
-        Signal::Quit => Sig::QUIT,
-        Signal::Segv => Sig::SEGV,
-        Signal::Term => Sig::TERM,
-        Signal::Usr1 => Sig::USR1,
-        other => Sig::Custom(other.name().to_owned()),
-    }
-}
-
-/// The processes of a session that have not ended, in the order in which the server was asked for them.
-#[derive(Debug, Default)]
-pub(super) struct Registry {
-    /// Held while a request is queued, so that the order here is the order on the wire.
-    order: tokio::sync::Mutex<u64>,
-    live: Arc<Mutex<BTreeSet<u64>>>,
-    /// Held by who ends one: while it is looked for, nothing else may come or go.
-    stopping: tokio::sync::Mutex<()>,
-    /// How many have ended while something holds their output open.
-    held: AtomicUsize,
-}
-
-/// A process's place in the [`Registry`], until it is dropped.
-pub(super) struct Entry {
-    live: Arc<Mutex<BTreeSet<u64>>>,
-    order: u64,
-}
-
-/// Where a process stands among those of its session.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// How many were started before it and still live.
-    pub(super) index: usize,
-    /// How many live in all.
-    pub(super) live: usize,
-}
-
-impl Registry {
-    fn add(&self, order: u64, listing: Listing) -> Entry {
-        if listing == Listing::Listed {
-            self.live.lock().insert(order);
-        }
-        Entry { live: self.live.clone(), order }
-    }
-
-    fn place(&self, order: u64) -> Option<Place> {
-        let live = self.live.lock();
-        live.contains(&order).then(|| Place { index: live.range(..order).count(), live: live.len() })
-    }
-}
-
-impl Entry {
-    fn remove(&self) {
-        self.live.lock().remove(&self.order);
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
 struct Output {
     store: Arc<Store<ProcessEvent>>,
     _close: Arc<DropGuard>,
@@ -398,80 +320,6 @@ impl ProcessOutput for Output {
 impl Drop for Output {
     fn drop(&mut self) {
         self.store.discard();
-    }
-}
-
-/// The control side of a process.
-pub(super) struct Control {
-    link: Arc<Link>,
-    writer: Arc<ChannelWriteHalf<Msg>>,
-    store: Arc<Store<ProcessEvent>>,
-    /// Cancelled when the process has ended, as far as the server says.
-    ended: CancellationToken,
-    /// Cancelled when all of its output has come, or nothing more can.
-    whole: CancellationToken,
-    /// How many messages about it have come.
-    heard: Arc<AtomicUsize>,
-    life: Life,
-    order: u64,
-    _close: Arc<DropGuard>,
-}
-
-impl Control {
-    /// Whether the process has ended.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended.is_cancelled()
-    }
-
-    /// Waits for its end.
-    pub(super) async fn ended(&self) {
-        self.ended.cancelled().await;
-    }
-
-    /// Waits until its output has ended too, for as long as more comes within `pause`; says whether it has. Else
-    /// something that it has started holds that open.
-    pub(super) async fn is_whole(&self, pause: Duration) -> bool {
-        loop {
-            let heard = self.heard.load(Ordering::Relaxed);
-            if tokio::time::timeout(pause, self.whole.cancelled()).await.is_ok() {
-                return true;
-            }
-            if self.heard.load(Ordering::Relaxed) == heard {
-                return false;
-            }
-        }
-    }
-
-    /// Where it stands among the processes of the session.
-    pub(super) fn place(&self) -> Option<Place> {
-        self.link.processes.place(self.order)
-    }
-
-    /// How many processes of the session have ended while something holds their output open.
-    pub(super) fn held(&self) -> usize {
-        self.link.processes.held.load(Ordering::SeqCst)
-    }
-
-    /// Until this is dropped, no other process of the connection is stopped.
-    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.link.processes.stopping.lock().await
-    }
-
-    /// Unread output no longer stops the connection, over which the process is to be ended.
-    pub(super) fn make_way(&self) {
-        self.store.never_wait();
-    }
-
-    /// Starts another process on the same connection, which doesn't count among the others.
-    pub(super) async fn spawn_unlisted(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
-        spawn_as(&self.link, request, Listing::Unlisted).await
-    }
-
-    pub(super) async fn send_signal(&self, signal: &Signal) -> Result<(), SessionError> {
-        if self.life.closed.is_cancelled() {
-            return Ok(());
-        }
-        self.writer.signal(wire_signal(signal)).await.map_err(|error| self.link.error("a signal", &error))
     }
 }
 
@@ -491,6 +339,10 @@ impl ProcessControl for Control {
     }
 
     async fn stop(&self, grace: Duration) -> StopOutcome {
-        stop::stop(self, grace).await
+        let run = |request: SpawnRequest| {
+            let link = self.link.clone();
+            async move { spawn_as(&link, &request, Listing::Unlisted).await }
+        };
+        stop::stop(self, run, grace).await
     }
 }

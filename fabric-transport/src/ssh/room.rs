@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::connector::{RETRIES, wait_after};
+use crate::retry::{RETRIES, wait_after};
 
 /// The longest wait between two questions is the one after so many.
 const SLOWEST: u32 = 4;

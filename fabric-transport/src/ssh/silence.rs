@@ -14,7 +14,7 @@ use fabric_core::target::Keepalive;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::channel::Pool;
+use super::store::Pool;
 
 /// Where the way is a gateway's, its own connection has so much longer to say what is the matter, at most.
 const GATEWAY_FIRST: Duration = Duration::from_secs(1);
@@ -112,7 +112,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::ssh::channel::Store;
+    use crate::ssh::store::Store;
 
     fn watching(keepalive: &Keepalive, shared_way: Option<Arc<Pool>>) -> Silence {
         let begun = CancellationToken::new();

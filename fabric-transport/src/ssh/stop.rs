@@ -13,11 +13,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use fabric_core::transport::{ProcessEvent, Program, SpawnRequest, StopOutcome};
+use fabric_core::transport::{Process, ProcessEvent, Program, SpawnRequest, StopOutcome};
 use fabric_core::{SessionError, Signal};
 
-use super::process::{Control, Place};
-use crate::connection::HELD;
+use super::control::Control;
+use super::registry::Position;
+use crate::commands::HELD;
 
 /// For the channel, the shell and what the script has to look through, besides the grace time.
 const OVERHEAD: Duration = Duration::from_secs(8);
@@ -79,8 +80,13 @@ const SCRIPT: &str = concat!(
     "if [ \"$left\" ]; then echo \"away:$left\"; else echo ended; fi",
 );
 
-/// Ends the process behind `control`.
-pub(super) async fn stop(control: &Control, grace: Duration) -> StopOutcome {
+/// Ends the process behind `control`. `run` starts another process on the same connection, which doesn't count among the
+/// others.
+pub(super) async fn stop<F>(control: &Control, run: impl Fn(SpawnRequest) -> F, grace: Duration) -> StopOutcome
+where
+    F: Future<Output = Result<Process, SessionError>>,
+{
+    let script = async |which: &str, live| by_script(&run, which, live, grace).await;
     control.make_way();
     // Side by side, they would take each other's scripts for processes, and one another's for their own.
     let _turn = control.turn().await;
@@ -90,13 +96,13 @@ pub(super) async fn stop(control: &Control, grace: Duration) -> StopOutcome {
         for pause in [0, 50, 100, 200] {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             if control.has_ended() {
-                return what_is_left(control, grace).await;
+                return what_is_left(control, script("left", 1)).await;
             }
-            let Some(Place { index, live }) = control.place() else {
+            let Some(Position { index, live }) = control.position() else {
                 "it is not among the processes of this connection".clone_into(&mut reason);
                 continue;
             };
-            match by_script(control, &index.to_string(), live, grace).await {
+            match script(&index.to_string(), live).await {
                 Ok(answer) if answer == "ended" => return output_ends(control).await,
                 Ok(answer) if answer.starts_with("away: ") => {
                     let ids = &answer["away: ".len()..];
@@ -134,14 +140,17 @@ async fn output_ends(control: &Control) -> StopOutcome {
 }
 
 /// Ends what a process that has ended left behind, if that holds its output open.
-async fn what_is_left(control: &Control, grace: Duration) -> StopOutcome {
+async fn what_is_left<F>(control: &Control, left: F) -> StopOutcome
+where
+    F: Future<Output = Result<String, SessionError>>,
+{
     // What floods never pauses; it is ended all the same.
     if tokio::time::timeout(SETTLE, control.is_whole(SETTLE)).await == Ok(true) {
         return StopOutcome::Ended;
     }
     // Where several wait for such an end, it isn't certain which of them waits for which.
     if control.held() == 1 {
-        match by_script(control, "left", 1, grace).await {
+        match left.await {
             Ok(answer) if answer == "ended" => return output_ends(control).await,
             Ok(answer) => tracing::debug!(%answer, "what a command left behind"),
             Err(error) => tracing::debug!(%error, "what a command left behind"),
@@ -151,13 +160,21 @@ async fn what_is_left(control: &Control, grace: Duration) -> StopOutcome {
 }
 
 /// Runs the script on a channel of its own and returns the last line that it prints.
-async fn by_script(control: &Control, which: &str, live: usize, grace: Duration) -> Result<String, SessionError> {
+async fn by_script<F>(
+    run: &impl Fn(SpawnRequest) -> F,
+    which: &str,
+    live: usize,
+    grace: Duration,
+) -> Result<String, SessionError>
+where
+    F: Future<Output = Result<Process, SessionError>>,
+{
     let mut command = String::new();
     let tenths = grace.as_millis().div_ceil(100);
     // Writing to a String cannot fail.
     let _ = write!(command, "exec /bin/sh -c '{SCRIPT}' fabric-stop {which} {live} {tenths}");
     let request = SpawnRequest { program: Program::Command(command.into_bytes()), ..SpawnRequest::default() };
-    let mut process = control.spawn_unlisted(&request).await?;
+    let mut process = run(request).await?;
     let (mut output, mut said) = (Vec::new(), 0);
     while let Some(event) = process.next().await {
         match event {

@@ -18,8 +18,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
-use super::channel::Pool;
 use super::silence::Silence;
+use super::store::Pool;
 
 /// russh reads a packet in two calls; from a buffer they cost no system call each. It begins small, since most of
 /// thousands of connections never need more, and grows while reads fill it.

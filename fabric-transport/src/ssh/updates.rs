@@ -3,17 +3,25 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use fabric_core::Target;
 use fabric_core::target::UpdateHostKeys;
 use fabric_core::transport::OpenContext;
 use parking_lot::Mutex;
+use ssh_key::PublicKey;
 use tokio::task::JoinHandle;
 
 use super::host_keys::{HostKeyVerifier, KeyUpdate};
-use super::session::Link;
 
 /// How long a host may take to prove its keys.
 const PROOF: Duration = Duration::from_secs(10);
+
+/// A session whose host can be asked to prove that it has keys.
+#[async_trait]
+pub(super) trait ProveKeys: Send + Sync {
+    /// An error unless the host has all of them.
+    async fn prove_keys(&self, keys: Vec<PublicKey>) -> Result<(), russh::Error>;
+}
 
 /// An announcement that changes something, and all that is needed to take it over.
 pub(super) struct Update {
@@ -34,12 +42,14 @@ enum State {
     Neither,
     /// An announcement came while the login was being finished.
     Announced(Box<Update>),
-    Session(Weak<Link>),
+    Session(Weak<dyn ProveKeys>),
     Running {
         task: JoinHandle<()>,
         /// Whether a person is asked.
         asks: bool,
     },
+    /// The session has ended.
+    Over,
 }
 
 impl Updates {
@@ -53,8 +63,7 @@ impl Updates {
     }
 
     /// The session stands.
-    pub(super) fn begin(&self, link: &Arc<Link>) {
-        let link = Arc::downgrade(link);
+    pub(super) fn begin(&self, link: Weak<dyn ProveKeys>) {
         self.advance(|state| match state {
             State::Neither => State::Session(link),
             State::Announced(update) => State::run(&link, *update),
@@ -69,7 +78,7 @@ impl Updates {
             if let State::Running { task, asks } = state {
                 running = Some((task, asks));
             }
-            State::Session(Weak::new())
+            State::Over
         });
         match running {
             // The answer may be of no use any more, but the question is not withdrawn.
@@ -89,21 +98,21 @@ impl Updates {
 }
 
 impl State {
-    fn run(link: &Weak<Link>, update: Update) -> Self {
+    fn run(link: &Weak<dyn ProveKeys>, update: Update) -> Self {
         match link.upgrade() {
             Some(link) => {
                 let asks = update.target.host_keys.update == UpdateHostKeys::Ask;
                 Self::Running { task: tokio::spawn(run(link, update)), asks }
             }
-            None => Self::Session(Weak::new()),
+            None => Self::Over,
         }
     }
 }
 
-async fn run(link: Arc<Link>, update: Update) {
+async fn run(link: Arc<dyn ProveKeys>, update: Update) {
     let Update { keys, target, verifier, context } = update;
     if !keys.new.is_empty() {
-        let proof = tokio::time::timeout(PROOF, link.handle.hostkeys_prove(keys.new.clone())).await;
+        let proof = tokio::time::timeout(PROOF, link.prove_keys(keys.new.clone())).await;
         drop(link);
         if !matches!(proof, Ok(Ok(()))) {
             tracing::info!(host = target.host_string.as_str(), ?proof, "the host does not prove to hold its new keys");

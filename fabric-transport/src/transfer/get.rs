@@ -13,18 +13,18 @@ use fabric_core::{Error, TransferOutcome};
 use tokio::io::AsyncWrite;
 
 use super::destinations::Place;
-use super::engine::{Engine, Existing, Job, by_sudo};
+use super::engine::Engine;
+use super::job::{Existing, Job};
 use super::local::{self, MadeDirs};
 use super::options::{Options, option_methods};
 use super::plan::{Copy, Plan};
 use super::progress::Progress;
 use super::roots::{Root, find};
-use super::template::{File, Template, Values};
-use super::{names, streams};
+use super::scripts::by_sudo;
+use super::streams;
+use super::template::{DEFAULT, File, Template, Values};
 use crate::connection::Connection;
-
-/// Where what is got goes unless something else is said.
-pub(super) const DEFAULT: &[u8] = b"{host}/{path}";
+use crate::paths;
 
 /// Where what is got goes.
 pub enum Destination {
@@ -87,7 +87,7 @@ impl Get {
             return Err(Error::Usage(format!("{host}: get needs the path of a file or directory")));
         }
         let mut outcome = TransferOutcome::new(&host, Direction::Get);
-        outcome.orig_remote = Some(names::text(&self.remote));
+        outcome.orig_remote = Some(paths::text(&self.remote));
         let template = match &self.destination {
             Destination::Path(path) if path.as_os_str().is_empty() => Template::parse(DEFAULT)?,
             Destination::Path(path) => Template::parse(&local::bytes(path))?,
@@ -96,14 +96,14 @@ impl Get {
         let shown = match &self.destination {
             Destination::Path(path) => {
                 outcome.orig_local =
-                    Some(if path.as_os_str().is_empty() { names::text(DEFAULT) } else { path.display().to_string() });
-                let file = File { absolute: &self.remote, path: names::base(&self.remote) };
-                names::text(&template.expand(&Values::of(connection.target()), &file))
+                    Some(if path.as_os_str().is_empty() { paths::text(DEFAULT) } else { path.display().to_string() });
+                let file = File { absolute: &self.remote, path: paths::base(&self.remote) };
+                paths::text(&template.expand(&Values::of(connection.target()), &file))
             }
             Destination::Writer(_) => "(stream)".to_owned(),
         };
         if self.options.dry {
-            let what = format!("{shown} <- {}", names::text(&self.remote));
+            let what = format!("{shown} <- {}", paths::text(&self.remote));
             connection.emitter().plan("get", what);
             return Ok(outcome);
         }
@@ -112,17 +112,17 @@ impl Get {
 
         let remote: Arc<dyn Files> =
             if self.options.use_sudo { by_sudo(&connection) } else { connection.files().await? };
-        let from = names::remote(&*remote, &connection.settings().cwd, &self.remote).await.map_err(failed)?;
+        let from = paths::remote(&*remote, &connection.settings().cwd, &self.remote).await.map_err(failed)?;
         let roots = find(&*remote, &from, &self.options).await.map_err(failed)?;
         let size = roots.iter().map(Root::size).sum();
-        let paths = (shown, names::text(&from));
+        let paths = (shown, paths::text(&from));
         let (engine, progress) = Engine::begin(&connection, Direction::Get, &self.options, remote, paths, size, began);
         let work = async {
             match self.destination {
                 Destination::Path(_) => get_paths(&engine, roots, &template, &progress, &mut outcome).await,
                 Destination::Writer(mut writer) => {
                     let [Root { path, tree: None, .. }] = &roots[..] else {
-                        let text = format!("{host}: {} is not one file, which a stream needs", names::text(&from));
+                        let text = format!("{host}: {} is not one file, which a stream needs", paths::text(&from));
                         return Err(Error::Usage(text));
                     };
                     let read = engine.remote.read_file(path, 0, &mut *writer, &|bytes| progress.add(bytes)).await;
@@ -172,12 +172,12 @@ async fn get_paths(
             continue;
         }
         for file in tree.files {
-            let from = names::join(&path, &file.below);
-            let (to, into_stream) = places.of_file(&from, &names::join(&name, &file.below), &mut taken).await;
+            let from = paths::join(&path, &file.below);
+            let (to, into_stream) = places.of_file(&from, &paths::join(&name, &file.below), &mut taken).await;
             plan.files.push(Job { from, to, stat: file.stat, existing: Existing::Unknown, into_stream });
         }
         // Each file has a place of its own, so that links have nothing to lead to.
-        plan.left_out.extend(tree.links.iter().map(|link| names::join(&path, &link.below)));
+        plan.left_out.extend(tree.links.iter().map(|link| paths::join(&path, &link.below)));
     }
     plan.check(host, Direction::Get)?;
     engine.connection.claim(&taken)?;
@@ -212,7 +212,7 @@ impl Places<'_> {
             Err(_) => false,
         };
         let into = several || is_dir || expanded.ends_with(b"/");
-        (take(taken, to, into, names::base(path)), false)
+        (take(taken, to, into, paths::base(path)), false)
     }
 
     /// Where a tree goes, which is taken.
@@ -223,8 +223,8 @@ impl Places<'_> {
     }
 
     fn local(&self, expanded: &[u8]) -> Vec<u8> {
-        let path = names::local(&self.engine.connection.settings().lcwd, &local::path(expanded));
-        names::trimmed(&local::bytes(&path)).to_vec()
+        let path = paths::local(&self.engine.connection.settings().lcwd, &local::path(expanded));
+        paths::trimmed(&local::bytes(&path)).to_vec()
     }
 
     async fn is_dir(&self, path: &[u8]) -> bool {
@@ -235,7 +235,7 @@ impl Places<'_> {
 /// Takes a place, or that of `name` in it, and gives its path.
 fn take(taken: &mut Vec<Place>, to: Vec<u8>, into: bool, name: &[u8]) -> Vec<u8> {
     let place =
-        if into { Place { path: names::join(&to, name), into: Some(to) } } else { Place { path: to, into: None } };
+        if into { Place { path: paths::join(&to, name), into: Some(to) } } else { Place { path: to, into: None } };
     let path = place.path.clone();
     taken.push(place);
     path

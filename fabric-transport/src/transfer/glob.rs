@@ -4,7 +4,7 @@ use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{FileKind, Files};
 use globset::GlobBuilder;
 
-use super::names;
+use crate::paths;
 
 /// Whether a path holds a pattern.
 pub(super) fn is_pattern(path: &[u8]) -> bool {
@@ -23,9 +23,9 @@ pub(super) async fn expand(files: &dyn Files, pattern: &[u8]) -> Result<Vec<Vec<
         for dir in found {
             if is_pattern(part) {
                 let here: &[u8] = if dir.is_empty() { b"." } else { &dir };
-                next.extend(matches(files, here, part).await?.into_iter().map(|name| names::join(&dir, &name)));
+                next.extend(matches(files, here, part).await?.into_iter().map(|name| paths::join(&dir, &name)));
             } else {
-                let path = names::join(&dir, part);
+                let path = paths::join(&dir, part);
                 // What comes before a pattern is only looked up when it is listed.
                 if !last || files.lstat(&path).await.is_ok() {
                     next.push(path);
@@ -55,7 +55,7 @@ async fn matches(files: &dyn Files, dir: &[u8], pattern: &[u8]) -> Result<Vec<Ve
     let names = entries.into_iter().map(|entry| entry.name).filter(|name| {
         use std::os::unix::ffi::OsStrExt as _;
         (hidden || !name.starts_with(b"."))
-            && names::is_plain(name)
+            && paths::is_plain(name)
             && matcher.is_match(std::path::Path::new(std::ffi::OsStr::from_bytes(name)))
     });
     let mut names: Vec<_> = names.collect();

@@ -14,33 +14,16 @@ use fabric_core::Error;
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileChanges, FileStat, WriteOptions};
-use parking_lot::Mutex;
 use tempfile::NamedTempFile;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncSeekExt as _, AsyncWriteExt as _};
 
-use super::engine::{Engine, Job};
+use super::engine::Engine;
+use super::job::Job;
 use super::local;
 use super::progress::Progress;
 use super::unfinished::Part;
 use crate::local::change;
-
-/// What a transfer has written in place.
-#[derive(Default)]
-pub(super) struct InPlace {
-    done: Mutex<Vec<Vec<u8>>>,
-    /// What is being written on the host.
-    under_way: Mutex<Vec<Vec<u8>>>,
-}
-
-impl InPlace {
-    /// The files that were written in place.
-    pub(super) fn take(&self) -> Vec<Vec<u8>> {
-        let mut done = std::mem::take(&mut *self.done.lock());
-        done.sort_unstable();
-        done
-    }
-}
 
 /// Where the new content of a file comes from.
 pub(super) enum Content<'a> {

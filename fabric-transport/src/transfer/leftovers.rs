@@ -12,8 +12,8 @@ use fabric_core::transport::{DirEntry, FileStat};
 use futures_util::future::join_all;
 
 use super::engine::Engine;
-use super::names;
-use super::parts::{self, ENDING, Part};
+use crate::part_names::{self, ENDING, PartName};
+use crate::paths;
 
 /// How much longer than the transfer itself it may take to look for them; a directory may have any number of entries.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -32,13 +32,13 @@ impl Leftovers {
     /// Parts of this file may be beside it.
     pub(super) fn look_for(&mut self, engine: &Engine, path: &[u8]) {
         let beside = engine.beside(path);
-        let name = parts::kept(names::base(&beside)).to_vec();
-        self.unseen.entry(names::parent(&beside).to_vec()).or_default().insert(name);
+        let name = part_names::kept(paths::base(&beside)).to_vec();
+        self.unseen.entry(paths::parent(&beside).to_vec()).or_default().insert(name);
     }
 
     /// This part is to be gone on with.
     pub(super) fn keep(&mut self, path: &[u8]) {
-        self.wanted.insert(names::base(path).to_vec());
+        self.wanted.insert(paths::base(path).to_vec());
     }
 
     /// What is in a directory; `counts` says of which names parts count.
@@ -48,10 +48,10 @@ impl Leftovers {
         entries: impl IntoIterator<Item = (&'a Vec<u8>, &'a FileStat)>,
         counts: impl Fn(&[u8]) -> bool,
     ) {
-        let parts = entries
-            .into_iter()
-            .filter(|(name, _)| Part::parse(name).is_some_and(|part| counts(part.of)) && !self.wanted.contains(*name));
-        self.seen.extend(parts.map(|(name, stat)| (names::join(dir, name), stat.modified)).collect::<Vec<_>>());
+        let parts = entries.into_iter().filter(|(name, _)| {
+            PartName::parse(name).is_some_and(|part| counts(part.of)) && !self.wanted.contains(*name)
+        });
+        self.seen.extend(parts.map(|(name, stat)| (paths::join(dir, name), stat.modified)).collect::<Vec<_>>());
     }
 }
 
@@ -88,7 +88,7 @@ impl Engine {
         }
         let (mut dead, mut doubtful) = (Vec::new(), Vec::new());
         for (path, modified) in leftovers.seen {
-            let part = Part::parse(names::base(&path));
+            let part = PartName::parse(paths::base(&path));
             match part.and_then(|part| self.connection.parts().is_ours_and_dead(&part)) {
                 Some(true) => dead.push(path),
                 Some(false) => {}
@@ -96,13 +96,13 @@ impl Engine {
             }
         }
         if let Some((path, _)) = doubtful.first()
-            && let Some(part) = Part::parse(names::base(path))
+            && let Some(part) = PartName::parse(paths::base(path))
             && self.direction == Direction::Put
         {
             // By the clock there: the one here may be another.
-            let now = self.probe(&names::join(names::parent(path), part.of)).await.ok();
+            let now = self.probe(&paths::join(paths::parent(path), part.of)).await.ok();
             let now = now.and_then(|probe| probe.modified);
-            doubtful.retain(|(_, modified)| parts::is_old(*modified, now));
+            doubtful.retain(|(_, modified)| part_names::is_old(*modified, now));
             dead.extend(doubtful.into_iter().map(|(path, _)| path));
         }
         join_all(dead.iter().map(|path| async move {

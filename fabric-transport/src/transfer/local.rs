@@ -221,7 +221,7 @@ impl MadeDirs {
         let mut at = dir;
         while let Err(FileError { kind: FileErrorKind::NotFound, .. }) = files.stat(at).await {
             missing.push(at);
-            let above = super::names::parent(at);
+            let above = crate::paths::parent(at);
             if above == at || above == b"." {
                 break;
             }

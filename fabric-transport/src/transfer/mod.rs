@@ -28,22 +28,24 @@
 //! # Ok(()) }
 //! ```
 
+mod course;
+mod deliver;
 mod destinations;
 mod engine;
 mod get;
 mod glob;
 mod in_place;
+mod job;
 mod leftovers;
 mod local;
 mod modes;
-mod names;
 mod options;
-mod parts;
 mod plan;
 mod progress;
 mod put;
 mod resolved;
 mod roots;
+mod scripts;
 mod streams;
 mod template;
 #[cfg(test)]
@@ -53,9 +55,10 @@ mod unfinished;
 mod verify;
 mod walk;
 
-pub use destinations::{APART, Destinations, destination};
+pub use destinations::{APART, destination};
 pub use get::{Destination, Get};
-pub use names::local as local_path;
 pub use options::Links;
-pub(crate) use parts::Parts;
 pub use put::{Put, Source};
+
+pub use crate::connection::destinations::Destinations;
+pub use crate::paths::local as local_path;

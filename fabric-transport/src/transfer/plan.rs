@@ -9,15 +9,16 @@ use fabric_core::event::EventKind;
 use fabric_core::outcome::Direction;
 use fabric_core::{Error, TransferOutcome};
 
-use super::Links;
-use super::engine::{Engine, Existing, Job};
+use super::engine::Engine;
+use super::job::{Existing, Job};
 use super::leftovers::Leftovers;
 use super::local::MadeDirs;
-use super::names;
-use super::parts;
+use super::options::Links;
 use super::progress::Progress;
 use super::resolved::Resolved;
 use super::walk::Tree;
+use crate::part_names;
+use crate::paths;
 
 /// How many of several names a message has.
 const SHOWN: usize = 5;
@@ -42,8 +43,8 @@ pub(super) struct Copy {
 impl Plan {
     /// Takes over what listing a tree said.
     pub(super) fn note(&mut self, root: &[u8], tree: &mut Tree) {
-        self.failed.extend(tree.failed.drain(..).map(|(below, error)| (names::join(root, &below), error)));
-        self.left_out.extend(tree.left_out.drain(..).map(|below| names::join(root, &below)));
+        self.failed.extend(tree.failed.drain(..).map(|(below, error)| (paths::join(root, &below), error)));
+        self.left_out.extend(tree.left_out.drain(..).map(|below| paths::join(root, &below)));
     }
 
     /// Fails where two sources would become one file; on this machine by other ways, too.
@@ -58,7 +59,7 @@ impl Plan {
             let files = tree.files.iter().map(|file| &file.below).chain(tree.links.iter().map(|link| &link.below));
             let files = files.map(|below| (below, false));
             let directories = tree.directories.iter().map(|dir| (&dir.below, true));
-            let both = move |below: &[u8]| (names::below(to, below), names::below(from, below));
+            let both = move |below: &[u8]| (paths::below(to, below), paths::below(from, below));
             files.chain(directories).map(move |(below, is_dir)| {
                 let (to, from) = both(below);
                 (to, from, is_dir)
@@ -77,7 +78,7 @@ impl Plan {
                 // Directories are merged.
                 Entry::Occupied(entry) if is_dir && entry.get().1 => {}
                 Entry::Occupied(entry) => {
-                    let [to, first, second] = [entry.key(), &entry.get().0, &from].map(|path| names::text(path));
+                    let [to, first, second] = [entry.key(), &entry.get().0, &from].map(|path| paths::text(path));
                     return Err(Error::Usage(format!(
                         "{host}: both {first} and {second} would become {to}; nothing was transferred: give each a \
                          place of its own"
@@ -90,8 +91,8 @@ impl Plan {
 
     /// Makes the local directories above all of it.
     pub(super) async fn make_above(&self, engine: &Engine, made: &mut MadeDirs) -> Result<(), FileError> {
-        let mut above: Vec<&[u8]> = self.files.iter().map(|job| names::parent(&job.to)).collect();
-        above.extend(self.trees.iter().map(|copy| names::parent(&copy.to)));
+        let mut above: Vec<&[u8]> = self.files.iter().map(|job| paths::parent(&job.to)).collect();
+        above.extend(self.trees.iter().map(|copy| paths::parent(&copy.to)));
         above.sort_unstable();
         above.dedup();
         for dir in above {
@@ -109,7 +110,7 @@ impl Plan {
     ) -> Result<Option<FileError>, FileError> {
         let mut first = None;
         let mut fail = |outcome: &mut TransferOutcome, path: &[u8], error: FileError| {
-            outcome.failed.push((names::text(path), error.to_string()));
+            outcome.failed.push((paths::text(path), error.to_string()));
             first.get_or_insert(error);
         };
         for (path, error) in self.failed {
@@ -124,10 +125,10 @@ impl Plan {
         for Copy { from, to, tree } in self.trees {
             let inside = engine.make_tree(&to, &tree.directories).await?;
             for file in &tree.files {
-                let (dir, name) = names::split(&file.below);
+                let (dir, name) = paths::split(&file.below);
                 let existing = inside.get(dir).and_then(|dir| dir.entries.get(name));
                 let existing = existing.map_or(Existing::Nothing, |stat| Existing::Is(stat.clone()));
-                let (from, to) = (names::join(&from, &file.below), names::join(&to, &file.below));
+                let (from, to) = (paths::join(&from, &file.below), paths::join(&to, &file.below));
                 jobs.push(Job { from, to, stat: file.stat.clone(), existing, into_stream: false });
             }
             copied.push((from, to, tree, inside));
@@ -139,24 +140,24 @@ impl Plan {
             for (dir, inside) in inside.iter().filter(|(_, inside)| !inside.entries.is_empty()) {
                 // A part's name has only so much of a long one.
                 let counts = |of: &[u8]| {
-                    let below = names::join(dir, of);
+                    let below = paths::join(dir, of);
                     let at = tree.files.partition_point(|file| file.below < below);
                     tree.files.get(at).is_some_and(|file| {
-                        let (of_dir, name) = names::split(&file.below);
-                        of_dir == *dir && parts::kept(name) == of
+                        let (of_dir, name) = paths::split(&file.below);
+                        of_dir == *dir && part_names::kept(name) == of
                     })
                 };
-                leftovers.see(&names::below(to, dir), &inside.entries, counts);
+                leftovers.see(&paths::below(to, dir), &inside.entries, counts);
             }
             if engine.options.temp_dir.is_some() {
-                tree.files.iter().for_each(|file| leftovers.look_for(engine, &names::join(to, &file.below)));
+                tree.files.iter().for_each(|file| leftovers.look_for(engine, &paths::join(to, &file.below)));
             }
         }
         let failure = engine.run(jobs, leftovers, progress, outcome).await;
         let mut refused = Vec::new();
         for (from, to, tree, inside) in copied {
             let linked = engine.make_links(&from, &to, &tree).await;
-            outcome.links.extend(linked.made.iter().map(|path| names::text(path)));
+            outcome.links.extend(linked.made.iter().map(|path| paths::text(path)));
             refused.extend(linked.refused);
             for (path, error) in linked.failed {
                 fail(outcome, &path, error);
@@ -172,7 +173,7 @@ impl Engine {
     /// Says what was written in place, and enters it into the outcome.
     pub(super) fn tell_in_place(&self, outcome: &mut TransferOutcome) {
         let paths = self.in_place.take();
-        outcome.in_place.extend(paths.iter().map(|path| names::text(path)));
+        outcome.in_place.extend(paths.iter().map(|path| paths::text(path)));
         if !paths.is_empty() && !self.options.silent {
             let verb = self.verb();
             let (count, files) = (paths.len(), if paths.len() == 1 { "file" } else { "files" });
@@ -188,7 +189,7 @@ impl Engine {
     fn tell_links(&self, outcome: &mut TransferOutcome, left_out: &[Vec<u8>], refused: &[Vec<u8>]) {
         let links = |count: usize| format!("{count} {}", if count == 1 { "link" } else { "links" });
         let verb = self.verb();
-        outcome.left_out.extend(left_out.iter().chain(refused).map(|path| names::text(path)));
+        outcome.left_out.extend(left_out.iter().chain(refused).map(|path| paths::text(path)));
         if self.options.silent {
             return;
         }
@@ -210,6 +211,6 @@ impl Engine {
 
 /// The first of some paths.
 fn some(paths: &[Vec<u8>]) -> String {
-    let shown: Vec<_> = paths.iter().take(SHOWN).map(|path| names::text(path)).collect();
+    let shown: Vec<_> = paths.iter().take(SHOWN).map(|path| paths::text(path)).collect();
     format!("{}{}", shown.join(", "), if paths.len() > SHOWN { ", .." } else { "" })
 }

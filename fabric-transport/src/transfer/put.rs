@@ -14,14 +14,17 @@ use fabric_core::transport::{FileKind, FileStat, Files};
 use fabric_core::{Error, TransferOutcome};
 use tokio::io::AsyncRead;
 
-use super::engine::{Engine, Existing, Job, by_sudo, shown};
+use super::engine::{Engine, shown};
+use super::job::{Existing, Job};
+use super::local;
 use super::local::MadeDirs;
 use super::options::{Options, option_methods};
 use super::plan::{Copy, Plan};
 use super::progress::Progress;
 use super::roots::{Root, find};
-use super::{local, names};
+use super::scripts::by_sudo;
 use crate::connection::Connection;
+use crate::paths;
 
 /// What is put. Text and paths name a file; bytes (`b".."`, `Vec<u8>`, [`Bytes`]) are its content.
 ///
@@ -173,14 +176,14 @@ impl Put {
                 let host = connection.host_string();
                 return Err(Error::Usage(format!("{host}: put needs the path of a file or directory")));
             }
-            Source::Path(path) => (Some(names::local(&connection.settings().lcwd, path)), Some(shown(path))),
+            Source::Path(path) => (Some(paths::local(&connection.settings().lcwd, path)), Some(shown(path))),
             Source::Reader { .. } => (None, None),
         };
         outcome.orig_local = given;
-        outcome.orig_remote = Some(names::text(&self.remote));
+        outcome.orig_remote = Some(paths::text(&self.remote));
         let from = path.as_deref().map_or_else(|| "(stream)".to_owned(), shown);
         if self.options.dry {
-            let what = format!("{from} -> {}", names::text(&self.remote));
+            let what = format!("{from} -> {}", paths::text(&self.remote));
             connection.emitter().plan("put", what);
             return Ok(outcome);
         }
@@ -194,15 +197,15 @@ impl Put {
         };
         let remote_files: Arc<dyn Files> =
             if self.options.use_sudo { by_sudo(&connection) } else { connection.files().await? };
-        let to = names::remote(&*remote_files, &connection.settings().cwd, &self.remote).await.map_err(failed)?;
+        let to = paths::remote(&*remote_files, &connection.settings().cwd, &self.remote).await.map_err(failed)?;
         if let Some(dir) = self.options.temp_dir.take() {
-            self.options.temp_dir = Some(names::remote(&*remote_files, "", &dir).await.map_err(failed)?);
+            self.options.temp_dir = Some(paths::remote(&*remote_files, "", &dir).await.map_err(failed)?);
         }
         let size = match &self.source {
             Source::Path(_) => roots.iter().map(Root::size).sum(),
             Source::Reader { size, .. } => *size,
         };
-        let paths = (from, names::text(&to));
+        let paths = (from, paths::text(&to));
         let (engine, progress) =
             Engine::begin(&connection, Direction::Put, &self.options, remote_files, paths, size, began);
         let work = async {
@@ -256,7 +259,7 @@ async fn put_paths(
     let is_dir = there.as_ref().is_some_and(|stat| stat.kind == FileKind::Directory);
     if roots.len() > 1 && there.is_some() && !is_dir {
         let text =
-            format!("{host}: {} is no directory, so that {} files can't be put into it", names::text(to), roots.len());
+            format!("{host}: {} is no directory, so that {} files can't be put into it", paths::text(to), roots.len());
         return Err(Error::Usage(text));
     }
     let becomes_dir = |root: &Root| root.tree.is_some() && !is_dir && roots.len() == 1;
@@ -264,7 +267,7 @@ async fn put_paths(
 
     let mut plan = Plan::default();
     for Root { path: from, name, stat, tree } in roots {
-        let to = if into { names::join(to, &name) } else { names::trimmed(to).to_vec() };
+        let to = if into { paths::join(to, &name) } else { paths::trimmed(to).to_vec() };
         if let Some(mut tree) = tree {
             plan.note(&from, &mut tree);
             plan.trees.push(Copy { from, to, tree });
@@ -276,12 +279,12 @@ async fn put_paths(
     plan.check(host, Direction::Put)?;
 
     let mut made = MadeDirs::default();
-    let needed = if into { Some(to) } else { Some(names::parent(to)).filter(|_| engine.options.parents) };
+    let needed = if into { Some(to) } else { Some(paths::parent(to)).filter(|_| engine.options.parents) };
     if let Some(dir) = needed.filter(|_| !is_dir) {
         if engine.options.parents {
             made.make(&*engine.remote, dir).await.map_err(failed)?;
         } else {
-            engine.remote.create_dir(names::trimmed(dir), None).await.map_err(failed)?;
+            engine.remote.create_dir(paths::trimmed(dir), None).await.map_err(failed)?;
         }
     }
     let first = plan.carry_out(engine, progress, outcome).await.map_err(failed)?;

@@ -4,9 +4,10 @@ use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{FileKind, FileStat, Files};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::glob;
 use super::options::Options;
 use super::walk::{Tree, walk};
-use super::{glob, names};
+use crate::paths;
 
 /// How many files and directories that match a pattern are looked at together.
 const AT_ONCE: usize = 32;
@@ -60,9 +61,9 @@ async fn root(files: &dyn Files, path: Vec<u8>, options: &Options) -> Result<Roo
             return Err(FileError::new("read", &path, kind));
         }
     };
-    let mut name = names::base(&path).to_vec();
+    let mut name = paths::base(&path).to_vec();
     if name.is_empty() {
-        name = names::base(&files.canonicalize(&path).await?).to_vec();
+        name = paths::base(&files.canonicalize(&path).await?).to_vec();
     }
     if name.is_empty() && tree.is_none() {
         return Err(FileError::new("read", &path, FileErrorKind::Escapes));

@@ -2,7 +2,10 @@
 
 use fabric_core::{Error, Target};
 
-use super::names;
+use crate::paths;
+
+/// Where what is got goes unless something else is said.
+pub(super) const DEFAULT: &[u8] = b"{host}/{path}";
 
 /// What placeholders stand for, the file's own left out.
 #[derive(Debug, Clone)]
@@ -147,13 +150,13 @@ impl Template {
                     }
                     Key::User => out.extend(values.user.bytes().map(|b| if b == b'/' { b'-' } else { b })),
                     Key::Port => out.extend_from_slice(values.port.to_string().as_bytes()),
-                    Key::Basename => out.extend_from_slice(names::base(file.path)),
+                    Key::Basename => out.extend_from_slice(paths::base(file.path)),
                     Key::Path => out.extend_from_slice(file.path),
                     Key::Dirname if *classic => {
-                        let dir = names::parent(file.path);
+                        let dir = paths::parent(file.path);
                         out.extend_from_slice(if dir == b"." { b"" } else { dir });
                     }
-                    Key::Dirname => out.extend_from_slice(names::parent(file.absolute)),
+                    Key::Dirname => out.extend_from_slice(paths::parent(file.absolute)),
                 },
             }
         }

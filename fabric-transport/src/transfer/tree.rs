@@ -9,8 +9,8 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::engine::{AT_ONCE, Engine};
 use super::modes::OWN_DIRECTORY;
-use super::names;
 use super::walk::{Found, Tree};
+use crate::paths;
 
 /// A link that leads through more links leads nowhere (path_resolution(7)).
 const MOST_LINKS: usize = 40;
@@ -58,7 +58,7 @@ impl Engine {
             let made = level.into_iter().map(|dir| async move {
                 Ok::<_, FileError>((
                     dir.below.clone(),
-                    self.make_dir(&names::below(root, &dir.below), &dir.stat).await?,
+                    self.make_dir(&paths::below(root, &dir.below), &dir.stat).await?,
                 ))
             });
             let made: Vec<_> = stream::iter(made.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect().await?;
@@ -101,7 +101,7 @@ impl Engine {
         inside: &HashMap<Vec<u8>, Inside>,
     ) -> Result<(), FileError> {
         for level in levels(directories).into_iter().rev() {
-            let finish = level.into_iter().map(|dir| self.finish_dir(names::below(root, &dir.below), dir, inside));
+            let finish = level.into_iter().map(|dir| self.finish_dir(paths::below(root, &dir.below), dir, inside));
             let finish = stream::iter(finish.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
             finish.try_collect::<Vec<()>>().await?;
         }
@@ -128,7 +128,7 @@ impl Engine {
         if tree.links.is_empty() {
             return linked;
         }
-        let mut starts = vec![names::trimmed(from).to_vec()];
+        let mut starts = vec![paths::trimmed(from).to_vec()];
         if self.direction == Direction::Get && tree.links.iter().any(|link| link.to.starts_with(b"/")) {
             starts.extend(self.remote.canonicalize(from).await);
         }
@@ -141,8 +141,8 @@ impl Engine {
                 Direction::Get => within.text(&link.below, &link.to),
             };
             match text {
-                Some(text) => wanted.push((names::join(to, &link.below), text)),
-                None => linked.refused.push(names::join(from, &link.below)),
+                Some(text) => wanted.push((paths::join(to, &link.below), text)),
+                None => linked.refused.push(paths::join(from, &link.below)),
             }
         }
         let links = wanted.into_iter().map(|(path, text)| async move {

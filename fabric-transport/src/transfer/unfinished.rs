@@ -8,9 +8,12 @@ use fabric_core::outcome::Direction;
 use fabric_core::transport::{FileKind, FileStat, Files, WriteOptions};
 use tokio_util::task::TaskTracker;
 
-use super::engine::{Engine, Job};
-use super::parts::{Parts, Whole};
-use super::{local, names};
+use super::engine::Engine;
+use super::job::Job;
+
+use super::local;
+use crate::part_names::{PartNames, Whole};
+use crate::paths;
 
 /// A file under its temporary name.
 pub(super) struct Part {
@@ -65,7 +68,7 @@ impl Engine {
     /// What the part of `to` is beside of.
     pub(super) fn beside(&self, to: &[u8]) -> Vec<u8> {
         match (&self.options.temp_dir, self.direction) {
-            (Some(dir), Direction::Put) => names::join(dir, names::base(to)),
+            (Some(dir), Direction::Put) => paths::join(dir, paths::base(to)),
             _ => to.to_vec(),
         }
     }
@@ -90,7 +93,7 @@ impl Engine {
 pub(super) struct Unfinished {
     files: Arc<dyn Files>,
     removals: TaskTracker,
-    parts: Arc<Parts>,
+    parts: Arc<PartNames>,
     path: Option<Vec<u8>>,
     local: bool,
     lasting: bool,
@@ -125,7 +128,7 @@ impl Unfinished {
     }
 }
 
-async fn remove(files: &dyn Files, parts: &Parts, path: &[u8]) {
+async fn remove(files: &dyn Files, parts: &PartNames, path: &[u8]) {
     match files.remove_file(path).await {
         // It may never have been made.
         Ok(()) | Err(FileError { kind: FileErrorKind::NotFound, .. }) => {}

@@ -6,12 +6,7 @@ use fabric_core::error::FileError;
 use sha2::{Digest as _, Sha256};
 
 use super::local;
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
-    bytes.iter().flat_map(digits).collect()
-}
+use crate::part_names::hex;
 
 /// The checksum of a local file, in hexadecimal digits.
 pub(super) async fn local_sha256(path: &[u8]) -> Result<String, FileError> {

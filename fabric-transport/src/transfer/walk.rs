@@ -7,7 +7,8 @@ use fabric_core::transport::{FileKind, FileStat, Files};
 use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
 
-use super::{Links, names};
+use super::options::Links;
+use crate::paths;
 
 /// A tree that is deeper is taken for a loop.
 const DEEPEST: usize = 128;
@@ -69,7 +70,7 @@ impl Place {
             Self::Start => vec![start.to_vec()],
             Self::Named(name, above) => {
                 let mut chain = above.chain(start);
-                let path = chain.last().map(|above| names::join(above, name));
+                let path = chain.last().map(|above| paths::join(above, name));
                 chain.extend(path);
                 chain
             }
@@ -116,7 +117,7 @@ pub(super) async fn walk(files: &dyn Files, root: &[u8], stat: FileStat, links: 
             }
         };
         for (name, entry) in entries {
-            let below = names::join(&dir.below, &name);
+            let below = paths::join(&dir.below, &name);
             let (stat, real) = match entry {
                 Ok(Entry::Is(stat, real)) => (stat, real),
                 Ok(Entry::Link(to)) => {
@@ -171,15 +172,15 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     async fn list(&self, dir: &Waiting) -> Result<Vec<(Vec<u8>, Result<Entry, FileError>)>, FileError> {
-        let path = if dir.below.is_empty() { self.root.to_vec() } else { names::join(self.root, &dir.below) };
+        let path = if dir.below.is_empty() { self.root.to_vec() } else { paths::join(self.root, &dir.below) };
         let entries = self.files.read_dir(&path).await?;
         let (links, others): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.stat.kind == FileKind::Symlink);
         let named = |name: &[u8], entry| {
-            if names::is_plain(name) {
+            if paths::is_plain(name) {
                 Ok(entry)
             } else {
-                Err(FileError::new("read", names::join(&path, name), FileErrorKind::Escapes))
+                Err(FileError::new("read", paths::join(&path, name), FileErrorKind::Escapes))
             }
         };
         let mut listed: Vec<_> = others
@@ -193,9 +194,9 @@ impl Walk<'_> {
             let (named, path) = (named(&entry.name, Entry::LeftOut), &path);
             async move {
                 let taken = match (named, self.links) {
-                    (Ok(_), Links::Follow) => self.follow(&names::join(path, &entry.name), &dir.place).await,
+                    (Ok(_), Links::Follow) => self.follow(&paths::join(path, &entry.name), &dir.place).await,
                     (Ok(_), Links::Keep) => {
-                        self.files.read_link(&names::join(path, &entry.name)).await.map(Entry::Link)
+                        self.files.read_link(&paths::join(path, &entry.name)).await.map(Entry::Link)
                     }
                     (other, _) => other,
                 };

@@ -7,7 +7,8 @@ use libgssapi::name::Name;
 use libgssapi::oid::{GSS_MECH_KRB5, GSS_NT_HOSTBASED_SERVICE};
 use russh::{GssapiAuthenticator, GssapiStep};
 
-use super::{Attempt, Step, answered};
+use super::login::{Attempt, Step};
+use super::waiting::answered;
 
 /// As failed logins name it.
 const METHOD: &str = "gssapi-with-mic";

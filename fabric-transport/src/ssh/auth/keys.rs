@@ -17,10 +17,10 @@ use ssh_key::{Algorithm, Certificate, HashAlg, PublicKey};
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
-use super::agent::Agent;
 use super::signing::SigningKey;
-use super::unless_slow;
+use super::waiting::unless_slow;
 use super::written::{self, Unusable, Written};
+use crate::ssh::agent::Agent;
 use crate::ssh::clock::Clock;
 use crate::ssh::handler::Handler;
 

@@ -215,7 +215,7 @@ impl Files for Faulty {
         if ended.is_some_and(std::cmp::Ordering::is_gt) {
             return Err(lost(path));
         }
-        let is_part = crate::transfer::parts::Part::parse(crate::transfer::names::base(path)).is_some();
+        let is_part = crate::part_names::PartName::parse(crate::paths::base(path)).is_some();
         if self.no_parts && is_part {
             return Err(FileError::new("write", path, FileErrorKind::PermissionDenied));
         }
@@ -289,7 +289,7 @@ async fn a_transfer_goes_on_where_it_broke_off() {
     put().await.unwrap_err();
     get().await.unwrap_err();
     let [part, content] = &listed(there.path())[..] else { panic!("{:?}", listed(there.path())) };
-    assert!(crate::transfer::parts::Part::parse(part.as_bytes()).is_some_and(|part| part.of == b"copy"), "{part}");
+    assert!(crate::part_names::PartName::parse(part.as_bytes()).is_some_and(|part| part.of == b"copy"), "{part}");
     assert_eq!(content, "content");
     faulty.cut_after.store(u64::MAX, Ordering::Relaxed);
     assert_eq!(put().await.unwrap().bytes, 4);

@@ -345,7 +345,7 @@ async fn a_part_is_gone_on_with_by_sudo_and_no_link_is_followed() {
     std::fs::write(&local, "0123456789").unwrap();
     let stat = local::files().stat(&local::bytes(&local)).await.unwrap();
     let (from, target) = (local::bytes(&local), local::bytes(&to));
-    let whole = crate::transfer::parts::Whole {
+    let whole = crate::part_names::Whole {
         host: connection.host_string(),
         direction: fabric_core::outcome::Direction::Put,
         from: &from,

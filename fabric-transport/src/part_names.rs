@@ -17,7 +17,7 @@ use fabric_core::transport::FileStat;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-use super::names;
+use crate::paths;
 
 /// A part that was last written so long ago is dead, whoever's it is.
 const DEAD_AFTER: Duration = Duration::from_hours(24);
@@ -33,13 +33,13 @@ const PROCESS: usize = 8;
 /// How much of a file's name a part's name keeps: names are 255 bytes at most on most systems.
 const KEPT: usize = 200;
 
-pub(super) const ENDING: &[u8] = b".part";
+pub(crate) const ENDING: &[u8] = b".part";
 
 const KEY_FILE: &str = "key";
 
 /// Names parts, and knows those of this user. One [`Connector`](crate::Connector) has one.
 #[derive(Debug, Default)]
-pub(crate) struct Parts {
+pub(crate) struct PartNames {
     state: Option<PathBuf>,
     secret: OnceLock<Secret>,
     /// Names of ours that could not be removed.
@@ -63,27 +63,27 @@ impl std::fmt::Debug for Secret {
 }
 
 /// What a part that may be gone on with belongs to.
-pub(super) struct Whole<'a> {
-    pub(super) host: &'a str,
-    pub(super) direction: Direction,
-    pub(super) from: &'a [u8],
-    pub(super) to: &'a [u8],
-    pub(super) stat: &'a FileStat,
+pub(crate) struct Whole<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) direction: Direction,
+    pub(crate) from: &'a [u8],
+    pub(crate) to: &'a [u8],
+    pub(crate) stat: &'a FileStat,
 }
 
-impl Parts {
+impl PartNames {
     /// With the key that is kept in `dir`, which is made when it is first needed.
     pub(crate) fn with_state(dir: PathBuf) -> Self {
         Self { state: Some(dir), ..Self::default() }
     }
 
     /// A name beside `target` that no other has.
-    pub(super) fn fresh(&self, target: &[u8]) -> Vec<u8> {
+    pub(crate) fn fresh(&self, target: &[u8]) -> Vec<u8> {
         named(target, &format!("{}{:08x}", self.secret().process, rand::random::<u32>()))
     }
 
     /// A name beside `target` that is the same for the same whole; `None` if the source's size or time isn't known.
-    pub(super) fn lasting(&self, target: &[u8], whole: &Whole<'_>) -> Option<Vec<u8>> {
+    pub(crate) fn lasting(&self, target: &[u8], whole: &Whole<'_>) -> Option<Vec<u8>> {
         let modified = whole.stat.modified?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         let fields: [&[u8]; 6] = [
             whole.host.as_bytes(),
@@ -97,7 +97,7 @@ impl Parts {
     }
 
     /// Whether a part is of this user, on this machine and since that was started, and if it is, whether it is dead.
-    pub(super) fn is_ours_and_dead(&self, part: &Part<'_>) -> Option<bool> {
+    pub(crate) fn is_ours_and_dead(&self, part: &PartName<'_>) -> Option<bool> {
         let process = part.digits.strip_prefix(self.secret().owner.as_bytes())?;
         let process = std::str::from_utf8(process.get(..PROCESS)?).ok()?;
         let process = u32::from_str_radix(process, 16).ok()?;
@@ -109,12 +109,12 @@ impl Parts {
     }
 
     /// A part of ours is left behind, since the host can't be asked to remove it.
-    pub(super) fn abandon(&self, path: &[u8]) {
-        self.abandoned.lock().insert(names::base(path).to_vec());
+    pub(crate) fn abandon(&self, path: &[u8]) {
+        self.abandoned.lock().insert(paths::base(path).to_vec());
     }
 
     /// Whether a local directory was not looked through before, and there may be anything of ours in it.
-    pub(super) fn is_new(&self, dir: &[u8]) -> bool {
+    pub(crate) fn is_new(&self, dir: &[u8]) -> bool {
         self.state.is_some() && self.looked.lock().insert(dir.to_vec())
     }
 
@@ -141,16 +141,16 @@ impl Parts {
 
 /// A part, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part<'a> {
+pub(crate) struct PartName<'a> {
     name: &'a [u8],
     /// The name of the file it is of, as far as a part's name has it.
-    pub(super) of: &'a [u8],
+    pub(crate) of: &'a [u8],
     digits: &'a [u8],
 }
 
-impl<'a> Part<'a> {
+impl<'a> PartName<'a> {
     /// Whether a name is that of a part.
-    pub(super) fn parse(name: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(name: &'a [u8]) -> Option<Self> {
         let inner = name.strip_prefix(b".")?.strip_suffix(ENDING)?;
         let (of, digits) = inner.split_at_checked(inner.iter().rposition(|b| *b == b'.')?)?;
         let digits = &digits[1..];
@@ -161,19 +161,19 @@ impl<'a> Part<'a> {
 }
 
 /// Whether a part is dead, whoever's it is; `now` is by the clock of the side that it is on.
-pub(super) fn is_old(modified: Option<SystemTime>, now: Option<SystemTime>) -> bool {
+pub(crate) fn is_old(modified: Option<SystemTime>, now: Option<SystemTime>) -> bool {
     let age = modified.zip(now).and_then(|(modified, now)| now.duration_since(modified).ok());
     age.is_some_and(|age| age > DEAD_AFTER)
 }
 
 /// What of a file's name its parts have.
-pub(super) fn kept(base: &[u8]) -> &[u8] {
+pub(crate) fn kept(base: &[u8]) -> &[u8] {
     &base[..base.len().min(KEPT)]
 }
 
 fn named(target: &[u8], digits: &str) -> Vec<u8> {
-    let name = [b".", kept(names::base(target)), b".", digits.as_bytes(), ENDING].concat();
-    names::join(names::parent(target), &name)
+    let name = [b".", kept(paths::base(target)), b".", digits.as_bytes(), ENDING].concat();
+    paths::join(paths::parent(target), &name)
 }
 
 /// A keyed hash, in hexadecimal digits. No field can run into the next one, and half of the sum is not used, so that
@@ -185,7 +185,13 @@ fn keyed(key: &[u8; 32], fields: &[&[u8]]) -> String {
         digest.update((field.len() as u64).to_be_bytes());
         digest.update(field);
     }
-    super::verify::hex(&digest.finalize())
+    hex(&digest.finalize())
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
+    bytes.iter().flat_map(digits).collect()
 }
 
 /// The key that is kept in `dir`; it is made if there is none.
@@ -242,32 +248,32 @@ mod tests {
     fn a_lasting_name_is_of_one_whole_and_one_key() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state/fabric");
-        let parts = Parts::with_state(state.clone());
+        let parts = PartNames::with_state(state.clone());
         let (one, longer, later) = (stat(5, 7), stat(6, 7), stat(5, 8));
-        let name = |parts: &Parts, host, stat| parts.lasting(b"/srv/x", &whole(host, stat)).unwrap();
+        let name = |parts: &PartNames, host, stat| parts.lasting(b"/srv/x", &whole(host, stat)).unwrap();
         let first = name(&parts, "h1", &one);
         assert!(first.starts_with(b"/srv/.x.") && first.ends_with(b".part"));
-        assert!(Part::parse(names::base(&first)).is_some_and(|part| part.of == b"x"));
+        assert!(PartName::parse(paths::base(&first)).is_some_and(|part| part.of == b"x"));
         for (host, stat) in [("h2", &one), ("h1", &longer), ("h1", &later)] {
             assert_ne!(name(&parts, host, stat), first);
         }
         // Another run has the same key, another user has not.
-        assert_eq!(name(&Parts::with_state(state.clone()), "h1", &one), first);
-        assert_ne!(name(&Parts::with_state(dir.path().join("other")), "h1", &one), first);
+        assert_eq!(name(&PartNames::with_state(state.clone()), "h1", &one), first);
+        assert_ne!(name(&PartNames::with_state(dir.path().join("other")), "h1", &one), first);
         assert_eq!(fs::metadata(state.join(KEY_FILE)).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(&state).unwrap().mode() & 0o777, 0o700);
         // One that others could read is not used.
         fs::set_permissions(state.join(KEY_FILE), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-        assert_ne!(name(&Parts::with_state(state), "h1", &one), first);
+        assert_ne!(name(&PartNames::with_state(state), "h1", &one), first);
     }
 
     #[test]
     fn only_what_is_surely_dead_is() {
         let dir = tempfile::tempdir().unwrap();
-        let parts = Parts::with_state(dir.path().to_owned());
-        let dead = |name: &[u8]| parts.is_ours_and_dead(&Part::parse(name).unwrap());
+        let parts = PartNames::with_state(dir.path().to_owned());
+        let dead = |name: &[u8]| parts.is_ours_and_dead(&PartName::parse(name).unwrap());
         let ours = parts.fresh(b"x");
-        let ours = names::base(&ours);
+        let ours = paths::base(&ours);
         assert_eq!(dead(ours), Some(false));
         parts.abandon(ours);
         assert_eq!(dead(ours), Some(true));
@@ -294,13 +300,13 @@ mod tests {
             ".x.0123456789ABCDEF.part",
             "..0123456789abcdef.part",
         ] {
-            assert_eq!(Part::parse(no.as_bytes()), None, "{no}");
+            assert_eq!(PartName::parse(no.as_bytes()), None, "{no}");
         }
-        let part = Part::parse(b".a.b.0123456789abcdef.part").unwrap();
+        let part = PartName::parse(b".a.b.0123456789abcdef.part").unwrap();
         assert_eq!(part.of, b"a.b");
         let long = vec![b'n'; 255];
-        let name = Parts::default().fresh(&long);
-        assert!(names::base(&name).len() <= 255);
-        assert_eq!(Part::parse(names::base(&name)).unwrap().of, kept(&long));
+        let name = PartNames::default().fresh(&long);
+        assert!(paths::base(&name).len() <= 255);
+        assert_eq!(PartName::parse(paths::base(&name)).unwrap().of, kept(&long));
     }
 }

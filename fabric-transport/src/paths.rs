@@ -10,12 +10,12 @@ use fabric_core::transport::Files;
 
 /// Whether a name that a host sent is one plain name, so that it can be a part of a path without leading
 /// anywhere else.
-pub(super) fn is_plain(name: &[u8]) -> bool {
+pub(crate) fn is_plain(name: &[u8]) -> bool {
     !name.is_empty() && name != b"." && name != b".." && !name.iter().any(|b| matches!(b, b'/' | 0))
 }
 
 /// `dir/name`.
-pub(super) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
+pub(crate) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
     let mut path = dir.to_vec();
     if !path.is_empty() && !path.ends_with(b"/") {
         path.push(b'/');
@@ -25,12 +25,12 @@ pub(super) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// `dir/below`; the directory itself where that is empty.
-pub(super) fn below(dir: &[u8], below: &[u8]) -> Vec<u8> {
+pub(crate) fn below(dir: &[u8], below: &[u8]) -> Vec<u8> {
     if below.is_empty() { dir.to_vec() } else { join(dir, below) }
 }
 
 /// The directory and the name in it; the directory is empty for what is at the top.
-pub(super) fn split(below: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(below: &[u8]) -> (&[u8], &[u8]) {
     match below.iter().rposition(|b| *b == b'/') {
         Some(at) => (&below[..at], &below[at + 1..]),
         None => (b"", below),
@@ -38,13 +38,13 @@ pub(super) fn split(below: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The last part of a path; empty for `/` and for a path that ends in `.` or `..`.
-pub(super) fn base(path: &[u8]) -> &[u8] {
+pub(crate) fn base(path: &[u8]) -> &[u8] {
     let last = trimmed(path).rsplit(|b| *b == b'/').next().unwrap_or_default();
     if is_plain(last) { last } else { b"" }
 }
 
 /// What is above the last part.
-pub(super) fn parent(path: &[u8]) -> &[u8] {
+pub(crate) fn parent(path: &[u8]) -> &[u8] {
     let path = trimmed(path);
     match path.iter().rposition(|b| *b == b'/') {
         Some(0) => b"/",
@@ -54,18 +54,18 @@ pub(super) fn parent(path: &[u8]) -> &[u8] {
 }
 
 /// Without the slashes at its end.
-pub(super) fn trimmed(path: &[u8]) -> &[u8] {
+pub(crate) fn trimmed(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|b| *b != b'/').map_or(path.len().min(1), |at| at + 1);
     &path[..end]
 }
 
-pub(super) fn text(path: &[u8]) -> String {
+pub(crate) fn text(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
 
 /// A path on a host, absolute: relative ones start in `cwd`, that in the login directory; `~` is the login
 /// directory.
-pub(super) async fn remote(files: &dyn Files, cwd: &str, path: &[u8]) -> Result<Vec<u8>, FileError> {
+pub(crate) async fn remote(files: &dyn Files, cwd: &str, path: &[u8]) -> Result<Vec<u8>, FileError> {
     let mut full = cwd.as_bytes().to_vec();
     join_dir(&mut full, path);
     if full.starts_with(b"/") {

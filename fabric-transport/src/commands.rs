@@ -13,8 +13,6 @@ use tokio::sync::{OnceCell, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Connection;
-
 /// How long closing waits for what is being started or stopped, beyond the time that a command has to end by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -31,7 +29,7 @@ pub(crate) struct Commands {
 }
 
 /// A command that has been started, and its one end.
-pub(super) struct Command {
+pub(crate) struct Command {
     number: u64,
     control: Arc<dyn ProcessControl>,
     grace: Duration,
@@ -42,32 +40,33 @@ pub(super) struct Command {
 
 impl Command {
     /// Ends it. Several who want that at once wait for one stop.
-    pub(super) async fn stop(&self) -> StopOutcome {
+    pub(crate) async fn stop(&self) -> StopOutcome {
         self.stopped.get_or_init(|| self.control.stop(self.grace)).await.clone()
     }
 
     /// Waits until its connection is closed.
-    pub(super) async fn closing(&self) {
+    pub(crate) async fn closing(&self) {
         self.closing.cancelled().await;
     }
 }
 
 impl Commands {
-    /// Starts a process, which is ended when what this gives is dropped. It is also ended if whoever asked for it has gone
-    /// before it had started: the host may have been sent the command already.
-    pub(super) async fn start(
-        connection: &Connection,
+    /// Starts a process, which is ended when what this gives is dropped. It is also ended if its caller has gone before it
+    /// had started: the host may have been sent the command already. `owner` is kept until its end, which needs the session.
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        owner: Arc<dyn Send + Sync>,
         session: Arc<dyn Session>,
         request: SpawnRequest,
         grace: Duration,
     ) -> Result<(Process, Started), SessionError> {
         tracing::trace!(route = "a command becomes a process");
         let (answer, started) = oneshot::channel();
-        let owner = connection.clone();
-        connection.shared.commands.under_way.spawn(async move {
+        let commands = self.clone();
+        self.under_way.spawn(async move {
             let process = session.spawn(&request).await;
             let process = process.map(|process| {
-                let started = Started::new(owner, process.control.clone(), grace);
+                let started = Started::new(commands, owner, process.control.clone(), grace);
                 (process, started)
             });
             // Dropped, it is stopped.
@@ -100,39 +99,45 @@ impl Commands {
 }
 
 /// A command that is ended when this is dropped, unless it has ended or is disowned.
-pub(super) struct Started {
-    connection: Connection,
+pub(crate) struct Started {
+    commands: Arc<Commands>,
+    owner: Arc<dyn Send + Sync>,
     command: Arc<Command>,
     over: bool,
 }
 
 impl Started {
-    fn new(connection: Connection, control: Arc<dyn ProcessControl>, grace: Duration) -> Self {
+    fn new(
+        commands: Arc<Commands>,
+        owner: Arc<dyn Send + Sync>,
+        control: Arc<dyn ProcessControl>,
+        grace: Duration,
+    ) -> Self {
         let number = rand::random();
         let (closing, stopped) = (CancellationToken::new(), OnceCell::new());
         let command = Arc::new(Command { number, control, grace, closing, stopped });
-        connection.shared.commands.lock().insert(number, command.clone());
-        Self { connection, command, over: false }
+        commands.lock().insert(number, command.clone());
+        Self { commands, owner, command, over: false }
     }
 
-    pub(super) fn command(&self) -> &Arc<Command> {
+    pub(crate) fn command(&self) -> &Arc<Command> {
         &self.command
     }
 
     /// It has ended.
-    pub(super) fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.forget();
     }
 
     /// It goes on, whatever becomes of the connection.
-    pub(super) fn disown(mut self) {
+    pub(crate) fn disown(mut self) {
         self.command.control.disown();
         self.forget();
     }
 
     fn forget(&mut self) {
         self.over = true;
-        self.connection.shared.commands.lock().remove(&self.command.number);
+        self.commands.lock().remove(&self.command.number);
     }
 }
 
@@ -145,14 +150,14 @@ impl Drop for Started {
         if self.command.control.kill() || runtime.is_err() {
             self.forget();
         } else if let Ok(runtime) = runtime {
-            let (connection, command) = (self.connection.clone(), self.command.clone());
-            let under_way = &self.connection.shared.commands.under_way;
-            // The connection stays until then: the command is ended over it.
+            let (commands, command, owner) = (self.commands.clone(), self.command.clone(), self.owner.clone());
             let stop = async move {
                 command.stop().await;
-                connection.shared.commands.lock().remove(&command.number);
+                commands.lock().remove(&command.number);
+                // The command is ended over its session.
+                drop(owner);
             };
-            under_way.spawn_on(stop, &runtime);
+            self.commands.under_way.spawn_on(stop, &runtime);
         }
     }
 }

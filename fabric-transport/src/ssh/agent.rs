@@ -20,7 +20,7 @@ impl std::fmt::Debug for Agent {
 
 /// Connects to the agent on behalf of the host, and tells it so: keys may be constrained to the hosts
 /// through which they are asked for.
-pub(in crate::ssh) async fn connect_forwarded(
+pub(super) async fn connect_forwarded(
     socket: &Path,
     binding: Option<&AgentSessionBinding>,
 ) -> Result<Box<dyn AgentStream + Send + Unpin>, russh::keys::Error> {

@@ -1,0 +1,58 @@
+//! What a plugin says about itself, and why one is refused.
+
+use std::path::Path;
+
+use fabric_plugin_sdk::{Description, OptionSpec};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What a plugin says it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Introduction {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) abi: u32,
+    pub(super) description: Description,
+}
+
+impl Introduction {
+    /// The same for people to read. What it serves and takes is found by the same texts.
+    pub(super) fn harmless(mut self) -> Self {
+        self.version = harmless(&self.version);
+        let about = &mut self.description;
+        about.summary = harmless(&about.summary);
+        let options = std::mem::take(&mut about.options).into_iter();
+        about.options = options
+            .map(|(name, option)| (harmless(&name), OptionSpec { doc: harmless(&option.doc), ..option }))
+            .collect();
+        self
+    }
+}
+
+/// A text from a plugin, or from its peer, in which nothing speaks to a terminal: control characters
+/// and changes of direction are U+FFFD, and white space is a blank.
+pub(super) fn harmless(text: &str) -> String {
+    let direction = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let replaced = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() || direction(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.trim().chars().map(replaced).collect()
+}
+
+/// Why a file is not taken as a plugin.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("plugin {file}: {reason}")]
+pub struct PluginLoadError {
+    /// The file.
+    pub file: String,
+    /// What is wrong with it, and what to do.
+    pub reason: String,
+}
+
+impl PluginLoadError {
+    pub(super) fn new(file: &Path, reason: &str) -> Self {
+        Self { file: file.display().to_string(), reason: harmless(reason) }
+    }
+}

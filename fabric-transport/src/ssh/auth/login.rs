@@ -1,0 +1,494 @@
+//! Logging in, in OpenSSH's order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_core::transport::OpenContext;
+use fabric_core::{ConnectErrorKind, Phase, PromptError, PromptKind, PromptRequest, Secret, Target};
+use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt, RemoteDisconnectInfo};
+use russh::keys::agent::AgentIdentity;
+use russh::{Disconnect, MethodKind};
+
+use super::keys::{self, KeyStore};
+use super::waiting::{answered, too_late, unless_slow};
+use crate::ssh::Failure;
+use crate::ssh::agent;
+use crate::ssh::clock::{Clock, Expired};
+use crate::ssh::handler::Handler;
+use crate::ssh::handshake::VerifiedConnection;
+use crate::ssh::host_keys::Verified;
+use crate::ssh::state::SessionState;
+
+/// What the session has read already is known after so long, on a busy machine too.
+const BY_NOW: Duration = Duration::from_millis(100);
+
+/// How often a server may ask questions in one login.
+const MOST_QUESTIONS: u32 = 100;
+
+/// How many times `auth_timeout` all answers of the server together may take.
+const WHOLE_LOGIN: u32 = 10;
+
+/// So much of a server's banner is part of an error message.
+const BANNER: usize = 200;
+
+/// A connection after login.
+pub(in crate::ssh) struct Login {
+    pub(in crate::ssh) handle: Handle<Handler>,
+    pub(in crate::ssh) shared: Arc<SessionState>,
+}
+
+/// Logs in with what the target and its user have.
+pub(in crate::ssh) async fn login(
+    connection: VerifiedConnection,
+    target: &Target,
+    context: &OpenContext,
+    keys: &KeyStore,
+) -> Result<Login, Failure> {
+    let VerifiedConnection { handle, shared, clock, proof: verified } = connection;
+    let user = match &target.user {
+        Some(user) => user.clone(),
+        None => local_user()?,
+    };
+    let mut attempt = Attempt {
+        handle,
+        shared,
+        clock: clock.clone(),
+        target,
+        context,
+        user,
+        given: target.auth.password.clone(),
+        tried: Vec::new(),
+        offered: None,
+        questions: 0,
+        announced: None,
+        verified,
+    };
+    let whole = target.timeouts.auth.map(|limit| limit * WHOLE_LOGIN);
+    let done =
+        clock.limit_whole(whole, Box::pin(attempt.run(keys))).await.unwrap_or_else(|Expired| Err(too_late(whole)));
+    done.map_err(|kind| (Phase::Auth, kind))?;
+    Ok(Login { handle: attempt.handle, shared: attempt.shared })
+}
+
+fn local_user() -> Result<String, Failure> {
+    let reason = "no login user is given, and the user of this process has no name".to_owned();
+    let uid = rustix::process::getuid().as_raw();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.ok_or((Phase::Auth, ConnectErrorKind::Setting { reason }))
+}
+
+/// What became of a method.
+pub(super) enum Step {
+    /// Logged in.
+    Done,
+    /// The server wants another factor besides (partial success).
+    More,
+    /// Refused, or nothing to try.
+    Refused,
+}
+
+/// Which part of what there is to try is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// What was named: keys, and the password that was given.
+    Given,
+    /// All others, and what a person is asked for.
+    Rest,
+}
+
+/// One login in progress.
+pub(super) struct Attempt<'a> {
+    pub(super) handle: Handle<Handler>,
+    pub(super) shared: Arc<SessionState>,
+    pub(super) clock: Clock,
+    pub(super) target: &'a Target,
+    pub(super) context: &'a OpenContext,
+    pub(super) user: String,
+    /// The password that was given, until it has been tried.
+    pub(super) given: Option<Secret>,
+    /// What was tried, each with what came of it.
+    pub(super) tried: Vec<String>,
+    /// What the server still takes; `None` until it has said so.
+    pub(super) offered: Option<Vec<MethodKind>>,
+    /// How often it has asked questions.
+    pub(super) questions: u32,
+    /// What the server announced about RSA keys; `None` until it has been looked at.
+    pub(super) announced: Option<keys::Announced>,
+    pub(super) verified: Verified,
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self, keys: &KeyStore) -> Result<(), ConnectErrorKind> {
+        let agent = self.agent().await;
+        let mut candidates = keys::Candidates::collect(self.target, keys, agent).await?;
+        self.tried.append(&mut candidates.passed_over);
+        if candidates.is_empty() {
+            // Nothing to offer without a question: ask the server first what it takes.
+            if let Step::Done = self.none().await? {
+                return Ok(());
+            }
+        }
+        // Each partial success begins the list anew; a server asks for a handful of factors at most.
+        for _ in 0..8 {
+            let mut more = false;
+            // A password that was given comes before keys that may be many, and of which each costs one of the tries.
+            let passes: &[Pass] = if self.given.is_some() { &[Pass::Given, Pass::Rest] } else { &[Pass::Rest] };
+            'passes: for &pass in passes {
+                for method in &self.target.auth.methods {
+                    let Ok(kind) = method.parse::<MethodKind>() else { continue };
+                    if self.offered.as_ref().is_some_and(|offered| !offered.contains(&kind)) {
+                        continue;
+                    }
+                    let step = match kind {
+                        MethodKind::KeyboardInteractive | MethodKind::Password if !self.verified.is_full() => {
+                            self.tried.push(format!("{} (not with a host whose key has changed)", <&str>::from(&kind)));
+                            Step::Refused
+                        }
+                        #[cfg(feature = "gssapi")]
+                        MethodKind::GssapiWithMic if self.target.auth.gssapi && pass == passes[0] => {
+                            self.gssapi().await?
+                        }
+                        MethodKind::PublicKey => self.public_keys(&mut candidates, pass).await?,
+                        MethodKind::KeyboardInteractive | MethodKind::Password
+                            if pass == Pass::Given && self.given.is_none() =>
+                        {
+                            Step::Refused
+                        }
+                        MethodKind::KeyboardInteractive => self.keyboard_interactive(pass).await?,
+                        MethodKind::Password => self.password(pass).await?,
+                        _ => Step::Refused,
+                    };
+                    match step {
+                        Step::Done => return Ok(()),
+                        Step::More => {
+                            more = true;
+                            break 'passes;
+                        }
+                        Step::Refused => {}
+                    }
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+        Err(self.failed())
+    }
+
+    fn failed(&self) -> ConnectErrorKind {
+        let mut tried = self.tried.clone();
+        if self.shared.goodbye.get().is_some_and(is_out_of_tries) {
+            tried.push(
+                "the server takes no more tries, and each key costs one: name the right one with `-i` and set \
+                 IdentitiesOnly in ssh_config, or leave the agent out with `-a`"
+                    .to_owned(),
+            );
+        }
+        // Where servers say why a login is refused.
+        let banner = self.shared.banner.lock();
+        if let Some(line) = banner.lines().map(str::trim).find(|line| !line.is_empty()) {
+            let line: String = line.chars().filter(|c| !c.is_control()).take(BANNER).collect();
+            tried.push(format!("the server says \"{line}\""));
+        }
+        let offered = self.offered.iter().flatten().map(|kind| <&str>::from(kind).to_owned()).collect();
+        ConnectErrorKind::AuthFailed { user: self.user.clone(), tried, offered }
+    }
+
+    /// Notes the server's answer to `what`.
+    pub(super) fn note(&mut self, what: &str, answer: AuthResult) -> Result<Step, ConnectErrorKind> {
+        tracing::debug!(host = self.target.host_string.as_str(), user = self.user, what, ?answer, "login");
+        match answer {
+            AuthResult::Success => Ok(Step::Done),
+            // russh says so when the connection has ended.
+            AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty() => {
+                self.tried.push(format!("{what} ({})", self.shared.reason()));
+                if self.handle.is_closed() && self.offered.is_none() {
+                    let reason = self.shared.reason().to_string();
+                    return Err(ConnectErrorKind::Dropped { phase: Phase::Auth, reason });
+                }
+                Err(self.failed())
+            }
+            AuthResult::Failure { remaining_methods, partial_success } => {
+                self.offered = Some(remaining_methods.to_vec());
+                let came_of_it = if partial_success { "accepted, more is wanted" } else { "refused" };
+                self.tried.push(format!("{what} ({came_of_it})"));
+                Ok(if partial_success { Step::More } else { Step::Refused })
+            }
+        }
+    }
+
+    async fn agent(&mut self) -> Option<(Arc<agent::Agent>, Vec<AgentIdentity>)> {
+        let socket = self.target.auth.agent.as_ref()?;
+        let opening = agent::Agent::open(socket, self.handle.agent_session_binding());
+        let slow = || format!("the agent {} has not answered for 2 s; it is waited for", socket.display());
+        let opening = unless_slow(self.context, slow, opening);
+        let opened = self.clock.limit(self.target.timeouts.auth, opening).await;
+        match opened.unwrap_or_else(|Expired| Err("it did not answer within `auth_timeout`".to_owned())) {
+            Ok(agent) => Some(agent),
+            Err(reason) => {
+                self.tried.push(format!("agent {} ({reason})", socket.display()));
+                None
+            }
+        }
+    }
+
+    async fn public_keys(&mut self, candidates: &mut keys::Candidates, pass: Pass) -> Result<Step, ConnectErrorKind> {
+        while let Some(candidate) = candidates.next(pass == Pass::Rest) {
+            let what = candidate.to_string();
+            let offer = match candidate.public(self.target, self.context, &self.clock).await {
+                Ok(offer) if candidates.first_offer(&offer) => offer,
+                Ok(_) => continue,
+                Err(error) => {
+                    self.sign_failed(&what, error)?;
+                    continue;
+                }
+            };
+            if offer.is_rsa() && self.announced.is_none() {
+                if let Step::Done = self.learn_announced().await? {
+                    return Ok(Step::Done);
+                }
+                if !self.takes(MethodKind::PublicKey) {
+                    candidates.give_back(candidate, &offer);
+                    return Ok(Step::Refused);
+                }
+            }
+            let hash = match offer.hash(self.announced.flatten(), &self.target.auth.key_algorithms) {
+                Ok(hash) => hash,
+                Err(reason) => {
+                    self.tried.push(format!("{what} ({reason})"));
+                    continue;
+                }
+            };
+            let clock = self.clock.clone();
+            let mut signer =
+                keys::Signer { candidate: &candidate, target: self.target, context: self.context, clock: &clock };
+            let signing = offer.authenticate(&mut self.handle, self.user.clone(), hash, &mut signer);
+            match answered(&clock, self.target, signing).await? {
+                Ok(answer) => {
+                    let step = self.note(&what, answer)?;
+                    if !matches!(step, Step::Refused) {
+                        return Ok(step);
+                    }
+                    if !self.takes(MethodKind::PublicKey) {
+                        // Not the key: another factor may have to come first.
+                        candidates.give_back(candidate, &offer);
+                        return Ok(step);
+                    }
+                }
+                Err(error) => self.sign_failed(&what, error)?,
+            }
+        }
+        Ok(Step::Refused)
+    }
+
+    /// The request that asks what the server takes, as ssh's first one (RFC 4252, section 5.2).
+    async fn none(&mut self) -> Result<Step, ConnectErrorKind> {
+        let result = self.handle.authenticate_none(self.user.clone());
+        let answer = answered(&self.clock, self.target, result).await?.map_err(|_| self.lost())?;
+        let tried = self.tried.len();
+        let step = self.note("none", answer)?;
+        if matches!(step, Step::Refused) {
+            self.tried.truncate(tried);
+        }
+        Ok(step)
+    }
+
+    /// Learns what the server announced about RSA keys, once a login.
+    ///
+    /// It comes with the server's keys, or at the latest before its first answer to a login (RFC 8308, section 2.4). So
+    /// a server that has announced nothing yet is asked something, instead of being given the second that russh waits.
+    async fn learn_announced(&mut self) -> Result<Step, ConnectErrorKind> {
+        let mut announced = self.announced_by_now().await?;
+        if announced.is_none() && self.offered.is_none() {
+            if let Step::Done = self.none().await? {
+                return Ok(Step::Done);
+            }
+            announced = self.announced_by_now().await?;
+        }
+        self.announced = Some(announced);
+        Ok(Step::Refused)
+    }
+
+    async fn announced_by_now(&self) -> Result<keys::Announced, ConnectErrorKind> {
+        match tokio::time::timeout(BY_NOW, self.handle.best_supported_rsa_hash()).await {
+            Ok(announced) => announced.map_err(|_| self.lost()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// A key that cannot sign is passed over, unless the person wants out or the connection is gone.
+    fn sign_failed(&mut self, what: &str, error: keys::SignError) -> Result<(), ConnectErrorKind> {
+        match error {
+            keys::SignError::Gone(_) => Err(self.lost()),
+            keys::SignError::Prompt(error @ PromptError::Cancelled { .. }) => Err(error.into()),
+            error => {
+                self.tried.push(format!("{what} ({error})"));
+                Ok(())
+            }
+        }
+    }
+
+    fn takes(&self, kind: MethodKind) -> bool {
+        self.offered.as_ref().is_none_or(|offered| offered.contains(&kind))
+    }
+
+    async fn password(&mut self, pass: Pass) -> Result<Step, ConnectErrorKind> {
+        for _ in 0..self.tries(pass) {
+            let password = match self.given.take() {
+                Some(password) => password,
+                None => match self.ask_password().await? {
+                    Some(password) => password,
+                    None => return Ok(Step::Refused),
+                },
+            };
+            let sending = self.handle.authenticate_password(self.user.clone(), password.expose());
+            // The request for a new password is another answer, which russh keeps to itself.
+            let limit = self.target.timeouts.auth;
+            let unanswered = |Expired| ConnectErrorKind::PasswordUnanswered { after: limit.unwrap_or_default() };
+            let answer = self.clock.limit(limit, sending).await.map_err(unanswered)?.map_err(|_| self.lost())?;
+            match self.note("password", answer)? {
+                Step::Refused if self.takes(MethodKind::Password) => {}
+                step => return Ok(step),
+            }
+        }
+        Ok(Step::Refused)
+    }
+
+    async fn ask_password(&mut self) -> Result<Option<Secret>, ConnectErrorKind> {
+        let message = format!("Login password for {}@{}", self.user, self.target.host_string.host());
+        self.ask("password", PromptKind::Password { user: self.user.clone() }, message).await
+    }
+
+    /// Asks a person; `None`, with a note of it, where no question may be asked.
+    async fn ask(
+        &mut self,
+        method: &str,
+        kind: PromptKind,
+        message: String,
+    ) -> Result<Option<Secret>, ConnectErrorKind> {
+        let host = Some(self.target.host_string.as_str().to_owned());
+        let question = self.context.prompter.ask(PromptRequest { kind, host, message });
+        match self.clock.while_asking(question).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error @ PromptError::Cancelled { .. }) => Err(error.into()),
+            Err(error) => {
+                self.tried.push(format!("{method} ({error})"));
+                Ok(None)
+            }
+        }
+    }
+
+    async fn keyboard_interactive(&mut self, pass: Pass) -> Result<Step, ConnectErrorKind> {
+        for _ in 0..self.tries(pass).max(1) {
+            let starting = self.handle.authenticate_keyboard_interactive_start(self.user.clone(), None);
+            let mut answer = answered(&self.clock, self.target, starting).await?.map_err(|_| self.lost())?;
+            let mut given_up = false;
+            let mut asked = false;
+            let step = loop {
+                match answer {
+                    KeyboardInteractiveAuthResponse::Success => return Ok(Step::Done),
+                    KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success } => {
+                        let answer = AuthResult::Failure { remaining_methods, partial_success };
+                        break self.note("keyboard-interactive", answer)?;
+                    }
+                    KeyboardInteractiveAuthResponse::InfoRequest { name, instructions, prompts } => {
+                        self.questions += 1;
+                        if self.questions > MOST_QUESTIONS {
+                            let what = format!("keyboard-interactive (it asked {MOST_QUESTIONS} times, and no end)");
+                            self.tried.push(what);
+                            return Err(self.failed());
+                        }
+                        asked |= !prompts.is_empty();
+                        let answers =
+                            if given_up { None } else { self.respond(&name, &instructions, &prompts).await? };
+                        // Without an answer the server would wait for one, and no other method could be tried.
+                        given_up = answers.is_none();
+                        let answers = answers.unwrap_or_else(|| vec![String::new(); prompts.len()]);
+                        let sending = self.handle.authenticate_keyboard_interactive_respond(answers);
+                        answer = answered(&self.clock, self.target, sending).await?.map_err(|_| self.lost())?;
+                    }
+                }
+            };
+            match step {
+                // Without a question there is nothing that could be answered better.
+                Step::Refused if self.takes(MethodKind::KeyboardInteractive) && !given_up && asked => {}
+                step => return Ok(step),
+            }
+        }
+        Ok(Step::Refused)
+    }
+
+    /// Answers the server's questions: the known password answers a lone hidden one, a person the others.
+    async fn respond(
+        &mut self,
+        name: &str,
+        instructions: &str,
+        prompts: &[Prompt],
+    ) -> Result<Option<Vec<String>>, ConnectErrorKind> {
+        let is_password = |prompt: &Prompt| !prompt.echo && prompt.prompt.to_lowercase().contains("password");
+        let expired = asks_for_another_password(instructions, prompts);
+        if let [prompt] = prompts
+            && is_password(prompt)
+            && !expired
+        {
+            let answer = match self.given.take() {
+                Some(password) => Some(password),
+                None => self.ask_password().await?,
+            };
+            return Ok(answer.map(|answer| vec![answer.expose().to_owned()]));
+        }
+        let mut answers = Vec::with_capacity(prompts.len());
+        for prompt in prompts {
+            let what_is_wrong = if expired {
+                format!("The password of {}@{} has expired:", self.user, self.target.host_string.host())
+            } else {
+                String::new()
+            };
+            let parts = [what_is_wrong.as_str(), name, instructions, prompt.prompt.as_str()];
+            let parts: Vec<&str> = parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect();
+            let kind = PromptKind::Challenge { echo: prompt.echo };
+            let method = if expired {
+                "keyboard-interactive: the password has expired, and the server asks for a new one"
+            } else {
+                "keyboard-interactive"
+            };
+            let Some(answer) = self.ask(method, kind, parts.join("\n")).await? else {
+                return Ok(None);
+            };
+            answers.push(answer.expose().to_owned());
+        }
+        Ok(Some(answers))
+    }
+
+    /// How often a method of this pass is tried: what is given costs none of the tries that a person has.
+    fn tries(&self, pass: Pass) -> u32 {
+        match pass {
+            Pass::Given => 1,
+            Pass::Rest => self.target.auth.password_prompts,
+        }
+    }
+
+    pub(super) fn lost(&self) -> ConnectErrorKind {
+        ConnectErrorKind::Dropped { phase: Phase::Auth, reason: self.shared.reason().to_string() }
+    }
+}
+
+/// Whether a server has disconnected because it takes no more tries: others have a code for that, OpenSSH calls it an error
+/// in the protocol and says what it means.
+fn is_out_of_tries(goodbye: &RemoteDisconnectInfo) -> bool {
+    matches!(goodbye.reason_code, Disconnect::NoMoreAuthMethodsAvailable)
+        || goodbye.message.starts_with("Too many authentication failures")
+}
+
+/// Whether what a server asks for is the change of a password that has expired (PAM's words).
+fn asks_for_another_password(instructions: &str, prompts: &[Prompt]) -> bool {
+    let asked = prompts.iter().map(|prompt| prompt.prompt.as_str());
+    let text = std::iter::once(instructions).chain(asked).collect::<Vec<_>>().join("\n").to_lowercase();
+    let words = ["new password", "new unix password", "current password", "(current) unix password", "old password"];
+    words.iter().any(|words| text.contains(words)) || text.contains("password") && text.contains("expired")
+}
