@@ -56,13 +56,14 @@ pub mod fabfile;
 pub mod group;
 pub mod hostlist;
 pub mod journal;
+mod places;
 pub mod plan;
 pub mod prelude;
 pub mod queue;
 pub mod report;
 pub mod run;
-pub mod steps;
 pub mod task;
+mod template;
 
 pub use collection::{Collection, CollectionError, UnknownTask};
 pub use fabric_core::Value;
@@ -83,10 +84,11 @@ pub use fabric_exec_macros::Choice;
 #[doc = include_str!("macros.md")]
 pub use fabric_exec_macros::task;
 pub use group::{Group, GroupError, GroupOutcome, GroupRequest};
-pub use plan::Plan;
+pub use plan::{Call, Plan, RunError};
 pub use report::Report;
-pub use run::{Call, Context, Execute, Interrupt, Run, RunError};
+pub use run::Run;
 pub use task::{
-    Args, ArgsError, Argument, Invocation, InvocationError, Param, ParamKind, Task, TaskBody, TaskError, take_options,
+    Args, ArgsError, Argument, Context, Execute, Interrupt, Invocation, InvocationError, Param, ParamKind, Task,
+    TaskBody, TaskError, take_options,
 };
 pub use {fabric_core, fabric_transport};

@@ -26,7 +26,7 @@ pub use fabric_transport::{Connection, Connector};
 pub use serde_json::json;
 
 pub use crate::hostlist::{Role, Roles, Selection, read_inventory};
-pub use crate::run::{Backoff, Hide};
+pub use crate::task::{Backoff, Hide};
 pub use crate::{
     Argument, Call, Choice, Collection, CollectionError, Context, Execute, Group, Interrupt, Invocation, Param,
     ParamKind, Report, Run, RunError, Task, TaskError, task,

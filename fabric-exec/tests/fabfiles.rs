@@ -1,9 +1,9 @@
 //! What a fabfile may say, and what is said about one that is wrong.
 
 use fabric_core::Value;
+use fabric_exec::fabfile::declared::steps::{SetValue, Steps, Verb};
 use fabric_exec::fabfile::{Fabfile, Format, load, parse};
 use fabric_exec::hostlist::{Directive, RoleSource};
-use fabric_exec::steps::{SetValue, Verb};
 use fabric_exec::task::Mode;
 
 fn read(text: &str) -> Fabfile {
@@ -81,7 +81,7 @@ fn the_example_reads_as_it_is_meant() {
     assert_eq!(deploy.batch.unwrap().to_string(), "25%");
     assert_eq!(deploy.settings["command_timeout"], 60);
     assert_eq!(deploy.params[1].default, Some(Value::Bool(false)));
-    let steps = deploy.body.steps().unwrap();
+    let steps = Steps::of(deploy).unwrap();
     assert_eq!(steps.len(), 7);
     assert_eq!(steps[4].condition.as_deref(), Some("seen.stdout != version"));
     let line = EXAMPLE.lines().position(|line| line.contains("bin/rollback")).unwrap() + 1;
@@ -94,7 +94,7 @@ fn the_example_reads_as_it_is_meant() {
     assert!(matches!(&fabfile.roles["dyn"].source, RoleSource::Command { line, .. } if line == "./inventory web"));
     assert_eq!(fabfile.sections[0].pattern, "*.prod.example.com");
     assert_eq!(fabfile.env.len(), 3);
-    let pick = fabfile.collection.find("pick").unwrap().body.steps().unwrap();
+    let pick = Steps::of(fabfile.collection.find("pick").unwrap()).unwrap();
     assert!(matches!(&pick[0].verb, Verb::Set(values) if matches!(values["hosts"], SetValue::Command(_))));
     assert!(fabfile.warnings.is_empty());
 }
@@ -155,7 +155,7 @@ tasks:
     for fabfile in read {
         let deploy = fabfile.collection.find("deploy").unwrap();
         assert_eq!(deploy.params.len(), 2);
-        assert!(matches!(&deploy.body.steps().unwrap()[0].verb, Verb::Run(run) if run.cd.as_deref() == Some("/srv")));
+        assert!(matches!(&Steps::of(deploy).unwrap()[0].verb, Verb::Run(run) if run.cd.as_deref() == Some("/srv")));
     }
     let problems = parse("f.yaml", "tasks:\n  t:\n    runn: x\n", Format::Yaml).unwrap_err();
     assert_eq!(problems.0[0].to_string(), "f.yaml:3: unknown key `runn` in task `t` (did you mean `run`?)");

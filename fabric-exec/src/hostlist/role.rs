@@ -10,7 +10,7 @@ use fabric_core::settings::{Layer, Map, Overlay, Value};
 use indexmap::IndexMap;
 use serde_json::json;
 
-use crate::steps::Places;
+use crate::places::Places;
 
 /// A role.
 #[derive(Debug, Clone)]

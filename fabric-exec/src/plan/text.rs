@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use super::{Because, Plan, PlannedTask};
+use super::planned::{Because, Plan, PlannedTask};
 
 /// Up to so many hosts are named one by one; more are folded into ranges.
 const NAMED: usize = 12;

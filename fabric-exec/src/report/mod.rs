@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use self::file::Place;
 
+/// Which execution of a task it is: its place among the executions of the run, in the order in which they began.
+pub(crate) type Execution = usize;
+
 /// A finished run: what ran where, how it ended, and what it returned.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use fabric_core::settings::Settings;
 use fabric_core::target::Gateway;
-use fabric_core::{Error, HostString, SessionKey, Target};
-use fabric_transport::Connection;
+use fabric_core::{Emitter, Error, HostString, SessionKey, Target};
+use fabric_transport::connection::Terminal;
+use fabric_transport::{Connection, Connector};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::Context;
-use super::shared::Shared;
+use crate::task::Means;
 
 /// What is kept open for later tasks, of what may be open at all.
 const KEPT_SHARE: usize = 4;
@@ -36,6 +36,8 @@ pub(crate) fn descriptors(target: &Target) -> usize {
 }
 
 pub(crate) struct Connections {
+    connector: Connector,
+    terminal: Option<Terminal>,
     open: Mutex<Open>,
     /// How many may be open at the same time; 0: any number.
     limit: usize,
@@ -57,8 +59,13 @@ struct InUse {
 }
 
 impl Connections {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { open: Mutex::default(), limit }
+    pub(crate) fn new(connector: Connector, terminal: Option<Terminal>, limit: usize) -> Self {
+        Self { connector, terminal, open: Mutex::default(), limit }
+    }
+
+    /// Waits until a further login can begin.
+    pub(crate) async fn ready(&self) {
+        self.connector.ready().await;
     }
 
     /// How many hosts may be at work at the same time where they are fewer than `wanted`. `each` tells how many
@@ -71,11 +78,11 @@ impl Connections {
         Some((share / each()).max(1)).filter(|most| *most < wanted)
     }
 
-    /// The connection with `target`, as this task on this host sees it. Opens nothing.
+    /// The connection with `target`, whose events go to `emitter`. Opens nothing.
     pub(crate) fn get(
         &self,
-        shared: &Arc<Shared>,
-        context: &Context,
+        means: &Means,
+        emitter: &Emitter,
         target: &Arc<Target>,
         settings: Arc<Settings>,
     ) -> Result<Connection, Error> {
@@ -84,15 +91,15 @@ impl Connections {
         let Open { all, of_host, .. } = &mut *open;
         let known = all.get(&key).and_then(|known| known.connection.with_target(target.clone()));
         let connection = if let Some(known) = known {
-            known.with_settings(settings).with_emitter(context.emitter())
+            known.with_settings(settings).with_emitter(emitter)
         } else {
             let builder = Connection::to(target.clone())
                 .settings(settings)
-                .connector(shared.connector.clone())
-                .prompter(shared.prompter.clone())
-                .emitter(context.emitter().clone())
-                .interrupt(shared.interrupt.token().clone());
-            let connection = match &shared.terminal {
+                .connector(self.connector.clone())
+                .prompter(means.prompter.clone())
+                .emitter(emitter.clone())
+                .interrupt(means.interrupt.token().clone());
+            let connection = match &self.terminal {
                 Some(terminal) => builder.terminal(terminal.clone()).build()?,
                 None => builder.build()?,
             };
@@ -169,6 +176,7 @@ impl Connections {
     pub(crate) async fn close_all(&self) {
         let all = std::mem::take(&mut *self.open()).all;
         futures_util::future::join_all(all.values().map(|in_use| in_use.connection.close())).await;
+        self.connector.close_all().await;
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {

@@ -7,23 +7,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fabric_core::event::millis;
 use fabric_core::{EventKind, HostStatus, Value};
 use jiff::Timestamp;
 use tokio::task::{Id, JoinSet};
 
-use super::RunError;
-use super::context::Context;
 use super::host::run_on_host;
-use super::job::{GuardKind, Job, Outcome};
 use super::lanes::Lane;
-use super::ledger::Execution;
 use super::once::Claim;
-use super::scope::Scope;
-use super::shared::{Shared, millis};
-use super::strategy::Strategy;
+use super::scope;
+use super::state::RunState;
 use crate::hostlist::HostList;
 use crate::journal::Line;
-use crate::report::{HostResult, TaskReport};
+use crate::plan::{GuardKind, Job, Outcome, RunError, Strategy};
+use crate::report::{Execution, HostResult, TaskReport};
+use crate::task::{Context, Interrupt, Scope};
 
 tokio::task_local! {
     /// There while a task's body runs.
@@ -46,7 +44,7 @@ const BEGUN_TOGETHER: usize = 64;
 
 /// One execution on its host list.
 pub(super) struct Dispatcher<'a> {
-    pub(super) shared: &'a Arc<Shared>,
+    pub(super) run: &'a Arc<RunState>,
     pub(super) job: &'a Job,
     pub(super) scope: Arc<Scope>,
     pub(super) list: HostList,
@@ -63,7 +61,7 @@ pub(super) struct Dispatcher<'a> {
 
 impl<'a> Dispatcher<'a> {
     pub(super) fn new(
-        shared: &'a Arc<Shared>,
+        run: &'a Arc<RunState>,
         job: &'a Job,
         list: HostList,
         strategy: Strategy,
@@ -81,14 +79,14 @@ impl<'a> Dispatcher<'a> {
         let hosts: Vec<Arc<str>> = list.names().map(Arc::from).collect();
         // What is done once a run is not made again with the try that came to it.
         let retried = parent.filter(|_| job.around.is_none() && !job.task.runs_once);
-        let execution = shared.ledger.begin(report, retried.map(Context::execution), &hosts);
+        let execution = run.ledger.begin(report, retried.map(Context::execution), &hosts);
         if let Some(parent) = retried {
             parent.executes(execution);
         }
         let places = list.hosts.len().max(1);
-        let scope = Scope::new(shared, job, &list, hosts, strategy, parent, key, execution);
+        let scope = scope::of(run, job, &list, hosts, strategy, parent, key, execution);
         Self {
-            shared,
+            run,
             job,
             scope: Arc::new(scope),
             list,
@@ -110,7 +108,7 @@ impl<'a> Dispatcher<'a> {
         let began = Instant::now();
         let strategy = self.strategy.name(self.list.hosts.len(), self.list.is_local()).to_owned();
         let hosts = self.scope.hosts.clone();
-        self.shared
+        self.run
             .record(|| Line::TaskStarted { key: self.key(), hosts: hosts.iter().map(ToString::to_string).collect() });
         let env = self.scope.env.values();
         self.scope.emitter.ready().await;
@@ -124,7 +122,7 @@ impl<'a> Dispatcher<'a> {
         } else {
             self.run_batches(&hosts).await;
         }
-        let halt = self.halts() || self.shared.interrupt.is_stopping();
+        let halt = self.halts() || self.run.inputs.means.interrupt.is_stopping();
         let has_ok = self.results.iter().flatten().any(|result| result.status == HostStatus::Ok);
         let advice = (has_ok && self.has_too_many_failures()).then(|| self.strategy.advice());
         self.advise();
@@ -137,17 +135,17 @@ impl<'a> Dispatcher<'a> {
             self.roll_back().await;
         }
         let sets = !Arc::ptr_eq(&env, &self.scope.env.values());
-        self.shared.record(|| {
-            let values = sets.then(|| self.shared.recordable_state(&env, &self.scope.env)).flatten();
+        self.run.record(|| {
+            let values = sets.then(|| self.run.recordable_state(&env, &self.scope.env)).flatten();
             Line::TaskFinished { key: self.key(), sets, values }
         });
         self.scope.emitter.emit(EventKind::TaskFinished { duration_ms: millis(began.elapsed()) });
         if settings.eagerly_disconnect {
-            self.shared.connections.close_idle().await;
+            self.run.connections.close_idle().await;
         }
         let execution = self.execution();
         let results: Vec<HostResult> = self.results.into_iter().flatten().collect();
-        self.shared.ledger.end(execution, &results, began);
+        self.run.ledger.end(execution, &results, began);
         let tried = results.iter().any(|result| result.status.is_failure() && result.attempts > 1);
         let settled = tried || self.job.task.runs_once;
         Ok(Outcome { results, reasons, settled, halt, usage: self.usage, advice, ..Outcome::default() })
@@ -164,23 +162,23 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn has_too_many_failures(&self) -> bool {
-        self.strategy.is_exceeded(self.failures, || self.shared.ledger.lost_of_all())
+        self.strategy.is_exceeded(self.failures, || self.run.ledger.lost_of_all())
     }
 
     /// Whether it goes on without hosts that fail.
     fn allows_failures(&self) -> bool {
-        self.strategy.may_fail(self.shared.ledger.lost_of_all().1) > 0
+        self.strategy.may_fail(self.run.ledger.lost_of_all().1) > 0
     }
 
     pub(super) fn may_go_on(&self) -> bool {
-        !self.halts() && !self.shared.interrupt.is_stopping()
+        !self.halts() && !self.run.inputs.means.interrupt.is_stopping()
     }
 
     /// Whether a further host of the same batch may be started.
     fn may_start(&self) -> bool {
         let fails = self.strategy.stops_at_failure() && self.has_too_many_failures();
         let is_wrong = self.usage.is_some() && !self.job.is(GuardKind::Rollback);
-        !fails && !is_wrong && !self.shared.interrupt.is_stopping()
+        !fails && !is_wrong && !self.run.inputs.means.interrupt.is_stopping()
     }
 
     /// Tells how the hosts that were not started would have been, or will be.
@@ -191,8 +189,8 @@ impl<'a> Dispatcher<'a> {
         if self.job.task.runs_once || !self.results.iter().enumerate().any(left) {
             return;
         }
-        let stopped = self.shared.interrupt.is_stopping() || self.gate_closed || self.usage.is_some();
-        self.shared.ledger.advise(if stopped { "--retry-failed goes on with them" } else { self.strategy.advice() });
+        let stopped = self.run.inputs.means.interrupt.is_stopping() || self.gate_closed || self.usage.is_some();
+        self.run.ledger.advise(if stopped { "--retry-failed goes on with them" } else { self.strategy.advice() });
     }
 
     async fn run_batches(&mut self, hosts: &[Arc<str>]) {
@@ -227,7 +225,7 @@ impl<'a> Dispatcher<'a> {
     /// that run is not at its end.
     fn was_lost(&self, host: &str) -> bool {
         let own = || self.parent.and_then(Context::host).is_some_and(|own| own.as_str() == host);
-        let ledger = &self.shared.ledger;
+        let ledger = &self.run.ledger;
         let is_lost = || ledger.is_lost(host) && self.allows_failures();
         (ledger.is_left_out(host) || is_lost()) && !self.job.is(GuardKind::Rollback) && !own()
     }
@@ -237,8 +235,8 @@ impl<'a> Dispatcher<'a> {
         let mut waiting = places.iter();
         let mut running: JoinSet<HostResult> = JoinSet::new();
         let mut at: HashMap<Id, (usize, Instant, Arc<Lane>)> = HashMap::new();
-        let interrupt = self.shared.interrupt.clone();
-        let full = if self.job.task.moves_files() { 1 } else { LIGHT };
+        let interrupt = self.run.inputs.means.interrupt.clone();
+        let full = if self.job.task.body.moves_files() { 1 } else { LIGHT };
         let mut giving_up = false;
         loop {
             let starts = !waiting.as_slice().is_empty() && running.len() < self.strategy.window && self.may_start();
@@ -255,18 +253,18 @@ impl<'a> Dispatcher<'a> {
                     continue;
                 }
                 // A host that would only wait for its turn to log in is not begun yet.
-                () = self.shared.connector.ready(), if starts => {
+                () = self.run.connections.ready(), if starts => {
                     let Some(place) = waiting.next() else { continue };
                     let context = self.context(*place);
                     if let Some(host) = context.host() {
-                        self.shared.connections.at_work(host);
+                        self.run.connections.at_work(host);
                     }
                     context.emitter().ready().await;
                     let host = context.host().map(|host| host.as_str().to_owned());
-                    self.shared.record(|| Line::HostStarted { host });
+                    self.run.record(|| Line::HostStarted { host });
                     context.emitter().emit(EventKind::HostStarted { attempt: 1 });
-                    let lane = self.shared.lanes.freest(full);
-                    let id = running.spawn_on(IN_TASK.scope((), run_on_host(context)), &lane.runtime).id();
+                    let lane = self.run.lanes.freest(full);
+                    let id = running.spawn_on(IN_TASK.scope((), run_on_host(self.run.clone(), context)), &lane.runtime).id();
                     at.insert(id, (*place, Instant::now(), lane));
                     if running.len().is_multiple_of(BEGUN_TOGETHER) {
                         // So that they come as far as that.
@@ -293,7 +291,7 @@ impl<'a> Dispatcher<'a> {
             self.run_window(&[0]).await;
             return self.results[0].as_ref().map(|result| result.value.clone()).unwrap_or_default();
         }
-        let value = match self.shared.once.claim(self.job.once()) {
+        let value = match self.run.once.claim(self.job.once()) {
             Claim::Mine(owner) => {
                 self.run_window(&[0]).await;
                 let value = match &self.results[0] {
@@ -306,8 +304,8 @@ impl<'a> Dispatcher<'a> {
             }
             Claim::Theirs(receiver) => {
                 let value = tokio::select! {
-                    value = self.shared.once.wait(receiver) => value,
-                    () = self.shared.interrupt.stopping() => Err("interrupted".to_owned()),
+                    value = self.run.once.wait(receiver) => value,
+                    () = self.run.inputs.means.interrupt.stopping() => Err("interrupted".to_owned()),
                 };
                 if let Err(error) = &value {
                     let reason = format!("`{}` runs once a run and has failed: {error}", self.job.name);
@@ -323,7 +321,7 @@ impl<'a> Dispatcher<'a> {
 
     fn context(&self, place: usize) -> Context {
         let listed = self.list.hosts.get(place);
-        Context::new(self.shared.clone(), self.scope.clone(), listed)
+        Context::new(self.run.clone(), self.job.task.clone(), self.scope.clone(), listed)
     }
 
     fn result(&self, place: usize, status: HostStatus, error: Option<String>, value: Value) -> HostResult {
@@ -361,12 +359,12 @@ impl<'a> Dispatcher<'a> {
         if result.status.is_failure() && !result.tolerated {
             self.failures += 1;
         }
-        self.shared.record(|| Line::HostFinished {
+        self.run.record(|| Line::HostFinished {
             execution: Some(self.execution()),
             key: self.key(),
             host: emitter.host().map(ToString::to_string),
             status: result.status,
-            value: self.parent.and_then(|_| self.shared.recordable(&result.value)),
+            value: self.parent.and_then(|_| self.run.recordable(&result.value)),
         });
         emitter.emit(EventKind::HostFinished {
             status: result.status,
@@ -374,12 +372,12 @@ impl<'a> Dispatcher<'a> {
             duration_ms: millis(result.duration),
         });
         if let Some(host) = emitter.host() {
-            self.shared.ledger.host_finished(self.execution(), host, &result, self.allows_failures());
+            self.run.ledger.host_finished(self.execution(), host, &result, self.allows_failures());
         }
         if let Some(listed) = self.list.hosts.get(place) {
-            self.shared.connections.at_rest(&listed.host);
+            self.run.connections.at_rest(&listed.host);
             if self.parent.is_none() {
-                self.shared.connections.release(&listed.host, self.job.last);
+                self.run.connections.release(&listed.host, self.job.last);
             }
         }
         result.host = emitter.host().map(ToString::to_string);
@@ -405,7 +403,7 @@ impl<'a> Dispatcher<'a> {
 }
 
 /// Waits until what runs is to be given up: at the second interrupt, or a while after the first.
-async fn given_up(interrupt: &super::Interrupt) {
+async fn given_up(interrupt: &Interrupt) {
     tokio::select! {
         () = interrupt.aborting() => {}
         () = async {

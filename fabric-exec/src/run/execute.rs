@@ -5,33 +5,28 @@ use std::sync::Arc;
 
 use fabric_core::settings::Problem;
 
-use super::RunError;
-use super::again::with_before;
 use super::connections::descriptors;
-use super::context::Context;
 use super::dispatch::Dispatcher;
-use super::job::{Job, Outcome};
-use super::lists::Inside;
 use super::once::Claim;
-use super::scope::Scope;
-use super::shared::{Shared, task_layers};
-use super::strategy::Strategy;
+use super::scope::path_around;
+use super::state::RunState;
 use crate::hostlist::{Emptied, HostList, Level, Listed};
-use crate::task::Invocation;
+use crate::plan::{Inside, Job, Outcome, RunError, Strategy, with_before};
+use crate::task::{Context, Invocation, task_layers};
 
 /// How deep executions may be nested.
 const DEEPEST: usize = 50;
 
 /// Executes a job, `pre` and `post` included, inside `parent`'s run if there is one.
 pub(crate) fn execute(
-    shared: Arc<Shared>,
+    run: Arc<RunState>,
     job: Job,
     parent: Option<Context>,
 ) -> Pin<Box<dyn Future<Output = Result<Outcome, RunError>> + Send>> {
     Box::pin(async move {
         tracing::trace!(route = "a task, with its host list and strategy");
         let parent = parent.as_ref();
-        let path = Scope::path_around(&job, parent);
+        let path = path_around(&job, parent);
         let is_inside_itself = path.contains(&job.task.id());
         // A dry run cannot know when a task that executes itself comes to its end.
         if is_inside_itself && parent.is_some_and(|parent| parent.emitter().condition().is_some()) {
@@ -45,29 +40,29 @@ pub(crate) fn execute(
             return Ok(Outcome::default());
         }
         if job.has_around()
-            && let Some(list) = shared.emptied_ahead(&job, Inside::of(&shared, parent)?).await?
+            && let Some(list) = run.lists.emptied_ahead(&job, inside(&run, parent)?).await?
         {
-            shared.warn_of(&list, &job);
+            run.warn_of(&list, &job);
             return Ok(Outcome { emptied: list.emptied != Some(Emptied::Share), ..Outcome::default() });
         }
-        let mut before = around(&shared, &job.task.pre, &job, parent).await?;
+        let mut before = around(&run, &job.task.pre, &job, parent).await?;
         // Failures are allowed for the hosts behind them, not for a task that needs this one.
         if before.halt || !before.reasons.is_empty() {
             (before.halt, before.settled, before.not_begun) = (true, true, true);
             return Ok(before);
         }
-        let Some(list) = list_now(&shared, &job, parent).await? else { return Ok(Outcome::default()) };
-        let owner = match job.around.as_ref().map(|_| shared.around.claim(job.same_call(&list))) {
+        let Some(list) = list_now(&run, &job, parent).await? else { return Ok(Outcome::default()) };
+        let owner = match job.around.as_ref().map(|_| run.around.claim(job.same_call(&list))) {
             Some(Claim::Theirs(receiver)) => {
                 return tokio::select! {
-                    outcome = shared.around.wait(receiver) => outcome,
-                    () = shared.interrupt.stopping() => Ok(Outcome { halt: true, ..Outcome::default() }),
+                    outcome = run.around.wait(receiver) => outcome,
+                    () = run.inputs.means.interrupt.stopping() => Ok(Outcome { halt: true, ..Outcome::default() }),
                 };
             }
             Some(Claim::Mine(owner)) => Some(owner),
             None => None,
         };
-        let ended = on_its_hosts(&shared, &job, list, parent).await;
+        let ended = on_its_hosts(&run, &job, list, parent).await;
         if let Some(owner) = owner {
             owner.finish(ended.clone());
         }
@@ -77,15 +72,15 @@ pub(crate) fn execute(
 
 /// The task on its hosts, and what comes after it.
 async fn on_its_hosts(
-    shared: &Arc<Shared>,
+    run: &Arc<RunState>,
     job: &Job,
     list: HostList,
     parent: Option<&Context>,
 ) -> Result<Outcome, RunError> {
     let is_done = list.emptied.is_none();
-    let mut outcome = alone(shared, job, list, parent).await?;
+    let mut outcome = alone(run, job, list, parent).await?;
     if is_done && !outcome.halt {
-        let after = around(shared, &job.task.post, job, parent).await?;
+        let after = around(run, &job.task.post, job, parent).await?;
         outcome.reasons.extend(after.reasons);
         outcome.halt |= after.halt;
         outcome.usage = outcome.usage.or(after.usage);
@@ -96,15 +91,15 @@ async fn on_its_hosts(
 /// Runs calls of `pre` or `post` of a job: each once a run on its hosts, whoever needs it. Others wait for it, and it has
 /// failed for them too if it has.
 async fn around(
-    shared: &Arc<Shared>,
+    run: &Arc<RunState>,
     calls: &[Invocation],
     of: &Job,
     parent: Option<&Context>,
 ) -> Result<Outcome, RunError> {
     let mut all = Outcome::default();
     for call in calls {
-        let job = Job { around: Some(shared.shown(call)), guard: of.guard.clone(), ..shared.job(call)? };
-        let outcome = execute(shared.clone(), job, parent.cloned()).await?;
+        let job = Job { around: Some(run.inputs.shown(call)), guard: of.guard.clone(), ..run.inputs.job(call)? };
+        let outcome = execute(run.clone(), job, parent.cloned()).await?;
         all.reasons.extend(outcome.reasons);
         all.usage = all.usage.or(outcome.usage);
         if outcome.halt {
@@ -115,67 +110,75 @@ async fn around(
     Ok(all)
 }
 
+/// Where a job is executed.
+fn inside<'a>(run: &'a RunState, parent: Option<&'a Context>) -> Result<Inside<'a>, RunError> {
+    match parent {
+        Some(parent) => Inside::of(&run.lists, parent),
+        None => Ok(Inside::nothing(&run.env)),
+    }
+}
+
 /// The host list of a job as it is now; a person is asked where there is none and the task needs one. A dry run says that,
 /// and yields none.
-async fn list_now(shared: &Arc<Shared>, job: &Job, parent: Option<&Context>) -> Result<Option<HostList>, RunError> {
-    let mut list = shared.list_of(job, Inside::of(shared, parent)?).await?;
+async fn list_now(run: &Arc<RunState>, job: &Job, parent: Option<&Context>) -> Result<Option<HostList>, RunError> {
+    let mut list = run.lists.list_of(job, inside(run, parent)?).await?;
     if let (true, Some(key)) = (list.is_local(), job.task.rolling.first()) {
         let problem = Problem::new(format!("`{key}` of task `{}`: it runs without a host, once, locally", job.name));
         let problem = problem.hint("give it hosts or roles, or -H or -R");
         return Err(RunError::Fabfile(Problem { origin: job.task.origin.clone(), ..problem }.into()));
     }
     if list.is_local() && job.task.body.needs_host() {
-        if shared.dry_run {
-            let emitter = shared.emitter.for_task(job.name.clone());
+        if run.inputs.means.dry_run {
+            let emitter = run.inputs.emitter.for_task(job.name.clone());
             emitter.plan("prompt", "a host to run on: none is given");
             return Ok(None);
         }
-        let host = shared.ask_for_host().await;
+        let host = run.lists.ask_for_host().await;
         list.asked(host.map_err(|source| RunError::NoHost { task: job.name.to_string(), source })?);
     }
     Ok(Some(list))
 }
 
 async fn alone(
-    shared: &Arc<Shared>,
+    run: &Arc<RunState>,
     job: &Job,
     mut list: HostList,
     parent: Option<&Context>,
 ) -> Result<Outcome, RunError> {
-    shared.warn_of(&list, job);
+    run.warn_of(&list, job);
     if let (Some(outer), None, false) = (parent, &job.guard, list.level == Level::Current || list.is_local()) {
         let hosts = outer.all_hosts().len();
         if hosts > 1 && !outer.task().runs_once {
-            shared.warn_multiplying(&job.name, outer.task_name(), hosts);
+            run.warn_multiplying(&job.name, outer.task_name(), hosts);
         }
     }
     let outer = parent.map(Context::as_outer);
-    let key = shared.key(job, &list, outer, parent.map_or(&shared.turns, Context::turns));
-    let all = shared.earlier.as_ref().map(|_| list.names().map(str::to_owned).collect::<Vec<_>>());
+    let key = run.inputs.key(job, &list, outer, parent.map_or(&run.turns, Context::turns));
+    let all = run.inputs.earlier.as_ref().map(|_| list.names().map(str::to_owned).collect::<Vec<_>>());
     let all = all.unwrap_or_default();
-    let env = parent.map_or(&shared.env, Context::env);
-    let before = shared.leave_done(key.as_deref(), &job.task, parent.is_some(), &mut list, env);
+    let env = parent.map_or(&run.env, Context::env);
+    let before = run.inputs.leave_done(key.as_deref(), &job.task, parent.is_some(), &mut list, env);
     if let Some(why) = list.emptied {
         let emptied = !matches!(why, Emptied::Share | Emptied::Done);
         return Ok(with_before(Outcome { emptied, ..Outcome::default() }, &all, before));
     }
     let around = parent.map(Context::passed_on).unwrap_or_default();
-    let settings = shared.task_settings(&job.task, &around, env)?;
+    let settings = run.inputs.task_settings(&job.task, &around, env)?;
     let mut strategy = Strategy::of(job, &settings, list.hosts.len())?;
     let each = || {
-        let resolver = &shared.files.of(&job.task.namespace).resolver;
+        let resolver = &run.inputs.files.of(&job.task.namespace).resolver;
         let of_task = task_layers(&job.task, &around, env);
         let layers = |listed: &Listed| -> Vec<_> { listed.settings.iter().chain(&of_task).cloned().collect() };
         let targets = list.hosts.iter().filter_map(|it| resolver.target(&it.host, &layers(it)).ok());
         targets.map(|target| descriptors(&target)).max().unwrap_or(1)
     };
-    if let Some(most) = shared.connections.hosts_at_once(strategy.window, each) {
+    if let Some(most) = run.connections.hosts_at_once(strategy.window, each) {
         let window = std::mem::replace(&mut strategy.window, most);
         let hosts = if most == 1 { "host" } else { "hosts" };
-        shared.emitter.for_task(job.name.clone()).warn(format!(
+        run.inputs.emitter.for_task(job.name.clone()).warn(format!(
             "{most} {hosts} at the same time, not {window}: the limit on open files allows no more (`ulimit -n`)"
         ));
     }
-    let outcome = Dispatcher::new(shared, job, list, strategy, parent, key).run(&settings).await?;
+    let outcome = Dispatcher::new(run, job, list, strategy, parent, key).run(&settings).await?;
     Ok(with_before(outcome, &all, before))
 }

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use fabric_core::{HostStatus, PromptKind, PromptRequest};
 
-use super::RunError;
 use super::dispatch::Dispatcher;
 use super::execute::execute;
-use super::job::{Guard, GuardKind, Job, Outcome};
 use crate::hostlist::Listed;
 use crate::journal::Line;
+use crate::plan::{Guard, GuardKind, Job, Outcome, RunError};
 use crate::task::{Invocation, TaskId};
 
 impl Dispatcher<'_> {
@@ -29,11 +28,11 @@ impl Dispatcher<'_> {
         if rolling.pause && first && left > 0 {
             let done = self.results.iter().flatten().count();
             let message = format!("{}: {done} done, {left} to go. Go on?", self.job.name);
-            if self.shared.dry_run {
+            if self.run.inputs.means.dry_run {
                 return self.scope.emitter.plan("pause", message);
             }
             let request = PromptRequest { kind: PromptKind::Confirm { default: false }, host: None, message };
-            match self.shared.prompter.ask(request).await {
+            match self.run.inputs.means.prompter.ask(request).await {
                 Ok(answer) if answer.expose() == "yes" => {}
                 Ok(_) => self.close_gate("a person said no"),
                 Err(error) => self.close_gate(&error.to_string()),
@@ -58,7 +57,7 @@ impl Dispatcher<'_> {
             return;
         }
         let hosts: Vec<Listed> = begun.iter().map(|place| self.list.hosts[*place].clone()).collect();
-        if self.shared.interrupt.is_stopping() {
+        if self.run.inputs.means.interrupt.is_stopping() {
             let begun = fabric_core::host::fold(hosts.iter().map(|listed| listed.host.as_str()));
             self.scope.emitter.warn(format!(
                 "`{}` was interrupted and is not rolled back: `{}` was not run on {begun}",
@@ -67,11 +66,11 @@ impl Dispatcher<'_> {
             return;
         }
         let names = || hosts.iter().map(|listed| listed.host.as_str().to_owned()).collect();
-        self.shared.record(|| Line::RolledBack { key: self.key(), hosts: names() });
+        self.run.record(|| Line::RolledBack { key: self.key(), hosts: names() });
         let hosts_are = if hosts.len() == 1 { "host" } else { "hosts" };
         self.scope.emitter.warn(format!("rolling `{}` back on {} {hosts_are}", self.job.name, hosts.len()));
         // Hosts that have failed are the ones that need it most.
-        self.shared.ledger.forget_lost();
+        self.run.ledger.forget_lost();
         let ended = self.execute_guard(GuardKind::Rollback, &rollback, hosts).await;
         let outcome = match ended {
             Ok(outcome) => outcome,
@@ -93,19 +92,19 @@ impl Dispatcher<'_> {
                 result.status = HostStatus::RolledBack;
                 result.error = Some(format!("rolled back by `{}`", rollback.task));
                 let host: Arc<str> = self.list.hosts[place].host.as_str().into();
-                self.shared.ledger.rolled_back(self.scope.execution, &host, result);
+                self.run.ledger.rolled_back(self.scope.execution, &host, result);
                 all_undone.push(host.to_string());
             }
         }
-        self.shared.record(|| Line::Undone { hosts: all_undone });
+        self.run.record(|| Line::Undone { hosts: all_undone });
     }
 
     /// Executes a guard on these hosts, in the block of settings that this task is executed in.
     async fn execute_guard(&self, kind: GuardKind, call: &Invocation, hosts: Vec<Listed>) -> Result<Outcome, RunError> {
         let path = self.scope.path.iter().map(TaskId::same).collect();
         let guard = Guard { kind, hosts: hosts.into(), path };
-        let job = Job { guard: Some(guard), ..self.shared.job(call)? };
-        execute(self.shared.clone(), job, self.parent.cloned()).await
+        let job = Job { guard: Some(guard), ..self.run.inputs.job(call)? };
+        execute(self.run.clone(), job, self.parent.cloned()).await
     }
 }
 

@@ -1,18 +1,20 @@
 //! A task on one host: its tries, and what its end means.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fabric_core::{EventKind, HostStatus};
 
-use super::{Backoff, Context};
+use super::state::RunState;
+use crate::journal::Line;
 use crate::report::HostResult;
-use crate::task::TaskError;
+use crate::task::{Backoff, Context, TaskError};
 
 /// The first pause between tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs the body until it succeeds or its tries are used up.
-pub(super) async fn run_on_host(context: Context) -> HostResult {
+pub(super) async fn run_on_host(run: Arc<RunState>, context: Context) -> HostResult {
     tracing::trace!(route = "a task on one host, tries included");
     let began = Instant::now();
     let settings = context.settings();
@@ -27,7 +29,11 @@ pub(super) async fn run_on_host(context: Context) -> HostResult {
         if context.wait_before_retry(attempt, error, pause).await.is_err() {
             break (context, ended);
         }
-        context.supersede();
+        // What the try executed counts no more.
+        let executions = run.ledger.supersede(&context.take_executed());
+        if !executions.is_empty() {
+            run.record(|| Line::Superseded { executions });
+        }
         attempt += 1;
         context.emitter().emit(EventKind::HostStarted { attempt });
     };

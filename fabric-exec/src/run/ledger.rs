@@ -8,10 +8,7 @@ use fabric_core::HostStatus;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::report::{Hidden, HostReport, HostResult, TaskReport};
-
-/// Which execution of a task it is: its place among the executions of the run, in the order in which they began.
-pub(crate) type Execution = usize;
+use crate::report::{Execution, Hidden, HostReport, HostResult, TaskReport};
 
 #[derive(Default)]
 pub(crate) struct Ledger(Mutex<Book>);

@@ -1,140 +1,50 @@
 //! Runs: tasks carried out on their hosts, in order, by their strategies, and what came of it.
 //!
 //! [`Run::start`] checks everything that can be checked before anything begins, then goes through the
-//! calls in order. For each, `execute` goes by the rules of `docs/execution.md`: `lists` makes the host list, `dispatch`
-//! starts the hosts in its order and owns all that happens to them, `gates` guards its way over batches, and `host` runs
-//! the body on one host, tries included. What came of it all is in the `ledger`.
+//! calls in order. For each, `execute` goes by the rules of `docs/execution.md`: [`plan`](crate::plan) makes the host list,
+//! `dispatch` starts the hosts in its order and owns all that happens to them, `gates` guards its way over batches, and `host`
+//! runs the body on one host, tries included. What came of it all is in the `ledger`.
 
-pub(crate) mod again;
-mod apart;
-mod backoff;
-mod block;
-mod check;
 mod connections;
-mod context;
 mod dispatch;
-mod env;
 mod execute;
-mod files;
 mod gates;
 mod host;
-mod input;
-mod interrupt;
-mod inventories;
-pub(crate) mod job;
+mod interactive;
 mod lanes;
 mod ledger;
-pub(crate) mod lists;
 mod once;
+mod outside;
+mod runner;
 mod scope;
-mod secrets;
-pub(crate) mod shared;
-pub(crate) mod strategy;
+mod start;
+mod state;
 
 use std::collections::HashMap;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use fabric_core::settings::{Problem, Problems};
-use fabric_core::{Error, EventSink, ExitStatus, Origin, PromptError, Prompter, RefusePrompts, Resolve};
+use fabric_core::event::NoEvents;
+use fabric_core::settings::Problem;
+use fabric_core::{Emitter, EventSink, Prompter, RefusePrompts, Resolve};
+use fabric_transport::Connector;
 use fabric_transport::connection::Terminal;
-use fabric_transport::{Connection, Connector};
-use thiserror::Error;
 
-use crate::collection::{Collection, UnknownTask};
-use crate::hostlist::{FabfileLists, HostListError, Roles, Selection, Shard};
+use crate::collection::Collection;
+use crate::hostlist::{FabfileLists, Roles, Selection, Shard};
 use crate::journal::{Journal, Recorded};
-use crate::plan::{Plan, Planner};
+use crate::plan::{FileSettings, Files, Inputs, Plan, Planner};
 use crate::report::Report;
-use crate::task::{ArgsError, Invocation};
+use crate::task::{Discreet, Means, RunInput};
 
-use files::{FileSettings, Files};
+use outside::Outside;
+use state::RunState;
 
-pub use backoff::Backoff;
-pub use block::Hide;
-pub use context::{Context, Execute, LOCAL_ONLY};
+pub use crate::plan::{Call, RunError};
+pub use crate::task::{Backoff, Context, Env, Execute, Hide, Input, Interrupt, LOCAL_ONLY};
 pub use dispatch::is_in_task;
-pub use env::Env;
-pub use input::Input;
-pub use interrupt::Interrupt;
-
-/// Who has the terminal that an interactive shell (`open_shell`) is shown on.
-#[async_trait]
-pub trait Interactive: Send + Sync {
-    /// Opens a shell on the host of `connection`, types `line` first if there is one, and stays until the
-    /// shell has ended. Called for one host at a time.
-    async fn open_shell(&self, connection: Connection, line: Option<String>) -> Result<ExitStatus, Error>;
-}
-
-#[async_trait]
-impl<I: Interactive + ?Sized> Interactive for Arc<I> {
-    async fn open_shell(&self, connection: Connection, line: Option<String>) -> Result<ExitStatus, Error> {
-        (**self).open_shell(connection, line).await
-    }
-}
-
-/// One thing to do in a run.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Call {
-    /// A task of the collection.
-    Task(Invocation),
-    /// A command for every host of the global host list (`-- COMMAND`). It is never a template.
-    Command(String),
-}
-
-/// Why a run, or a nested execution, could not even begin.
-#[derive(Debug, Clone, Error)]
-#[non_exhaustive]
-pub enum RunError {
-    /// Names that no task has.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    UnknownTasks(Vec<UnknownTask>),
-    /// Arguments that don't fit.
-    #[error(transparent)]
-    Args(#[from] ArgsError),
-    /// Roles that don't exist, or texts that are no hosts.
-    #[error(transparent)]
-    HostList(#[from] HostListError),
-    /// The same, in a task's own `hosts` and `roles`.
-    #[error("{origin}: {source}")]
-    OwnHostList {
-        /// Where the task is defined.
-        origin: Origin,
-        /// What is wrong.
-        source: HostListError,
-    },
-    /// A role's hosts could not be found out.
-    #[error("role `{role}`: {message}")]
-    Role {
-        /// The role.
-        role: String,
-        /// What happened.
-        message: String,
-    },
-    /// A setting is wrong.
-    #[error(transparent)]
-    Settings(#[from] Problems),
-    /// Tasks that would run are wrong: names that nothing has, files that are not there. All of it, and what else is
-    /// wrong with the calls.
-    #[error(transparent)]
-    Fabfile(Problems),
-    /// A task executes itself without end, or waits for itself.
-    #[error("task `{0}` executes itself without end")]
-    Endless(String),
-    /// A task needs a host, and there is no way to ask for one.
-    #[error("task `{task}` has no host to run on: give -H, -R, hosts or roles ({source})")]
-    NoHost {
-        /// The task.
-        task: String,
-        /// Why no question is asked.
-        source: PromptError,
-    },
-    /// A task needs itself before or after it.
-    #[error("task `{0}` needs itself: look at `pre` and `post`")]
-    Cycle(String),
-}
+pub use interactive::Interactive;
 
 /// A run to be. Everything it needs is handed in; nothing is read from the environment.
 ///
@@ -154,27 +64,8 @@ pub enum RunError {
 /// # }
 /// ```
 pub struct Run {
-    collection: Arc<Collection>,
-    files: Files,
-    connector: Connector,
-    events: Arc<dyn EventSink>,
-    prompter: Arc<dyn Prompter>,
-    roles: Roles,
-    command_line: Selection,
-    shard: Option<Shard>,
-    journal: Option<Journal>,
-    earlier: Option<Recorded>,
-    keep_output: bool,
-    dry: bool,
-    dir: Option<PathBuf>,
-    terminal: Option<Terminal>,
-    input: Input,
-    interactive: Option<Arc<dyn Interactive>>,
-    interrupt: Interrupt,
-    open_at_most: usize,
-    threads: usize,
-    id: Option<String>,
-    tokens: Vec<String>,
+    inputs: Inputs,
+    outside: Outside,
 }
 
 /// A name for a run: names sort by time, and two of one moment differ.
@@ -187,66 +78,87 @@ pub fn new_id() -> String {
 impl Run {
     /// A run of tasks of this collection, under the settings that `resolver` yields.
     pub fn new(collection: impl Into<Arc<Collection>>, resolver: impl Resolve + 'static) -> Self {
+        let events: Arc<dyn EventSink> = Arc::new(NoEvents);
         Self {
-            collection: collection.into(),
-            files: Files {
-                fabfile: FileSettings { resolver: Arc::new(resolver), lists: FabfileLists::default() },
-                included: HashMap::new(),
+            inputs: Inputs {
+                collection: collection.into(),
+                files: Files {
+                    fabfile: FileSettings { resolver: Arc::new(resolver), lists: FabfileLists::default() },
+                    included: HashMap::new(),
+                },
+                roles: Roles::new(),
+                command_line: Selection::default(),
+                shard: None,
+                earlier: None,
+                means: Means {
+                    dry_run: false,
+                    dir: None,
+                    tokens: Vec::new(),
+                    prompter: Arc::new(RefusePrompts::default()),
+                    interrupt: Interrupt::new(),
+                    input: RunInput::default(),
+                    secrets: Arc::default(),
+                },
+                emitter: Emitter::new(events.clone(), ""),
             },
-            connector: Connector::new(),
-            events: Arc::new(fabric_core::event::NoEvents),
-            prompter: Arc::new(RefusePrompts::default()),
-            roles: Roles::new(),
-            command_line: Selection::default(),
-            shard: None,
-            journal: None,
-            earlier: None,
-            keep_output: false,
-            dry: false,
-            dir: None,
-            terminal: None,
-            input: Input::None,
-            interactive: None,
-            interrupt: Interrupt::new(),
-            open_at_most: 0,
-            threads: 1,
-            id: None,
-            tokens: Vec::new(),
+            outside: Outside {
+                connector: Connector::new(),
+                events,
+                terminal: None,
+                interactive: None,
+                journal: None,
+                keep_output: false,
+                open_at_most: 0,
+                threads: 1,
+                id: None,
+            },
         }
+    }
+
+    /// The run under way.
+    fn state(self, calls: &[Call]) -> Arc<RunState> {
+        let Self { mut inputs, outside } = self;
+        let secrets = inputs.means.secrets.clone();
+        let id = outside.id.clone().unwrap_or_else(new_id);
+        inputs.emitter = Emitter::new(Arc::new(Discreet { sink: outside.events.clone(), secrets }), id);
+        if inputs.means.tokens.is_empty() {
+            inputs.means.tokens = calls.iter().map(Call::token).collect();
+        }
+        RunState::new(inputs, outside)
     }
 
     /// Who opens sessions. Default: a connector of its own.
     #[must_use]
     pub fn connector(mut self, connector: Connector) -> Self {
-        self.connector = connector;
+        self.outside.connector = connector;
         self
     }
 
     /// Where events go. Default: nowhere.
     #[must_use]
     pub fn events(mut self, events: impl EventSink + 'static) -> Self {
-        self.events = Arc::new(events);
+        self.outside.events = Arc::new(events);
         self
     }
 
     /// What answers questions. Default: every question is refused.
     #[must_use]
     pub fn prompter(mut self, prompter: impl Prompter + 'static) -> Self {
-        self.prompter = Arc::new(prompter);
+        self.inputs.means.prompter = Arc::new(prompter);
         self
     }
 
     /// The roles.
     #[must_use]
     pub fn roles(mut self, roles: Roles) -> Self {
-        self.roles = roles;
+        self.inputs.roles = roles;
         self
     }
 
     /// The fabfile's `extend` and `replace` of the global lists.
     #[must_use]
     pub fn fabfile_lists(mut self, lists: FabfileLists) -> Self {
-        self.files.fabfile.lists = lists;
+        self.inputs.files.fabfile.lists = lists;
         self
     }
 
@@ -259,28 +171,28 @@ impl Run {
         resolver: impl Resolve + 'static,
         lists: FabfileLists,
     ) -> Self {
-        self.files.included.insert(namespace.into(), FileSettings { resolver: Arc::new(resolver), lists });
+        self.inputs.files.included.insert(namespace.into(), FileSettings { resolver: Arc::new(resolver), lists });
         self
     }
 
     /// `-H`, `-R` and `-x`.
     #[must_use]
     pub fn command_line(mut self, selection: Selection) -> Self {
-        self.command_line = selection;
+        self.inputs.command_line = selection;
         self
     }
 
     /// This process's part of every host list.
     #[must_use]
     pub fn shard(mut self, shard: Option<Shard>) -> Self {
-        self.shard = shard;
+        self.inputs.shard = shard;
         self
     }
 
     /// Where the run is written down as it goes. Default: nowhere.
     #[must_use]
     pub fn journal(mut self, journal: Journal) -> Self {
-        self.journal = Some(journal);
+        self.outside.journal = Some(journal);
         self
     }
 
@@ -291,7 +203,7 @@ impl Run {
     /// again, unless it may not be written down. Default: none.
     #[must_use]
     pub fn retry(mut self, earlier: Option<Recorded>) -> Self {
-        self.earlier = earlier;
+        self.inputs.earlier = earlier;
         self
     }
 
@@ -299,49 +211,49 @@ impl Run {
     /// it, and nothing that `hide` hides. Default: no.
     #[must_use]
     pub fn keep_output(mut self, keep: bool) -> Self {
-        self.keep_output = keep;
+        self.outside.keep_output = keep;
         self
     }
 
     /// Whether to tell what would be done instead of doing it. Default: no.
     #[must_use]
     pub fn dry_run(mut self, dry: bool) -> Self {
-        self.dry = dry;
+        self.inputs.means.dry_run = dry;
         self
     }
 
     /// Where local commands and relative local paths start. Default: the current directory.
     #[must_use]
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.dir = Some(dir.into());
+        self.inputs.means.dir = Some(dir.into());
         self
     }
 
     /// The local terminal, whose type and size pseudo-terminals take. Default: none.
     #[must_use]
     pub fn terminal(mut self, terminal: Option<Terminal>) -> Self {
-        self.terminal = terminal;
+        self.outside.terminal = terminal;
         self
     }
 
     /// What commands read that take the run's input. Default: nothing, they find end-of-file.
     #[must_use]
     pub fn input(mut self, input: Input) -> Self {
-        self.input = input;
+        self.inputs.means.input = RunInput::new(input);
         self
     }
 
     /// What shows interactive shells. Default: none, and `open_shell` fails.
     #[must_use]
     pub fn interactive(mut self, interactive: impl Interactive + 'static) -> Self {
-        self.interactive = Some(Arc::new(interactive));
+        self.outside.interactive = Some(Arc::new(interactive));
         self
     }
 
     /// How the run is stopped from outside.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
+        self.inputs.means.interrupt = interrupt;
         self
     }
 
@@ -350,7 +262,7 @@ impl Run {
     /// any number.
     #[must_use]
     pub fn open_at_most(mut self, connections: Option<NonZero<usize>>) -> Self {
-        self.open_at_most = connections.map_or(0, NonZero::get);
+        self.outside.open_at_most = connections.map_or(0, NonZero::get);
         self
     }
 
@@ -363,21 +275,21 @@ impl Run {
     /// one ([`tokio::runtime::Builder::new_current_thread`]).
     #[must_use]
     pub fn threads(mut self, threads: Option<NonZero<usize>>) -> Self {
-        self.threads = threads.map_or(0, NonZero::get);
+        self.outside.threads = threads.map_or(0, NonZero::get);
         self
     }
 
     /// The run's name, in events and reports. Default: a [`new_id`].
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
+        self.outside.id = Some(id.into());
         self
     }
 
     /// The tasks as typed, for `env.tasks`. Default: made of the calls.
     #[must_use]
     pub fn tokens(mut self, tokens: Vec<String>) -> Self {
-        self.tokens = tokens;
+        self.inputs.means.tokens = tokens;
         self
     }
 
@@ -389,7 +301,7 @@ impl Run {
     /// settings. Nothing has run then. All that goes wrong later is in the report.
     pub async fn start(self, calls: Vec<Call>) -> Result<Report, RunError> {
         tracing::trace!(route = "calls: checked, then run in order");
-        shared::Shared::new(self, &calls).start(calls).await
+        start::start(self.state(&calls), calls).await
     }
 
     /// Checks all tasks, whether they are called or not, and yields what a person should know: values that reach a shell
@@ -399,7 +311,7 @@ impl Run {
     ///
     /// Everything that is wrong with them.
     pub async fn check(self) -> Result<Vec<Problem>, RunError> {
-        shared::Shared::new(self, &[]).check_all().await
+        self.state(&[]).lists.check_all().await
     }
 
     /// What the run would do; nothing is connected to, though commands of roles are asked.
@@ -408,8 +320,8 @@ impl Run {
     ///
     /// Everything that would end the run with exit status 2, as far as it can be known.
     pub async fn plan(self, calls: &[Call]) -> Result<Plan, RunError> {
-        let shared = shared::Shared::new(self, calls);
-        let jobs = shared.check(calls)?;
-        Planner::new(shared).plan(jobs).await
+        let run = self.state(calls);
+        let jobs = run.lists.check(calls)?;
+        Planner::new(&run.lists).plan(jobs).await
     }
 }

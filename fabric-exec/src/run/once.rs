@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::job::SameCall;
+use crate::plan::SameCall;
 
 /// Results by call. The first to ask does the work; all others wait for it and get its result, failures
 /// included. A worker that is dropped before it has a result leaves `abandoned` behind, so that no

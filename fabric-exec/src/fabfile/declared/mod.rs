@@ -1,0 +1,54 @@
+//! Declared fabfiles: TOML, YAML and JSON of one shape, read into a [`Collection`](crate::Collection) and what goes with it.
+//!
+//! All problems of a fabfile are reported at once, each with file, line, the offending text, what was expected and the
+//! nearest right name.
+
+mod model;
+mod own_roles;
+mod reader;
+mod roles;
+mod step;
+pub mod steps;
+mod tasks;
+mod top;
+
+use std::path::Path;
+
+use fabric_core::settings::Problems;
+
+pub use fabric_core_document::Format;
+pub use model::{Fabfile, HostSection, Included};
+pub use roles::roles_of;
+
+/// Reads a fabfile and those it includes.
+///
+/// # Errors
+///
+/// Everything that is wrong in them.
+pub fn load(path: impl AsRef<Path>) -> Result<Fabfile, Problems> {
+    tracing::trace!(route = "the fabfile becomes a collection");
+    top::load(path.as_ref())
+}
+
+/// Reads a fabfile's text; `path` is where it stands, or would.
+///
+/// # Errors
+///
+/// Everything that is wrong in it.
+///
+/// ```
+/// use fabric_exec::fabfile::{Format, parse};
+///
+/// let fabfile = parse("fabfile.toml", "[tasks]\nuptime = 'uptime'\n", Format::Toml)?;
+/// assert!(fabfile.collection.find("uptime").is_some());
+///
+/// let problems = parse("fabfile.toml", "[tasks.up]\nrunn = 'uptime'\n", Format::Toml).unwrap_err();
+/// assert_eq!(
+///     problems.0[0].to_string(),
+///     "fabfile.toml:2: unknown key `runn` in task `up` (did you mean `run`?)",
+/// );
+/// # Ok::<(), fabric_core::settings::Problems>(())
+/// ```
+pub fn parse(path: impl AsRef<Path>, text: &str, format: Format) -> Result<Fabfile, Problems> {
+    top::parse(path.as_ref(), text.as_bytes(), format)
+}

@@ -1,0 +1,33 @@
+//! Local commands that say which hosts there are.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::task::Interrupt;
+
+/// What a local command prints; anything but success is an error with the end of what it said.
+pub(super) async fn capture(line: &str, dir: &Path, interrupt: &Interrupt) -> Result<String, String> {
+    let child = Command::new("/bin/sh")
+        .args(["-c", line])
+        .current_dir(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("`{line}` cannot be run: {error}"))?;
+    let output = tokio::select! {
+        output = child.wait_with_output() => output.map_err(|error| format!("`{line}`: {error}"))?,
+        () = interrupt.stopping() => return Err(format!("`{line}` was interrupted")),
+    };
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said: Vec<&str> = said.trim_end().lines().collect();
+    let said = said[said.len().saturating_sub(5)..].join("\n");
+    let colon = if said.is_empty() { "" } else { ": " };
+    Err(format!("`{line}` ended with {}{colon}{said}", output.status))
+}
