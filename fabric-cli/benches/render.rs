@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p fabric-cli --bench render`
 
+use std::path::Path;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fabric_cli::render::{Look, OutputMode, Page, renderer};
 use fabric_core::event::Output;
@@ -31,7 +33,7 @@ fn events(c: &mut Criterion) {
         ("raw", OutputMode::Raw, &plain),
         ("json", OutputMode::Json, &plain),
     ] {
-        let (mut render, mut page) = (renderer(mode, Look::default()), Page::default());
+        let (mut render, mut page) = (renderer(mode, Look::default(), Path::new("/tmp")), Page::default());
         group.bench_function(name, |b| {
             b.iter(|| {
                 render.event(event, &mut page);

@@ -9,8 +9,11 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::ExitStatus;
 
+use fabric_exec::Interrupt;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -84,12 +87,34 @@ pub(crate) fn program() -> Option<String> {
 }
 
 /// Runs another program in place of this one: as this process, if it is the main program's.
-pub(crate) fn become_program(process: Option<&Process>, mut program: Command) -> io::Result<Exit> {
+pub(crate) async fn become_program(
+    process: Option<&Process>,
+    interrupt: &Interrupt,
+    mut program: Command,
+) -> io::Result<Exit> {
     if process.is_some() {
-        return Err(program.exec());
+        return Err(program.as_std_mut().exec());
     }
-    let code = program.status()?.code().and_then(|code| u8::try_from(code).ok());
+    let code = wait_for(&mut program.spawn()?, interrupt).await?.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(Exit::Failed, Exit::Command))
+}
+
+/// Waits for another program, which gets SIGINT at an interrupt, and SIGKILL at the second.
+pub(crate) async fn wait_for(child: &mut Child, interrupt: &Interrupt) -> io::Result<ExitStatus> {
+    tokio::select! {
+        ended = child.wait() => return ended,
+        () = interrupt.stopping() => {}
+    }
+    let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+    if let Some(pid) = pid {
+        kill_process(pid, Signal::INT)?;
+    }
+    tokio::select! {
+        ended = child.wait() => return ended,
+        () = interrupt.aborting() => {}
+    }
+    child.kill().await?;
+    child.wait().await
 }
 
 /// Takes the socket that is standard input, in whose place there is nothing then.
@@ -114,6 +139,12 @@ impl Signals {
             }
             received
         }))
+    }
+
+    /// Watches them in this runtime from now on, before it does anything.
+    pub(crate) fn watch_in(runtime: &Runtime, process: &Process) -> Self {
+        let _within = runtime.enter();
+        Self::watch(Some(process))
     }
 
     /// Waits for one.
@@ -213,14 +244,17 @@ mod tests {
     use super::room;
 
     /// What of the process other files must leave alone.
-    const OWN: [&str; 9] = [
+    const OWN: [&str; 12] = [
         "process::exit",
+        "process::abort",
         "set_hook",
         "setrlimit",
         "signal::unix",
         "env::args",
         "env::var",
         "env::current",
+        "env::set_",
+        "env::temp_dir",
         "dup2",
         "try_init",
     ];

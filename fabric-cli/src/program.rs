@@ -90,8 +90,8 @@ impl Program {
         self
     }
 
-    /// Ends a run when this says so; it may be kept to stop a program that runs on another thread. [`Program::main`] also
-    /// uses it at Ctrl-C.
+    /// Ends what the program does when this is stopped: a run and its open question, a plan, and a program that runs in place of
+    /// this one. A clone of it can stop a program on another thread. [`Program::main`] stops it at Ctrl-C.
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.own.interrupt = interrupt;
         self

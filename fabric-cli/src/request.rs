@@ -284,6 +284,7 @@ impl Request {
             .command_line(self.options.selection())
             .shard(self.options.shard.as_deref().map(|text| self.shard(text)).transpose()?)
             .retry(self.earlier.clone())
+            .interrupt(self.interrupt.clone())
             .dry_run(self.options.dry_run)
             .keep_output(!self.options.reports.is_empty())
             .dir(self.project.dir().unwrap_or(&self.surroundings.dir))

@@ -41,7 +41,8 @@ impl Surroundings {
         Self { base: PathBuf::new(), ..Self::new(Environment::capture(), dir) }
     }
 
-    /// This environment, this directory, in which fabfiles are looked for and relative paths of arguments start, and the standard streams of this process.
+    /// This environment, this directory, in which fabfiles are looked for and relative paths of arguments start, and the
+    /// standard streams of this process.
     pub fn new(environment: Environment, dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         Self {
@@ -117,6 +118,11 @@ impl Surroundings {
     /// A variable that is not empty.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// Where temporary files are: `$TMPDIR`, or `/tmp`.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.variable("TMPDIR").unwrap_or("/tmp").into()
     }
 
     /// What is kept from run to run: `$XDG_STATE_HOME/fabric`, or below `~/.local/state`.

@@ -1,7 +1,7 @@
 //! What people type, and what `fab` says to it: everything that needs no host.
 
 use std::fs;
-use std::io::{BufRead as _, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -415,23 +415,18 @@ fn a_report_goes_through_links_and_into_pipes_and_devices() {
 #[test]
 fn a_report_that_nobody_reads_can_be_given_up() {
     let place = Place::new();
-    assert!(Command::new("mkfifo").arg(place.0.path().join("pipe.json")).status().unwrap().success());
-    let mut command = place.command(&["here:x", "--report", "pipe.json"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    stderr.read_line(&mut line).unwrap();
-    let kill = || Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap();
-    // The first ones may come while the task still runs.
-    let mut tries = 0;
-    while !line.ends_with("interrupted\n") && tries < 5 {
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        kill();
-        tries += 1;
-        stderr.read_line(&mut line).unwrap();
-    }
-    assert!(line.ends_with("fab: interrupted\n"), "{line}");
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let pipe = place.0.path().join("pipe.json");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // More than a pipe holds.
+    let long = "x".repeat(100_000);
+    let mut command = place.command(&[&format!("here:{long}"), "--report", "pipe.json"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // Opened once the report is written.
+    let _unread = fs::File::open(pipe).unwrap();
+    assert!(Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap().success());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    assert!(String::from_utf8(ended.stderr).unwrap().ends_with("fab: interrupted\n"));
 }
 
 #[test]

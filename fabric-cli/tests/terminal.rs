@@ -113,6 +113,11 @@ fn giving_up_at_a_question_ends_the_run_and_leaves_the_terminal_as_it_was() {
         assert_eq!(status.code(), Some(130), "{typed:?} {}", terminal.seen);
         assert!(terminal.echoes(), "{typed:?}");
     }
+    let mut terminal = Terminal::fab(&["-I", "here"]);
+    terminal.wait_for(": ");
+    kill_process(Pid::from_child(&terminal.child), Signal::TERM).unwrap();
+    assert_eq!(terminal.child.wait().unwrap().code(), Some(130), "{}", terminal.seen);
+    assert!(terminal.echoes());
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! * [`Kdc`]: a Kerberos realm on loopback.
 //! * [`Link`]: a slow link to a server, that counts round trips.
 //! * [`BuiltPlugin`]: a plugin as cargo or `cc` has built it; [`Server`]: a proxy of the system that listens.
+//! * [`Modules`]: which module of a crate uses which.
 //! * [`Guard`]: what must be undone is undone, even if the test is killed.
 //!
 //! ```ignore
@@ -29,6 +30,7 @@ mod dropbear;
 mod guard;
 mod kdc;
 mod link;
+mod modules;
 mod plugin;
 mod sshd;
 mod stall;
@@ -42,6 +44,7 @@ pub use dropbear::Dropbear;
 pub use guard::Guard;
 pub use kdc::Kdc;
 pub use link::Link;
+pub use modules::Modules;
 pub use plugin::{BuiltPlugin, Server};
 pub use sshd::{Host, Sshd, SshdBuilder, current_user};
 pub use stall::{From, Stall};

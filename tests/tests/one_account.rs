@@ -276,7 +276,7 @@ fn carry_out(case: &Case) -> Left {
 
 /// The events as a renderer shows them.
 fn shown(events: &[Event], mode: OutputMode) -> String {
-    let (mut render, mut page) = (renderer(mode, Look::default()), Page::default());
+    let (mut render, mut page) = (renderer(mode, Look::default(), &std::env::temp_dir()), Page::default());
     let mut text = Vec::new();
     for event in events {
         render.event(event, &mut page);

@@ -5,6 +5,7 @@
 use std::fmt::Debug;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -123,16 +124,133 @@ fn a_program_runs_in_surroundings_of_its_own_and_changes_nothing_of_the_process(
     assert!(std::panic::catch_unwind(|| panic!("shown by a hook")).is_err());
     assert!(hooked.load(Ordering::Relaxed), "the hook is the one that was there before");
 
-    let interrupt = Interrupt::new();
-    interrupt.stop();
-    let program = Program::new().surroundings(place.surroundings()).interrupt(interrupt);
-    let (exit, stdout, _) = place.run_as(program, Place::login().into_iter().chain(["hello".to_owned()]));
-    assert!(exit == Exit::Interrupted && !stdout.contains("out: hello"), "{stdout}");
-
     let (exit, _, error) = place.run(Program::new(), &["--log", "debug", "--list"]);
     assert!(exit == Exit::Usage && error.contains("--log: only the main program"), "{error}");
     let (exit, _, error) = place.run(Program::new(), &["--abort-on-prompts", "--init"]);
     assert!(exit == Exit::Usage && error.contains("is there already"), "{error}");
+}
+
+/// A stream that interrupts the program once it prints this.
+struct Interrupts {
+    written: Written,
+    at: &'static str,
+    interrupt: Interrupt,
+}
+
+impl Write for Interrupts {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.written.write_all(bytes)?;
+        if self.written.text().contains(self.at) {
+            self.interrupt.stop();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs `fab` with these arguments until it prints `at`, and interrupts it.
+fn interrupted_at(place: &Place, at: &'static str, args: impl IntoIterator<Item = String>) -> (Exit, String, String) {
+    let interrupt = Interrupt::new();
+    let interrupts = |written: &Written| Interrupts { written: written.clone(), at, interrupt: interrupt.clone() };
+    let surroundings = place.surroundings().stdout(interrupts(&place.stdout)).stderr(interrupts(&place.stderr));
+    place.run_as(Program::new().surroundings(surroundings).interrupt(interrupt.clone()), args)
+}
+
+/// Runs `fab` with these arguments until something is to be written to this pipe in its directory, and interrupts it.
+fn interrupted_once_written(
+    place: &Place,
+    pipe: &str,
+    around: &Surroundings,
+    args: impl IntoIterator<Item = String>,
+) -> (Exit, String, String) {
+    let (interrupt, pipe) = (Interrupt::new(), place.dir.path().join(pipe));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let waiting = std::thread::spawn({
+        let (interrupt, pipe) = (interrupt.clone(), pipe.clone());
+        move || {
+            let unread = fs::File::open(pipe).unwrap();
+            interrupt.stop();
+            unread
+        }
+    });
+    let ended = place.run_as(Program::new().surroundings(around.clone()).interrupt(interrupt), args);
+    waiting.join().unwrap();
+    fs::remove_file(pipe).unwrap();
+    ended
+}
+
+#[test]
+fn an_interrupt_ends_a_run_wherever_it_is() {
+    let place = Place::new();
+    let more = "here = { steps = [{ local = 'echo begun; exec sleep 1000' }] }\n\
+                again = { with = { retries = 9 }, run = 'echo begun; exit 3' }\n";
+    fs::write(place.dir.path().join("fabfile.toml"), format!("[tasks]\nhello = 'echo hello'\n{more}")).unwrap();
+    for words in [&["--", "echo begun; exec sleep 1000"][..], &["here"], &["again"], &["--retry-failed"]] {
+        let login = if words == ["--retry-failed"] { Vec::new() } else { Place::login().to_vec() };
+        let words = words.iter().map(|word| (*word).to_owned());
+        let args = login.into_iter().chain(words.clone());
+        let (exit, stdout, stderr) = interrupted_at(&place, "out: begun", args);
+        assert!(exit == Exit::Interrupted && stdout.contains("out: begun"), "{words:?} {stdout}{stderr}");
+        assert!(stderr.contains("1 host: 0 ok, 1 failed"), "{words:?} {stderr}");
+    }
+
+    // Before anything has begun.
+    let stopped = Interrupt::new();
+    stopped.stop();
+    let program = Program::new().surroundings(place.surroundings()).interrupt(stopped);
+    let (exit, stdout, _) = place.run_as(program, Place::login().into_iter().chain(["hello".to_owned()]));
+    assert!(exit == Exit::Interrupted && !stdout.contains("out: hello"), "{stdout}");
+
+    // While a report is written that no process reads, and that is more than a pipe holds.
+    let command = "head -c 100000 /dev/zero | tr '\\0' x";
+    let args = ["--report", "report.json", "--", command].map(str::to_owned);
+    let args = Place::login().into_iter().chain(args);
+    let (exit, _, stderr) = interrupted_once_written(&place, "report.json", &place.surroundings(), args);
+    assert!(exit == Exit::Interrupted && stderr.ends_with("fab: interrupted\n"), "{exit:?} {stderr}");
+}
+
+#[test]
+fn an_interrupt_ends_what_is_no_run() {
+    let place = Place::new();
+    let home = place.dir.path();
+    let roles = "[roledefs]\nslow = { command = 'echo > begun; exec sleep 1000' }\n\n[tasks]\nhello = 'true'\n";
+    fs::write(home.join("fabfile.toml"), roles).unwrap();
+    let (exit, _, stderr) = interrupted_once_written(
+        &place,
+        "begun",
+        &place.surroundings(),
+        ["--plan", "-R", "slow", "hello"].map(str::to_owned),
+    );
+    assert_eq!((exit, stderr.as_str()), (Exit::Interrupted, "fab: interrupted\n"));
+
+    let (exit, stdout, stderr) = interrupted_at(&place, "Executing task 'deploy'", ["--demo".to_owned()]);
+    assert!(exit == Exit::Interrupted && !stdout.contains("That was real"), "{stdout}{stderr}");
+
+    // A fabfile in Rust: while it is built, and while it runs in place of this program.
+    fs::remove_file(home.join("fabfile.toml")).unwrap();
+    fs::create_dir(home.join("fabfile")).unwrap();
+    fs::write(home.join("fabfile/Cargo.toml"), "").unwrap();
+    let script = |name: &str, text: String| {
+        let file = home.join(name);
+        fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let begun = format!("trap 'exit 7' INT; echo > {}; while :; do :; done", home.join("begun").display());
+    let program = script("program", begun.clone());
+    let built = format!(r#"echo '{{"target": {{"kind": ["bin"]}}, "executable": "{program}"}}'"#);
+    for (cargo, exit, said) in [
+        (script("building", begun), Exit::Interrupted, "fab: interrupted\n"),
+        (script("built", built), Exit::Command(7), ""),
+    ] {
+        let environment = Environment::new("me", home).variable("CARGO", cargo);
+        let surroundings = Surroundings::new(environment, home).stderr(place.stderr.clone());
+        let (ended, _, stderr) = interrupted_once_written(&place, "begun", &surroundings, ["hello".to_owned()]);
+        assert_eq!((ended, stderr.as_str()), (exit, said));
+    }
 }
 
 /// The modules that said what they do, in the order in which they said it first.

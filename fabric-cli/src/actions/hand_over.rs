@@ -1,9 +1,12 @@
 //! Fabfiles in Rust: a program with tasks of its own (see [`main!`](crate::main)), built when it has changed and
 //! run in place of this one.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use fabric_exec::Interrupt;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
 
 use crate::args::ASK;
 use crate::exit::Exit;
@@ -14,13 +17,16 @@ use crate::surroundings::Surroundings;
 
 /// Builds the program of this manifest, with cargo's progress on standard error, and becomes it.
 pub(super) fn run(request: &Request, manifest: &Path) -> Result<Exit, Failure> {
-    let path = build(manifest, &request.surroundings)?;
-    let mut program = Command::new(&path);
-    program.args(&request.args);
-    process::become_program(request.process.as_ref(), program).map_err(|source| Failure::File {
-        what: Doing::Starting,
-        path,
-        source,
+    let (process, interrupt) = (request.process.as_ref(), &request.interrupt);
+    process::runtime(process)?.block_on(async {
+        let path = build(manifest, &request.surroundings, interrupt).await?;
+        let mut program = Command::new(&path);
+        program.args(&request.args);
+        process::become_program(process, interrupt, program).await.map_err(|source| Failure::File {
+            what: Doing::Starting,
+            path,
+            source,
+        })
     })
 }
 
@@ -28,7 +34,7 @@ pub(super) fn run(request: &Request, manifest: &Path) -> Result<Exit, Failure> {
 /// compiler.
 pub(super) fn completed(manifest: &Path, words: &[String], surroundings: &Surroundings) -> String {
     let answer = built(manifest, surroundings).and_then(|program| {
-        let answer = Command::new(program).arg(ASK).args(words).stdin(Stdio::null()).output().ok()?;
+        let answer = std::process::Command::new(program).arg(ASK).args(words).stdin(Stdio::null()).output().ok()?;
         String::from_utf8(answer.stdout).ok()
     });
     answer.unwrap_or_default()
@@ -58,44 +64,51 @@ fn program_of(metadata: &serde_json::Value, manifest: &Path) -> Option<PathBuf> 
     Some(Path::new(metadata["target_directory"].as_str()?).join("debug").join(name))
 }
 
-fn cargo(surroundings: &Surroundings) -> Command {
-    Command::new(surroundings.environment.get("CARGO").unwrap_or("cargo"))
+fn cargo(surroundings: &Surroundings) -> std::process::Command {
+    std::process::Command::new(surroundings.environment.get("CARGO").unwrap_or("cargo"))
 }
 
-fn build(manifest: &Path, surroundings: &Surroundings) -> Result<PathBuf, Failure> {
-    let mut child = cargo(surroundings)
+async fn build(manifest: &Path, surroundings: &Surroundings, interrupt: &Interrupt) -> Result<PathBuf, Failure> {
+    let failed = |what| move |source| Failure::System { what, source };
+    let mut child = Command::from(cargo(surroundings))
         .args(["build", "--message-format=json-render-diagnostics", "--manifest-path"])
         .arg(manifest)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|source| Failure::System { what: "starting cargo, which builds fabfiles in Rust", source })?;
+        .map_err(failed("starting cargo, which builds fabfiles in Rust"))?;
     // What cargo does is shown; that nothing had to be done is not worth a line.
-    let progress = child.stderr.take().map(|progress| {
-        let surroundings = surroundings.clone();
-        std::thread::spawn(move || {
-            let lines = BufReader::new(progress).lines().map_while(Result::ok);
-            for line in lines.filter(|line| !line.trim_start().starts_with("Finished ")) {
-                surroundings.say(&(line + "\n"));
+    let show = {
+        let progress = child.stderr.take();
+        async move {
+            let Some(progress) = progress else { return };
+            let mut lines = BufReader::new(progress).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if !line.trim_start().starts_with("Finished ") {
+                    surroundings.say(&(line + "\n"));
+                }
             }
-        })
-    });
-    let mut program = None;
-    if let Some(messages) = child.stdout.take() {
-        for line in BufReader::new(messages).lines() {
-            let line = line.map_err(|source| Failure::System { what: "listening to cargo", source })?;
-            program = executable(&line).or(program);
         }
-    }
-    if let Some(progress) = progress {
-        // It ends with cargo's standard error; a panic in it has been reported.
-        let _ = progress.join();
-    }
-    let status = child.wait().map_err(|source| Failure::System { what: "waiting for cargo", source })?;
+    };
+    let read = {
+        let messages = child.stdout.take();
+        async move {
+            let (mut program, Some(messages)) = (None, messages) else { return Ok(None) };
+            let mut lines = BufReader::new(messages).lines();
+            while let Some(line) = lines.next_line().await? {
+                program = executable(&line).or(program);
+            }
+            Ok(program)
+        }
+    };
+    let (status, program, ()) = tokio::join!(process::wait_for(&mut child, interrupt), read, show);
+    let status = status.map_err(failed("waiting for cargo"))?;
+    let program = program.map_err(failed("listening to cargo"))?;
     if !status.success() {
         // cargo has said why.
-        return Err(Failure::Refused(format!("{} does not build", manifest.display())));
+        let refused = Failure::Refused(format!("{} does not build", manifest.display()));
+        return Err(if interrupt.is_stopping() { Failure::Interrupted } else { refused });
     }
     let none = || Failure::Refused(format!("{} builds no program: it needs a src/main.rs", manifest.display()));
     program.ok_or_else(none)

@@ -4,7 +4,7 @@ use crate::args::Format;
 use crate::exit::Exit;
 use crate::failure::{Failure, problem};
 use crate::plugins;
-use crate::process::runtime;
+use crate::process::{Signals, runtime};
 use crate::render::OutputMode;
 use crate::request::Request;
 
@@ -20,7 +20,16 @@ pub(super) fn run(request: &Request, format: Option<Format>) -> Result<Exit, Fai
     plugins::load_named(&*request.settings()?, &request.surroundings)?;
     request.warn(config);
     let run = request.run(config, &request.sources())?;
-    let plan = runtime(request.process.as_ref())?.block_on(run.plan(&calls))?;
+    let plan = runtime(request.process.as_ref())?.block_on(async {
+        let mut signals = Signals::watch(request.process.as_ref());
+        tokio::select! {
+            plan = run.plan(&calls) => match plan {
+                Err(_) if request.interrupt.is_stopping() => Err(Failure::Interrupted),
+                plan => plan.map_err(Failure::from),
+            },
+            () = signals.next() => Err(Failure::Interrupted),
+        }
+    })?;
     let format = format.unwrap_or(match request.options.output {
         Some(OutputMode::Json) => Format::Json,
         _ => request.options.format,

@@ -165,10 +165,9 @@ pub(super) mod tests {
         let lists = call("t:hosts=a;@-,exclude_hosts=@-;b").unwrap();
         assert_eq!(lists.hosts, ["a", "in1", "in2"]);
         assert_eq!(lists.exclude, ["in1", "in2", "b"]);
-        let empty = std::env::temp_dir().join(format!("fabric-no-hosts-{}", std::process::id()));
-        std::fs::write(&empty, "# none\n").unwrap();
-        let emptied = call(&format!("t:hosts=@{}", empty.display()));
-        std::fs::remove_file(&empty).unwrap();
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(empty.path(), "# none\n").unwrap();
+        let emptied = call(&format!("t:hosts=@{}", empty.path().display()));
         assert!(matches!(emptied, Err(UsageError::NoHosts { .. })), "{emptied:?}");
         assert!(matches!(call("t:hosts=@/missing/list"), Err(UsageError::BadValue { .. })));
     }

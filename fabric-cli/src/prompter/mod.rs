@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use fabric_core::host::fold;
 use fabric_core::{HostString, PromptError, PromptKind, PromptRequest, Prompter, Secret};
+use fabric_exec::Interrupt;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
@@ -32,7 +33,7 @@ struct Shared {
     printer: Option<Arc<Printer>>,
     refuse: bool,
     state: Mutex<State>,
-    on_interrupt: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    interrupt: Interrupt,
     keys: OnceLock<Keys>,
 }
 
@@ -53,22 +54,11 @@ struct Waiting {
 impl TerminalPrompter {
     /// Asks on the terminal of this process, which is opened at the first question. With `refuse`
     /// (`abort_on_prompts`) every question is an error instead. `printer` is held back while a question
-    /// stands.
-    pub(crate) fn new(refuse: bool, printer: Option<Arc<Printer>>) -> Self {
-        let shared = Shared {
-            tty: OnceLock::new(),
-            printer,
-            refuse,
-            state: Mutex::default(),
-            on_interrupt: OnceLock::new(),
-            keys: OnceLock::new(),
-        };
+    /// stands. Ctrl-C at a hidden question stops `interrupt`, and once that is stopped no question is answered.
+    pub(crate) fn new(refuse: bool, printer: Option<Arc<Printer>>, interrupt: Interrupt) -> Self {
+        let shared =
+            Shared { tty: OnceLock::new(), printer, refuse, state: Mutex::default(), interrupt, keys: OnceLock::new() };
         Self { shared: Arc::new(shared) }
-    }
-
-    /// What is done when a person answers a hidden question by Ctrl-C; only the first call counts.
-    pub(crate) fn on_interrupt(&self, interrupted: impl Fn() + Send + Sync + 'static) {
-        let _ = self.shared.on_interrupt.set(Box::new(interrupted));
     }
 
     /// Asks nothing, as if the process had no terminal.
@@ -84,7 +74,7 @@ impl TerminalPrompter {
     /// Asks on this terminal.
     #[cfg(test)]
     fn on(tty: Tty) -> Self {
-        let prompter = Self::new(false, None);
+        let prompter = Self::new(false, None, Interrupt::new());
         // Nobody else has seen this prompter.
         let _ = prompter.shared.tty.set(Some(tty));
         prompter
@@ -95,14 +85,6 @@ impl TerminalPrompter {
         if let Some(Some(tty)) = self.shared.tty.get() {
             tty.cancel();
         }
-    }
-
-    /// Asks now, on this thread: for questions before a run.
-    pub(crate) fn ask_now(&self, request: &PromptRequest) -> Result<Secret, PromptError> {
-        let (reply, mut answer) = oneshot::channel();
-        self.shared.state().waiting.push(Waiting { request: request.clone(), reply });
-        self.shared.work();
-        answer.try_recv().unwrap_or_else(|_| Err(cancelled(request)))
     }
 }
 
@@ -121,7 +103,13 @@ impl Prompter for TerminalPrompter {
                 tokio::task::spawn_blocking(move || shared.work());
             }
         }
-        answer.await.unwrap_or_else(|_| Err(cancelled(&request)))
+        tokio::select! {
+            answer = answer => answer.unwrap_or_else(|_| Err(cancelled(&request))),
+            () = self.shared.interrupt.stopping() => {
+                self.cancel();
+                Err(cancelled(&request))
+            }
+        }
     }
 }
 
@@ -189,6 +177,9 @@ impl Shared {
         if self.refuse {
             return Err(PromptError::Refused { message, host });
         }
+        if self.interrupt.is_stopping() {
+            return Err(cancelled(request));
+        }
         let Some(tty) = self.tty() else {
             return Err(PromptError::NoTerminal { message, host });
         };
@@ -198,9 +189,7 @@ impl Shared {
             Ok(Some(answer)) => return Ok(answer),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 tty.cancel();
-                if let Some(interrupted) = self.on_interrupt.get() {
-                    interrupted();
-                }
+                self.interrupt.stop();
             }
             Ok(None) | Err(_) => {}
         }
@@ -392,7 +381,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn cancelling_leaves_the_terminal_as_it_was() {
+    async fn an_interrupt_ends_questions_and_leaves_the_terminal_as_it_was() {
         let (tty, mut master, slave) = terminal();
         let prompter = TerminalPrompter::on(tty);
         let mut asked = Box::pin(prompter.ask(request(password(), "web1")));
@@ -403,14 +392,16 @@ mod tests {
         })
         .await
         .unwrap();
-        prompter.cancel();
+        prompter.shared.interrupt.stop();
         assert_eq!(answer(asked.await), "no answer to `Password for deploy` for web1");
         assert!(tcgetattr(&slave).unwrap().local_modes.contains(LocalModes::ECHO));
+        let later = prompter.ask(request(password(), "web2")).await;
+        assert_eq!(answer(later), "no answer to `Password for deploy` for web2");
     }
 
     #[tokio::test]
     async fn nobody_is_asked_who_must_not_be() {
-        let prompter = TerminalPrompter::new(true, None);
+        let prompter = TerminalPrompter::new(true, None, Interrupt::new());
         assert_eq!(
             answer(prompter.ask(request(password(), "web1")).await),
             "needed to ask for `Password for deploy` for web1, but abort_on_prompts is set"

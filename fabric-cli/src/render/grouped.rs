@@ -63,16 +63,16 @@ struct Group {
 
 impl Grouped {
     /// Shows what `look` says.
-    pub(super) fn new(look: Look) -> Self {
+    pub(super) fn new(look: Look, store: Store) -> Self {
         let mut quiet = look;
         quiet.levels.running = false;
-        let (notes, store) = (Prefix::new(quiet), Store::default());
+        let notes = Prefix::new(quiet);
         Self { look, similar: false, notes, store, running: HashMap::new(), finished: IndexMap::new() }
     }
 
     /// Shows nearly equal output once too.
-    pub(super) fn similar(look: Look) -> Self {
-        Self { similar: true, ..Self::new(look) }
+    pub(super) fn similar(look: Look, store: Store) -> Self {
+        Self { similar: true, ..Self::new(look, store) }
     }
 
     fn output(&mut self, place: Place, stream: Stream, data: &[u8]) {
@@ -238,16 +238,17 @@ mod tests {
             event("", EventKind::TaskFinished { duration_ms: 1 }),
         ];
         assert_eq!(
-            rendered(&mut Grouped::new(Look::default()), &events),
+            rendered(&mut Grouped::new(Look::default(), Store::default()), &events),
             "--- web3: failed\nBSD^G\n2> err: odd\n--- web[1-2] (2 hosts)\nLinux\n"
         );
     }
 
     #[test]
     fn in_which_order_both_streams_came_tells_no_hosts_apart() {
-        for (mut grouped, other, number) in
-            [(Grouped::new(Look::default()), 1, "1"), (Grouped::similar(Look::default()), 12, "{1..12}")]
-        {
+        for (mut grouped, other, number) in [
+            (Grouped::new(Look::default(), Store::default()), 1, "1"),
+            (Grouped::similar(Look::default(), Store::default()), 12, "{1..12}"),
+        ] {
             let out = |host, number| output(host, Stream::Stdout, &format!("out {number}\n"));
             let err = |host, number| output(host, Stream::Stderr, &format!("err {number}!\n"));
             let events = [
@@ -294,7 +295,7 @@ mod tests {
             finished(),
         ];
         assert_eq!(
-            rendered(&mut Grouped::new(Look::default()), &events),
+            rendered(&mut Grouped::new(Look::default(), Store::default()), &events),
             "--- localhost: failed\nwhy\n--- web1\nthere\n--- localhost\nhere\n--- web2\nfirst\n--- web2\nsecond\n"
         );
     }
@@ -314,7 +315,7 @@ mod tests {
             event("", EventKind::TaskFinished { duration_ms: 1 }),
         ];
         assert_eq!(
-            rendered(&mut Grouped::similar(Look::default()), &events),
+            rendered(&mut Grouped::similar(Look::default(), Store::default()), &events),
             "--- blue,red (2 hosts)\n{host} up {3..17} days\n2> err: 1 user\n--- odd\nodd is down\n"
         );
     }
@@ -350,7 +351,7 @@ mod tests {
 
     #[test]
     fn much_output_is_in_a_file_once() {
-        let mut grouped = Grouped::new(Look::default());
+        let mut grouped = Grouped::new(Look::default(), Store::default());
         let mut page = Page::default();
         let text = "x".repeat(99_999) + "\n";
         for host in ["web1", "web2", "web3"] {
@@ -372,14 +373,19 @@ mod tests {
 
     #[test]
     fn much_output_is_told_apart_as_little_is() {
-        assert!(much(&mut Grouped::new(Look::default()), 4, 2000, false) == expected(4, 2000, "0"));
-        assert!(much(&mut Grouped::similar(Look::default()), 4, 2000, false) == expected(4, 2000, "0"));
-        assert!(much(&mut Grouped::similar(Look::default()), 4, 2000, true) == expected(4, 2000, "{0..2}"));
+        assert!(much(&mut Grouped::new(Look::default(), Store::default()), 4, 2000, false) == expected(4, 2000, "0"));
+        assert!(
+            much(&mut Grouped::similar(Look::default(), Store::default()), 4, 2000, false) == expected(4, 2000, "0")
+        );
+        assert!(
+            much(&mut Grouped::similar(Look::default(), Store::default()), 4, 2000, true)
+                == expected(4, 2000, "{0..2}")
+        );
     }
 
     #[test]
     fn without_a_disk_nothing_is_lost_and_a_warning_says_so() {
-        let mut grouped = Grouped { store: Store::full(), ..Grouped::similar(Look::default()) };
+        let mut grouped = Grouped::similar(Look::default(), Store::full());
         let shown = much(&mut grouped, 4, 2000, true);
         let (warning, rest) = shown.split_once('\n').unwrap();
         assert!(warning.starts_with("2> warning: long output is kept in memory") && warning.contains("set TMPDIR"));
@@ -388,7 +394,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_again_is_told() {
-        let mut grouped = Grouped::new(Look::default());
+        let mut grouped = Grouped::new(Look::default(), Store::default());
         let mut page = Page::default();
         grouped.event(&output("web1", Stream::Stdout, &"x".repeat(100_000)), &mut page);
         grouped.store.lose();

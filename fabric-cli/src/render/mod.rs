@@ -23,10 +23,15 @@ pub use printer::Render;
 pub(crate) use levels::UnknownLevel;
 pub(crate) use printer::{NoView, Outputs, Printer};
 
+use std::path::Path;
+
 use crate::words::words;
+
+use store::Store;
 
 words! {
     /// How a run is shown.
+    #[non_exhaustive]
     pub enum OutputMode {
         /// Each line with its host.
         Prefix = "prefix",
@@ -43,6 +48,7 @@ words! {
 
 /// What is shown, and how it looks.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Look {
     /// Which output levels are shown.
     pub levels: Levels,
@@ -68,12 +74,13 @@ impl Look {
     }
 }
 
-/// The renderer of an output mode.
-pub fn renderer(mode: OutputMode, look: Look) -> Box<dyn Render> {
+/// The renderer of an output mode. What it keeps until the end is, if it is long, in a file in the directory `temporary`.
+pub fn renderer(mode: OutputMode, look: Look, temporary: &Path) -> Box<dyn Render> {
+    let store = || Store::new(temporary.to_owned());
     match mode {
         OutputMode::Prefix => Box::new(prefix::Prefix::new(look)),
-        OutputMode::Grouped => Box::new(grouped::Grouped::new(look)),
-        OutputMode::Similar => Box::new(grouped::Grouped::similar(look)),
+        OutputMode::Grouped => Box::new(grouped::Grouped::new(look, store())),
+        OutputMode::Similar => Box::new(grouped::Grouped::similar(look, store())),
         OutputMode::Raw => Box::new(raw::Raw::new(look)),
         OutputMode::Json => Box::new(json::Json::default()),
     }

@@ -83,9 +83,10 @@ impl Store {
     }
 }
 
+#[cfg(test)]
 impl Default for Store {
     fn default() -> Self {
-        Self::new(std::env::temp_dir())
+        Self::new("/tmp".into())
     }
 }
 

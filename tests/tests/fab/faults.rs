@@ -104,6 +104,16 @@ fn ctrl_c_while_a_role_is_asked_for_its_hosts_ends_the_run() {
 }
 
 #[test]
+fn ctrl_c_ends_a_plan_and_what_it_asks() {
+    case!()
+        .fabfile("[roledefs]\nslow = { command = \"kill -INT $PPID; exec sleep 1000\" }\n\n[tasks]\nt = \"true\"\n")
+        .args(["--plan", "-R", "slow", "t"])
+        .stderr("fab: interrupted\n")
+        .status(130)
+        .run();
+}
+
+#[test]
 fn ctrl_c_while_logging_in_ends_the_run() {
     // An agent that is asked for its keys and says nothing, but interrupts who asks.
     let case = case!().hosts(2).no_key();

@@ -53,7 +53,8 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
         // Without the live view: all of it is over before one has looked.
         let args = ["--progress=never"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
         let surroundings = on_fleet(&request.surroundings, fleet.dir());
-        let exit = super::answer(Own::default(), &surroundings, request.process.clone(), args);
+        let own = Own { interrupt: request.interrupt.clone(), ..Own::default() };
+        let exit = super::answer(own, &surroundings, request.process.clone(), args);
         if exit != Exit::Ok {
             return Ok(exit);
         }

@@ -24,13 +24,11 @@ const AT_ONCE: Duration = Duration::from_millis(10);
 /// Ends the run at Ctrl-C and the like: first politely, then at once.
 pub(super) async fn at_signals(
     process: Process,
+    mut signals: Signals,
     interrupt: Interrupt,
     printer: Arc<Printer>,
-    prompter: Arc<TerminalPrompter>,
-    shell: Arc<TerminalShell>,
-    keys: Keys,
+    (prompter, shell, keys): (Arc<TerminalPrompter>, Arc<TerminalShell>, Keys),
 ) {
-    let mut signals = Signals::watch(Some(&process));
     signals.next().await;
     // `timeout` signals the program and its process group: that is one request.
     tokio::time::sleep(AT_ONCE).await;
@@ -64,15 +62,24 @@ async fn write(report: &Report, path: &Path, request: &Request) -> Result<(), Fa
     let mut signals = Signals::watch(request.process.as_ref());
     let (report, file) = (report.clone(), request.surroundings.file(path));
     let mut writing = tokio::task::spawn_blocking(move || report.write(&file));
+    let given_up = async {
+        tokio::select! {
+            () = signals.next() => {}
+            () = again(&request.interrupt) => {}
+        }
+    };
     let written = tokio::select! {
         written = &mut writing => written,
-        () = signals.next() => {
-            tokio::time::timeout(LAST_WAIT, writing).await.map_err(|_| Failure::Interrupted)?
-        }
+        () = given_up => tokio::time::timeout(LAST_WAIT, writing).await.map_err(|_| Failure::Interrupted)?,
     };
     written.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map_err(|source| Failure::File {
         what: Doing::Writing,
         path: path.to_owned(),
         source,
     })
+}
+
+/// Waits for the interrupt, or for its repetition where it ended the run.
+async fn again(interrupt: &Interrupt) {
+    if interrupt.is_stopping() { interrupt.aborting().await } else { interrupt.stopping().await }
 }

@@ -37,7 +37,7 @@ pub(super) fn printer(request: &Request, settings: &Settings, interrupt: &Interr
         }),
     };
     let mode = request.options.output.unwrap_or(OutputMode::Prefix);
-    let render = renderer(mode, look(request, settings));
+    let render = renderer(mode, look(request, settings), &request.surroundings.temporary());
     let printer = if wants_live_view(request, mode) {
         Printer::with_live_view(render, outputs, terminal_size)
     } else {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use fabric_config::{Config, ConfigBuilder};
 use fabric_core::settings::{Settings, Switch};
-use fabric_core::{Gateway, HostStringError, PromptKind, PromptRequest, Target};
+use fabric_core::{Gateway, HostStringError, PromptKind, PromptRequest, Prompter as _, Target};
 use fabric_exec::journal::{Asked, Journal};
 use fabric_exec::report::{Ending, ReportFormat};
 use fabric_exec::run::Input;
@@ -23,7 +23,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::keyboard::Keys;
 use crate::plugins;
-use crate::process::{room_for_hosts, runtime, shared_runtime};
+use crate::process::{Signals, room_for_hosts, runtime, shared_runtime};
 use crate::prompter::TerminalPrompter;
 use crate::render::OutputMode;
 use crate::request::Request;
@@ -48,20 +48,26 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
 
     let interrupt = request.interrupt.clone();
     let (printer, unwritten) = look::printer(request, &settings, &interrupt);
-    let prompter = TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone()));
+    let prompter = TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone()), interrupt.clone());
     if surroundings.own_stdin().is_some() {
         prompter.without_terminal();
     }
     let prompter = Arc::new(prompter);
-    prompter.on_interrupt({
-        let interrupt = interrupt.clone();
-        move || interrupt.stop()
-    });
-    let (config, sources) = ask_first(config.clone(), request.sources(), request, &prompter)?;
-    let connector = connector(request, &settings, &prompter)?;
     let shell = Arc::new(TerminalShell::new(printer.clone()));
     let keys = Keys::new(printer.clone());
     prompter.beside(keys.clone());
+    // Functions may block the thread that they are on: then others have to take over its hosts.
+    let process = request.process.as_ref();
+    let (runtime, threads) =
+        if request.project.is_code() { (shared_runtime(process)?, NonZero::new(1)) } else { (runtime(process)?, None) };
+    let watching = process.cloned().map(|process| {
+        // From here on, and not only once the runtime comes to it.
+        let signals = Signals::watch_in(&runtime, &process);
+        let terminal = (prompter.clone(), shell.clone(), keys.clone());
+        runtime.spawn(end::at_signals(process, signals, interrupt.clone(), printer.clone(), terminal))
+    });
+    let (config, sources) = runtime.block_on(ask_first(config.clone(), request.sources(), request, &prompter))?;
+    let connector = connector(request, &settings, &prompter)?;
     let id = fabric_exec::run::new_id();
     let run = request.run(&config, &sources)?;
     let run = journaled(run, &id, request)
@@ -75,20 +81,12 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
             (false, None) if surroundings.is_typed() => Input::Keyboard(Arc::new(keys.clone())),
             (false, None) => Input::Inherited,
         })
-        .open_at_most(room_for_hosts(request.process.as_ref())?)
-        .interrupt(interrupt.clone());
+        .open_at_most(room_for_hosts(process)?);
     let run = if surroundings.own_stdin().is_none() { run.interactive(shell.clone()) } else { run };
 
-    // Functions may block the thread that they are on: then others have to take over its hosts.
-    let process = request.process.as_ref();
-    let (runtime, threads) =
-        if request.project.is_code() { (shared_runtime(process)?, NonZero::new(1)) } else { (runtime(process)?, None) };
     let report = runtime.block_on(async {
         let size = process.and_then(|_| Terminal::of_this_program(surroundings.variable("TERM").unwrap_or("xterm")));
         let run = run.threads(threads).terminal(size);
-        let watching = process
-            .cloned()
-            .map(|process| tokio::spawn(end::at_signals(process, interrupt, printer.clone(), prompter, shell, keys)));
         // On a thread that hosts are served by: what they report to the run wakes no other one.
         let report = tokio::spawn(run.start(calls)).await;
         if let Some(watching) = watching {
@@ -150,7 +148,7 @@ fn check_gateway(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// `-I` and `--initial-sudo-password-prompt`: asks before anything runs.
-fn ask_first(
+async fn ask_first(
     config: Config,
     mut sources: ConfigBuilder,
     request: &Request,
@@ -170,7 +168,7 @@ fn ask_first(
             request.surroundings.say(&format!("Dry run: env.{setting} would be asked for ({option}).\n"));
         } else {
             let message = format!("Initial value for env.{setting}");
-            let answer = prompter.ask_now(&PromptRequest { kind, host: None, message })?;
+            let answer = prompter.ask(PromptRequest { kind, host: None, message }).await?;
             sources = sources.option(setting, answer.expose(), option);
         }
     }
