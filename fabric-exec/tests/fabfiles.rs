@@ -86,7 +86,7 @@ fn the_example_reads_as_it_is_meant() {
     assert_eq!(steps[4].condition.as_deref(), Some("seen.stdout != version"));
     let line = EXAMPLE.lines().position(|line| line.contains("bin/rollback")).unwrap() + 1;
     assert_eq!(steps[4].at, format!("fabfile.toml:{line}"));
-    let Verb::Put(put) = &steps[1].verb else { panic!() };
+    let Verb::Transfer(put) = &steps[1].verb else { panic!() };
     assert_eq!(put.mode, Some(0o644));
     let RoleSource::Hosts(web) = &fabfile.roles["web"].source else { panic!() };
     assert_eq!(web, &["www1", "www2", "www3"]);
@@ -95,7 +95,7 @@ fn the_example_reads_as_it_is_meant() {
     assert_eq!(fabfile.sections[0].pattern, "*.prod.example.com");
     assert_eq!(fabfile.env.len(), 3);
     let pick = Steps::of(fabfile.collection.find("pick").unwrap()).unwrap();
-    assert!(matches!(&pick[0].verb, Verb::Set(values) if matches!(values["hosts"], SetValue::Command(_))));
+    assert!(matches!(&pick[0].verb, Verb::Set(values) if matches!(values.0["hosts"], SetValue::Command(_))));
     assert!(fabfile.warnings.is_empty());
 }
 
@@ -155,7 +155,7 @@ tasks:
     for fabfile in read {
         let deploy = fabfile.collection.find("deploy").unwrap();
         assert_eq!(deploy.params.len(), 2);
-        assert!(matches!(&Steps::of(deploy).unwrap()[0].verb, Verb::Run(run) if run.cd.as_deref() == Some("/srv")));
+        assert!(matches!(&Steps::of(deploy).unwrap()[0].verb, Verb::Command(run) if run.cd.as_deref() == Some("/srv")));
     }
     let problems = parse("f.yaml", "tasks:\n  t:\n    runn: x\n", Format::Yaml).unwrap_err();
     assert_eq!(problems.0[0].to_string(), "f.yaml:3: unknown key `runn` in task `t` (did you mean `run`?)");

@@ -7,7 +7,6 @@ mod model;
 mod own_roles;
 mod reader;
 mod roles;
-mod step;
 pub mod steps;
 mod tasks;
 mod top;

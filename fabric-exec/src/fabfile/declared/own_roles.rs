@@ -77,7 +77,7 @@ fn of_step(step: &mut Step, rename: &Rename<'_>) {
             }
         }
         Verb::Set(values) => {
-            if let Some(SetValue::Plain(roles)) = values.get_mut("roles") {
+            if let Some(SetValue::Plain(roles)) = values.0.get_mut("roles") {
                 of_value(roles, rename);
             }
         }

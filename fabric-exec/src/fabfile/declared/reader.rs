@@ -8,8 +8,8 @@ use fabric_core::{Layer, Origin, Value};
 use fabric_core_document::{Kind, Member, Members, Node, Source};
 use serde::de::DeserializeOwned;
 
-use super::steps::Places;
 use crate::hostlist::expand_item;
+use crate::places::Places;
 use crate::template;
 
 /// Collects what is wrong while a file is read.
@@ -111,6 +111,15 @@ impl Reader {
             }
             _ => self.any_text(node, what),
         }
+    }
+
+    /// A text that is a template.
+    pub(super) fn templated(&mut self, node: &Node, what: &str) -> Option<String> {
+        let text = self.textual(node, what)?;
+        if let Err(message) = template::check(&text) {
+            self.problem(node.line, format!("{what}: {message}"));
+        }
+        Some(text)
     }
 
     /// Refuses templates, in whatever the value is made of; whether there are none.

@@ -76,7 +76,7 @@ impl Reader {
         let places = std::mem::replace(&mut self.places, of_task);
         let step = |command| Step {
             at: self.at(node.line),
-            verb: Verb::Run(CommandStep { commands: vec![command], ..CommandStep::default() }),
+            verb: Verb::Command(CommandStep { commands: vec![command], ..CommandStep::default() }),
             condition: None,
             save: None,
             warn_only: None,

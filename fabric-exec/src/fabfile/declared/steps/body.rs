@@ -5,10 +5,9 @@ use std::any::Any;
 use async_trait::async_trait;
 use fabric_core::Value;
 
-use super::outline::outline;
+use super::Step;
 use super::work::Work;
-use super::{Step, Verb};
-use crate::task::{Context, Outline, Task, TaskBody, TaskError};
+use crate::task::{Context, KnownStep, Outline, Task, TaskBody, TaskError};
 
 /// A body that is a list of steps.
 #[derive(Debug, Clone, Default)]
@@ -38,16 +37,31 @@ impl TaskBody for Steps {
     }
 
     fn outline(&self) -> Option<Outline<'_>> {
-        Some(Outline::new(self.0.iter().map(outline)))
+        Some(Outline::new(self.0.iter().map(Step::outline)))
     }
 
     /// What a condition, another task or a list that is set may change isn't known ahead.
     fn needs_host(&self) -> bool {
-        let known = |step: &&Step| !matches!(step.verb, Verb::Execute(_) | Verb::Set(_));
-        self.0.iter().take_while(known).any(|step| step.condition.is_none() && step.verb.is_remote())
+        let mut known = self.0.iter().map_while(|step| Some((step, step.verb.work().needs_host()?)));
+        known.any(|(step, needs_host)| step.condition.is_none() && needs_host)
     }
 
     fn moves_files(&self) -> bool {
-        self.0.iter().any(|step| matches!(step.verb, Verb::Put(_) | Verb::Get(_)))
+        self.0.iter().any(|step| step.verb.work().moves_files())
+    }
+}
+
+impl Step {
+    /// What is known of it before it runs.
+    fn outline(&self) -> KnownStep<'_> {
+        let work = self.verb.work();
+        let mut known = KnownStep::new(work.name(), work.what());
+        known.at = &self.at;
+        known.condition = self.condition.as_deref();
+        known.save = self.save.as_deref();
+        known.is_tolerant = self.warn_only == Some(true);
+        known.places = Some(&self.places);
+        work.outline(&mut known);
+        known
     }
 }

@@ -2,20 +2,191 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use async_trait::async_trait;
 use fabric_core::outcome::Direction;
 use fabric_core::transport::FileKind;
 use fabric_core::{Error, TransferOutcome, Value};
+use fabric_core_document::{Kind, Member, Members, Node};
 use fabric_transport::Connection;
-use fabric_transport::transfer::{Source, local_path};
+use fabric_transport::transfer::{Links, Source, local_path};
 
-use super::values::transfer_value;
+use super::values::{attributes, transfer_value};
 use super::work::{Saved, Work, scope_of};
-use super::{Step, TransferStep};
-use crate::task::TaskError;
+use super::{ANY, Form, Step, StepWork, Verb};
+use crate::fabfile::declared::reader::Reader;
+use crate::task::{Effect, KnownStep, TaskError, Text};
 use crate::template;
 
+const KEYS: &[&str] =
+    &["to", "mode", "mirror_local_mode", "links", "use_sudo", "skip_same", "resume", "verify", "atomic"];
+/// What has no meaning for a text that is rendered for each host: it is sent as it is, from its beginning.
+const NOT_RENDERED: &[&str] = &["skip_same", "resume", "verify", "links"];
+
+pub(super) const PUT: Form = Form {
+    name: "put",
+    keys: &[KEYS, &["temp_dir", "template"], ANY],
+    read: |reader, subject, members, what| {
+        let transfer = reader.transfer(Direction::Put, subject, members, what)?;
+        let useless = NOT_RENDERED.iter().filter_map(|key| Some((key, members.get(*key)?.line)));
+        for (key, line) in useless.filter(|_| transfer.template) {
+            let text = format!("`{key}` of {what}: with `template` the rendered text is sent each time");
+            reader.problem(line, text).hint = Some(format!("leave `{key}` out"));
+        }
+        Some(Verb::Transfer(transfer))
+    },
+};
+
+pub(super) const GET: Form = Form {
+    name: "get",
+    keys: &[KEYS, ANY],
+    read: |reader, subject, members, what| {
+        let transfer = reader.transfer(Direction::Get, subject, members, what)?;
+        if let (Some(mode), Some(Member { line, .. })) =
+            (transfer.mode.filter(|mode| mode & 0o7000 != 0), members.get("mode"))
+        {
+            let text = format!("`mode` of {what} is {mode:o}: what comes from a host never gets these bits");
+            reader.problem(*line, text);
+        }
+        Some(Verb::Transfer(transfer))
+    },
+};
+
+/// A transfer. Texts are templates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TransferStep {
+    /// Whether it is a `put` or a `get`.
+    pub direction: Direction,
+    /// What is read: a local path for `put`, a remote one for `get`.
+    pub from: String,
+    /// What is written; `None`: the default of the verb.
+    pub to: Option<String>,
+    /// The mode of the written file.
+    pub mode: Option<u32>,
+    /// Whether the mode is exactly that of the file that is read, or left to the side that is written; `None`: new files
+    /// get it under the umask there, and others keep theirs.
+    pub mirror_local_mode: Option<bool>,
+    /// What becomes of links in a tree.
+    pub links: Links,
+    /// Whether root reads or writes the remote file.
+    pub use_sudo: bool,
+    /// Where the remote file stands meanwhile, with `use_sudo`.
+    pub temp_dir: Option<String>,
+    /// Whether the local file is a template that is rendered first.
+    pub template: bool,
+    /// Whether files that are there already are left alone.
+    pub skip_same: bool,
+    /// Whether what an earlier transfer left unfinished is gone on with.
+    pub resume: bool,
+    /// Whether checksums are compared before a file gets its final name.
+    pub verify: bool,
+    /// Whether a file that can't be replaced by a rename is an error, and not written in place.
+    pub atomic: bool,
+}
+
+#[async_trait]
+impl StepWork for TransferStep {
+    fn name(&self) -> &'static str {
+        match self.direction {
+            Direction::Put => PUT.name,
+            Direction::Get => GET.name,
+        }
+    }
+
+    fn what(&self) -> String {
+        match &self.to {
+            Some(to) => format!("{} -> {to}", self.from),
+            None => self.from.clone(),
+        }
+    }
+
+    fn outline<'a>(&'a self, known: &mut KnownStep<'a>) {
+        let texts = std::iter::once(&self.from).chain(&self.to).chain(&self.temp_dir);
+        known.texts = texts.map(|text| Text::Plain(text)).collect();
+        known.attributes = attributes(&transfer_value(&TransferOutcome::new("", self.direction)));
+        match self.direction {
+            Direction::Put => known.reads = Some(("put", &self.from, self.template)),
+            Direction::Get => known.effect = Effect::MakesFiles,
+        }
+    }
+
+    fn needs_host(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    fn moves_files(&self) -> bool {
+        true
+    }
+
+    async fn carry_out(&self, work: &mut Work, step: &Step) -> Result<Value, TaskError> {
+        match self.direction {
+            Direction::Put => work.put(step, self).await,
+            Direction::Get => work.get(step, self).await,
+        }
+    }
+}
+
+impl Reader {
+    fn transfer(
+        &mut self,
+        direction: Direction,
+        subject: &Node,
+        members: &Members,
+        what: &str,
+    ) -> Option<TransferStep> {
+        Some(TransferStep {
+            direction,
+            from: self.templated(subject, what)?,
+            to: self.optional(members, "to", Self::templated),
+            mode: self.optional(members, "mode", Self::mode),
+            mirror_local_mode: self.optional(members, "mirror_local_mode", Self::truth),
+            links: self.optional(members, "links", Self::links).unwrap_or_default(),
+            use_sudo: self.optional(members, "use_sudo", Self::truth).unwrap_or_default(),
+            temp_dir: self.optional(members, "temp_dir", Self::templated),
+            template: self.optional(members, "template", Self::truth).unwrap_or_default(),
+            skip_same: self.optional(members, "skip_same", Self::truth).unwrap_or_default(),
+            resume: self.optional(members, "resume", Self::truth).unwrap_or_default(),
+            verify: self.optional(members, "verify", Self::truth).unwrap_or_default(),
+            atomic: self.optional(members, "atomic", Self::truth).unwrap_or_default(),
+        })
+    }
+
+    /// `"follow"`, `"keep"` or `"skip"`.
+    fn links(&mut self, node: &Node, what: &str) -> Option<Links> {
+        let text = self.text(node, what)?;
+        let links = match text.as_str() {
+            "follow" => Links::Follow,
+            "keep" => Links::Keep,
+            "skip" => Links::Skip,
+            _ => {
+                self.problem(node.line, format!("{what}: expected \"follow\", \"keep\" or \"skip\", found {text:?}"));
+                return None;
+            }
+        };
+        Some(links)
+    }
+
+    /// `"0644"`, or TOML's `0o644`. The number 644 is refused: it is not the mode that it looks like.
+    fn mode(&mut self, node: &Node, what: &str) -> Option<u32> {
+        let mode = match &node.kind {
+            Kind::Scalar(Value::String(text)) => {
+                let digits = text.strip_prefix("0o").unwrap_or(text);
+                u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o7777)
+            }
+            Kind::Scalar(value) => {
+                value.as_u64().and_then(|mode| u32::try_from(mode).ok()).filter(|mode| *mode <= 0o777)
+            }
+            _ => None,
+        };
+        if mode.is_none() {
+            let found = node.shown();
+            self.problem(node.line, format!("{what}: expected a mode such as \"0644\" or 0o644, found {found}"));
+        }
+        mode
+    }
+}
+
 impl Work {
-    pub(super) async fn put(&mut self, step: &Step, transfer: &TransferStep) -> Result<Value, TaskError> {
+    async fn put(&mut self, step: &Step, transfer: &TransferStep) -> Result<Value, TaskError> {
         let connection = self.context.hide(step.hide).connection().await?;
         let from = self.render(&transfer.from)?;
         let mut to = self.render_some(transfer.to.as_ref())?.unwrap_or_default();
@@ -50,7 +221,7 @@ impl Work {
         self.transferred(step, ended)
     }
 
-    pub(super) async fn get(&mut self, step: &Step, transfer: &TransferStep) -> Result<Value, TaskError> {
+    async fn get(&mut self, step: &Step, transfer: &TransferStep) -> Result<Value, TaskError> {
         if !self.context.is_dry_run() {
             self.keep_apart(step, transfer)?;
         }

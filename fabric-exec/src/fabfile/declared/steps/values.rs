@@ -40,3 +40,8 @@ pub(super) fn texts_of(value: &Value) -> Vec<&str> {
         _ => Vec::new(),
     }
 }
+
+/// The attributes of a value.
+pub(super) fn attributes(value: &Value) -> Option<Vec<String>> {
+    value.as_object().map(|members| members.keys().cloned().collect())
+}
