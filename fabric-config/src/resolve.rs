@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fabric_core::settings::{Layer, Origin, Overlay, Problem, Problems, Switch};
-use fabric_core::target::{AddressFamily, HostKeyCheck, Identity, SettingsAndTarget, Shell, UpdateHostKeys};
+use fabric_core::target::{AddressFamily, HostKeyCheck, Identity, SettingsAndTarget, UpdateHostKeys};
 use fabric_core::{
     ConnectError, ConnectErrorKind, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target, wildcard,
 };
@@ -111,7 +111,7 @@ impl Config {
         let named = view.ssh.as_ref().map(|ssh| ssh.identity_files.as_slice()).unwrap_or_default();
         // What a person names is explicit; what ssh_config adds is tried as well.
         let given = &view.merged.settings.key_filename;
-        let identity = |(path, explicit): (&String, bool)| Identity { path: environment.expand(path), explicit };
+        let identity = |(path, explicit): (&String, bool)| Identity::new(environment.expand(path)).explicit(explicit);
         let paths = given.iter().map(|path| (path, true)).chain(named.iter().map(|path| (path, false)));
         target.auth.identities = paths.map(identity).collect();
         let identities_only = view.ssh.as_ref().is_some_and(|ssh| ssh.resolved.identities_only());
@@ -161,15 +161,13 @@ impl Config {
                 target.algorithms.places.insert(keyword, resolved.origin(directive).to_string());
             }
         }
-        target.shell = Shell {
-            pty: match resolved.request_tty() {
-                RequestTty::Auto => None,
-                RequestTty::No => Some(false),
-                RequestTty::Yes | RequestTty::Force => Some(true),
-            },
-            command: resolved.remote_command().map(str::to_owned),
-            kind: resolved.session_type(),
+        target.shell.pty = match resolved.request_tty() {
+            RequestTty::Auto => None,
+            RequestTty::No => Some(false),
+            RequestTty::Yes | RequestTty::Force => Some(true),
         };
+        target.shell.command = resolved.remote_command().map(str::to_owned);
+        target.shell.kind = resolved.session_type();
         target.auth.identities_only = resolved.identities_only();
         let certificates = resolved.certificate_files();
         let certificates = certificates.map_err(|fault| Problem::new(format!("CertificateFile: {fault}")))?;
@@ -405,7 +403,6 @@ fn variable_path(value: Option<&str>) -> Option<PathBuf> {
 /// The keys that OpenSSH tries by itself, in its order.
 fn default_keys(home: Option<&PathBuf>) -> Vec<Identity> {
     const NAMES: [&str; 7] = ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa"];
-    let keys =
-        |home: &PathBuf| NAMES.map(|name| Identity { path: home.join(".ssh").join(name), explicit: false }).to_vec();
+    let keys = |home: &PathBuf| NAMES.map(|name| Identity::new(home.join(".ssh").join(name)).explicit(false)).to_vec();
     home.map(keys).unwrap_or_default()
 }

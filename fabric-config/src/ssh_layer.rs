@@ -325,15 +325,15 @@ fn problems(error: SshConfigError) -> Problems {
     match error {
         SshConfigError::Bad(list) => Problems(
             list.into_iter()
-                .map(|bad| Problem {
-                    origin: origin(&bad.origin).or_else(|| Some(of_options())),
-                    message: format!("{}: `{}`", bad.fault, bad.text),
-                    hint: match &bad.fault {
+                .map(|bad| {
+                    let problem = Problem::new(format!("{}: `{}`", bad.fault, bad.text))
+                        .at(origin(&bad.origin).unwrap_or_else(of_options));
+                    match &bad.fault {
                         Fault::UnknownDirective { keyword, .. } => {
-                            Some(format!("a line `IgnoreUnknown {keyword}` before it lets it pass"))
+                            problem.hint(format!("a line `IgnoreUnknown {keyword}` before it lets it pass"))
                         }
-                        _ => None,
-                    },
+                        _ => problem,
+                    }
                 })
                 .collect(),
         ),

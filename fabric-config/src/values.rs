@@ -146,9 +146,9 @@ impl Intake {
             return;
         }
         let Some(value) = conversion.apply(value) else { return };
-        if let Err(problem) = check(setting, &value) {
-            let message = problem.message.replacen(&format!("`{}`", setting.name), &format!("`{name}`"), 1);
-            let problem = Problem { message, ..problem }.at(origin);
+        if let Err(mut problem) = check(setting, &value) {
+            problem.message = problem.message.replacen(&format!("`{}`", setting.name), &format!("`{name}`"), 1);
+            let problem = problem.at(origin);
             self.problems.push(match value {
                 Value::Object(_) if setting.name == "hosts" => problem.hint(SECTIONS),
                 _ => problem,

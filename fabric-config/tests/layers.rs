@@ -63,7 +63,7 @@ fn each_rung_wins_over_the_one_below() {
     assert_eq!(settings.lcwd, "section");
     assert_eq!(settings.sudo_prefix, "section");
     assert_eq!(settings.transport, "task");
-    assert_eq!((settings.fabfile.as_str(), settings.batch.as_deref()), ("option", Some("set")));
+    assert_eq!((settings.fabfile.as_str(), settings.batch.clone()), ("option", Some("set".into())));
     let elsewhere = config.for_host("web2").unwrap();
     assert_eq!(elsewhere.transport, "section");
     let nowhere = config.settings(None, &[]).unwrap();
@@ -77,7 +77,7 @@ fn the_host_string_has_the_last_word_and_a_call_may_not_contradict_it() {
     assert_eq!((target.user.as_deref(), target.port), (Some("written"), 22));
     let target = config.target(&host("web1"), &[]).unwrap();
     assert_eq!((target.user.as_deref(), target.port), (Some("line"), 2200));
-    let argument = |values: Value| Overlay { origin: Origin::argument(), ..overlay(Layer::Step, values) };
+    let argument = |values: Value| Overlay::new(Origin::argument(), overlay(Layer::Step, values).values);
     let call = argument(json!({"user": "call"}));
     assert_eq!(config.target(&host("web1"), std::slice::from_ref(&call)).unwrap().user.as_deref(), Some("call"));
     let error = config.target(&host("written@web1"), &[call]).unwrap_err().to_string();

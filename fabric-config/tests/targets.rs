@@ -33,7 +33,7 @@ fn ssh_config_fills_what_nobody_else_says() {
                BindAddress ::1\n HostKeyAlias alias\n Ciphers aes256-ctr\n SendEnv LC_*\n SetEnv A=1\n";
     let found = target(builder(ssh), "web");
     assert_eq!((found.host.as_str(), found.user.as_deref(), found.port), ("web.internal", Some("ssh"), 2022));
-    assert_eq!((found.timeouts.connect, found.timeouts.attempts), (Some(Duration::from_secs(3)), 4));
+    assert_eq!((found.timeouts.connect, found.timeouts.attempts.get()), (Some(Duration::from_secs(3)), 4));
     assert_eq!((found.keepalive.interval, found.keepalive.count), (Some(Duration::from_secs(5)), 6));
     assert!(found.compression && found.forward_agent);
     assert_eq!((found.address_family, found.bind_address.as_deref()), (AddressFamily::Inet6, Some("::1")));

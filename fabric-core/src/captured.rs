@@ -25,10 +25,10 @@ const BLOCK: usize = 64 * 1024;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Captured(Place);
+pub struct Captured(Kept);
 
 #[derive(Clone)]
-enum Place {
+enum Kept {
     Memory(Bytes),
     File { file: Arc<File>, length: u64 },
 }
@@ -36,14 +36,14 @@ enum Place {
 impl Captured {
     /// The first `length` bytes of an open file, which doesn't change any more.
     pub fn in_file(file: File, length: u64) -> Self {
-        Self(Place::File { file: Arc::new(file), length })
+        Self(Kept::File { file: Arc::new(file), length })
     }
 
     /// How many bytes there are.
     pub fn len(&self) -> u64 {
         match &self.0 {
-            Place::Memory(bytes) => bytes.len() as u64,
-            Place::File { length, .. } => *length,
+            Kept::Memory(bytes) => bytes.len() as u64,
+            Kept::File { length, .. } => *length,
         }
     }
 
@@ -54,14 +54,14 @@ impl Captured {
 
     /// Whether they are in a file.
     pub fn is_in_file(&self) -> bool {
-        matches!(self.0, Place::File { .. })
+        matches!(self.0, Kept::File { .. })
     }
 
     /// All of them. What is in a file is read into memory; an error of the disk ends it early.
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match &self.0 {
-            Place::Memory(bytes) => Cow::Borrowed(bytes),
-            Place::File { length, .. } => Cow::Owned(self.read(0, *length)),
+            Kept::Memory(bytes) => Cow::Borrowed(bytes),
+            Kept::File { length, .. } => Cow::Owned(self.read(0, *length)),
         }
     }
 
@@ -87,8 +87,8 @@ impl Captured {
     pub fn end(&self, count: usize) -> Cow<'_, [u8]> {
         let from = self.len().saturating_sub(count as u64);
         match &self.0 {
-            Place::Memory(bytes) => Cow::Borrowed(&bytes[from as usize..]),
-            Place::File { length, .. } => Cow::Owned(self.read(from, length - from)),
+            Kept::Memory(bytes) => Cow::Borrowed(&bytes[from as usize..]),
+            Kept::File { length, .. } => Cow::Owned(self.read(from, length - from)),
         }
     }
 
@@ -133,12 +133,12 @@ impl Read for Reader {
         let left = self.captured.len().saturating_sub(self.at);
         let room = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
         let count = match &self.captured.0 {
-            Place::Memory(bytes) => {
+            Kept::Memory(bytes) => {
                 let from = self.at as usize;
                 buf[..room].copy_from_slice(&bytes[from..from + room]);
                 room
             }
-            Place::File { file, .. } => file.read_at(&mut buf[..room], self.at)?,
+            Kept::File { file, .. } => file.read_at(&mut buf[..room], self.at)?,
         };
         self.at += count as u64;
         Ok(count)
@@ -153,7 +153,7 @@ impl Default for Captured {
 
 impl From<Bytes> for Captured {
     fn from(bytes: Bytes) -> Self {
-        Self(Place::Memory(bytes))
+        Self(Kept::Memory(bytes))
     }
 }
 
@@ -184,8 +184,8 @@ impl PartialEq<[u8]> for Captured {
 impl fmt::Debug for Captured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Place::Memory(bytes) => bytes.fmt(f),
-            Place::File { length, .. } => write!(f, "{length} bytes in a file"),
+            Kept::Memory(bytes) => bytes.fmt(f),
+            Kept::File { length, .. } => write!(f, "{length} bytes in a file"),
         }
     }
 }

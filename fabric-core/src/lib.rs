@@ -38,6 +38,7 @@ pub mod outcome;
 pub mod prompt;
 pub mod secret;
 mod session_key;
+mod setters;
 pub mod settings;
 mod signal;
 pub mod target;

@@ -31,6 +31,7 @@ impl fmt::Display for Stream {
 
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExitStatus {
     /// By itself, with this status.
     Code(u32),

@@ -8,9 +8,11 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::secret::Secret;
+use crate::setters::setters;
 
 /// One question.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PromptRequest {
     /// What is asked for.
     pub kind: PromptKind,
@@ -19,6 +21,15 @@ pub struct PromptRequest {
     /// The text to show, without a trailing blank.
     pub message: String,
 }
+
+impl PromptRequest {
+    /// A question that is for all hosts.
+    pub fn new(kind: PromptKind, message: impl Into<String>) -> Self {
+        Self { kind, host: None, message: message.into() }
+    }
+}
+
+setters!(PromptRequest { #[into] host: Option<String> });
 
 /// What a question is about. Requests of the same kind for several hosts may be answered by one question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,10 +139,13 @@ impl<P: Prompter + ?Sized> Prompter for std::sync::Arc<P> {
 
 /// Answers nothing: the [`Prompter`] of a run that must never wait for a person.
 #[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct RefusePrompts {
     /// Whether the reason is a missing terminal rather than `abort_on_prompts`.
     pub no_terminal: bool,
 }
+
+setters!(RefusePrompts { no_terminal: bool });
 
 #[async_trait]
 impl Prompter for RefusePrompts {

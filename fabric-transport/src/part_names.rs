@@ -233,15 +233,9 @@ mod tests {
     }
 
     fn stat(size: u64, seconds: u64) -> FileStat {
-        FileStat {
-            kind: fabric_core::transport::FileKind::File,
-            size: Some(size),
-            mode: None,
-            uid: None,
-            gid: None,
-            accessed: None,
-            modified: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
-        }
+        FileStat::new(fabric_core::transport::FileKind::File)
+            .size(size)
+            .modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn target(host: &FleetHost) -> Target {
 
 fn with_key(fleet: &Fleet, host: &FleetHost) -> Target {
     let mut target = target(host);
-    target.auth.identities = vec![Identity { path: fleet.client_key().to_owned(), explicit: true }];
+    target.auth.identities = vec![Identity::new(fleet.client_key())];
     target
 }
 
@@ -250,7 +250,7 @@ async fn a_connection_cut_anywhere_is_an_error_and_no_wait() {
             host.set_faults(faults);
             // Without the governor, which would be patient with what is dropped early.
             let transport = fabric_transport::ssh::SshTransport::new();
-            let context = fabric_core::transport::OpenContext { prompter: Person::with(&[]), events: Emitter::none() };
+            let context = fabric_core::transport::OpenContext::new(Person::with(&[]), Emitter::none());
             let limit = Duration::from_secs(20);
             let opening = fabric_core::Transport::open(&transport, &target, None, &context);
             match tokio::time::timeout(limit, opening).await.expect("within its limits") {

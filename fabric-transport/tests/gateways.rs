@@ -2,12 +2,13 @@
 
 mod common;
 
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Agent, Events, Setup, Sshd, command, finish, is_alive, open, refused, retry, run};
-use fabric_core::transport::{ListenAddress, SpawnRequest};
+use fabric_core::transport::ListenAddress;
 use fabric_core::{ConnectErrorKind, Emitter, EventKind, Gateway, Phase, SessionError, Target};
 use fabric_transport::connector::Connector;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -211,9 +212,8 @@ async fn streams_through_the_host_keep_half_close() {
 async fn the_host_listens_for_us() {
     let sshd = Sshd::start();
     let session = open(&sshd.target()).await;
-    let mut listener = session.listen(&ListenAddress::Tcp { host: "127.0.0.1".to_owned(), port: 0 }).await.unwrap();
-    let port = listener.port();
-    assert_ne!(port, 0);
+    let mut listener = session.listen(&ListenAddress::tcp("127.0.0.1", None)).await.unwrap();
+    let port = listener.port().expect("a port").get();
     let client = tokio::spawn(async move {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         socket.write_all(b"question").await.unwrap();
@@ -230,14 +230,13 @@ async fn the_host_listens_for_us() {
     assert_eq!(client.await.unwrap(), "question?");
 
     // The port is taken.
-    let again = session.listen(&ListenAddress::Tcp { host: "127.0.0.1".to_owned(), port }).await;
+    let again = session.listen(&ListenAddress::tcp("127.0.0.1", NonZeroU16::new(port))).await;
     assert!(matches!(again.err().unwrap(), SessionError::RequestRefused { .. }));
     listener.close().await;
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
 
     let path = sshd.path("listen.sock");
-    let mut listener =
-        session.listen(&ListenAddress::Unix { path: path.to_str().unwrap().as_bytes().to_vec() }).await.unwrap();
+    let mut listener = session.listen(&ListenAddress::unix(path.to_str().unwrap())).await.unwrap();
     let mut client = UnixStream::connect(&path).await.unwrap();
     client.write_all(b"hi").await.unwrap();
     client.shutdown().await.unwrap();
@@ -258,7 +257,7 @@ async fn the_agent_is_forwarded_to_who_asks_for_it() {
     target.auth.agent = Some(agent.socket.clone());
     target.forward_agent = true;
     let session = open(&target).await;
-    let list = |forward_agent| SpawnRequest { forward_agent, ..command("ssh-add -l; echo $?") };
+    let list = |forward_agent| command("ssh-add -l; echo $?").forward_agent(forward_agent);
     // In this order: once asked, sshd tells every later process of the connection too.
     let done = finish(session.spawn(&list(false)).await.unwrap()).await;
     assert!(!done.text().contains("ED25519"), "{done:?}");

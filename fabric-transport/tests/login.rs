@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::VecDeque;
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,11 +53,11 @@ impl Prompter for Person {
 }
 
 fn explicit(path: impl Into<PathBuf>) -> Identity {
-    Identity { path: path.into(), explicit: true }
+    Identity::new(path)
 }
 
 fn default(path: impl Into<PathBuf>) -> Identity {
-    Identity { path: path.into(), explicit: false }
+    Identity::new(path).explicit(false)
 }
 
 fn tried(kind: &ConnectErrorKind) -> &[String] {
@@ -502,7 +503,7 @@ async fn a_failed_try_is_repeated_as_often_as_wanted() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let mut target = Target::new(format!("127.0.0.1:{port}").parse().unwrap());
-    target.timeouts.attempts = 2;
+    target.timeouts.attempts = NonZeroU32::new(2).unwrap();
     let (emitter, events) = Events::new();
     Connector::new().open(&target, &emitter).await.err().unwrap();
     let retries = events.take().iter().filter(|event| matches!(event, EventKind::Retrying { .. })).count();

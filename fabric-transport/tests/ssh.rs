@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Done, Events, Setup, Sshd, command, finish, is_alive, open, refused, retry, run};
-use fabric_core::transport::{ProcessEvent, PtyRequest, SpawnRequest, StopOutcome, WindowSize, WriteOptions};
+use fabric_core::transport::{ProcessEvent, PtyRequest, StopOutcome, WindowSize, WriteOptions};
 use fabric_core::{ConnectErrorKind, Emitter, EventKind, ExitStatus, SessionError, Signal};
 use fabric_transport::connector::Connector;
 use sha2::Digest as _;
@@ -103,9 +103,9 @@ async fn stdin_fails_once_the_process_is_gone() {
 async fn a_terminal_has_the_size_asked_for_and_follows_changes() {
     let sshd = Sshd::start();
     let session = open(&sshd.target()).await;
-    let size = WindowSize { columns: 120, rows: 40 };
-    let pty = Some(PtyRequest { term: "xterm-256color".to_owned(), size });
-    let request = SpawnRequest { pty, ..command("stty size; echo $TERM; read line; stty size") };
+    let size = WindowSize::new(120, 40);
+    let pty = Some(PtyRequest::new("xterm-256color", size));
+    let request = command("stty size; echo $TERM; read line; stty size").pty(pty);
     let mut process = session.spawn(&request).await.unwrap();
     let mut text = Vec::new();
     while !text.ends_with(b"color\r\n") {
@@ -113,7 +113,7 @@ async fn a_terminal_has_the_size_asked_for_and_follows_changes() {
         text.extend(data);
     }
     assert_eq!(String::from_utf8(text).unwrap(), "40 120\r\nxterm-256color\r\n");
-    process.control.resize(WindowSize { columns: 99, rows: 33 }).await.unwrap();
+    process.control.resize(WindowSize::new(99, 33)).await.unwrap();
     process.stdin.write_all(b"\n").await.unwrap();
     assert_eq!(finish(process).await.text().lines().last().unwrap(), "33 99");
 }
@@ -215,13 +215,13 @@ async fn a_server_that_takes_no_session_at_all_is_not_waited_for() {
 async fn stopping_ends_the_process_and_its_children() {
     let sshd = Sshd::start();
     let session = open(&sshd.target()).await;
-    let pty = || Some(PtyRequest { term: "xterm".to_owned(), size: WindowSize::default() });
+    let pty = || Some(PtyRequest::new("xterm", WindowSize::default()));
     for (name, pty) in [("plain", None), ("terminal", pty())] {
         // Brothers that must survive, before and after it.
         let before = session.spawn(&command("cat")).await.unwrap();
         let pids = sshd.path(name);
         let text = format!("sleep 1000 & echo $! > {0}; echo $$ >> {0}; echo ready; wait", pids.display());
-        let mut process = session.spawn(&SpawnRequest { pty, ..command(text) }).await.unwrap();
+        let mut process = session.spawn(&command(text).pty(pty)).await.unwrap();
         let after = session.spawn(&command("cat")).await.unwrap();
         session.files().await.unwrap();
         assert!(matches!(process.next().await, Some(ProcessEvent::Stdout(_))));
@@ -297,7 +297,7 @@ async fn variables_are_sent_where_the_host_takes_them() {
     target.send_env = vec![("FAB_TARGET".to_owned(), "one".to_owned())];
     let session = open(&target).await;
     let env = vec![("FAB_REQUEST".to_owned(), "it's \"two\"".as_bytes().to_vec())];
-    let request = SpawnRequest { env, ..command("echo $FAB_TARGET $FAB_REQUEST") };
+    let request = command("echo $FAB_TARGET $FAB_REQUEST").env(env);
     assert_eq!(finish(session.spawn(&request).await.unwrap()).await.text(), "one it's \"two\"\n");
 }
 

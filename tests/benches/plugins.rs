@@ -112,7 +112,7 @@ async fn commands(session: Arc<dyn Session>) {
 /// Runs a command and says how much it printed.
 async fn run(session: &Arc<dyn Session>, line: &str) -> u64 {
     let program = Program::Command(line.as_bytes().to_vec());
-    let mut process = session.spawn(&SpawnRequest { program, ..SpawnRequest::default() }).await.expect("a process");
+    let mut process = session.spawn(&SpawnRequest::new(program)).await.expect("a process");
     let (mut printed, mut exit) = (0, ExitStatus::Unknown);
     while let Some(event) = process.next().await {
         match event {

@@ -145,8 +145,8 @@ impl World {
     #[must_use]
     pub fn limits(mut self, limit: Duration) -> Self {
         let some = Some(limit);
-        self.target.timeouts = Timeouts { connect: some, banner: some, auth: some, channel: some, attempts: 1 };
-        self.target.keepalive = Keepalive { interval: some, count: 1 };
+        self.target.timeouts = Timeouts::default().connect(some).banner(some).auth(some).channel(some);
+        self.target.keepalive = Keepalive::default().interval(some).count(1);
         self
     }
 
@@ -180,7 +180,7 @@ fn directory() -> TempDir {
 
 pub(crate) fn ssh_target(host: &str, key: &Path, known_hosts: &Path) -> Target {
     let mut target = Target::new(host.parse().expect("a host string"));
-    target.auth.identities = vec![Identity { path: key.to_owned(), explicit: true }];
+    target.auth.identities = vec![Identity::new(key.to_owned())];
     target.auth.identities_only = true;
     target.host_keys.check = HostKeyCheck::Strict;
     target.host_keys.user_files = vec![known_hosts.to_owned()];

@@ -18,7 +18,7 @@ async fn open(connector: &Connector, target: Target) -> Arc<dyn Session> {
 /// A target of an SSH server, with the key and the known_hosts that its harness made.
 fn ssh_target(host: &str, key: &std::path::Path, known_hosts: &std::path::Path) -> Target {
     let mut target = Target::new(host.parse().expect("a host string"));
-    target.auth.identities = vec![fabric_core::target::Identity { path: key.to_owned(), explicit: true }];
+    target.auth.identities = vec![fabric_core::target::Identity::new(key.to_owned())];
     target.host_keys.user_files = vec![known_hosts.to_owned()];
     target
 }
@@ -95,7 +95,7 @@ async fn a_crash_ends_the_sessions_of_its_child_and_no_later_ones() {
     let connector = isolated(&plugin);
     let target = Target::new("crashing://here".parse().expect("a host string"));
     let spawn = async |session: &Arc<dyn Session>, line: &str| {
-        let request = SpawnRequest { program: Program::Command(line.as_bytes().to_vec()), ..SpawnRequest::default() };
+        let request = SpawnRequest::new(Program::Command(line.as_bytes().to_vec()));
         session.spawn(&request).await.expect_err("no processes here").to_string()
     };
     let (first, second) = (open(&connector, target.clone()).await, open(&connector, target.clone()).await);

@@ -19,12 +19,12 @@ fn target(sshd: &Sshd, user: &TestUser) -> Target {
 
 async fn with_key(sshd: &Sshd, user: &TestUser) -> Arc<dyn Session> {
     let mut target = target(sshd, user);
-    target.auth.identities = vec![Identity { path: sshd.key(), explicit: true }];
+    target.auth.identities = vec![Identity::new(sshd.key())];
     Connector::new().open(&target, &Emitter::none()).await.unwrap()
 }
 
 fn command(text: &str) -> SpawnRequest {
-    SpawnRequest { program: Program::Command(text.as_bytes().to_vec()), ..SpawnRequest::default() }
+    SpawnRequest::new(Program::Command(text.as_bytes().to_vec()))
 }
 
 fn is_alive(pid: &str) -> bool {
@@ -34,8 +34,8 @@ fn is_alive(pid: &str) -> bool {
 
 /// Starts `text`, which prints a process id first, and stops it.
 async fn stopped(session: &dyn Session, text: &str, pty: bool) -> (StopOutcome, String) {
-    let pty = pty.then(|| PtyRequest { term: "xterm".to_owned(), size: WindowSize::default() });
-    let mut process = session.spawn(&SpawnRequest { pty, ..command(text) }).await.unwrap();
+    let pty = pty.then(|| PtyRequest::new("xterm", WindowSize::default()));
+    let mut process = session.spawn(&command(text).pty(pty)).await.unwrap();
     let Some(ProcessEvent::Stdout(pid)) = process.next().await else { panic!("no pid") };
     let outcome = process.control.stop(Duration::from_secs(3)).await;
     (outcome, str::from_utf8(&pid).unwrap().trim().to_owned())
@@ -104,7 +104,7 @@ async fn a_key_and_a_password_together() {
     let user = TestUser::new();
     let sshd = Sshd::builder().passwords().config("AuthenticationMethods publickey,password").start();
     let mut target = target(&sshd, &user);
-    target.auth.identities = vec![Identity { path: sshd.key(), explicit: true }];
+    target.auth.identities = vec![Identity::new(sshd.key())];
     target.auth.password = Some(Secret::new(user.password()));
     Connector::new().open(&target, &Emitter::none()).await.unwrap();
 }

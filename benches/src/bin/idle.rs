@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn connection(host: &str, connector: &Connector) -> Result<Connection, Box<dyn Error>> {
     let mut target = Target::new(host.parse()?);
     target.user = Some(env::var("BENCH_USER")?);
-    target.auth.identities = vec![Identity { path: env::var("BENCH_KEY")?.into(), explicit: true }];
+    target.auth.identities = vec![Identity::new(env::var("BENCH_KEY")?)];
     target.auth.agent = None;
     target.host_keys.check = HostKeyCheck::Strict;
     target.host_keys.user_files = vec![env::var("BENCH_KNOWN_HOSTS")?.into()];

@@ -326,7 +326,7 @@ mod tests {
     }
 
     fn request(kind: PromptKind, host: &str) -> PromptRequest {
-        PromptRequest { kind, host: Some(host.to_owned()), message: "Password for deploy".to_owned() }
+        PromptRequest::new(kind, "Password for deploy").host(host.to_owned())
     }
 
     fn password() -> PromptKind {
@@ -413,7 +413,7 @@ mod tests {
         let (confirm, host) = (PromptKind::Confirm { default: false }, PromptKind::Host);
         let text = PromptKind::Text { default: Some("blue".to_owned()), secret: false };
         let ask = |kind: &PromptKind, message: &str, hosts: &[&str]| {
-            let request = PromptRequest { kind: kind.clone(), host: None, message: message.to_owned() };
+            let request = PromptRequest::new(kind.clone(), message.to_owned());
             question(&request, &hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>())
         };
         assert_eq!(ask(&confirm, "Go on?", &[]), "Go on? [y/N] ");

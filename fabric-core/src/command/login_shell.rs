@@ -23,6 +23,7 @@ use super::rendered::LONGEST;
 /// # Ok::<(), fabric_core::CommandError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LoginShell {
     /// sh, bash, dash, ksh, zsh, ..
     Bourne,

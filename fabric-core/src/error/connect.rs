@@ -49,6 +49,7 @@ impl std::fmt::Display for Phase {
 /// Why there is no session with a host.
 #[derive(Debug, Clone, Error)]
 #[error("{host}: {kind}")]
+#[non_exhaustive]
 pub struct ConnectError {
     /// The host string, as written.
     pub host: String,
@@ -62,6 +63,13 @@ impl ConnectError {
     /// An error of `host` while it was in `phase`.
     pub fn new(host: impl Into<String>, phase: Phase, kind: ConnectErrorKind) -> Self {
         Self { host: host.into(), phase, kind }
+    }
+
+    /// The same error of another host string.
+    #[must_use]
+    pub fn with_host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
     }
 
     /// Whether another try may end differently: true for what the network or a busy server does, false

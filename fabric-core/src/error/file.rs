@@ -7,6 +7,7 @@ use super::session::SessionError;
 /// What went wrong with a file.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("{what} {path}: {kind}")]
+#[non_exhaustive]
 pub struct FileError {
     /// What was being done: `read`, `write`, `stat`, ...
     pub what: &'static str,
@@ -20,6 +21,20 @@ impl FileError {
     /// An error about `path`, which is shown as text.
     pub fn new(what: &'static str, path: impl AsRef<[u8]>, kind: FileErrorKind) -> Self {
         Self { what, path: String::from_utf8_lossy(path.as_ref()).into_owned(), kind }
+    }
+
+    /// Another error about the same path.
+    #[must_use]
+    pub fn with_kind(mut self, kind: FileErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The same error about another path.
+    #[must_use]
+    pub fn with_path(mut self, path: impl AsRef<[u8]>) -> Self {
+        self.path = String::from_utf8_lossy(path.as_ref()).into_owned();
+        self
     }
 }
 

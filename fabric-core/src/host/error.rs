@@ -5,11 +5,19 @@ use thiserror::Error;
 /// A text that is no host string or list of them.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("`{text}` is not a host: {kind} (expected [user@]host[:port], IPv6 with a port as [address]:port)")]
+#[non_exhaustive]
 pub struct HostStringError {
     /// The text.
     pub text: String,
     /// What is wrong with it.
     pub kind: HostStringErrorKind,
+}
+
+impl HostStringError {
+    /// An error about this text.
+    pub fn new(text: impl Into<String>, kind: HostStringErrorKind) -> Self {
+        Self { text: text.into(), kind }
+    }
 }
 
 /// What is wrong with a host string.

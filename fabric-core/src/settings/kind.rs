@@ -205,13 +205,18 @@ impl Gate {
 
 /// How many, or what share of all: `2`, `25%`. It is read where it is known of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Amount(pub String);
+pub struct Amount(String);
 
-impl std::ops::Deref for Amount {
-    type Target = str;
-
-    fn deref(&self) -> &str {
+impl Amount {
+    /// The amount as it is written.
+    pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Amount {
+    fn from(text: T) -> Self {
+        Self(text.into())
     }
 }
 
@@ -274,7 +279,7 @@ from_value!(
         Value::Number(number) => Some(Amount(number.to_string())),
         _ => None,
     }),
-    |amount| json!(amount.as_deref())
+    |amount| json!(amount.as_ref().map(Amount::as_str))
 );
 from_value!(Option<PathBuf>, Kind::Text, |v| Some(v.as_str().map(PathBuf::from)), |p| json!(p));
 from_value!(Option<Secret>, Kind::Secret, |v| Some(v.as_str().map(Secret::from)), |s| json!(

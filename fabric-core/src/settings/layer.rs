@@ -12,6 +12,7 @@ use super::value::Map;
 /// A source of settings. The order here is the order of the ladder: later wins, key by key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Layer {
     /// What is built in.
     Default,
@@ -66,6 +67,7 @@ impl fmt::Display for Layer {
 
 /// Where exactly a value stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Origin {
     /// Its layer.
     pub layer: Layer,
@@ -88,6 +90,13 @@ impl Origin {
     /// A line of a file.
     pub fn file(layer: Layer, file: impl Into<PathBuf>, line: Option<usize>) -> Self {
         Self { layer, file: Some(file.into()), line, column: None, place: None }
+    }
+
+    /// The same in another layer.
+    #[must_use]
+    pub fn layer(mut self, layer: Layer) -> Self {
+        self.layer = layer;
+        self
     }
 
     /// At this column of the line, counted in characters from 1.
@@ -125,6 +134,7 @@ impl fmt::Display for Origin {
 /// Values that belong into one place of the ladder and come from above fabric-config: a role's, a task's,
 /// a step's. Keys are classic names; unknown ones are shared state.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Overlay {
     /// Which place.
     pub origin: Origin,
@@ -141,6 +151,7 @@ impl Overlay {
 
 /// One thing that is wrong in a file, a variable or an argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// Where, if it is known.
     pub origin: Option<Origin>,
@@ -156,10 +167,10 @@ impl Problem {
         Self { origin: None, message: message.into(), hint: None }
     }
 
-    /// At this origin.
+    /// At this origin, if it is known.
     #[must_use]
-    pub fn at(mut self, origin: Origin) -> Self {
-        self.origin = Some(origin);
+    pub fn at(mut self, origin: impl Into<Option<Origin>>) -> Self {
+        self.origin = origin.into();
         self
     }
 

@@ -51,7 +51,7 @@ mod tests {
         settings.set("gateway", &serde_json::json!(false)).unwrap();
         settings.set("batch", &serde_json::json!(2)).unwrap();
         settings.set("limit", &serde_json::json!("25%")).unwrap();
-        assert_eq!((settings.batch.as_deref(), settings.limit.as_deref()), (Some("2"), Some("25%")));
+        assert_eq!((settings.batch.clone(), settings.limit.clone()), (Some("2".into()), Some("25%".into())));
         assert!(settings.set("max_failures", &serde_json::json!(-1)).is_err());
         settings.set("release", &serde_json::json!("2.4")).unwrap();
         assert_eq!(settings.get("release"), Some(serde_json::json!("2.4")));

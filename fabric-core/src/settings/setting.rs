@@ -7,6 +7,7 @@ use super::value::{Value, type_of};
 
 /// One setting of the table.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Setting {
     /// Its classic name.
     pub name: &'static str,
@@ -33,6 +34,7 @@ pub struct Setting {
 
 /// What a setting is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum About {
     /// How hosts are reached and what happens on them: it may be another for each host.
     Hosts,

@@ -1,17 +1,21 @@
 //! What yields the byte stream on which a session runs, and the setting that names it.
 
+use std::fmt;
+
 use super::Target;
 use crate::host::{HostString, HostStringError, HostStringErrorKind};
 use crate::secret::Secret;
 
 /// What yields the byte stream on which a session runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Gateway {
     /// Another host's session (ProxyJump). Its own gateway, if any, comes before it.
     Jump(Box<Target>),
     /// A command of the user's shell whose pipes are the stream (ProxyCommand), tokens expanded.
     Command(String),
     /// A plugin that serves this scheme.
+    #[non_exhaustive]
     Plugin {
         /// The scheme, which names the plugin.
         scheme: String,
@@ -23,6 +27,11 @@ pub enum Gateway {
 }
 
 impl Gateway {
+    /// The gateway of the plugin that serves a scheme; `url` has no password.
+    pub fn plugin(scheme: impl Into<String>, url: impl Into<String>, password: impl Into<Option<Secret>>) -> Self {
+        Self::Plugin { scheme: scheme.into(), url: url.into(), password: password.into() }
+    }
+
     /// Reads the `gateway` setting: a plugin's where it begins with a scheme, a ProxyCommand where it has white
     /// space, else hops separated by commas, the first of which is dialled first (OpenSSH's order). `none` is no
     /// gateway. Each hop's target comes from `resolve`.
@@ -86,6 +95,17 @@ impl Gateway {
         match login.split_once(':') {
             Some((user, _)) => format!("{scheme}{user}:***{address}"),
             None => text.to_owned(),
+        }
+    }
+}
+
+/// As errors name it, without a password.
+impl fmt::Display for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jump(hop) => write!(f, "gateway {}", hop.host_string),
+            Self::Command(command) => write!(f, "proxy command `{command}`"),
+            Self::Plugin { url, .. } => write!(f, "gateway {}", Self::shown(url)),
         }
     }
 }

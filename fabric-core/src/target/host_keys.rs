@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::setters::setters;
+
 /// Which host keys to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HostKeyPolicy {
     /// What to do about unknown keys.
     pub check: HostKeyCheck,
@@ -26,6 +29,17 @@ pub struct HostKeyPolicy {
     /// fabric-config says yes where ssh_config(5) does.
     pub update: UpdateHostKeys,
 }
+
+setters!(HostKeyPolicy {
+    check: HostKeyCheck,
+    user_files: Vec<PathBuf>,
+    system_files: Vec<PathBuf>,
+    #[into] command: Option<Vec<String>>,
+    #[into] revoked: Option<PathBuf>,
+    #[into] alias: Option<String>,
+    hash_names: bool,
+    update: UpdateHostKeys,
+});
 
 impl Default for HostKeyPolicy {
     fn default() -> Self {

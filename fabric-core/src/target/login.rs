@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use crate::secret::Secret;
+use crate::setters::setters;
 
 /// How to log in. The order is OpenSSH's: certificates and keys (agent first where it has them), then
 /// GSSAPI, keyboard-interactive and password, as [`Auth::methods`] has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Auth {
     /// Methods in order (`PreferredAuthentications`). Default: gssapi-with-mic, publickey,
     /// keyboard-interactive, password.
@@ -39,6 +41,22 @@ pub struct Auth {
     pub gssapi_delegate: bool,
 }
 
+setters!(Auth {
+    methods: Vec<String>,
+    identities: Vec<Identity>,
+    identities_named: bool,
+    #[into] key: Option<Secret>,
+    certificates: Vec<PathBuf>,
+    identities_only: bool,
+    #[into] agent: Option<PathBuf>,
+    #[into] passphrase: Option<Secret>,
+    #[into] password: Option<Secret>,
+    password_prompts: u32,
+    key_algorithms: Vec<String>,
+    gssapi: bool,
+    gssapi_delegate: bool,
+});
+
 impl Default for Auth {
     fn default() -> Self {
         let methods = ["gssapi-with-mic", "publickey", "keyboard-interactive", "password"];
@@ -62,9 +80,19 @@ impl Default for Auth {
 
 /// A private key file.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Identity {
     /// Where it is, or its public half, where the agent has the private one.
     pub path: PathBuf,
     /// Whether it was asked for: a missing or unreadable file is then an error, not passed over.
     pub explicit: bool,
 }
+
+impl Identity {
+    /// A key file that was asked for.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), explicit: true }
+    }
+}
+
+setters!(Identity { explicit: bool });

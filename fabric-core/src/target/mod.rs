@@ -9,10 +9,11 @@ mod login;
 mod resolve;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::host::HostString;
+use crate::setters::setters;
 use crate::settings::{Settings, Value};
 
 pub use gateway::Gateway;
@@ -25,9 +26,8 @@ pub use resolve::{Resolve, SettingsAndTarget};
 /// ```
 /// use fabric_core::{Gateway, Target};
 ///
-/// let mut target = Target::new("web1.internal".parse()?);
-/// target.user = Some("deploy".into());
-/// target.gateway = Some(Gateway::Jump(Box::new(Target::new("bastion.example.com".parse()?))));
+/// let bastion = Target::new("bastion.example.com".parse()?);
+/// let target = Target::new("web1.internal".parse()?).user("deploy".to_owned()).gateway(Gateway::Jump(Box::new(bastion)));
 /// assert_eq!(target.address(), ("web1.internal", 22));
 /// # Ok::<(), fabric_core::HostStringError>(())
 /// ```
@@ -79,6 +79,26 @@ pub struct Target {
     pub options: BTreeMap<String, Value>,
 }
 
+setters!(Target {
+    #[into] host: String,
+    port: u16,
+    #[into] user: Option<String>,
+    #[into] transport: String,
+    #[into] gateway: Option<Gateway>,
+    auth: Auth,
+    host_keys: HostKeyPolicy,
+    timeouts: Timeouts,
+    keepalive: Keepalive,
+    algorithms: Algorithms,
+    compression: bool,
+    forward_agent: bool,
+    address_family: AddressFamily,
+    #[into] bind_address: Option<String>,
+    shell: Shell,
+    send_env: Vec<(String, String)>,
+    options: BTreeMap<String, Value>,
+});
+
 impl Target {
     /// The target of a host string with defaults for everything that it doesn't say.
     pub fn new(host_string: HostString) -> Self {
@@ -125,6 +145,7 @@ impl Target {
 /// What a [`Target`] has because it must have something, and not because it was asked for. A transport with
 /// defaults of its own, such as a container's user or the `ssh` program's configuration, is not told of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unasked {
     /// The user is the one this program runs as.
     pub user: bool,
@@ -132,11 +153,14 @@ pub struct Unasked {
     pub port: bool,
 }
 
+setters!(Unasked { user: bool, port: bool });
+
 /// SSH's.
 const DEFAULT_PORT: u16 = 22;
 
 /// How long each phase of connecting may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// From the beginning of connecting, of each address anew, to the server's version line (`timeout`; ConnectTimeout of
     /// ssh_config(5)). Default: 10 s. `None`: as long as it takes. A transport that is given a gateway's stream finds here
@@ -150,8 +174,16 @@ pub struct Timeouts {
     /// For opening a channel. Default: 30 s.
     pub channel: Option<Duration>,
     /// Tries in all (`connection_attempts`). Default: 1.
-    pub attempts: u32,
+    pub attempts: NonZeroU32,
 }
+
+setters!(Timeouts {
+    #[into] connect: Option<Duration>,
+    #[into] banner: Option<Duration>,
+    #[into] auth: Option<Duration>,
+    #[into] channel: Option<Duration>,
+    attempts: NonZeroU32,
+});
 
 impl Default for Timeouts {
     fn default() -> Self {
@@ -160,7 +192,7 @@ impl Default for Timeouts {
             banner: None,
             auth: Some(Duration::from_secs(30)),
             channel: Some(Duration::from_secs(30)),
-            attempts: 1,
+            attempts: NonZeroU32::MIN,
         }
     }
 }
@@ -174,12 +206,15 @@ impl Timeouts {
 
 /// How a silent peer is noticed (`ServerAliveInterval`, `ServerAliveCountMax`).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Keepalive {
     /// After this much silence a question is sent; `None` is never. Default: 30 seconds.
     pub interval: Option<Duration>,
     /// After this many unanswered questions, and as much silence again, the connection is given up. Default: 3.
     pub count: u32,
 }
+
+setters!(Keepalive { #[into] interval: Option<Duration>, count: u32 });
 
 impl Default for Keepalive {
     fn default() -> Self {
@@ -189,6 +224,7 @@ impl Default for Keepalive {
 
 /// What an interactive shell (`open_shell`) is: what ssh_config(5) says about `ssh HOST`. Commands and files go without.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Shell {
     /// Whether it has a terminal (`RequestTTY`). Default: the login shell has one, a command hasn't.
     pub pty: Option<bool>,
@@ -197,6 +233,8 @@ pub struct Shell {
     /// What the command is (`SessionType`).
     pub kind: ShellKind,
 }
+
+setters!(Shell { #[into] pty: Option<bool>, #[into] command: Option<String>, kind: ShellKind });
 
 impl Shell {
     /// Whether it has a terminal.
@@ -219,6 +257,7 @@ pub enum ShellKind {
 
 /// Algorithms to offer, in order; an empty list is the transport's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Algorithms {
     /// `KexAlgorithms`.
     pub kex: Vec<String>,
@@ -231,6 +270,13 @@ pub struct Algorithms {
     /// Where a list stands, by its keyword in ssh_config(5), for errors.
     pub places: BTreeMap<&'static str, String>,
 }
+
+setters!(Algorithms {
+    kex: Vec<String>,
+    ciphers: Vec<String>,
+    macs: Vec<String>,
+    host_keys: Vec<String>,
+});
 
 /// Which kinds of addresses to dial (`AddressFamily`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -259,8 +305,7 @@ impl Target {
         if written.scheme().is_none() {
             target.transport.clone_from(&settings.transport);
         }
-        target.auth.identities =
-            settings.key_filename.iter().map(|path| Identity { path: PathBuf::from(path), explicit: true }).collect();
+        target.auth.identities = settings.key_filename.iter().map(Identity::new).collect();
         target.auth.key.clone_from(&settings.key);
         target.auth.passphrase.clone_from(&settings.passphrase);
         target.auth.password = settings.password_for(&target.host_string, target.user.as_deref(), target.port);
@@ -277,7 +322,7 @@ impl Target {
             banner: settings.banner_timeout.map(|limit| limit.limit().unwrap_or(Duration::MAX)),
             auth: settings.auth_timeout.limit(),
             channel: settings.channel_timeout.limit(),
-            attempts: settings.connection_attempts.max(1),
+            attempts: NonZeroU32::new(settings.connection_attempts).unwrap_or(NonZeroU32::MIN),
         };
         target.keepalive.interval = settings.keepalive.limit();
         target.compression = settings.compression;

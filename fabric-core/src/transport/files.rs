@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::FileError;
+use crate::setters::setters;
 
 /// What kind of thing a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +26,7 @@ pub enum FileKind {
 
 /// What a host says about a file. What it doesn't say is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileStat {
     /// What it is.
     pub kind: FileKind,
@@ -42,8 +44,26 @@ pub struct FileStat {
     pub modified: Option<SystemTime>,
 }
 
+impl FileStat {
+    /// Something of this kind, of which nothing else is known.
+    pub fn new(kind: FileKind) -> Self {
+        Self { kind, size: None, mode: None, uid: None, gid: None, accessed: None, modified: None }
+    }
+}
+
+setters!(FileStat {
+    kind: FileKind,
+    #[into] size: Option<u64>,
+    #[into] mode: Option<u32>,
+    #[into] uid: Option<u32>,
+    #[into] gid: Option<u32>,
+    #[into] accessed: Option<SystemTime>,
+    #[into] modified: Option<SystemTime>,
+});
+
 /// What to change about a file; `None` leaves a thing as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileChanges {
     /// Its length: longer is filled with zeros, shorter is cut.
     pub size: Option<u64>,
@@ -55,8 +75,16 @@ pub struct FileChanges {
     pub times: Option<(SystemTime, SystemTime)>,
 }
 
+setters!(FileChanges {
+    #[into] size: Option<u64>,
+    #[into] mode: Option<u32>,
+    #[into] owner: Option<(u32, u32)>,
+    #[into] times: Option<(SystemTime, SystemTime)>,
+});
+
 /// An entry of a directory, `.` and `..` left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DirEntry {
     /// Its name: whatever bytes the host sent, not checked. Use it as a part of a local path only after
     /// checking that it is one plain name.
@@ -65,8 +93,16 @@ pub struct DirEntry {
     pub stat: FileStat,
 }
 
+impl DirEntry {
+    /// An entry of this name.
+    pub fn new(name: impl Into<Vec<u8>>, stat: FileStat) -> Self {
+        Self { name: name.into(), stat }
+    }
+}
+
 /// How a file is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WriteOptions {
     /// Where in the file to begin; what is there before stays. 0 with `truncate` replaces the file.
     pub offset: u64,
@@ -90,6 +126,18 @@ pub struct WriteOptions {
     /// the file ends. A long link may take more at once without. Default: no.
     pub in_order: bool,
 }
+
+setters!(WriteOptions {
+    offset: u64,
+    truncate: bool,
+    exclusive: bool,
+    create: bool,
+    no_follow: bool,
+    #[into] mode: Option<u32>,
+    changes: FileChanges,
+    sync: bool,
+    in_order: bool,
+});
 
 impl Default for WriteOptions {
     fn default() -> Self {

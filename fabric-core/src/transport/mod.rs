@@ -15,6 +15,7 @@ mod files;
 mod process;
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -40,11 +41,19 @@ pub type BoxStream = Box<dyn ByteStream>;
 
 /// Whom a transport turns to while it opens a session.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct OpenContext {
     /// Who answers questions: passwords, passphrases, unknown host keys.
     pub prompter: Arc<dyn Prompter>,
     /// Gets the events.
     pub events: Emitter,
+}
+
+impl OpenContext {
+    /// Questions go to `prompter`, and events to `events`.
+    pub fn new(prompter: Arc<dyn Prompter>, events: Emitter) -> Self {
+        Self { prompter, events }
+    }
 }
 
 impl fmt::Debug for OpenContext {
@@ -131,12 +140,12 @@ pub trait Session: Send + Sync {
 /// Where a [`Session`] listens on its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// An address and port; port 0 lets the host choose.
+    /// An address and port.
     Tcp {
         /// `""` is all interfaces, `localhost` the loopback ones (RFC 4254, section 7.1).
         host: String,
-        /// The port, or 0.
-        port: u16,
+        /// The port; `None` lets the host choose one.
+        port: Option<NonZeroU16>,
     },
     /// A unix socket (`streamlocal-forward@openssh.com`).
     Unix {
@@ -145,11 +154,23 @@ pub enum ListenAddress {
     },
 }
 
+impl ListenAddress {
+    /// This port of these interfaces of the host.
+    pub fn tcp(host: impl Into<String>, port: impl Into<Option<NonZeroU16>>) -> Self {
+        Self::Tcp { host: host.into(), port: port.into() }
+    }
+
+    /// A unix socket there.
+    pub fn unix(path: impl Into<Vec<u8>>) -> Self {
+        Self::Unix { path: path.into() }
+    }
+}
+
 /// What listens on a host until it is dropped or closed.
 #[async_trait]
 pub trait Listener: Send + Sync {
-    /// The port in use; 0 for a unix socket.
-    fn port(&self) -> u16;
+    /// The port in use; `None` for a unix socket.
+    fn port(&self) -> Option<NonZeroU16>;
 
     /// The next connection; `None` once the listener or its session has ended.
     async fn accept(&mut self) -> Option<BoxStream>;

@@ -11,10 +11,12 @@ use tokio::io::AsyncWrite;
 
 use crate::error::SessionError;
 use crate::outcome::ExitStatus;
+use crate::setters::setters;
 use crate::signal::Signal;
 
 /// What process to start and with what around it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SpawnRequest {
     /// What to run.
     pub program: Program,
@@ -31,6 +33,21 @@ pub struct SpawnRequest {
     pub for_bourne: bool,
 }
 
+impl SpawnRequest {
+    /// Starts this without a terminal.
+    pub fn new(program: Program) -> Self {
+        Self { program, ..Self::default() }
+    }
+}
+
+setters!(SpawnRequest {
+    program: Program,
+    #[into] pty: Option<PtyRequest>,
+    env: Vec<(String, Vec<u8>)>,
+    forward_agent: bool,
+    for_bourne: bool,
+});
+
 /// What a process runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Program {
@@ -45,6 +62,7 @@ pub enum Program {
 
 /// The pseudo-terminal of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PtyRequest {
     /// The terminal's type, `$TERM`.
     pub term: String,
@@ -52,13 +70,28 @@ pub struct PtyRequest {
     pub size: WindowSize,
 }
 
+impl PtyRequest {
+    /// A terminal of this type and size.
+    pub fn new(term: impl Into<String>, size: WindowSize) -> Self {
+        Self { term: term.into(), size }
+    }
+}
+
 /// The size of a terminal, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WindowSize {
     /// Columns.
     pub columns: u16,
     /// Rows.
     pub rows: u16,
+}
+
+impl WindowSize {
+    /// This many columns and rows.
+    pub fn new(columns: u16, rows: u16) -> Self {
+        Self { columns, rows }
+    }
 }
 
 impl Default for WindowSize {
@@ -69,6 +102,7 @@ impl Default for WindowSize {
 
 /// A running process. Dropping it gives it up: its channel is closed, which a process without a terminal
 /// may well survive; see [`ProcessControl::stop`].
+#[non_exhaustive]
 pub struct Process {
     /// Its standard input; shutting it down sends end-of-file.
     pub stdin: Box<dyn AsyncWrite + Send + Unpin>,
@@ -85,6 +119,15 @@ impl fmt::Debug for Process {
 }
 
 impl Process {
+    /// A process that these are the ends of.
+    pub fn new(
+        stdin: impl AsyncWrite + Send + Unpin + 'static,
+        output: impl ProcessOutput + 'static,
+        control: Arc<dyn ProcessControl>,
+    ) -> Self {
+        Self { stdin: Box::new(stdin), output: Box::new(output), control }
+    }
+
     /// The next piece of output or the exit status; `None` after the last one.
     pub async fn next(&mut self) -> Option<ProcessEvent> {
         std::future::poll_fn(|cx| self.output.poll_next(cx)).await

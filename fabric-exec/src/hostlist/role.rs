@@ -79,8 +79,7 @@ impl Role {
     /// The layer that its settings are for its hosts, if it has any; `name` is its own.
     pub fn overlay(&self, name: &str) -> Option<Overlay> {
         let origin = self.origin.clone().unwrap_or_else(|| Origin::place(Layer::Role, format!("role `{name}`")));
-        (!self.settings.is_empty())
-            .then(|| Overlay::new(Origin { layer: Layer::Role, ..origin }, self.settings.clone()))
+        (!self.settings.is_empty()).then(|| Overlay::new(origin.layer(Layer::Role), self.settings.clone()))
     }
 
     /// Where its hosts come from, as `[roledefs]` has it; code stands nowhere.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fabric_core::settings::Overlay;
+use fabric_core::settings::{Amount, Overlay};
 use fabric_core::{Emitter, HostString, PromptError, PromptKind, PromptRequest};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
@@ -164,7 +164,7 @@ impl HostLists {
             only: &only,
             rules: Rules {
                 dedupe: settings.dedupe_hosts,
-                limit: setting("limit", settings.limit.as_deref(), Share::of_limit)?,
+                limit: setting("limit", settings.limit.as_ref().map(Amount::as_str), Share::of_limit)?,
                 shard: self.inputs.shard,
             },
             ..self.sources(job, inside.current, &around, &env)
@@ -217,11 +217,10 @@ impl HostLists {
             return Ok(host.clone());
         }
         loop {
-            let request = PromptRequest {
-                kind: PromptKind::Host,
-                host: None,
-                message: "No hosts found. Please specify (single) host string for connection:".to_owned(),
-            };
+            let request = PromptRequest::new(
+                PromptKind::Host,
+                "No hosts found. Please specify (single) host string for connection:",
+            );
             let answer = self.inputs.means.prompter.ask(request).await?;
             match expand_item(answer.expose()).and_then(|hosts| hosts.iter().map(|host| host.parse()).collect()) {
                 Ok::<Vec<HostString>, _>(hosts) if hosts.len() == 1 => {

@@ -1,6 +1,6 @@
 //! Settings that name hosts, or say how many.
 
-use fabric_core::settings::Problem;
+use fabric_core::settings::{Amount, Problem};
 
 use super::error::RunError;
 use crate::hostlist::{HostListError, Share, ShareError};
@@ -34,8 +34,8 @@ pub(crate) struct Shares {
 impl Shares {
     pub(crate) fn of(settings: &fabric_core::Settings) -> Result<Self, RunError> {
         Ok(Self {
-            batch: setting("batch", settings.batch.as_deref(), Share::of_batch)?,
-            max_failures: setting("max_failures", settings.max_failures.as_deref(), str::parse)?,
+            batch: setting("batch", settings.batch.as_ref().map(Amount::as_str), Share::of_batch)?,
+            max_failures: setting("max_failures", settings.max_failures.as_ref().map(Amount::as_str), str::parse)?,
         })
     }
 }

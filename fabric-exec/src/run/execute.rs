@@ -125,7 +125,7 @@ async fn list_now(run: &Arc<RunState>, job: &Job, parent: Option<&Context>) -> R
     if let (true, Some(key)) = (list.is_local(), job.task.rolling.first()) {
         let problem = Problem::new(format!("`{key}` of task `{}`: it runs without a host, once, locally", job.name));
         let problem = problem.hint("give it hosts or roles, or -H or -R");
-        return Err(RunError::Fabfile(Problem { origin: job.task.origin.clone(), ..problem }.into()));
+        return Err(RunError::Fabfile(problem.at(job.task.origin.clone()).into()));
     }
     if list.is_local() && job.task.body.needs_host() {
         if run.inputs.means.dry_run {

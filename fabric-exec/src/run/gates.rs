@@ -31,7 +31,7 @@ impl Dispatcher<'_> {
             if self.run.inputs.means.dry_run {
                 return self.scope.emitter.plan("pause", message);
             }
-            let request = PromptRequest { kind: PromptKind::Confirm { default: false }, host: None, message };
+            let request = PromptRequest::new(PromptKind::Confirm { default: false }, message);
             match self.run.inputs.means.prompter.ask(request).await {
                 Ok(answer) if answer.expose() == "yes" => {}
                 Ok(_) => self.close_gate("a person said no"),

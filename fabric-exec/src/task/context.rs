@@ -579,7 +579,7 @@ impl Context {
 
     async fn ask(&self, kind: PromptKind, message: String) -> Result<Secret, TaskError> {
         let host = self.host().map(|host| host.as_str().to_owned());
-        Ok(self.run.means().prompter.ask(PromptRequest { kind, host, message }).await?)
+        Ok(self.run.means().prompter.ask(PromptRequest::new(kind, message).host(host)).await?)
     }
 
     /// Says something to whoever watches the run (`puts` of Fabric 1).

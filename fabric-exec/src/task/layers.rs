@@ -24,5 +24,5 @@ pub(crate) fn task_overlay(task: &Task) -> Option<Overlay> {
         return None;
     }
     let origin = task.origin.clone().unwrap_or_else(|| Origin::place(Layer::Task, format!("task `{}`", task.name)));
-    Some(Overlay::new(Origin { layer: Layer::Task, ..origin }, values))
+    Some(Overlay::new(origin.layer(Layer::Task), values))
 }

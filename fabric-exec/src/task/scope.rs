@@ -65,7 +65,7 @@ pub(crate) fn passed_on(overlays: &[Overlay]) -> Vec<Overlay> {
         if own.iter().any(|name| values.contains_key(*name)) {
             Arc::make_mut(&mut values).retain(|name, _| !own.contains(&name.as_str()));
         }
-        Overlay { origin: overlay.origin.clone(), values }
+        Overlay::new(overlay.origin.clone(), values)
     };
     overlays.iter().filter(|overlay| overlay.origin.layer != Layer::Role).map(passed_on).collect()
 }

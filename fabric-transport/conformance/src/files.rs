@@ -60,7 +60,7 @@ pub(super) async fn content_survives(session: Arc<dyn Session>) -> Result<(), Fa
         ensure!(read == content, "{} bytes came back of {}, or others", read.len(), content.len());
     }
     ensure!(place.read(b"file", 2_999_990).await? == large[2_999_990..], "reading from the middle");
-    let at = WriteOptions { offset: 3_000_000, truncate: false, ..WriteOptions::default() };
+    let at = WriteOptions::default().offset(3_000_000).truncate(false);
     place.files.write_file(&place.path(b"file"), &at, &mut &b"more"[..], &|_| {}).await.map_err(text)?;
     let stat = place.files.stat(&place.path(b"file")).await.map_err(text)?;
     ensure!(stat.size == Some(3_000_004) && stat.kind == FileKind::File, "{stat:?}");
@@ -129,7 +129,7 @@ pub(super) async fn what_is_not_there_is_not_found(session: Arc<dyn Session>) ->
         ensure!(found == Some(&FileErrorKind::NotFound), "operation {at}: {outcome:?}");
     }
     place.write(b"there", b"").await?;
-    let exclusive = WriteOptions { exclusive: true, ..WriteOptions::default() };
+    let exclusive = WriteOptions::default().exclusive(true);
     let again = place.files.write_file(&place.path(b"there"), &exclusive, &mut &b""[..], &|_| {}).await;
     ensure!(again.is_err(), "an existing file was written exclusively");
     place.remove().await
@@ -138,7 +138,7 @@ pub(super) async fn what_is_not_there_is_not_found(session: Arc<dyn Session>) ->
 pub(super) async fn modes_and_links_are_kept(session: Arc<dyn Session>) -> Result<(), Failure> {
     let place = Place::new(session).await?;
     place.write(b"file", b"x").await?;
-    let changes = FileChanges { mode: Some(0o640), ..FileChanges::default() };
+    let changes = FileChanges::default().mode(0o640);
     place.files.set_stat(&place.path(b"file"), &changes).await.map_err(text)?;
     let stat = place.files.stat(&place.path(b"file")).await.map_err(text)?;
     ensure!(stat.mode.map(|mode| mode & 0o7777) == Some(0o640), "{stat:?}");

@@ -121,11 +121,11 @@ macro_rules! ensure {
 use ensure;
 
 fn command(line: &str) -> SpawnRequest {
-    SpawnRequest { program: Program::Command(line.as_bytes().to_vec()), ..SpawnRequest::default() }
+    SpawnRequest::new(Program::Command(line.as_bytes().to_vec()))
 }
 
 fn on_a_terminal(line: &str, pty: PtyRequest) -> SpawnRequest {
-    SpawnRequest { pty: Some(pty), ..command(line) }
+    command(line).pty(pty)
 }
 
 async fn start(session: &Arc<dyn Session>, line: &str) -> Result<Process, Failure> {

@@ -45,7 +45,7 @@ pub(super) async fn bytes_both_ways_are_exact(session: Arc<dyn Session>) -> Resu
         (from..from + length).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
     };
     let process = start(&session, "cat").await?;
-    let fabric_core::Process { mut stdin, mut output, control: _control } = process;
+    let fabric_core::Process { mut stdin, mut output, control: _control, .. } = process;
     let write = async {
         let mut sent = 0;
         while sent < LENGTH {
@@ -162,7 +162,7 @@ pub(super) async fn a_process_is_stopped(session: Arc<dyn Session>) -> Result<()
 }
 
 pub(super) async fn a_terminal_has_its_size(session: Arc<dyn Session>) -> Result<(), Failure> {
-    let pty = PtyRequest { term: "vt220".to_owned(), size: WindowSize { columns: 101, rows: 31 } };
+    let pty = PtyRequest::new("vt220", WindowSize::new(101, 31));
     let request = on_a_terminal("stty size; echo $TERM; until stty size | grep -x '50 120'; do :; done", pty);
     let mut process = session.spawn(&request).await.map_err(|error| format!("no terminal: {error}"))?;
     let mut seen = String::new();
@@ -173,7 +173,7 @@ pub(super) async fn a_terminal_has_its_size(session: Arc<dyn Session>) -> Result
         }
     }
     ensure!(seen.contains("31 101"), "{seen:?}");
-    let size = WindowSize { columns: 120, rows: 50 };
+    let size = WindowSize::new(120, 50);
     process.control.resize(size).await.map_err(|error| format!("resize: {error}"))?;
     // It may come by another way than input does, so the process itself looks until it is there.
     let said = gather(process).await?;

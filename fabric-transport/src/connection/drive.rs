@@ -144,7 +144,7 @@ impl Drive {
     }
 
     pub(super) async fn run(mut self, process: Process) -> Result<CommandOutcome, Error> {
-        let Process { stdin, output, control } = process;
+        let Process { stdin, output, control, .. } = process;
         let options = PumpOptions {
             gated: !self.output.announced,
             keep_open: self.output.is_watched(),

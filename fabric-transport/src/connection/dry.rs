@@ -3,6 +3,7 @@
 //! Whoever makes a process, a stream, a listener or a change to a file gets it from a [`Session`] or from
 //! [`process`]. So this is the one place where a dry run differs. What only looks is done: files are read.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use super::handle::Connection;
 /// A process that has done nothing and ended with `status`.
 pub(super) fn process(status: u32) -> Process {
     let ended = Ended(Some(ExitStatus::Code(status)));
-    Process { stdin: Box::new(tokio::io::sink()), output: Box::new(ended), control: Arc::new(Ended(None)) }
+    Process::new(tokio::io::sink(), ended, Arc::new(Ended(None)))
 }
 
 struct Ended(Option<ExitStatus>);
@@ -93,8 +94,8 @@ impl Session for DrySession {
 
     async fn listen(&self, at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
         let (what, port) = match at {
-            ListenAddress::Tcp { host, port } => (format!("{host} port {port}"), *port),
-            ListenAddress::Unix { path } => (String::from_utf8_lossy(path).into_owned(), 0),
+            ListenAddress::Tcp { host, port } => (format!("{host} port {}", port.map_or(0, NonZeroU16::get)), *port),
+            ListenAddress::Unix { path } => (String::from_utf8_lossy(path).into_owned(), None),
         };
         self.plan("listen", what);
         Ok(Box::new(DryListener { port, closed: self.closed.child_token() }))
@@ -120,13 +121,13 @@ impl Session for DrySession {
 
 /// A listener to which no connection is made.
 pub(super) struct DryListener {
-    pub(super) port: u16,
+    pub(super) port: Option<NonZeroU16>,
     pub(super) closed: CancellationToken,
 }
 
 #[async_trait]
 impl Listener for DryListener {
-    fn port(&self) -> u16 {
+    fn port(&self) -> Option<NonZeroU16> {
         self.port
     }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::future::{Future, IntoFuture};
+use std::num::NonZeroU16;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -133,8 +134,8 @@ impl std::fmt::Display for Endpoint {
 impl Endpoint {
     fn address(&self) -> ListenAddress {
         match self {
-            Self::Tcp(host, port) => ListenAddress::Tcp { host: host.clone(), port: *port },
-            Self::Unix(path) => ListenAddress::Unix { path: path.as_os_str().as_bytes().to_vec() },
+            Self::Tcp(host, port) => ListenAddress::tcp(host, NonZeroU16::new(*port)),
+            Self::Unix(path) => ListenAddress::unix(path.as_os_str().as_bytes()),
         }
     }
 }
@@ -210,7 +211,7 @@ impl ForwardRequest {
             _ if connection.manner().dry => {
                 let verb = if side == Side::Local { "forward_local" } else { "forward_remote" };
                 connection.emitter().plan(verb, format!("{listen} to {to}"));
-                let port = if let Endpoint::Tcp(_, port) = listen { port } else { 0 };
+                let port = if let Endpoint::Tcp(_, port) = listen { NonZeroU16::new(port) } else { None };
                 Box::new(DryListener { port, closed: CancellationToken::new() })
             }
             Side::Local => {
@@ -221,7 +222,7 @@ impl ForwardRequest {
             }
             Side::Remote => connection.session().await?.listen(&listen.address()).await.map_err(failed)?,
         };
-        let port = listener.port();
+        let port = listener.port().map_or(0, NonZeroU16::get);
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(connection.clone(), side, listener, to, stop.clone()));
         Ok(Forward { port, stop, task })

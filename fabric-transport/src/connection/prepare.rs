@@ -98,18 +98,16 @@ pub(super) fn prepare(request: &CommandRequest) -> Result<Prepared, Error> {
     outcome.hidden = options.hide.streams();
 
     Ok(Prepared {
-        spawn: SpawnRequest {
-            // What ssh_config has for shells goes as it is written.
-            for_bourne: !options.login_shell && rendered.is_for_bourne(),
-            program: if options.login_shell {
-                interactive(request.connection.target())?
-            } else {
-                Program::Command(rendered.into_bytes())
-            },
-            pty: pty.then(|| pty_request(request)),
-            env: beside,
-            forward_agent: request.connection.target().forward_agent,
-        },
+        // What ssh_config has for shells goes as it is written.
+        spawn: if options.login_shell {
+            SpawnRequest::new(interactive(request.connection.target())?)
+        } else {
+            let for_bourne = rendered.is_for_bourne();
+            SpawnRequest::new(Program::Command(rendered.into_bytes())).for_bourne(for_bourne)
+        }
+        .pty(pty.then(|| pty_request(request)))
+        .env(beside)
+        .forward_agent(request.connection.target().forward_agent),
         outcome,
         sudo: texts,
         timeout: options

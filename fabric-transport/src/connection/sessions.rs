@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fabric_core::transport::BoxStream;
-use fabric_core::{ConnectError, Error, Files, Session};
+use fabric_core::{Error, Files, Session};
 
 use super::dry::{self, DrySession};
 use super::handle::Connection;
@@ -21,7 +21,7 @@ impl Connection {
         let open = || self.shared.connector.open(&self.target, &self.emitter);
         let opened = self.unless_interrupted("connect", self.shared.slot.get(open)).await?;
         // Whoever was faster may have another name for the host.
-        Ok(opened.map_err(|error| ConnectError { host: self.host_string().to_owned(), ..error })?)
+        Ok(opened.map_err(|error| error.with_host(self.host_string()))?)
     }
 
     /// The host's files, over one channel that all of this connection's transfers share.

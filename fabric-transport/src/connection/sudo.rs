@@ -156,9 +156,9 @@ impl Dialogue {
             emitter.warn(format!("sudo refused the password of {user}"));
         }
         let message = format!("[{host}] sudo password for {user}:");
-        let request = PromptRequest { kind: PromptKind::Sudo { user }, host: Some(host), message };
+        let request = PromptRequest::new(PromptKind::Sudo { user }, message).host(host);
         if self.connection.settings.abort_on_prompts {
-            return Ok(RefusePrompts { no_terminal: false }.ask(request).await?);
+            return Ok(RefusePrompts::default().ask(request).await?);
         }
         Ok(self.connection.shared.prompter.ask(request).await?)
     }

@@ -41,7 +41,7 @@ impl Terminal {
     }
 
     pub(super) fn request(&self) -> PtyRequest {
-        PtyRequest { term: self.term.clone(), size: *self.size.borrow() }
+        PtyRequest::new(self.term.clone(), *self.size.borrow())
     }
 
     pub(super) fn sizes(&self) -> watch::Receiver<WindowSize> {
@@ -58,5 +58,5 @@ impl Default for Terminal {
 fn local_size() -> Option<WindowSize> {
     let of = |fd: std::os::fd::BorrowedFd<'_>| rustix::termios::tcgetwinsize(fd).ok();
     let size = of(rustix::stdio::stdout()).or_else(|| of(rustix::stdio::stdin()))?;
-    (size.ws_col > 0 && size.ws_row > 0).then_some(WindowSize { columns: size.ws_col, rows: size.ws_row })
+    (size.ws_col > 0 && size.ws_row > 0).then_some(WindowSize::new(size.ws_col, size.ws_row))
 }

@@ -102,7 +102,7 @@ mod tests {
 
     async fn ask(login: &Remembering, host: &str) -> String {
         let kind = PromptKind::Password { user: "u".to_owned() };
-        let request = PromptRequest { kind, host: Some(host.to_owned()), message: String::new() };
+        let request = PromptRequest::new(kind, "").host(host.to_owned());
         login.ask(request).await.unwrap().expose().to_owned()
     }
 

@@ -64,7 +64,7 @@ impl Jumps {
                 Err(source) => {
                     place.retire();
                     // Whoever opened it may have written it in another way.
-                    let source = Box::new(ConnectError { host: gateway.to_owned(), ..source });
+                    let source = Box::new(source.with_host(gateway));
                     return Err(failed(ConnectErrorKind::Gateway { gateway: gateway.to_owned(), source }));
                 }
             };

@@ -117,7 +117,7 @@ impl Connector {
             transports: HashMap::new(),
             gateways: HashMap::new(),
             lookup: None,
-            prompter: Arc::new(RefusePrompts { no_terminal: true }),
+            prompter: Arc::new(RefusePrompts::default().no_terminal(true)),
             shell: PathBuf::from("/bin/sh"),
             answers: Arc::default(),
             governor: Arc::default(),
@@ -256,7 +256,7 @@ impl Connector {
         loop {
             let once = || self.open_once(target, events);
             match self.inner.governor.run(governed(target), who, events, once).await {
-                Err(error) if error.is_transient() && attempt < target.timeouts.attempts => {
+                Err(error) if error.is_transient() && attempt < target.timeouts.attempts.get() => {
                     let delay = jittered(RETRY_WAIT * 2_u32.pow(attempt.min(5) - 1));
                     let delay_ms = millis(delay);
                     events.emit(EventKind::Retrying { attempt, error: error.to_string(), delay_ms });
@@ -277,7 +277,7 @@ impl Connector {
         let transport =
             transport.map_err(|kind| ConnectError::new(target.host_string.as_str(), Phase::Resolve, kind))?;
         let prompter = Arc::new(Remembering::new(self.inner.answers.clone(), self.inner.prompter.clone()));
-        let context = OpenContext { prompter, events: events.clone() };
+        let context = OpenContext::new(prompter, events.clone());
         let (opened, witness) = match self.dial(target, events).await? {
             None => (transport.open(target, None, &context).await, None),
             Some(Dialled { stream, took, witness }) => {
@@ -312,7 +312,7 @@ impl Connector {
                 let (stream, witness) = command::dial(&self.inner.shell, command).map_err(failed)?;
                 (stream, Duration::ZERO, Some(witness))
             }
-            Some(Gateway::Plugin { scheme, url, password }) => {
+            Some(Gateway::Plugin { scheme, url, password, .. }) => {
                 let is_transport =
                     self.inner.transports.contains_key(scheme).then(|| match url.strip_prefix("ssh://") {
                         Some(host) if Gateway::shown(url) == *url => {
@@ -324,6 +324,9 @@ impl Connector {
                     self.find(scheme, &self.inner.gateways, is_transport, |lookup, name| lookup.gateway(name)).await;
                 let (dialer, begun) = (dialer.map_err(failed)?, Instant::now());
                 (dialer.dial(target, url, password.as_ref()).await?, begun.elapsed(), None)
+            }
+            Some(other) => {
+                return Err(failed(ConnectErrorKind::Setting { reason: format!("{other} is not supported here") }));
             }
         };
         Ok(Some(Dialled { stream, took, witness }))
@@ -383,11 +386,7 @@ fn through(target: &Target, mut error: ConnectError) -> ConnectError {
         && *phase != Phase::Gateway
         && let Some(gateway) = way(target)
     {
-        let gateway = match gateway {
-            Gateway::Jump(hop) => format!("gateway {}", hop.host_string),
-            Gateway::Command(command) => format!("proxy command `{command}`"),
-            Gateway::Plugin { url, .. } => format!("gateway {}", Gateway::shown(url)),
-        };
+        let gateway = gateway.to_string();
         if reason.is_empty() {
             *reason = format!("the stream of {gateway} ended");
         } else if !reason.contains(&gateway) {
@@ -427,8 +426,7 @@ fn governed(target: &Target) -> String {
     let seen_from = match &target.gateway {
         None => String::new(),
         Some(Gateway::Jump(hop)) => governed(hop),
-        Some(Gateway::Command(command)) => command.clone(),
-        Some(Gateway::Plugin { url, .. }) => url.clone(),
+        Some(gateway) => gateway.to_string(),
     };
     format!("{}://{host}:{port}/{seen_from}", target.transport)
 }

@@ -65,7 +65,7 @@ impl Files for LocalFiles {
             fs::read_dir(at)?
                 .map(|entry| {
                     let entry = entry?;
-                    Ok(DirEntry { name: entry.file_name().into_vec(), stat: stat_of(&entry.metadata()?) })
+                    Ok(DirEntry::new(entry.file_name().into_vec(), stat_of(&entry.metadata()?)))
                 })
                 .collect()
         })
@@ -81,7 +81,7 @@ impl Files for LocalFiles {
                 let name = entry.file_name().into_vec();
                 // One that is gone by now is no entry any more.
                 if let (true, Ok(meta)) = (name.starts_with(&prefix) && name.ends_with(&suffix), entry.metadata()) {
-                    found.push(DirEntry { name, stat: stat_of(&meta) });
+                    found.push(DirEntry::new(name, stat_of(&meta)));
                 }
             }
             Ok(found)
@@ -238,15 +238,13 @@ pub(crate) fn stat_of(meta: &Metadata) -> FileStat {
         t if t.is_symlink() => FileKind::Symlink,
         _ => FileKind::Other,
     };
-    FileStat {
-        kind,
-        size: Some(meta.len()),
-        mode: Some(meta.mode() & 0o7777),
-        uid: Some(meta.uid()),
-        gid: Some(meta.gid()),
-        accessed: meta.accessed().ok(),
-        modified: meta.modified().ok(),
-    }
+    FileStat::new(kind)
+        .size(meta.len())
+        .mode(meta.mode() & 0o7777)
+        .uid(meta.uid())
+        .gid(meta.gid())
+        .accessed(meta.accessed().ok())
+        .modified(meta.modified().ok())
 }
 
 /// The far side's error: here it is this machine that is the host.

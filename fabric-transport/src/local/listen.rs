@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::task::Poll;
@@ -31,14 +32,15 @@ pub(crate) async fn connect_unix(path: &[u8]) -> Result<BoxStream, SessionError>
 pub(crate) async fn listen(at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
     match at {
         ListenAddress::Tcp { host, port } => {
+            let port = port.map_or(0, NonZeroU16::get);
             let sockets = if host.is_empty() {
-                match TcpSockets::bind("::", *port).await {
+                match TcpSockets::bind("::", port).await {
                     // A machine without IPv6.
-                    Err(_) => TcpSockets::bind("0.0.0.0", *port).await,
+                    Err(_) => TcpSockets::bind("0.0.0.0", port).await,
                     bound => bound,
                 }
             } else {
-                TcpSockets::bind(host, *port).await
+                TcpSockets::bind(host, port).await
             };
             let sockets = sockets?;
             Ok(Box::new(Tcp { port: sockets.port, sockets: Some(sockets) }))
@@ -130,8 +132,8 @@ struct Tcp {
 
 #[async_trait]
 impl Listener for Tcp {
-    fn port(&self) -> u16 {
-        self.port
+    fn port(&self) -> Option<NonZeroU16> {
+        NonZeroU16::new(self.port)
     }
 
     async fn accept(&mut self) -> Option<BoxStream> {
@@ -153,8 +155,8 @@ struct Unix {
 
 #[async_trait]
 impl Listener for Unix {
-    fn port(&self) -> u16 {
-        0
+    fn port(&self) -> Option<NonZeroU16> {
+        None
     }
 
     async fn accept(&mut self) -> Option<BoxStream> {

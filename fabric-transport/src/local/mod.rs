@@ -13,7 +13,7 @@
 //!
 //! let session = LocalSession::in_dir("/");
 //! let program = Program::Command(b"pwd".to_vec());
-//! let mut process = session.spawn(&SpawnRequest { program, ..SpawnRequest::default() }).await?;
+//! let mut process = session.spawn(&SpawnRequest::new(program)).await?;
 //! assert_eq!(process.next().await, Some(ProcessEvent::Stdout("/\n".into())));
 //! assert_eq!(process.next().await, Some(ProcessEvent::Exit(ExitStatus::Code(0))));
 //! # Ok(()) }

@@ -81,18 +81,14 @@ fn with_pipes(mut command: Command) -> Result<(Process, Arc<LocalControl>), Sess
     let mut child = command.spawn().map_err(|error| system("start a process", error))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (exit, control) = watch_over(child, None)?;
-    let process = Process {
-        stdin: Box::new(UntilShutdown(stdin)),
-        output: Box::new(LocalOutput {
-            stdout: stdout.map(|pipe| Box::new(pipe) as Reader),
-            stderr: stderr.map(|pipe| Box::new(pipe) as Reader),
-            stderr_first: false,
-            exit: Some(Box::pin(ended(exit))),
-            buffer: BytesMut::new(),
-        }),
-        control: control.clone(),
+    let output = LocalOutput {
+        stdout: stdout.map(|pipe| Box::new(pipe) as Reader),
+        stderr: stderr.map(|pipe| Box::new(pipe) as Reader),
+        stderr_first: false,
+        exit: Some(Box::pin(ended(exit))),
+        buffer: BytesMut::new(),
     };
-    Ok((process, control))
+    Ok((Process::new(UntilShutdown(stdin), output, control.clone()), control))
 }
 
 fn with_terminal(command: Command, size: WindowSize) -> Result<(Process, Arc<LocalControl>), SessionError> {
@@ -103,18 +99,14 @@ fn with_terminal(command: Command, size: WindowSize) -> Result<(Process, Arc<Loc
     let child = pty_process::Command::from(command).spawn(pts).map_err(|error| system("start a process", error))?;
     let (exit, control) = watch_over(child, Some(terminal))?;
     let (read, write) = pty.into_split();
-    let process = Process {
-        stdin: Box::new(write),
-        output: Box::new(LocalOutput {
-            stdout: Some(Box::new(Terminal(read))),
-            stderr: None,
-            stderr_first: false,
-            exit: Some(Box::pin(ended(exit))),
-            buffer: BytesMut::new(),
-        }),
-        control: control.clone(),
+    let output = LocalOutput {
+        stdout: Some(Box::new(Terminal(read))),
+        stderr: None,
+        stderr_first: false,
+        exit: Some(Box::pin(ended(exit))),
+        buffer: BytesMut::new(),
     };
-    Ok((process, control))
+    Ok((Process::new(write, output, control.clone()), control))
 }
 
 /// Reaps the child and tells everybody how it ended.

@@ -109,15 +109,13 @@ impl Node {
             Content::Directory => (FileKind::Directory, 0),
             Content::Link(to) => (FileKind::Symlink, to.len()),
         };
-        FileStat {
-            kind,
-            size: Some(size as u64),
-            mode: Some(self.mode),
-            uid: Some(self.owner.0),
-            gid: Some(self.owner.1),
-            accessed: Some(self.accessed),
-            modified: Some(self.modified),
-        }
+        FileStat::new(kind)
+            .size(size as u64)
+            .mode(self.mode)
+            .uid(self.owner.0)
+            .gid(self.owner.1)
+            .accessed(self.accessed)
+            .modified(self.modified)
     }
 
     fn change(&mut self, changes: &FileChanges) {
@@ -244,7 +242,7 @@ impl Files for MemoryFiles {
             }
             let start = child(&at, b"").len();
             let own = below(nodes, &at).filter(|(path, _)| !path[start..].contains(&b'/'));
-            Ok(own.map(|(path, node)| DirEntry { name: path[start..].to_vec(), stat: node.stat() }).collect())
+            Ok(own.map(|(path, node)| DirEntry::new(path[start..].to_vec(), node.stat())).collect())
         })
     }
 

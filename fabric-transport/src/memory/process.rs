@@ -50,7 +50,7 @@ pub(super) fn start(reply: Reply, stdin: Arc<Stdin>, mut session: watch::Receive
         signal: Some(signal),
         ended: Some(ended),
     };
-    Process { stdin: Box::new(StdinWriter(stdin)), output: Box::new(output), control }
+    Process::new(StdinWriter(stdin), output, control)
 }
 
 struct Script {

@@ -162,11 +162,9 @@ impl Session for PluginSession {
             buffer: BytesMut::new(),
             session: Some(inner.clone()),
         };
-        Ok(Process {
-            stdin: Box::new(Stdin(Some(stream(stdin)?))),
-            output: Box::new(output),
-            control: Arc::new(PluginControl { writer: Mutex::new(control_write), exit }),
-        })
+        let stdin = Stdin(Some(stream(stdin)?));
+        let control = PluginControl { writer: Mutex::new(control_write), exit };
+        Ok(Process::new(stdin, output, Arc::new(control)))
     }
 
     async fn open_stream(&self, _host: &str, _port: u16) -> Result<BoxStream, SessionError> {

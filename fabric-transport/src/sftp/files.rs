@@ -31,9 +31,7 @@ impl Files for Client {
     async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>, FileError> {
         let listed = async { Client::read_dir(self, path).await?.collect(MAX_ENTRIES).await }.await;
         match listed {
-            Ok(names) => {
-                Ok(names.into_iter().map(|n| DirEntry { name: n.name, stat: stat_of(n.attributes) }).collect())
-            }
+            Ok(names) => Ok(names.into_iter().map(|n| DirEntry::new(n.name, stat_of(n.attributes))).collect()),
             Err(error) => Err(self.explain("list", path, Wanted::Directory, error).await),
         }
     }
@@ -191,21 +189,19 @@ fn plain(what: &'static str, path: &[u8], error: SftpError) -> FileError {
 
 fn stat_of(attributes: Attributes) -> FileStat {
     let time = |seconds: u32| UNIX_EPOCH + Duration::from_secs(seconds.into());
-    FileStat {
-        kind: match attributes.file_type() {
-            FileType::File => FileKind::File,
-            FileType::Directory => FileKind::Directory,
-            FileType::Symlink => FileKind::Symlink,
-            FileType::Other => FileKind::Other,
-            FileType::Unknown => FileKind::Unknown,
-        },
-        size: attributes.size,
-        mode: attributes.permissions.map(|mode| mode & 0o7777),
-        uid: attributes.owner.map(|(user, _)| user),
-        gid: attributes.owner.map(|(_, group)| group),
-        accessed: attributes.times.map(|(accessed, _)| time(accessed)),
-        modified: attributes.times.map(|(_, modified)| time(modified)),
-    }
+    FileStat::new(match attributes.file_type() {
+        FileType::File => FileKind::File,
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Symlink,
+        FileType::Other => FileKind::Other,
+        FileType::Unknown => FileKind::Unknown,
+    })
+    .size(attributes.size)
+    .mode(attributes.permissions.map(|mode| mode & 0o7777))
+    .uid(attributes.owner.map(|(user, _)| user))
+    .gid(attributes.owner.map(|(_, group)| group))
+    .accessed(attributes.times.map(|(accessed, _)| time(accessed)))
+    .modified(attributes.times.map(|(_, modified)| time(modified)))
 }
 
 fn attributes_of(changes: &FileChanges) -> Attributes {

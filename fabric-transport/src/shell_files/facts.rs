@@ -28,20 +28,20 @@ fn by_stat(words: &[&str]) -> Option<FileStat> {
         let far = Duration::from_secs(seconds.unsigned_abs());
         if seconds < 0 { UNIX_EPOCH.checked_sub(far) } else { UNIX_EPOCH.checked_add(far) }
     };
-    Some(FileStat {
-        kind: match mode & 0o170_000 {
+    Some(
+        FileStat::new(match mode & 0o170_000 {
             0o100_000 => FileKind::File,
             0o040_000 => FileKind::Directory,
             0o120_000 => FileKind::Symlink,
             _ => FileKind::Other,
-        },
-        size: Some(size.parse().ok()?),
-        mode: Some(mode & 0o7777),
-        uid: Some(uid.parse().ok()?),
-        gid: Some(gid.parse().ok()?),
-        accessed: Some(time(accessed)?),
-        modified: Some(time(modified)?),
-    })
+        })
+        .size(size.parse::<u64>().ok()?)
+        .mode(mode & 0o7777)
+        .uid(uid.parse::<u32>().ok()?)
+        .gid(gid.parse::<u32>().ok()?)
+        .accessed(time(accessed)?)
+        .modified(time(modified)?),
+    )
 }
 
 /// `-rwxr-xr-x links uid gid size ..`, as POSIX has it for `ls -n`.
@@ -65,16 +65,14 @@ fn by_ls(words: &[&str]) -> Option<FileStat> {
             _ => right,
         };
     }
-    Some(FileStat {
-        kind,
-        // A device has two numbers there.
-        size: size.parse().ok(),
-        mode: Some(bits),
-        uid: Some(uid.parse().ok()?),
-        gid: Some(gid.parse().ok()?),
-        accessed: None,
-        modified: None,
-    })
+    // A device has two numbers in place of a size.
+    Some(
+        FileStat::new(kind)
+            .size(size.parse().ok())
+            .mode(bits)
+            .uid(uid.parse::<u32>().ok()?)
+            .gid(gid.parse::<u32>().ok()?),
+    )
 }
 
 /// A time for `touch -t` in UTC: `[CC]YYMMDDhhmm.SS`.

@@ -73,7 +73,7 @@ impl<R: Runner> ShellFiles<R> {
                     Some(b"-") => {}
                     line => {
                         let stat = line.and_then(facts::parse).ok_or_else(strange)?;
-                        entries.push(DirEntry { name: name.to_vec(), stat });
+                        entries.push(DirEntry::new(name.to_vec(), stat));
                     }
                 }
             }

@@ -270,9 +270,9 @@ impl<H: Host> Runner for OnSession<H> {
     ) -> Result<Ended, FileErrorKind> {
         let quoted = quote(script).map_err(|error| FileErrorKind::Failed(error.to_string()))?;
         let line = [b"exec sh -c ", &*quoted].concat();
-        let request = SpawnRequest { program: Program::Command(line), for_bourne: true, ..SpawnRequest::default() };
+        let request = SpawnRequest::new(Program::Command(line)).for_bourne(true);
         let process = self.0.spawn(&request).await?;
-        let Process { mut stdin, output: mut from, control: _control } = process;
+        let Process { mut stdin, output: mut from, control: _control, .. } = process;
         let feeding = async {
             if let Some(input) = input {
                 // Where it fails, the script has ended, which it says itself.

@@ -134,18 +134,16 @@ async fn check<R: Runner>(files: &ShellFiles<R>, exact: bool) {
 
     // Over the beginning, and cut.
     let path = at(b"dir/plain");
-    let over = WriteOptions {
-        truncate: false,
-        create: false,
-        no_follow: true,
-        changes: FileChanges { size: Some(3), mode: Some(0o640), ..FileChanges::default() },
-        ..WriteOptions::default()
-    };
+    let over = WriteOptions::default()
+        .truncate(false)
+        .create(false)
+        .no_follow(true)
+        .changes(FileChanges::default().size(3).mode(0o640));
     let written = files.write_file(&path, &over, &mut &b"abc"[..], &|_| ()).await;
     if exact {
         written.unwrap();
         assert_eq!(std::fs::read(temp.path().join("dir/plain")).unwrap(), b"abc");
-        let after = WriteOptions { truncate: false, offset: 2, ..WriteOptions::default() };
+        let after = WriteOptions::default().truncate(false).offset(2);
         files.write_file(&path, &after, &mut &b"de"[..], &|_| ()).await.unwrap();
         let mut read = Vec::new();
         files.read_file(&path, 1, &mut read, &|_| ()).await.unwrap();
@@ -153,12 +151,12 @@ async fn check<R: Runner>(files: &ShellFiles<R>, exact: bool) {
     }
     let missing = files.write_file(&at(b"dir/none"), &over, &mut &b"abc"[..], &|_| ()).await;
     assert_eq!(missing.unwrap_err().kind, FileErrorKind::NotFound);
-    let again = WriteOptions { exclusive: true, ..WriteOptions::default() };
+    let again = WriteOptions::default().exclusive(true);
     let again = files.write_file(&path, &again, &mut &b""[..], &|_| ()).await;
     assert_eq!(again.unwrap_err().kind, FileErrorKind::Exists);
 
     let time = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    let changes = FileChanges { times: Some((time, time)), mode: Some(0o4711), ..FileChanges::default() };
+    let changes = FileChanges::default().times((time, time)).mode(0o4711);
     files.set_stat(&path, &changes).await.unwrap();
     let stat = files.stat(&path).await.unwrap();
     assert_eq!(stat.mode, Some(0o4711));

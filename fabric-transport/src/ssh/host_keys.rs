@@ -350,14 +350,12 @@ async fn ask_about(target: &Target, update: &KeyUpdate, context: &OpenContext) -
     let new = if fingerprint.is_empty() { String::new() } else { format!(" It now has {fingerprint} as well.") };
     let old =
         if update.old == 0 { String::new() } else { format!(" It no longer has {} of its known keys.", update.old) };
-    let request = PromptRequest {
-        message: format!(
-            "The host {} has updated its keys, by its known one.{new}{old} Accept updated host keys (yes/no)?",
-            lookup_name(target)
-        ),
-        kind: PromptKind::HostKey { fingerprint },
-        host: Some(target.host_string.as_str().to_owned()),
-    };
+    let message = format!(
+        "The host {} has updated its keys, by its known one.{new}{old} Accept updated host keys (yes/no)?",
+        lookup_name(target)
+    );
+    let request =
+        PromptRequest::new(PromptKind::HostKey { fingerprint }, message).host(target.host_string.as_str().to_owned());
     context.prompter.ask(request).await.is_ok_and(|answer| answer.expose().eq_ignore_ascii_case("yes"))
 }
 
@@ -407,15 +405,13 @@ async fn known_hosts_command(target: &Target, key: Option<&HostKey>) -> Result<V
 
 async fn ask(target: &Target, key: &HostKey, context: &OpenContext) -> Result<bool, ConnectErrorKind> {
     let fingerprint = fingerprint(key);
-    let request = PromptRequest {
-        message: format!(
-            "The host {} is not known; its {} key is {fingerprint}. Trust it (yes/no)?",
-            lookup_name(target),
-            key.public_key().algorithm()
-        ),
-        kind: PromptKind::HostKey { fingerprint },
-        host: Some(target.host_string.as_str().to_owned()),
-    };
+    let message = format!(
+        "The host {} is not known; its {} key is {fingerprint}. Trust it (yes/no)?",
+        lookup_name(target),
+        key.public_key().algorithm()
+    );
+    let request =
+        PromptRequest::new(PromptKind::HostKey { fingerprint }, message).host(target.host_string.as_str().to_owned());
     Ok(context.prompter.ask(request).await?.expose().eq_ignore_ascii_case("yes"))
 }
 

@@ -1,5 +1,6 @@
 //! Listening on the host (RFC 4254, section 7.1, and OpenSSH's unix sockets).
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use super::state::ListenKey;
 struct RemoteListener {
     link: Arc<Link>,
     key: ListenKey,
-    port: u16,
+    port: Option<NonZeroU16>,
     streams: mpsc::UnboundedReceiver<BoxStream>,
     open: bool,
 }
@@ -25,7 +26,7 @@ pub(super) async fn listen(link: &Arc<Link>, at: &ListenAddress) -> Result<Box<d
     // may be announced right behind that.
     let _one = link.listening.lock().await;
     let key = match at {
-        ListenAddress::Tcp { host, port } => ListenKey::Tcp(host.clone(), u32::from(*port)),
+        ListenAddress::Tcp { host, port } => ListenKey::Tcp(host.clone(), port.map_or(0, |port| port.get().into())),
         ListenAddress::Unix { path } => ListenKey::Unix(utf8(path)?),
     };
     let what = match &key {
@@ -35,7 +36,7 @@ pub(super) async fn listen(link: &Arc<Link>, at: &ListenAddress) -> Result<Box<d
     let (sender, streams) = mpsc::unbounded_channel();
     link.shared.listeners().insert(key.clone(), sender);
     // From here on, a failure or a caller that goes away takes it back.
-    let mut listener = RemoteListener { link: link.clone(), key, port: 0, streams, open: true };
+    let mut listener = RemoteListener { link: link.clone(), key, port: None, streams, open: true };
     let asked = match &listener.key {
         ListenKey::Tcp(host, port) => {
             let (host, port) = (host.clone(), *port);
@@ -57,7 +58,7 @@ pub(super) async fn listen(link: &Arc<Link>, at: &ListenAddress) -> Result<Box<d
                 }
                 drop(listeners);
                 listener.key = key;
-                listener.port = u16::try_from(port).unwrap_or_default();
+                listener.port = u16::try_from(port).ok().and_then(NonZeroU16::new);
             }
             Ok(Box::new(listener))
         }
@@ -78,7 +79,7 @@ impl RemoteListener {
 
 #[async_trait]
 impl Listener for RemoteListener {
-    fn port(&self) -> u16 {
+    fn port(&self) -> Option<NonZeroU16> {
         self.port
     }
 

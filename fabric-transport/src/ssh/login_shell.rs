@@ -42,14 +42,14 @@ async fn for_login_shell<'a>(
         reason: format!("{error}; put it into a file on the host and run that"),
     })?;
     tracing::debug!(%shell, command = %String::from_utf8_lossy(&text), "the command as the login shell gets it");
-    Ok(Cow::Owned(SpawnRequest { program: Program::Command(text), ..request.clone() }))
+    Ok(Cow::Owned(request.clone().program(Program::Command(text))))
 }
 
 /// A host that doesn't say gets its commands as they are.
 async fn ask(link: &Arc<Link>) -> LoginShell {
     let program = Program::Command(LoginShell::QUESTION.to_vec());
     let asking = async {
-        let mut process = process::spawn(link, &SpawnRequest { program, ..SpawnRequest::default() }).await?;
+        let mut process = process::spawn(link, &SpawnRequest::new(program)).await?;
         let mut output = Vec::new();
         while let Some(event) = process.next().await {
             match event {

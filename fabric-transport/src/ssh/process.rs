@@ -53,12 +53,12 @@ async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) ->
     };
     let reading = Reading { link: link.clone(), store, ended, whole, heard, permit, entry, first };
     tokio::spawn(read(reader, writer, life, reading));
-    Ok(Process { stdin: Box::new(stdin), output: Box::new(output), control: Arc::new(control) })
+    Ok(Process::new(stdin, output, Arc::new(control)))
 }
 
 /// Starts a subsystem whose input and output are one stream.
 pub(super) async fn subsystem(link: &Arc<Link>, name: &str, no_room: NoRoom) -> Result<ChannelIo, SessionError> {
-    let request = SpawnRequest { program: Program::Subsystem(name.to_owned()), ..SpawnRequest::default() };
+    let request = SpawnRequest::new(Program::Subsystem(name.to_owned()));
     // A subsystem speaks when it is spoken to, so that nothing has come before the answer.
     let Started { channel, permit, entry, .. } = start(link, &request, Listing::Listed, no_room).await?;
     Ok(ChannelIo::of_subsystem(channel, link.shared.clone(), (permit, entry)))
@@ -205,7 +205,7 @@ async fn ask(
     if request.forward_agent && link.shared.agent.get().is_some() {
         channel.agent_forward(false).await.map_err(lost)?;
     }
-    if let Some(PtyRequest { term, size }) = &request.pty {
+    if let Some(PtyRequest { term, size, .. }) = &request.pty {
         let (columns, rows) = (u32::from(size.columns), u32::from(size.rows));
         channel.request_pty(true, term, columns, rows, 0, 0, &[]).await.map_err(lost)?;
         awaited.push("a terminal".to_owned());

@@ -44,7 +44,7 @@ impl Silence {
     /// Nothing is watched for.
     #[cfg(test)]
     pub(super) fn off() -> Self {
-        Self::new(&Keepalive { interval: None, count: 0 }, CancellationToken::new(), None)
+        Self::new(&Keepalive::default().interval(None).count(0), CancellationToken::new(), None)
     }
 
     /// Whether the peer is watched now.

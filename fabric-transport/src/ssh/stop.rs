@@ -173,7 +173,7 @@ where
     let tenths = grace.as_millis().div_ceil(100);
     // Writing to a String cannot fail.
     let _ = write!(command, "exec /bin/sh -c '{SCRIPT}' fabric-stop {which} {live} {tenths}");
-    let request = SpawnRequest { program: Program::Command(command.into_bytes()), ..SpawnRequest::default() };
+    let request = SpawnRequest::new(Program::Command(command.into_bytes()));
     let mut process = run(request).await?;
     let (mut output, mut said) = (Vec::new(), 0);
     while let Some(event) = process.next().await {

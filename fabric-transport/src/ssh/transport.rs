@@ -29,9 +29,9 @@ use super::stream::NeverWaits;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let target = Target::new("deploy@web1.example.com".parse()?);
-/// let context = OpenContext { prompter: Arc::new(RefusePrompts::default()), events: Emitter::none() };
+/// let context = OpenContext::new(Arc::new(RefusePrompts::default()), Emitter::none());
 /// let session = SshTransport::new().open(&target, None, &context).await?;
-/// let request = SpawnRequest { program: Program::Command(b"uname -a".to_vec()), ..SpawnRequest::default() };
+/// let request = SpawnRequest::new(Program::Command(b"uname -a".to_vec()));
 /// let mut process = session.spawn(&request).await?;
 /// while let Some(event) = process.next().await {
 ///     println!("{event:?}");

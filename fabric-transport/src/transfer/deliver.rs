@@ -200,11 +200,7 @@ impl Engine {
             }
             // The temporary name means nothing to a reader.
             return written.map_err(|error| {
-                if error.path == paths::text(&part.path) {
-                    FileError { path: paths::text(&to), ..error }
-                } else {
-                    error
-                }
+                if error.path == paths::text(&part.path) { error.with_path(paths::text(&to)) } else { error }
             });
         }
     }

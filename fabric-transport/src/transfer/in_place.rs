@@ -55,7 +55,7 @@ impl Engine {
         let Some(replaced) = replaced.filter(|_| refused) else { return Err(error) };
         if self.options.atomic {
             let text = format!("{}; it can only be written in place, which `atomic` rules out", error.kind);
-            return Err(FileError { kind: FileErrorKind::Failed(text), ..error });
+            return Err(error.with_kind(FileErrorKind::Failed(text)));
         }
         Ok(replaced)
     }
@@ -99,7 +99,7 @@ impl Engine {
         let mut changes = self.changes(source, None);
         changes.mode = changes.mode.filter(|mode| replaced.mode != Some(*mode));
         // Whether it can be opened is found out before anything is changed.
-        let mut options = WriteOptions { truncate: false, create: false, no_follow: true, ..WriteOptions::default() };
+        let mut options = WriteOptions::default().truncate(false).create(false).no_follow(true);
         self.remote.write_file(to, &options, &mut tokio::io::empty(), &|_| ()).await?;
         let (from, counted) = match &content {
             Content::Source(job, again) => (Some(&job.from), *again),
@@ -108,7 +108,7 @@ impl Engine {
         };
         let (mut spool, size) = self.spool(content).await?;
         if let Some(mode) = changes.mode {
-            let for_now = FileChanges { mode: Some(mode | 0o600), ..FileChanges::default() };
+            let for_now = FileChanges::default().mode(mode | 0o600);
             self.remote.set_stat(to, &for_now).await?;
         }
         changes.size = Some(size);
@@ -130,7 +130,7 @@ impl Engine {
         self.in_place.under_way.lock().retain(|path| path != to);
         written.map_err(|error| {
             let text = format!("{}; {INCOMPLETE}", error.kind);
-            FileError { kind: FileErrorKind::Failed(text), ..error }
+            error.with_kind(FileErrorKind::Failed(text))
         })?;
         self.in_place.done.lock().push(to.to_vec());
         Ok(())
@@ -174,7 +174,7 @@ impl Engine {
             let spool = tokio::task::spawn_blocking(NamedTempFile::new).await.map_err(io::Error::other).flatten();
             let spool = spool.map_err(failed)?;
             let path = local::bytes(spool.path());
-            let options = WriteOptions { exclusive: false, ..WriteOptions::default() };
+            let options = WriteOptions::default().exclusive(false);
             let mut sink = local::Sink::new(&path, &options);
             self.remote.read_file(&job.from, 0, &mut sink, &|bytes| progress.add(bytes)).await?;
             sink.finish().await?;

@@ -21,18 +21,17 @@ impl Engine {
             None if part.lasting => self.made_with(source).map(|mode| mode | OWN_FILE),
             None => self.made_with(source),
         };
-        WriteOptions {
-            offset: part.offset,
-            truncate: !part.is_there,
-            exclusive: !part.is_there,
-            create: true,
-            no_follow: part.is_there,
-            mode,
-            changes,
-            sync: self.options.sync,
+        WriteOptions::default()
+            .offset(part.offset)
+            .truncate(!part.is_there)
+            .exclusive(!part.is_there)
+            .create(true)
+            .no_follow(part.is_there)
+            .mode(mode)
+            .changes(changes)
+            .sync(self.options.sync)
             // What is left of it is gone on with at its end.
-            in_order: part.lasting,
-        }
+            .in_order(part.lasting)
     }
 
     /// The mode that something new is made with, under the umask of the side that is written; `None` leaves it to that.
@@ -51,12 +50,9 @@ impl Engine {
         let given = self.options.mode.filter(|_| source.kind != FileKind::Directory);
         let mode = given.or(mirrored).or(replaced.and_then(|stat| stat.mode));
         let times = source.modified.filter(|_| self.options.preserve_times);
-        FileChanges {
-            size: None,
-            mode: mode.map(|mode| mode & bits),
-            owner: None,
-            times: times.map(|modified| (source.accessed.unwrap_or(modified), modified)),
-        }
+        FileChanges::default()
+            .mode(mode.map(|mode| mode & bits))
+            .times(times.map(|modified| (source.accessed.unwrap_or(modified), modified)))
     }
 
     /// Takes from a part that was to last what its owner had to have meanwhile.
@@ -78,7 +74,7 @@ impl Engine {
     /// Takes from something that was just made what `mode` doesn't have; the umask it was made under is not known here.
     pub(super) async fn narrow(&self, path: &[u8], mode: u32) -> Result<(), FileError> {
         let Some(given) = self.target().stat(path).await?.mode else { return Ok(()) };
-        let changes = FileChanges { mode: Some(given & (mode | 0o7000)), ..FileChanges::default() };
+        let changes = FileChanges::default().mode(given & (mode | 0o7000));
         self.target().set_stat(path, &changes).await
     }
 
@@ -87,7 +83,7 @@ impl Engine {
         let Some((uid, gid)) = replaced.and_then(|stat| Some((stat.uid?, stat.gid?))) else { return };
         let Ok(made) = self.target().lstat(staged).await else { return };
         if (made.uid, made.gid) != (Some(uid), Some(gid)) {
-            let changes = FileChanges { owner: Some((uid, gid)), mode: made.mode, ..FileChanges::default() };
+            let changes = FileChanges::default().owner((uid, gid)).mode(made.mode);
             if let Err(error) = self.target().set_stat(staged, &changes).await {
                 tracing::debug!(%error, "keep the owner");
             }

@@ -212,15 +212,7 @@ impl Put {
             match self.source {
                 Source::Path(_) => put_paths(&engine, roots, &to, &progress, &mut outcome).await,
                 Source::Reader { mut reader, .. } => {
-                    let stat = FileStat {
-                        kind: FileKind::File,
-                        size: None,
-                        mode: self.source_mode,
-                        uid: None,
-                        gid: None,
-                        accessed: None,
-                        modified: None,
-                    };
+                    let stat = FileStat::new(FileKind::File).mode(self.source_mode);
                     let to = engine.deliver_stream(&mut *reader, &to, &stat, &progress).await.map_err(failed)?;
                     engine.delivered(b"", &to, &mut outcome);
                     Ok(None)

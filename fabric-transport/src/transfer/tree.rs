@@ -80,7 +80,7 @@ impl Engine {
                     && self.options.mirror_mode == Some(true)
                 {
                     // It gets its own mode when all is in it.
-                    let changes = FileChanges { mode: Some(mode | OWN_DIRECTORY), ..FileChanges::default() };
+                    let changes = FileChanges::default().mode(mode | OWN_DIRECTORY);
                     target.set_stat(path, &changes).await?;
                 }
                 let entries = target.read_dir(path).await?;

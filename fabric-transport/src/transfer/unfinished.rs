@@ -76,7 +76,7 @@ impl Engine {
     /// What a part of this file gets that is made now: whose it is, and what time it is there.
     pub(super) async fn probe(&self, of: &[u8]) -> Result<FileStat, FileError> {
         let path = self.connection.parts().fresh(of);
-        let options = WriteOptions { exclusive: true, mode: Some(0o600), ..WriteOptions::default() };
+        let options = WriteOptions::default().exclusive(true).mode(0o600);
         let unfinished =
             Unfinished::new(self, &Part { path: path.clone(), offset: 0, is_there: false, lasting: false });
         let made = async {

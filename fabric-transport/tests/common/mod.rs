@@ -147,7 +147,7 @@ impl Sshd {
     /// A target with that key, which records the host's key beside the server.
     pub fn target(&self) -> Target {
         let mut target = self.target_without_auth();
-        target.auth.identities = vec![Identity { path: self.key(), explicit: true }];
+        target.auth.identities = vec![Identity::new(self.key())];
         target
     }
 
@@ -257,7 +257,7 @@ impl Done {
 }
 
 pub fn command(text: impl AsRef<[u8]>) -> SpawnRequest {
-    SpawnRequest { program: Program::Command(text.as_ref().to_vec()), ..SpawnRequest::default() }
+    SpawnRequest::new(Program::Command(text.as_ref().to_vec()))
 }
 
 pub async fn finish(mut process: Process) -> Done {

@@ -20,7 +20,7 @@ async fn open(plugin: &BuiltPlugin, host: &str, options: Value) -> Arc<dyn Sessi
 }
 
 async fn output(session: &Arc<dyn Session>, line: &str) -> String {
-    let request = SpawnRequest { program: Program::Command(line.as_bytes().to_vec()), ..SpawnRequest::default() };
+    let request = SpawnRequest::new(Program::Command(line.as_bytes().to_vec()));
     let mut process = session.spawn(&request).await.expect("a process");
     let mut said = Vec::new();
     while let Some(event) = process.next().await {
@@ -35,7 +35,7 @@ async fn output(session: &Arc<dyn Session>, line: &str) -> String {
 /// Clients of services pass no signals on, and the plugin is honest about it.
 async fn assert_unknown_when_stopped(session: &Arc<dyn Session>) {
     let program = Program::Command(b"echo ready; read line".to_vec());
-    let mut process = session.spawn(&SpawnRequest { program, ..SpawnRequest::default() }).await.expect("a process");
+    let mut process = session.spawn(&SpawnRequest::new(program)).await.expect("a process");
     process.next().await.expect("ready");
     let stopped = process.control.stop(Duration::from_secs(5)).await;
     assert!(matches!(&stopped, StopOutcome::Unknown(why) if why.contains("cannot tell")), "{stopped:?}");

@@ -39,8 +39,7 @@ async fn the_suite_passes_but_for_signals() {
 async fn stopping_says_what_is_not_known() {
     let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::shared());
     let session = plugin.open(&target(&plugin, sshd, "")).await.expect("a session");
-    let command =
-        SpawnRequest { program: Program::Command(b"echo ready; read line".to_vec()), ..SpawnRequest::default() };
+    let command = SpawnRequest::new(Program::Command(b"echo ready; read line".to_vec()));
     let mut process = session.spawn(&command).await.expect("a process");
     process.next().await.expect("ready");
     let stopped = process.control.stop(Duration::from_secs(5)).await;
@@ -78,7 +77,7 @@ async fn an_ssh_that_goes_into_the_background_is_no_more_than_one_that_stays() {
     let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().start());
     let session = plugin.open(&target(&plugin, &sshd, "ForkAfterAuthentication yes")).await.expect("a session");
     for _ in 0..3 {
-        let request = SpawnRequest { program: Program::Command(b"echo there".to_vec()), ..SpawnRequest::default() };
+        let request = SpawnRequest::new(Program::Command(b"echo there".to_vec()));
         let mut process = session.spawn(&request).await.expect("a process");
         assert_eq!(process.next().await, Some(ProcessEvent::Stdout("there\n".into())));
     }

@@ -81,10 +81,10 @@ async fn reading_and_writing_start_anywhere(world: &World) {
     let mut tail = Vec::new();
     assert_eq!(files.read_file(path.as_bytes(), 7, &mut tail, &|_| ()).await.unwrap(), 3);
     assert_eq!(tail, b"789");
-    let options = WriteOptions { offset: 8, truncate: false, ..WriteOptions::default() };
+    let options = WriteOptions::default().offset(8).truncate(false);
     files.write_file(path.as_bytes(), &options, &mut &b"xyz"[..], &|_| ()).await.unwrap();
     assert_eq!(read(&*files, &path).await, b"01234567xyz");
-    files.set_stat(path.as_bytes(), &FileChanges { size: Some(4), ..FileChanges::default() }).await.unwrap();
+    files.set_stat(path.as_bytes(), &FileChanges::default().size(4)).await.unwrap();
     assert_eq!(read(&*files, &path).await, b"0123");
 }
 
@@ -92,7 +92,7 @@ async fn an_existing_file_can_be_left_alone(world: &World) {
     let (files, dir) = files(world).await;
     let path = format!("{dir}/file");
     write(&*files, &path, b"mine").await;
-    let options = WriteOptions { exclusive: true, ..WriteOptions::default() };
+    let options = WriteOptions::default().exclusive(true);
     files.write_file(path.as_bytes(), &options, &mut &b"yours"[..], &|_| ()).await.unwrap_err();
     assert_eq!(read(&*files, &path).await, b"mine");
 }
@@ -146,11 +146,11 @@ async fn modes_and_times_are_set(world: &World) {
     let path = format!("{dir}/file");
     write(&*files, &path, b"content").await;
     let when = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    let changes = FileChanges { mode: Some(0o640), times: Some((when, when)), ..FileChanges::default() };
+    let changes = FileChanges::default().mode(0o640).times((when, when));
     files.set_stat(path.as_bytes(), &changes).await.unwrap();
     let stat = files.stat(path.as_bytes()).await.unwrap();
     assert_eq!((stat.mode, stat.modified), (Some(0o640), Some(when)));
-    let options = WriteOptions { changes: FileChanges { mode: Some(0o755), ..changes }, ..WriteOptions::default() };
+    let options = WriteOptions::default().changes(changes.mode(0o755));
     files.write_file(path.as_bytes(), &options, &mut &b"other"[..], &|_| ()).await.unwrap();
     let stat = files.stat(path.as_bytes()).await.unwrap();
     assert_eq!((stat.mode, stat.modified, stat.size), (Some(0o755), Some(when), Some(5)));

@@ -25,12 +25,12 @@ transports! {
 }
 
 fn command(text: &str) -> SpawnRequest {
-    SpawnRequest { program: Program::Command(text.as_bytes().to_vec()), ..SpawnRequest::default() }
+    SpawnRequest::new(Program::Command(text.as_bytes().to_vec()))
 }
 
 fn with_terminal(text: &str, columns: u16, rows: u16) -> SpawnRequest {
-    let pty = PtyRequest { term: "vt100".to_owned(), size: WindowSize { columns, rows } };
-    SpawnRequest { pty: Some(pty), ..command(text) }
+    let pty = PtyRequest::new("vt100", WindowSize::new(columns, rows));
+    command(text).pty(pty)
 }
 
 /// Standard output, standard error and exit of a process whose input has ended.
@@ -139,7 +139,7 @@ async fn one_that_takes_no_input_stops_no_other(world: &World) {
     let session = world.session().await;
     let mut stuck = session.spawn(&command("echo ready; exec sleep 1000")).await.unwrap();
     assert_eq!(first_line(&mut stuck).await, "ready");
-    let Process { mut stdin, output, control } = stuck;
+    let Process { mut stdin, output, control, .. } = stuck;
     let writer = tokio::spawn(async move {
         // More than any pipe or window holds: this never ends by itself.
         let _ = stdin.write_all(&vec![0; 8 << 20]).await;
@@ -173,7 +173,7 @@ async fn a_terminal_can_be_resized(world: &World) {
     let text = "stty -echo; trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.01; done";
     let mut process = session.spawn(&with_terminal(text, 80, 24)).await.unwrap();
     assert_eq!(first_line(&mut process).await, "ready");
-    process.control.resize(WindowSize { columns: 132, rows: 50 }).await.unwrap();
+    process.control.resize(WindowSize::new(132, 50)).await.unwrap();
     assert_eq!(first_line(&mut process).await, "50 132");
 }
 

@@ -11,7 +11,7 @@ transports! {
 }
 
 fn command(text: &str) -> SpawnRequest {
-    SpawnRequest { program: Program::Command(text.as_bytes().to_vec()), ..SpawnRequest::default() }
+    SpawnRequest::new(Program::Command(text.as_bytes().to_vec()))
 }
 
 async fn a_closed_session_stays_closed(world: &World) {

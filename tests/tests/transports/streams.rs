@@ -82,11 +82,10 @@ async fn much_goes_both_ways_at_once(world: &World) {
 
 async fn a_port_of_the_host_is_listened_on(world: &World) {
     let session = world.session().await;
-    let at = ListenAddress::Tcp { host: "localhost".to_owned(), port: 0 };
-    let mut listener = session.listen(&at).await.unwrap();
-    assert_ne!(listener.port(), 0);
+    let mut listener = session.listen(&ListenAddress::tcp("localhost", None)).await.unwrap();
+    let port = listener.port().expect("a port").get();
     for text in ["one", "two"] {
-        let mut near = TcpStream::connect(("127.0.0.1", listener.port())).await.unwrap();
+        let mut near = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let mut stream = listener.accept().await.unwrap();
         near.write_all(text.as_bytes()).await.unwrap();
         near.shutdown().await.unwrap();
@@ -100,7 +99,6 @@ async fn a_port_of_the_host_is_listened_on(world: &World) {
         near.read_to_string(&mut back).await.unwrap();
         assert_eq!(back, "back");
     }
-    let port = listener.port();
     listener.close().await;
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
 }
@@ -108,8 +106,7 @@ async fn a_port_of_the_host_is_listened_on(world: &World) {
 async fn a_socket_of_the_host_is_listened_on(world: &World) {
     let session = world.session().await;
     let path = world.far().join("socket");
-    let mut listener =
-        session.listen(&ListenAddress::Unix { path: path.to_str().unwrap().as_bytes().to_vec() }).await.unwrap();
+    let mut listener = session.listen(&ListenAddress::unix(path.to_str().unwrap())).await.unwrap();
     let mut near = UnixStream::connect(&path).await.unwrap();
     let mut stream = listener.accept().await.unwrap();
     near.write_all(b"in").await.unwrap();

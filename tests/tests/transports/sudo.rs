@@ -25,7 +25,7 @@ impl Bench {
         std::fs::write(&known_hosts, sshd.known_hosts()).unwrap();
         let host = format!("{}@{}", user.name(), sshd.hosts()[0].host_string());
         let mut target = Target::new(host.parse().unwrap());
-        target.auth.identities = vec![Identity { path: sshd.key(), explicit: true }];
+        target.auth.identities = vec![Identity::new(sshd.key())];
         target.auth.identities_only = true;
         target.host_keys.check = HostKeyCheck::Strict;
         target.host_keys.user_files = vec![known_hosts];

@@ -168,7 +168,7 @@ async fn ask_first(
             request.surroundings.say(&format!("Dry run: env.{setting} would be asked for ({option}).\n"));
         } else {
             let message = format!("Initial value for env.{setting}");
-            let answer = prompter.ask(PromptRequest { kind, host: None, message }).await?;
+            let answer = prompter.ask(PromptRequest::new(kind, message)).await?;
             sources = sources.option(setting, answer.expose(), option);
         }
     }

@@ -39,7 +39,7 @@ pub fn roles_of(roledefs: &Map, dir: impl AsRef<Path>, origin: &Origin) -> Resul
         return Err(Problems(reader.problems.into_iter().map(here).collect()));
     }
     for role in roles.values_mut() {
-        role.origin = Some(Origin { layer: Layer::Role, ..origin.clone() });
+        role.origin = Some(origin.clone().layer(Layer::Role));
         role.places = Places::default();
     }
     Ok(roles)

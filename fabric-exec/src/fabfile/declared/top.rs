@@ -145,7 +145,7 @@ impl Files {
             let unknown = unknown_names(&names, roles);
             if !unknown.is_empty() {
                 let problem = Problem::new(format!("role `{name}`: {}", unknown_roles(&unknown)));
-                self.problems.push(Problem { origin: role.origin.clone(), ..problem });
+                self.problems.push(problem.at(role.origin.clone()));
             }
         }
     }

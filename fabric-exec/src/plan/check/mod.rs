@@ -100,7 +100,7 @@ impl HostLists {
                 Some(Ok(0)) => Problem::new(format!("role `{name}` names no host")),
                 Some(Err(error)) => Problem::new(error.to_string()),
             };
-            warnings.push(Problem { origin: role.origin.clone(), ..problem });
+            warnings.push(problem.at(role.origin.clone()));
         }
         if errors.is_empty() && problems.is_empty() {
             return Ok(warnings);

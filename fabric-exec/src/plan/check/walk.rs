@@ -145,7 +145,9 @@ impl<'a> Checker<'a> {
     }
 
     fn problem(&mut self, origin: Option<Origin>, message: impl Into<String>, hint: Option<String>) {
-        self.problems.push(Problem { origin, hint, ..Problem::new(message) });
+        let mut problem = Problem::new(message).at(origin);
+        problem.hint = hint;
+        self.problems.push(problem);
     }
 
     /// A task with what it draws along; `is_sure`: nothing decides in the run whether it comes to that.
@@ -274,7 +276,7 @@ impl<'a> Checker<'a> {
             let message = format!("`{{{{ {expression} }}}}` reaches a shell unquoted");
             let hint = format!("write `{{{{ {expression} | sh }}}}`, without quotes around it");
             let problem = Problem::new(message).hint(hint);
-            self.warnings.push(Problem { origin: place.within(text, &part), ..problem });
+            self.warnings.push(problem.at(place.within(text, &part)));
         }
     }
 
@@ -347,7 +349,7 @@ impl<'a> Checker<'a> {
             Err(error) if !is_pattern && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 let hint = "it is read from there when the step runs, and no step before it makes files here";
                 let problem = Problem::new(format!("`{key}`: there is no {}", path.display())).hint(hint);
-                let problem = Problem { origin: Place::of_step(step).of(from), ..problem };
+                let problem = problem.at(Place::of_step(step).of(from));
                 let may_be_made = self.alone && self.collection.all().into_iter().any(|task| makes_files(task));
                 if may_be_made { self.warnings.push(problem) } else { self.problems.push(problem) }
             }

@@ -156,7 +156,7 @@ async fn streams_of_the_caller_get_the_bytes() {
 
 #[tokio::test]
 async fn a_terminal_has_the_size_and_type_of_the_local_one() {
-    let (resize, size) = tokio::sync::watch::channel(WindowSize { columns: 91, rows: 17 });
+    let (resize, size) = tokio::sync::watch::channel(WindowSize::new(91, 17));
     let connection = crate::Connection::builder("local://here").terminal(Terminal::new("vt220", size)).build().unwrap();
     let script = "trap 'stty size; exit 0' WINCH; echo $TERM; stty size; echo ready; while :; do sleep 0.01; done";
     let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
@@ -165,7 +165,7 @@ async fn a_terminal_has_the_size_and_type_of_the_local_one() {
     while !seen.ends_with("ready\r\n") {
         seen.push(char::from(theirs.read_u8().await.unwrap()));
     }
-    resize.send_replace(WindowSize { columns: 100, rows: 30 });
+    resize.send_replace(WindowSize::new(100, 30));
     assert_eq!(running.wait().await.unwrap().stdout(), "vt220\r\n17 91\r\nready\r\n30 100\r\n");
 }
 

@@ -1,5 +1,6 @@
 //! A dry run: whatever is asked of a connection is an event, and nothing is done.
 
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,9 +29,9 @@ async fn a_dry_run_opens_nothing_however_it_is_asked() {
     assert_eq!(dry.forward_local(8080).to(("db", 80)).await.unwrap().port(), 8080);
     dry.forward_remote(8081).await.unwrap().close().await;
     let session = dry.session().await.unwrap();
-    session.spawn(&SpawnRequest { program: Program::Command(b"rm y".to_vec()), ..Default::default() }).await.unwrap();
+    session.spawn(&SpawnRequest::new(Program::Command(b"rm y".to_vec()))).await.unwrap();
     session.open_stream("db", 5432).await.unwrap();
-    session.listen(&ListenAddress::Tcp { host: String::new(), port: 8082 }).await.unwrap();
+    session.listen(&ListenAddress::tcp("", NonZeroU16::new(8082))).await.unwrap();
     dry.open_gateway().await.unwrap();
     dry.open().await.unwrap();
     let files = dry.files().await.unwrap();

@@ -78,11 +78,11 @@ async fn a_shell_is_what_ssh_config_makes_of_it() {
         assert_eq!(connection.run("test -t 0 || echo plain").await.unwrap().stdout, b"plain\n"[..]);
         status.map(|status| (status, seen.trim_end().to_owned()))
     };
-    let command = Shell { command: Some("test -t 1 && echo tty || echo none; exit 3".to_owned()), ..Shell::default() };
+    let command = Shell::default().command("test -t 1 && echo tty || echo none; exit 3".to_owned());
     assert_eq!(says(command.clone()).await.unwrap(), (ExitStatus::Code(3), "none".to_owned()));
-    let with_terminal = Shell { pty: Some(true), ..command };
+    let with_terminal = command.pty(true);
     assert_eq!(says(with_terminal).await.unwrap(), (ExitStatus::Code(3), "tty".to_owned()));
-    let none = says(Shell { kind: ShellKind::None, ..Shell::default() }).await.unwrap_err();
+    let none = says(Shell::default().kind(ShellKind::None)).await.unwrap_err();
     assert!(none.to_string().contains("SessionType none"), "{none}");
 }
 

@@ -14,17 +14,13 @@ async fn a_file_lives_its_life_through_the_trait() {
     let files: &dyn Files = &client(dir.path()).await;
     files.create_dir(b"d", Some(0o700)).await.unwrap();
     let times = (UNIX_EPOCH + Duration::from_secs(1), UNIX_EPOCH + Duration::from_secs(u64::from(u32::MAX)));
-    let options = WriteOptions {
-        mode: Some(0o600),
-        changes: FileChanges { mode: Some(0o644), times: Some(times), ..FileChanges::default() },
-        sync: true,
-        ..WriteOptions::default()
-    };
+    let options =
+        WriteOptions::default().mode(0o600).changes(FileChanges::default().mode(0o644).times(times)).sync(true);
     assert_eq!(files.write_file(b"d/a", &options, &mut &b"hello"[..], &quiet).await.unwrap(), 5);
     let stat = files.stat(b"d/a").await.unwrap();
     assert_eq!((stat.kind, stat.size, stat.mode), (FileKind::File, Some(5), Some(0o644)));
     assert_eq!((stat.accessed, stat.modified), (Some(times.0), Some(times.1)));
-    files.set_stat(b"d/a", &FileChanges { size: Some(4), ..FileChanges::default() }).await.unwrap();
+    files.set_stat(b"d/a", &FileChanges::default().size(4)).await.unwrap();
     files.symlink(b"a", b"d/l").await.unwrap();
     assert_eq!(files.read_link(b"d/l").await.unwrap(), b"a");
     assert_eq!(files.lstat(b"d/l").await.unwrap().kind, FileKind::Symlink);
@@ -47,7 +43,7 @@ async fn failures_are_given_their_names() {
     std::fs::create_dir(dir.path().join("d")).unwrap();
     std::fs::write(dir.path().join("f"), b"").unwrap();
     let files: &dyn Files = &client(dir.path()).await;
-    let exclusive = WriteOptions { exclusive: true, ..WriteOptions::default() };
+    let exclusive = WriteOptions::default().exclusive(true);
     let mut sink = Vec::new();
     let is_directory = FileErrorKind::WrongKind("it is a directory");
     let is_none = FileErrorKind::WrongKind("it is not a directory");

@@ -235,7 +235,7 @@ impl KeyFile {
                 format!("Passphrase for key {}", self.name)
             };
             let kind = PromptKind::Passphrase { key: self.name.clone() };
-            let passphrase = match context.prompter.ask(PromptRequest { kind, host: None, message }).await {
+            let passphrase = match context.prompter.ask(PromptRequest::new(kind, message)).await {
                 Ok(passphrase) => passphrase,
                 Err(error @ PromptError::Cancelled { .. }) => return Err(SignError::Prompt(error)),
                 // That no question can be asked is not the problem.
@@ -515,7 +515,7 @@ impl Candidates {
         let auth = &target.auth;
         let mut given = Vec::new();
         let mut default = Vec::new();
-        for Identity { path, explicit } in &auth.identities {
+        for Identity { path, explicit, .. } in &auth.identities {
             match store.file(path).await {
                 Ok(file) if *explicit => given.push(file),
                 Ok(file) => default.push(file),

@@ -372,7 +372,7 @@ impl Attempt<'_> {
         message: String,
     ) -> Result<Option<Secret>, ConnectErrorKind> {
         let host = Some(self.target.host_string.as_str().to_owned());
-        let question = self.context.prompter.ask(PromptRequest { kind, host, message });
+        let question = self.context.prompter.ask(PromptRequest::new(kind, message).host(host));
         match self.clock.while_asking(question).await {
             Ok(answer) => Ok(Some(answer)),
             Err(error @ PromptError::Cancelled { .. }) => Err(error.into()),

@@ -127,10 +127,7 @@ impl Files for Faulty {
     async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>, FileError> {
         let mut entries = self.real.read_dir(path).await?;
         let stat = self.real.stat(path).await?;
-        let lie = |(name, kind): &(Vec<u8>, FileKind)| DirEntry {
-            name: name.clone(),
-            stat: FileStat { kind: *kind, size: Some(4), ..stat.clone() },
-        };
+        let lie = |(name, kind): &(Vec<u8>, FileKind)| DirEntry::new(name.clone(), stat.clone().kind(*kind).size(4));
         entries.extend(self.lies.iter().map(lie));
         Ok(entries)
     }

@@ -107,7 +107,7 @@ async fn a_stream_gets_one_file() {
 async fn a_replaced_file_keeps_its_mode_and_a_setuid_bit_does_not_travel() {
     let (connection, files) = host();
     files.insert("/tmp/x", "new");
-    let changes = FileChanges { mode: Some(0o4755), ..FileChanges::default() };
+    let changes = FileChanges::default().mode(0o4755);
     files.set_stat(b"/tmp/x", &changes).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let local = dir.path().join("x");
