@@ -41,6 +41,10 @@ bench *ARGS:
 instructions:
     scripts/instructions
 
+# How large the program is, and what is in it.
+size:
+    scripts/size
+
 # Install the programs that the benchmark compares with.
 setup-peers:
     scripts/setup-peers

@@ -1,4 +1,4 @@
-//! The exit statuses of the contract, in one place.
+//! Exit statuses.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use fabric_exec::Report;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit {
-    /// All well, or only failures that were asked to be warnings: 0.
+    /// Success, or only failures that were to be warnings (`-w`, `skip_bad_hosts`): 0.
     Ok,
     /// A task or host failed, timed out or could not be reached, or nothing at all ran because every host
     /// list was emptied: 1.
@@ -17,9 +17,9 @@ pub enum Exit {
     Usage,
     /// Interrupted: 130.
     Interrupted,
-    /// The reader of its output went away while it ran: 141, as if SIGPIPE had ended it.
+    /// The reader of its output closed it during the run: 141, as if ended by SIGPIPE.
     Unread,
-    /// The status that the sole `-- COMMAND` on one host, or another program in place of this one, ended with.
+    /// The exit status of the sole `-- COMMAND` on one host, or of another program run in place of this one.
     Command(u8),
 }
 
@@ -36,7 +36,7 @@ impl Exit {
         }
     }
 
-    /// The number.
+    /// The exit status as a number.
     pub fn code(self) -> u8 {
         match self {
             Self::Ok => 0,

@@ -1,4 +1,4 @@
-//! What keeps `fab` from doing what it was asked to, as a person gets to read it.
+//! Errors of the program, and how they are reported to the user.
 
 use std::fmt;
 use std::io;
@@ -26,10 +26,10 @@ pub(crate) enum Failure {
     /// Tasks, their arguments, roles and host lists.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// A question before the run got no answer.
+    /// A question before the run was not answered.
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    /// There is no fabfile and one is needed.
+    /// A fabfile is needed and none was found.
     #[error(
         "there is no fabfile: neither {name}.toml, .yaml, .yml, .json or .py in {} or above it; \
          `fab --init` writes one, `fab -H HOST -- COMMAND` needs none",
@@ -48,15 +48,15 @@ pub(crate) enum Failure {
         what: Doing,
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The system said no.
+    /// A system call failed.
     #[error("{what}: {source}")]
     System {
         /// What was being done.
         what: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Anything else that is wrong with what was asked for.
@@ -65,7 +65,7 @@ pub(crate) enum Failure {
     /// Something that failed.
     #[error("{0}")]
     Failed(String),
-    /// A person interrupted before anything ran.
+    /// Interrupted, by a signal or by the program's interrupt.
     #[error("interrupted")]
     Interrupted,
 }
@@ -96,7 +96,7 @@ impl Failure {
         Self::Run(RunError::UnknownTasks(vec![collection.unknown(name)]))
     }
 
-    /// The exit status that goes with it.
+    /// Its exit status.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             // Nothing ran because every host list was emptied.
@@ -109,7 +109,7 @@ impl Failure {
         }
     }
 
-    /// For standard error: one line a problem, each with its place.
+    /// The text for standard error: one line per problem, with its place.
     pub(crate) fn report(&self, program: &str) -> String {
         match self {
             Self::Problems(Problems(problems))
@@ -129,7 +129,7 @@ fn lines(error: &Failure) -> String {
     error.to_string().split('\n').map(visible::text).collect::<Vec<_>>().join("\n")
 }
 
-/// One problem with its place, and its advice on a line of its own.
+/// A problem with its place; its hint follows on a second line.
 pub(crate) fn problem(severity: &str, problem: &Problem) -> String {
     let place = problem.origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default();
     let mut text = format!("{}{severity}: {}\n", visible::text(&place), visible::text(&problem.message));

@@ -1,4 +1,4 @@
-//! The keys of a person's terminal, which a command has while it runs and no question is open.
+//! What the user types on the terminal, for the command that is running while no question is open.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -21,13 +21,13 @@ use tokio::time::Sleep;
 
 use crate::render::{NoView, Printer};
 
-/// How often a command looks whether the keys are its own again.
+/// How often a command checks whether it may read the terminal again.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What switches a special character off (`_POSIX_VDISABLE`).
+/// Disables a special character (`_POSIX_VDISABLE`).
 const DISABLED: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
-/// The keys of the terminal of this process.
+/// The keyboard of this process's terminal.
 #[derive(Clone)]
 pub(crate) struct Keys(Arc<Shared>);
 
@@ -40,12 +40,12 @@ struct Shared {
 struct State {
     /// How many questions are open.
     questions: usize,
-    /// The terminal and how it was found, while each key goes to a command.
+    /// The terminal and its previous state, while each key goes to a command.
     before: Option<(File, Termios)>,
 }
 
 impl State {
-    /// Puts the terminal back into the state it was found in.
+    /// Restores the terminal to its previous state.
     fn restore(&mut self) {
         if let Some((terminal, before)) = self.before.take()
             && is_foreground(&terminal)
@@ -57,12 +57,12 @@ impl State {
 }
 
 impl Keys {
-    /// `printer` draws no view while a command has the keys.
+    /// `printer` draws no live view while a command reads the keyboard.
     pub(crate) fn new(printer: Arc<Printer>) -> Self {
         Self(Arc::new(Shared { printer, state: Mutex::default() }))
     }
 
-    /// Takes the keys from whatever command has them, for a question, until this is dropped.
+    /// Keeps commands from reading the keyboard until the guard is dropped: for a question.
     pub(crate) fn question(&self) -> Question {
         let mut state = self.0.state();
         state.questions += 1;
@@ -70,7 +70,7 @@ impl Keys {
         Question(self.clone())
     }
 
-    /// Puts the terminal back into the state it was found in.
+    /// Restores the terminal to its previous state.
     pub(crate) fn restore(&self) {
         self.0.state().restore();
     }
@@ -82,7 +82,7 @@ impl Shared {
     }
 }
 
-/// While it is there no command reads the terminal.
+/// Keeps commands from reading the keyboard.
 pub(crate) struct Question(Keys);
 
 impl Drop for Question {
@@ -93,7 +93,7 @@ impl Drop for Question {
 
 impl Keyboard for Keys {
     fn open(&self, pty: bool) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
-        // Of its own, so that being non-blocking is not everybody's.
+        // Opened again, so that only this descriptor becomes non-blocking.
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
         let terminal = File::options().read(true).write(true).custom_flags(flags).open("/dev/tty").ok()?;
         let waiting = pipe::Receiver::from_file_unchecked(terminal.try_clone().ok()?).ok()?;
@@ -106,12 +106,12 @@ impl Keyboard for Keys {
 struct Typed {
     keys: Keys,
     terminal: File,
-    /// The same, to wait for keys.
+    /// The same terminal, to wait for input.
     waiting: pipe::Receiver,
     pty: bool,
-    /// When to look again, while other code reads the keys.
+    /// When to check again, while other code reads the keyboard.
     look: Option<Pin<Box<Sleep>>>,
-    /// What is typed shows below the output, where the terminal shows it.
+    /// What the terminal echoes appears below the output.
     _no_view: Option<NoView>,
 }
 
@@ -122,7 +122,7 @@ impl AsyncRead for Typed {
                 ready!(look.as_mut().poll(cx));
                 self.look = None;
             }
-            // Nobody else can take the keys while this is held.
+            // While this is held no question can begin.
             let keys = self.keys.clone();
             let mut state = keys.0.state();
             let terminal = &self.terminal;
@@ -134,7 +134,7 @@ impl AsyncRead for Typed {
                 state.before = Some((terminal.try_clone()?, each_key(terminal)?));
             }
             ready!(self.waiting.poll_read_ready(cx))?;
-            // Unlike `poll_read`, which after a line takes it that there is no other.
+            // `poll_read` would clear the readiness after a short read, though there may be another line.
             match self.waiting.try_read(buf.initialize_unfilled()) {
                 Ok(count) => {
                     buf.advance(count);
@@ -154,8 +154,8 @@ impl Drop for Typed {
     }
 }
 
-/// Sends each key on at once and shows none, as the command's own terminal does that; only Ctrl-C stays this program's.
-/// Gives the state before.
+/// Turns echo and line editing off, which the command's own terminal does; only Ctrl-C is left to this program. Returns the
+/// previous state.
 fn each_key(terminal: &File) -> io::Result<Termios> {
     let before = tcgetattr(terminal)?;
     let mut modes = before.clone();
@@ -170,7 +170,7 @@ fn each_key(terminal: &File) -> io::Result<Termios> {
     Ok(before)
 }
 
-/// Whether the terminal is this process's to read; reading it in the background would stop the process.
+/// Whether this process is in the terminal's foreground; reading in the background would stop it.
 fn is_foreground(terminal: &File) -> bool {
     tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp())
 }

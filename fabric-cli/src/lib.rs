@@ -1,7 +1,7 @@
-//! The `fab` command line: arguments, fabfiles, rendering. Thin: the work is done by the crates below it.
+//! The `fab` command line: arguments, fabfiles, output. The work itself is done by the crates below.
 //!
-//! A program of your own with tasks in Rust gets the whole command line by [`main!`]. This crate is the only dependency that
-//! it needs; the [`prelude`] has what its tasks use:
+//! [`main!`] gives a program with tasks in Rust the whole command line. It needs no dependency but this crate, whose [`prelude`]
+//! has what its tasks use:
 //!
 //! ```no_run
 //! # mod program {
@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! [`Program`] does the same in steps: a name and a version of its own, roles, settings, and [`Surroundings`] other than those
-//! of the process.
+//! [`Program`] does the same with more control: a name and a version, roles, settings, and [`Surroundings`] other than the
+//! process's.
 
 mod actions;
 mod args;
@@ -45,8 +45,8 @@ pub use surroundings::Surroundings;
 
 pub use fabric_exec;
 
-/// The `main` of a program with tasks of its own: a list of functions that are `#[task]`s, or
-/// `= EXPRESSION` for a [`Collection`](fabric_exec::Collection) or the result of building one.
+/// Defines the `main` of a program with tasks of its own: a list of functions with `#[task]`, or `= EXPRESSION` for a
+/// [`Collection`](fabric_exec::Collection) or the result of building one.
 #[macro_export]
 macro_rules! main {
     ($($task:ident),+ $(,)?) => {

@@ -1,9 +1,9 @@
-//! The program `fab`; see the library `fabric_cli`.
+//! The program `fab`. See the library `fabric_cli`.
 
 use std::process::ExitCode;
 
-/// Hundreds of logins at the same time make and drop many small things on several threads: a sixth less processor time
-/// than with glibc's allocator (docs/performance.md).
+/// Concurrent logins allocate and free many small objects on several threads: this takes a sixth less processor time than
+/// glibc's allocator (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

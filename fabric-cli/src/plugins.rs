@@ -1,4 +1,4 @@
-//! Plugins: where they are found, and how a connector gets them.
+//! Where plugins are found, and how they are added to a connector.
 
 use std::path::{Path, PathBuf};
 
@@ -18,12 +18,12 @@ pub(crate) fn found(settings: &Settings, surroundings: &Surroundings) -> Vec<Fou
     find_by(&named(settings, surroundings), &directory, loader(settings))
 }
 
-/// Adds the plugins to a connector: those that settings name at once, those in the user's directory when a
-/// host asks for what is not built in. Options of no plugin are warned of.
+/// Adds plugins to a connector: those named in settings at once, those in the user's directory once a host needs a transport
+/// or gateway that is not built in. Warns of `transport_options` for which there is no plugin.
 ///
 /// # Errors
 ///
-/// A plugin that was named and cannot be loaded. One in the directory is an error of the hosts that need it alone.
+/// A named plugin cannot be loaded. One in the directory that cannot be loaded is an error of the hosts that need it.
 pub(crate) fn register(
     mut connector: Connector,
     settings: &Settings,
@@ -53,11 +53,11 @@ pub(crate) fn register(
     Ok(connector.with_lookup(others))
 }
 
-/// The plugins that settings name.
+/// Loads the plugins that settings name.
 ///
 /// # Errors
 ///
-/// All of them that cannot be loaded.
+/// Names all that cannot be loaded.
 pub(crate) fn load_named(settings: &Settings, surroundings: &Surroundings) -> Result<Vec<Plugin>, Failure> {
     let (mut plugins, mut refused) = (Vec::new(), Vec::new());
     for found in find_by(&named(settings, surroundings), &[], loader(settings)) {

@@ -1,5 +1,5 @@
-//! The process: arguments, directory, panics, signals, limits, threads, log and end. Nothing else touches these, but for the
-//! environment, which [`Environment::capture`](fabric_config::Environment::capture) reads, and the allocator of `main.rs`.
+//! The process: arguments, directory, panics, signals, limits, threads, log and exit. No other file touches these. Exceptions are
+//! the environment, which [`Environment::capture`](fabric_config::Environment::capture) reads, and the allocator in `main.rs`.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
@@ -22,18 +22,18 @@ use crate::args::UsageError;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// The process, for the program that is its main one. A program without it changes nothing that other code of the process
-/// relies on.
+/// Permission to change the process, which only its main program has. A program without it changes nothing that other code in
+/// the process relies on.
 #[derive(Debug, Clone)]
 pub(crate) struct Process(());
 
 impl Process {
-    /// Runs the main program. A panic is a mistake in it, which is reported and makes it fail.
+    /// Runs the main program. A panic is reported as a bug, and the program fails.
     pub(crate) fn run(name: &str, main: impl FnOnce(Self) -> Exit) -> Exit {
         let program = name.to_owned();
         std::panic::set_hook(Box::new(move |panic| {
             match panic.location().filter(|_| fabric_exec::run::is_in_task()) {
-                // Reported as its host's error; this is where it happened.
+                // The host's error has the message; this adds the place.
                 Some(place) => eprintln!("{program}: a task panicked in {place}"),
                 None => eprintln!("{program}: internal error: {panic}"),
             }
@@ -81,12 +81,12 @@ pub(crate) fn directory() -> io::Result<PathBuf> {
     std::env::current_dir()
 }
 
-/// The file of this program.
+/// The path of this program's executable.
 pub(crate) fn program() -> Option<String> {
     std::env::current_exe().ok()?.into_os_string().into_string().ok()
 }
 
-/// Runs another program in place of this one: as this process, if it is the main program's.
+/// Runs another program in place of this one: by exec for the main program of a process, else as a child.
 pub(crate) async fn become_program(
     process: Option<&Process>,
     interrupt: &Interrupt,
@@ -117,18 +117,19 @@ pub(crate) async fn wait_for(child: &mut Child, interrupt: &Interrupt) -> io::Re
     child.wait().await
 }
 
-/// Takes the socket that is standard input, in whose place there is nothing then.
+/// Takes the socket that is standard input, and puts `/dev/null` in its place.
 pub(crate) fn take_socket() -> io::Result<UnixStream> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     Ok(UnixStream::from(socket))
 }
 
-/// Ctrl-C, and the signals by which other programs ask for an end.
+/// SIGINT, SIGTERM and SIGHUP.
 pub(crate) struct Signals(Option<mpsc::UnboundedReceiver<()>>);
 
 impl Signals {
-    /// Watches them, in a runtime, for the main program of a process. A signal that can't be watched ends the process as usual.
+    /// Watches them in the current runtime, for the main program of a process. A signal that can't be watched ends the process as
+    /// usual.
     pub(crate) fn watch(process: Option<&Process>) -> Self {
         Self(process.map(|_| {
             let (sent, received) = mpsc::unbounded_channel();
@@ -141,13 +142,13 @@ impl Signals {
         }))
     }
 
-    /// Watches them in this runtime from now on, before it does anything.
+    /// Watches them in `runtime`, from now on.
     pub(crate) fn watch_in(runtime: &Runtime, process: &Process) -> Self {
         let _within = runtime.enter();
         Self::watch(Some(process))
     }
 
-    /// Waits for one.
+    /// Waits for the next one.
     pub(crate) async fn next(&mut self) {
         let received = match &mut self.0 {
             Some(signals) => signals.recv().await,
@@ -158,51 +159,54 @@ impl Signals {
         }
     }
 
-    /// Forgets those that have come so far.
+    /// Discards those received so far.
     pub(crate) fn forget(&mut self) {
         while self.0.as_mut().is_some_and(|signals| signals.try_recv().is_ok()) {}
     }
 }
 
-/// Threads that carry the functions of a program: more than these are not kept busy by all that a network can bring.
+/// The most worker threads for a program's own functions: the network can't keep more of them busy.
 const WORKERS: usize = 8;
 
-/// Threads for what blocks: files, the lookup of names, questions.
+/// The most threads for blocking calls: files, name lookup, questions.
 const BLOCKING: usize = 8;
 
-/// A runtime on the thread that waits for it, to which a run adds threads where it has many hosts.
+/// A single-threaded runtime; a run of many hosts adds threads of its own.
 pub(crate) fn runtime(process: Option<&Process>) -> Result<Runtime, Failure> {
     start(process, &mut Builder::new_current_thread())
 }
 
-/// A runtime whose threads take over from one another.
+/// A multi-threaded runtime, in which a task that blocks doesn't hold up the others.
 pub(crate) fn shared_runtime(process: Option<&Process>) -> Result<Runtime, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     start(process, Builder::new_multi_thread().worker_threads(cores.min(WORKERS)))
 }
 
 fn start(process: Option<&Process>, builder: &mut Builder) -> Result<Runtime, Failure> {
-    // Without files for its signals a runtime panics.
+    // A runtime that gets no descriptors for its signals panics.
     room_for_hosts(process)?;
     let builder = builder.max_blocking_threads(BLOCKING).enable_all().thread_name("fab");
     builder.build().map_err(|source| Failure::System { what: "starting threads", source })
 }
 
-/// Files that are transferred, local commands, pipes, the program itself: what is left for these where that can be.
+/// Descriptors reserved for transferred files, local commands, pipes and the program itself, where the limit allows it.
 const OTHER_FILES: usize = 128;
 
-/// What the program opens before its first host: its runtime and signals, and a few for what it reads and writes.
+/// Descriptors that the program needs before its first host: the runtime, signals, and a few files.
 const OWN_FILES: usize = 10;
 
-/// What a host needs at once: its connection, and what takes most, a process here with its pipes.
+/// Descriptors that one host needs at a time: its connection, and at most a local process with its pipes.
 const FILES_OF_HOST: usize = 8;
 
-/// For how many connections the limit on open files leaves room; `None` is any number. The main program of a process raises the
-/// limit first, as far as it goes and is of use. An error if there isn't room for one: the program needs some files before
-/// it could say what is wrong.
+/// How many connections the limit on open files allows; `None` for any number. The main program of a process first raises the
+/// soft limit.
+///
+/// # Errors
+///
+/// The limit doesn't allow one connection. Found early, since later errors would need descriptors to be reported.
 pub(crate) fn room_for_hosts(process: Option<&Process>) -> Result<Option<NonZero<usize>>, Failure> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    // Programs that this one starts inherit it, and some go through all that they might have open.
+    // Not more: child processes inherit the limit, and some close every possible descriptor one by one.
     const WANTED: u64 = 65_536;
     let limit = getrlimit(Resource::Nofile);
     let Some(soft) = limit.current.filter(|soft| *soft < WANTED) else { return Ok(None) };
@@ -221,18 +225,18 @@ pub(crate) fn room_for_hosts(process: Option<&Process>) -> Result<Option<NonZero
     NonZero::new(room(files, open)).ok_or_else(no_room).map(Some)
 }
 
-/// For how many hosts a limit leaves room, where so many files are open already; `None`: no other one can be opened.
+/// How many hosts a limit of `files` allows with `open` descriptors in use; `None`: no further one can be opened.
 fn room(files: usize, open: Option<usize>) -> usize {
     let left = open.map_or(0, |open| files.saturating_sub(open + OWN_FILES));
     files.saturating_sub(OTHER_FILES).min(left).max(left / FILES_OF_HOST)
 }
 
-/// How many files are open, those that the program was started with among them; `None`: no other one can be opened.
+/// How many descriptors are in use, inherited ones included; `None`: no further one can be opened.
 fn open_files() -> Option<usize> {
-    // Standard input, output and error, and the journal: where the system doesn't say.
+    // Standard input, output and error, and the journal. Used where the system doesn't say.
     const USUAL: usize = 4;
     match std::fs::read_dir("/dev/fd") {
-        // One of them is the directory.
+        // One of them is `/dev/fd` itself.
         Ok(files) => Some(files.count().saturating_sub(1)),
         Err(error) if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::MFILE) => None,
         Err(_) => Some(USUAL),
@@ -243,7 +247,7 @@ fn open_files() -> Option<usize> {
 mod tests {
     use super::room;
 
-    /// What of the process other files must leave alone.
+    /// What only this file may use.
     const OWN: [&str; 12] = [
         "process::exit",
         "process::abort",
@@ -281,7 +285,7 @@ mod tests {
         for (files, hosts) in [(8, 0), (21, 0), (22, 1), (64, 6), (128, 14), (1024, 896), (65_536, 65_408)] {
             assert_eq!(room(files, Some(4)), hosts, "{files}");
         }
-        // What the program was started with counts too.
+        // Inherited descriptors count too.
         assert_eq!((room(64, Some(60)), room(1024, Some(1000)), room(64, None)), (0, 14, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! A program with the command line of `fab`: what it is made of, and its way from the arguments to the exit status.
+//! [`Program`]: a program with the command line of `fab`.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::process::{self, Process};
 use crate::request::Own;
 use crate::surroundings::Surroundings;
 
-/// What a program's tasks can be given as: a collection, or the result of building one.
+/// What [`Program::tasks`] takes: a collection, or the result of building one.
 pub trait IntoTasks {
     /// The collection.
     fn into_tasks(self) -> Result<Collection, CollectionError>;
@@ -59,32 +59,32 @@ impl Program {
         self
     }
 
-    /// Its version, as `--version` prints it. Default: that of Fabric.
+    /// Its version, as printed by `--version`. Default: Fabric's.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.own.version = version.into();
         self
     }
 
-    /// Its tasks, instead of a fabfile's. An error of building them is reported when the program runs.
+    /// Its tasks; no fabfile is read then. An error in building them is reported when the program runs.
     pub fn tasks(mut self, tasks: impl IntoTasks) -> Self {
         self.own.tasks = Some(tasks.into_tasks());
         self
     }
 
-    /// A role for its tasks.
+    /// Adds a role.
     pub fn role(mut self, name: impl Into<String>, role: Role) -> Self {
         self.own.roles.insert(name.into(), role);
         self
     }
 
-    /// A setting, by its classic name, or a key of shared state, as in a fabfile's `[env]`. `hosts` and `roles` count as
-    /// assignments of code: they beat `-H` and `-R`, and the run warns of it.
+    /// Sets a setting by its classic name, or a key of shared state, as `[env]` of a fabfile does. `hosts` and `roles` beat `-H`
+    /// and `-R`, as assignments in Fabric 1's fabfiles did; the run warns of it.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.own.env.push((name.into(), value.into()));
         self
     }
 
-    /// Environment, directory and standard streams. Default: the process's.
+    /// Environment, working directory and standard streams. Default: those of the process.
     pub fn surroundings(mut self, surroundings: Surroundings) -> Self {
         self.surroundings = Some(surroundings);
         self
@@ -97,8 +97,8 @@ impl Program {
         self
     }
 
-    /// Is the main program of this process: does what its arguments ask for, ends at Ctrl-C, raises its limit on open files,
-    /// starts its log where `--log` asks for one, and reports a panic as a mistake.
+    /// Runs as the main program of this process: takes its arguments, ends at Ctrl-C, raises the limit on open files, starts the
+    /// log that `--log` asks for, and reports a panic as a bug.
     pub fn main(self) -> ExitCode {
         let name = self.own.name.clone();
         let run = |process| match process::arguments() {
@@ -112,13 +112,13 @@ impl Program {
         Process::run(&name, run).into()
     }
 
-    /// Does what these arguments ask for, without the program's name, and returns how it ended.
+    /// Runs with these arguments (without the program's name), and returns how it ended.
     ///
-    /// Nothing of the process is changed: a signal ends it as before, and its limit on open files stays. `--log` is an error.
+    /// Leaves the process as it is: no signal handler or panic hook is installed, and no limit is raised. `--log` is an error.
     ///
     /// # Panics
     ///
-    /// In an async context: it has a runtime of its own. Use `tokio::task::spawn_blocking` there.
+    /// If called in an async context, as it has a runtime of its own. Use `tokio::task::spawn_blocking` there.
     pub fn run<T: Into<String>>(self, args: impl IntoIterator<Item = T>) -> Exit {
         self.answer(None, args.into_iter().map(Into::into).collect())
     }

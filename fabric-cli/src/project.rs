@@ -21,7 +21,7 @@ pub(crate) struct Project {
     source: Source,
 }
 
-/// Where they come from.
+/// Where the tasks come from.
 #[derive(Debug, Clone, Default)]
 enum Source {
     /// There is no fabfile.
@@ -40,15 +40,15 @@ struct Code {
     env: Vec<(String, Value, Origin)>,
 }
 
-/// What a fabfile is.
+/// A fabfile, read.
 pub(crate) enum Loaded {
     Project(Project),
-    /// The manifest of a Rust program, which has the tasks.
+    /// The tasks are in a Rust program with this manifest.
     Program(PathBuf),
 }
 
 impl Project {
-    /// Reads the fabfile that these options mean; `name` yields the one that settings mean.
+    /// Reads the fabfile that the options name, or else the one that `name` returns from settings.
     pub(crate) fn load(
         options: &Options,
         surroundings: &Surroundings,
@@ -84,7 +84,7 @@ impl Project {
         let mut code = Code { roles, ..Code::default() };
         let origin = || Origin::place(Layer::Fabfile, "the program");
         for (name, value) in env {
-            // Code is run after the command line is read, and what it assigns counts (Fabric 1).
+            // In Fabric 1 code runs after the command line was read, and its assignments win.
             let list = match name.as_str() {
                 "hosts" => &mut code.lists.hosts,
                 "roles" => &mut code.lists.roles,
@@ -109,7 +109,7 @@ impl Project {
         matches!(self.source, Source::Nowhere)
     }
 
-    /// Whether its tasks are functions of a program.
+    /// Whether the tasks are functions of a program.
     pub(crate) fn is_code(&self) -> bool {
         matches!(self.source, Source::Code(_))
     }
@@ -126,7 +126,7 @@ impl Project {
         self.collection.find(task).map(|task| task.params.clone()).unwrap_or_default()
     }
 
-    /// Its roles.
+    /// The project's own roles.
     pub(crate) fn own_roles(&self) -> Roles {
         match &self.source {
             Source::Fabfile(fabfile) => fabfile.roles.clone(),
@@ -135,7 +135,7 @@ impl Project {
         }
     }
 
-    /// The roles: those that settings give, and above them its own.
+    /// The roles that settings define, and the project's own, which win.
     pub(crate) fn roles(&self, config: &Config, surroundings: &Surroundings) -> Result<Roles, Problems> {
         let settings = config.settings(None, &[])?;
         if settings.roledefs.is_empty() {
@@ -147,7 +147,7 @@ impl Project {
         Ok(roles)
     }
 
-    /// Its changes to the global lists.
+    /// The project's changes to the global host and role lists.
     pub(crate) fn lists(&self) -> FabfileLists {
         match &self.source {
             Source::Fabfile(fabfile) => fabfile.lists.clone(),
@@ -156,7 +156,7 @@ impl Project {
         }
     }
 
-    /// With its changes to the global lists and its roles as settings, to be shown: a run has them apart.
+    /// Adds the project's lists and roles as settings, for `--show-config` and the like; a run takes them separately.
     pub(crate) fn with_lists(&self, builder: ConfigBuilder) -> ConfigBuilder {
         let (changes, roles, place) = match &self.source {
             Source::Fabfile(fabfile) => (&fabfile.list_changes, &fabfile.roles, fabfile.path.to_string_lossy()),
@@ -169,7 +169,7 @@ impl Project {
         }
         let origin = Origin::place(Layer::Fabfile, place.into_owned());
         let roles: Map = roles.iter().map(|(name, role)| (name.clone(), role.to_value())).collect();
-        // Above all layers: of one name, the fabfile's role is the one that the run has.
+        // The highest layer, because the fabfile's role wins over one of the same name in settings.
         builder.values(Layer::Step, [("roledefs".to_owned(), roles.into(), origin)])
     }
 
@@ -178,7 +178,7 @@ impl Project {
         self.fabfile().map(|fabfile| fabfile.dir.as_path())
     }
 
-    /// With its own settings, and `fabric.*` beside it.
+    /// Adds the project's own settings, and `fabric.*` beside the fabfile.
     pub(crate) fn with_settings(&self, builder: ConfigBuilder, surroundings: &Surroundings) -> ConfigBuilder {
         match &self.source {
             Source::Fabfile(fabfile) => {
@@ -193,14 +193,14 @@ impl Project {
         }
     }
 
-    /// The sources of settings for the tasks of each file that is included, by namespace: `builder` has those of the others.
+    /// For each included file, the sources of settings for its tasks; `builder` has those of all others.
     pub(crate) fn included(&self, builder: &ConfigBuilder) -> impl Iterator<Item = (&Included, ConfigBuilder)> {
         let included = self.fabfile().into_iter().flat_map(|fabfile| &fabfile.included);
         included.map(|file| (file, with_sections(builder.clone().fabfile(file.env.iter().cloned()), &file.sections)))
     }
 
-    /// What is odd about the fabfile and the settings, for standard error. A run also warns of lists that a fabfile's
-    /// `replace` discards, which its reader may not know.
+    /// Warnings about the fabfile and the settings, for standard error. With `runs` also of `-H` and `-R` that a fabfile's
+    /// `replace` discards.
     pub(crate) fn warnings(&self, config: &Config, options: &Options, runs: bool) -> String {
         let fabfile = self.fabfile().into_iter().flat_map(|fabfile| &fabfile.warnings);
         let gssapi = without_gssapi(config);
@@ -211,7 +211,7 @@ impl Project {
         all.map(|one| problem("warning", one)).collect()
     }
 
-    /// Lists of the command line that a fabfile's `replace`, or the assignments of code, discard.
+    /// Warns of `-H` and `-R` that a fabfile's `replace`, or an assignment in code, discards.
     fn unused_lists(&self, options: &Options) -> Option<Problem> {
         let (typed, FabfileLists { hosts, roles }) = (options.selection(), self.lists());
         let replaces = |list: Option<Directive>| match list {
@@ -238,17 +238,16 @@ fn with_sections(builder: ConfigBuilder, sections: &[HostSection]) -> ConfigBuil
     sections.iter().fold(builder, with)
 }
 
-/// Lists that were given and are empty, as `-H "$HOSTS"` is without the variable: the fabfile's stay in force.
+/// Warns of lists that were given but are empty, as `-H "$HOSTS"` is without the variable: they count as not given.
 fn empty_lists(options: &Options) -> Vec<Problem> {
     let lists = [("hosts", "-H", "hosts"), ("roles", "-R", "roles")].into_iter();
     let empty = lists.filter(|(name, ..)| options.setting(name).and_then(Value::as_array).is_some_and(Vec::is_empty));
     empty.map(|(_, option, what)| Problem::new(format!("{option} names no {what}: it counts as never given"))).collect()
 }
 
-/// What was asked of GSSAPI and the `ssh` transport doesn't have: to pass it over in silence would look as if it had been
-/// tried.
+/// Warns of GSSAPI settings that the `ssh` transport doesn't support.
 fn without_gssapi(config: &Config) -> Vec<Problem> {
-    // Settings that are wrong are reported elsewhere.
+    // Invalid settings are reported elsewhere.
     let Ok(settings) = config.settings(None, &[]) else { return Vec::new() };
     let login = !fabric_transport::ssh::GSSAPI;
     let asked = [

@@ -1,4 +1,4 @@
-//! What was asked for: all that was typed, and all that was found for it, each read once.
+//! The request: the command line, and everything read for it (fabfile, settings files), each once.
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -19,12 +19,12 @@ use crate::process::Process;
 use crate::project::{Loaded, Project};
 use crate::surroundings::Surroundings;
 
-/// What a program is made of.
+/// The parts of a [`Program`](crate::Program).
 #[derive(Debug, Clone)]
 pub(crate) struct Own {
     pub name: String,
     pub version: String,
-    /// Its tasks; those of fabfiles without.
+    /// Its own tasks; `None` reads them from a fabfile.
     pub tasks: Option<Result<Collection, CollectionError>>,
     pub roles: Roles,
     pub env: Vec<(String, Value)>,
@@ -45,7 +45,7 @@ impl Default for Own {
     }
 }
 
-/// All that an action needs to know.
+/// All that an action needs.
 pub(crate) struct Request {
     /// The program's name.
     pub name: String,
@@ -58,15 +58,15 @@ pub(crate) struct Request {
     pub interrupt: Interrupt,
     pub options: Options,
     pub project: Project,
-    /// The run that this one tries again.
+    /// The run that `--retry-failed` repeats.
     pub earlier: Option<Recorded>,
-    /// Files and variables; a file that was read for one of its clones is not read again.
+    /// Settings files and variables. Its clones share what was read, so that each file is read once.
     files: ConfigBuilder,
     config: OnceCell<Config>,
 }
 
 impl Request {
-    /// Reads the arguments, and what the action that they ask for needs: the fabfile, and settings files to find it.
+    /// Reads the arguments, and what the requested action needs: settings files and the fabfile.
     pub(crate) fn read(
         own: Own,
         surroundings: Surroundings,
@@ -118,14 +118,14 @@ impl Request {
         Ok(request)
     }
 
-    /// Another command line in the place of this one, which was begun in this directory.
+    /// The request of an earlier run's command line, in that run's directory.
     pub(crate) fn again(&self, words: &[String], earlier: Recorded) -> Result<Self, Failure> {
         let surroundings = self.surroundings.clone().at(earlier.asked.directory.clone());
         let request = Self { surroundings, earlier: Some(earlier), ..self.fresh() };
         request.find(words, Options::head(parse_head(words)?.0)?)
     }
 
-    /// The same before anything was found or understood.
+    /// A copy without options and without what was read for them.
     fn fresh(&self) -> Self {
         Self {
             name: self.name.clone(),
@@ -142,7 +142,8 @@ impl Request {
         }
     }
 
-    /// Finds the fabfile, and reads the command line with what its tasks declare; `head` has the options before the tasks.
+    /// Finds the fabfile, then reads the whole command line with the parameters of its tasks. `head` has the options before the
+    /// first task.
     fn find(mut self, words: &[String], head: Options) -> Result<Self, Failure> {
         self.options = head;
         if !self.project.is_code() {
@@ -150,8 +151,8 @@ impl Request {
                 self.options.action = Action::HandOver(manifest);
                 return Ok(self);
             }
-            // `-f` or `-c` after a task that doesn't declare them; what follows may be an option that the other file's task
-            // declares.
+            // `-f` or `-c` may also follow a task that has no such option; then the fabfile is another one, and its tasks may
+            // declare other options.
             let seen = parse_as_far_as_possible(words, &|task| self.project.params(task)).0;
             let seen = Options::head(seen)?;
             if !seen.names_the_files_of(&self.options) {
@@ -169,9 +170,9 @@ impl Request {
         Ok(self)
     }
 
-    /// Reads the fabfile; `Some` is the manifest of a Rust program that it is instead.
+    /// Reads the fabfile; `Some` is the manifest if it is a Rust program.
     fn load(&mut self) -> Result<Option<PathBuf>, Failure> {
-        // A command line without the option depends on files and variables.
+        // Without `-f`, settings files and variables may name it.
         let name = || Ok(self.with_options().build()?.settings(None, &[])?.fabfile.clone());
         match Project::load(&self.options, &self.surroundings, name)? {
             Loaded::Project(project) => self.project = project,
@@ -180,8 +181,8 @@ impl Request {
         Ok(None)
     }
 
-    /// What these words mean so far, for a completion, and the manifest of a Rust program that has the tasks. What is wrong
-    /// is left out.
+    /// What an unfinished command line means, for a completion, and the manifest if the fabfile is a Rust program. Errors are
+    /// ignored.
     pub(crate) fn guess(&self, words: &[String]) -> (Self, Option<PathBuf>) {
         let typed = parse_as_far_as_possible(words, &|_| Vec::new()).0;
         let options = Options::new(typed, &|_| Ok(String::new())).unwrap_or_default();
@@ -190,8 +191,8 @@ impl Request {
         (request, manifest)
     }
 
-    /// The whole command line, with what the project's tasks declare. Where an option does not fit an unknown task, the task
-    /// is what is wrong.
+    /// The whole command line, read with the parameters of the project's tasks. An unknown option of an unknown task is reported
+    /// as an unknown task.
     fn typed(&self, words: &[String]) -> Result<Typed, Failure> {
         parse(words, &|task| self.project.params(task)).map_err(|error| match error.task() {
             Some(task) if self.project.collection.find(task).is_none() => {
@@ -201,7 +202,7 @@ impl Request {
         })
     }
 
-    /// The settings apart from the project's: files, variables and the command line.
+    /// The sources of settings but for the project's: files, variables and the command line.
     fn with_options(&self) -> ConfigBuilder {
         let mut builder = self.files.clone();
         for text in &self.options.set {
@@ -209,9 +210,9 @@ impl Request {
         }
         for (name, value, option) in &self.options.settings {
             match *name {
-                // Read at once: it may have all other settings.
+                // A file with any settings, read at once.
                 "rcfile" => builder = builder.rcfile(self.surroundings.file(value.as_str().unwrap_or_default())),
-                // The run merges these, by rules of their own.
+                // The run merges these lists by the rules of host lists.
                 "hosts" | "roles" | "exclude_hosts" => {}
                 _ if *name != "fabfile" && names_files(name) => {
                     builder = builder.option(name, self.surroundings.files(value), option);
@@ -222,12 +223,12 @@ impl Request {
         builder
     }
 
-    /// All sources of settings.
+    /// All sources of settings, the project's included.
     pub(crate) fn sources(&self) -> ConfigBuilder {
         self.project.with_settings(self.with_options(), &self.surroundings)
     }
 
-    /// The configuration, made of all sources at the first call.
+    /// The configuration of all sources, built at the first call.
     pub(crate) fn config(&self) -> Result<&Config, Problems> {
         if let Some(config) = self.config.get() {
             return Ok(config);
@@ -241,7 +242,7 @@ impl Request {
         self.config()?.settings(None, &[])
     }
 
-    /// The configuration with every option of the command line in it, and what else a run merges by itself.
+    /// The configuration with the host lists and roles in it that a run takes separately: for `--show-config` and the like.
     pub(crate) fn everything(&self) -> Result<Config, Failure> {
         let options = self.options.settings.iter();
         let lists = options.filter(|(name, ..)| matches!(*name, "hosts" | "roles" | "exclude_hosts"));
@@ -253,17 +254,17 @@ impl Request {
         Ok(config)
     }
 
-    /// The roles: the project's, and those that settings give.
+    /// The project's roles, and those that settings define.
     pub(crate) fn roles(&self, config: &Config) -> Result<Roles, Problems> {
         self.project.roles(config, &self.surroundings)
     }
 
-    /// Warns of what is odd about the fabfile and the settings.
+    /// Prints the warnings about the fabfile and the settings.
     pub(crate) fn warn(&self, config: &Config) {
         self.surroundings.say(&self.project.warnings(config, &self.options, self.options.action == Action::Run));
     }
 
-    /// An error if there are no tasks at all.
+    /// An error if there is neither a fabfile nor a program's own tasks.
     pub(crate) fn needs_tasks(&self) -> Result<(), Failure> {
         if !self.project.is_missing() {
             return Ok(());
@@ -272,7 +273,7 @@ impl Request {
         Err(Failure::NoFabfile { name, from: self.surroundings.dir.clone() })
     }
 
-    /// The run that is asked for, apart from its connections, output and questions. `sources` is what `config` was made of.
+    /// The run, apart from its connections, output and questions. `config` was built from `sources`.
     pub(crate) fn run(&self, config: &Config, sources: &ConfigBuilder) -> Result<Run, Failure> {
         let mut run = Run::new(self.project.collection.clone(), config.clone());
         for (file, sources) in self.project.included(sources) {
@@ -301,7 +302,8 @@ impl Request {
     }
 }
 
-/// An error if a task, or a command, is given to an action that runs none. Help, version and Fabric 1's list win over tasks.
+/// An error if an action that runs nothing is given a task or a command. Help, version and, as in Fabric 1, `--list` ignore
+/// them.
 fn refuse_task(options: &Options, task: Option<&str>) -> Result<(), Failure> {
     let (Some(option), Some(task)) = (&options.asked_by, task) else { return Ok(()) };
     Err(Failure::Refused(match options.action {
@@ -311,7 +313,7 @@ fn refuse_task(options: &Options, task: Option<&str>) -> Result<(), Failure> {
     }))
 }
 
-/// The first task of these words, by its name, as its arguments may be secrets; `--` for a command.
+/// The name of the first task of these words, without its arguments, which may be secrets; `--` for a command.
 fn first_task(words: &[String]) -> Option<&str> {
     match words {
         [dashes] if dashes == "--" => None,

@@ -1,4 +1,4 @@
-//! `open_shell`: a person's terminal, joined to a shell on a host.
+//! `open_shell`: the user's terminal, connected to a shell on a host.
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -19,7 +19,7 @@ use crate::render::Printer;
 /// The terminal of this process, for shells.
 pub(crate) struct TerminalShell {
     printer: Arc<Printer>,
-    /// The terminal and its state before the shell that is open.
+    /// The terminal, and its state before the shell was opened.
     before: Mutex<Option<(File, Termios)>>,
 }
 
@@ -29,7 +29,7 @@ impl TerminalShell {
         Self { printer, before: Mutex::new(None) }
     }
 
-    /// Puts the terminal back into the state it was found in.
+    /// Restores the terminal to its previous state.
     pub(crate) fn restore(&self) {
         if let Some((terminal, before)) = self.before.lock().take() {
             // A terminal that is gone needs no restoring.
@@ -37,7 +37,7 @@ impl TerminalShell {
         }
     }
 
-    /// Every key goes to the host, Ctrl-C too.
+    /// Turns echo, line editing and signals off: every key goes to the host, Ctrl-C too.
     fn raw(&self, terminal: File) -> std::io::Result<Restored<'_>> {
         let before = tcgetattr(&terminal)?;
         let mut raw = before.clone();
@@ -52,7 +52,7 @@ impl TerminalShell {
 impl Interactive for TerminalShell {
     async fn open_shell(&self, connection: Connection, line: Option<String>) -> Result<ExitStatus, Error> {
         let terminal = || {
-            // Of its own, so that being non-blocking is not everybody's.
+            // Opened again, so that only this descriptor becomes non-blocking.
             let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
             File::options().read(true).write(true).custom_flags(flags).open("/dev/tty")
         };
@@ -63,16 +63,16 @@ impl Interactive for TerminalShell {
         };
         let none = |error| Error::Usage(format!("open_shell needs a terminal: {error}"));
         let (keys, screen, terminal) = streams().map_err(none)?;
-        // The host is reached first: who types a password needs an ordinary terminal, and the printer.
+        // Connect first: a password prompt needs the terminal as it was, and the printer.
         connection.open().await?;
         let _held = {
             let printer = self.printer.clone();
-            // Waits for what is being written.
+            // Blocks until pending output is written.
             tokio::task::spawn_blocking(move || printer.hold())
                 .await
                 .map_err(|error| Error::Usage(error.to_string()))?
         };
-        // Without a terminal there, this one's lines and echo are wanted.
+        // Without a remote terminal, echo and line editing are left to this one.
         let raw = connection.target().shell.has_pty();
         let _restored = raw.then(|| self.raw(terminal)).transpose().map_err(none)?;
         let mut shell = connection.shell().stdin(Stdin::reader(keys)).out_stream(screen);

@@ -1,4 +1,4 @@
-//! What is around a program: environment, directory and standard streams.
+//! The surroundings of a program: environment, working directory and standard streams.
 
 use std::fmt;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::process;
 
-/// What is around a program: its environment, its directory, and its standard streams.
+/// The surroundings of a program: its environment, working directory and standard streams.
 ///
 /// ```
 /// use fabric_cli::{Environment, Exit, Program, Surroundings};
@@ -27,7 +27,7 @@ use crate::process;
 pub struct Surroundings {
     pub(crate) environment: Environment,
     pub(crate) dir: PathBuf,
-    /// Where relative paths of arguments start: nothing for the process's own directory.
+    /// The base of relative paths in arguments: empty for the process's own directory.
     base: PathBuf,
     stdin: Input,
     stdout: Output,
@@ -35,14 +35,14 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Those of this process, as they are now. That its directory is gone is an error of what needs one.
+    /// Those of this process, as they are now. If its working directory is gone, what needs it fails later.
     pub fn capture() -> Self {
         let dir = process::directory().unwrap_or_default();
         Self { base: PathBuf::new(), ..Self::new(Environment::capture(), dir) }
     }
 
-    /// This environment, this directory, in which fabfiles are looked for and relative paths of arguments start, and the
-    /// standard streams of this process.
+    /// This environment and working directory, and the standard streams of this process. The directory is where the search for a
+    /// fabfile begins, and the base of relative paths in arguments.
     pub fn new(environment: Environment, dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         Self {
@@ -61,33 +61,33 @@ impl Surroundings {
         Self { stdin, stdout, stderr, ..Self::new(environment, dir) }
     }
 
-    /// In this directory; relative paths of arguments start where they did.
+    /// In another working directory; the base of relative paths in arguments stays.
     pub(crate) fn at(self, dir: PathBuf) -> Self {
         Self { dir, ..self }
     }
 
-    /// This text as standard input. A person is asked nothing then: what would need an answer is an error.
+    /// Uses this text as standard input. No questions are asked then: one that would need an answer is an error.
     #[must_use]
     pub fn stdin(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.stdin = Input::Bytes(Arc::new(text.into()));
         self
     }
 
-    /// Standard output goes there.
+    /// Writes standard output to this.
     #[must_use]
     pub fn stdout(mut self, stdout: impl Write + Send + 'static) -> Self {
         self.stdout = Output::To(Arc::new(Mutex::new(stdout)));
         self
     }
 
-    /// Standard error goes there.
+    /// Writes standard error to this.
     #[must_use]
     pub fn stderr(mut self, stderr: impl Write + Send + 'static) -> Self {
         self.stderr = Output::To(Arc::new(Mutex::new(stderr)));
         self
     }
 
-    /// An error if the directory is gone.
+    /// An error if the working directory is gone.
     pub(crate) fn needs_dir(&self) -> Result<(), Failure> {
         if self.dir.as_os_str().is_empty() {
             let lost = |source| Failure::System { what: "finding the current directory", source };
@@ -96,12 +96,12 @@ impl Surroundings {
         Ok(())
     }
 
-    /// The file that an argument names.
+    /// The path of a file named in an argument.
     pub(crate) fn file(&self, name: impl AsRef<Path>) -> PathBuf {
         self.base.join(self.environment.expand(name))
     }
 
-    /// The files that the value of an option names; `~` stays.
+    /// The paths of files named in an option's value; `~` is kept.
     pub(crate) fn files(&self, names: &Value) -> Value {
         match names {
             Value::String(name) if !name.starts_with('~') => self.base.join(name).to_string_lossy().into(),
@@ -110,32 +110,32 @@ impl Surroundings {
         }
     }
 
-    /// The text of a host list's file; `-` is standard input.
+    /// The content of a host list file; `-` is standard input.
     pub(crate) fn host_list(&self, name: &str) -> io::Result<String> {
         if name == "-" { self.stdin.text() } else { fs::read_to_string(self.file(name)) }
     }
 
-    /// A variable that is not empty.
+    /// A variable, unless it is empty.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).filter(|value| !value.is_empty())
     }
 
-    /// Where temporary files are: `$TMPDIR`, or `/tmp`.
+    /// The directory of temporary files: `$TMPDIR`, or `/tmp`.
     pub(crate) fn temporary(&self) -> PathBuf {
         self.variable("TMPDIR").unwrap_or("/tmp").into()
     }
 
-    /// What is kept from run to run: `$XDG_STATE_HOME/fabric`, or below `~/.local/state`.
+    /// The directory for state: `$XDG_STATE_HOME/fabric`, or `~/.local/state/fabric`.
     pub(crate) fn state_dir(&self) -> Option<PathBuf> {
         Some(self.environment.xdg("XDG_STATE_HOME", ".local/state")?.join("fabric"))
     }
 
-    /// Where journals are kept.
+    /// The directory of journals.
     pub(crate) fn journals(&self) -> Option<PathBuf> {
         Some(self.state_dir()?.join("runs"))
     }
 
-    /// Writes the answer to what was asked for. That its reader leaves before the end is no failure.
+    /// Writes to standard output. A reader that closes it early is no error.
     pub(crate) fn print(&self, text: &str) -> Result<Exit, Failure> {
         let mut stdout = self.stdout.writer();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -148,21 +148,21 @@ impl Surroundings {
 
     /// Writes to standard error.
     pub(crate) fn say(&self, text: &str) {
-        // There is no other place to report a failure to.
+        // An error here could be reported nowhere else.
         let _ = self.stderr.writer().write_all(text.as_bytes());
     }
 
-    /// Where output goes.
+    /// A writer for standard output.
     pub(crate) fn stdout_writer(&self) -> Box<dyn Write + Send> {
         self.stdout.writer()
     }
 
-    /// Where messages go.
+    /// A writer for standard error.
     pub(crate) fn stderr_writer(&self) -> Box<dyn Write + Send> {
         self.stderr.writer()
     }
 
-    /// Standard input, if it is not the process's.
+    /// The text used as standard input, if it is not the process's.
     pub(crate) fn own_stdin(&self) -> Option<Vec<u8>> {
         match &self.stdin {
             Input::Process(_) => None,
@@ -170,12 +170,12 @@ impl Surroundings {
         }
     }
 
-    /// Whether a person types standard input.
+    /// Whether standard input is a terminal.
     pub(crate) fn is_typed(&self) -> bool {
         matches!(self.stdin, Input::Process(_)) && io::stdin().is_terminal()
     }
 
-    /// Whether something may come from standard input that is no terminal: it is a file or a pipe.
+    /// Whether standard input may have content: it is a pipe, a socket or a file that isn't empty.
     pub(crate) fn has_input(&self) -> bool {
         use std::os::unix::fs::FileTypeExt as _;
         if let Input::Bytes(bytes) = &self.stdin {
@@ -187,12 +187,12 @@ impl Surroundings {
         kind.is_fifo() || kind.is_socket() || (kind.is_file() && stat.len() > 0)
     }
 
-    /// Whether messages go to a terminal.
+    /// Whether standard error is a terminal.
     pub(crate) fn shows_messages(&self) -> bool {
         matches!(&self.stderr, Output::Process(stderr) if stderr.is_terminal())
     }
 
-    /// How wide the terminal is that output goes to; 80 for none.
+    /// The width of the terminal that is standard output; 80 if it is none.
     pub(crate) fn width(&self) -> usize {
         match &self.stdout {
             Output::Process(stdout) => size(*stdout).map_or(80, |(columns, _)| columns),
@@ -201,7 +201,7 @@ impl Surroundings {
     }
 }
 
-/// Columns and rows of the terminal on standard error; 80 and 24 without one.
+/// Columns and rows of the terminal that is standard error; 80 and 24 if it is none.
 pub(crate) fn terminal_size() -> (usize, usize) {
     size(rustix::stdio::stderr()).unwrap_or((80, 24))
 }
@@ -213,13 +213,13 @@ fn size(terminal: BorrowedFd<'_>) -> Option<(usize, usize)> {
 
 #[derive(Clone)]
 enum Input {
-    /// The process's; the text once it has been read for a host list.
+    /// The process's, with its text once it was read for a host list.
     Process(Arc<OnceLock<String>>),
     Bytes(Arc<Vec<u8>>),
 }
 
 impl Input {
-    /// All of it, which is read once.
+    /// Its whole text, which is read once.
     fn text(&self) -> io::Result<String> {
         match self {
             Self::Process(read) => {
@@ -267,7 +267,7 @@ impl fmt::Debug for Output {
     }
 }
 
-/// Writes to a descriptor without a buffer, and waits where another program has made it non-blocking.
+/// Writes to a descriptor without a buffer, and waits if another program made it non-blocking.
 struct Patient(BorrowedFd<'static>);
 
 impl Write for Patient {
@@ -289,7 +289,7 @@ impl Write for Patient {
     }
 }
 
-/// Writes to a stream that others write to.
+/// Writes to a shared stream.
 struct Shared(Arc<Mutex<dyn Write + Send>>);
 
 impl Write for Shared {

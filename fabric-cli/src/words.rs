@@ -1,4 +1,4 @@
-//! Enums whose variants are words of the command line.
+//! Enums whose variants are words on the command line.
 
 /// An enum whose variants are the words of an option: `WORDS` has them all, `of` reads one.
 macro_rules! words {

@@ -18,10 +18,13 @@
 //!
 //! SSH is in the feature `ssh`.
 
+pub use async_trait::async_trait;
 pub use fabric_core::{
-    CommandOutcome, HostString, PathBehavior, Secret, Settings, TransferOutcome, Value, settings::Map,
+    CommandOutcome, Error, Event, EventKind, EventSink, ExitStatus, HostStatus, HostString, PathBehavior, PromptError,
+    PromptKind, PromptRequest, Prompter, RefusePrompts, Resolve, Secret, Settings, TransferOutcome, Value,
+    settings::Map,
 };
-pub use fabric_transport::transfer::Source;
+pub use fabric_transport::transfer::{Destination, Source};
 pub use fabric_transport::{Connection, Connector};
 pub use serde_json::json;
 

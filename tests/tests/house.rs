@@ -46,7 +46,7 @@ fn no_imports_go_in_circles() {
         let circles: Vec<_> = files.chain(folders).collect();
         match (circles.is_empty(), OWED.contains(&&*name)) {
             (true, true) => {
-                wrong.push(format!("{name} has no circles any more: it goes from the list of those that do"))
+                wrong.push(format!("{name} has no circles any more: it goes from the list of those that do"));
             }
             (false, false) => {
                 wrong.extend(circles.iter().map(|(what, circle)| format!("{name}, {what}: {}", circle.join(", "))));

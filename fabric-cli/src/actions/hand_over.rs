@@ -1,5 +1,5 @@
-//! Fabfiles in Rust: a program with tasks of its own (see [`main!`](crate::main)), built when it has changed and
-//! run in place of this one.
+//! Fabfiles in Rust: programs with tasks of their own (see [`main!`](crate::main)). They are built when they have changed, and run
+//! in place of this program.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,7 +15,7 @@ use crate::process;
 use crate::request::Request;
 use crate::surroundings::Surroundings;
 
-/// Builds the program of this manifest, with cargo's progress on standard error, and becomes it.
+/// Builds the program with this manifest, showing cargo's progress on standard error, and runs it.
 pub(super) fn run(request: &Request, manifest: &Path) -> Result<Exit, Failure> {
     let (process, interrupt) = (request.process.as_ref(), &request.interrupt);
     process::runtime(process)?.block_on(async {
@@ -30,7 +30,7 @@ pub(super) fn run(request: &Request, manifest: &Path) -> Result<Exit, Failure> {
     })
 }
 
-/// What the program of this manifest completes these words to, if it is built: who is typing doesn't wait for a
+/// The completions that the program with this manifest offers for these words, if it is built: a completion doesn't wait for a
 /// compiler.
 pub(super) fn completed(manifest: &Path, words: &[String], surroundings: &Surroundings) -> String {
     let answer = built(manifest, surroundings).and_then(|program| {
@@ -40,7 +40,7 @@ pub(super) fn completed(manifest: &Path, words: &[String], surroundings: &Surrou
     answer.unwrap_or_default()
 }
 
-/// The program as the last build left it.
+/// The program, if an earlier build left one.
 fn built(manifest: &Path, surroundings: &Surroundings) -> Option<PathBuf> {
     let answer = cargo(surroundings)
         .args(["metadata", "--no-deps", "--offline", "--format-version=1", "--manifest-path"])
@@ -51,7 +51,7 @@ fn built(manifest: &Path, surroundings: &Surroundings) -> Option<PathBuf> {
     program_of(&serde_json::from_slice(&answer.stdout).ok()?, manifest).filter(|program| program.is_file())
 }
 
-/// Where cargo's metadata says that the program of this manifest is.
+/// The path of the program with this manifest, by cargo's metadata.
 fn program_of(metadata: &serde_json::Value, manifest: &Path) -> Option<PathBuf> {
     let packages = metadata["packages"].as_array()?;
     let package =
@@ -78,7 +78,7 @@ async fn build(manifest: &Path, surroundings: &Surroundings, interrupt: &Interru
         .stderr(Stdio::piped())
         .spawn()
         .map_err(failed("starting cargo, which builds fabfiles in Rust"))?;
-    // What cargo does is shown; that nothing had to be done is not worth a line.
+    // Shows what cargo does, but not that it had nothing to do.
     let show = {
         let progress = child.stderr.take();
         async move {
@@ -106,7 +106,7 @@ async fn build(manifest: &Path, surroundings: &Surroundings, interrupt: &Interru
     let status = status.map_err(failed("waiting for cargo"))?;
     let program = program.map_err(failed("listening to cargo"))?;
     if !status.success() {
-        // cargo has said why.
+        // Cargo has printed why.
         let refused = Failure::Refused(format!("{} does not build", manifest.display()));
         return Err(if interrupt.is_stopping() { Failure::Interrupted } else { refused });
     }
@@ -114,7 +114,7 @@ async fn build(manifest: &Path, surroundings: &Surroundings, interrupt: &Interru
     program.ok_or_else(none)
 }
 
-/// The program that one of cargo's messages names.
+/// The program named in one of cargo's messages, if any.
 fn executable(message: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
     let is_program = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "bin");
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_tells_the_program() {
+    fn the_program_is_found_by_metadata() {
         let metadata = serde_json::json!({
             "target_directory": "/t",
             "packages": [
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn cargo_tells_the_program() {
+    fn the_program_is_found_in_messages() {
         let artifact = r#"{"reason":"compiler-artifact","target":{"kind":["bin"]},"executable":"/t/debug/fabfile"}"#;
         assert_eq!(executable(artifact), Some("/t/debug/fabfile".into()));
         let library = r#"{"reason":"compiler-artifact","target":{"kind":["lib"]},"executable":null}"#;

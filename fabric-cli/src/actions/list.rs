@@ -17,18 +17,18 @@ pub(crate) fn list(request: &Request, format: ListFormat) -> Result<Exit, Failur
         ListFormat::Short => listing.short().join("\n") + "\n",
         ListFormat::Normal => listing.normal(width),
         ListFormat::Nested => listing.nested(width),
-        // Names and texts: writing them cannot fail.
+        // Serialising names and texts cannot fail.
         ListFormat::Json => serde_json::to_string(&listing).unwrap_or_default() + "\n",
     })
 }
 
-/// Prints what is known about a task.
+/// Prints a task's details.
 pub(crate) fn display(request: &Request, task: &str) -> Result<Exit, Failure> {
     checked(request)?;
     request.surroundings.print(&details(&request.project.collection, task)?)
 }
 
-/// Prints the help of the tasks that are given.
+/// Prints the help of the tasks on the command line.
 pub(crate) fn help(request: &Request) -> Result<Exit, Failure> {
     request.needs_tasks()?;
     let tasks = request.options.tasks.iter();
@@ -37,7 +37,7 @@ pub(crate) fn help(request: &Request) -> Result<Exit, Failure> {
     request.surroundings.print(&texts?.join("\n"))
 }
 
-/// An error where no run could begin: there are no tasks, or files or `[env]` are wrong.
+/// An error if no run could begin: there are no tasks, or settings are invalid.
 fn checked(request: &Request) -> Result<(), Failure> {
     request.needs_tasks()?;
     request.settings()?;
@@ -49,7 +49,7 @@ fn details(collection: &Collection, name: &str) -> Result<String, Failure> {
     let task = collection.find(name).ok_or_else(unknown)?;
     let listing = collection.listing();
     let is_meant = |entry: &&Entry| entry.name == name || entry.aliases.iter().any(|alias| alias == name);
-    // The name of a namespace means its default task.
+    // A namespace's name is that of its default task.
     let entry = listing
         .entries()
         .find(is_meant)

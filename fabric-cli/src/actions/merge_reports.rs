@@ -1,4 +1,4 @@
-//! `--merge-reports`: one report out of several.
+//! `--merge-reports`.
 
 use fabric_exec::Report;
 use fabric_exec::report::ReportFormat;
@@ -7,14 +7,14 @@ use crate::exit::Exit;
 use crate::failure::{Doing, Failure};
 use crate::request::Request;
 
-/// Writes the report to `--report`, or prints it.
+/// Merges the reports, and writes the result to the files of `--report`, or to standard output.
 pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     let (options, files) = (&request.options, &request.options.merged);
     let mut reports: Vec<Report> = Vec::new();
     for path in files {
         let report = Report::read(&request.surroundings.file(path));
         let report = report.map_err(|source| Failure::File { what: Doing::Reading, path: path.clone(), source })?;
-        // Its hosts would count twice.
+        // Else its hosts would count twice.
         if let Some(same) = reports.iter().position(|other| other.run == report.run) {
             let (one, other) = (files[same].display(), path.display());
             return Err(Failure::Refused(format!("--merge-reports: {one} and {other} are of the same run")));

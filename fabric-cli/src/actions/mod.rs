@@ -1,4 +1,4 @@
-//! What the program can do: one action is chosen by the command line, and each has a module.
+//! The actions, of which the command line chooses one. Each has a module.
 
 mod completion;
 mod demo;
@@ -19,7 +19,7 @@ use crate::process::Process;
 use crate::request::{Own, Request};
 use crate::surroundings::Surroundings;
 
-/// Does what these arguments ask for, and reports a failure.
+/// Does what the arguments ask for, and reports an error.
 pub(crate) fn answer(own: Own, surroundings: &Surroundings, process: Option<Process>, args: Vec<String>) -> Exit {
     let name = own.name.clone();
     let request = Request::read(own, surroundings.clone(), process, args);
@@ -29,7 +29,7 @@ pub(crate) fn answer(own: Own, surroundings: &Surroundings, process: Option<Proc
     })
 }
 
-/// Does what is asked for.
+/// Runs the action.
 fn act(request: &Request) -> Result<Exit, Failure> {
     tracing::trace!(route = "one action");
     let print = |text: &str| request.surroundings.print(text);

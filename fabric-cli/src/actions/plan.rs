@@ -1,4 +1,4 @@
-//! `--plan` and `--check`: what a run would do, and what is wrong with the tasks.
+//! `--plan` and `--check`.
 
 use crate::args::Format;
 use crate::exit::Exit;
@@ -10,7 +10,7 @@ use crate::request::Request;
 
 use super::run::calls;
 
-/// Prints what would run where.
+/// Prints the plan: what would run where.
 pub(super) fn run(request: &Request, format: Option<Format>) -> Result<Exit, Failure> {
     if !request.options.tasks.is_empty() {
         request.needs_tasks()?;
@@ -36,12 +36,12 @@ pub(super) fn run(request: &Request, format: Option<Format>) -> Result<Exit, Fai
     });
     request.surroundings.print(&match format {
         Format::Text => plan.to_string(),
-        // Names and texts: writing them cannot fail.
+        // Serialising names and texts cannot fail.
         Format::Json => serde_json::to_string_pretty(&plan).unwrap_or_default() + "\n",
     })
 }
 
-/// Checks all tasks, and prints that nothing is wrong with them.
+/// Checks all tasks.
 pub(super) fn check(request: &Request) -> Result<Exit, Failure> {
     request.needs_tasks()?;
     let config = request.config()?;

@@ -1,4 +1,4 @@
-//! `--plugins`, and the child process of an isolated plugin.
+//! `--plugins`, and the child process that hosts an isolated plugin.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,8 +12,8 @@ use crate::process;
 use crate::render::visible;
 use crate::request::Request;
 
-/// Lists the plugins found, with what each serves and takes. One that is named and not taken makes it fail; what lies in
-/// the directory may be anything.
+/// Lists the plugins found, with their schemes and options. Fails if a named one can't be loaded; the user's directory may hold
+/// anything.
 pub(super) fn list(request: &Request) -> Result<Exit, Failure> {
     use fabric_core::Resolve as _;
     let settings = request.everything()?.settings(None, &[])?;
@@ -49,9 +49,9 @@ fn about(found: &Found) -> String {
     text
 }
 
-/// Hosts one plugin, for the program on the other end of standard input.
+/// Hosts one plugin for the parent process, which is at the other end of standard input.
 pub(super) fn host(file: &Path) -> Result<Exit, Failure> {
-    // What the plugin starts or reads must not come between: its standard input is empty.
+    // The plugin and its children must not read the socket: their standard input is empty.
     let socket = process::take_socket().map_err(|source| Failure::System { what: "hosting a plugin", source })?;
     host_plugin(file, socket);
     Ok(Exit::Ok)

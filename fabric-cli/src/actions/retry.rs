@@ -1,4 +1,4 @@
-//! `--retry-failed`: the last command line again, where it failed or never started.
+//! `--retry-failed`: repeats the last run where it failed or never started.
 
 use fabric_exec::hostlist::Selection;
 use fabric_exec::journal::{self, Recorded};
@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::{Doing, Failure};
 use crate::request::Request;
 
-/// Runs it, or plans it.
+/// Repeats the last run, or plans that.
 pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     let options = &request.options;
     if !options.tasks.is_empty() || options.command.is_some() || options.selection() != Selection::default() {
@@ -37,7 +37,7 @@ fn refused(why: &str) -> Failure {
     Failure::Refused(format!("--retry-failed{space}{why}"))
 }
 
-/// The last run that was begun in this directory.
+/// The last run begun in this directory.
 fn last(request: &Request) -> Result<Recorded, Failure> {
     let none = || refused(": there is no earlier run");
     let dir = request.surroundings.journals().ok_or_else(none)?;
@@ -53,14 +53,14 @@ fn last(request: &Request) -> Result<Recorded, Failure> {
     )))
 }
 
-/// The arguments of the last run, with those of now.
+/// The arguments of the last run, combined with the current ones.
 fn arguments(options: &Options, last: &Recorded) -> Result<Vec<String>, Failure> {
-    // What was typed now comes first, so that the tasks and the command stay last.
+    // The current ones come first: tasks and the command have to be last.
     let mut arguments: Vec<String> =
         options.arguments.iter().filter(|argument| *argument != "--retry-failed").cloned().collect();
     let recorded = &last.asked.arguments;
     let (recorded, command) = recorded.split_at(recorded.iter().position(|it| it == "--").unwrap_or(recorded.len()));
-    // What is typed now has what a journal doesn't: the password.
+    // A gateway given now may have the password, which the journal lacks.
     let typed = options.setting("gateway").is_some();
     let gateway = |argument: &&String| argument.starts_with("--gateway=");
     if let Some(gateway) = recorded.iter().rfind(gateway).filter(|gateway| !typed && gateway.contains(":***")) {
@@ -69,13 +69,13 @@ fn arguments(options: &Options, last: &Recorded) -> Result<Vec<String>, Failure>
     if let Some(task) = recorded.iter().find(|argument| !argument.starts_with('-') && argument.contains("***")) {
         return Err(refused(&format!(": `{task}` is without its secret in the journal: type the command line again")));
     }
-    // A file that is named now is the one that is meant.
+    // A file named now replaces the recorded one.
     let instead = |argument: &str| {
         let names = [("fabfile", "--fabfile="), ("rcfile", "--config=")];
         names.iter().any(|(name, option)| options.setting(name).is_some() && argument.starts_with(option))
     };
     let kept = recorded.iter().filter(|argument| !(typed && gateway(argument) || instead(argument)));
-    // Lists add up, but `--only` of now only narrows that of the journal.
+    // Repeated options add up, but a current `--only` must narrow the recorded one.
     arguments.extend(kept.map(|argument| match argument.strip_prefix("--only=") {
         Some(only) if options.setting("only_hosts").is_some() => format!("--only=&{{{only}}}"),
         _ => argument.clone(),

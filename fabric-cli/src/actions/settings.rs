@@ -33,7 +33,7 @@ fn print(request: &Request, text: &dyn Display, json: impl Fn() -> Value) -> Res
     })
 }
 
-/// The settings of the first of `-R`'s roles that is known to name the host.
+/// The settings of the first role of `-R` that lists the host.
 fn of_role(request: &Request, roles: &Roles, host: Option<&HostString>) -> Vec<Overlay> {
     let named = |name: &String| {
         let role = roles.get(name)?;

@@ -1,26 +1,26 @@
-//! What the program can be asked to do.
+//! Actions: what a command line can ask for.
 
 use std::path::PathBuf;
 
 use super::choices::{Format, InitKind, Shell};
 
-/// The hidden first argument by which completion scripts ask; the words up to the cursor follow.
+/// The hidden first argument used by completion scripts; the words up to the cursor follow.
 pub(crate) const ASK: &str = "__complete";
 
-/// The hidden first argument of a child that hosts a plugin.
+/// The hidden first argument of a child process that hosts a plugin.
 pub(crate) const HOST_PLUGIN: &str = "__plugin";
 
-/// What the program is asked to do.
+/// What the command line asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Run tasks.
     #[default]
     Run,
-    /// Show what would run where; `None` leaves it to the other options how.
+    /// Show what would run where; `None` leaves the format to the other options.
     Plan(Option<Format>),
-    /// Check all tasks, and run none.
+    /// Check all tasks without running any.
     Check,
-    /// Show the help, of the tasks if there are any.
+    /// Show the help, or that of the tasks on the command line.
     Help,
     /// Show the version.
     Version,
@@ -34,24 +34,24 @@ pub(crate) enum Action {
     Explain(String),
     /// List the plugins found.
     Plugins,
-    /// Write a starter.
+    /// Write a starter project.
     Init(InitKind),
-    /// Run the demonstration.
+    /// Run the demo.
     Demo,
-    /// Make one report out of several.
+    /// Merge reports into one.
     MergeReports,
     /// Print a completion script.
     Completion(Shell),
     /// Complete the last of these words, for a completion script.
     Complete(Vec<String>),
-    /// Host a plugin, as a child of the program that isolates it.
+    /// Host a plugin, as the child of a program that isolates it.
     HostPlugin(PathBuf),
-    /// Build the Rust program of this manifest, and run it instead.
+    /// Build the Rust program with this manifest, and run it in place of this one.
     HandOver(PathBuf),
 }
 
 impl Action {
-    /// What this program is asked by its own scripts and its parent, by a hidden first argument.
+    /// The action of a hidden first argument, as used by completion scripts and by the parent of a plugin's process.
     pub(crate) fn hidden(args: &[String]) -> Option<Self> {
         match args {
             [ask, words @ ..] if ask == ASK => Some(Self::Complete(words.to_vec())),
@@ -60,7 +60,7 @@ impl Action {
         }
     }
 
-    /// Whether it needs neither fabfile nor settings, with these words after its option.
+    /// Whether it needs neither fabfile nor settings; `rest` are the words after the options.
     pub(crate) fn reads_nothing(&self, rest: &[String]) -> bool {
         match self {
             Self::Help => rest.is_empty(),
@@ -69,7 +69,7 @@ impl Action {
         }
     }
 
-    /// Whether it may be an action of `--retry-failed`, or hide it.
+    /// Whether it may be combined with `--retry-failed`.
     pub(crate) fn may_retry(&self) -> bool {
         matches!(self, Self::Run | Self::Plan(_) | Self::Help | Self::Version)
     }

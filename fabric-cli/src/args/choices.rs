@@ -1,21 +1,21 @@
-//! What some options let one choose from.
+//! The values of options that take one of several words.
 
 use crate::words::words;
 
 words! {
-    /// How something is written.
+    /// An output format.
     #[derive(Default)]
     pub(crate) enum Format {
-        /// For a person.
+        /// For people.
         #[default]
         Text = "text",
-        /// For a program.
+        /// For programs.
         Json = "json",
     }
 }
 
 words! {
-    /// How tasks are listed (Fabric 1's `-F`, and JSON).
+    /// The format of the task list (Fabric 1's `-F`, and JSON).
     pub(crate) enum ListFormat {
         /// Bare names, one a line.
         Short = "short",
@@ -29,21 +29,21 @@ words! {
 }
 
 words! {
-    /// Whether there is a live view.
+    /// When the live view is shown.
     #[derive(Default)]
     pub(crate) enum Progress {
-        /// On a terminal.
+        /// If standard error is a terminal.
         #[default]
         Auto = "auto",
-        /// Wherever output goes.
+        /// Always.
         Always = "always",
-        /// No.
+        /// Never.
         Never = "never",
     }
 }
 
 words! {
-    /// Which starter is written.
+    /// The kind of starter project.
     #[derive(Default)]
     pub(crate) enum InitKind {
         /// `fabfile.toml`.
@@ -57,7 +57,7 @@ words! {
 }
 
 words! {
-    /// The shells that there are completion scripts for.
+    /// The shells that have a completion script.
     #[derive(Default)]
     pub(crate) enum Shell {
         #[default]

@@ -1,14 +1,14 @@
-//! The help, made from the table.
+//! The help text, made from the table of options.
 
 use std::fmt::Write as _;
 
 use super::option::{Group, Opt, Takes};
 use super::table::OPTIONS;
 
-/// Where the descriptions begin, in columns.
+/// The column at which descriptions begin.
 const INDENT: usize = 34;
 
-/// The help, for a terminal of this width.
+/// The help text, for a terminal of this width.
 pub(crate) fn help(program: &str, width: usize) -> String {
     let mut out = format!(
         "Run commands, deploys and maintenance on one server or ten thousand, over SSH.\n\n\
@@ -30,7 +30,7 @@ pub(crate) fn help(program: &str, width: usize) -> String {
     out
 }
 
-/// One entry: its left side, and its description wrapped beside or below it.
+/// Adds an entry: its left side, and its description wrapped beside or below it.
 fn entry(out: &mut String, left: &str, text: &str, width: usize) {
     let _ = write!(out, "{left}");
     let mut column = left.chars().count();

@@ -1,4 +1,4 @@
-//! From what was typed to what it means.
+//! From the words typed to their meaning.
 
 use std::io;
 
@@ -13,18 +13,18 @@ use super::options::Options;
 use super::typed::Typed;
 use crate::render::{Levels, UnknownLevel};
 
-/// Reads a file of a host list by the name that was typed; `-` is standard input.
+/// Reads the host list file of this name, as typed; `-` is standard input.
 pub(crate) type ReadList<'a> = &'a dyn Fn(&str) -> io::Result<String>;
 
 impl Options {
-    /// What the options mean that must be known first, to find the fabfile. Host lists, which may be read from standard
-    /// input, are left out.
+    /// The meaning of the options needed to find the fabfile. Host lists are left out, as they may be read from standard
+    /// input.
     pub(crate) fn head(mut typed: Typed) -> Result<Self, UsageError> {
         typed.options.retain(|given| !matches!(given.option.does, Does::SetHosts(_)));
         Self::new(Typed { options: typed.options, ..Typed::default() }, &|_| Ok(String::new()))
     }
 
-    /// The meaning of what was typed.
+    /// The meaning of a whole command line.
     pub(crate) fn new(typed: Typed, read_list: ReadList<'_>) -> Result<Self, UsageError> {
         tracing::trace!(route = "options: what the words mean");
         let mut options = Self { tasks: typed.tasks, words: typed.words, ..Self::default() };
@@ -42,10 +42,10 @@ impl Options {
                     let items = read(setting, given)?;
                     options.add(setting, items.as_array().cloned().unwrap_or_default(), given);
                 }
-                // All of them have been read with the first one.
+                // Read with the first one.
                 Does::SetHosts(setting) if options.setting(setting).is_some() => {}
                 Does::SetHosts(setting) => {
-                    // As one list, for the set operators in it.
+                    // Joined, as set operators apply across repeated options.
                     let same = typed.options.iter().filter(|other| other.option.long == given.option.long);
                     let list = read_hosts(setting, given, same.map(Given::value), read_list)?;
                     options.set(setting, list.into(), given);
@@ -82,13 +82,13 @@ fn unknown_level(option: &str, UnknownLevel(value): UnknownLevel) -> UsageError 
     UsageError::NotOneOf { what: option.to_owned(), words: all.join(", "), hint, value }
 }
 
-/// A value by the type of its setting.
+/// Reads a value by the type of its setting.
 fn read(setting: &str, given: &Given) -> Result<Value, UsageError> {
     let text = given.value();
     let read = || -> Result<Value, String> {
         let kind = Setting::find(setting).map(|setting| setting.kind);
         let value = kind.map_or(Ok(text.into()), |kind| kind.parse(text))?;
-        // What the type of the value alone doesn't say.
+        // Types alone don't check these.
         let share = match (setting, &value) {
             ("batch", Value::String(share)) => Share::of_batch(share),
             ("limit", Value::String(share)) => Share::of_limit(share),
@@ -98,14 +98,14 @@ fn read(setting: &str, given: &Given) -> Result<Value, UsageError> {
         share.map(|_| value).map_err(|error| error.to_string())
     };
     read().map_err(|reason| {
-        // With what was found, unless it is a secret or in the message already.
+        // Adds the value, unless it is a secret or in the message already.
         let secret = Setting::find(setting).is_some_and(Setting::is_secret);
         let found = if secret || reason.contains(text) { String::new() } else { format!(", found `{text}`") };
         UsageError::BadValue { option: given.option.name(), reason: reason + &found }
     })
 }
 
-/// The hosts that all values of one option name.
+/// The hosts in all values of one option.
 fn read_hosts<'a>(
     setting: &str,
     given: &Given,
@@ -116,14 +116,14 @@ fn read_hosts<'a>(
     let list = read_host_option(&value, read_list)
         .map_err(|error| UsageError::BadValue { option: option.clone(), reason: error.to_string() })?;
     let is_blank = value.chars().all(|c| c == ',' || c.is_whitespace());
-    // What was meant to be few must not become all.
+    // An empty `--only` must not mean all hosts.
     if list.is_empty() && setting != "exclude_hosts" && (setting == "only_hosts" || !is_blank) {
         return Err(UsageError::NoHosts { option, value });
     }
     Ok(list)
 }
 
-/// Reads the files among the hosts of a call: `task:hosts=@file`.
+/// Reads the files in a call's host lists: `task:hosts=@file`.
 fn read_lists_of(call: &mut Invocation, read_list: ReadList<'_>) -> Result<(), UsageError> {
     let task = &call.task;
     for (name, list) in [("hosts", &mut call.selection.hosts), ("exclude_hosts", &mut call.selection.exclude)] {

@@ -1,8 +1,7 @@
-//! The command line, in two steps: what was typed ([`typed`]), then what it means ([`Options`]).
+//! The command line, read in two steps: words ([`typed`]), then their meaning ([`Options`]).
 //!
-//! The meaning of an option after a task's name depends on the task, and so on the fabfile, which itself depends on
-//! options. So [`typed::parse_head`] reads the options before the first task, and with the fabfile loaded
-//! [`typed::parse`] reads everything.
+//! What an option after a task means depends on the task, so on the fabfile, which in turn depends on options. So
+//! [`typed::parse_head`] reads the options before the first task; once the fabfile is loaded, [`typed::parse`] reads all.
 
 mod action;
 mod choices;
@@ -22,39 +21,39 @@ pub(crate) use choices::{Format, InitKind, ListFormat, Progress, Shell};
 pub(crate) use help::help;
 pub(crate) use options::Options;
 
-/// A command line that makes no sense; the program exits with status 2.
+/// An invalid command line; the program exits with status 2.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum UsageError {
-    /// An abbreviation that several options begin with.
+    /// An abbreviation of several options.
     #[error("{option} is ambiguous: {}", .candidates.join(", "))]
     Ambiguous {
         /// As typed.
         option: String,
-        /// What it could mean.
+        /// The options that it could mean.
         candidates: Vec<String>,
     },
-    /// A value that its option cannot take.
+    /// An invalid value.
     #[error("{option}: {reason}")]
     BadValue {
         /// The option.
         option: String,
-        /// What was expected; never the value of a secret.
+        /// What was expected; without the value if it is a secret.
         reason: String,
     },
-    /// An option where a host list was expected.
+    /// A host list is expected and an option follows.
     #[error("{option} needs a value, {kind}: `{found}` begins with `-`, as no host does")]
     OptionForHosts {
         /// The option.
         option: String,
-        /// What kind of value.
+        /// The name of the value, as in the help.
         kind: &'static str,
-        /// What follows it.
+        /// The word that follows.
         found: String,
     },
     /// Options that exclude each other.
     #[error("{0} and {1} cannot be used together")]
     Conflict(String, String),
-    /// A task's word that cannot be read.
+    /// An invalid task call.
     #[error(transparent)]
     Invocation(#[from] InvocationError),
     /// A value is missing.
@@ -62,22 +61,22 @@ pub(crate) enum UsageError {
     MissingValue {
         /// The option.
         option: String,
-        /// What kind of value.
+        /// The name of the value, as in the help.
         value: String,
     },
-    /// A word that is not among those that are taken.
+    /// A word other than those accepted.
     #[error("{what}: `{value}` is not one of {words}{}", did_you_mean(.hint.as_ref()))]
     NotOneOf {
         /// The option.
         what: String,
         /// The word.
         value: String,
-        /// The words that are taken.
+        /// The accepted words.
         words: String,
         /// The nearest of them.
         hint: Option<String>,
     },
-    /// An option of `fab` after a task, which would be left out for what the option shows.
+    /// An option after a task that would show something instead of running the task.
     #[error("task `{task}` has no option {option}, and fab's own goes before the tasks")]
     NotAfterTask {
         /// The option.
@@ -93,10 +92,10 @@ pub(crate) enum UsageError {
         /// As typed.
         value: String,
     },
-    /// An argument that is no text.
+    /// An argument that is not UTF-8.
     #[error("argument {0} is not valid UTF-8: {1}")]
     NotUtf8(usize, String),
-    /// A task's option without its value, or with one that it doesn't take.
+    /// A task's option without its value, or with an unexpected one.
     #[error("{0}")]
     TaskOption(String),
     /// A value for an option that takes none.
@@ -118,7 +117,7 @@ pub(crate) enum UsageError {
 }
 
 impl UsageError {
-    /// The task whose options these are not.
+    /// The task that has no such option.
     pub(crate) fn task(&self) -> Option<&str> {
         match self {
             Self::UnknownOption { task, .. } => task.as_deref(),

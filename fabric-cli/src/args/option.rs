@@ -1,4 +1,4 @@
-//! What an option is: names, value, help, completion and effect.
+//! The definition of an option: names, value, help, completion and effect.
 
 use super::options::Options;
 
@@ -13,7 +13,7 @@ pub(crate) struct Opt {
     pub alias: Option<&'static str>,
     /// Whether and how it takes a value.
     pub takes: Takes,
-    /// What it does.
+    /// Its effect.
     pub does: Does,
     /// The heading under which the help shows it.
     pub group: Group,
@@ -21,11 +21,11 @@ pub(crate) struct Opt {
     pub after_tasks: bool,
     /// What the help says about it.
     pub help: &'static str,
-    /// What its value completes to.
+    /// How its value is completed.
     pub completes: Completes,
 }
 
-/// An option of `fab`, with its value.
+/// An option as typed, with its value.
 #[derive(Debug)]
 pub(crate) struct Given {
     pub option: &'static Opt,
@@ -45,7 +45,7 @@ impl Given {
 pub(crate) enum Takes {
     /// No value.
     Nothing,
-    /// A value of this name: attached (`--opt=value`, `-ovalue`) or the next argument, whatever it is.
+    /// A value, called this in the help: attached (`--opt=value`, `-ovalue`) or the next argument, whatever it is.
     Value(&'static str),
     /// One of these words, as with [`Takes::Value`].
     OneOf(&'static [&'static str]),
@@ -53,29 +53,28 @@ pub(crate) enum Takes {
     MaybeOneOf(&'static [&'static str]),
     /// Optionally one of these words: attached, or the next argument if it is one of them.
     MaybeNextOneOf(&'static [&'static str]),
-    /// Optionally a value: attached, or the next argument if that is no option.
+    /// Optionally a value: attached, or the next argument unless that is an option.
     MaybeNext(&'static str),
     /// All arguments up to the next option, at least one.
     Many(&'static str),
 }
 
-/// What an option does.
+/// The effect of an option.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Does {
-    /// Sets this setting to its value, read by the setting's type.
+    /// Sets a setting to the value, read by the setting's type.
     Set(&'static str),
-    /// Adds its value to this setting, a list.
+    /// Adds the value to a setting that is a list.
     Add(&'static str),
-    /// Adds the items of its value to this setting, a list.
+    /// Adds the items of the value to a setting that is a list.
     Extend(&'static str),
-    /// Sets this setting to the hosts that its values name: ranges, braces and `@file` expanded. Given several
-    /// times, it is one list.
+    /// Sets a setting to the hosts in the value, with ranges, braces and `@file` expanded. Repeated options make one list.
     SetHosts(&'static str),
-    /// Sets this setting, a switch.
+    /// Sets a switch.
     Switch(&'static str, bool),
     /// Sets any settings: `--set`.
     Assign,
-    /// Something of the command line itself.
+    /// Changes the options themselves.
     Own(fn(&mut Options, &Given)),
 }
 
@@ -92,7 +91,7 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    /// All of them, in the order of the help.
+    /// All groups, in the order of the help.
     pub(crate) const ALL: [(Self, &'static str); 7] = [
         (Self::Hosts, "Hosts"),
         (Self::Running, "Running"),
@@ -104,10 +103,10 @@ impl Group {
     ];
 }
 
-/// What the value of an option completes to.
+/// How the value of an option is completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Completes {
-    /// The words that it takes, if any.
+    /// To the words that it takes, if any.
     Nothing,
     Files,
     Hosts,

@@ -1,4 +1,4 @@
-//! What the command line means.
+//! The meaning of a command line.
 
 use std::path::PathBuf;
 
@@ -13,19 +13,18 @@ use super::choices::{Format, ListFormat, Progress};
 use super::option::Given;
 use crate::render::{Levels, OutputMode};
 
-/// The command line, understood.
+/// The meaning of a command line.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
-    /// What to do.
+    /// What is asked for.
     pub action: Action,
-    /// The option that asked for that, if one did.
+    /// The option that asked for it, if any.
     pub asked_by: Option<String>,
-    /// The same command line in long options, without its secrets and with host lists read: what a journal may
-    /// hold.
+    /// The same command line for a journal: in long options, with host lists read, without secrets.
     pub arguments: Vec<String>,
-    /// Whether the last command line is meant, on the hosts that it did not finish.
+    /// Whether to repeat the last run where it did not succeed.
     pub retry_failed: bool,
-    /// The settings that options set, in the order typed: name, value, and the option as help spells it.
+    /// The settings that options set, in the order typed: name, value, and the option as spelled in the help.
     pub settings: Vec<(&'static str, Value, String)>,
     /// The texts of `--set`.
     pub set: Vec<String>,
@@ -33,17 +32,17 @@ pub(crate) struct Options {
     pub tasks: Vec<Invocation>,
     /// The tasks' words, as typed.
     pub words: Vec<String>,
-    /// The command after `--`, its words joined by single blanks (Fabric 1).
+    /// The command after `--`, its words joined by single spaces (Fabric 1).
     pub command: Option<String>,
-    /// How tasks are listed.
+    /// The format of the task list.
     pub list_format: Option<ListFormat>,
-    /// How settings and plans are shown.
+    /// The format of settings and plans.
     pub format: Format,
-    /// How the run is shown; `None` leaves it to the program.
+    /// How the run is shown; `None` for the default.
     pub output: Option<OutputMode>,
-    /// Whether there is a live view.
+    /// When the live view is shown.
     pub progress: Progress,
-    /// What of the run is shown: `--show` first, then `--hide`, whatever the order typed (Fabric 1).
+    /// The output levels: `--show` applies first, then `--hide`, in whatever order typed (Fabric 1).
     pub levels: Levels,
     /// The texts of `--show`.
     pub shown: Vec<String>,
@@ -51,26 +50,26 @@ pub(crate) struct Options {
     pub hidden: Vec<String>,
     /// The filter of the diagnostic log.
     pub log: Option<String>,
-    /// Whether commands and transfers are printed instead of done.
+    /// Whether commands and transfers are only printed.
     pub dry_run: bool,
-    /// Whether standard input is left alone.
+    /// Whether standard input is never read.
     pub no_stdin: bool,
-    /// The shard of this process, as typed.
+    /// The value of `--shard`.
     pub shard: Option<String>,
-    /// The files that the finished run is written to.
+    /// The values of `--report`.
     pub reports: Vec<PathBuf>,
     /// The reports of `--merge-reports`.
     pub merged: Vec<PathBuf>,
-    /// Whether the password is asked for first.
+    /// Whether to ask for the password first (`-I`).
     pub ask_password: bool,
-    /// Whether the sudo password is asked for first.
+    /// Whether to ask for the sudo password first.
     pub ask_sudo_password: bool,
-    /// Two options that exclude each other.
+    /// Two given options that exclude each other.
     pub(super) conflict: Option<(String, String)>,
 }
 
 impl Options {
-    /// Asks for an action. Help and version win over any other, and exclude none.
+    /// Sets the action. Help and version win over any other, and don't conflict with it.
     pub(super) fn ask(&mut self, action: Action, given: &Given) {
         let name = given.option.name();
         if matches!(self.action, Action::Help | Action::Version) {
@@ -85,17 +84,17 @@ impl Options {
         }
     }
 
-    /// The value that an option has given a setting, if one has.
+    /// The value of a setting that an option has set.
     pub(crate) fn setting(&self, name: &str) -> Option<&Value> {
         self.settings.iter().rev().find(|(setting, ..)| *setting == name).map(|(_, value, _)| value)
     }
 
-    /// Whether the same fabfile and settings file are meant.
+    /// Whether both name the same fabfile and settings file.
     pub(crate) fn names_the_files_of(&self, other: &Self) -> bool {
         ["fabfile", "rcfile"].iter().all(|name| self.setting(name) == other.setting(name))
     }
 
-    /// Options that were given several times with different values, of which one is used.
+    /// Warns of options given several times with different values, of which only the last is used.
     pub(crate) fn overridden(&self) -> Vec<Problem> {
         let found =
             [("-g", "gateway"), ("-f", "fabfile"), ("-c", "rcfile")].into_iter().filter_map(|(letter, name)| {
@@ -112,7 +111,7 @@ impl Options {
         found.collect()
     }
 
-    /// Whether nothing at all was asked for: neither a task nor a command nor anything with options.
+    /// Whether nothing was asked for: no task, no command, no action, no setting.
     pub(crate) fn asks_nothing(&self) -> bool {
         self.action == Action::Run
             && !self.retry_failed

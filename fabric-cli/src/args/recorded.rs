@@ -1,4 +1,4 @@
-//! A command line as a journal may hold it: in long options, with host lists read, and without its secrets.
+//! The command line as recorded in a journal: in long options, with host lists read, without secrets.
 
 use fabric_config::{parse_set, shown};
 use fabric_core::settings::Setting;
@@ -9,7 +9,7 @@ use super::option::{Does, Given};
 use super::options::Options;
 
 impl Options {
-    /// What was given, to be recorded.
+    /// The arguments to record.
     pub(super) fn recorded(
         &self,
         given: &[Given],
@@ -27,7 +27,7 @@ impl Options {
                     Some(hosts) => Some(hosts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
                     None => continue,
                 },
-                // Not left out: without it the hosts behind it can't be reached.
+                // Kept without its password: the hosts behind it can't be reached without a gateway.
                 (Does::Set("gateway"), Some(gateway)) => Some(Gateway::shown(gateway)),
                 (Does::Assign, Some(list)) => {
                     let (gateway, kept) = without_secrets(list);
@@ -47,7 +47,7 @@ impl Options {
     }
 }
 
-/// A gateway that was among the assignments of `--set` and is shown by itself, and the assignments without secrets.
+/// Splits the assignments of `--set`: a gateway with a password, which is recorded without it, and what else is no secret.
 fn without_secrets(list: &str) -> (Option<String>, Option<String>) {
     let keys = parse_set(list).unwrap_or_default();
     let secret =
@@ -70,7 +70,7 @@ fn is_secret(name: &str) -> bool {
     Setting::find_any(name).is_some_and(|setting| setting.kind.is_secret())
 }
 
-/// Whether a value is shown otherwise than it is.
+/// Whether a value is masked when it is shown.
 fn masked(name: &str, text: &str) -> bool {
     let typed = Setting::find_any(name).and_then(|setting| setting.kind.parse(text).ok());
     let value = typed.or_else(|| serde_json::from_str(text).ok()).unwrap_or_else(|| text.into());

@@ -1,5 +1,5 @@
-//! The table: one block for each option, with its names, value, effect, help, completion and test. The parser, the
-//! help and the completions are made from it. What a block lacks is a compile error.
+//! The table of options: one block each, with names, value, effect, help, completion and test. Parser, help and completions are
+//! made from it. An incomplete block doesn't compile.
 
 use super::action::Action;
 use super::choices::{Format, InitKind, ListFormat, Progress, Shell};
@@ -28,7 +28,7 @@ macro_rules! options {
             completes: options!(@or Completes::Nothing $(, Completes::$completes)?),
         }, )+ )+ ];
 
-        /// The test of each option: its name, what is typed, and what that must do.
+        /// The test of each option: its name, a command line, and the expected effect.
         #[cfg(test)]
         fn effects() -> Vec<(&'static str, &'static str, tests::Effect)> {
             use tests::{asks, has, sets};
@@ -238,23 +238,23 @@ options! {
     }
 }
 
-/// The option of this letter.
+/// The option with this letter.
 pub(crate) fn by_letter(letter: char) -> Option<&'static Opt> {
     OPTIONS.iter().find(|option| option.short == Some(letter))
 }
 
-/// The option of this long name or alias, spelled out.
+/// The option with this long name or alias, in full.
 pub(crate) fn by_name(name: &str) -> Option<&'static Opt> {
     OPTIONS.iter().find(|option| option.long == name || option.alias == Some(name))
 }
 
-/// Whether options give this setting names of files.
+/// Whether an option sets this setting to names of files.
 pub(crate) fn names_files(setting: &str) -> bool {
     let gives = |option: &Opt| matches!(option.does, Set(name) | Add(name) if name == setting);
     OPTIONS.iter().any(|option| option.completes == Completes::Files && gives(option))
 }
 
-/// All options whose long name begins with `prefix`: one, if the abbreviation is unique.
+/// The options whose long name begins with `prefix`: exactly one if that is an unambiguous abbreviation.
 pub(crate) fn by_prefix(prefix: &str) -> Vec<&'static Opt> {
     OPTIONS.iter().filter(|option| !prefix.is_empty() && option.long.starts_with(prefix)).collect()
 }
@@ -266,7 +266,7 @@ mod tests {
     use crate::args::meaning::tests::options;
     use fabric_core::settings::Setting;
 
-    /// What an option must have done.
+    /// The expected effect of an option.
     pub(super) type Effect = Box<dyn Fn(&Options) -> bool>;
 
     pub(super) fn has(effect: impl Fn(&Options) -> bool + 'static) -> Effect {

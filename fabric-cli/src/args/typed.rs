@@ -1,4 +1,4 @@
-//! What was typed: words, options and the remainder, before they get a meaning.
+//! The command line as typed: options, tasks and the command after `--`, not interpreted yet.
 
 use fabric_core::{HostStringError, settings::nearest};
 use fabric_exec::hostlist::expand_item;
@@ -8,42 +8,42 @@ use super::UsageError;
 use super::option::{Completes, Given, Opt, Takes};
 use super::table::{self, OPTIONS};
 
-/// A command line, taken apart.
+/// A command line, parsed.
 #[derive(Debug, Default)]
 pub(crate) struct Typed {
     /// The options of `fab` itself, in order.
     pub options: Vec<Given>,
     /// The tasks with their arguments, in order.
     pub tasks: Vec<Invocation>,
-    /// What each of the tasks declares.
+    /// The parameters of each task.
     pub params: Vec<Vec<Param>>,
     /// The tasks' words, as typed.
     pub words: Vec<String>,
-    /// What came after `--`, if that was typed.
+    /// The words after `--`, if it was typed.
     pub remainder: Option<Vec<String>>,
 }
 
-/// The parameters that the task of a name declares; none for one that is unknown.
+/// Returns the parameters of the task of a name; none if there is no such task.
 pub(crate) type Declared<'a> = &'a dyn Fn(&str) -> Vec<Param>;
 
-/// Takes the whole command line apart.
+/// Parses the whole command line.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong.
+/// The first error.
 pub(crate) fn parse(args: &[String], declared: Declared<'_>) -> Result<Typed, UsageError> {
     let (typed, parsed) = parse_as_far_as_possible(args, declared);
     parsed.map(|()| typed)
 }
 
-/// What there is up to the first thing that is wrong, and that.
+/// Parses up to the first error, which is returned too.
 pub(crate) fn parse_as_far_as_possible(args: &[String], declared: Declared<'_>) -> (Typed, Result<(), UsageError>) {
     let mut parser = Parser { args, typed: Typed::default(), params: Vec::new() };
     let parsed = parser.all(declared);
     (parser.typed, parsed)
 }
 
-/// The options before the first task, and what follows them: what can be known before there is a fabfile.
+/// Parses the options before the first task, for which no fabfile is needed, and returns what follows.
 pub(crate) fn parse_head(args: &[String]) -> Result<(Typed, &[String]), UsageError> {
     tracing::trace!(route = "words: options, tasks with their arguments, a command");
     let mut parser = Parser { args, typed: Typed::default(), params: Vec::new() };
@@ -53,7 +53,7 @@ pub(crate) fn parse_head(args: &[String]) -> Result<(Typed, &[String]), UsageErr
     Ok((parser.typed, parser.args))
 }
 
-/// An item of a list of hosts, written out. What a `@file` has is read once the meaning of all is known.
+/// Expands an item of a host list. A `@file` is left as it is, to be read later.
 fn but_for_files(item: &str) -> Result<Vec<String>, HostStringError> {
     if item.starts_with('@') { Ok(vec![item.to_owned()]) } else { expand_item(item) }
 }
@@ -76,7 +76,7 @@ fn is_own(word: &str) -> bool {
 struct Parser<'a> {
     args: &'a [String],
     typed: Typed,
-    /// Of the task that was typed last.
+    /// The parameters of the last task.
     params: Vec<Param>,
 }
 
@@ -109,7 +109,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Takes the next word, which is an option of `fab`, with its value.
+    /// Takes the next word, an option of `fab`, with its value.
     fn option(&mut self) -> Result<(), UsageError> {
         let Some(word) = self.next() else { return Ok(()) };
         let Some(long) = word.strip_prefix("--") else { return self.letters(&word[1..]) };
@@ -120,7 +120,7 @@ impl Parser<'_> {
         let of_task = self.params.iter().map(Param::option).find(|option| option.starts_with(name));
         let option = match (table::by_name(name), &table::by_prefix(name)[..]) {
             (Some(option), _) => option,
-            // Of the task's own options too: a guess could do something else than was meant.
+            // Ambiguous with the task's own options too: never guess.
             (None, [option, ..]) if of_task.is_some() => {
                 let candidates = of_task.map(|name| format!("the task's --{name}"));
                 let candidates = candidates.into_iter().chain([option.name()]).collect();
@@ -155,7 +155,7 @@ impl Parser<'_> {
     }
 
     fn value(&mut self, option: &'static Opt, attached: Option<String>) -> Result<(), UsageError> {
-        // It would look as if the task had run.
+        // Else it would look as if the task had run.
         if let Some(call) = self.typed.tasks.last().filter(|_| !option.after_tasks) {
             return Err(UsageError::NotAfterTask { option: option.name(), task: call.task.clone() });
         }
@@ -167,7 +167,7 @@ impl Parser<'_> {
             },
             Takes::Value(name) => {
                 let value = attached.or_else(|| self.next()).ok_or_else(|| missing(name))?;
-                // No host string begins with a dash: the value is missing, and this is the next option.
+                // No host string begins with a dash: this is the next option, and the value is missing.
                 if option.completes == Completes::Hosts && value.starts_with('-') {
                     return Err(UsageError::OptionForHosts { option: option.name(), kind: name, found: value });
                 }

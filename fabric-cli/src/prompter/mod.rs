@@ -1,9 +1,8 @@
-//! Questions to a person, on the terminal of the process.
+//! Asks the user questions on the terminal.
 //!
-//! Questions wait in one queue. One answer serves every host that asks the same thing while the question
-//! stands: the login password of one user, the passphrase of one key, the sudo password of one user. It is
-//! remembered for hosts that ask later, and asked anew when a host that had it asks again. Output is held
-//! back while a question stands.
+//! Questions wait in a queue. The answer goes to all hosts that ask the same: the login or sudo password of a user, or the
+//! passphrase of a key. It is remembered for hosts that ask later; a host that asks again causes a new question. Output is held
+//! back while a question is open.
 
 mod tty;
 
@@ -40,9 +39,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: Vec<Waiting>,
-    /// Whether the queue is being worked on.
+    /// Whether a thread is asking the questions of the queue.
     asking: bool,
-    /// The last answer of each shareable kind, and the hosts that were given it.
+    /// The last answer of each shareable kind, and the hosts that got it.
     answers: HashMap<String, (Secret, Vec<Option<String>>)>,
 }
 
@@ -52,21 +51,21 @@ struct Waiting {
 }
 
 impl TerminalPrompter {
-    /// Asks on the terminal of this process, which is opened at the first question. With `refuse`
-    /// (`abort_on_prompts`) every question is an error instead. `printer` is held back while a question
-    /// stands. Ctrl-C at a hidden question stops `interrupt`, and once that is stopped no question is answered.
+    /// Asks on the terminal of this process, which is opened at the first question. With `refuse` (`abort_on_prompts`) every
+    /// question is an error instead. `printer` is held back while a question is open. Ctrl-C at a hidden question stops
+    /// `interrupt`; once that is stopped, open and later questions end without an answer.
     pub(crate) fn new(refuse: bool, printer: Option<Arc<Printer>>, interrupt: Interrupt) -> Self {
         let shared =
             Shared { tty: OnceLock::new(), printer, refuse, state: Mutex::default(), interrupt, keys: OnceLock::new() };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Asks nothing, as if the process had no terminal.
+    /// Asks no questions, as if the process had no terminal.
     pub(crate) fn without_terminal(&self) {
         let _ = self.shared.tty.set(None);
     }
 
-    /// Takes these keys from commands while a question is open; only the first call counts.
+    /// Keeps commands from reading the keyboard while a question is open. Only the first call has an effect.
     pub(crate) fn beside(&self, keys: Keys) {
         let _ = self.shared.keys.set(keys);
     }
@@ -75,12 +74,12 @@ impl TerminalPrompter {
     #[cfg(test)]
     fn on(tty: Tty) -> Self {
         let prompter = Self::new(false, None, Interrupt::new());
-        // Nobody else has seen this prompter.
+        // It was just made, so that this is the first call.
         let _ = prompter.shared.tty.set(Some(tty));
         prompter
     }
 
-    /// Ends every question without an answer, and leaves the terminal as it was found: for Ctrl-C.
+    /// Ends all questions without an answer, and restores the terminal.
     pub(crate) fn cancel(&self) {
         if let Some(Some(tty)) = self.shared.tty.get() {
             tty.cancel();
@@ -114,7 +113,7 @@ impl Prompter for TerminalPrompter {
 }
 
 impl State {
-    /// The answer that another host was given, unless this host was given it too and asks again.
+    /// The answer that another host got, unless this host got it too and asks again.
     fn remembered(&mut self, request: &PromptRequest) -> Option<Secret> {
         let (secret, hosts) = self.answers.get_mut(&shared_key(&request.kind)?)?;
         if hosts.contains(&request.host) {
@@ -140,7 +139,7 @@ impl Shared {
         self.tty.get_or_init(|| Tty::open().ok()).as_ref()
     }
 
-    /// Works the queue off.
+    /// Asks the questions of the queue.
     fn work(&self) {
         loop {
             let (first, hosts) = {
@@ -166,7 +165,7 @@ impl Shared {
             drop(state);
             for Waiting { request, reply } in served {
                 let answer = answer.clone().map_err(|error| for_request(&error, &request));
-                // Whoever asked may have given up.
+                // The receiver may be gone.
                 let _ = reply.send(answer);
             }
         }
@@ -193,13 +192,13 @@ impl Shared {
             }
             Ok(None) | Err(_) => {}
         }
-        // The line of the question is still open.
+        // The cursor is still behind the question.
         let _ = tty.show("\n");
         Err(cancelled(request))
     }
 }
 
-/// Asks until there is an answer that makes sense; `None` when the person gives up.
+/// Asks until there is a valid answer; `None` if the user gives up.
 fn converse(tty: &Tty, request: &PromptRequest, hosts: &[String]) -> io::Result<Option<Secret>> {
     let question = question(request, hosts);
     loop {
@@ -220,12 +219,12 @@ fn question(request: &PromptRequest, hosts: &[String]) -> String {
         many => format!("[{}] ", visible::text(&fold(many.iter().map(String::as_str)))),
     };
     let message = match &request.kind {
-        // For several hosts at once, whose own messages differ.
+        // Asked for several hosts, whose messages differ.
         PromptKind::Password { user } => format!("Login password for {user}"),
         PromptKind::Sudo { user } => format!("sudo password for {user}"),
         _ => request.message.trim_end().to_owned(),
     };
-    // The text may come from a server, which must not pretend to be another one.
+    // The text may come from a server, which must not be able to imitate another one.
     let message = message.split('\n').map(visible::text).collect::<Vec<_>>().join("\n");
     let (choices, end) = match &request.kind {
         PromptKind::Confirm { default: true } => (" [Y/n]".to_owned(), " "),
@@ -238,8 +237,7 @@ fn question(request: &PromptRequest, hosts: &[String]) -> String {
     format!("{hosts}{message}{choices}{end}")
 }
 
-/// Whether a line answers the question; `Some` if something else is meant than was typed. The error says what
-/// is wrong.
+/// Checks an answer; `Some` is what it means, if that isn't the line itself. The error says what is wrong.
 fn check(kind: &PromptKind, line: &str) -> Result<Option<String>, String> {
     let yes_or_no = |default: Option<bool>| match (line.trim().to_ascii_lowercase().as_str(), default) {
         ("y" | "yes", _) | ("", Some(true)) => Ok(Some("yes".to_owned())),
@@ -261,8 +259,7 @@ fn check(kind: &PromptKind, line: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// What requests must have in common to be answered together; `None` for what is each host's own, such as a
-/// one-time code.
+/// Requests with the same key share an answer; `None` if the answer is for one host only, such as a one-time code.
 fn shared_key(kind: &PromptKind) -> Option<String> {
     match kind {
         PromptKind::Password { user } => Some(format!("password of {user}")),
@@ -283,7 +280,7 @@ fn cancelled(request: &PromptRequest) -> PromptError {
     PromptError::Cancelled { message: request.message.clone(), host: request.host.clone() }
 }
 
-/// The error of a question that was asked for several, for one of them.
+/// The error of a shared question, for one of its requests.
 fn for_request(error: &PromptError, request: &PromptRequest) -> PromptError {
     let PromptRequest { message, host, .. } = request.clone();
     match error {
@@ -301,7 +298,7 @@ mod tests {
     use std::fs::File;
     use std::io::{Read, Write};
 
-    /// A terminal and the hands and eyes of the person before it.
+    /// A terminal, with its other end for typing and reading.
     fn terminal() -> (Tty, File, File) {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
@@ -350,14 +347,14 @@ mod tests {
         .await
         .unwrap();
         assert_eq!(text, "[web1] Login password for deploy: ");
-        // While the question stands nothing that is typed shows.
+        // While the question is open, nothing typed is shown.
         assert!(!tcgetattr(&slave).unwrap().local_modes.contains(LocalModes::ECHO));
         let mut second = Box::pin(prompter.ask(request(password(), "web2")));
         assert!(futures_pending(second.as_mut()).await);
         master.write_all(b"hunter2\n").unwrap();
         assert_eq!((answer(first.await), answer(second.await)), ("hunter2".to_owned(), "hunter2".to_owned()));
         assert!(tcgetattr(&slave).unwrap().local_modes.contains(LocalModes::ECHO));
-        // Who asks later is given it; who asks again had a wrong one.
+        // A host that asks later gets it; one that asks again had a wrong one.
         assert_eq!(answer(prompter.ask(request(password(), "web3")).await), "hunter2");
         let mut again = Box::pin(prompter.ask(request(password(), "web1")));
         assert!(futures_pending(again.as_mut()).await);
@@ -400,7 +397,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_asked_who_must_not_be() {
+    async fn no_question_is_asked_with_abort_on_prompts() {
         let prompter = TerminalPrompter::new(true, None, Interrupt::new());
         assert_eq!(
             answer(prompter.ask(request(password(), "web1")).await),

@@ -1,4 +1,4 @@
-//! The terminal: one line at a time, shown or not, and always left as it was found.
+//! The terminal: reads a line, shown or hidden, and always restores the terminal's state.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,36 +11,35 @@ use rustix::termios::{
     LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
 };
 
-/// The terminal of a person.
+/// A terminal.
 #[derive(Debug)]
 pub(crate) struct Tty {
     file: File,
-    /// Its state before the question that is being asked, while its answer is not shown.
+    /// Its state before the open question, if the answer is hidden.
     before: Mutex<Option<Termios>>,
     cancelled: OwnedFd,
     cancel: Mutex<Option<OwnedFd>>,
 }
 
 impl Tty {
-    /// This process's terminal, wherever its standard streams go.
+    /// Opens the process's terminal, wherever its standard streams go.
     pub(crate) fn open() -> io::Result<Self> {
         Self::new(File::options().read(true).write(true).open("/dev/tty")?)
     }
 
-    /// This terminal.
+    /// Uses this terminal.
     pub(crate) fn new(file: File) -> io::Result<Self> {
         let (cancelled, cancel) = pipe_with(PipeFlags::CLOEXEC)?;
         Ok(Self { file, before: Mutex::new(None), cancelled, cancel: Mutex::new(Some(cancel)) })
     }
 
-    /// Ends the question that is being asked, and every later one, without an answer.
+    /// Ends the open question and all later ones without an answer.
     pub(crate) fn cancel(&self) {
         drop(self.cancel.lock().take());
         self.restore();
     }
 
-    /// Puts the terminal back into the state it was found in. For whoever ends the process while a question
-    /// is being asked.
+    /// Restores the terminal to its previous state: for ending the process while a question is open.
     pub(crate) fn restore(&self) {
         if let Some(before) = self.before.lock().take() {
             // A terminal that is gone needs no restoring.
@@ -48,18 +47,18 @@ impl Tty {
         }
     }
 
-    /// Shows a text.
+    /// Writes a text.
     pub(crate) fn show(&self, text: &str) -> io::Result<()> {
         (&self.file).write_all(text.as_bytes())
     }
 
-    /// Shows a question and reads a line, without its end; `None` at the end of input or when cancelled. What was typed
-    /// before the question is no answer to it. With `hidden` the line is not shown.
+    /// Shows a question and reads a line, without its line end; `None` at the end of input or if cancelled. Discards what was typed
+    /// before the question. With `hidden` the line is not echoed.
     ///
     /// # Errors
     ///
-    /// The terminal is gone; or, of the kind [`io::ErrorKind::Interrupted`], Ctrl-C at a hidden question, which is
-    /// no signal here: the terminal is put back first.
+    /// The terminal is gone; or, with [`io::ErrorKind::Interrupted`], Ctrl-C was typed at a hidden question, where it sends no
+    /// signal so that the terminal is restored first.
     pub(crate) fn ask(&self, question: &str, hidden: bool) -> io::Result<Option<String>> {
         let _restored = hidden.then(|| self.hide()).transpose()?;
         tcflush(&self.file, QueueSelector::IFlush)?;
@@ -84,7 +83,7 @@ impl Tty {
                     }
                     return Ok(Some(line.text()));
                 }
-                // What the terminal does itself where it shows what is typed.
+                // Line editing, which the terminal does itself if the line is shown.
                 (_, 0x03, true) => return Err(io::ErrorKind::Interrupted.into()),
                 (_, 0x04, true) if line.0.is_empty() => return Ok(None),
                 (_, 0x08 | 0x7f, true) => line.rub_out(),
@@ -95,7 +94,7 @@ impl Tty {
         }
     }
 
-    /// Neither shows what is typed nor lets a key end the program, which would leave the terminal so.
+    /// Turns echo off, and signals too: one would end the program and leave the terminal without echo.
     fn hide(&self) -> io::Result<Restored<'_>> {
         let before = tcgetattr(&self.file)?;
         let mut hidden = before.clone();
@@ -118,11 +117,11 @@ impl Drop for Restored<'_> {
     }
 }
 
-/// What has been typed; wiped when dropped.
+/// The line typed so far; wiped when dropped.
 struct Line(Vec<u8>);
 
 impl Default for Line {
-    /// Large enough that it is not moved, which would leave copies.
+    /// Large enough not to be moved, which would leave copies.
     fn default() -> Self {
         Self(Vec::with_capacity(1024))
     }
@@ -133,14 +132,14 @@ impl Line {
         String::from_utf8_lossy(&self.0).into_owned()
     }
 
-    /// Takes the last character back.
+    /// Deletes the last character.
     fn rub_out(&mut self) {
         while self.0.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
     }
 
     fn clear(&mut self) {
         self.0.fill(0);
-        // Keeps the compiler from leaving the write out.
+        // Keeps the compiler from optimising the write away.
         std::hint::black_box(&self.0);
         self.0.clear();
     }

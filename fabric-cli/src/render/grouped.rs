@@ -1,4 +1,4 @@
-//! Hosts with identical or nearly equal output together, at the end of each task.
+//! Output by groups of hosts: at the end of each task, identical (or nearly equal) output is shown once.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,50 +19,50 @@ use super::printer::Render;
 use super::store::Store;
 use super::{Look, visible};
 
-/// How much is written at once of what is read from the file.
+/// How much of the file is read and written at a time.
 const BLOCK: usize = 64 * 1024;
 
-/// Collects output by host and shows what is identical once, when its task has ended. Errors and warnings
-/// are shown at once.
+/// Collects output by host, and shows identical output once when the task has ended. Errors and warnings are shown as they
+/// come.
 pub(super) struct Grouped {
     look: Look,
-    /// Whether output that differs in numbers and in the host's own name only is shown once too.
+    /// Whether output that differs only in numbers and the host's own name counts as identical.
     similar: bool,
     notes: Prefix,
     store: Store,
-    /// What hosts have printed so far.
+    /// The output so far, by task and host.
     running: HashMap<Place, Printing>,
-    /// Tasks with what came of them: the same text is kept once, however many hosts printed it.
+    /// The results of tasks. Identical output is kept once, however many hosts printed it.
     finished: IndexMap<Task, Groups>,
 }
 
-/// A task; `None` for what belongs to none.
+/// A task; `None` outside of tasks.
 type Task = Option<Arc<str>>;
 
 /// A task on a host.
 type Place = (Task, Arc<str>);
 
-/// The host of local commands, also of those that a task runs for other hosts.
+/// The host of local commands, those of a task on other hosts included.
 const LOCAL: &str = "localhost";
 
-/// Hosts by what came of them.
+/// Groups of hosts with the same result.
 type Groups = IndexMap<(HostStatus, [Hash; 2]), Group>;
 
-/// Hosts that belong together.
+/// A group of hosts.
 struct Group {
     hosts: Vec<Arc<str>>,
-    /// What the first of them printed.
+    /// The output of the first one.
     printed: Printed,
-    /// The digests of what stands at its masked places.
+    /// Digests of the masked parts of that output.
     places: [Hash; 2],
-    /// What stands there on all of them, if it isn't the same.
+    /// The masked parts of all hosts, if they differ.
     seen: Option<Seen>,
-    /// Why that is not known of all of them.
+    /// Why the masked parts of some hosts are unknown.
     error: Option<io::Error>,
 }
 
 impl Grouped {
-    /// Shows what `look` says.
+    /// Shows identical output once.
     pub(super) fn new(look: Look, store: Store) -> Self {
         let mut quiet = look;
         quiet.levels.running = false;
@@ -96,7 +96,7 @@ impl Grouped {
         }
     }
 
-    /// Shows what came of a task, and what its local commands have printed for its hosts.
+    /// Shows the result of a task, with the output of its local commands.
     fn end_task(&mut self, task: &Task, page: &mut Page) {
         let local = (task.clone(), LOCAL.into());
         if self.running.contains_key(&local) {
@@ -105,7 +105,7 @@ impl Grouped {
         self.show(task, page);
     }
 
-    /// Shows what is left: of tasks and hosts that were interrupted.
+    /// Shows the rest: tasks and hosts that were interrupted.
     fn end_all(&mut self, page: &mut Page) {
         let mut running: Vec<_> = self.running.keys().cloned().collect();
         running.sort();
@@ -159,7 +159,7 @@ impl Group {
         fold(self.hosts.iter().map(AsRef::as_ref))
     }
 
-    /// Writes the lines that all hosts have printed, as they are shown.
+    /// Writes the lines of a group as they are shown.
     fn write(&self, write: &mut dyn FnMut(Stream, &[u8])) {
         let (mut places, mut page) = (Places::of(self.seen.as_ref()), Page::default());
         let mut lines = [Lines::new(""), Lines::new("err: ")];
@@ -194,7 +194,7 @@ impl Render for Grouped {
             }
             kind => {
                 match kind {
-                    // Another try starts over.
+                    // A retry starts over.
                     EventKind::HostStarted { attempt: 2.. } => drop(self.running.remove(&place())),
                     EventKind::HostFinished { status, .. } => self.end(place(), *status),
                     EventKind::TaskFinished { .. } => self.end_task(&event.task, page),
@@ -362,7 +362,7 @@ mod tests {
             grouped.event(&end(host), &mut page);
             assert!(grouped.store.held() <= 64 * 1024, "{}", grouped.store.held());
         }
-        // What the second and the third host printed is given up.
+        // The output of the second and the third host is discarded.
         assert!(grouped.store.in_file() < 7_000_000, "{}", grouped.store.in_file());
         grouped.event(&event("", EventKind::TaskFinished { duration_ms: 1 }), &mut page);
         page.note("after");

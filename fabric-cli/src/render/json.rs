@@ -1,4 +1,4 @@
-//! One event a line, as JSON: for programs.
+//! Events as JSON, one a line: for programs.
 
 use fabric_core::event::EventKind;
 use fabric_core::{Event, Stream};
@@ -24,7 +24,7 @@ impl Render for Json {
 impl Json {
     fn line(&mut self, event: &Event, page: &mut Page) {
         self.buffer.clear();
-        // Events are texts and numbers: writing them to memory cannot fail.
+        // Serialising texts and numbers to memory cannot fail.
         if serde_json::to_writer(&mut self.buffer, event).is_ok() {
             let out = page.to(Stream::Stdout);
             push_harmless(&self.buffer, out);
@@ -33,7 +33,7 @@ impl Json {
     }
 }
 
-/// JSON leaves DEL and the C1 controls as they are; escaped they mean the same and harm no terminal.
+/// JSON allows DEL and the C1 controls unescaped. Escaped they mean the same and can't harm a terminal.
 fn push_harmless(json: &[u8], out: &mut Vec<u8>) {
     let mut rest = json;
     while let Some(at) = memchr::memchr2(0x7f, 0xc2, rest) {

@@ -1,23 +1,24 @@
-//! Output levels: what of a run is shown (`--hide`, `--show`; Fabric 1's `output` groups).
+//! Output levels: which parts of a run are shown (`--hide`, `--show`; Fabric 1's `output` groups).
 
 use fabric_core::Stream;
 
-/// Which output levels are shown. Hiding changes what is shown, never what is captured or what fails.
+/// The output levels that are shown. Hiding a level changes only what is shown, not what is captured or what fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Levels {
-    /// What the program itself reports: the summary, recorded host keys.
+    /// The program's own reports: the summary, recorded host keys.
     pub status: bool,
-    /// Why something failed.
+    /// Errors.
     pub aborts: bool,
     /// Warnings.
     pub warnings: bool,
-    /// Which task, command or transfer begins.
+    /// Tasks, commands and transfers as they begin.
     pub running: bool,
     /// Standard output of commands.
     pub stdout: bool,
     /// Standard error of commands.
     pub stderr: bool,
-    /// What tasks say themselves.
+    /// Messages of tasks themselves.
     pub user: bool,
     /// Details of errors.
     pub exceptions: bool,
@@ -25,7 +26,7 @@ pub struct Levels {
     pub debug: bool,
 }
 
-/// A name that no level or group has.
+/// An unknown level or group.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct UnknownLevel(pub(crate) String);
 
@@ -50,7 +51,7 @@ impl Levels {
     /// The levels.
     pub(crate) const NAMES: [&'static str; 9] =
         ["status", "aborts", "warnings", "running", "stdout", "stderr", "user", "exceptions", "debug"];
-    /// The names that stand for several levels.
+    /// The names of groups of levels.
     pub(crate) const GROUPS: [&'static str; 3] = ["output", "everything", "commands"];
 
     /// Whether output on this stream is shown.

@@ -1,28 +1,28 @@
-//! Lines of output on their way to the screen, however long they are.
+//! Splits output into lines, however long they are.
 
 use super::visible;
 
-/// How long the part of a line is that is held.
+/// How much of an unfinished line is held back.
 const LONG: usize = 64 * 1024;
 
-/// Shows lines of output that comes in pieces.
+/// Shows output that arrives in pieces as lines.
 #[derive(Debug)]
 pub(super) struct Lines {
-    /// What is before each line.
+    /// The prefix of each line.
     prefix: &'static str,
-    /// The end of a line that has not ended.
+    /// The unfinished line, as far as it isn't shown yet.
     open: Vec<u8>,
-    /// Whether the beginning of that line is shown already.
+    /// Whether the beginning of the unfinished line is shown already.
     begun: bool,
 }
 
 impl Lines {
-    /// With this before each line.
+    /// Lines with this prefix.
     pub(super) fn new(prefix: &'static str) -> Self {
         Self { prefix, open: Vec::new(), begun: false }
     }
 
-    /// Adds what there is to show of further output.
+    /// Adds output.
     pub(super) fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             self.open.extend_from_slice(&bytes[..end]);
@@ -38,7 +38,7 @@ impl Lines {
         }
     }
 
-    /// Nothing follows.
+    /// Ends the output.
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
         if self.begun || !self.open.is_empty() {
             self.end_line(out);
@@ -60,8 +60,8 @@ impl Lines {
     }
 }
 
-/// How much of a line's beginning can be shown alone: no character is cut, and a carriage return may be the
-/// line's last byte.
+/// How much of an unfinished line can be shown already: whole characters only, and not a carriage return at its end, which may
+/// be part of the line end.
 fn whole(line: &[u8]) -> usize {
     let begins = |byte: &u8| !matches!(byte, 0x80..=0xbf);
     let end = &line[line.len().saturating_sub(4)..];

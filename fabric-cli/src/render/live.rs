@@ -1,4 +1,4 @@
-//! The live view (`--progress`): what is going on, below the output, on a terminal.
+//! The live view (`--progress`): busy hosts and transfers, below the output.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use indexmap::IndexMap;
 use super::summary::duration;
 use super::visible;
 
-/// How long a run has to last to be worth a view.
+/// The view appears once a run has lasted this long.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// The most busy hosts that are shown.
+/// The most busy hosts shown.
 const MOST: usize = 8;
 
-/// What is going on.
+/// The state of the run that the view shows.
 #[derive(Debug)]
 pub(super) struct Live {
     started: Instant,
@@ -42,7 +42,7 @@ impl Default for Live {
 }
 
 impl Live {
-    /// Takes note of an event.
+    /// Updates the state.
     pub(super) fn event(&mut self, event: &Event) {
         match (&event.kind, &event.host) {
             (EventKind::TaskStarted { hosts, .. }, _) => {
@@ -84,7 +84,7 @@ impl Live {
         }
     }
 
-    /// The lines to show now on a terminal of this size; none where nothing is worth it.
+    /// The lines to show now on a terminal of this size, if any.
     pub(super) fn lines(&self, columns: usize, rows: usize, now: Instant) -> Vec<String> {
         let age = now.saturating_duration_since(self.started);
         if self.busy.is_empty() || age < PATIENCE || columns < 20 {
@@ -97,7 +97,7 @@ impl Live {
             "{task}: {done} of {total} hosts done{failed}, {running} running ({})",
             duration(millis(age))
         )];
-        // Who takes longest is who is waited for.
+        // The hosts that have been busy longest first.
         let mut busy: Vec<(&Arc<str>, &Busy)> = self.busy.iter().collect();
         busy.sort_by_key(|(_, busy)| busy.since);
         let room = MOST.min(rows / 3);
@@ -117,7 +117,7 @@ impl Live {
     }
 }
 
-/// `[=====>    ]  45 %`, or how much, where the end is not known.
+/// `[=====>    ]  45 %`, or only the amount if the total is unknown.
 fn progress(bytes: u64, size: Option<u64>) -> String {
     const WIDTH: u64 = 20;
     match size {

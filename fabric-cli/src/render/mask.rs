@@ -1,4 +1,4 @@
-//! Output of which only what hosts differ in by nature is masked: numbers, and the host's own name.
+//! Masks what naturally differs between hosts in their output: numbers, and the host's own name.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader};
@@ -13,7 +13,7 @@ use super::store::{Store, Text};
 #[derive(Debug, Clone)]
 pub(super) struct Mask {
     on: bool,
-    /// What the host may call itself.
+    /// The names of the host.
     names: Arc<[String]>,
 }
 
@@ -23,16 +23,16 @@ impl Mask {
         Self { on: false, names: Arc::default() }
     }
 
-    /// Masks runs of digits and, as whole words, the names of `host`.
+    /// Masks runs of digits and the names of `host` as whole words.
     pub(super) fn of(host: &str) -> Self {
         Self { on: true, names: names(host).into() }
     }
 }
 
-/// A part of what is printed on a stream; two hosts' outputs are nearly equal where only numbers and hosts differ.
+/// A part of a stream's output. Outputs are nearly equal if only their numbers and host names differ.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Part<'a> {
-    /// Bytes as they are; more of them may follow.
+    /// Unmasked bytes; the next part may be such, too.
     Text(&'a [u8]),
     /// A run of digits.
     Number(&'a [u8]),
@@ -40,25 +40,25 @@ pub(super) enum Part<'a> {
     Host(&'a [u8]),
 }
 
-/// Finds the parts of what is printed on a stream, wherever it is cut when it comes.
+/// Splits the output of a stream into parts, however it is cut into pieces.
 #[derive(Debug)]
 pub(super) struct Parts {
     mask: Mask,
     /// The byte before `ahead`.
     last: Option<u8>,
-    /// Digits that more may follow.
+    /// Digits; more may follow.
     number: Vec<u8>,
-    /// Bytes of which a name may be the beginning.
+    /// Bytes that may be the beginning of a name.
     ahead: Vec<u8>,
 }
 
 impl Parts {
-    /// Finds what `mask` says.
+    /// Splits by this mask.
     pub(super) fn new(mask: Mask) -> Self {
         Self { mask, last: None, number: Vec::new(), ahead: Vec::new() }
     }
 
-    /// Takes further output in and hands its parts on.
+    /// Adds output, and passes its parts on.
     pub(super) fn push<E>(&mut self, bytes: &[u8], take: &mut impl FnMut(Part<'_>) -> Result<(), E>) -> Result<(), E> {
         if !self.mask.on {
             return take(Part::Text(bytes));
@@ -67,18 +67,18 @@ impl Parts {
         self.find(false, take)
     }
 
-    /// Nothing follows.
+    /// Ends the output.
     pub(super) fn end<E>(mut self, take: &mut impl FnMut(Part<'_>) -> Result<(), E>) -> Result<(), E> {
         self.find(true, take)
     }
 
     fn find<E>(&mut self, is_all: bool, take: &mut impl FnMut(Part<'_>) -> Result<(), E>) -> Result<(), E> {
         let bytes = std::mem::take(&mut self.ahead);
-        // What follows a name has to be known too; none goes on in the next line.
+        // A name ends where no further letter follows, at the latest with the line.
         let longest = self.mask.names.iter().map(String::len).max().unwrap_or(0);
         let lines = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
         let end = if is_all { bytes.len() } else { bytes.len().saturating_sub(longest).max(lines) };
-        // All names of a host begin alike.
+        // All names of a host have a common beginning.
         let first = self.mask.names.first().and_then(|name| name.bytes().next());
         let (mut text, mut at) = (0, 0);
         while at < end {
@@ -129,16 +129,16 @@ impl Parts {
     }
 }
 
-/// What stood at the masked places of nearly equal outputs, by stream: the least and the greatest text of each place,
-/// and [`END`] behind each.
+/// The masked parts of nearly equal outputs, by stream: the least and the greatest text of each part, each followed by
+/// [`END`].
 #[derive(Debug)]
 pub(super) struct Seen([Text; 2]);
 
-/// Is in no number and in no name.
+/// Occurs in no number and in no name.
 const END: u8 = 0;
 
 impl Seen {
-    /// What stands there in one output.
+    /// The masked parts of one output.
     pub(super) fn of(printed: &Printed, store: &Store) -> io::Result<Self> {
         let mut seen = Self::nothing(store);
         printed.places(&mut |stream, place| {
@@ -148,7 +148,7 @@ impl Seen {
         Ok(seen)
     }
 
-    /// The same together with what stands there in another output.
+    /// Merges the masked parts of another output.
     pub(super) fn with(&self, other: &Printed, store: &Store) -> io::Result<Self> {
         let (mut places, mut seen) = (Places::of(Some(self)), Self::nothing(store));
         other.places(&mut |stream, place| {
@@ -172,23 +172,23 @@ impl Seen {
     }
 }
 
-/// Reads what stood at the masked places, one after the other.
+/// Reads masked parts one after the other.
 pub(super) struct Places<'a> {
-    /// `None` where all outputs have the same there.
+    /// `None` if they are the same in all outputs.
     seen: Option<[Box<dyn BufRead + 'a>; 2]>,
     least: Vec<u8>,
     most: Vec<u8>,
 }
 
 impl<'a> Places<'a> {
-    /// Begins with the first.
+    /// Starts with the first part.
     pub(super) fn of(seen: Option<&'a Seen>) -> Self {
         let seen = seen.map(|seen| seen.0.each_ref().map(|text| Box::new(BufReader::new(text.reader())) as _));
         Self { seen, least: Vec::new(), most: Vec::new() }
     }
 
-    /// Hands on a part of one of the outputs with what differs marked: `{3..17}` for numbers, `{host}` for each host's
-    /// own name.
+    /// Passes a part of one of the outputs on, with what differs replaced: numbers by `{3..17}`, each host's own name by
+    /// `{host}`.
     pub(super) fn fill(&mut self, stream: Stream, part: Part<'_>, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
         match part {
             Part::Text(text) => take(text),
@@ -201,7 +201,7 @@ impl<'a> Places<'a> {
         Ok(())
     }
 
-    /// The least and the greatest of the stream's next place, which has this text in one of the outputs.
+    /// The least and the greatest text of the stream's next masked part, which is `text` in one of the outputs.
     fn next<'b>(&'b mut self, stream: Stream, place: &'b [u8]) -> io::Result<(&'b [u8], &'b [u8])> {
         let Some(seen) = &mut self.seen else { return Ok((place, place)) };
         for text in [&mut self.least, &mut self.most] {
@@ -213,7 +213,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Numbers by their size, however many digits they have.
+/// Compares numbers of any length by value.
 fn order(text: &[u8]) -> (usize, &[u8]) {
     let zeros = text.iter().take_while(|byte| **byte == b'0').count();
     (text.len() - zeros, &text[zeros..])
@@ -223,7 +223,7 @@ fn in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-/// What a host may call itself: its name, and that without its domain.
+/// The names of a host: its name with and without domain.
 fn names(host: &str) -> Vec<String> {
     let name = HostString::parse(host).map_or(Cow::Borrowed(host), |host| host.host().to_owned().into());
     let short = name.split('.').next().filter(|short| short.starts_with(|c: char| c.is_alphabetic()));

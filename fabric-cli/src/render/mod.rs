@@ -1,4 +1,4 @@
-//! How a run is shown: renderers turn events into text, one `Printer` writes it.
+//! Showing a run: renderers turn events into text, which one `Printer` writes.
 
 mod grouped;
 mod json;
@@ -33,24 +33,24 @@ words! {
     /// How a run is shown.
     #[non_exhaustive]
     pub enum OutputMode {
-        /// Each line with its host.
+        /// Each line with its host as prefix.
         Prefix = "prefix",
-        /// At the end, hosts with identical output together.
+        /// At the end of each task, identical output once.
         Grouped = "grouped",
-        /// The same, also with output that differs in numbers and in the host's own name only.
+        /// The same, also for output that differs only in numbers and the host's own name.
         Similar = "similar",
-        /// The bytes as they come.
+        /// The bytes as received.
         Raw = "raw",
-        /// One event a line.
+        /// Events as JSON, one a line.
         Json = "json",
     }
 }
 
-/// What is shown, and how it looks.
+/// What is shown, and how.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Look {
-    /// Which output levels are shown.
+    /// The output levels that are shown.
     pub levels: Levels,
     /// Whether lines of output begin with `[host] out:` or `[host] err:` (setting `output_prefix`).
     pub output_prefix: bool,
@@ -74,7 +74,7 @@ impl Look {
     }
 }
 
-/// The renderer of an output mode. What it keeps until the end is, if it is long, in a file in the directory `temporary`.
+/// The renderer of an output mode. Long output that it keeps until the end of a task goes to a file in `temporary`.
 pub fn renderer(mode: OutputMode, look: Look, temporary: &Path) -> Box<dyn Render> {
     let store = || Store::new(temporary.to_owned());
     match mode {

@@ -1,29 +1,28 @@
-//! Text on its way to standard output and standard error, in one order.
+//! Text to be written to standard output and standard error, in order.
 
 use fabric_core::Stream;
 
-/// What is to be written next: bytes for two streams that may well be the same terminal, and so have to
-/// stay in order.
+/// Text to be written next. Both streams may be the same terminal, so their order is kept.
 #[derive(Default)]
 pub struct Page {
     bytes: Vec<u8>,
     pieces: Vec<Piece>,
     current: Option<Stream>,
-    /// How many bytes are read once they are written.
+    /// How many bytes will be read when it is written.
     unread: usize,
 }
 
 enum Piece {
-    /// Bytes of a stream, up to this one.
+    /// Bytes of a stream, up to this offset.
     Bytes(Stream, usize),
     Unread(Unread),
 }
 
-/// Hands text that is elsewhere to a function that writes it, in pieces.
+/// Text kept elsewhere, passed in pieces to a function that writes it.
 pub(crate) type Unread = Box<dyn FnOnce(&mut dyn FnMut(Stream, &[u8])) + Send>;
 
 impl Page {
-    /// Where the bytes of this stream are added.
+    /// The buffer to which bytes of this stream are added.
     pub(crate) fn to(&mut self, stream: Stream) -> &mut Vec<u8> {
         if self.current != Some(stream) {
             self.end();
@@ -39,14 +38,14 @@ impl Page {
         bytes.push(b'\n');
     }
 
-    /// Adds text of about this length that is too long to be in memory.
+    /// Adds text of about this length that is not in memory.
     pub(crate) fn unread(&mut self, length: usize, text: Unread) {
         self.end();
         self.pieces.push(Piece::Unread(text));
         self.unread += length;
     }
 
-    /// How many bytes it holds, and has to read.
+    /// How many bytes it holds, those still to be read included.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() + self.unread
     }
@@ -56,7 +55,7 @@ impl Page {
         self.len() == 0
     }
 
-    /// Writes everything, each piece to its stream, and is empty again.
+    /// Writes everything, each piece to its stream, and empties the page.
     pub fn take(&mut self, mut write: impl FnMut(Stream, &[u8])) {
         self.end();
         let mut start = 0;
@@ -88,7 +87,7 @@ impl Page {
 
 #[cfg(test)]
 impl Page {
-    /// Everything, lines of standard error marked with `2>`.
+    /// The whole text, with `2>` before lines of standard error.
     pub fn into_text(mut self) -> String {
         let mut text = String::new();
         self.take(|stream, bytes| {

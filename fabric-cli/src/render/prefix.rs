@@ -1,4 +1,4 @@
-//! Each line with its host: `[web1] out: ..`.
+//! Each line with its host as prefix: `[web1] out: ..`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,31 +14,31 @@ use super::summary::{duration, summary, without_host};
 use super::tail::Tails;
 use super::{Look, visible};
 
-/// Shows each line with its host.
+/// Shows each line with its host as prefix.
 pub(super) struct Prefix {
     look: Look,
-    /// A line that has begun and not ended.
+    /// The unfinished line.
     open: Option<OpenLine>,
-    /// The last warning of each host: a failure that was reported as one is not repeated as an error.
+    /// The last warning of each host, so that a failure already reported as a warning isn't repeated as an error.
     warned: HashMap<Arc<str>, String>,
-    /// Output that the levels hide: its end is shown if the command fails.
+    /// Output that is hidden by levels: its end is shown if the command fails.
     tails: Tails,
 }
 
 struct OpenLine {
     host: Option<Arc<str>>,
     stream: Stream,
-    /// Whether it ends in a carriage return, which is shown only if no line feed follows.
+    /// Whether it ends in a carriage return, which is shown unless a line feed follows.
     carriage_return: bool,
 }
 
 impl Prefix {
-    /// Shows what `look` says.
+    /// Shows a run with this look.
     pub(super) fn new(look: Look) -> Self {
         Self { look, open: None, warned: HashMap::new(), tails: Tails::default() }
     }
 
-    /// Ends the line that has begun, if there is one.
+    /// Ends the unfinished line, if there is one.
     fn end_line(&mut self, page: &mut Page) {
         if let Some(open) = self.open.take() {
             page.to(open.stream).push(b'\n');
@@ -107,7 +107,7 @@ impl Prefix {
         }
     }
 
-    /// Lines for a person, on standard error.
+    /// Messages, on standard error.
     fn tell(&mut self, event: &Event, label: &str, text: &str, colour: &str, page: &mut Page) {
         self.end_line(page);
         let host = event.host.as_ref().map(|host| format!("[{}] ", visible::text(host))).unwrap_or_default();
@@ -132,7 +132,7 @@ impl Render for Prefix {
             }
             EventKind::CommandStarted { verb, command } if levels.running => {
                 let host = event.host.clone();
-                // A command of this machine that belongs to no host.
+                // A local command without a host.
                 let local = Event { host: host.or(Some("localhost".into())), ..event.clone() };
                 let event = if *verb == Verb::Local { &local } else { event };
                 self.running(event, &format!("{verb}: "), command, page);
@@ -141,9 +141,9 @@ impl Render for Prefix {
                 Direction::Put => self.running(event, "put: ", &format!("{local} -> {remote}"), page),
                 Direction::Get => self.running(event, "download: ", &format!("{local} <- {remote}"), page),
             },
-            // Whatever is hidden: it is all that a dry run is for.
+            // Whatever is hidden: this is the purpose of a dry run.
             EventKind::Planned { verb, what, condition } => {
-                // Shown by the same word as when it is done.
+                // The same word as in a real run.
                 let verb = if verb == "get" { "download" } else { verb };
                 let condition = condition.as_ref().map(|text| format!("  (if {text})")).unwrap_or_default();
                 self.running(event, &format!("{verb}: "), &format!("{what}{condition}"), page);

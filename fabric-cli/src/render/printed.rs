@@ -1,5 +1,4 @@
-//! What a host has printed on both streams, in the order in which it came, and by what it's told from what others have
-//! printed.
+//! The output of a host on both streams, in order of arrival, with digests by which hosts are compared.
 
 use std::convert::Infallible;
 use std::io::{self, BufRead as _, BufReader, Read as _};
@@ -10,25 +9,25 @@ use sha2::{Digest as _, Sha256};
 use super::mask::{Mask, Part, Parts};
 use super::store::{Store, Text};
 
-/// How much is read at once.
+/// How much is read at a time.
 const BLOCK: usize = 64 * 1024;
 
-/// What a host prints, while it does.
+/// The output of a host while it prints.
 pub(super) struct Printing {
     text: Text,
     mask: Mask,
-    /// By stream: in which order lines of both come is chance.
+    /// By stream, since the order in which lines of both arrive is random.
     streams: [(Parts, Hashes); 2],
 }
 
 impl Printing {
-    /// Nothing so far.
+    /// Empty output.
     pub(super) fn new(store: &Store, mask: Mask) -> Self {
         let streams = [(); 2].map(|()| (Parts::new(mask.clone()), Hashes::default()));
         Self { text: store.text(), mask, streams }
     }
 
-    /// Takes further output in.
+    /// Adds output.
     pub(super) fn push(&mut self, stream: Stream, bytes: &[u8]) {
         self.text.push(&header(stream, bytes.len()));
         self.text.push(bytes);
@@ -36,7 +35,7 @@ impl Printing {
         let Ok(()) = parts.push(bytes, &mut hashing(hashes));
     }
 
-    /// All of it, and the digests of each stream.
+    /// The whole output, and the digests of each stream.
     pub(super) fn end(self) -> (Printed, [Digests; 2]) {
         let digests = self.streams.map(|(parts, mut hashes)| {
             let Ok(()) = parts.end(&mut hashing(&mut hashes));
@@ -46,26 +45,26 @@ impl Printing {
     }
 }
 
-/// What a host has printed.
+/// The output of a host.
 #[derive(Debug)]
 pub(super) struct Printed {
-    /// Bytes as they came, a [`header`] before each piece.
+    /// Bytes as received, with a [`header`] before each piece.
     text: Text,
     mask: Mask,
 }
 
 impl Printed {
-    /// Whether it is nothing.
+    /// Whether it is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Its length if it is too long to be in memory.
+    /// Its length, if it is not in memory.
     pub(super) fn length_in_file(&self) -> Option<u64> {
         self.text.is_in_file().then(|| self.text.len())
     }
 
-    /// Reads it and hands its parts on.
+    /// Reads it, and passes its parts on.
     pub(super) fn read(&self, take: &mut impl FnMut(Stream, Part<'_>) -> io::Result<()>) -> io::Result<()> {
         let mut reader = BufReader::with_capacity(BLOCK, self.text.reader());
         let [mut stdout, mut stderr] = [(); 2].map(|()| Parts::new(self.mask.clone()));
@@ -92,7 +91,7 @@ impl Printed {
         stderr.end(&mut |part| take(Stream::Stderr, part))
     }
 
-    /// Reads what stands at the masked places.
+    /// Reads the masked parts.
     pub(super) fn places(&self, take: &mut impl FnMut(Stream, &[u8]) -> io::Result<()>) -> io::Result<()> {
         self.read(&mut |stream, part| match part {
             Part::Number(place) | Part::Host(place) => take(stream, place),
@@ -103,7 +102,7 @@ impl Printed {
 
 const HEADER: usize = size_of::<u64>();
 
-/// Says of which stream the next bytes are, and how many they are.
+/// The stream and the length of the bytes that follow.
 fn header(stream: Stream, length: usize) -> [u8; HEADER] {
     ((length as u64) << 1 | u64::from(stream == Stream::Stderr)).to_le_bytes()
 }
@@ -113,19 +112,19 @@ fn parse(header: [u8; HEADER]) -> (Stream, usize) {
     (if number & 1 == 0 { Stream::Stdout } else { Stream::Stderr }, (number >> 1) as usize)
 }
 
-/// SHA-256, which has no known collisions: hosts whose digests are equal need no comparison.
+/// SHA-256: no collisions are known, so equal digests mean equal output.
 pub(super) type Hash = [u8; 32];
 
-/// Digests of what was printed on a stream.
+/// Digests of the output of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digests {
-    /// Of all but what is masked: equal for outputs that are (nearly) equal.
+    /// Of the unmasked parts: equal for outputs that are (nearly) equal.
     pub masked: Hash,
-    /// Of what stands at the masked places.
+    /// Of the masked parts.
     pub places: Hash,
 }
 
-/// Takes parts in, which cannot fail.
+/// Computes both digests.
 fn hashing(hashes: &mut Hashes) -> impl FnMut(Part<'_>) -> Result<(), Infallible> {
     |part| {
         hashes.take(part);
@@ -137,12 +136,12 @@ fn hashing(hashes: &mut Hashes) -> impl FnMut(Part<'_>) -> Result<(), Infallible
 struct Hashes {
     masked: Sha256,
     places: Sha256,
-    /// The length of the text before the next place.
+    /// The length of the text before the next masked part.
     text: u64,
 }
 
 impl Hashes {
-    /// What is behind a text says how long it was, so that no two outputs are the same sequence of bytes.
+    /// Each text is followed by its length, so that different outputs are never the same sequence of bytes.
     fn take(&mut self, part: Part<'_>) {
         let (kind, place) = match part {
             Part::Text(text) => {

@@ -1,9 +1,7 @@
-//! The one place that writes: takes events from everywhere, renders them in order, and writes whole
-//! batches from a thread of its own.
+//! The printer: takes events from all threads, renders them in order, and writes batches from a thread of its own.
 //!
-//! While one batch is being written, the next one collects, so that a busy run makes few large writes and a
-//! quiet one is shown at once. A reader that cannot keep up slows the run down by way of
-//! [`EventSink::poll_ready`]; it never blocks the program's other threads.
+//! While one batch is written the next one is collected, so that a busy run makes few large writes and a quiet one is shown at
+//! once. A slow reader slows the run down through [`EventSink::poll_ready`]; it never blocks other threads.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -17,37 +15,37 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::live::Live;
 use super::page::Page;
 
-/// How often the live view is drawn anew.
+/// How often the live view is redrawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// So much may wait to be written before the run is slowed down.
+/// How much may wait to be written before the run is slowed down.
 const FULL: usize = 1 << 20;
 
-/// So much is written without a pause.
+/// How much is written without a pause.
 const MUCH: usize = FULL / 4;
 
-/// How long little text waits to be written after other text was, so that a thousand hosts that say a line each don't
-/// make a thousand writes, each of which wakes a thread. Nobody sees so short a time.
+/// How long little text waits after a write, so that a line from each of a thousand hosts doesn't become a thousand writes, each
+/// of which wakes a thread. Too short to be noticed.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Turns events into text.
 pub trait Render: Send {
-    /// Adds what there is to show of an event.
+    /// Adds the text of an event.
     fn event(&mut self, event: &Event, page: &mut Page);
 
-    /// Adds what is left to show when nothing follows.
+    /// Adds what is left, after the last event.
     fn finish(&mut self, page: &mut Page) {
         let _ = page;
     }
 }
 
-/// Where text goes.
+/// The streams that text is written to.
 pub(crate) struct Outputs {
     /// Standard output.
     pub stdout: Box<dyn Write + Send>,
     /// Standard error.
     pub stderr: Box<dyn Write + Send>,
-    /// Called once, when standard output takes no more: its reader is gone, or a disk is full.
+    /// Called once, when standard output can't be written any more: its reader is gone, or a disk is full.
     pub on_broken_stdout: Box<dyn Fn(io::Error) + Send>,
 }
 
@@ -59,11 +57,11 @@ pub(crate) struct Printer {
 
 struct Shared {
     state: Mutex<State>,
-    /// How large the terminal of the live view is, in columns and rows.
+    /// The size of the live view's terminal, in columns and rows.
     size: fn() -> (usize, usize),
-    /// There is something to write, or nothing will follow.
+    /// Signals that there is something to write, or that nothing will follow.
     work: Condvar,
-    /// A batch has been written.
+    /// Signals that a batch was written.
     written: Condvar,
     outputs: Mutex<Open>,
 }
@@ -72,10 +70,10 @@ struct State {
     render: Box<dyn Render>,
     page: Page,
     live: Option<Live>,
-    /// How many want the lines below the output for themselves.
+    /// How many guards keep the live view from being drawn.
     without_view: usize,
     writing: bool,
-    /// The writer has just written and looks again by itself, unless there is much.
+    /// The writer has just written: it checks again by itself, and has to be woken only if there is much.
     resting: bool,
     held: bool,
     closing: bool,
@@ -87,18 +85,17 @@ struct Open {
     broken: bool,
     /// How many lines of the live view are on the screen.
     drawn: usize,
-    /// Whether the last line that was written has ended, so that something can stand below it.
+    /// Whether the last line written has ended, so that the view can be drawn below it.
     at_line_start: bool,
 }
 
 impl Printer {
-    /// Shows events by `render` on `outputs`.
+    /// Renders events by `render`, and writes them to `outputs`.
     pub(crate) fn new(render: Box<dyn Render>, outputs: Outputs) -> Self {
         Self::start(render, outputs, None, || (0, 0))
     }
 
-    /// The same with a live view below the output, on standard error, which is a terminal of the size that `size`
-    /// tells: columns and rows.
+    /// The same with a live view below the output, on standard error, a terminal whose columns and rows `size` returns.
     pub(crate) fn with_live_view(render: Box<dyn Render>, outputs: Outputs, size: fn() -> (usize, usize)) -> Self {
         Self::start(render, outputs, Some(Live::default()), size)
     }
@@ -127,12 +124,12 @@ impl Printer {
             let shared = shared.clone();
             move || shared.write_all()
         });
-        // Without a thread everything is written at the end.
+        // If there is no thread, everything is written at the end.
         Self { shared, writer: Mutex::new(writer.ok()) }
     }
 
-    /// Writes what there is and then holds everything back until the guard is dropped: for a question to a
-    /// person, which no output may interrupt. Blocks for as long as the writing takes.
+    /// Writes what there is, then holds output back until the guard is dropped: for a question, which output must not interrupt.
+    /// Blocks until all is written.
     pub(crate) fn hold(&self) -> Held {
         let mut state = self.shared.state();
         while state.writing || state.held {
@@ -145,19 +142,19 @@ impl Printer {
         Held(self.shared.clone())
     }
 
-    /// Draws no live view until the guard is dropped: a person types below the output.
+    /// Draws no live view until the guard is dropped, as the user types below the output.
     pub(crate) fn without_view(&self) -> NoView {
         self.shared.state().without_view += 1;
         NoView(self.shared.clone())
     }
 
-    /// Shows a line of the program itself on standard error, after what came before.
+    /// Writes a message of the program itself to standard error, after what came before.
     pub(crate) fn note(&self, line: &str) {
         self.shared.state().page.note(line);
         self.shared.work.notify_one();
     }
 
-    /// Writes everything that is left. Events that come later are lost.
+    /// Writes what is left. Later events are lost.
     pub(crate) fn finish(&self) {
         let mut state = self.shared.state();
         if !state.closing {
@@ -168,7 +165,7 @@ impl Printer {
         drop(state);
         self.shared.work.notify_all();
         if let Some(writer) = self.writer.lock().take() {
-            // A panic in the thread has been told by the panic hook.
+            // A panic in the thread was reported by the panic hook.
             let _ = writer.join();
         }
         let mut page = std::mem::take(&mut self.shared.state().page);
@@ -248,7 +245,7 @@ impl Shared {
         }
     }
 
-    /// The lines of the live view now.
+    /// The current lines of the live view.
     fn view(&self, state: &State) -> Vec<String> {
         let Some(live) = state.live.as_ref().filter(|_| !state.closing && state.without_view == 0) else {
             return Vec::new();
@@ -257,10 +254,10 @@ impl Shared {
         live.lines(columns, rows, Instant::now())
     }
 
-    /// Writes a page and draws the live view below it, in place of the one that was there.
+    /// Writes a page, and redraws the live view below it.
     fn write(&self, page: &mut Page, view: &[String]) {
         let Open { outputs, broken, drawn, at_line_start } = &mut *self.outputs.lock();
-        // There is nowhere left to report an error of standard error.
+        // An error of standard error could be reported nowhere.
         let on_stderr = |outputs: &mut Outputs, bytes: &[u8]| {
             let _ = outputs.stderr.write_all(bytes).and_then(|()| outputs.stderr.flush());
         };

@@ -1,4 +1,4 @@
-//! The bytes as they come, for other programs and for full-screen commands.
+//! The bytes as received: for other programs and for full-screen commands.
 
 use fabric_core::Event;
 use fabric_core::event::EventKind;
@@ -8,14 +8,14 @@ use super::page::Page;
 use super::prefix::Prefix;
 use super::printer::Render;
 
-/// Shows output as it comes, and nothing else on standard output but what tasks say themselves and what a dry run tells.
+/// Shows output as received. Standard output has nothing else but messages of tasks and what a dry run would do.
 pub(super) struct Raw {
     look: Look,
     notes: Prefix,
 }
 
 impl Raw {
-    /// Shows what `look` says.
+    /// Shows a run with this look.
     pub(super) fn new(look: Look) -> Self {
         let mut quiet = look;
         quiet.levels.running = false;

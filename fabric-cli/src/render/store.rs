@@ -1,4 +1,4 @@
-//! Texts of many hosts in little memory: what is long goes to one temporary file that all of them share.
+//! Keeps texts of many hosts in little memory: long ones go to one temporary file shared by all.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,44 +9,44 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
-/// How much of a text is kept in memory while there is room for it.
+/// How much of a text is kept in memory while there is room.
 const MOST: usize = 64 * 1024;
 
-/// How much of a text is kept in memory in any case: a write of less would cost more than it saves.
+/// How much of a text is always kept in memory: writing less would cost more than it saves.
 const SHARE: usize = 4 * 1024;
 
-/// How much memory all texts together take before each of them has to do with its share.
+/// How much memory all texts may take together before each is limited to its share.
 const ROOM: usize = 8 * 1024 * 1024;
 
-/// How much of the file a text takes at a time.
+/// The size of the file's blocks.
 const BLOCK: u64 = 64 * 1024;
 
-/// Keeps texts. Where they can't be in a file, they are in memory, and none is lost.
+/// Keeps texts: in memory if the file can't be written, so that none is lost.
 #[derive(Debug, Clone)]
 pub(super) struct Store(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// How many bytes of texts are in memory.
+    /// How many bytes of text are in memory.
     held: AtomicUsize,
     directory: PathBuf,
     disk: Mutex<Disk>,
 }
 
-/// The file, which has no name: one descriptor serves any number of hosts.
+/// The file, which has no name. One descriptor is enough for any number of hosts.
 #[derive(Debug, Default)]
 struct Disk {
     file: Option<Arc<File>>,
     /// How many blocks it has.
     blocks: u64,
-    /// Those of them that no text has.
+    /// The unused blocks.
     free: Vec<u64>,
     failed: bool,
     error: Option<io::Error>,
 }
 
 impl Store {
-    /// Has its file in this directory, once it needs one.
+    /// A store whose file, once it is needed, is in this directory.
     pub(super) fn new(directory: PathBuf) -> Self {
         Self(Arc::new(Shared { held: AtomicUsize::new(0), directory, disk: Mutex::default() }))
     }
@@ -56,7 +56,7 @@ impl Store {
         Text { store: self.clone(), blocks: Vec::new(), in_file: 0, kept: Vec::new() }
     }
 
-    /// What a person has to be warned of, once: that texts stay in memory from now on.
+    /// A warning, once, that texts stay in memory from now on.
     pub(super) fn warning(&self) -> Option<String> {
         let error = self.disk().error.take()?;
         let directory = self.0.directory.display();
@@ -70,7 +70,7 @@ impl Store {
         self.0.disk.lock()
     }
 
-    /// The file, where it can be written.
+    /// The file, if it can be written.
     fn file(&self) -> Option<Arc<File>> {
         let mut disk = self.disk();
         if disk.file.is_none() && !disk.failed {
@@ -106,24 +106,24 @@ impl Disk {
         self.free.extend(blocks);
         if self.free.len() as u64 == self.blocks {
             (self.free, self.blocks) = (Vec::new(), 0);
-            // Room on the disk that isn't given back now is when the program ends.
+            // If that fails, the space is freed at the program's end.
             let _ = self.file.as_ref().map(|file| file.set_len(0));
         }
     }
 }
 
-/// A text that grows at its end: its beginning may be in the file, its end is in memory.
+/// A growing text: its beginning may be in the file, its end is in memory.
 #[derive(Debug)]
 pub(super) struct Text {
     store: Store,
-    /// Where in the file it is, in order; all but the last are full.
+    /// Its blocks in the file, in order; all but the last are full.
     blocks: Vec<u64>,
     in_file: u64,
     kept: Vec<u8>,
 }
 
 impl Text {
-    /// Adds to its end.
+    /// Appends bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
         let held = self.store.0.held.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
@@ -132,17 +132,17 @@ impl Text {
         }
     }
 
-    /// How many bytes it has.
+    /// Its length in bytes.
     pub(super) fn len(&self) -> u64 {
         self.in_file + self.kept.len() as u64
     }
 
-    /// Whether it has none.
+    /// Whether it is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether some of it is in the file.
+    /// Whether a part of it is in the file.
     pub(super) fn is_in_file(&self) -> bool {
         self.in_file > 0
     }
@@ -152,7 +152,7 @@ impl Text {
         Reader { text: self, at: 0 }
     }
 
-    /// Moves what is in memory to the file, if that can be.
+    /// Moves what is in memory to the file, if possible.
     fn spill(&mut self) {
         let Some(file) = self.store.file() else { return };
         match self.write_to(&file) {
@@ -218,7 +218,7 @@ impl Read for Reader<'_> {
 
 #[cfg(test)]
 impl Store {
-    /// How many bytes of texts are in memory.
+    /// How many bytes of text are in memory.
     pub(super) fn held(&self) -> usize {
         self.0.held.load(Ordering::Relaxed)
     }
@@ -267,7 +267,7 @@ mod tests {
         }
         assert!(store.held() <= 5 * MOST, "{}", store.held());
         assert!(texts.iter().zip(&all).all(|(text, all)| read(text) == *all && text.len() == all.len() as u64));
-        // What is given up makes room for others, and then for none.
+        // Discarded texts make room for others.
         let size = store.in_file();
         drop(texts.pop());
         let mut other = store.text();

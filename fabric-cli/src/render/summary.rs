@@ -1,4 +1,4 @@
-//! The end of a run, for a person.
+//! The summary at the end of a run.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 
 use super::visible;
 
-/// The summary of a run on several hosts, or of one that failed; nothing for any other.
+/// The summary of a run on several hosts, or of one that failed; empty for any other.
 pub(super) fn summary(kind: &EventKind) -> Option<String> {
     let EventKind::Summary { hosts_ok, hosts_failed, hosts_skipped, duration_ms, hosts, errors, not_started, advice } =
         kind
@@ -30,7 +30,7 @@ pub(super) fn summary(kind: &EventKind) -> Option<String> {
     let plural = if hosts.len() == 1 { "" } else { "s" };
     let mut text = format!("{} host{plural}: {} ({})\n", hosts.len(), counts.join(", "), duration(*duration_ms));
 
-    // Hosts with the same fate share a line.
+    // Hosts with the same result share a line.
     let mut fates: IndexMap<(HostStatus, String), Vec<&str>> = IndexMap::new();
     for (host, status) in hosts.iter().filter(|(_, status)| **status != HostStatus::Ok) {
         let reason = errors.get(host).map(|error| first_line(error, host)).unwrap_or_default();
@@ -53,13 +53,12 @@ pub(super) fn summary(kind: &EventKind) -> Option<String> {
     Some(text)
 }
 
-/// The first line of an error, without the host it begins with.
+/// The first line of an error, without the host at its beginning.
 pub(super) fn first_line(error: &str, host: &str) -> String {
     visible::text(without_host(error, Some(host)).lines().next().unwrap_or_default())
 }
 
-/// An error without the host that it begins with, for where the host is shown already. It may stand behind
-/// the place in a fabfile.
+/// An error without the host at its beginning (or after the place in a fabfile), if the host is shown already.
 pub(super) fn without_host<'a>(error: &'a str, host: Option<&str>) -> Cow<'a, str> {
     let Some(prefix) = host.map(|host| format!("{host}: ")) else { return error.into() };
     match (error.strip_prefix(&prefix), error.split_once(&format!(": {prefix}"))) {
@@ -69,7 +68,7 @@ pub(super) fn without_host<'a>(error: &'a str, host: Option<&str>) -> Cow<'a, st
     }
 }
 
-/// A duration as a person says it: `0.4 s`, `3 min 20 s`.
+/// A duration for people: `0.4 s`, `3 min 20 s`.
 pub(crate) fn duration(ms: u64) -> String {
     match ms {
         0..=59_999 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),

@@ -1,4 +1,4 @@
-//! The end of output that was not shown, for when a command fails.
+//! The end of hidden output, shown if the command fails.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,12 +10,12 @@ const LINES: usize = 10;
 /// How many bytes of a line are kept.
 const BYTES: usize = 512;
 
-/// What the levels have hidden of each host's current command: the last lines of each stream.
+/// The hidden output of each host's current command: the last lines of each stream.
 #[derive(Debug, Default)]
 pub(super) struct Tails(HashMap<Option<Arc<str>>, [VecDeque<Vec<u8>>; 2]>);
 
 impl Tails {
-    /// Output that is not shown.
+    /// Adds hidden output.
     pub(super) fn push(&mut self, host: Option<&Arc<str>>, stream: Stream, data: &[u8]) {
         let lines = &mut self.0.entry(host.cloned()).or_default()[usize::from(stream == Stream::Stderr)];
         for line in data.split_inclusive(|byte| *byte == b'\n') {
@@ -32,12 +32,12 @@ impl Tails {
         }
     }
 
-    /// A command begins, or ended well.
+    /// Forgets a host's output, when a command begins or has succeeded.
     pub(super) fn clear(&mut self, host: Option<&Arc<str>>) {
         self.0.remove(&host.cloned());
     }
 
-    /// What was kept, as errors show it; empty where nothing was hidden.
+    /// The lines kept, as shown with an error; empty if nothing was hidden.
     pub(super) fn take(&mut self, host: Option<&Arc<str>>) -> String {
         let mut text = String::new();
         for (name, lines) in ["stdout", "stderr"].iter().zip(self.0.remove(&host.cloned()).unwrap_or_default()) {

@@ -1,5 +1,5 @@
-//! `fab --completion SHELL`: scripts that ask the program itself what could be meant, so that they know the
-//! tasks, roles and hosts of the fabfile at hand.
+//! `fab --completion SHELL`: scripts that ask the program itself, so that they complete the tasks, roles and hosts of the current
+//! fabfile.
 
 use std::path::PathBuf;
 
@@ -14,10 +14,10 @@ use crate::args::table::{self, OPTIONS};
 use crate::render::Levels;
 use crate::request::Request;
 
-/// An answer that means file names.
+/// The answer that asks the script to complete file names.
 const FILES: &str = "__files__";
 
-/// The script for a shell, for a program of this name.
+/// The script for a shell and a program of this name.
 pub(super) fn script(shell: Shell, program: &str) -> String {
     let script = match shell {
         Shell::Bash => include_str!("fab.bash"),
@@ -27,8 +27,7 @@ pub(super) fn script(shell: Shell, program: &str) -> String {
     script.replace("@PROGRAM@", program)
 }
 
-/// What the last of these words could become, one a line. Whatever is wrong yields nothing: typing must not be
-/// disturbed.
+/// The completions of the last word, one a line. Errors yield none: they must not disturb typing.
 pub(super) fn complete(words: &[String], request: &Request) -> String {
     let (current, before) = match words.split_last() {
         Some((current, before)) => (current.as_str(), before),
@@ -71,7 +70,7 @@ fn candidates(before: &[String], current: &str, request: &Request) -> Vec<String
     collection.listing().names().collect()
 }
 
-/// The option that a word is, if it is one that waits for a value in the next word.
+/// The option that a word is, if its value is the next word.
 fn option_of(word: &str) -> Option<&'static Opt> {
     match word.strip_prefix("--") {
         Some(name) => table::by_name(name),
@@ -93,7 +92,7 @@ fn values(option: &Opt, current: &str, request: &Request) -> Vec<String> {
         Completes::Settings => TABLE.iter().filter(|s| !s.is_information()).map(|s| s.name.to_owned()).collect(),
         Completes::Levels => Levels::NAMES.iter().chain(&Levels::GROUPS).map(|level| (*level).to_owned()).collect(),
     };
-    // Lists: the items before the last comma stay.
+    // In a list, only what follows the last comma is completed.
     match (option.completes, current.rsplit_once(',')) {
         (Completes::Hosts | Completes::Roles | Completes::Levels, Some((done, _))) => {
             all.into_iter().map(|item| format!("{done},{item}")).collect()
@@ -102,7 +101,7 @@ fn values(option: &Opt, current: &str, request: &Request) -> Vec<String> {
     }
 }
 
-/// Hosts that are written down: in the settings, in roles, and by name in the user's ssh_config.
+/// Known hosts: in settings, in roles, and in the user's ssh_config by name.
 fn hosts(request: &Request) -> Vec<String> {
     let mut hosts = request.settings().map(|settings| settings.hosts.clone()).unwrap_or_default();
     for role in roles(request).into_values() {

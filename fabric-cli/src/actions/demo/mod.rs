@@ -1,8 +1,7 @@
-//! `fab --demo`: a fleet inside the program, and a small deploy on it.
+//! `fab --demo`: a small deploy on a fleet of servers inside the program.
 //!
-//! Everything that runs, runs as it would for a person: the same command lines go the same way, over real
-//! SSH connections, into a real shell. Only the fleet is made up: five hosts on loopback addresses, with keys
-//! and directories that end with the program.
+//! The command lines run as if typed: over real SSH connections, in a real shell. Only the fleet is made up: five hosts on
+//! loopback addresses, whose keys and directories are deleted at the end.
 
 use std::path::Path;
 
@@ -15,10 +14,10 @@ use crate::process::shared_runtime;
 use crate::request::{Own, Request};
 use crate::surroundings::Surroundings;
 
-/// The fabfile that the demonstration shows and runs.
+/// The fabfile that the demo shows and runs.
 const FABFILE: &str = include_str!("fabfile.toml");
 
-/// The hosts. `web3` is not yet warm when it is first asked for its health.
+/// The hosts. The first health check of `web3` fails.
 const HOSTS: [&str; 5] = ["db1", "web1", "web2", "web3", "web4"];
 
 /// The health check of the web hosts.
@@ -38,7 +37,7 @@ const STEPS: [&[&str]; 3] = [
     &["-R", "web", "-P", "--output", "grouped", "--", "cat current/VERSION"],
 ];
 
-/// Runs the demonstration.
+/// Runs the demo.
 pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("the demo's fleet: {error}"));
     let runtime = shared_runtime(request.process.as_ref())?;
@@ -50,7 +49,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     for args in STEPS {
         let shown: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
         print(&format!("\n$ fab {}\n", shown.join(" ")))?;
-        // Without the live view: all of it is over before one has looked.
+        // Too short for a live view.
         let args = ["--progress=never"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
         let surroundings = on_fleet(&request.surroundings, fleet.dir());
         let own = Own { interrupt: request.interrupt.clone(), ..Own::default() };
@@ -70,7 +69,7 @@ fn quoted(arg: &str) -> String {
     if arg.contains(' ') { format!("'{arg}'") } else { arg.to_owned() }
 }
 
-/// Nothing of the user's: neither settings nor keys nor known hosts.
+/// Surroundings without the user's settings, keys and known hosts.
 fn on_fleet(around: &Surroundings, dir: &Path) -> Surroundings {
     let user = around.environment.user.clone().unwrap_or_else(|| "demo".to_owned());
     let ssh_config = dir.join("ssh_config").to_string_lossy().into_owned();

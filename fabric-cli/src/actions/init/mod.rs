@@ -1,4 +1,4 @@
-//! `fab --init`: commented starters. What is there already is never overwritten.
+//! `fab --init`: commented starter projects. Existing files are never overwritten.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::args::InitKind;
 use crate::failure::{Doing, Failure};
 
-/// The files of a starter, and what to do with them.
+/// The files of a starter project, and what to do next.
 struct Starter {
     files: &'static [(&'static str, &'static str)],
     next: &'static str,
@@ -34,14 +34,14 @@ const PLUGIN: Starter = Starter {
     next: "Say in my-gateway/Cargo.toml where the SDK is, then: cd my-gateway && cargo test",
 };
 
-/// Writes a starter into `dir`, and says what was written.
+/// Writes a starter project to `dir`, and returns a text that says so.
 pub(super) fn init(kind: InitKind, dir: &Path) -> Result<String, Failure> {
     let starter = match kind {
         InitKind::Toml => TOML,
         InitKind::Rust => RUST,
         InitKind::Plugin => PLUGIN,
     };
-    // Nothing is written if anything is there.
+    // Write nothing if any of the files exists.
     for (name, _) in starter.files {
         let path = dir.join(name);
         if path.symlink_metadata().is_ok() {

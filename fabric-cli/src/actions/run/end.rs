@@ -1,4 +1,4 @@
-//! How a run ends: by signals, and with its reports written.
+//! The end of a run: signals, and writing reports.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::render::Printer;
 use crate::request::Request;
 use crate::shell::TerminalShell;
 
-/// How long the program waits for an orderly end after it was asked to end at once.
+/// How long the program waits for an orderly end after the second signal.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// Signals that come together are one.
+/// Signals that arrive within this time count as one.
 const AT_ONCE: Duration = Duration::from_millis(10);
 
-/// Ends the run at Ctrl-C and the like: first politely, then at once.
+/// Ends the run at signals: politely at the first, at once at the second.
 pub(super) async fn at_signals(
     process: Process,
     mut signals: Signals,
@@ -30,7 +30,7 @@ pub(super) async fn at_signals(
     (prompter, shell, keys): (Arc<TerminalPrompter>, Arc<TerminalShell>, Keys),
 ) {
     signals.next().await;
-    // `timeout` signals the program and its process group: that is one request.
+    // timeout(1) signals both the program and its process group.
     tokio::time::sleep(AT_ONCE).await;
     signals.forget();
     prompter.cancel();
@@ -47,7 +47,7 @@ pub(super) async fn at_signals(
     process.exit(Exit::Interrupted);
 }
 
-/// Writes the reports. One that can't be written keeps no other from being written.
+/// Writes all reports, even if one of them can't be written.
 pub(super) async fn write_reports(report: &Report, request: &Request) -> Result<(), Failure> {
     let mut written = Ok(());
     for path in &request.options.reports {
@@ -57,7 +57,7 @@ pub(super) async fn write_reports(report: &Report, request: &Request) -> Result<
     written
 }
 
-/// Writes a report, which may be to a pipe without a reader: that can be interrupted, and what is only slow is waited for.
+/// Writes a report. It may be to a pipe without a reader, so that it can be interrupted; an interrupt still leaves it some time.
 async fn write(report: &Report, path: &Path, request: &Request) -> Result<(), Failure> {
     let mut signals = Signals::watch(request.process.as_ref());
     let (report, file) = (report.clone(), request.surroundings.file(path));
@@ -79,7 +79,7 @@ async fn write(report: &Report, path: &Path, request: &Request) -> Result<(), Fa
     })
 }
 
-/// Waits for the interrupt, or for its repetition where it ended the run.
+/// Waits for the interrupt, or for the second one if the first has ended the run.
 async fn again(interrupt: &Interrupt) {
     if interrupt.is_stopping() { interrupt.aborting().await } else { interrupt.stopping().await }
 }

@@ -12,7 +12,7 @@ use crate::render::{Look, OutputMode, Outputs, Printer, renderer};
 use crate::request::Request;
 use crate::surroundings::terminal_size;
 
-/// Why standard output takes no more, once it doesn't.
+/// The error of standard output, once it can't be written any more.
 #[derive(Clone, Default)]
 pub(super) struct Unwritten(Arc<Mutex<Option<io::Error>>>);
 
@@ -22,7 +22,7 @@ impl Unwritten {
     }
 }
 
-/// What shows the run. When its output can't be written any more, the run is stopped, and as little as possible is done.
+/// The printer of the run. If standard output can't be written any more, it stops the run.
 pub(super) fn printer(request: &Request, settings: &Settings, interrupt: &Interrupt) -> (Arc<Printer>, Unwritten) {
     let unwritten = Unwritten::default();
     let outputs = Outputs {
@@ -57,7 +57,7 @@ fn look(request: &Request, settings: &Settings) -> Look {
     }
 }
 
-/// On a terminal, where bytes don't pass as they are.
+/// Whether there is a live view. By default on a terminal, unless output is raw or for a program.
 fn wants_live_view(request: &Request, mode: OutputMode) -> bool {
     match request.options.progress {
         Progress::Always => true,

@@ -1,4 +1,4 @@
-//! The action that all the rest is for: a run, with its connections, output, questions and end around fabric-exec's [`Run`].
+//! Runs tasks: fabric-exec's [`Run`], with connections, output, questions, signals and reports around it.
 
 mod end;
 mod look;
@@ -29,7 +29,7 @@ use crate::render::OutputMode;
 use crate::request::Request;
 use crate::shell::TerminalShell;
 
-/// Runs what is asked for.
+/// Runs the tasks and the command of the command line.
 pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     tracing::trace!(route = "the run, with its connections, output, questions and end");
     let (options, surroundings) = (&request.options, &request.surroundings);
@@ -56,12 +56,12 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     let shell = Arc::new(TerminalShell::new(printer.clone()));
     let keys = Keys::new(printer.clone());
     prompter.beside(keys.clone());
-    // Functions may block the thread that they are on: then others have to take over its hosts.
+    // Functions may block their thread: then other threads have to go on with its hosts.
     let process = request.process.as_ref();
     let (runtime, threads) =
         if request.project.is_code() { (shared_runtime(process)?, NonZero::new(1)) } else { (runtime(process)?, None) };
     let watching = process.cloned().map(|process| {
-        // From here on, and not only once the runtime comes to it.
+        // Registered now, not once the task is first polled.
         let signals = Signals::watch_in(&runtime, &process);
         let terminal = (prompter.clone(), shell.clone(), keys.clone());
         runtime.spawn(end::at_signals(process, signals, interrupt.clone(), printer.clone(), terminal))
@@ -87,7 +87,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     let report = runtime.block_on(async {
         let size = process.and_then(|_| Terminal::of_this_program(surroundings.variable("TERM").unwrap_or("xterm")));
         let run = run.threads(threads).terminal(size);
-        // On a thread that hosts are served by: what they report to the run wakes no other one.
+        // As a task it shares its thread with hosts, whose reports to it wake no other thread then.
         let report = tokio::spawn(run.start(calls)).await;
         if let Some(watching) = watching {
             watching.abort();
@@ -100,7 +100,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
         Ok(report) => runtime.block_on(end::write_reports(report, request)),
         Err(_) => Ok(()),
     };
-    // A thread that still waits for the terminal must not keep the program.
+    // Don't wait for a thread that still reads the terminal.
     runtime.shutdown_background();
     let report = report?;
     say_what_ended_it(&report, request);
@@ -114,7 +114,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     }
 }
 
-/// What is asked for: tasks, then the command, or the default task.
+/// The calls of the command line: tasks, then the command, or else the default task.
 pub(super) fn calls(request: &Request) -> Result<Vec<Call>, Failure> {
     let options = &request.options;
     let mut calls: Vec<Call> = options.tasks.iter().cloned().map(Call::Task).collect();
@@ -127,7 +127,7 @@ pub(super) fn calls(request: &Request) -> Result<Vec<Call>, Failure> {
     Ok(calls)
 }
 
-/// What would only be found wrong when the run is over.
+/// Finds reports that can't be written before the run rather than after it.
 fn check_reports(request: &Request) -> Result<(), Failure> {
     for path in &request.options.reports {
         let bad = |reason| UsageError::BadValue { option: "--report".to_owned(), reason };
@@ -140,14 +140,14 @@ fn check_reports(request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An error for a gateway by which no host could be reached.
+/// An error if no host could be reached by the gateway, as it is invalid.
 fn check_gateway(settings: &Settings) -> Result<(), Failure> {
     let Switch::To(gateway) = &settings.gateway else { return Ok(()) };
     let parsed = Gateway::parse::<HostStringError>(gateway, |hop| Ok(Target::new(hop.clone())));
     parsed.map(drop).map_err(|error| Failure::Refused(format!("gateway `{}`: {error}", Gateway::shown(gateway))))
 }
 
-/// `-I` and `--initial-sudo-password-prompt`: asks before anything runs.
+/// Asks for passwords before anything runs (`-I`, `--initial-sudo-password-prompt`).
 async fn ask_first(
     config: Config,
     mut sources: ConfigBuilder,
@@ -175,7 +175,7 @@ async fn ask_first(
     Ok((sources.clone().build()?, sources))
 }
 
-/// What opens the connections.
+/// The connector of the run, with plugins.
 fn connector(request: &Request, settings: &Settings, prompter: &Arc<TerminalPrompter>) -> Result<Connector, Failure> {
     let surroundings = &request.surroundings;
     let shell = surroundings.variable("SHELL").unwrap_or("/bin/sh");
@@ -186,7 +186,7 @@ fn connector(request: &Request, settings: &Settings, prompter: &Arc<TerminalProm
     plugins::register(connector, settings, surroundings)
 }
 
-/// The run with a journal, unless nothing is done.
+/// Adds a journal, unless it is a dry run.
 fn journaled(run: Run, id: &str, request: &Request) -> Run {
     let Some(dir) = request.surroundings.journals().filter(|_| !request.options.dry_run) else { return run };
     let asked = Asked {
@@ -198,8 +198,8 @@ fn journaled(run: Run, id: &str, request: &Request) -> Run {
     run.journal(Journal::new(dir, asked))
 }
 
-/// Reports what was found wrong with the command line, the fabfile or the settings in the middle of the run, unless it was
-/// reported as a host's error.
+/// Reports an error in the command line, the fabfile or settings that ended the run midway, unless it was reported as a host's
+/// error.
 fn say_what_ended_it(report: &Report, request: &Request) {
     let Some(error) = &report.error else { return };
     let mut reported = report.tasks.iter().flat_map(|task| &task.results).filter_map(|result| result.error.as_ref());
