@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fabric_core::settings::{Settings, nearest};
 use fabric_transport::Connector;
-use fabric_transport::plugin::{Found, OnDemand, Plugin, PluginLoadError, find_by};
+use fabric_transport::plugin::{FoundPlugin, OnDemand, Plugin, PluginLoadError, find_by};
 
 use crate::args::HOST_PLUGIN;
 use crate::failure::Failure;
@@ -13,7 +13,7 @@ use crate::render::visible;
 use crate::surroundings::Surroundings;
 
 /// The plugins that settings name, and those in the user's directory.
-pub(crate) fn found(settings: &Settings, surroundings: &Surroundings) -> Vec<Found> {
+pub(crate) fn found(settings: &Settings, surroundings: &Surroundings) -> Vec<FoundPlugin> {
     let directory: Vec<PathBuf> = directory(surroundings).into_iter().collect();
     find_by(&named(settings, surroundings), &directory, loader(settings))
 }
@@ -50,7 +50,7 @@ pub(crate) fn register(
         let name = visible::text(name);
         surroundings.say(&format!("warning: transport_options: no plugin is called `{name}`{hint}\n"));
     }
-    Ok(connector.with_lookup(others))
+    Ok(connector.lookup(others))
 }
 
 /// Loads the plugins that settings name.

@@ -19,7 +19,7 @@ fn main() {
     }
     let fleet = MemoryTransport::named("ssh");
     fleet.every_host().on("uptime", Reply::stdout("up 3 days\n"));
-    let connector = Connector::new().with_transport(fleet);
+    let connector = Connector::new().transport(fleet);
     let hosts = (0..HOSTS).map(|n| format!("web{n}")).collect();
     let task = Task::from_fn("uptime", |context: Context| async move {
         Ok(context.connection().await?.run("uptime").await?.stdout().into_owned())

@@ -25,7 +25,7 @@ use indexmap::IndexMap;
 ///
 /// let fleet = MemoryTransport::named("ssh");
 /// fleet.every_host().on("uname", Reply::stdout("Linux\n"));
-/// let connector = Connector::new().with_transport(fleet);
+/// let connector = Connector::new().transport(fleet);
 /// let connect = |host: &str| Connection::builder(host).connector(connector.clone()).build();
 ///
 /// let group = Group::parallel([connect("web1")?, connect("web2")?]);

@@ -30,7 +30,7 @@
 //! fleet.every_host().on("cd /srv/app && bin/deploy 2.4", Reply::stdout("done\n"));
 //!
 //! let report = Run::new(Collection::new().task(deploy::task())?, Settings::default())
-//!     .connector(Connector::new().with_transport(fleet))
+//!     .connector(Connector::new().transport(fleet))
 //!     .command_line(Selection { hosts: vec!["web1".into(), "web2".into()], ..Selection::default() })
 //!     .start(vec![Call::Task(Invocation::parse("deploy:2.4")?)])
 //!     .await?;

@@ -10,7 +10,7 @@ use fabric_transport::connector::Connector;
 use fabric_transport::memory::{MemoryTransport, Reply};
 
 fn members(fleet: &Arc<MemoryTransport>, hosts: &[&str]) -> Vec<Connection> {
-    let connector = Connector::new().with_transport(fleet.clone());
+    let connector = Connector::new().transport(fleet.clone());
     hosts.iter().map(|host| Connection::builder(*host).connector(connector.clone()).build().unwrap()).collect()
 }
 

@@ -54,7 +54,8 @@ fn framing(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1_000));
     let statuses = answers(1_000, || Request::new(packet::STATUS, 32).u32(0).string(b"Success").string(b""));
     group.bench_function("SSH_FXP_STATUS read", |b| b.iter(|| assert_eq!(decode(&statuses), 1_000)));
-    let about = Attributes { size: Some(4096), owner: Some((0, 0)), permissions: Some(0o100_644), times: Some((1, 2)) };
+    let mut about = Attributes::permissions(0o100_644);
+    (about.size, about.owner, about.times) = (Some(4096), Some((0, 0)), Some((1, 2)));
     let entries = answers(10, || {
         (0..100).fold(Request::new(packet::NAME, 16_384).u32(100), |names, i| {
             let name = format!("file-number-{i}");

@@ -131,7 +131,8 @@
 //! ```no_run
 //! # async fn example(web: fabric_transport::Connection) -> Result<(), Box<dyn std::error::Error>> {
 //! let database = web.forward_local(0).to("db.internal:5432").await?;
-//! println!("postgres://localhost:{}/", database.port());
+//! let port = database.port().expect("it is no unix socket");
+//! println!("postgres://localhost:{port}/");
 //! // It listens until `database` is dropped.
 //! # Ok(()) }
 //! ```
@@ -165,7 +166,7 @@
 //!     }
 //! }
 //!
-//! let connector = Connector::new().with_transport(Directories);
+//! let connector = Connector::new().transport(Directories);
 //! let usr = Connection::builder("dir://usr").connector(connector).build()?;
 //! assert_eq!(usr.run("pwd").await?.stdout(), "/usr\n");
 //! # Ok(()) }
@@ -210,7 +211,7 @@
 //! let fleet = MemoryTransport::named("ssh");
 //! fleet.host("web1").on("systemctl is-active app", Reply::status(3));
 //! fleet.host("web1").on_match("systemctl start app", |_| Reply::ok());
-//! let connector = Connector::new().with_transport(fleet.clone());
+//! let connector = Connector::new().transport(fleet.clone());
 //! restart(&Connection::builder("web1").connector(connector).build()?).await?;
 //! assert_eq!(fleet.host("web1").commands().len(), 2);
 //! # Ok(()) }

@@ -58,7 +58,7 @@ fn with_key(fleet: &Fleet, host: &FleetHost) -> Target {
 }
 
 async fn open(person: &Arc<Person>, target: &Target) -> Result<Arc<dyn Session>, ConnectError> {
-    Connector::new().with_prompter(person.clone()).open(target, &Emitter::none()).await
+    Connector::new().prompter(person.clone()).open(target, &Emitter::none()).await
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn where_nobody_may_be_asked_the_error_says_so() {
 async fn one_answer_serves_all_hosts_that_ask_the_same() {
     let fleet = Fleet::builder().hosts(20).password("right").start().await.unwrap();
     let person = Person::with(&["right"]);
-    let connector = Connector::new().with_prompter(person.clone());
+    let connector = Connector::new().prompter(person.clone());
     let opening = fleet.hosts().iter().map(async |host| connector.open(&target(host), &Emitter::none()).await.is_ok());
     let opened = futures_util::future::join_all(opening).await;
     assert_eq!(opened, vec![true; 20]);
@@ -185,7 +185,7 @@ async fn a_server_that_drops_early_logins_is_given_time() {
     let fleet = Fleet::builder().start().await.unwrap();
     let host = &fleet.hosts()[0];
     let mut faults = Faults::default();
-    faults.max_startups = Some(MaxStartups { begin: 3, rate: 100, full: 3 });
+    faults.max_startups = Some(MaxStartups::new(3, 100, 3));
     host.set_faults(faults);
     let connector = Connector::new();
     let target = with_key(&fleet, host);
@@ -214,7 +214,9 @@ async fn a_server_that_penalises_this_address_is_given_time_and_a_person_is_told
     let host = fleet.hosts()[0].clone();
     let mut faults = Faults::default();
     let hour = Duration::from_hours(1);
-    faults.penalties = Some(Penalties { failed: hour, max: hour, ..Penalties::default() });
+    let mut penalties = Penalties::default();
+    (penalties.failed, penalties.max) = (hour, hour);
+    faults.penalties = Some(penalties);
     host.set_faults(faults);
     let connector = Connector::new();
     let error = connector.open(&target(&host), &Emitter::none()).await.err().unwrap();

@@ -318,7 +318,9 @@ async fn faults_are_what_they_say() {
 async fn an_address_whose_logins_fail_is_refused_for_a_while() {
     let mut faults = Faults::default();
     let long = Duration::from_hours(1);
-    faults.penalties = Some(Penalties { failed: long, max: long, ..Penalties::default() });
+    let mut penalties = Penalties::default();
+    (penalties.failed, penalties.max) = (long, long);
+    faults.penalties = Some(penalties);
     let fleet = Fleet::builder().users(["somebody"]).faults(faults).start().await.unwrap();
     let stderr = async |user: &str| {
         let output = openssh("ssh", &fleet).args(["-l", user, "host1", "echo in"]).output().await.unwrap();

@@ -61,7 +61,7 @@ async fn an_unknown_key_is_refused_asked_about_recorded_or_taken() {
     assert!(matches!(&error, ConnectErrorKind::HostKeyUnknown { .. }), "{error}");
 
     let ask = with_check(&sshd, HostKeyCheck::Ask);
-    let error = connect_with(Connector::new().with_prompter(Answer("no")), &ask).await.unwrap_err();
+    let error = connect_with(Connector::new().prompter(Answer("no")), &ask).await.unwrap_err();
     assert!(matches!(&error, ConnectErrorKind::HostKeyUnknown { .. }), "{error}");
     connect(&ask).await.unwrap_err();
     assert!(no_login_was_tried(&sshd, 3).await && !sshd.known_hosts().exists());
@@ -69,7 +69,7 @@ async fn an_unknown_key_is_refused_asked_about_recorded_or_taken() {
     assert!(!connect(&with_check(&sshd, HostKeyCheck::Off)).await.unwrap());
     assert!(!sshd.known_hosts().exists(), "a key that is merely taken is not recorded");
 
-    assert!(connect_with(Connector::new().with_prompter(Answer("yes")), &ask).await.unwrap());
+    assert!(connect_with(Connector::new().prompter(Answer("yes")), &ask).await.unwrap());
     let expected = format!("[127.0.0.1]:{} {}\n", sshd.port, public(&sshd.path("host_ed25519.pub")));
     assert_eq!(fs::read_to_string(sshd.known_hosts()).unwrap(), expected);
     assert!(!connect(&strict).await.unwrap());

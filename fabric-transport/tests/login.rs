@@ -129,7 +129,7 @@ async fn a_passphrase_is_asked_for_once_and_only_where_the_key_is_wanted() {
         let mut target = sshd.target_without_auth();
         target.auth.identities = vec![explicit(&path)];
         let person = Person::with(&["wrong", "open sesame"]);
-        let connector = Connector::new().with_prompter(person.clone());
+        let connector = Connector::new().prompter(person.clone());
         let nobody = Emitter::none();
         let hosts = (0..5).map(|_| connector.open(&target, &nobody));
         for result in futures_util::future::join_all(hosts).await {
@@ -150,7 +150,7 @@ async fn a_passphrase_is_asked_for_once_and_only_where_the_key_is_wanted() {
         let mut target = other.target_without_auth();
         target.auth.identities = vec![explicit(&path)];
         let person = Person::with(&["open sesame"]);
-        let error = Connector::new().with_prompter(person.clone()).open(&target, &Emitter::none()).await.err().unwrap();
+        let error = Connector::new().prompter(person.clone()).open(&target, &Emitter::none()).await.err().unwrap();
         assert_eq!(tried(&error.kind), [format!("key {} (refused)", path.display())]);
         assert!(person.kinds().is_empty());
     }
@@ -171,7 +171,7 @@ async fn a_wrong_passphrase_is_called_wrong() {
         target.auth.identities = vec![explicit(&path)];
         let fails = async |target: &Target, answers: &[&'static str]| {
             let person = Person::with(answers);
-            let connector = Connector::new().with_prompter(person.clone());
+            let connector = Connector::new().prompter(person.clone());
             let error = connector.open(target, &Emitter::none()).await.err().unwrap();
             (tried(&error.kind)[0].clone(), person.asked().len())
         };
@@ -257,7 +257,7 @@ async fn a_host_that_wants_another_key_does_not_wait_for_a_passphrase() {
     let (wants_locked, wants_open) = (Setup::default().authorize(public).start(), Sshd::start());
 
     let person = Arc::new(Slow::default());
-    let connector = Connector::new().with_prompter(person.clone());
+    let connector = Connector::new().prompter(person.clone());
     let mut waits = wants_locked.target_without_auth();
     waits.auth.identities = vec![explicit(&locked)];
     let mut goes_on = wants_open.target();
@@ -379,7 +379,7 @@ async fn a_host_key_is_refused_accepted_or_asked_about() {
     assert!(matches!(error.kind, ConnectErrorKind::HostKeyUnknown { .. }), "{error}");
     let open = async |check, person: Arc<Person>| {
         let (emitter, events) = Events::new();
-        let result = Connector::new().with_prompter(person).open(&with(check), &emitter).await;
+        let result = Connector::new().prompter(person).open(&with(check), &emitter).await;
         (result, events.take())
     };
     let no = Person::with(&["no"]);

@@ -36,7 +36,7 @@ impl World {
         let dir = directory();
         let transport = MemoryTransport::new();
         transport.host("host1").run_by_sh(dir.path());
-        let connector = Connector::new().with_transport(transport);
+        let connector = Connector::new().transport(transport);
         let target = Target::new("memory://host1".parse().expect("a host string"));
         Self { target, connector, dir, fleet: None, _dropbear: None }
     }
@@ -44,7 +44,7 @@ impl World {
     /// This machine.
     pub async fn local() -> Self {
         let dir = directory();
-        let connector = Connector::new().with_transport(LocalTransport::in_dir(dir.path()).login_shell("/bin/sh"));
+        let connector = Connector::new().transport(LocalTransport::in_dir(dir.path()).login_shell("/bin/sh"));
         let target = Target::new("local://localhost".parse().expect("a host string"));
         Self { target, connector, dir, fleet: None, _dropbear: None }
     }

@@ -61,7 +61,7 @@ async fn the_in_memory_double() {
     let memory = MemoryTransport::new();
     memory.host("web1").run_by_sh(dir.path());
     let target = Target::new("memory://web1".parse().expect("a host string"));
-    let session = open(&Connector::new().with_transport(memory), target).await;
+    let session = open(&Connector::new().transport(memory), target).await;
     // Its files are in memory, which its commands know nothing of; its processes have no terminal.
     let without = conformance::NAMES.iter().filter(|name| FILES.contains(name) || **name == "a_terminal_has_its_size");
     conformance::run(session, &without.copied().collect::<Vec<_>>()).await;

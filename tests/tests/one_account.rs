@@ -258,7 +258,7 @@ fn carry_out(case: &Case) -> Left {
         directory: "/".into(),
     };
     let run = Run::new(fabfile.collection, Aliases(settings))
-        .connector(Connector::new().with_transport(fleet))
+        .connector(Connector::new().transport(fleet))
         .events(events.clone())
         .journal(Journal::new(dir.path(), asked))
         .keep_output(true)

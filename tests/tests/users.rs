@@ -60,7 +60,7 @@ async fn a_password_logs_in() {
     target.auth.password = Some(Secret::new(user.password()));
     Connector::new().open(&target, &Emitter::none()).await.unwrap();
     target.auth.password = None;
-    let asking = Connector::new().with_prompter(Answer(user.password().to_owned()));
+    let asking = Connector::new().prompter(Answer(user.password().to_owned()));
     asking.open(&target, &Emitter::none()).await.unwrap();
     target.auth.password = Some(Secret::from("wrong"));
     let error = Connector::new().open(&target, &Emitter::none()).await.err().unwrap();

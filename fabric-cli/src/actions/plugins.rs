@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fabric_transport::plugin::{Found, host as host_plugin};
+use fabric_transport::plugin::{FoundPlugin, host as host_plugin};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -30,7 +30,7 @@ pub(super) fn list(request: &Request) -> Result<Exit, Failure> {
     Ok(if lacks_named { Exit::Usage } else { listed })
 }
 
-fn about(found: &Found) -> String {
+fn about(found: &FoundPlugin) -> String {
     let plugin = match &found.plugin {
         Ok(plugin) => plugin,
         Err(error) => return format!("not taken: {}\n", visible::text(&error.to_string())),

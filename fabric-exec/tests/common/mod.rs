@@ -80,7 +80,7 @@ impl World {
     }
 
     pub fn run(&self, collection: Collection) -> Run {
-        let connector = Connector::new().with_transport(self.fleet.clone());
+        let connector = Connector::new().transport(self.fleet.clone());
         Run::new(collection, self.settings.clone())
             .connector(connector)
             .events(self.events.clone())

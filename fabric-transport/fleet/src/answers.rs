@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 /// What a host says to a command instead of running it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// Its standard output.
     pub stdout: Vec<u8>,
@@ -11,6 +12,18 @@ pub struct Answer {
     pub stderr: Vec<u8>,
     /// Its exit status.
     pub exit: u32,
+}
+
+impl Answer {
+    /// Prints this to standard output, and ends with status 0.
+    pub fn stdout(stdout: impl Into<Vec<u8>>) -> Self {
+        Self { stdout: stdout.into(), ..Self::default() }
+    }
+
+    /// Prints nothing, and ends with this status.
+    pub fn status(exit: u32) -> Self {
+        Self { exit, ..Self::default() }
+    }
 }
 
 /// Decides, by host name and command, whether a command is answered (`Some`) or run (`None`).
@@ -30,20 +43,20 @@ pub fn cheap() -> Answers {
         let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
         match (name, rest) {
             ("true" | ":", "") => Some(Answer::default()),
-            ("false", "") => Some(Answer { exit: 1, ..Answer::default() }),
-            ("exit", status) => Some(Answer { exit: u32::from(status.parse::<u8>().ok()?), ..Answer::default() }),
+            ("false", "") => Some(Answer::status(1)),
+            ("exit", status) => Some(Answer::status(status.parse::<u8>().ok()?.into())),
             ("echo", words) if words.chars().all(|c| c.is_ascii_alphanumeric() || " .,:/_@%+=-".contains(c)) => {
                 if words.starts_with('-') || words.contains("  ") {
                     return None;
                 }
-                Some(Answer { stdout: format!("{words}\n").into_bytes(), ..Answer::default() })
+                Some(Answer::stdout(format!("{words}\n")))
             }
             ("lines", size) => {
                 let (count, width) = size.split_once(' ')?;
                 let (count, width): (usize, usize) = (count.parse().ok()?, width.parse().ok()?);
                 let mut line = vec![b'x'; width.checked_sub(1)?];
                 line.push(b'\n');
-                Some(Answer { stdout: line.repeat(count), ..Answer::default() })
+                Some(Answer::stdout(line.repeat(count)))
             }
             _ => None,
         }

@@ -13,10 +13,12 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Access;
 use super::answers::Answers;
 use super::faults::Faults;
-use super::host::{Access, FleetHost, HostState};
-use super::{Fleet, FleetError, Method, Paths, client, process, write, write_private};
+use super::groups::Groups;
+use super::host::{FleetHost, HostState};
+use super::{Fleet, FleetError, Method, Paths, client, write, write_private};
 
 /// Where the hosts of a fleet listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub struct FleetBuilder {
     root: Option<PathBuf>,
     one_host_key: bool,
     users: Vec<String>,
-    authorized: Vec<PublicKey>,
+    authorized: Vec<String>,
     password: Option<Secret>,
     questions: Vec<(String, Secret)>,
     required: Vec<MethodKind>,
@@ -119,9 +121,9 @@ impl FleetBuilder {
         self
     }
 
-    /// A further public key that may log in.
-    pub fn authorized_key(mut self, key: PublicKey) -> Self {
-        self.authorized.push(key);
+    /// A further public key that may log in, as a line of `authorized_keys` without options.
+    pub fn authorized_key(mut self, key: impl Into<String>) -> Self {
+        self.authorized.push(key.into());
         self
     }
 
@@ -191,9 +193,13 @@ impl FleetBuilder {
         write_private(&paths.client_key, text.as_bytes())?;
         write(&paths.client_public, format!("{}\n", client.public_key().to_openssh()?).as_bytes())?;
 
+        let mut keys = vec![client.public_key().clone()];
+        for key in &self.authorized {
+            keys.push(PublicKey::from_openssh(key)?);
+        }
         let access = Arc::new(Access {
             users: self.users,
-            keys: std::iter::once(client.public_key().clone()).chain(self.authorized).collect(),
+            keys,
             password: self.password,
             questions: self.questions,
             required: self.required,
@@ -206,22 +212,22 @@ impl FleetBuilder {
                 .zip(&self.names)
                 .map(|(listener, name)| Ok((name.clone(), listener.local_addr()?.ip())))
                 .collect::<io::Result<_>>()
-                .map_err(|source| FleetError::File { path: paths.root.clone(), source })?,
+                .map_err(|error| FleetError::File { path: paths.root.clone(), error })?,
             ended: CancellationToken::new(),
-            groups: process::Groups::default(),
+            groups: Groups::default(),
         });
 
         let shared_key = if self.one_host_key { Some(PrivateKey::random(&mut rng, Algorithm::Ed25519)?) } else { None };
         let mut hosts = Vec::with_capacity(listeners.len());
         for (name, listener) in self.names.into_iter().zip(listeners) {
             let dir = paths.hosts.join(&name);
-            std::fs::create_dir_all(&dir).map_err(|source| FleetError::File { path: dir.clone(), source })?;
+            std::fs::create_dir_all(&dir).map_err(|error| FleetError::File { path: dir.clone(), error })?;
             let key = match &shared_key {
                 Some(key) => key.clone(),
                 None => PrivateKey::random(&mut rng, Algorithm::Ed25519)?,
             };
             let state = HostState::new(name, &listener, dir, key, Arc::clone(&access), self.faults.clone())
-                .map_err(|source| FleetError::File { path: paths.root.clone(), source })?;
+                .map_err(|error| FleetError::File { path: paths.root.clone(), error })?;
             let state = Arc::new(state);
             tokio::spawn(client::accept(Arc::clone(&state), listener));
             hosts.push(FleetHost(state));
@@ -238,13 +244,13 @@ impl FleetBuilder {
             let dir = tempfile::Builder::new()
                 .prefix("fabric-fleet-")
                 .tempdir()
-                .map_err(|source| FleetError::File { path: std::env::temp_dir(), source })?;
+                .map_err(|error| FleetError::File { path: std::env::temp_dir(), error })?;
             (dir.path().to_owned(), Some(dir))
         };
         let hosts = root.join("hosts");
-        std::fs::create_dir_all(&hosts).map_err(|source| FleetError::File { path: hosts.clone(), source })?;
+        std::fs::create_dir_all(&hosts).map_err(|error| FleetError::File { path: hosts.clone(), error })?;
         // What a command's `pwd -P` says is what the fleet says.
-        let real = root.canonicalize().map_err(|source| FleetError::File { path: root, source })?;
+        let real = root.canonicalize().map_err(|error| FleetError::File { path: root, error })?;
         Ok((real, temporary))
     }
 
@@ -274,7 +280,7 @@ impl FleetBuilder {
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse && self.port == 0 && tries < TRIES => {
                         continue 'again;
                     }
-                    Err(source) => return Err(FleetError::Listen { address, source }),
+                    Err(error) => return Err(FleetError::Listen { address, error }),
                 }
             }
             return Ok(listeners);

@@ -40,6 +40,7 @@ pub struct Faults {
 
 /// What comes first on a connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Greeting {
     /// The version line.
     #[default]
@@ -59,6 +60,7 @@ pub enum Greeting {
 /// sshd's `MaxStartups begin:rate:full`: once `begin` connections are not logged in yet, new ones are closed with a
 /// probability of `rate` percent, which grows to certainty at `full`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MaxStartups {
     /// From this many on.
     pub begin: usize,
@@ -69,6 +71,11 @@ pub struct MaxStartups {
 }
 
 impl MaxStartups {
+    /// `begin:rate:full`.
+    pub fn new(begin: usize, rate: u32, full: usize) -> Self {
+        Self { begin, rate, full }
+    }
+
     /// Whether to refuse a connection while `waiting` others are not logged in; `chance` is a random number below
     /// 100. The arithmetic is sshd's.
     pub(super) fn refuses(self, waiting: usize, chance: u32) -> bool {
@@ -87,6 +94,7 @@ impl MaxStartups {
 /// sshd's `PerSourcePenalties` (OpenSSH 9.8): what a client's address gets for connections that come to nothing. It adds
 /// up, and while it is more than `min`, connections from there are closed with `Not allowed at this time`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Penalties {
     /// For a login that failed (`authfail`).
     pub failed: Duration,
@@ -124,6 +132,7 @@ impl Penalties {
 
 /// What becomes of a command's exit status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExitFault {
     /// It is sent.
     #[default]

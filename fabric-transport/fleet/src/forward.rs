@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::host::Access;
+use super::access::Access;
 use super::input::{Input, Life, Output, drain};
 
 /// Where a client wants to go from the host.

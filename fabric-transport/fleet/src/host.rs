@@ -9,16 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fabric_core::Secret;
 use parking_lot::Mutex;
 use russh::keys::{PrivateKey, PublicKey};
-use russh::{MethodKind, MethodSet};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::answers::Answers;
+use super::access::Access;
 use super::faults::Faults;
-use super::process::Groups;
 
 /// One host of a [`Fleet`](super::Fleet).
 #[derive(Clone)]
@@ -38,11 +35,6 @@ impl FleetHost {
     /// Its directory: `$HOME`, and where commands and relative SFTP paths start.
     pub fn dir(&self) -> &Path {
         &self.0.dir
-    }
-
-    /// Its host key's public half.
-    pub fn public_key(&self) -> &PublicKey {
-        &self.0.public_key
     }
 
     /// Misbehaves from now on, in new connections; what concerns commands and files, in old ones too.
@@ -86,43 +78,9 @@ pub(super) struct HostState {
     pub(super) starting: AtomicUsize,
     /// Until when the addresses of clients have penalties.
     penalties: Mutex<HashMap<IpAddr, Instant>>,
-    public_key: PublicKey,
+    pub(super) public_key: PublicKey,
     faults: Mutex<Arc<Faults>>,
     connections: Mutex<CancellationToken>,
-}
-
-/// What all hosts of a fleet share.
-pub(super) struct Access {
-    pub(super) users: Vec<String>,
-    pub(super) keys: Vec<PublicKey>,
-    pub(super) password: Option<Secret>,
-    pub(super) questions: Vec<(String, Secret)>,
-    pub(super) required: Vec<MethodKind>,
-    pub(super) max_sessions: usize,
-    pub(super) shell: PathBuf,
-    pub(super) env: Vec<(String, String)>,
-    pub(super) answers: Option<Answers>,
-    /// The fleet's own names, which its hosts can resolve.
-    pub(super) names: HashMap<String, IpAddr>,
-    pub(super) ended: CancellationToken,
-    pub(super) groups: Groups,
-}
-
-impl Access {
-    /// The methods that are offered at first.
-    pub(super) fn methods(&self) -> MethodSet {
-        if let Some(first) = self.required.first() {
-            return MethodSet::from(&[*first][..]);
-        }
-        let mut methods = vec![MethodKind::PublicKey];
-        if self.password.is_some() {
-            methods.push(MethodKind::Password);
-        }
-        if !self.questions.is_empty() {
-            methods.push(MethodKind::KeyboardInteractive);
-        }
-        MethodSet::from(methods.as_slice())
-    }
 }
 
 impl HostState {

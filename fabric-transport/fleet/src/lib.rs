@@ -28,11 +28,13 @@
 //!   made its own directory removes it.
 //! * [`Faults`] make a host misbehave, from the first byte to the last.
 
+mod access;
 mod answers;
 mod builder;
 mod client;
 mod faults;
 mod forward;
+mod groups;
 mod host;
 mod input;
 mod process;
@@ -55,27 +57,27 @@ pub use builder::FleetBuilder;
 pub use faults::{ExitFault, Faults, Greeting, MaxStartups, Penalties};
 pub use host::FleetHost;
 
-use host::Access;
+use access::Access;
 
 /// Why a fleet could not be started.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FleetError {
     /// A file or directory of the fleet.
-    #[error("the fleet's {}: {source}", .path.display())]
+    #[error("the fleet's {}: {error}", .path.display())]
     File {
         /// Which.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// An address cannot be listened on.
-    #[error("the fleet cannot listen on {address}: {source}")]
+    #[error("the fleet cannot listen on {address}: {error}")]
     Listen {
         /// Which.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// An address was asked for that isn't a loopback one.
     #[error("the fleet listens on loopback addresses only, and {address} is none")]
@@ -100,13 +102,25 @@ pub enum FleetError {
         /// Why not.
         reason: &'static str,
     },
-    /// A key could not be made or written.
+    /// A key could not be made, read or written.
     #[error("a key of the fleet: {0}")]
-    Key(#[from] russh::keys::ssh_key::Error),
+    Key(KeyError),
+}
+
+/// What is wrong with a key.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct KeyError(russh::keys::ssh_key::Error);
+
+impl From<russh::keys::ssh_key::Error> for FleetError {
+    fn from(error: russh::keys::ssh_key::Error) -> Self {
+        Self::Key(KeyError(error))
+    }
 }
 
 /// A way of logging in (RFC 4252, RFC 4256).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Method {
     /// `publickey`.
     PublicKey,
@@ -180,7 +194,7 @@ impl Fleet {
         let mut config = String::new();
         let quoted = |path: &Path| format!("\"{}\"", path.display());
         for host in &self.hosts {
-            let (ip, port, key) = (host.address().ip(), host.address().port(), host.public_key().to_openssh()?);
+            let (ip, port, key) = (host.address().ip(), host.address().port(), host.0.public_key.to_openssh()?);
             let _ = writeln!(known, "[{ip}]:{port},[{}]:{port} {key}", host.name());
             let _ = writeln!(config, "Host {} {ip}\n    HostName {ip}\n    Port {port}", host.name());
         }
@@ -228,12 +242,12 @@ impl Paths {
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<(), FleetError> {
-    std::fs::write(path, content).map_err(|source| FleetError::File { path: path.to_owned(), source })
+    std::fs::write(path, content).map_err(|error| FleetError::File { path: path.to_owned(), error })
 }
 
 fn write_private(path: &Path, content: &[u8]) -> Result<(), FleetError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let wrong = |source| FleetError::File { path: path.to_owned(), source };
+    let wrong = |error| FleetError::File { path: path.to_owned(), error };
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {

@@ -1,6 +1,5 @@
 //! Processes on a host: the login shell's, with pipes or a terminal.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,10 +10,9 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use fabric_core::Signal;
-use parking_lot::Mutex;
 use russh::server::Handle;
 use russh::{ChannelId, Sig};
-use rustix::process::{Pid, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::Child;
 
@@ -78,30 +76,6 @@ impl Running {
 
 fn winsize(columns: u16, rows: u16) -> rustix::termios::Winsize {
     rustix::termios::Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 }
-}
-
-/// The process groups that the fleet has started and that may still have members.
-#[derive(Default)]
-pub(super) struct Groups(Mutex<HashSet<Pid>>);
-
-impl Groups {
-    fn add(&self, group: Pid) {
-        self.0.lock().insert(group);
-    }
-
-    /// Forgets a group whose leader has ended, unless it has left something behind.
-    fn leader_ended(&self, group: Pid) {
-        if test_kill_process_group(group).is_err() {
-            self.0.lock().remove(&group);
-        }
-    }
-
-    /// Ends all of them.
-    pub(super) fn kill_all(&self) {
-        for group in self.0.lock().drain() {
-            let _ = kill_process_group(group, rustix::process::Signal::KILL);
-        }
-    }
 }
 
 /// Sends what takes no process.

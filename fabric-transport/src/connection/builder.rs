@@ -8,7 +8,7 @@ use fabric_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{Connection, Shared};
+use super::handle::{Connection, ConnectionState};
 use super::options::Manner;
 use super::slot::SessionSlot;
 use super::terminal::Terminal;
@@ -171,13 +171,13 @@ impl ConnectionBuilder {
         };
 
         let connector = self.connector.unwrap_or_default();
-        let prompter = self.prompter.unwrap_or_else(|| connector.prompter().clone());
+        let prompter = self.prompter.unwrap_or_else(|| connector.asks().clone());
         let emitter = self.emitter.for_host(host.as_str());
         let slot = SessionSlot::default();
         let commands = Arc::default();
         connector.watch_over(&commands);
         let sudo_password = tokio::sync::Mutex::default();
-        let shared = Shared { connector, prompter, slot, commands, sudo_password };
+        let shared = ConnectionState { connector, prompter, slot, commands, sudo_password };
         Ok(Connection {
             shared: Arc::new(shared),
             target,

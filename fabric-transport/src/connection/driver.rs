@@ -14,7 +14,7 @@ pub(super) struct Driver(Option<Handle>);
 
 /// What became of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum DriverState {
     /// It runs.
     Running,
     /// It was shut down, and its tasks with it.
@@ -30,24 +30,24 @@ impl Driver {
     }
 
     /// Free of cost in the runtime itself.
-    pub(super) async fn state(&self) -> State {
-        let Some(own) = &self.0 else { return State::Running };
+    pub(super) async fn state(&self) -> DriverState {
+        let Some(own) = &self.0 else { return DriverState::Running };
         if Handle::try_current().is_ok_and(|here| here.id() == own.id()) {
-            return State::Running;
+            return DriverState::Running;
         }
         match tokio::time::timeout(PATIENCE, own.spawn(async {})).await {
-            Ok(Ok(())) => State::Running,
-            Ok(Err(_)) => State::Gone,
-            Err(_) => State::Idle,
+            Ok(Ok(())) => DriverState::Running,
+            Ok(Err(_)) => DriverState::Gone,
+            Err(_) => DriverState::Idle,
         }
     }
 
     /// An error unless it runs.
     pub(super) async fn check(&self) -> Result<(), SessionError> {
         match self.state().await {
-            State::Running => Ok(()),
-            State::Gone => Err(SessionError::Closed),
-            State::Idle => Err(SessionError::NotDriven),
+            DriverState::Running => Ok(()),
+            DriverState::Gone => Err(SessionError::Closed),
+            DriverState::Idle => Err(SessionError::NotDriven),
         }
     }
 }

@@ -34,6 +34,7 @@ const BUFFER: usize = 64 * 1024;
 /// assert!("db.internal".parse::<Endpoint>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Endpoint {
     /// A host and port, as the side sees them that dials or listens.
     Tcp(String, u16),
@@ -169,7 +170,7 @@ impl Connection {
     /// ```no_run
     /// # async fn example(connection: fabric_transport::Connection) -> Result<(), fabric_core::Error> {
     /// let forward = connection.forward_local(0).to("db.internal:5432").await?;
-    /// println!("the database is at localhost:{}", forward.port());
+    /// println!("the database is at localhost:{}", forward.port().expect("it is no unix socket"));
     /// # Ok(()) }
     /// ```
     pub fn forward_local(&self, listen: impl TryInto<Endpoint, Error: Into<EndpointError>>) -> ForwardRequest {
@@ -222,7 +223,7 @@ impl ForwardRequest {
             }
             Side::Remote => connection.session().await?.listen(&listen.address()).await.map_err(failed)?,
         };
-        let port = listener.port().map_or(0, NonZeroU16::get);
+        let port = listener.port().map(NonZeroU16::get);
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(connection.clone(), side, listener, to, stop.clone()));
         Ok(Forward { port, stop, task })
@@ -244,14 +245,14 @@ impl IntoFuture for ForwardRequest {
 /// An end of one direction is passed on and leaves the other open.
 #[derive(Debug)]
 pub struct Forward {
-    port: u16,
+    port: Option<u16>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Forward {
-    /// The port that is listened on; 0 for a unix socket.
-    pub fn port(&self) -> u16 {
+    /// The port that is listened on; `None` for a unix socket.
+    pub fn port(&self) -> Option<u16> {
         self.port
     }
 

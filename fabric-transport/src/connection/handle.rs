@@ -34,7 +34,7 @@ use crate::part_names::PartNames;
 /// ```
 #[derive(Clone)]
 pub struct Connection {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<ConnectionState>,
     pub(super) target: Arc<Target>,
     pub(super) settings: Arc<Settings>,
     pub(super) emitter: Emitter,
@@ -45,7 +45,7 @@ pub struct Connection {
 }
 
 /// What all clones of a connection share, whatever name each of them has for the host.
-pub(super) struct Shared {
+pub(super) struct ConnectionState {
     pub(super) connector: Connector,
     pub(super) prompter: Arc<dyn Prompter>,
     pub(super) slot: SessionSlot,
@@ -279,7 +279,7 @@ impl Connection {
     }
 }
 
-impl Drop for Shared {
+impl Drop for ConnectionState {
     fn drop(&mut self) {
         self.slot.close_in_background();
     }

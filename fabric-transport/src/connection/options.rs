@@ -12,6 +12,7 @@ use super::watch::Watcher;
 
 /// Which streams of a command are not shown. They are captured all the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Hide {
     /// Both are shown.
     #[default]
@@ -44,6 +45,7 @@ impl From<bool> for Hide {
 
 /// Which shell a command is wrapped in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ShellChoice {
     /// None: the login shell reads it, as with `ssh`.
     No,
@@ -84,7 +86,7 @@ pub(super) type Sink = Box<dyn AsyncWrite + Send + Unpin>;
 /// What the methods said; `None` leaves a thing to the settings, where "no limit" is `Some(None)`.
 #[derive(Default)]
 #[allow(clippy::option_option)]
-pub(super) struct Options {
+pub(super) struct CommandOptions {
     /// The user's login shell instead of a command.
     pub(super) login_shell: bool,
     pub(super) shell: Option<ShellChoice>,

@@ -16,7 +16,7 @@ use super::capture::Capture;
 use super::lines::Lines;
 use super::options::Sink;
 use super::stdin::Feed;
-use super::sudo::{Dialogue, Found, Scanner};
+use super::sudo::{Dialogue, Scanned, Scanner};
 use super::watch::{Silence, Watching};
 
 /// What becomes of the output.
@@ -91,14 +91,14 @@ impl OutputSide {
         let found = scanner.push(&bytes);
         for found in found {
             match found {
-                Found::Bytes(bytes) => self.show(stream, bytes).await?,
-                Found::Prompt => {
+                Scanned::Bytes(bytes) => self.show(stream, bytes).await?,
+                Scanned::Prompt => {
                     if let Some(dialogue) = &mut self.sudo {
                         let password = dialogue.answer().await?;
                         let _ = self.feed.send(Feed::Password(password));
                     }
                 }
-                Found::Announcement => {
+                Scanned::Announcement => {
                     self.announced = true;
                     let _ = self.feed.send(Feed::Open);
                     self.let_go().await?;

@@ -8,7 +8,7 @@ use fabric_core::{PathBehavior, Secret};
 use tokio::io::AsyncWrite;
 
 use super::handle::Connection;
-use super::options::{Hide, Manner, Options, ShellChoice};
+use super::options::{CommandOptions, Hide, Manner, ShellChoice};
 use super::stdin::Stdin;
 use super::watch::Watcher;
 
@@ -24,7 +24,7 @@ pub struct CommandRequest {
     pub(super) connection: Connection,
     pub(super) verb: Verb,
     pub(super) line: Vec<u8>,
-    pub(super) options: Options,
+    pub(super) options: CommandOptions,
 }
 
 impl Connection {
@@ -70,7 +70,7 @@ impl Connection {
 impl CommandRequest {
     pub(super) fn new(connection: Connection, verb: Verb, line: Vec<u8>) -> Self {
         let Manner { hide, silent, dry } = connection.manner();
-        Self { connection, verb, line, options: Options { hide, silent, dry, ..Options::default() } }
+        Self { connection, verb, line, options: CommandOptions { hide, silent, dry, ..CommandOptions::default() } }
     }
 
     /// Wraps the command in a shell: `true` is the one of the `shell` setting, a text is that one. Default:

@@ -42,14 +42,14 @@ pub struct SharedInput {
 struct Kept {
     /// `None` once all of it has been read.
     source: Option<Box<dyn AsyncRead + Send + Unpin>>,
-    place: Place,
+    place: Storage,
     length: u64,
     /// Why no more can be read or kept.
     failed: Option<(io::ErrorKind, String)>,
     buffer: Vec<u8>,
 }
 
-enum Place {
+enum Storage {
     Memory(Vec<u8>),
     File(File),
 }
@@ -71,7 +71,7 @@ impl SharedInput {
     }
 
     fn of(source: Option<Box<dyn AsyncRead + Send + Unpin>>) -> Self {
-        let kept = Kept { source, place: Place::Memory(Vec::new()), length: 0, failed: None, buffer: Vec::new() };
+        let kept = Kept { source, place: Storage::Memory(Vec::new()), length: 0, failed: None, buffer: Vec::new() };
         Self { kept: Arc::new(Mutex::new(kept)), waiting: Arc::default() }
     }
 
@@ -97,12 +97,12 @@ impl Kept {
     fn copy(&self, at: u64, buf: &mut ReadBuf<'_>) -> io::Result<u64> {
         let room = usize::try_from(self.length - at).map_or(buf.remaining(), |left| left.min(buf.remaining()));
         match &self.place {
-            Place::Memory(bytes) => {
+            Storage::Memory(bytes) => {
                 let at = usize::try_from(at).map_err(io::Error::other)?;
                 buf.put_slice(&bytes[at..at + room]);
             }
             // It was written a moment ago: the system has it in memory.
-            Place::File(file) => {
+            Storage::File(file) => {
                 file.read_exact_at(buf.initialize_unfilled_to(room), at)?;
                 buf.advance(room);
             }
@@ -112,7 +112,7 @@ impl Kept {
 
     fn keep(&mut self, count: usize) -> io::Result<()> {
         let bytes = &self.buffer[..count];
-        if let Place::Memory(kept) = &mut self.place {
+        if let Storage::Memory(kept) = &mut self.place {
             if kept.len() + count <= IN_MEMORY {
                 kept.extend_from_slice(bytes);
                 self.length += count as u64;
@@ -120,9 +120,9 @@ impl Kept {
             }
             let mut file = tempfile::tempfile()?;
             file.write_all(kept)?;
-            self.place = Place::File(file);
+            self.place = Storage::File(file);
         }
-        if let Place::File(file) = &mut self.place {
+        if let Storage::File(file) = &mut self.place {
             file.write_all(bytes)?;
         }
         self.length += count as u64;

@@ -8,7 +8,7 @@ use fabric_core::error::SessionError;
 use fabric_core::{ConnectError, Files, HostString, Session};
 use parking_lot::Mutex;
 
-use super::driver::{Driver, State};
+use super::driver::{Driver, DriverState};
 use super::working_files::WorkingFiles;
 
 #[derive(Default)]
@@ -128,9 +128,9 @@ impl SessionSlot {
             return Ok(Some(session));
         }
         match driver.state().await {
-            State::Running => Ok(Some(session)),
-            State::Idle => Err(SessionError::NotDriven),
-            State::Gone => {
+            DriverState::Running => Ok(Some(session)),
+            DriverState::Idle => Err(SessionError::NotDriven),
+            DriverState::Gone => {
                 self.lock().take_if(|current| Arc::ptr_eq(&current.session, &session));
                 Ok(None)
             }

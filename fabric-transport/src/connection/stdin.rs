@@ -24,6 +24,7 @@ const END_OF_TRANSMISSION: &[u8] = &[4];
 
 /// Where the standard input of a command comes from.
 #[derive(Default)]
+#[non_exhaustive]
 pub enum Stdin {
     /// There is none: the command finds end-of-file. The default.
     #[default]

@@ -13,7 +13,7 @@ use super::handle::Connection;
 
 /// What is found in the output of a command that `sudo` starts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Scanned {
     /// Output.
     Bytes(Bytes),
     /// `sudo` asks for the password.
@@ -52,7 +52,7 @@ impl Scanner {
         Self { texts, held: BytesMut::new(), ends_line: pty, skip_line_end: false }
     }
 
-    pub(super) fn push(&mut self, bytes: &Bytes) -> Vec<Found> {
+    pub(super) fn push(&mut self, bytes: &Bytes) -> Vec<Scanned> {
         let mut rest = if self.held.is_empty() {
             bytes.clone()
         } else {
@@ -68,11 +68,11 @@ impl Scanner {
             self.output(rest.split_to(at), &mut found);
             let _ = rest.split_to(if announced { &self.texts.announcement } else { &self.texts.prompt }.len());
             if announced {
-                found.push(Found::Announcement);
+                found.push(Scanned::Announcement);
                 self.output(rest, &mut found);
                 return found;
             }
-            found.push(Found::Prompt);
+            found.push(Scanned::Prompt);
             self.skip_line_end = self.ends_line;
         }
         let begins = |text: &str| (1..text.len()).rev().find(|n| rest.ends_with(&text.as_bytes()[..*n])).unwrap_or(0);
@@ -87,7 +87,7 @@ impl Scanner {
         self.held.split().freeze()
     }
 
-    fn output(&mut self, mut bytes: Bytes, found: &mut Vec<Found>) {
+    fn output(&mut self, mut bytes: Bytes, found: &mut Vec<Scanned>) {
         if self.skip_line_end {
             while let Some(byte) = bytes.first().copied() {
                 if byte == b'\r' || byte == b'\n' {
@@ -100,7 +100,7 @@ impl Scanner {
             }
         }
         if !bytes.is_empty() {
-            found.push(Found::Bytes(bytes));
+            found.push(Scanned::Bytes(bytes));
         }
     }
 }
@@ -179,9 +179,9 @@ mod tests {
         for chunk in text.as_bytes().chunks(piece) {
             for found in scanner.push(&Bytes::copy_from_slice(chunk)) {
                 match found {
-                    Found::Bytes(bytes) => output.extend_from_slice(&bytes),
-                    Found::Prompt => marks.push('?'),
-                    Found::Announcement => marks.push('!'),
+                    Scanned::Bytes(bytes) => output.extend_from_slice(&bytes),
+                    Scanned::Prompt => marks.push('?'),
+                    Scanned::Announcement => marks.push('!'),
                 }
             }
         }

@@ -26,9 +26,17 @@ pub trait Watching: Send {
 
 /// A watcher's answer was refused; the command is stopped and ends with [`Error::AnswerRefused`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refused {
     /// The watcher's pattern, for the message.
     pub pattern: String,
+}
+
+impl Refused {
+    /// The answer to this pattern was refused.
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self { pattern: pattern.into() }
+    }
 }
 
 /// Answers each match of a pattern with one response, pieces of output joined.

@@ -72,12 +72,12 @@ pub(super) enum Who {
 /// The logins in progress to one address.
 #[derive(Debug)]
 struct Gate {
-    state: Mutex<State>,
+    state: Mutex<Logins>,
     changed: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct Logins {
     limit: f64,
     most: f64,
     active: usize,
@@ -176,20 +176,20 @@ impl Default for Gate {
 
 impl Gate {
     fn new(limit: f64, most: f64) -> Self {
-        Self { state: Mutex::new(State { limit, most, active: 0 }), changed: Notify::new() }
+        Self { state: Mutex::new(Logins { limit, most, active: 0 }), changed: Notify::new() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Logins> {
         self.state.lock()
     }
 
-    async fn enter(self: Arc<Self>) -> Permit {
+    async fn enter(self: Arc<Self>) -> LoginPermit {
         loop {
             let changed = self.changed.notified();
             if self.try_enter() {
                 // One more may fit.
                 self.changed.notify_one();
-                return Permit(self.clone());
+                return LoginPermit(self.clone());
             }
             changed.await;
         }
@@ -238,9 +238,9 @@ impl Drop for Waits<'_> {
 }
 
 /// A login in progress.
-struct Permit(Arc<Gate>);
+struct LoginPermit(Arc<Gate>);
 
-impl Drop for Permit {
+impl Drop for LoginPermit {
     fn drop(&mut self) {
         self.0.state().active -= 1;
         self.0.changed.notify_one();

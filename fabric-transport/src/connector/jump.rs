@@ -24,20 +24,20 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The gateway sessions of a run.
 #[derive(Default)]
 pub(super) struct Jumps {
-    slots: Mutex<HashMap<SessionKey, Vec<Arc<Slot>>>>,
+    slots: Mutex<HashMap<SessionKey, Vec<Arc<SharedSession>>>>,
 }
 
 /// One gateway session: being opened, open, or failed.
-struct Slot {
+struct SharedSession {
     session: OnceCell<Result<Arc<dyn Session>, ConnectError>>,
     streams: AtomicUsize,
 }
 
 /// A place on a gateway session, given back when dropped.
-struct Place {
+struct StreamShare {
     jumps: Arc<Jumps>,
     key: SessionKey,
-    slot: Arc<Slot>,
+    slot: Arc<SharedSession>,
 }
 
 impl Jumps {
@@ -92,7 +92,7 @@ impl Jumps {
         unreachable!("the last round returns")
     }
 
-    fn place(self: &Arc<Self>, hop: &Target) -> Place {
+    fn place(self: &Arc<Self>, hop: &Target) -> StreamShare {
         let key = SessionKey::new(Arc::new(hop.clone()));
         let mut slots = self.slots.lock();
         let slots = slots.entry(key.clone()).or_default();
@@ -101,13 +101,13 @@ impl Jumps {
         let slot = if let Some(slot) = free {
             slot.clone()
         } else {
-            let slot = Arc::new(Slot { session: OnceCell::new(), streams: AtomicUsize::new(0) });
+            let slot = Arc::new(SharedSession { session: OnceCell::new(), streams: AtomicUsize::new(0) });
             slots.push(slot.clone());
             slot
         };
         // Under the lock, as is every other change.
         slot.streams.fetch_add(1, Ordering::Relaxed);
-        Place { jumps: self.clone(), key, slot }
+        StreamShare { jumps: self.clone(), key, slot }
     }
 
     /// Closes all gateway sessions.
@@ -121,7 +121,7 @@ impl Jumps {
     }
 }
 
-impl Slot {
+impl SharedSession {
     fn is_usable(&self) -> bool {
         match self.session.get() {
             None => true,
@@ -131,7 +131,7 @@ impl Slot {
     }
 }
 
-impl Place {
+impl StreamShare {
     /// The slot is no longer needed.
     fn retire(&self) {
         let mut slots = self.jumps.slots.lock();
@@ -141,7 +141,7 @@ impl Place {
     }
 
     /// Takes the session out if it is unused.
-    fn idle(jumps: &Jumps, key: &SessionKey, slot: &Arc<Slot>) -> Option<Arc<dyn Session>> {
+    fn idle(jumps: &Jumps, key: &SessionKey, slot: &Arc<SharedSession>) -> Option<Arc<dyn Session>> {
         let mut all = jumps.slots.lock();
         if slot.streams.load(Ordering::Relaxed) > 0 {
             return None;
@@ -153,7 +153,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamShare {
     fn drop(&mut self) {
         let slots = self.jumps.slots.lock();
         let left = self.slot.streams.fetch_sub(1, Ordering::Relaxed) - 1;
@@ -205,7 +205,7 @@ struct JumpStream {
     stream: BoxStream,
     gateway: String,
     _session: Arc<dyn Session>,
-    _place: Place,
+    _place: StreamShare,
 }
 
 impl AsyncRead for JumpStream {

@@ -50,11 +50,11 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Clone)]
 pub struct Connector {
-    inner: Arc<Inner>,
+    inner: Arc<ConnectorState>,
 }
 
 #[derive(Clone)]
-struct Inner {
+struct ConnectorState {
     transports: HashMap<String, Arc<dyn Transport>>,
     gateways: HashMap<String, Arc<dyn GatewayDialer>>,
     lookup: Option<Arc<dyn Lookup>>,
@@ -113,7 +113,7 @@ type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Session>, ConnectE
 impl Connector {
     /// Knows the transport `local` and, with the feature `ssh`, `ssh`; asks no questions.
     pub fn new() -> Self {
-        let inner = Inner {
+        let inner = ConnectorState {
             transports: HashMap::new(),
             gateways: HashMap::new(),
             lookup: None,
@@ -128,43 +128,43 @@ impl Connector {
             held: Arc::default(),
         };
         let this = Self { inner: Arc::new(inner) };
-        let this = this.with_transport(LocalTransport::new());
+        let this = this.transport(LocalTransport::new());
         #[cfg(feature = "ssh")]
-        let this = this.with_transport(crate::ssh::SshTransport::new());
+        let this = this.transport(crate::ssh::SshTransport::new());
         this
     }
 
     /// Adds a transport, or replaces the one of the same name.
     #[must_use]
-    pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
+    pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
         Arc::make_mut(&mut self.inner).transports.insert(transport.name().to_owned(), Arc::new(transport));
         self
     }
 
     /// Adds what dials gateways of a scheme, a plugin for example.
     #[must_use]
-    pub fn with_gateway(mut self, scheme: &str, dialer: impl GatewayDialer + 'static) -> Self {
+    pub fn gateway(mut self, scheme: &str, dialer: impl GatewayDialer + 'static) -> Self {
         Arc::make_mut(&mut self.inner).gateways.insert(scheme.to_owned(), Arc::new(dialer));
         self
     }
 
     /// Where to turn for transports and gateways that were not added. Default: nowhere.
     #[must_use]
-    pub fn with_lookup(mut self, lookup: impl Lookup + 'static) -> Self {
+    pub fn lookup(mut self, lookup: impl Lookup + 'static) -> Self {
         Arc::make_mut(&mut self.inner).lookup = Some(Arc::new(lookup));
         self
     }
 
     /// What answers questions for passwords, passphrases and unknown host keys. Default: they are refused.
     #[must_use]
-    pub fn with_prompter(mut self, prompter: impl Prompter + 'static) -> Self {
+    pub fn prompter(mut self, prompter: impl Prompter + 'static) -> Self {
         Arc::make_mut(&mut self.inner).prompter = Arc::new(prompter);
         self
     }
 
     /// The shell that runs ProxyCommands; OpenSSH takes `$SHELL`. Default: `/bin/sh`.
     #[must_use]
-    pub fn with_shell(mut self, shell: impl Into<PathBuf>) -> Self {
+    pub fn shell(mut self, shell: impl Into<PathBuf>) -> Self {
         Arc::make_mut(&mut self.inner).shell = shell.into();
         self
     }
@@ -172,7 +172,7 @@ impl Connector {
     /// Where the key is kept by which this user's unfinished files are recognised: a directory of the user's own, made
     /// when it is first needed. Default: nowhere, so that a later run neither resumes nor removes what is left.
     #[must_use]
-    pub fn with_state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         Arc::make_mut(&mut self.inner).parts = Arc::new(PartNames::with_state(dir.into()));
         self
     }
@@ -185,8 +185,7 @@ impl Connector {
         &self.inner.parts
     }
 
-    /// Who is asked.
-    pub fn prompter(&self) -> &Arc<dyn Prompter> {
+    pub(crate) fn asks(&self) -> &Arc<dyn Prompter> {
         &self.inner.prompter
     }
 
@@ -202,9 +201,12 @@ impl Connector {
         self.inner.governor.ready().await;
     }
 
-    /// The byte stream that the target's gateway yields, for whoever speaks a protocol of their own on it;
-    /// `None` without one.
-    pub async fn gateway_stream(&self, target: &Target, events: &Emitter) -> Result<Option<BoxStream>, ConnectError> {
+    /// The byte stream that the target's gateway yields; `None` without one.
+    pub(crate) async fn gateway_stream(
+        &self,
+        target: &Target,
+        events: &Emitter,
+    ) -> Result<Option<BoxStream>, ConnectError> {
         Ok(self.dial(target, events).await?.map(|dialled| dialled.stream))
     }
 

@@ -24,7 +24,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What is known of a gateway command, for the case that the connection fails.
 #[derive(Debug, Clone)]
-pub struct Witness {
+pub(crate) struct Witness {
     command: String,
     stderr: Arc<Mutex<Vec<u8>>>,
     /// How it ended, once it has.
@@ -35,7 +35,7 @@ pub struct Witness {
 ///
 /// Tokens such as `%h` are expanded already. The command has a process group of its own, so that Ctrl-C
 /// reaches it only through us, and ends when the stream is dropped.
-pub fn dial(shell: &Path, command: &str) -> Result<(BoxStream, Witness), ConnectErrorKind> {
+pub(crate) fn dial(shell: &Path, command: &str) -> Result<(BoxStream, Witness), ConnectErrorKind> {
     let failed = |reason: String| ConnectErrorKind::ProxyCommand { command: command.to_owned(), reason };
     let mut child = Command::new(shell)
         .arg("-c")
@@ -111,7 +111,7 @@ async fn attend(
 impl Witness {
     /// The command's part in a connection that failed before the login: how it ended and what it said.
     /// `None` if it runs and has said nothing.
-    pub async fn testimony(mut self) -> Option<ConnectErrorKind> {
+    pub(crate) async fn testimony(mut self) -> Option<ConnectErrorKind> {
         let ended = tokio::time::timeout(LAST_WORDS * 2, self.ended.wait_for(Option::is_some)).await;
         let status = ended.ok().and_then(Result::ok).and_then(|status| status.clone());
         let stderr = self.stderr.lock().clone();

@@ -1,10 +1,10 @@
 //! What yields the byte stream on which a session runs, where this machine doesn't dial the host itself.
 //!
 //! * another session (ProxyJump): [`Connector`](crate::connector::Connector) opens and shares it;
-//! * a command ([`ProxyCommand`](command)), whose pipes are the stream;
+//! * a command (ProxyCommand), whose pipes are the stream;
 //! * anything else that can be dialled: a [`GatewayDialer`], a plugin's for example.
 
-pub mod command;
+pub(crate) mod command;
 
 use async_trait::async_trait;
 use fabric_core::transport::BoxStream;

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::index::Index;
-use super::{Place, ReadError, read_error};
+use super::{FileLine, ReadError, read_error};
 
 /// The longest file that is read, in bytes: a million lines.
 const MAX_LENGTH: u64 = 256 * 1024 * 1024;
@@ -58,8 +58,8 @@ impl File {
         Self { path: path.into(), index, content: Vec::new(), stamp: None }
     }
 
-    pub(super) fn place(&self, line: usize) -> Place {
-        Place { file: self.path.clone(), line }
+    pub(super) fn place(&self, line: usize) -> FileLine {
+        FileLine { file: self.path.clone(), line }
     }
 
     /// Whether the file on disk is another one than was read. If that can't be found out, it counts as a change, so

@@ -10,7 +10,7 @@ use super::pattern;
 
 /// What one line says.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct KeyEntry {
     pub(super) line: usize,
     pub(super) marker: Option<Marker>,
     pub(super) key: KeyData,
@@ -19,7 +19,7 @@ pub(super) struct Entry {
 /// The entries of a file, in its order, and ways to find those of a name. Grows at its end only.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    entries: Vec<Entry>,
+    entries: Vec<KeyEntry>,
     lines: usize,
     /// Names without wildcards, in lower case, from lines that have no others.
     plain: HashMap<Box<[u8]>, Vec<u32>>,
@@ -30,11 +30,11 @@ pub(super) struct Index {
     revocations: Vec<(Revoked, u32)>,
     bad_lines: Vec<(usize, BadLineReason)>,
     /// What was found for a name among how many of the hashed lines.
-    found: Mutex<HashMap<Box<[u8]>, Found>>,
+    found: Mutex<HashMap<Box<[u8]>, HashedHits>>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Found {
+struct HashedHits {
     among: usize,
     entries: Vec<u32>,
 }
@@ -61,7 +61,7 @@ impl Index {
 
     fn add_line(&mut self, line: line::Line<'_>) {
         let at = self.entries.len() as u32;
-        self.entries.push(Entry { line: self.lines, marker: line.marker, key: line.key });
+        self.entries.push(KeyEntry { line: self.lines, marker: line.marker, key: line.key });
         let revoked = match line.names {
             Names::Hashed(name) => {
                 self.hashed.push((name.clone(), at));
@@ -90,7 +90,7 @@ impl Index {
     }
 
     /// The entries under any of these names: hashed ones, or the others.
-    pub(super) fn entries_by(&self, names: &[String], hashed: bool) -> Vec<&Entry> {
+    pub(super) fn entries_by(&self, names: &[String], hashed: bool) -> Vec<&KeyEntry> {
         let places: BTreeSet<u32> = if hashed {
             names.iter().flat_map(|name| self.hashed_under(name.as_bytes())).collect()
         } else {
@@ -102,12 +102,12 @@ impl Index {
     }
 
     /// All entries.
-    pub(super) fn all(&self) -> &[Entry] {
+    pub(super) fn all(&self) -> &[KeyEntry] {
         &self.entries
     }
 
     /// All entries under any of these names, in the order of lines.
-    pub(super) fn entries(&self, names: &[String]) -> Vec<&Entry> {
+    pub(super) fn entries(&self, names: &[String]) -> Vec<&KeyEntry> {
         let mut entries = self.entries_by(names, false);
         entries.extend(self.entries_by(names, true));
         entries.sort_by_key(|entry| entry.line);
@@ -115,7 +115,7 @@ impl Index {
     }
 
     /// The revocations under any of these names.
-    pub(super) fn revocations(&self, names: &[String]) -> impl Iterator<Item = &Entry> {
+    pub(super) fn revocations(&self, names: &[String]) -> impl Iterator<Item = &KeyEntry> {
         let matching = self.revocations.iter().filter(|(revoked, _)| match revoked {
             Revoked::List(list) => any_matches(list, names),
             Revoked::Hashed(hashed) => names.iter().any(|name| hashed.is(name.as_bytes())),

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 /// What a line says of its key, beyond that it is the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Marker {
     /// It signs certificates of hosts (`@cert-authority`).
     CertAuthority,
@@ -19,6 +20,7 @@ pub enum Marker {
 
 /// Why a line is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
 pub enum BadLineReason {
     /// A marker other than `@cert-authority` and `@revoked`, or two of them.
     #[error("an unknown marker, or more than one")]

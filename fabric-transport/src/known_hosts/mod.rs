@@ -28,8 +28,7 @@
 //!
 //! ```
 //! use std::time::SystemTime;
-//! use fabric_transport::known_hosts::{Host, KnownHosts, Verdict};
-//! use ssh_key::PublicKey;
+//! use fabric_transport::known_hosts::{Host, HostKey, KnownHosts, PublicKey, Verdict};
 //!
 //! let dir = tempfile::tempdir()?;
 //! let file = dir.path().join("known_hosts");
@@ -37,10 +36,10 @@
 //! std::fs::write(&file, format!("web1.example.com {key}\n"))?;
 //!
 //! let known = KnownHosts::load(&[file], &[])?;
-//! let key = PublicKey::from_openssh(key)?;
-//! let verdict = known.check(&Host::new("web1.example.com", 22), &(&key).into(), SystemTime::now())?;
+//! let key = HostKey::from(key.parse::<PublicKey>()?);
+//! let verdict = known.check(&Host::new("web1.example.com", 22), &key, SystemTime::now())?;
 //! assert!(matches!(verdict, Verdict::Known(place) if place.line == 1));
-//! let verdict = known.check(&Host::new("web2.example.com", 22), &(&key).into(), SystemTime::now())?;
+//! let verdict = known.check(&Host::new("web2.example.com", 22), &key, SystemTime::now())?;
 //! assert!(matches!(verdict, Verdict::Unknown));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -48,6 +47,7 @@
 mod certificate;
 mod file;
 mod index;
+mod key;
 mod line;
 mod pattern;
 mod record;
@@ -63,19 +63,20 @@ use std::time::SystemTime;
 
 use parking_lot::{RwLock, RwLockReadGuard};
 use ssh_key::public::KeyData;
-use ssh_key::{Certificate, PublicKey};
 use thiserror::Error;
 
 pub use certificate::CertificateFault;
+pub use key::{HostKey, KeyError, PublicKey};
 pub use line::{BadLineReason, Marker};
 pub use record::{RecordError, Recorded};
-pub use update::Outdated;
+pub(crate) use update::Outdated;
 
 use file::File;
-use index::Entry;
+use index::KeyEntry;
 
 /// The host whose key is looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Host {
     /// Its name or address as it was asked for. Each further name counts as much as the first: add none
     /// that an attacker may choose, such as an address from the DNS.
@@ -122,56 +123,17 @@ impl Host {
     }
 }
 
-/// What a host shows.
-#[derive(Debug, Clone, Copy)]
-pub enum HostKey<'a> {
-    /// A plain key.
-    Plain(&'a KeyData),
-    /// A certificate.
-    Certificate(&'a Certificate),
-}
-
-impl<'a> HostKey<'a> {
-    /// The key that the host proves to have.
-    pub fn key(&self) -> &'a KeyData {
-        match self {
-            Self::Plain(key) => key,
-            Self::Certificate(certificate) => certificate.public_key(),
-        }
-    }
-}
-
-impl<'a> From<&'a KeyData> for HostKey<'a> {
-    fn from(key: &'a KeyData) -> Self {
-        match key {
-            KeyData::Certificate(certificate) => Self::Certificate(certificate),
-            key => Self::Plain(key),
-        }
-    }
-}
-
-impl<'a> From<&'a PublicKey> for HostKey<'a> {
-    fn from(key: &'a PublicKey) -> Self {
-        key.key_data().into()
-    }
-}
-
-impl<'a> From<&'a Certificate> for HostKey<'a> {
-    fn from(certificate: &'a Certificate) -> Self {
-        Self::Certificate(certificate)
-    }
-}
-
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Place {
+#[non_exhaustive]
+pub struct FileLine {
     /// The file.
     pub file: PathBuf,
     /// The line, counted from 1, comments and empty lines too.
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)
     }
@@ -179,31 +141,33 @@ impl fmt::Display for Place {
 
 /// A key that is known of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KnownKey {
     /// Where it stands.
-    pub place: Place,
+    pub place: FileLine,
     /// What the line says of it.
     pub marker: Option<Marker>,
     /// The key.
-    pub key: KeyData,
+    pub key: PublicKey,
 }
 
 /// What is known about the key that a host shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It is the host's key, or an authority on this line vouches for it.
-    Known(Place),
+    Known(FileLine),
     /// Nothing is known of this host.
     Unknown,
     /// Other keys are known of this host, and this one isn't: there may be a man in the middle.
     Changed(Vec<KnownKey>),
     /// The key, or the authority of its certificate, is revoked by this line.
-    Revoked(Place),
+    Revoked(FileLine),
     /// An authority on this line would vouch for the certificate, but it is not in order; nor is its plain
     /// key known.
     BadCertificate {
         /// The line of the authority.
-        place: Place,
+        place: FileLine,
         /// What is wrong.
         fault: CertificateFault,
     },
@@ -212,21 +176,23 @@ pub enum Verdict {
 /// A line that says nothing that could be understood. It is skipped, as OpenSSH does.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{place}: {reason}")]
+#[non_exhaustive]
 pub struct BadLine {
     /// Which.
-    pub place: Place,
+    pub place: FileLine,
     /// Why.
     pub reason: BadLineReason,
 }
 
-/// A file exists and cannot be read. Nobody knows what is in it, so that no key can be called unknown.
+/// A file exists and cannot be read. As its content isn't known, no key can be called unknown.
 #[derive(Debug, Error)]
-#[error("cannot read {}: {source}; host keys cannot be checked without it", .file.display())]
+#[error("cannot read {}: {error}; host keys cannot be checked without it", .file.display())]
+#[non_exhaustive]
 pub struct ReadError {
     /// The file.
     pub file: PathBuf,
     /// Why.
-    pub source: io::Error,
+    pub error: io::Error,
 }
 
 /// The files with known host keys, parsed once, shared by all connections.
@@ -246,16 +212,16 @@ impl KnownHosts {
     }
 
     /// What is known about this host and the key it shows. Certificates are judged as of `now`.
-    pub fn check(&self, host: &Host, key: &HostKey<'_>, now: SystemTime) -> Result<Verdict, ReadError> {
+    pub fn check(&self, host: &Host, key: &HostKey, now: SystemTime) -> Result<Verdict, ReadError> {
         self.check_with(b"", host, key, now)
     }
 
     /// The same with further lines, of `KnownHostsCommand`.
-    pub fn check_with(
+    pub(crate) fn check_with(
         &self,
         further: &[u8],
         host: &Host,
-        key: &HostKey<'_>,
+        key: &HostKey,
         now: SystemTime,
     ) -> Result<Verdict, ReadError> {
         let (files, further) = (self.current()?, File::of_text(COMMAND, further));
@@ -289,7 +255,7 @@ impl KnownHosts {
     }
 
     /// The same with further lines, of `KnownHostsCommand`.
-    pub fn algorithms_with<'a>(
+    pub(crate) fn algorithms_with<'a>(
         &self,
         further: &[u8],
         host: &Host,
@@ -340,16 +306,21 @@ impl KnownHosts {
     /// ([`Recorded::Already`]) and a different one is not added to it ([`RecordError::Conflict`]). The file
     /// is made with mode 0600, its directory with 0700; a last line without an end is ended first. A
     /// certificate's plain key is recorded.
-    pub fn record(&self, host: &Host, key: &HostKey<'_>, hash: bool) -> Result<Recorded, RecordError> {
+    pub fn record(&self, host: &Host, key: &HostKey, hash: bool) -> Result<Recorded, RecordError> {
         let mut files = self.files.write();
         let file = files.first_mut().filter(|_| self.user_files > 0).ok_or(RecordError::NoFile)?;
-        record::record(file, &host.keys(), key.key(), hash)
+        record::record(file, &host.keys(), key.data(), hash)
     }
 
     /// How the keys that a host announces, once it was trusted for the one that it has shown, differ from those in the user's
     /// files. `None` where these must stay as they are, by OpenSSH's rules for `UpdateHostKeys`: they don't know the shown
     /// key; a line for the host has a marker, a pattern or further names; or one of the keys stands under another name too.
-    pub fn outdated(&self, host: &Host, shown: &KeyData, announced: &[KeyData]) -> Result<Option<Outdated>, ReadError> {
+    pub(crate) fn outdated(
+        &self,
+        host: &Host,
+        shown: &KeyData,
+        announced: &[KeyData],
+    ) -> Result<Option<Outdated>, ReadError> {
         let files = self.current()?;
         let [name] = &host.keys()[..] else { return Ok(None) };
         Ok(update::outdated(&files[..self.user_files], name, shown, announced))
@@ -358,7 +329,13 @@ impl KnownHosts {
     /// Makes the user's files agree with what a host announces: `new` keys, whose possession it has proved, come into the first
     /// one; of all of them, lines for the host alone go whose keys are not `announced`. Other lines stay as they are, comments
     /// too. A file is locked as by [`record`](Self::record), and replaced in one step.
-    pub fn update(&self, host: &Host, announced: &[KeyData], new: &[KeyData], hash: bool) -> Result<(), RecordError> {
+    pub(crate) fn update(
+        &self,
+        host: &Host,
+        announced: &[KeyData],
+        new: &[KeyData],
+        hash: bool,
+    ) -> Result<(), RecordError> {
         let mut files = self.files.write();
         let [name] = &host.keys()[..] else { return Ok(()) };
         update::update(&mut files[..self.user_files], name, announced, new, hash)
@@ -394,35 +371,33 @@ pub(crate) fn key_type_of(algorithm: &str) -> &str {
     }
 }
 
-fn known_key(file: &File, entry: &Entry) -> KnownKey {
-    KnownKey { place: file.place(entry.line), marker: entry.marker, key: entry.key.clone() }
+fn known_key(file: &File, entry: &KeyEntry) -> KnownKey {
+    KnownKey { place: file.place(entry.line), marker: entry.marker, key: PublicKey(entry.key.clone().into()) }
 }
 
 /// All entries under these names, with their files.
-fn entries<'a>(files: &[&'a File], keys: &[String]) -> Vec<(&'a File, &'a Entry)> {
+fn entries<'a>(files: &[&'a File], keys: &[String]) -> Vec<(&'a File, &'a KeyEntry)> {
     files.iter().flat_map(|&file| file.index.entries(keys).into_iter().map(move |entry| (file, entry))).collect()
 }
 
 /// Enough entries to ask for the right algorithms: the hashed ones are left out where a plain key is known
 /// without them, since looking for them is what costs.
-fn entries_for_algorithms<'a>(files: &[&'a File], keys: &[String]) -> Vec<(&'a File, &'a Entry)> {
+fn entries_for_algorithms<'a>(files: &[&'a File], keys: &[String]) -> Vec<(&'a File, &'a KeyEntry)> {
     let not_hashed = |file: &'a File| file.index.entries_by(keys, false).into_iter().map(move |entry| (file, entry));
     let found: Vec<_> = files.iter().copied().flat_map(not_hashed).collect();
     if found.iter().any(|(_, entry)| entry.marker.is_none()) { found } else { entries(files, keys) }
 }
 
 /// What the lines under these names say about a key.
-fn judge(files: &[&File], keys: &[String], host: &Host, key: &HostKey<'_>, now: SystemTime) -> Verdict {
-    let authority = match key {
-        HostKey::Plain(_) => None,
-        HostKey::Certificate(certificate) => Some(certificate.signature_key()),
-    };
+fn judge(files: &[&File], keys: &[String], host: &Host, key: &HostKey, now: SystemTime) -> Verdict {
+    let certificate = key.certificate();
+    let authority = certificate.map(ssh_key::Certificate::signature_key);
     // Few lines are revocations, and each of them counts: these are always looked at, and one for the host
     // on port 22 is taken to mean the host.
     let revocable = [keys, &host.principals()].concat();
     for &file in files {
         let mut revocations = file.index.revocations(&revocable);
-        let revoked = revocations.find(|entry| entry.key == *key.key() || Some(&entry.key) == authority);
+        let revoked = revocations.find(|entry| entry.key == *key.data() || Some(&entry.key) == authority);
         if let Some(entry) = revoked {
             return Verdict::Revoked(file.place(entry.line));
         }
@@ -432,12 +407,10 @@ fn judge(files: &[&File], keys: &[String], host: &Host, key: &HostKey<'_>, now: 
     for hashed in [false, true] {
         for &file in files {
             for entry in file.index.entries_by(keys, hashed) {
-                match (entry.marker, key) {
-                    (None, _) if entry.key == *key.key() => return Verdict::Known(file.place(entry.line)),
+                match (entry.marker, certificate) {
+                    (None, _) if entry.key == *key.data() => return Verdict::Known(file.place(entry.line)),
                     (None, _) => others.push((file, entry)),
-                    (Some(Marker::CertAuthority), HostKey::Certificate(certificate))
-                        if entry.key == *certificate.signature_key() =>
-                    {
+                    (Some(Marker::CertAuthority), Some(certificate)) if entry.key == *certificate.signature_key() => {
                         match certificate::validate(certificate, &host.principals(), now) {
                             Ok(()) => return Verdict::Known(file.place(entry.line)),
                             Err(found) => {
@@ -460,6 +433,6 @@ fn judge(files: &[&File], keys: &[String], host: &Host, key: &HostKey<'_>, now: 
 }
 
 /// The error of a file that cannot be read.
-fn read_error(file: &Path, source: io::Error) -> ReadError {
-    ReadError { file: file.to_owned(), source }
+fn read_error(file: &Path, error: io::Error) -> ReadError {
+    ReadError { file: file.to_owned(), error }
 }

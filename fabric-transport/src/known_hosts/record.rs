@@ -10,11 +10,13 @@ use ssh_key::public::KeyData;
 use thiserror::Error;
 
 use super::file::File;
+use super::key::KeyError;
 use super::line::{HashedName, Marker};
 use super::{KnownKey, ReadError, known_key};
 
 /// What came of recording a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Recorded {
     /// It was written.
     Added,
@@ -39,17 +41,17 @@ pub enum RecordError {
     Conflict(Box<KnownKey>),
     /// The key cannot be written as text.
     #[error("the host key cannot be written: {0}")]
-    Key(ssh_key::Error),
+    Key(KeyError),
     /// The file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The file cannot be made, locked or written.
-    #[error("cannot record a host key in {}: {source}", .file.display())]
+    #[error("cannot record a host key in {}: {error}", .file.display())]
     Write {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -60,7 +62,7 @@ pub(super) fn record(file: &mut File, names: &[String], key: &KeyData, hash: boo
         return Err(RecordError::Name(name));
     }
     let path = file.path.clone();
-    let failed = |source| RecordError::Write { file: path.clone(), source };
+    let failed = |error| RecordError::Write { file: path.clone(), error };
     let mut open = open_locked(&path).map_err(failed)?;
     if !file.is_still(&open) {
         file.refresh_from(&mut open)?;
@@ -93,7 +95,7 @@ pub(super) fn record(file: &mut File, names: &[String], key: &KeyData, hash: boo
 
 /// What is written of a key: one line with all names, or one a name if they are to be hashed.
 pub(super) fn lines(names: &[&str], key: &KeyData, hash: bool) -> Result<String, RecordError> {
-    let key = PublicKey::from(key.clone()).to_openssh().map_err(RecordError::Key)?;
+    let key = PublicKey::from(key.clone()).to_openssh().map_err(|error| RecordError::Key(KeyError(error)))?;
     let names: Vec<String> = if hash {
         names.iter().map(|name| HashedName::write(name, rand::random())).collect()
     } else {

@@ -10,23 +10,16 @@ use std::path::Path;
 use ssh_key::public::KeyData;
 
 use super::file::File;
-use super::index::Entry;
+use super::index::KeyEntry;
 use super::record::{self, RecordError};
 
 /// How the keys that a host has differ from those that the user's files know of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outdated {
+pub(crate) struct Outdated {
     /// Keys that are not known.
-    pub new: Vec<KeyData>,
+    pub(crate) new: Vec<KeyData>,
     /// Known keys that the host no longer has.
-    pub old: Vec<KeyData>,
-}
-
-impl Outdated {
-    /// Whether nothing differs.
-    pub fn is_empty(&self) -> bool {
-        self.new.is_empty() && self.old.is_empty()
-    }
+    pub(crate) old: Vec<KeyData>,
 }
 
 /// What the user's files say of a host that has shown one key and announces these. `None` where they are to be left alone, by
@@ -34,7 +27,8 @@ impl Outdated {
 /// or one of the keys stands under another name too.
 pub(super) fn outdated(files: &[File], name: &str, shown: &KeyData, announced: &[KeyData]) -> Option<Outdated> {
     // Nearly always all is as it was. Lines with hashed names, which cost more to look through, then don't matter.
-    let plain: Vec<&Entry> = files.iter().flat_map(|file| file.index.entries_by(&[name.to_owned()], false)).collect();
+    let plain: Vec<&KeyEntry> =
+        files.iter().flat_map(|file| file.index.entries_by(&[name.to_owned()], false)).collect();
     let is_plain = |key: &KeyData| plain.iter().any(|entry| entry.key == *key);
     if announced.iter().all(is_plain) && plain.iter().all(|entry| announced.contains(&entry.key)) {
         return Some(Outdated::default());
@@ -59,10 +53,10 @@ pub(super) fn outdated(files: &[File], name: &str, shown: &KeyData, announced: &
 }
 
 /// The entries of a host; `None` where one of its lines says more than that.
-fn entries_of<'a>(file: &'a File, name: &str) -> Option<Vec<&'a Entry>> {
+fn entries_of<'a>(file: &'a File, name: &str) -> Option<Vec<&'a KeyEntry>> {
     let names = [name.to_owned()];
     let entries = file.index.entries(&names);
-    let own = |entry: &&Entry| {
+    let own = |entry: &&KeyEntry| {
         let names = file.line(entry.line).split(u8::is_ascii_whitespace).find(|word| !word.is_empty());
         let names = names.unwrap_or_default();
         entry.marker.is_none() && (names.starts_with(b"|") || names.eq_ignore_ascii_case(name.as_bytes()))
@@ -84,7 +78,7 @@ pub(super) fn update(
             continue;
         }
         let path = file.path.clone();
-        let failed = |source| RecordError::Write { file: path.clone(), source };
+        let failed = |error| RecordError::Write { file: path.clone(), error };
         let mut open = record::open_locked(&path).map_err(failed)?;
         if !file.is_still(&open) {
             file.refresh_from(&mut open)?;

@@ -18,13 +18,13 @@ const CHUNK: usize = 256 * 1024;
 
 /// The files of this machine; relative paths start in one directory.
 #[derive(Debug, Clone)]
-pub struct LocalFiles {
+pub(crate) struct LocalFiles {
     dir: PathBuf,
 }
 
 impl LocalFiles {
     /// Relative paths start in `dir`.
-    pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+    pub(crate) fn in_dir(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
 

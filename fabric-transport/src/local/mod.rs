@@ -36,8 +36,7 @@ use fabric_core::{ConnectError, Files, Process, ProcessControl as _, Session, Ta
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-pub use files::LocalFiles;
-pub(crate) use files::{change, open_to_write};
+pub(crate) use files::{LocalFiles, change, open_to_write};
 pub(crate) use listen::{connect, connect_unix, listen};
 use process::LocalControl;
 

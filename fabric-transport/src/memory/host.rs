@@ -14,12 +14,13 @@ use regex::bytes::Regex;
 use tokio::sync::watch;
 
 use super::files::MemoryFiles;
-use super::process::{self, Stdin};
+use super::process::{self, MemoryStdin};
 use super::reply::Reply;
 use crate::local::LocalSession;
 
 /// What a host was asked to run.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Asked {
     /// The host's name.
     pub host: String,
@@ -49,18 +50,19 @@ pub struct MemoryHost {
     /// Whom to turn to where this host has no answer.
     base: Option<Arc<MemoryHost>>,
     files: Mutex<Option<Arc<MemoryFiles>>>,
-    state: Mutex<State>,
+    state: Mutex<HostState>,
 }
 
 #[derive(Default)]
-struct State {
+struct HostState {
     exact: HashMap<Vec<u8>, Reply>,
     answers: Vec<Answer>,
     shell: Option<PathBuf>,
     dial: Option<Dial>,
-    refusals: Vec<(u32, Phase, ConnectErrorKind)>,
+    /// Each with how many connections it is for; `None` is all.
+    refusals: Vec<(Option<u32>, Phase, ConnectErrorKind)>,
     delay: Option<Duration>,
-    asked: Vec<(Asked, Arc<Stdin>)>,
+    asked: Vec<(Asked, Arc<MemoryStdin>)>,
     connects: usize,
     sessions: Vec<watch::Sender<Option<SessionError>>>,
 }
@@ -70,7 +72,7 @@ impl MemoryHost {
         Self { name: name.to_owned(), base, files: Mutex::default(), state: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HostState> {
         self.state.lock()
     }
 
@@ -108,9 +110,15 @@ impl MemoryHost {
         self
     }
 
-    /// Refuses the next `times` connections in this way; `u32::MAX` is all of them.
+    /// Refuses the next `times` connections in this way.
     pub fn refuse(&self, times: u32, phase: Phase, kind: ConnectErrorKind) -> &Self {
-        self.state().refusals.push((times, phase, kind));
+        self.state().refusals.push((Some(times), phase, kind));
+        self
+    }
+
+    /// Refuses every further connection in this way.
+    pub fn refuse_all(&self, phase: Phase, kind: ConnectErrorKind) -> &Self {
+        self.state().refusals.push((None, phase, kind));
         self
     }
 
@@ -189,15 +197,10 @@ impl MemoryHost {
 
     fn refusal(&self) -> Option<(Phase, ConnectErrorKind)> {
         let mut state = self.state();
+        state.refusals.retain(|(times, ..)| *times != Some(0));
         let (times, phase, kind) = state.refusals.first_mut()?;
-        let refusal = (*phase, kind.clone());
-        if *times != u32::MAX {
-            *times -= 1;
-            if *times == 0 {
-                state.refusals.remove(0);
-            }
-        }
-        Some(refusal)
+        *times = times.map(|times| times - 1);
+        Some((*phase, kind.clone()))
     }
 
     fn reply(&self, asked: &Asked) -> Option<Reply> {
@@ -260,7 +263,7 @@ impl Session for MemorySession {
             pty: request.pty.clone(),
             env: request.env.clone(),
         };
-        let stdin = Arc::new(Stdin::default());
+        let stdin = Arc::new(MemoryStdin::default());
         self.host.state().asked.push((asked.clone(), stdin.clone()));
         if let Some(reply) = self.host.find(|host| host.reply(&asked)) {
             return Ok(process::start(reply, stdin, self.ended.subscribe()));

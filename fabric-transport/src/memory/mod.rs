@@ -15,7 +15,7 @@
 //! fleet.host("web2").on_match("^systemctl restart ", |asked| {
 //!     Reply::stderr(format!("{}: not found\n", asked.text().rsplit(' ').next().unwrap())).exit(5)
 //! });
-//! let connector = Connector::new().with_transport(fleet.clone());
+//! let connector = Connector::new().transport(fleet.clone());
 //!
 //! let web1 = Connection::builder("deploy@web1").connector(connector.clone()).build()?;
 //! assert_eq!(web1.run("uname").await?.stdout(), "Linux\n");

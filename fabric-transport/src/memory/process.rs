@@ -19,12 +19,16 @@ use tokio::io::AsyncWrite;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use super::reply::{Reply, Step};
+use super::reply::{Reply, ReplyStep};
 
 type Ended = Pin<Box<dyn Future<Output = SessionError> + Send>>;
 
 /// Starts to play `reply`; `session` tells when the session ends.
-pub(super) fn start(reply: Reply, stdin: Arc<Stdin>, mut session: watch::Receiver<Option<SessionError>>) -> Process {
+pub(super) fn start(
+    reply: Reply,
+    stdin: Arc<MemoryStdin>,
+    mut session: watch::Receiver<Option<SessionError>>,
+) -> Process {
     let stopped = watch::Sender::new(None);
     let mut stop = stopped.subscribe();
     let control = Arc::new(MemoryControl { stopped, refuses: reply.stop });
@@ -54,9 +58,9 @@ pub(super) fn start(reply: Reply, stdin: Arc<Stdin>, mut session: watch::Receive
 }
 
 struct Script {
-    steps: VecDeque<Step>,
+    steps: VecDeque<ReplyStep>,
     exit: Option<ExitStatus>,
-    stdin: Arc<Stdin>,
+    stdin: Arc<MemoryStdin>,
     sleep: Option<Pin<Box<Sleep>>>,
     signal: Option<Pin<Box<dyn Future<Output = Signal> + Send>>>,
     ended: Option<Ended>,
@@ -80,17 +84,17 @@ impl ProcessOutput for Script {
                 return self.end(ProcessEvent::Exit(exit));
             };
             match step {
-                Step::Print(stream, bytes) => {
+                ReplyStep::Print(stream, bytes) => {
                     let event = event(*stream, std::mem::take(bytes));
                     self.steps.pop_front();
                     return Poll::Ready(Some(event));
                 }
-                Step::Wait(time) => {
+                ReplyStep::Wait(time) => {
                     let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(*time)));
                     ready!(sleep.as_mut().poll(cx));
                     self.sleep = None;
                 }
-                Step::ReadLine(expected) => {
+                ReplyStep::ReadLine(expected) => {
                     let line = ready!(self.stdin.poll_line(cx));
                     if expected.as_ref().is_some_and(|expected| line.as_ref() != Some(expected)) {
                         self.steps.clear();
@@ -98,20 +102,20 @@ impl ProcessOutput for Script {
                         continue;
                     }
                 }
-                Step::EchoStdin => {
+                ReplyStep::EchoStdin => {
                     if let Some(bytes) = ready!(self.stdin.poll_bytes(cx)) {
                         return Poll::Ready(Some(ProcessEvent::Stdout(bytes)));
                     }
                 }
-                Step::Flood(stream, piece, left) => {
+                ReplyStep::Flood(stream, piece, left) => {
                     if *left > 0 && !piece.is_empty() {
                         let piece = piece.slice(..piece.len().min(usize::try_from(*left).unwrap_or(usize::MAX)));
                         *left -= piece.len() as u64;
                         return Poll::Ready(Some(event(*stream, piece)));
                     }
                 }
-                Step::Hang => return Poll::Pending,
-                Step::Die(why) => {
+                ReplyStep::Hang => return Poll::Pending,
+                ReplyStep::Die(why) => {
                     let why = why.clone();
                     return self.end(ProcessEvent::Lost(why));
                 }
@@ -170,7 +174,7 @@ const ROOM: usize = 1024 * 1024;
 
 /// The standard input of a process: what was written, and how much of it the script has read.
 #[derive(Default)]
-pub(super) struct Stdin(Mutex<Written>);
+pub(super) struct MemoryStdin(Mutex<Written>);
 
 #[derive(Default)]
 struct Written {
@@ -182,7 +186,7 @@ struct Written {
     writer: Option<Waker>,
 }
 
-impl Stdin {
+impl MemoryStdin {
     fn lock(&self) -> MutexGuard<'_, Written> {
         self.0.lock()
     }
@@ -239,7 +243,7 @@ impl Written {
     }
 }
 
-struct StdinWriter(Arc<Stdin>);
+struct StdinWriter(Arc<MemoryStdin>);
 
 impl AsyncWrite for StdinWriter {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

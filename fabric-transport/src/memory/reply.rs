@@ -10,13 +10,13 @@ use fabric_core::{ExitStatus, SessionError, Signal};
 /// What a command does, step by step, and how it ends: by status 0 unless something else is said.
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<ReplyStep>,
     pub(super) exit: Option<ExitStatus>,
     pub(super) stop: Option<StopOutcome>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(super) enum ReplyStep {
     Print(Stream, Bytes),
     Wait(Duration),
     ReadLine(Option<Bytes>),
@@ -50,55 +50,55 @@ impl Reply {
     /// Then prints this to standard output, as one piece.
     #[must_use]
     pub fn out(self, bytes: impl Into<Bytes>) -> Self {
-        self.then(Step::Print(Stream::Stdout, bytes.into()))
+        self.then(ReplyStep::Print(Stream::Stdout, bytes.into()))
     }
 
     /// Then prints this to standard error, as one piece.
     #[must_use]
     pub fn err(self, bytes: impl Into<Bytes>) -> Self {
-        self.then(Step::Print(Stream::Stderr, bytes.into()))
+        self.then(ReplyStep::Print(Stream::Stderr, bytes.into()))
     }
 
     /// Then does nothing for so long.
     #[must_use]
     pub fn delay(self, time: Duration) -> Self {
-        self.then(Step::Wait(time))
+        self.then(ReplyStep::Wait(time))
     }
 
     /// Then waits for a line on its standard input, and goes on whatever it is.
     #[must_use]
     pub fn read_line(self) -> Self {
-        self.then(Step::ReadLine(None))
+        self.then(ReplyStep::ReadLine(None))
     }
 
     /// Then waits for a line on its standard input; any other line, or none, ends it with status 1.
     #[must_use]
     pub fn expect_line(self, line: impl Into<Bytes>) -> Self {
-        self.then(Step::ReadLine(Some(line.into())))
+        self.then(ReplyStep::ReadLine(Some(line.into())))
     }
 
     /// Then copies its standard input to its standard output until end-of-file, as `cat` does.
     #[must_use]
     pub fn echo_stdin(self) -> Self {
-        self.then(Step::EchoStdin)
+        self.then(ReplyStep::EchoStdin)
     }
 
     /// Then does nothing until it is stopped.
     #[must_use]
     pub fn hang(self) -> Self {
-        self.then(Step::Hang)
+        self.then(ReplyStep::Hang)
     }
 
     /// Then prints `piece` again and again until `bytes` have been printed.
     #[must_use]
     pub fn flood(self, stream: Stream, piece: impl Into<Bytes>, bytes: u64) -> Self {
-        self.then(Step::Flood(stream, piece.into(), bytes))
+        self.then(ReplyStep::Flood(stream, piece.into(), bytes))
     }
 
     /// Then the connection to the host breaks.
     #[must_use]
     pub fn die(self) -> Self {
-        self.then(Step::Die(SessionError::Lost { reason: "the host died".to_owned() }))
+        self.then(ReplyStep::Die(SessionError::Lost { reason: "the host died".to_owned() }))
     }
 
     /// Ends with this status.
@@ -129,7 +129,7 @@ impl Reply {
         self
     }
 
-    fn then(mut self, step: Step) -> Self {
+    fn then(mut self, step: ReplyStep) -> Self {
         self.steps.push(step);
         self
     }

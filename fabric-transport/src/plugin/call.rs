@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::child::{Child, Running};
+use super::child::{Child, ChildProcess};
 use super::handle::{Backend, Plugin};
 use super::library::Library;
 use super::perform::{Answer, Answered, Call, CallError, lost, on_a_thread, thread};
@@ -19,12 +19,12 @@ const CLOSING: Duration = Duration::from_secs(1);
 
 /// Where a plugin's code runs now. What it opened there is known there alone.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum LiveBackend {
     Library(Arc<Library>),
-    Child(Arc<Running>),
+    Child(Arc<ChildProcess>),
 }
 
-impl Place {
+impl LiveBackend {
     /// Where the plugin can be asked; a child that has crashed is replaced first.
     pub(super) async fn of(plugin: &Plugin) -> Result<Self, CallError> {
         let child = match &plugin.0.backend {
@@ -70,15 +70,15 @@ pub(super) async fn first(
     to: fn(String) -> Call,
     request: &impl Serialize,
     limit: Duration,
-) -> Result<(Place, Answer), CallError> {
+) -> Result<(LiveBackend, Answer), CallError> {
     let request = serde_json::to_string(request).map_err(|error| CallError::Failed(error.to_string()))?;
-    let place = Place::of(plugin).await?;
+    let place = LiveBackend::of(plugin).await?;
     let answer = call(&place, to(request), limit).await?;
     Ok((place, answer))
 }
 
 /// Asks, and waits for at most `limit`. Where the plugin lives makes no difference.
-pub(super) async fn call(place: &Place, call: Call, limit: Duration) -> Result<Answer, CallError> {
+pub(super) async fn call(place: &LiveBackend, call: Call, limit: Duration) -> Result<Answer, CallError> {
     let (mut answered, waiting) = place.ask(call)?;
     if let Ok(answer) = tokio::time::timeout(limit, &mut answered).await {
         return answer.unwrap_or_else(|_| Err(lost()));
@@ -91,13 +91,13 @@ pub(super) async fn call(place: &Place, call: Call, limit: Duration) -> Result<A
 }
 
 /// Tells a plugin that a session has ended, and gives it a moment for that, as this program may be at its end.
-pub(super) async fn closed(place: &Place, session: u64) {
+pub(super) async fn closed(place: &LiveBackend, session: u64) {
     // If that fails, its session has ended with it.
     let _ = call(place, Call::Close(session), CLOSING).await;
 }
 
 /// Tells a plugin that a session has ended. Not waited for.
-pub(super) fn close(place: &Place, session: u64) {
+pub(super) fn close(place: &LiveBackend, session: u64) {
     // If that fails, its session has ended with it.
     drop(place.ask(Call::Close(session)));
 }

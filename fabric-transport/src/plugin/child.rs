@@ -38,28 +38,28 @@ struct Told {
 pub(super) struct Child {
     program: Vec<String>,
     file: PathBuf,
-    running: Mutex<Option<Arc<Running>>>,
+    running: Mutex<Option<Arc<ChildProcess>>>,
 }
 
 /// A child that was started. It may have ended since.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct ChildProcess {
     socket: UnixStream,
     sending: Mutex<()>,
-    state: Mutex<State>,
+    state: Mutex<Calls>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Calls {
     next: u64,
     waiting: HashMap<u64, oneshot::Sender<Result<Answer, CallError>>>,
     ended: Option<String>,
 }
 
 /// Calls a call off when it is dropped; harmless once it is answered.
-pub(super) struct Waiting(Arc<Running>, u64);
+pub(super) struct CallGuard(Arc<ChildProcess>, u64);
 
-impl Drop for Waiting {
+impl Drop for CallGuard {
     fn drop(&mut self) {
         // A child that has gone has nothing to call off.
         let _ = self.0.send(self.1, &Question::Cancel);
@@ -77,12 +77,12 @@ impl Child {
     }
 
     /// The child that runs, unless it has crashed or is being started.
-    pub(super) fn alive(&self) -> Option<Arc<Running>> {
+    pub(super) fn alive(&self) -> Option<Arc<ChildProcess>> {
         self.running.try_lock()?.as_ref().filter(|running| running.is_alive()).cloned()
     }
 
     /// The same; one that has crashed is replaced, which takes a while.
-    pub(super) fn running(&self) -> Result<Arc<Running>, String> {
+    pub(super) fn running(&self) -> Result<Arc<ChildProcess>, String> {
         let mut running = self.running.lock();
         match running.as_ref().filter(|running| running.is_alive()) {
             Some(alive) => Ok(alive.clone()),
@@ -90,7 +90,7 @@ impl Child {
         }
     }
 
-    fn run(&self) -> Result<(Arc<Running>, Introduction), String> {
+    fn run(&self) -> Result<(Arc<ChildProcess>, Introduction), String> {
         let (ours, theirs) = UnixStream::pair().map_err(|e| e.to_string())?;
         let (program, args) = self.program.split_first().ok_or("no program is given to host plugins")?;
         let mut command = Command::new(program);
@@ -110,7 +110,7 @@ impl Child {
                 return Err(why);
             }
         };
-        let running = Arc::new(Running { socket: ours, sending: Mutex::default(), state: Mutex::default() });
+        let running = Arc::new(ChildProcess { socket: ours, sending: Mutex::default(), state: Mutex::default() });
         let reader = running.clone();
         let read = move || {
             while let Ok(frame) = wire::receive(&reader.socket) {
@@ -139,19 +139,19 @@ fn introduced(socket: &UnixStream) -> Result<Option<Introduction>, String> {
     said.map(Some)
 }
 
-impl Drop for Running {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         // The child ends when its socket does.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }
 
-impl Running {
+impl ChildProcess {
     pub(super) fn is_alive(&self) -> bool {
         self.state().ended.is_none()
     }
 
-    pub(super) fn ask(self: &Arc<Self>, call: Call) -> Result<(Answered, Waiting), CallError> {
+    pub(super) fn ask(self: &Arc<Self>, call: Call) -> Result<(Answered, CallGuard), CallError> {
         let (answer, answered) = oneshot::channel();
         let number = {
             let mut state = self.state();
@@ -165,10 +165,10 @@ impl Running {
         };
         // If it cannot be sent the child has gone, and the reader says so to all that wait.
         let _ = self.send(number, &Question::Call(call));
-        Ok((answered, Waiting(self.clone(), number)))
+        Ok((answered, CallGuard(self.clone(), number)))
     }
 
-    fn state(&self) -> parking_lot::MutexGuard<'_, State> {
+    fn state(&self) -> parking_lot::MutexGuard<'_, Calls> {
         self.state.lock()
     }
 

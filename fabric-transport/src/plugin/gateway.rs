@@ -31,16 +31,12 @@ impl GatewayDialer for PluginGateway {
         };
         // What goes through a gateway is a connection like any other.
         let limit = target.timeouts.connect.unwrap_or(NO_LIMIT);
-        let request = DialRequest {
-            url: url.to_owned(),
-            password: password.map(|password| password.expose().to_owned()),
-            host: target.host.clone(),
-            port: target.port,
-            user: target.user.clone(),
-            // More than it has, so that it is not the plugin that says so.
-            timeout_ms: u64::try_from((limit + call::GRACE).as_millis()).ok(),
-            options: self.0.options(target).map_err(error)?,
-        };
+        let mut request = DialRequest::new(url, target.host.as_str(), target.port);
+        request.password = password.map(|password| password.expose().to_owned());
+        request.user.clone_from(&target.user);
+        // More than it has, so that the error comes from here.
+        request.timeout_ms = u64::try_from((limit + call::GRACE).as_millis()).ok();
+        request.options = self.0.options(target).map_err(error)?;
         let asked = call::first(&self.0, Call::Dial, &request, limit).await;
         let (_, mut answer) = asked.map_err(|e| match e {
             CallError::TimedOut(after) => {

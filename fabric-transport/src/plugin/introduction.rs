@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fabric_plugin_sdk::{Description, OptionSpec};
+use fabric_plugin_sdk::Description;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -23,7 +23,10 @@ impl Introduction {
         about.summary = harmless(&about.summary);
         let options = std::mem::take(&mut about.options).into_iter();
         about.options = options
-            .map(|(name, option)| (harmless(&name), OptionSpec { doc: harmless(&option.doc), ..option }))
+            .map(|(name, mut option)| {
+                option.doc = harmless(&option.doc);
+                (harmless(&name), option)
+            })
             .collect();
         self
     }
@@ -44,6 +47,7 @@ pub(super) fn harmless(text: &str) -> String {
 /// Why a file is not taken as a plugin.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("plugin {file}: {reason}")]
+#[non_exhaustive]
 pub struct PluginLoadError {
     /// The file.
     pub file: String,

@@ -177,6 +177,7 @@ fn describe(table: &Table) -> Result<Description, String> {
     let complete = match description.kind {
         fabric_plugin_sdk::PluginKind::Gateway => table.dial.is_some(),
         fabric_plugin_sdk::PluginKind::Transport => table.open.is_some() && table.spawn.is_some(),
+        _ => false,
     };
     if complete {
         Ok(description)

@@ -38,4 +38,4 @@ mod wire;
 pub use child::host;
 pub use handle::Plugin;
 pub use introduction::PluginLoadError;
-pub use search::{Found, OnDemand, find, find_by};
+pub use search::{FoundPlugin, OnDemand, find, find_by};

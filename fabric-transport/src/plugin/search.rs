@@ -19,15 +19,18 @@ impl Plugin {
     #[must_use]
     pub fn register(&self, connector: Connector) -> Connector {
         match self.description().kind {
-            PluginKind::Gateway => connector.with_gateway(self.name(), PluginGateway::new(self.clone())),
-            PluginKind::Transport => connector.with_transport(PluginTransport::new(self.clone())),
+            PluginKind::Gateway => connector.gateway(self.name(), PluginGateway::new(self.clone())),
+            PluginKind::Transport => connector.transport(PluginTransport::new(self.clone())),
+            // One that this program doesn't know is refused when it is loaded.
+            _ => connector,
         }
     }
 }
 
 /// A file that was found, and what became of it.
 #[derive(Debug)]
-pub struct Found {
+#[non_exhaustive]
+pub struct FoundPlugin {
     /// The file.
     pub file: PathBuf,
     /// The plugin in it, or why it is not taken.
@@ -36,7 +39,7 @@ pub struct Found {
 
 /// Loads the given files and the libraries in the given directories, in that order, by name within a
 /// directory. A directory that is not there has none. The first plugin of a name is the one that serves it.
-pub fn find(files: &[PathBuf], directories: &[PathBuf]) -> Vec<Found> {
+pub fn find(files: &[PathBuf], directories: &[PathBuf]) -> Vec<FoundPlugin> {
     find_by(files, directories, Plugin::load)
 }
 
@@ -45,24 +48,24 @@ pub fn find_by(
     files: &[PathBuf],
     directories: &[PathBuf],
     load: impl Fn(&Path) -> Result<Plugin, PluginLoadError>,
-) -> Vec<Found> {
+) -> Vec<FoundPlugin> {
     let in_directories = directories.iter().flat_map(|directory| libraries(directory));
     let mut seen = HashSet::new();
-    let mut found: Vec<Found> = files
+    let mut found: Vec<FoundPlugin> = files
         .iter()
         .cloned()
         .chain(in_directories)
         .filter(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())))
-        .map(|file| Found { plugin: load(&file), file })
+        .map(|file| FoundPlugin { plugin: load(&file), file })
         .collect();
     refuse_doubles(&mut found);
     found
 }
 
 /// The first plugin of a name serves it.
-fn refuse_doubles(found: &mut [Found]) {
+fn refuse_doubles(found: &mut [FoundPlugin]) {
     let mut first: HashMap<(PluginKind, String), PathBuf> = HashMap::new();
-    for Found { file, plugin } in found {
+    for FoundPlugin { file, plugin } in found {
         let Ok(loaded) = plugin else { continue };
         let name = (loaded.description().kind, loaded.name().to_owned());
         if let Some(other) = first.get(&name) {
@@ -92,13 +95,13 @@ fn libraries(directory: &Path) -> Vec<PathBuf> {
 /// use fabric_transport::plugin::{OnDemand, find};
 ///
 /// let plugins = OnDemand::new(|| find(&[], &["/usr/lib/fabric/plugins".into()]));
-/// let connector = Connector::new().with_lookup(plugins);
+/// let connector = Connector::new().lookup(plugins);
 /// ```
-pub struct OnDemand(LazyLock<Vec<Found>, Box<dyn FnOnce() -> Vec<Found> + Send>>);
+pub struct OnDemand(LazyLock<Vec<FoundPlugin>, Box<dyn FnOnce() -> Vec<FoundPlugin> + Send>>);
 
 impl OnDemand {
     /// `find` is called at most once.
-    pub fn new(find: impl FnOnce() -> Vec<Found> + Send + 'static) -> Self {
+    pub fn new(find: impl FnOnce() -> Vec<FoundPlugin> + Send + 'static) -> Self {
         Self(LazyLock::new(Box::new(find)))
     }
 

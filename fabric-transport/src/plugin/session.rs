@@ -21,12 +21,12 @@ use fabric_plugin_sdk::{Control, Ended, OpenRequest, Pty};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf, WriteHalf};
 use tokio::sync::{Mutex, OnceCell, watch};
 
-use super::call::{self, Place};
+use super::call::{self, LiveBackend};
 use super::handle::{Plugin, limit};
 use super::perform::{Call, CallError};
 use super::stream::FdStream;
 use crate::sftp::{CloseReason, SftpError};
-use crate::shell_files::{Host, NO_SFTP, OnSession, ShellFiles};
+use crate::shell_files::{NO_SFTP, OnSession, ScriptHost, ShellFiles};
 
 /// How much is read from a process at once.
 const CHUNK: usize = 64 * 1024;
@@ -56,16 +56,13 @@ impl Transport for PluginTransport {
             return Err(error("this transport goes its own way and takes no gateway: set gateway = false".to_owned()));
         }
         let limit = limit(target);
-        let request = OpenRequest {
-            host_string: target.host_string.as_str().to_owned(),
-            host: target.host.clone(),
-            port: target.asked_port(),
-            user: target.asked_user().map(str::to_owned),
-            timeout_ms: u64::try_from(limit.as_millis()).ok(),
-            options: self.0.options(target).map_err(error)?,
-        };
+        let mut request = OpenRequest::new(target.host_string.as_str(), target.host.as_str());
+        request.port = target.asked_port();
+        request.user = target.asked_user().map(str::to_owned);
+        request.timeout_ms = u64::try_from(limit.as_millis()).ok();
+        request.options = self.0.options(target).map_err(error)?;
         let (place, answer) = call::first(&self.0, Call::Open, &request, limit).await.map_err(|e| error(e.text()))?;
-        Ok(Arc::new(PluginSession(Arc::new(Inner {
+        Ok(Arc::new(PluginSession(Arc::new(OpenSession {
             plugin: self.0.clone(),
             place,
             number: answer.session,
@@ -79,9 +76,9 @@ impl Transport for PluginTransport {
 }
 
 /// Closed when the last process and the session itself are gone.
-struct Inner {
+struct OpenSession {
     plugin: Plugin,
-    place: Place,
+    place: LiveBackend,
     number: u64,
     limit: Duration,
     open: AtomicBool,
@@ -90,7 +87,7 @@ struct Inner {
     events: Emitter,
 }
 
-impl Inner {
+impl OpenSession {
     /// Whether it was open.
     fn shut(&self) -> bool {
         self.closed.send_replace(true);
@@ -102,7 +99,7 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for OpenSession {
     fn drop(&mut self) {
         if self.shut() {
             call::close(&self.place, self.number);
@@ -111,7 +108,7 @@ impl Drop for Inner {
 }
 
 #[derive(Clone)]
-struct PluginSession(Arc<Inner>);
+struct PluginSession(Arc<OpenSession>);
 
 #[async_trait]
 impl Session for PluginSession {
@@ -131,12 +128,10 @@ impl Session for PluginSession {
             .iter()
             .map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned()))
             .collect();
-        let pty = request.pty.as_ref();
-        let message = fabric_plugin_sdk::SpawnRequest {
-            command,
-            pty: pty.map(|pty| Pty { term: pty.term.clone(), columns: pty.size.columns, rows: pty.size.rows }),
-            env,
-        };
+        let mut message = fabric_plugin_sdk::SpawnRequest::default();
+        message.command = command;
+        message.pty = request.pty.as_ref().map(|pty| Pty::new(pty.term.as_str(), pty.size.columns, pty.size.rows));
+        message.env = env;
         let what = "starting a process";
         let message =
             serde_json::to_string(&message).map_err(|e| inner.error(what, &CallError::Failed(e.to_string())))?;
@@ -162,7 +157,7 @@ impl Session for PluginSession {
             buffer: BytesMut::new(),
             session: Some(inner.clone()),
         };
-        let stdin = Stdin(Some(stream(stdin)?));
+        let stdin = PluginStdin(Some(stream(stdin)?));
         let control = PluginControl { writer: Mutex::new(control_write), exit };
         Ok(Process::new(stdin, output, Arc::new(control)))
     }
@@ -219,7 +214,7 @@ impl Session for PluginSession {
 }
 
 #[async_trait]
-impl Host for std::sync::Weak<Inner> {
+impl ScriptHost for std::sync::Weak<OpenSession> {
     async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
         let inner = self.upgrade().ok_or(SessionError::Closed)?;
         PluginSession(inner).spawn(request).await
@@ -236,6 +231,7 @@ async fn read_end(control: impl AsyncRead + Unpin) -> ExitStatus {
                 let signal = Signal::from_name(&signal);
                 return ExitStatus::Signal { signal, core_dumped, message: String::new() };
             }
+            Ok(_) => tracing::debug!(line, "a plugin's control line is of a later version"),
             Err(error) => tracing::debug!(%error, "a plugin's control line is not understood"),
         }
     }
@@ -250,9 +246,9 @@ async fn wait_end(mut exit: watch::Receiver<Option<ExitStatus>>) -> ExitStatus {
 }
 
 /// Closes its descriptor at shutdown, as a pipe has no other end of file.
-struct Stdin(Option<FdStream>);
+struct PluginStdin(Option<FdStream>);
 
-impl AsyncWrite for Stdin {
+impl AsyncWrite for PluginStdin {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Some(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -279,7 +275,7 @@ struct PluginOutput {
     exit: Option<Pin<Box<dyn Future<Output = ExitStatus> + Send>>>,
     buffer: BytesMut,
     /// Until the end.
-    session: Option<Arc<Inner>>,
+    session: Option<Arc<OpenSession>>,
 }
 
 fn lost(error: &io::Error) -> SessionError {

@@ -8,6 +8,7 @@ use super::fields::Fields;
 /// Attributes of a file. In an answer, `None` is what the server did not tell; in a request, what is to
 /// stay as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attributes {
     /// The length in bytes; setting it truncates or extends the file.
     pub size: Option<u64>,
@@ -21,6 +22,7 @@ pub struct Attributes {
 
 /// The kind of a file, from the type bits of its permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FileType {
     /// A regular file.
     File,

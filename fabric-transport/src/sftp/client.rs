@@ -60,7 +60,7 @@ impl Client {
     /// ([`Write`](super::Write)). `open` opens one and starts a client on it, or gives `None`: then the write
     /// does without. Some five are open at once, while they are written to.
     #[must_use]
-    pub fn with_further_channels<F>(mut self, open: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn further_channels<F>(mut self, open: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Option<Self>> + Send + 'static,
     {

@@ -71,6 +71,7 @@ impl fmt::Display for StatusCode {
 /// A status other than success, with what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{operation} {path}: {code}{}", words(*.code, .message))]
+#[non_exhaustive]
 pub struct StatusError {
     /// The request: `open`, `write`, `mkdir`, ...
     pub operation: &'static str,
@@ -173,10 +174,16 @@ pub enum CloseReason {
     },
     /// The server broke the protocol.
     #[error("the SFTP server broke the protocol: {0}")]
-    Protocol(#[from] ProtocolError),
+    Protocol(ProtocolError),
     /// The task that serves the client was ended, with its runtime.
     #[error("the SFTP client was shut down")]
     Shutdown,
+}
+
+impl From<ProtocolError> for CloseReason {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
 }
 
 impl From<io::Error> for CloseReason {

@@ -47,6 +47,7 @@ impl Extensions {
 
 /// What a server takes and gives at most (`limits@openssh.com`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The most bytes that one read is asked for.
     pub read: u32,
@@ -82,6 +83,7 @@ impl Limits {
 
 /// About the file system that holds a path (`statvfs@openssh.com`, statvfs(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileSystem {
     /// The unit in which the numbers of blocks are counted, in bytes.
     pub block_size: u64,

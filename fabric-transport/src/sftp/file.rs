@@ -1,5 +1,7 @@
 //! An open file of the server.
 
+use std::num::NonZeroU64;
+
 use bytes::Bytes;
 
 use super::attributes::Attributes;
@@ -61,11 +63,19 @@ impl RemoteFile {
         self.submit_sync().await?.status(self.about("fsync")).await
     }
 
-    /// Has the server copy `length` bytes of it from `offset` to `to` at `to_offset`; a length of 0 is "to
-    /// the end" (`copy-data`). Nothing comes over the wire.
-    pub async fn copy_to(&self, offset: u64, length: u64, to: &Self, to_offset: u64) -> Result<(), SftpError> {
+    /// Has the server copy `length` bytes of it from `offset` to `to` at `to_offset`, or all to the end for `None`
+    /// (`copy-data`). Nothing comes over the wire.
+    pub async fn copy_to(
+        &self,
+        offset: u64,
+        length: Option<NonZeroU64>,
+        to: &Self,
+        to_offset: u64,
+    ) -> Result<(), SftpError> {
         let about = self.about("copy-data");
         let request = self.client.extended(about, extensions::COPY_DATA, 2 * 260 + 24)?;
+        // 0 is "to the end" (OpenSSH's PROTOCOL, section 4.12).
+        let length = length.map_or(0, NonZeroU64::get);
         let request = request.string(self.handle.bytes()).u64(offset).u64(length);
         self.client.status(about, request.string(to.handle.bytes()).u64(to_offset)).await
     }

@@ -10,7 +10,7 @@
 //!   buffer and the caller's. Any number of operations share a client by reference; a small file costs two
 //!   round trips ([`Client::read_file`], [`Client::write_file`]), and those of many files overlap.
 //! * **Fast on long links.** As much is asked for ahead as the link turns out to take, and a long write that
-//!   the window of its channel holds up goes over several ([`Client::with_further_channels`]).
+//!   the window of its channel holds up goes over several ([`Client::further_channels`]).
 //! * **Cancel safe.** A future may be dropped at any point: the conversation stays in step, and a handle
 //!   that the server opened meanwhile is closed. Dropping the client and everything made by it ends its
 //!   task and drops the stream.
@@ -48,6 +48,7 @@ mod lanes;
 mod open_flags;
 mod operations;
 mod reading;
+#[doc(hidden)] // for the benchmark
 pub mod wire;
 mod writing;
 
@@ -64,9 +65,6 @@ pub use file::RemoteFile;
 pub use open_flags::OpenFlags;
 pub use wire::Name;
 pub use writing::Write;
-
-/// Gets the number of further bytes of a file that have moved, each time some have.
-pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
 /// How many bytes of one file are asked for or sent ahead at most: 128 requests of the largest size, 1,024
 /// of the default one. On a link with a round trip of 50 ms that is 640 MB/s.

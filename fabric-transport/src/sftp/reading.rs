@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fabric_core::transport::Progress;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::attributes::{Attributes, FileType};
@@ -11,8 +12,8 @@ use super::client::Client;
 use super::driver::Call;
 use super::error::{SftpError, StatusCode};
 use super::file::RemoteFile;
+use super::max_window;
 use super::open_flags::OpenFlags;
-use super::{Progress, max_window};
 
 /// How many reads a file begins with at least. Enough for a short link; and as many answers as may have to wait
 /// in memory for a sink that is slower than the link.

@@ -274,6 +274,7 @@ pub const MAX_HANDLE: usize = 256;
 
 /// One name of a directory or path answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Name {
     /// The name: any bytes, not checked.
     pub name: Vec<u8>,
@@ -283,6 +284,7 @@ pub struct Name {
 
 /// An answer of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reply {
     /// A code and the server's words about it.
     Status(u32, Bytes),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes};
+use fabric_core::transport::Progress;
 use futures_util::future::{BoxFuture, select_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -14,15 +15,16 @@ use super::driver::{Call, Expected};
 use super::error::SftpError;
 use super::file::RemoteFile;
 use super::lanes::{Lane, Pace};
+use super::max_window;
 use super::open_flags::OpenFlags;
 use super::wire::WriteRequest;
-use super::{Progress, max_window};
 
 /// How much room a file's first write begins with; most files are smaller than the largest write.
 const FIRST_ROOM: usize = 16 * 1024;
 
 /// How [`Client::write_file`] writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Write {
     /// How the file is opened. Default: it is made or emptied.
     pub flags: OpenFlags,
@@ -147,7 +149,7 @@ struct OpenLane {
 }
 
 /// What happens while writes are under way.
-enum Step {
+enum WriteStep {
     Own(Result<u64, SftpError>),
     Lane(usize, Result<u64, SftpError>),
     Opened(Option<OpenLane>),
@@ -255,26 +257,26 @@ impl<'a> Writing<'a> {
         let (some, any_of) = (!lanes.is_empty(), async { select_all(lanes).await.0 });
         let step = tokio::select! {
             biased;
-            confirmed = confirm_front(self.file, &mut self.unconfirmed), if !self.unconfirmed.is_empty() => Step::Own(confirmed),
-            (lane, confirmed) = any_of, if some => Step::Lane(lane, confirmed),
-            Some(opened) = self.opening.next(), if !self.opening.is_empty() => Step::Opened(opened),
+            confirmed = confirm_front(self.file, &mut self.unconfirmed), if !self.unconfirmed.is_empty() => WriteStep::Own(confirmed),
+            (lane, confirmed) = any_of, if some => WriteStep::Lane(lane, confirmed),
+            Some(opened) = self.opening.next(), if !self.opening.is_empty() => WriteStep::Opened(opened),
             else => return Ok(0),
         };
         match step {
-            Step::Own(confirmed) => {
+            WriteStep::Own(confirmed) => {
                 let length = confirmed?;
                 self.file.handle.conversation().confirm(length);
                 self.consider_lanes();
                 Ok(length)
             }
-            Step::Lane(_, Ok(length)) => Ok(length),
-            Step::Lane(lane, Err(error)) => {
+            WriteStep::Lane(_, Ok(length)) => Ok(length),
+            WriteStep::Lane(lane, Err(error)) => {
                 tracing::debug!(%error, "a further channel");
                 let failed = self.lanes.swap_remove(lane);
                 self.again.extend(failed.unconfirmed.into_iter().map(|(piece, _)| piece));
                 Ok(0)
             }
-            Step::Opened(lane) => {
+            WriteStep::Opened(lane) => {
                 self.lanes.extend(lane);
                 Ok(0)
             }

@@ -15,11 +15,11 @@ const KEPT: usize = 256;
 const STATUS: usize = 3;
 
 /// The marks of one script.
-pub(super) struct Frame {
+pub(super) struct ScriptFrame {
     halves: [String; 2],
 }
 
-impl Frame {
+impl ScriptFrame {
     pub(super) fn new() -> Self {
         Self { halves: [rand::random::<u64>(), rand::random()].map(|half| format!("{half:016x}")) }
     }
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    fn read(frame: &Frame, printed: &[u8], piece: usize) -> (Vec<u8>, End) {
+    fn read(frame: &ScriptFrame, printed: &[u8], piece: usize) -> (Vec<u8>, End) {
         let mut reader = frame.reader();
         let own = printed.chunks(piece).flat_map(|bytes| reader.take(bytes)).collect();
         (own, reader.end())
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn only_what_the_script_prints_is_its_output() {
-        let frame = Frame::new();
+        let frame = ScriptFrame::new();
         let text = frame.around(r#"printf '%s\0\n' "$1"; echo no >&2; exit 7"#, &[b"-a\xff'b\n"]).unwrap();
         let text = std::os::unix::ffi::OsStringExt::from_vec(text);
         let text: std::ffi::OsString = text;

@@ -23,7 +23,7 @@ use self::facts::ST;
 use self::modes::{chmod, umask};
 pub(crate) use self::run::{ERRORS, Ended, Runner, Scripts};
 #[cfg(any(feature = "ssh", feature = "plugins"))]
-pub(crate) use self::run::{Host, OnSession};
+pub(crate) use self::run::{OnSession, ScriptHost};
 
 /// What is said once where it takes the place of SFTP.
 #[cfg(any(feature = "ssh", feature = "plugins"))]

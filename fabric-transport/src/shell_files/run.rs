@@ -9,7 +9,7 @@ use fabric_core::transport::{Process, ProcessEvent, Program, Progress, SpawnRequ
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, DuplexStream};
 use tokio::sync::Semaphore;
 
-use super::frame::{End, Frame};
+use super::frame::{End, ScriptFrame};
 use crate::sftp::printable;
 
 /// How much is on its way to or from a script.
@@ -106,7 +106,7 @@ impl<R: Runner> Scripts<R> {
     ) -> Result<Moved, FileErrorKind> {
         // It is never closed.
         let _turn = self.turns.acquire().await;
-        let frame = Frame::new();
+        let frame = ScriptFrame::new();
         let text = frame.around(script, arguments)?;
         let (from_script, mut printed) = tokio::io::duplex(PIPE);
         let (to_script, mut input) = source.is_some().then(|| tokio::io::duplex(PIPE)).unzip();
@@ -240,7 +240,7 @@ impl AsyncWrite for Bounded<'_> {
     allow(dead_code, reason = "only these have sessions without files")
 )]
 #[async_trait]
-pub(crate) trait Host: Send + Sync {
+pub(crate) trait ScriptHost: Send + Sync {
     /// How many scripts may run on it at once.
     fn at_once(&self) -> usize {
         AT_ONCE
@@ -257,7 +257,7 @@ pub(crate) trait Host: Send + Sync {
 pub(crate) struct OnSession<H>(pub(crate) H);
 
 #[async_trait]
-impl<H: Host> Runner for OnSession<H> {
+impl<H: ScriptHost> Runner for OnSession<H> {
     fn at_once(&self) -> usize {
         self.0.at_once()
     }

@@ -18,7 +18,7 @@ use super::link::{Link, NoRoom};
 use super::room::Room;
 use super::{login_shell, process};
 use crate::sftp::{Client, CloseReason, SftpError, printable};
-use crate::shell_files::{Host, NO_SFTP, OnSession, ShellFiles};
+use crate::shell_files::{NO_SFTP, OnSession, ScriptHost, ShellFiles};
 
 /// Why there is no SFTP client.
 enum NoClient {
@@ -82,7 +82,7 @@ async fn by_shell(link: &Arc<Link>, why: &str) -> Result<Arc<dyn Files>, Session
 }
 
 #[async_trait]
-impl Host for Arc<Link> {
+impl ScriptHost for Arc<Link> {
     /// A dropbear whose channels come and go at the same time ends the connection over an assertion (2022.83).
     fn at_once(&self) -> usize {
         1
@@ -126,7 +126,7 @@ impl SshFiles {
         let client = start(&self.link, NoRoom::Wait).await?;
         // The client is the link's, which must not be kept by it.
         let link = Arc::downgrade(&self.link);
-        let client = client.with_further_channels(move || {
+        let client = client.further_channels(move || {
             let link = link.clone();
             async move {
                 let link = link.upgrade().filter(|link| !link.room.is_wanted())?;

@@ -9,15 +9,15 @@ use parking_lot::Mutex;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId, ChannelOpenFailure};
-use ssh_key::PublicKey;
 use tokio::sync::mpsc;
 
 use super::agent;
 use super::channel::ChannelIo;
 use super::clock::Clock;
-use super::host_keys::{self, HostKey, HostKeyVerifier, Verified};
+use super::host_keys::{self, HostKeyVerifier, Verified};
 use super::state::{ListenKey, SessionState};
 use super::updates::Update;
+use crate::known_hosts::{HostKey, PublicKey};
 
 /// So much of what the server says before the login is kept, besides what came with the last of it.
 const BANNER: usize = 16 << 10;
@@ -117,8 +117,8 @@ impl russh::client::Handler for Handler {
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, HandlerError> {
         let key = match key {
-            PublicKeyOrCertificate::PublicKey { key, .. } => HostKey::Key(key.clone()),
-            PublicKeyOrCertificate::Certificate(certificate) => HostKey::Certificate(Box::new(certificate.clone())),
+            PublicKeyOrCertificate::PublicKey { key, .. } => PublicKey(key.clone()).into(),
+            PublicKeyOrCertificate::Certificate(certificate) => HostKey::of_certificate(certificate.clone()),
         };
         let check = host_keys::check(&*self.verifier, &self.target, &key, &self.context);
         // Whether the answer comes from a file or from a person: it is not the server that is slow.
@@ -128,23 +128,21 @@ impl russh::client::Handler for Handler {
             // It is there already where keys are exchanged anew.
             let _ = self.shared.agent.set(agent.clone());
         }
-        self.shown = match &key {
-            HostKey::Key(key) if verified.vouches() && self.target.host_keys.update != UpdateHostKeys::No => {
-                Some(key.clone())
-            }
-            _ => None,
-        };
+        let wanted = verified.vouches() && self.target.host_keys.update != UpdateHostKeys::No;
+        self.shown = (wanted && !key.is_certificate()).then(|| key.public_key());
         *self.verified.lock() = Some(verified);
         Ok(true)
     }
 
     async fn openssh_ext_host_keys_announced(
         &mut self,
-        keys: Vec<PublicKey>,
+        keys: Vec<ssh_key::PublicKey>,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
         let Some(shown) = self.shown.take() else { return Ok(()) };
-        if let Some(keys) = self.verifier.announced(&self.target, &shown, keys).await {
+        if let Some(keys) =
+            self.verifier.announced(&self.target, &shown, keys.into_iter().map(PublicKey).collect()).await
+        {
             let (target, context) = (self.target.clone(), self.context.clone());
             self.shared.updates.announced(Update { keys, target, verifier: self.verifier.clone(), context });
         }

@@ -12,37 +12,11 @@ use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, EventKind, PromptKind, PromptRequest, Target};
 use parking_lot::Mutex;
 use ssh_key::public::KeyData;
-use ssh_key::{Certificate, HashAlg, PublicKey};
 use tokio::sync::OnceCell;
 
-use crate::known_hosts::{Host, KnownHosts, ReadError, RecordError, Recorded, Verdict, key_type_of};
-
-/// What a host shows in the key exchange. That it has the private half is proven already.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum HostKey {
-    /// A plain key.
-    Key(PublicKey),
-    /// A key with the signature of a certificate authority; nothing of it is checked yet.
-    Certificate(Box<Certificate>),
-}
-
-impl HostKey {
-    /// The key itself.
-    pub fn public_key(&self) -> PublicKey {
-        match self {
-            Self::Key(key) => key.clone(),
-            Self::Certificate(certificate) => PublicKey::new(certificate.public_key().clone(), ""),
-        }
-    }
-
-    fn shown(&self) -> crate::known_hosts::HostKey<'_> {
-        match self {
-            Self::Key(key) => key.into(),
-            Self::Certificate(certificate) => (&**certificate).into(),
-        }
-    }
-}
+use crate::known_hosts::{
+    FileLine, Host, HostKey, KnownHosts, PublicKey, ReadError, RecordError, Recorded, Verdict, key_type_of,
+};
 
 /// Decides whether a host's key is to be trusted.
 ///
@@ -50,7 +24,8 @@ impl HostKey {
 /// use async_trait::async_trait;
 /// use fabric_core::transport::OpenContext;
 /// use fabric_core::{ConnectErrorKind, Target};
-/// use fabric_transport::ssh::{HostKey, HostKeyVerifier, SshTransport, Trust};
+/// use fabric_transport::known_hosts::HostKey;
+/// use fabric_transport::ssh::{HostKeyVerifier, SshTransport, Trust};
 ///
 /// /// Trusts one key, whatever host it is.
 /// struct Pinned(String);
@@ -62,7 +37,7 @@ impl HostKey {
 ///     }
 ///
 ///     async fn verify(&self, _: &Target, key: &HostKey, _: &OpenContext) -> Result<Trust, ConnectErrorKind> {
-///         let shown = key.public_key().fingerprint(Default::default()).to_string();
+///         let shown = key.fingerprint();
 ///         if shown == self.0 {
 ///             return Ok(Trust::Full);
 ///         }
@@ -70,7 +45,7 @@ impl HostKey {
 ///     }
 /// }
 ///
-/// let transport = SshTransport::with_verifier(std::sync::Arc::new(Pinned("SHA256:..".to_owned())));
+/// let transport = SshTransport::new().verifier(Pinned("SHA256:..".to_owned()));
 /// ```
 #[async_trait]
 pub trait HostKeyVerifier: Send + Sync {
@@ -94,7 +69,8 @@ pub trait HostKeyVerifier: Send + Sync {
 }
 
 /// What a host's announcement of its keys changes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct KeyUpdate {
     /// Keys to be recorded, if the host proves to hold them.
     pub new: Vec<PublicKey>,
@@ -104,8 +80,16 @@ pub struct KeyUpdate {
     pub announced: Vec<PublicKey>,
 }
 
+impl KeyUpdate {
+    /// A host announces these keys, and nothing changes yet.
+    pub fn new(announced: Vec<PublicKey>) -> Self {
+        Self { new: Vec::new(), old: 0, announced }
+    }
+}
+
 /// How far a host is trusted that may be spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Trust {
     /// As the host that it says it is.
     Full,
@@ -159,15 +143,12 @@ fn is_revoked(key: &HostKey, list: &[u8]) -> Result<bool, String> {
                 .to_owned(),
         );
     }
-    let shown = match key {
-        HostKey::Key(key) => vec![key.key_data().clone()],
-        HostKey::Certificate(it) => vec![it.public_key().clone(), it.signature_key().clone()],
-    };
+    let authority = key.certificate().map(ssh_key::Certificate::signature_key);
     let list = String::from_utf8_lossy(list);
     let lines = list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     // A line that is no key revokes nothing, as with ssh.
-    let mut revoked = lines.filter_map(|line| PublicKey::from_openssh(line).ok());
-    Ok(revoked.any(|revoked| shown.contains(revoked.key_data())))
+    let mut revoked = lines.filter_map(|line| line.parse::<PublicKey>().ok());
+    Ok(revoked.any(|revoked| revoked.data() == key.data() || Some(revoked.data()) == authority))
 }
 
 /// Bytes of known_hosts files that take less than a millisecond to read.
@@ -212,12 +193,12 @@ impl KnownHostsVerifier {
     ) -> Result<(), ConnectErrorKind> {
         let (host, shown, hash) = (host(target), key.clone(), target.host_keys.hash_names);
         // It waits for other processes that record.
-        let recorded = blocking(move || index.record(&host, &shown.shown(), hash)).await?;
+        let recorded = blocking(move || index.record(&host, &shown, hash)).await?;
         let name = lookup_name(target);
         match recorded {
             Ok(Recorded::Already) => {}
             Ok(Recorded::Added) => context.events.emit(EventKind::HostKeyRecorded {
-                fingerprint: fingerprint(key),
+                fingerprint: key.fingerprint(),
                 file: target.host_keys.user_files.first().map(|file| file.display().to_string()).unwrap_or_default(),
             }),
             Err(RecordError::Conflict(other)) => return Err(changed(target, key, &other.place)),
@@ -248,12 +229,12 @@ impl HostKeyVerifier for KnownHostsVerifier {
             Err(_) if policy == HostKeyCheck::Off => return Ok(Trust::Full),
             index => index?,
         };
-        tracing::debug!(host = target.host_string.as_str(), key = fingerprint(key), ?policy, "host key");
+        tracing::debug!(host = target.host_string.as_str(), key = key.fingerprint(), ?policy, "host key");
         let further = match policy {
             HostKeyCheck::Off => Vec::new(),
             _ => known_hosts_command(target, Some(key)).await?,
         };
-        let verdict = match index.check_with(&further, &host(target), &key.shown(), SystemTime::now()) {
+        let verdict = match index.check_with(&further, &host(target), key, SystemTime::now()) {
             Err(_) if policy == HostKeyCheck::Off => return Ok(Trust::Full),
             verdict => verdict.map_err(unreadable)?,
         };
@@ -297,14 +278,14 @@ impl HostKeyVerifier for KnownHostsVerifier {
         if policy.update == UpdateHostKeys::No || policy.check == HostKeyCheck::Off || policy.user_files.is_empty() {
             return None;
         }
-        keys.retain(|key| !key.key_data().is_certificate());
-        let announced: Vec<KeyData> = keys.iter().map(|key| key.key_data().clone()).collect();
+        keys.retain(|key| !key.data().is_certificate());
+        let announced: Vec<KeyData> = keys.iter().map(|key| key.data().clone()).collect();
         // One that doesn't have the key that it has just shown is not to be believed.
-        if !announced.contains(shown.key_data()) {
+        if !announced.contains(shown.data()) {
             return None;
         }
-        let outdated = self.index(target).await.ok()?.outdated(&host(target), shown.key_data(), &announced).ok()??;
-        let new = outdated.new.into_iter().map(PublicKey::from).filter(|key| is_wanted(target, key));
+        let outdated = self.index(target).await.ok()?.outdated(&host(target), shown.data(), &announced).ok()??;
+        let new = outdated.new.into_iter().map(|key| PublicKey(key.into())).filter(|key| is_wanted(target, key));
         let update = KeyUpdate { new: new.collect(), old: outdated.old.len(), announced: keys };
         (!update.new.is_empty() || update.old > 0).then_some(update)
     }
@@ -315,7 +296,7 @@ impl HostKeyVerifier for KnownHostsVerifier {
         }
         let Ok(index) = self.index(target).await else { return };
         let (host, hash) = (host(target), target.host_keys.hash_names);
-        let data = |keys: &[PublicKey]| keys.iter().map(|key| key.key_data().clone()).collect::<Vec<_>>();
+        let data = |keys: &[PublicKey]| keys.iter().map(|key| key.data().clone()).collect::<Vec<_>>();
         let (announced, new) = (data(&update.announced), data(&update.new));
         match blocking(move || index.update(&host, &announced, &new, hash)).await {
             Ok(Ok(())) => {
@@ -323,7 +304,7 @@ impl HostKeyVerifier for KnownHostsVerifier {
                 tracing::info!(name, new = update.new.len(), old = update.old, "host keys updated");
                 let file = target.host_keys.user_files.first().map(|file| file.display().to_string());
                 for key in update.new {
-                    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+                    let fingerprint = key.fingerprint();
                     context
                         .events
                         .emit(EventKind::HostKeyRecorded { fingerprint, file: file.clone().unwrap_or_default() });
@@ -340,12 +321,12 @@ impl HostKeyVerifier for KnownHostsVerifier {
 fn is_wanted(target: &Target, key: &PublicKey) -> bool {
     let algorithms = &target.algorithms.host_keys;
     let changes_default = algorithms.first().is_none_or(|first| first.starts_with(['+', '-', '^']));
-    changes_default || algorithms.iter().any(|name| key_type_of(name) == key.algorithm().as_str())
+    changes_default || algorithms.iter().any(|name| key_type_of(name) == key.algorithm())
 }
 
 /// Asks a person whether to take over what a host says of its keys; without one to ask, the answer is no.
 async fn ask_about(target: &Target, update: &KeyUpdate, context: &OpenContext) -> bool {
-    let fingerprints = update.new.iter().map(|key| format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256)));
+    let fingerprints = update.new.iter().map(|key| format!("{} {}", key.algorithm(), key.fingerprint()));
     let fingerprint = fingerprints.collect::<Vec<_>>().join(", ");
     let new = if fingerprint.is_empty() { String::new() } else { format!(" It now has {fingerprint} as well.") };
     let old =
@@ -370,8 +351,8 @@ async fn known_hosts_command(target: &Target, key: Option<&HostKey>) -> Result<V
         None => ["ORDER".to_owned(), "NONE".to_owned(), "NONE".to_owned(), "NONE".to_owned()],
         Some(key) => [
             "HOSTNAME".to_owned(),
-            key.fingerprint(HashAlg::Sha256).to_string(),
-            key.algorithm().to_string(),
+            key.fingerprint(),
+            key.algorithm(),
             blob.as_deref().and_then(|text| text.split(' ').nth(1)).unwrap_or_default().to_owned(),
         ],
     };
@@ -404,7 +385,7 @@ async fn known_hosts_command(target: &Target, key: Option<&HostKey>) -> Result<V
 }
 
 async fn ask(target: &Target, key: &HostKey, context: &OpenContext) -> Result<bool, ConnectErrorKind> {
-    let fingerprint = fingerprint(key);
+    let fingerprint = key.fingerprint();
     let message = format!(
         "The host {} is not known; its {} key is {fingerprint}. Trust it (yes/no)?",
         lookup_name(target),
@@ -429,15 +410,11 @@ fn lookup_name(target: &Target) -> String {
     }
 }
 
-fn fingerprint(key: &HostKey) -> String {
-    key.public_key().fingerprint(HashAlg::Sha256).to_string()
-}
-
-fn changed(target: &Target, key: &HostKey, known: &crate::known_hosts::Place) -> ConnectErrorKind {
+fn changed(target: &Target, key: &HostKey, known: &FileLine) -> ConnectErrorKind {
     ConnectErrorKind::HostKeyChanged {
         host: lookup_name(target),
-        key_type: key.public_key().algorithm().to_string(),
-        fingerprint: fingerprint(key),
+        key_type: key.public_key().algorithm(),
+        fingerprint: key.fingerprint(),
         file: known.file.display().to_string(),
         line: known.line,
     }
@@ -446,8 +423,8 @@ fn changed(target: &Target, key: &HostKey, known: &crate::known_hosts::Place) ->
 fn unknown(target: &Target, key: &HostKey) -> ConnectErrorKind {
     ConnectErrorKind::HostKeyUnknown {
         host: lookup_name(target),
-        key_type: key.public_key().algorithm().to_string(),
-        fingerprint: fingerprint(key),
+        key_type: key.public_key().algorithm(),
+        fingerprint: key.fingerprint(),
         no_file: target.host_keys.check == HostKeyCheck::RecordNew && target.host_keys.user_files.is_empty(),
     }
 }
@@ -455,7 +432,7 @@ fn unknown(target: &Target, key: &HostKey) -> ConnectErrorKind {
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn unreadable(error: ReadError) -> ConnectErrorKind {
     let file = error.file.display().to_string();
-    ConnectErrorKind::KnownHosts { file, reason: format!("cannot be read: {}", error.source) }
+    ConnectErrorKind::KnownHosts { file, reason: format!("cannot be read: {}", error.error) }
 }
 
 /// On a thread of its own, for what waits for the disk or for other processes.

@@ -9,16 +9,16 @@ use fabric_core::transport::BoxStream;
 use fabric_core::{Emitter, SessionError, Target};
 use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelOpenFailure};
-use ssh_key::PublicKey;
 
 use super::auth::Login;
 use super::channel::ChannelIo;
 use super::handler::Handler;
 use super::registry::Registry;
-use super::room::{Permit, Room, Wanted};
+use super::room::{ChannelPermit, Room, Wanted};
 use super::sftp_slot::SftpSlot;
 use super::state::SessionState;
 use super::updates::ProveKeys;
+use crate::known_hosts::PublicKey;
 use crate::retry::{RETRIES, wait_after};
 
 /// What to do about a session channel that the server has no room for.
@@ -104,7 +104,7 @@ impl Link {
     pub(super) async fn open_session(
         self: &Arc<Self>,
         no_room: NoRoom,
-    ) -> Result<(Channel<Msg>, Permit), SessionError> {
+    ) -> Result<(Channel<Msg>, ChannelPermit), SessionError> {
         const WHAT: &str = "a session channel";
         let refused = |how_many: &str| SessionError::ChannelRefused {
             reason: format!(
@@ -247,7 +247,7 @@ impl Link {
 #[async_trait]
 impl ProveKeys for Link {
     async fn prove_keys(&self, keys: Vec<PublicKey>) -> Result<(), russh::Error> {
-        self.handle.hostkeys_prove(keys).await
+        self.handle.hostkeys_prove(keys.into_iter().map(|key| key.0).collect()).await
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) mod stream;
 mod transport;
 mod updates;
 
-pub use host_keys::{HostKey, HostKeyVerifier, KeyUpdate, KnownHostsVerifier, Trust};
+pub use host_keys::{HostKeyVerifier, KeyUpdate, KnownHostsVerifier, Trust};
 pub use transport::SshTransport;
 
 /// Whether this build can log in by GSSAPI (Kerberos): the feature `gssapi`. Keys are exchanged by it in no build.

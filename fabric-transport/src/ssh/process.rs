@@ -17,8 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::channel::{ChannelIo, ChannelWriter, Life, MESSAGE, Unwanted, drain};
 use super::control::Control;
 use super::link::{Link, NoRoom};
-use super::registry::{Entry, Listing};
-use super::room::Permit;
+use super::registry::{Listing, ProcessEntry};
+use super::room::ChannelPermit;
 use super::stop;
 use super::store::{OUTPUT_STORE, Store};
 
@@ -39,7 +39,7 @@ async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) ->
     let heard = Arc::new(AtomicUsize::new(0));
     let stdin = ChannelWriter::new(&writer, &life);
     let close = Arc::new(life.unused.clone().drop_guard());
-    let output = Output { store: store.clone(), _close: close.clone() };
+    let output = SshOutput { store: store.clone(), _close: close.clone() };
     let control = Control {
         link: link.clone(),
         writer: writer.clone(),
@@ -71,8 +71,8 @@ struct Reading {
     ended: CancellationToken,
     whole: CancellationToken,
     heard: Arc<AtomicUsize>,
-    permit: Permit,
-    entry: Entry,
+    permit: ChannelPermit,
+    entry: ProcessEntry,
     first: Option<ChannelMsg>,
 }
 
@@ -127,14 +127,14 @@ async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life:
 }
 
 /// A channel that is closed if it comes to nothing.
-struct Unused(Option<(Channel<Msg>, Permit)>);
+struct Unused(Option<(Channel<Msg>, ChannelPermit)>);
 
 impl Unused {
     fn get(&mut self) -> &mut Channel<Msg> {
         &mut self.0.as_mut().expect("taken only by `take`, which consumes this").0
     }
 
-    fn take(mut self) -> (Channel<Msg>, Permit) {
+    fn take(mut self) -> (Channel<Msg>, ChannelPermit) {
         self.0.take().expect("taken only here")
     }
 }
@@ -154,8 +154,8 @@ impl Drop for Unused {
 /// A channel on which something runs.
 struct Started {
     channel: Channel<Msg>,
-    permit: Permit,
-    entry: Entry,
+    permit: ChannelPermit,
+    entry: ProcessEntry,
     /// What came before the server's answer.
     first: Option<ChannelMsg>,
 }
@@ -199,7 +199,7 @@ async fn ask(
     channel: &mut Channel<Msg>,
     request: &SpawnRequest,
     listing: Listing,
-) -> Result<(Entry, Option<ChannelMsg>), SessionError> {
+) -> Result<(ProcessEntry, Option<ChannelMsg>), SessionError> {
     let lost = |error: russh::Error| link.error("a session channel", &error);
     let mut awaited = Vec::new();
     if request.forward_agent && link.shared.agent.get().is_some() {
@@ -306,18 +306,18 @@ fn signal(signal: &Sig) -> Signal {
     }
 }
 
-struct Output {
+struct SshOutput {
     store: Arc<Store<ProcessEvent>>,
     _close: Arc<DropGuard>,
 }
 
-impl ProcessOutput for Output {
+impl ProcessOutput for SshOutput {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<ProcessEvent>> {
         self.store.poll_next(cx)
     }
 }
 
-impl Drop for Output {
+impl Drop for SshOutput {
     fn drop(&mut self) {
         self.store.discard();
     }

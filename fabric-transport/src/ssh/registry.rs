@@ -27,7 +27,7 @@ pub(super) enum Listing {
 }
 
 /// A process's place in the [`Registry`], until it is dropped.
-pub(super) struct Entry {
+pub(super) struct ProcessEntry {
     live: Arc<Mutex<BTreeSet<u64>>>,
     pub(super) order: u64,
 }
@@ -42,11 +42,11 @@ pub(super) struct Position {
 }
 
 impl Registry {
-    pub(super) fn add(&self, order: u64, listing: Listing) -> Entry {
+    pub(super) fn add(&self, order: u64, listing: Listing) -> ProcessEntry {
         if listing == Listing::Listed {
             self.live.lock().insert(order);
         }
-        Entry { live: self.live.clone(), order }
+        ProcessEntry { live: self.live.clone(), order }
     }
 
     pub(super) fn position(&self, order: u64) -> Option<Position> {
@@ -55,13 +55,13 @@ impl Registry {
     }
 }
 
-impl Entry {
+impl ProcessEntry {
     pub(super) fn remove(&self) {
         self.live.lock().remove(&self.order);
     }
 }
 
-impl Drop for Entry {
+impl Drop for ProcessEntry {
     fn drop(&mut self) {
         self.remove();
     }

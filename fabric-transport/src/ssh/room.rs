@@ -45,9 +45,9 @@ pub(super) struct Room {
 }
 
 /// What an open channel holds; dropped once it is closed.
-pub(super) struct Permit(Arc<Room>);
+pub(super) struct ChannelPermit(Arc<Room>);
 
-impl Drop for Permit {
+impl Drop for ChannelPermit {
     fn drop(&mut self) {
         self.0.held.fetch_sub(1, Ordering::SeqCst);
         self.0.free();
@@ -70,11 +70,11 @@ impl Room {
     }
 
     /// Counts a channel that the server has opened.
-    pub(super) fn take(self: &Arc<Self>) -> Permit {
+    pub(super) fn take(self: &Arc<Self>) -> ChannelPermit {
         self.held.fetch_add(1, Ordering::SeqCst);
         self.was_taken.store(true, Ordering::SeqCst);
         *self.moved() = Instant::now();
-        Permit(self.clone())
+        ChannelPermit(self.clone())
     }
 
     /// Something has ended for which others may wait.

@@ -195,11 +195,11 @@ impl AsyncWrite for NeverWaits {
 pub(super) struct Greeting {
     complete: AtomicBool,
     completed: Notify,
-    lines: Mutex<Lines>,
+    lines: Mutex<GreetingLines>,
 }
 
 #[derive(Debug, Default)]
-struct Lines {
+struct GreetingLines {
     /// The first that isn't blank.
     first: Vec<u8>,
     /// The one that is being read.
@@ -239,7 +239,7 @@ impl Greeting {
     fn read(&self, bytes: &[u8]) -> io::Result<(usize, Option<Vec<u8>>)> {
         let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
         let mut lines = self.lines.lock();
-        let Lines { first, last: line, count } = &mut *lines;
+        let GreetingLines { first, last: line, count } = &mut *lines;
         for (place, byte) in bytes.iter().enumerate() {
             line.push(*byte);
             if *byte != b'\n' {

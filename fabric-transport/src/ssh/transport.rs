@@ -50,12 +50,19 @@ pub struct SshTransport {
 impl SshTransport {
     /// Checks host keys against the known_hosts files that each target names.
     pub fn new() -> Self {
-        Self::with_verifier(Arc::new(KnownHostsVerifier::default()))
+        Self {
+            verifier: Arc::new(KnownHostsVerifier::default()),
+            keys: Arc::default(),
+            pool: Arc::default(),
+            lookups: Arc::default(),
+        }
     }
 
     /// Checks host keys by a rule of the caller's own.
-    pub fn with_verifier(verifier: Arc<dyn HostKeyVerifier>) -> Self {
-        Self { verifier, keys: Arc::default(), pool: Arc::default(), lookups: Arc::default() }
+    #[must_use]
+    pub fn verifier(mut self, verifier: impl HostKeyVerifier + 'static) -> Self {
+        self.verifier = Arc::new(verifier);
+        self
     }
 }
 

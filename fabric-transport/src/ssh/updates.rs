@@ -8,10 +8,10 @@ use fabric_core::Target;
 use fabric_core::target::UpdateHostKeys;
 use fabric_core::transport::OpenContext;
 use parking_lot::Mutex;
-use ssh_key::PublicKey;
 use tokio::task::JoinHandle;
 
 use super::host_keys::{HostKeyVerifier, KeyUpdate};
+use crate::known_hosts::PublicKey;
 
 /// How long a host may take to prove its keys.
 const PROOF: Duration = Duration::from_secs(10);
@@ -33,10 +33,10 @@ pub(super) struct Update {
 
 /// The update of a session's host keys: it waits for the session, and the session's end for it.
 #[derive(Default)]
-pub(super) struct Updates(Mutex<State>);
+pub(super) struct Updates(Mutex<UpdateState>);
 
 #[derive(Default)]
-enum State {
+enum UpdateState {
     /// Neither the session nor an announcement is there.
     #[default]
     Neither,
@@ -56,8 +56,8 @@ impl Updates {
     /// An announcement, of which only the first counts.
     pub(super) fn announced(&self, update: Update) {
         self.advance(|state| match state {
-            State::Neither => State::Announced(Box::new(update)),
-            State::Session(link) => State::run(&link, update),
+            UpdateState::Neither => UpdateState::Announced(Box::new(update)),
+            UpdateState::Session(link) => UpdateState::run(&link, update),
             other => other,
         });
     }
@@ -65,8 +65,8 @@ impl Updates {
     /// The session stands.
     pub(super) fn begin(&self, link: Weak<dyn ProveKeys>) {
         self.advance(|state| match state {
-            State::Neither => State::Session(link),
-            State::Announced(update) => State::run(&link, *update),
+            UpdateState::Neither => UpdateState::Session(link),
+            UpdateState::Announced(update) => UpdateState::run(&link, *update),
             other => other,
         });
     }
@@ -75,10 +75,10 @@ impl Updates {
     pub(super) async fn end(&self, limit: Duration) {
         let mut running = None;
         self.advance(|state| {
-            if let State::Running { task, asks } = state {
+            if let UpdateState::Running { task, asks } = state {
                 running = Some((task, asks));
             }
-            State::Over
+            UpdateState::Over
         });
         match running {
             // The answer may be of no use any more, but the question is not withdrawn.
@@ -91,13 +91,13 @@ impl Updates {
         }
     }
 
-    fn advance(&self, step: impl FnOnce(State) -> State) {
+    fn advance(&self, step: impl FnOnce(UpdateState) -> UpdateState) {
         let mut state = self.0.lock();
         *state = step(std::mem::take(&mut *state));
     }
 }
 
-impl State {
+impl UpdateState {
     fn run(link: &Weak<dyn ProveKeys>, update: Update) -> Self {
         match link.upgrade() {
             Some(link) => {

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::engine::{CHECKSUMS_AT_ONCE, Engine, WrittenInPlace};
 use super::local;
-use super::options::Options;
+use super::options::TransferOptions;
 use super::progress::Progress;
 use crate::connection::Connection;
 
@@ -24,7 +24,7 @@ impl Engine {
     pub(super) fn begin(
         connection: &Connection,
         direction: Direction,
-        options: &Options,
+        options: &TransferOptions,
         remote: Arc<dyn Files>,
         (here, there): (String, String),
         size: Option<u64>,
@@ -71,7 +71,7 @@ impl Engine {
 /// What a whole transfer comes to: its outcome, or an error where a file failed and that is not a warning.
 fn judge(
     connection: &Connection,
-    options: &Options,
+    options: &TransferOptions,
     outcome: TransferOutcome,
     first: Option<FileError>,
 ) -> Result<TransferOutcome, Error> {

@@ -13,7 +13,7 @@ use crate::paths;
 
 /// Where a file or a tree goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct LocalPlace {
     pub(super) path: Vec<u8>,
     /// The directory that it goes into only because it is there: a tree of another host, perhaps.
     pub(super) into: Option<Vec<u8>>,
@@ -21,7 +21,7 @@ pub(super) struct Place {
 
 impl Connection {
     /// Takes local places for this host.
-    pub(super) fn claim<'a>(&self, places: impl IntoIterator<Item = &'a Place>) -> Result<(), Error> {
+    pub(super) fn claim<'a>(&self, places: impl IntoIterator<Item = &'a LocalPlace>) -> Result<(), Error> {
         let Some(destinations) = self.destinations() else { return Ok(()) };
         // Links may have changed since the last time.
         let mut resolved = Resolved::default();

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::options::Options;
+use super::options::TransferOptions;
 use super::scripts::OnConnection;
 use super::verify;
 use crate::connection::Connection;
@@ -44,7 +44,7 @@ impl WrittenInPlace {
 pub(super) struct Engine {
     pub(super) connection: Connection,
     pub(super) direction: Direction,
-    pub(super) options: Options,
+    pub(super) options: TransferOptions,
     pub(super) remote: Arc<dyn Files>,
     pub(super) local: Arc<dyn Files>,
     /// Bounds the commands that compute checksums: hosts allow few sessions at once (MaxSessions).

@@ -12,11 +12,11 @@ use fabric_core::transport::{FileKind, Files};
 use fabric_core::{Error, TransferOutcome};
 use tokio::io::AsyncWrite;
 
-use super::destinations::Place;
+use super::destinations::LocalPlace;
 use super::engine::Engine;
 use super::job::{Existing, Job};
 use super::local::{self, MadeDirs};
-use super::options::{Options, option_methods};
+use super::options::{TransferOptions, option_methods};
 use super::plan::{Copy, Plan};
 use super::progress::Progress;
 use super::roots::{Root, find};
@@ -27,6 +27,7 @@ use crate::connection::Connection;
 use crate::paths;
 
 /// Where what is got goes.
+#[non_exhaustive]
 pub enum Destination {
     /// A path with placeholders; empty is the default, `{host}/{path}`.
     Path(PathBuf),
@@ -53,7 +54,7 @@ pub struct Get {
     connection: Connection,
     remote: Vec<u8>,
     destination: Destination,
-    options: Options,
+    options: TransferOptions,
 }
 
 impl Connection {
@@ -72,7 +73,12 @@ impl Connection {
     /// Two files that would become one are an error before anything is got. Into a device or a pipe, `/dev/stdout` for
     /// example, any number are written, one after the other.
     pub fn get(&self, remote: impl Into<Vec<u8>>, local: impl Into<Destination>) -> Get {
-        Get { connection: self.clone(), remote: remote.into(), destination: local.into(), options: Options::of(self) }
+        Get {
+            connection: self.clone(),
+            remote: remote.into(),
+            destination: local.into(),
+            options: TransferOptions::of(self),
+        }
     }
 }
 
@@ -201,7 +207,7 @@ struct Places<'a> {
 
 impl Places<'_> {
     /// Where a file goes, and whether that is a stream, which any number may go into; any other place is taken.
-    async fn of_file(&self, absolute: &[u8], path: &[u8], taken: &mut Vec<Place>) -> (Vec<u8>, bool) {
+    async fn of_file(&self, absolute: &[u8], path: &[u8], taken: &mut Vec<LocalPlace>) -> (Vec<u8>, bool) {
         let expanded = self.template.expand(&self.values, &File { absolute, path });
         let to = self.local(&expanded);
         let several = self.several && !self.template.is_of_file();
@@ -216,7 +222,7 @@ impl Places<'_> {
     }
 
     /// Where a tree goes, which is taken.
-    async fn of_dir(&self, absolute: &[u8], name: &[u8], taken: &mut Vec<Place>) -> Vec<u8> {
+    async fn of_dir(&self, absolute: &[u8], name: &[u8], taken: &mut Vec<LocalPlace>) -> Vec<u8> {
         let to = self.local(&self.template.expand(&self.values, &File { absolute, path: name }));
         let into = !self.template.keeps_trees() && (self.several || self.is_dir(&to).await);
         take(taken, to, into && !name.is_empty(), name)
@@ -233,9 +239,12 @@ impl Places<'_> {
 }
 
 /// Takes a place, or that of `name` in it, and gives its path.
-fn take(taken: &mut Vec<Place>, to: Vec<u8>, into: bool, name: &[u8]) -> Vec<u8> {
-    let place =
-        if into { Place { path: paths::join(&to, name), into: Some(to) } } else { Place { path: to, into: None } };
+fn take(taken: &mut Vec<LocalPlace>, to: Vec<u8>, into: bool, name: &[u8]) -> Vec<u8> {
+    let place = if into {
+        LocalPlace { path: paths::join(&to, name), into: Some(to) }
+    } else {
+        LocalPlace { path: to, into: None }
+    };
     let path = place.path.clone();
     taken.push(place);
     path

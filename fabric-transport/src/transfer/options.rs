@@ -4,6 +4,7 @@ use crate::connection::{Connection, Manner};
 
 /// What becomes of symbolic links in a tree. A path that is named or matched itself is followed in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Links {
     /// What they lead to is copied, wherever that is, as `scp -r` does. A link that leads back to a directory that it is
     /// in is an error.
@@ -17,7 +18,7 @@ pub enum Links {
 
 /// What the methods of a transfer said.
 #[derive(Debug, Clone)]
-pub(super) struct Options {
+pub(super) struct TransferOptions {
     pub(super) mode: Option<u32>,
     /// `None`: what is new gets the source's bits under the umask of the side that is written.
     pub(super) mirror_mode: Option<bool>,
@@ -38,7 +39,7 @@ pub(super) struct Options {
     pub(super) concurrency: Option<usize>,
 }
 
-impl Options {
+impl TransferOptions {
     /// What a transfer of this connection begins with.
     pub(super) fn of(connection: &Connection) -> Self {
         let Manner { silent, dry, .. } = connection.manner();
@@ -46,7 +47,7 @@ impl Options {
     }
 }
 
-impl Default for Options {
+impl Default for TransferOptions {
     fn default() -> Self {
         Self {
             mode: None,
@@ -119,7 +120,7 @@ macro_rules! option_methods {
         /// part's name is a keyed hash of the host, both paths, and the size and time of change of the file that is
         /// read, so that a part of another file, or of the file as it was, is not gone on with; nor is one that is a
         /// link or is too long. The key is in the directory of
-        /// [`Connector::with_state_dir`](crate::Connector::with_state_dir); without one, a part is gone on with by
+        /// [`Connector::state_dir`](crate::Connector::state_dir); without one, a part is gone on with by
         /// the same connector only.
         pub fn resume(mut self, resume: bool) -> Self {
             self.options.resume = resume;
@@ -176,8 +177,8 @@ macro_rules! option_methods {
 
         /// How many files are under way at once. Default: 32, or 64 of less than 64 KiB. With `use_sudo` 4 of them move at
         /// once, on a host without SFTP one.
-        pub fn concurrency(mut self, files: usize) -> Self {
-            self.options.concurrency = Some(files.max(1));
+        pub fn concurrency(mut self, files: std::num::NonZeroUsize) -> Self {
+            self.options.concurrency = Some(files.get());
             self
         }
     };

@@ -18,7 +18,7 @@ use super::engine::{Engine, shown};
 use super::job::{Existing, Job};
 use super::local;
 use super::local::MadeDirs;
-use super::options::{Options, option_methods};
+use super::options::{TransferOptions, option_methods};
 use super::plan::{Copy, Plan};
 use super::progress::Progress;
 use super::roots::{Root, find};
@@ -118,7 +118,7 @@ pub struct Put {
     remote: Vec<u8>,
     /// The mode that a stream is taken to have.
     source_mode: Option<u32>,
-    options: Options,
+    options: TransferOptions,
 }
 
 impl Connection {
@@ -137,7 +137,7 @@ impl Connection {
             source: local.into(),
             remote: remote.into(),
             source_mode: None,
-            options: Options::of(self),
+            options: TransferOptions::of(self),
         }
     }
 }

@@ -5,7 +5,7 @@ use fabric_core::transport::{FileKind, FileStat, Files};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::glob;
-use super::options::Options;
+use super::options::TransferOptions;
 use super::walk::{Tree, walk};
 use crate::paths;
 
@@ -33,7 +33,7 @@ impl Root {
 }
 
 /// The files and directories that `path` names or, if it is a pattern and no file has that very name, matches.
-pub(super) async fn find(files: &dyn Files, path: &[u8], options: &Options) -> Result<Vec<Root>, FileError> {
+pub(super) async fn find(files: &dyn Files, path: &[u8], options: &TransferOptions) -> Result<Vec<Root>, FileError> {
     let paths = match files.stat(path).await {
         Ok(_) => vec![path.to_vec()],
         Err(FileError { kind: FileErrorKind::NotFound | FileErrorKind::WrongKind(_), .. })
@@ -49,7 +49,7 @@ pub(super) async fn find(files: &dyn Files, path: &[u8], options: &Options) -> R
     stream::iter(paths).map(|path| root(files, path, options)).buffered(AT_ONCE).try_collect().await
 }
 
-async fn root(files: &dyn Files, path: Vec<u8>, options: &Options) -> Result<Root, FileError> {
+async fn root(files: &dyn Files, path: Vec<u8>, options: &TransferOptions) -> Result<Root, FileError> {
     let stat = files.stat(&path).await?;
     let tree = match stat.kind {
         FileKind::Directory => Some(walk(files, &path, stat.clone(), options.links).await),

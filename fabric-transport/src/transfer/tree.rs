@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::engine::{AT_ONCE, Engine};
 use super::modes::OWN_DIRECTORY;
-use super::walk::{Found, Tree};
+use super::walk::{Tree, TreeEntry};
 use crate::paths;
 
 /// A link that leads through more links leads nowhere (path_resolution(7)).
@@ -31,13 +31,13 @@ pub(super) struct Linked {
     pub(super) refused: Vec<Vec<u8>>,
 }
 
-fn depth(dir: &Found) -> usize {
+fn depth(dir: &TreeEntry) -> usize {
     if dir.below.is_empty() { 0 } else { dir.below.split(|b| *b == b'/').count() }
 }
 
 /// Directories that are equally deep, the deepest last.
-fn levels(directories: &[Found]) -> Vec<Vec<&Found>> {
-    let mut levels: Vec<Vec<&Found>> = Vec::new();
+fn levels(directories: &[TreeEntry]) -> Vec<Vec<&TreeEntry>> {
+    let mut levels: Vec<Vec<&TreeEntry>> = Vec::new();
     for dir in directories {
         let depth = depth(dir);
         levels.resize_with(levels.len().max(depth + 1), Vec::new);
@@ -51,7 +51,7 @@ impl Engine {
     pub(super) async fn make_tree(
         &self,
         root: &[u8],
-        directories: &[Found],
+        directories: &[TreeEntry],
     ) -> Result<HashMap<Vec<u8>, Inside>, FileError> {
         let mut inside = HashMap::new();
         for level in levels(directories) {
@@ -97,7 +97,7 @@ impl Engine {
     pub(super) async fn finish_tree(
         &self,
         root: &[u8],
-        directories: &[Found],
+        directories: &[TreeEntry],
         inside: &HashMap<Vec<u8>, Inside>,
     ) -> Result<(), FileError> {
         for level in levels(directories).into_iter().rev() {
@@ -108,7 +108,12 @@ impl Engine {
         Ok(())
     }
 
-    async fn finish_dir(&self, path: Vec<u8>, dir: &Found, inside: &HashMap<Vec<u8>, Inside>) -> Result<(), FileError> {
+    async fn finish_dir(
+        &self,
+        path: Vec<u8>,
+        dir: &TreeEntry,
+        inside: &HashMap<Vec<u8>, Inside>,
+    ) -> Result<(), FileError> {
         let changes = self.changes(&dir.stat, None);
         if changes.mode.is_none()
             && inside.get(&dir.below).is_some_and(|inside| inside.is_new)

@@ -18,7 +18,7 @@ const AT_ONCE: usize = 32;
 
 /// A directory or file below the start, by the names that lead to it.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct TreeEntry {
     /// Its names from the start on, joined by `/`; all plain.
     pub(super) below: Vec<u8>,
     /// What it is, links followed.
@@ -27,7 +27,7 @@ pub(super) struct Found {
 
 /// A link that is not followed.
 #[derive(Debug, Clone)]
-pub(super) struct Link {
+pub(super) struct TreeLink {
     pub(super) below: Vec<u8>,
     /// What it says.
     pub(super) to: Vec<u8>,
@@ -37,10 +37,10 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Tree {
     /// Directories, each after the one it is in; the first is the start itself.
-    pub(super) directories: Vec<Found>,
-    pub(super) files: Vec<Found>,
+    pub(super) directories: Vec<TreeEntry>,
+    pub(super) files: Vec<TreeEntry>,
     /// Links that are to be copied as links.
-    pub(super) links: Vec<Link>,
+    pub(super) links: Vec<TreeLink>,
     /// Links that are left out.
     pub(super) left_out: Vec<Vec<u8>>,
     /// What could not be looked at.
@@ -48,22 +48,22 @@ pub(super) struct Tree {
 }
 
 /// A directory that is still to be listed.
-struct Waiting {
+struct Unlisted {
     below: Vec<u8>,
     depth: usize,
-    place: Arc<Place>,
+    place: Arc<Ancestry>,
 }
 
 /// Where a directory is, as far as that is known.
-enum Place {
+enum Ancestry {
     Start,
     /// A directory in another one.
-    Named(Vec<u8>, Arc<Place>),
+    Named(Vec<u8>, Arc<Ancestry>),
     /// Where a link led to, by its absolute path, and what the link is in.
-    Linked(Vec<u8>, Arc<Place>),
+    Linked(Vec<u8>, Arc<Ancestry>),
 }
 
-impl Place {
+impl Ancestry {
     /// The absolute paths of the directory and of all that it is in.
     fn chain(&self, start: &[u8]) -> Vec<Vec<u8>> {
         match self {
@@ -84,7 +84,7 @@ impl Place {
 }
 
 /// One entry of a directory, as it is to be taken.
-enum Entry {
+enum ListedEntry {
     Is(FileStat, Option<Vec<u8>>),
     Link(Vec<u8>),
     LeftOut,
@@ -93,14 +93,14 @@ enum Entry {
 /// Lists what is below the directory `root`.
 pub(super) async fn walk(files: &dyn Files, root: &[u8], stat: FileStat, links: Links) -> Tree {
     let mut tree = Tree {
-        directories: vec![Found { below: Vec::new(), stat }],
+        directories: vec![TreeEntry { below: Vec::new(), stat }],
         files: Vec::new(),
         links: Vec::new(),
         left_out: Vec::new(),
         failed: Vec::new(),
     };
     let walk = Walk { files, root, links, start: OnceCell::new() };
-    let mut waiting = vec![Waiting { below: Vec::new(), depth: 0, place: Arc::new(Place::Start) }];
+    let mut waiting = vec![Unlisted { below: Vec::new(), depth: 0, place: Arc::new(Ancestry::Start) }];
     let mut listing = FuturesUnordered::new();
     loop {
         while listing.len() < AT_ONCE
@@ -119,12 +119,12 @@ pub(super) async fn walk(files: &dyn Files, root: &[u8], stat: FileStat, links: 
         for (name, entry) in entries {
             let below = paths::join(&dir.below, &name);
             let (stat, real) = match entry {
-                Ok(Entry::Is(stat, real)) => (stat, real),
-                Ok(Entry::Link(to)) => {
-                    tree.links.push(Link { below, to });
+                Ok(ListedEntry::Is(stat, real)) => (stat, real),
+                Ok(ListedEntry::Link(to)) => {
+                    tree.links.push(TreeLink { below, to });
                     continue;
                 }
-                Ok(Entry::LeftOut) => {
+                Ok(ListedEntry::LeftOut) => {
                     tree.left_out.push(below);
                     continue;
                 }
@@ -141,13 +141,13 @@ pub(super) async fn walk(files: &dyn Files, root: &[u8], stat: FileStat, links: 
                 FileKind::Directory => {
                     let above = dir.place.clone();
                     let place = Arc::new(match real {
-                        Some(real) => Place::Linked(real, above),
-                        None => Place::Named(name, above),
+                        Some(real) => Ancestry::Linked(real, above),
+                        None => Ancestry::Named(name, above),
                     });
-                    waiting.push(Waiting { below: below.clone(), depth: dir.depth + 1, place });
-                    tree.directories.push(Found { below, stat });
+                    waiting.push(Unlisted { below: below.clone(), depth: dir.depth + 1, place });
+                    tree.directories.push(TreeEntry { below, stat });
                 }
-                FileKind::File | FileKind::Unknown => tree.files.push(Found { below, stat }),
+                FileKind::File | FileKind::Unknown => tree.files.push(TreeEntry { below, stat }),
                 FileKind::Symlink | FileKind::Other => {
                     let kind = FileErrorKind::WrongKind("it is neither a file nor a directory");
                     tree.failed.push((below.clone(), FileError::new("read", below, kind)));
@@ -171,7 +171,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    async fn list(&self, dir: &Waiting) -> Result<Vec<(Vec<u8>, Result<Entry, FileError>)>, FileError> {
+    async fn list(&self, dir: &Unlisted) -> Result<Vec<(Vec<u8>, Result<ListedEntry, FileError>)>, FileError> {
         let path = if dir.below.is_empty() { self.root.to_vec() } else { paths::join(self.root, &dir.below) };
         let entries = self.files.read_dir(&path).await?;
         let (links, others): (Vec<_>, Vec<_>) =
@@ -186,17 +186,17 @@ impl Walk<'_> {
         let mut listed: Vec<_> = others
             .into_iter()
             .map(|entry| {
-                let taken = named(&entry.name, Entry::Is(entry.stat, None));
+                let taken = named(&entry.name, ListedEntry::Is(entry.stat, None));
                 (entry.name, taken)
             })
             .collect();
         let links = links.into_iter().map(|entry| {
-            let (named, path) = (named(&entry.name, Entry::LeftOut), &path);
+            let (named, path) = (named(&entry.name, ListedEntry::LeftOut), &path);
             async move {
                 let taken = match (named, self.links) {
                     (Ok(_), Links::Follow) => self.follow(&paths::join(path, &entry.name), &dir.place).await,
                     (Ok(_), Links::Keep) => {
-                        self.files.read_link(&paths::join(path, &entry.name)).await.map(Entry::Link)
+                        self.files.read_link(&paths::join(path, &entry.name)).await.map(ListedEntry::Link)
                     }
                     (other, _) => other,
                 };
@@ -208,10 +208,10 @@ impl Walk<'_> {
     }
 
     /// What a link leads to, unless that is a directory that it is in.
-    async fn follow(&self, path: &[u8], within: &Place) -> Result<Entry, FileError> {
+    async fn follow(&self, path: &[u8], within: &Ancestry) -> Result<ListedEntry, FileError> {
         let stat = self.files.stat(path).await?;
         if stat.kind != FileKind::Directory {
-            return Ok(Entry::Is(stat, None));
+            return Ok(ListedEntry::Is(stat, None));
         }
         let real = self.files.canonicalize(path).await?;
         let root = self.start.get_or_try_init(|| self.files.canonicalize(self.root)).await?;
@@ -220,6 +220,6 @@ impl Walk<'_> {
                 "the link leads back to a directory that it is in; `links` can be \"keep\" or \"skip\"".to_owned();
             return Err(FileError::new("follow", path, FileErrorKind::Failed(why)));
         }
-        Ok(Entry::Is(stat, Some(real)))
+        Ok(ListedEntry::Is(stat, Some(real)))
     }
 }

@@ -230,14 +230,10 @@ mod tests {
     }
 
     fn open_host(host: &str, user: Option<&str>, options: serde_json::Value) -> Result<Session, PluginError> {
-        Session::new(&OpenRequest {
-            host_string: format!("container://{host}"),
-            host: host.into(),
-            port: None,
-            user: user.map(str::to_owned),
-            timeout_ms: None,
-            options: serde_json::from_value(options).unwrap(),
-        })
+        let mut request = OpenRequest::new(format!("container://{host}"), host);
+        request.user = user.map(str::to_owned);
+        request.options = serde_json::from_value(options).unwrap();
+        Session::new(&request)
     }
 
     fn words(command: &Command) -> String {
@@ -248,12 +244,13 @@ mod tests {
 
     #[test]
     fn each_runtime_has_its_words() {
-        let request = SpawnRequest { command: Some(b"id".to_vec()), ..SpawnRequest::default() };
+        let request = SpawnRequest::command("id");
         let session = open(Some("app"), json!({})).unwrap();
         assert_eq!(words(&session.command(&request)), "docker exec --interactive --user app web sh -c id");
         let session = open(None, json!({"runtime": "kubectl", "args": ["-n", "shop"]})).unwrap();
-        let pty = Some(Pty { term: "xterm".into(), columns: 80, rows: 24 });
-        let request = SpawnRequest { pty, env: [("A".to_owned(), "1".to_owned())].into(), ..SpawnRequest::default() };
+        let mut request = SpawnRequest::default();
+        request.pty = Some(Pty::new("xterm", 80, 24));
+        request.env.insert("A".to_owned(), "1".to_owned());
         assert_eq!(words(&session.command(&request)), "kubectl exec --stdin --tty -n shop web -- env A=1 sh -l");
         let session = open(None, json!({"runtime": "chroot", "root": "/srv/{host}"})).unwrap();
         assert_eq!(words(&session.command(&SpawnRequest::default())), "chroot /srv/web sh -l");

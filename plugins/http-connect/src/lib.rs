@@ -90,7 +90,9 @@ mod tests {
     use super::*;
 
     fn request(host: &str) -> DialRequest {
-        DialRequest { password: Some("pw".to_owned()), ..DialRequest::new("http-connect://me@proxy", host, 22) }
+        let mut request = DialRequest::new("http-connect://me@proxy", host, 22);
+        request.password = Some("pw".to_owned());
+        request
     }
 
     #[test]

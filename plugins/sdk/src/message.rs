@@ -13,6 +13,7 @@ pub type Options = serde_json::Map<String, serde_json::Value>;
 
 /// What a plugin is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Description {
     /// Gateway or transport.
     pub kind: PluginKind,
@@ -26,6 +27,7 @@ pub struct Description {
 /// What a plugin serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum PluginKind {
     /// It yields byte streams on which Fabric speaks SSH.
     Gateway,
@@ -35,6 +37,7 @@ pub enum PluginKind {
 
 /// One option of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct OptionSpec {
     /// The type of its value.
     #[serde(rename = "type")]
@@ -47,9 +50,17 @@ pub struct OptionSpec {
     pub required: bool,
 }
 
+impl OptionSpec {
+    /// An option that may be left out.
+    pub fn new(kind: OptionKind, doc: impl Into<String>) -> Self {
+        Self { kind, doc: doc.into(), required: false }
+    }
+}
+
 /// The type of an option's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum OptionKind {
     /// A text.
     Text,
@@ -86,6 +97,7 @@ impl OptionKind {
 
 /// A gateway is to yield a stream to a target.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DialRequest {
     /// The `gateway` setting, without its password: `socks5://me@proxy:1080`.
     pub url: String,
@@ -109,6 +121,7 @@ pub struct DialRequest {
 
 /// A transport is to open a session with a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct OpenRequest {
     /// The host string, as written.
     pub host_string: String,
@@ -128,8 +141,23 @@ pub struct OpenRequest {
     pub options: Options,
 }
 
-/// A transport is to start a process.
+impl OpenRequest {
+    /// A session with this host, and nothing else asked for.
+    pub fn new(host_string: impl Into<String>, host: impl Into<String>) -> Self {
+        Self {
+            host_string: host_string.into(),
+            host: host.into(),
+            port: None,
+            user: None,
+            timeout_ms: None,
+            options: Options::new(),
+        }
+    }
+}
+
+/// A transport is to start a process. The default is a login shell without a terminal.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SpawnRequest {
     /// The command, byte for byte; none is a login shell.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_bytes")]
@@ -144,6 +172,7 @@ pub struct SpawnRequest {
 
 /// A pseudo-terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Pty {
     /// `$TERM`.
     pub term: String,
@@ -153,9 +182,17 @@ pub struct Pty {
     pub rows: u16,
 }
 
+impl Pty {
+    /// A terminal of this type and size.
+    pub fn new(term: impl Into<String>, columns: u16, rows: u16) -> Self {
+        Self { term: term.into(), columns, rows }
+    }
+}
+
 /// A line on a control descriptor, to the plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Control {
     /// Send this signal, by its name without `SIG`.
     Signal(String),
@@ -171,6 +208,7 @@ pub enum Control {
 /// The last line on a control descriptor, from the plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Ended {
     /// The process ended by itself.
     Exit {
@@ -203,7 +241,7 @@ impl std::fmt::Debug for DialRequest {
 }
 
 impl DialRequest {
-    /// For the tests of a gateway: to `host` and `port` through `url`, and nothing else.
+    /// To `host` and `port` through `url`, and nothing else asked for.
     pub fn new(url: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
         Self {
             url: url.into(),
@@ -247,6 +285,11 @@ impl DialRequest {
 }
 
 impl Proxy {
+    /// A proxy at this address.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, user: None }
+    }
+
     /// A TCP connection to the proxy: [`Cancel::connect`](crate::Cancel::connect), whose error says that it is the proxy
     /// that cannot be reached. [`error`](Self::error) says which.
     pub fn connect(&self, cancel: crate::Cancel<'_>, timeout: Duration) -> Result<TcpStream, crate::PluginError> {
@@ -279,6 +322,7 @@ impl std::fmt::Display for Proxy {
 
 /// Where a proxy is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Proxy {
     /// Its name or address.
     pub host: String,
@@ -289,6 +333,11 @@ pub struct Proxy {
 }
 
 impl SpawnRequest {
+    /// A command, without a terminal.
+    pub fn command(command: impl Into<Vec<u8>>) -> Self {
+        Self { command: Some(command.into()), ..Self::default() }
+    }
+
     /// The words that run it by a shell: `sh -c COMMAND`, or `sh -l` for a login shell.
     pub fn words(&self, shell: &str) -> Vec<OsString> {
         match &self.command {
@@ -333,7 +382,7 @@ mod tests {
     #[test]
     fn commands_cross_byte_for_byte() {
         for command in [&b"echo hi"[..], b"\xff\x00\x80"] {
-            let request = SpawnRequest { command: Some(command.to_vec()), ..SpawnRequest::default() };
+            let request = SpawnRequest::command(command);
             let json = serde_json::to_string(&request).unwrap();
             assert_eq!(serde_json::from_str::<SpawnRequest>(&json).unwrap(), request);
         }

@@ -67,14 +67,14 @@ impl Description {
     /// With an option that may be left out.
     #[must_use]
     pub fn option(mut self, name: impl Into<String>, kind: OptionKind, doc: impl Into<String>) -> Self {
-        self.options.insert(name.into(), OptionSpec { kind, doc: doc.into(), required: false });
+        self.options.insert(name.into(), OptionSpec::new(kind, doc));
         self
     }
 
     /// With an option that the plugin can't do without.
     #[must_use]
     pub fn required(mut self, name: impl Into<String>, kind: OptionKind, doc: impl Into<String>) -> Self {
-        self.options.insert(name.into(), OptionSpec { kind, doc: doc.into(), required: true });
+        self.options.insert(name.into(), OptionSpec { required: true, ..OptionSpec::new(kind, doc) });
         self
     }
 }

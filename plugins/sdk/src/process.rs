@@ -17,6 +17,7 @@ use crate::message::{Control, Ended, Pty};
 
 /// What a transport's process is to Fabric.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ProcessFds {
     /// Its standard input; Fabric writes it, and closing it is end-of-file.
     pub stdin: OwnedFd,
@@ -29,6 +30,11 @@ pub struct ProcessFds {
 }
 
 impl ProcessFds {
+    /// Descriptors of a process that is served in another way than by [`serve`](Self::serve).
+    pub fn new(stdin: OwnedFd, stdout: OwnedFd, stderr: Option<OwnedFd>, control: OwnedFd) -> Self {
+        Self { stdin, stdout, stderr, control }
+    }
+
     /// Starts `command` as a child process in a process group of its own, on pipes or on a new
     /// pseudo-terminal, and serves its control socket on a thread: signals go to its group, and its end is
     /// told.

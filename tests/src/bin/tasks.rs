@@ -30,7 +30,7 @@ async fn every_way(context: Context, dir: String) -> Result<(), TaskError> {
     let written = connection.sftp().await?.write(format!("{dir}/written"), "text").await;
     written.map_err(|error| TaskError::abort(error.to_string()))?;
     let forward = connection.forward_local(0).to(9).await?;
-    if forward.port() != 0 {
+    if forward.port().is_some() {
         return Err(TaskError::abort("the forward listens"));
     }
     context.connection().await?.put(std::path::Path::new("/etc/passwd"), format!("{dir}/put")).await?;
@@ -86,7 +86,7 @@ async fn blocks(context: Context) -> Result<(), TaskError> {
         }
     });
     let tunnel = context.connection().await?.forward_remote(0).to(("127.0.0.1", port)).await?;
-    let ask = format!("bash -c 'cat < /dev/tcp/127.0.0.1/{}'", tunnel.port());
+    let ask = format!("bash -c 'cat < /dev/tcp/127.0.0.1/{}'", tunnel.port().unwrap_or_default());
     check("remote_tunnel", &said(&context, &ask).await?, "through the tunnel")?;
     tunnel.close().await;
     check("and it is closed", &said(&context.quiet(), &ask).await?, "")

@@ -179,9 +179,9 @@ async fn ask_first(
 fn connector(request: &Request, settings: &Settings, prompter: &Arc<TerminalPrompter>) -> Result<Connector, Failure> {
     let surroundings = &request.surroundings;
     let shell = surroundings.variable("SHELL").unwrap_or("/bin/sh");
-    let mut connector = Connector::new().with_prompter(prompter.clone()).with_shell(shell);
+    let mut connector = Connector::new().prompter(prompter.clone()).shell(shell);
     if let Some(dir) = surroundings.state_dir() {
-        connector = connector.with_state_dir(dir);
+        connector = connector.state_dir(dir);
     }
     plugins::register(connector, settings, surroundings)
 }

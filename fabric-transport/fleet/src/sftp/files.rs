@@ -10,8 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Gid, Timespec, Timestamps, Uid};
 
-use super::wire::{self, Attrs, Reader, Writer};
-use super::{MAX_DATA, MAX_PACKET};
+use super::wire::{self, Attrs, MAX_DATA, MAX_PACKET, Reader, Writer};
 
 /// `SSH_FXF_*`, what an open file is for.
 const FOR_READ: u32 = 1;

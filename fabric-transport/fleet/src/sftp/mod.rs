@@ -10,14 +10,9 @@ mod wire;
 use std::sync::Arc;
 
 use self::files::Files;
-use self::wire::{Reader, Writer};
+use self::wire::{MAX_PACKET, Reader, Writer};
 use super::host::HostState;
 use super::input::{Input, Life, Output};
-
-/// The longest request that is read, as in OpenSSH (`SFTP_MAX_MSG_LENGTH`).
-const MAX_PACKET: usize = 256 * 1024;
-/// The longest read and write (`limits@openssh.com`).
-const MAX_DATA: u32 = 255 * 1024;
 
 /// Serves one subsystem channel until the client closes it.
 pub(super) async fn serve(host: Arc<HostState>, input: Input, output: Output, life: Life) {

@@ -3,6 +3,11 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
+/// The longest request that is read, as in OpenSSH (`SFTP_MAX_MSG_LENGTH`).
+pub(super) const MAX_PACKET: usize = 256 * 1024;
+/// The longest read and write (`limits@openssh.com`).
+pub(super) const MAX_DATA: u32 = 255 * 1024;
+
 pub(super) const INIT: u8 = 1;
 pub(super) const VERSION: u8 = 2;
 pub(super) const OPEN: u8 = 3;

@@ -26,7 +26,7 @@ async fn a_dry_run_opens_nothing_however_it_is_asked() {
     assert_eq!(dry.shell().line("rm x").await.unwrap(), ExitStatus::Code(0));
     dry.put(Path::new("/no/such"), "/to").await.unwrap();
     dry.get("/from", "to").await.unwrap();
-    assert_eq!(dry.forward_local(8080).to(("db", 80)).await.unwrap().port(), 8080);
+    assert_eq!(dry.forward_local(8080).to(("db", 80)).await.unwrap().port(), Some(8080));
     dry.forward_remote(8081).await.unwrap().close().await;
     let session = dry.session().await.unwrap();
     session.spawn(&SpawnRequest::new(Program::Command(b"rm y".to_vec()))).await.unwrap();

@@ -46,10 +46,10 @@ async fn many_connections_are_carried_and_half_closing_is_kept() {
     let service = reverser().await;
     for remote in [false, true] {
         let forward = forward(&here(), remote, 0.into(), ("127.0.0.1", service)).await;
-        assert_ne!(forward.port(), 0);
+        assert!(forward.port().is_some_and(|port| port > 0));
         let large = vec![b'x'; 300_000];
         let asked = (0..20).map(|n| {
-            let (port, large) = (forward.port(), large.clone());
+            let (port, large) = (forward.port().unwrap(), large.clone());
             async move {
                 let text = [format!("{n} ").into_bytes(), large].concat();
                 let answer = ask(TcpStream::connect(("localhost", port)).await.unwrap(), &text).await;
@@ -57,7 +57,7 @@ async fn many_connections_are_carried_and_half_closing_is_kept() {
             }
         });
         futures_util::future::join_all(asked).await;
-        let port = forward.port();
+        let port = forward.port().unwrap();
         forward.close().await;
         assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
     }
@@ -102,7 +102,7 @@ async fn a_forward_without_an_address_listens_on_both_loopback_addresses() {
             let forward = forward(&here(), remote, (name, 0).into(), ("127.0.0.1", service)).await;
             let addresses: &[&str] = if has_ipv6().await { &["127.0.0.1", "::1"] } else { &["127.0.0.1"] };
             for address in addresses {
-                let stream = TcpStream::connect((*address, forward.port())).await.unwrap();
+                let stream = TcpStream::connect((*address, forward.port().unwrap())).await.unwrap();
                 assert_eq!(ask(stream, b"abc").await, b"cba", "{address}");
             }
         }
@@ -141,9 +141,9 @@ async fn one_refused_connection_harms_no_other() {
     });
     let connection = connect("web1").emitter(recorder.emitter()).build().unwrap();
     let forward = connection.forward_local(0).to(("anywhere", 1)).await.unwrap();
-    let mut refused = TcpStream::connect(("127.0.0.1", forward.port())).await.unwrap();
+    let mut refused = TcpStream::connect(("127.0.0.1", forward.port().unwrap())).await.unwrap();
     assert_eq!(refused.read(&mut [0]).await.unwrap(), 0);
-    let stream = TcpStream::connect(("127.0.0.1", forward.port())).await.unwrap();
+    let stream = TcpStream::connect(("127.0.0.1", forward.port().unwrap())).await.unwrap();
     assert_eq!(ask(stream, b"abc").await, b"cba");
     assert_eq!(recorder.count(|kind| matches!(kind, EventKind::Warning { .. })), 1);
     assert!(forward.is_listening());
@@ -169,7 +169,7 @@ async fn the_stream_to_a_target_is_public() {
 async fn ends_are_given_as_text_too() {
     let service = reverser().await;
     let forward = here().forward_local("127.0.0.1:0").to(format!("127.0.0.1:{service}")).await.unwrap();
-    let stream = TcpStream::connect(("127.0.0.1", forward.port())).await.unwrap();
+    let stream = TcpStream::connect(("127.0.0.1", forward.port().unwrap())).await.unwrap();
     assert_eq!(ask(stream, b"abc").await, b"cba");
     for wrong in ["db.internal", "db.internal:", "db.internal:70000", ":80", "::1:80", "[::1", "[::1]", ""] {
         for request in [here().forward_local(wrong).to(service), here().forward_remote(0).to(wrong)] {

@@ -82,7 +82,7 @@ fn here() -> Connection {
 /// A fleet in memory, and how to get at its hosts.
 fn fleet() -> (Arc<MemoryTransport>, impl Fn(&str) -> ConnectionBuilder) {
     let fleet = MemoryTransport::named("ssh");
-    let connector = Connector::new().with_transport(fleet.clone());
+    let connector = Connector::new().transport(fleet.clone());
     (fleet, move |host: &str| Connection::builder(host).connector(connector.clone()))
 }
 

@@ -14,7 +14,7 @@ use crate::{Connection, Connector};
 #[test]
 fn a_session_whose_runtime_is_idle_is_an_error_and_one_whose_runtime_has_gone_is_opened_anew() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (transport, bound) = (MemoryTransport::named("ssh"), |fleet| Connector::new().with_transport(Bound(fleet)));
+    let (transport, bound) = (MemoryTransport::named("ssh"), |fleet| Connector::new().transport(Bound(fleet)));
     transport.every_host().on("true", Reply::ok());
     let connection = Connection::builder("web1").connector(bound(transport.clone())).build().unwrap();
     let (first, second) = (runtime(), runtime());

@@ -14,7 +14,7 @@ async fn a_shell_has_a_terminal_and_gives_its_status() {
     let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
     // Not the developer's own shell, whose start-up files may do anything.
     let transport = LocalTransport::new().login_shell("/bin/sh");
-    let connector = Connector::new().with_transport(transport);
+    let connector = Connector::new().transport(transport);
     let connection = Connection::builder("local://here").connector(connector).build().unwrap();
     let shell = connection.shell().line("tty; echo first").stdin("echo second\nexit 7\n").out_stream(ours);
     assert_eq!(shell.await.unwrap(), ExitStatus::Code(7));
@@ -27,7 +27,7 @@ async fn a_shell_has_a_terminal_and_gives_its_status() {
 
 #[tokio::test]
 async fn a_shell_is_opened_where_settings_say_or_not_at_all() {
-    let connector = Connector::new().with_transport(LocalTransport::new().login_shell("/bin/sh"));
+    let connector = Connector::new().transport(LocalTransport::new().login_shell("/bin/sh"));
     let connection = Connection::builder("local://here").connector(connector).build().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().canonicalize().unwrap();
@@ -66,7 +66,7 @@ async fn a_shell_is_what_ssh_config_makes_of_it() {
     let open = |shell: Shell| {
         let mut target = Target::new("local://here".parse().unwrap());
         target.shell = shell;
-        let connector = Connector::new().with_transport(LocalTransport::new().login_shell("/bin/sh"));
+        let connector = Connector::new().transport(LocalTransport::new().login_shell("/bin/sh"));
         Connection::to(target).connector(connector).build().unwrap()
     };
     let says = async |shell: Shell| {

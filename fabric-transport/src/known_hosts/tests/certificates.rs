@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ssh_key::{Certificate, PublicKey};
+use ssh_key::Certificate;
 
-use super::super::{CertificateFault, Host, HostKey, KnownHosts, Verdict};
+use super::super::{CertificateFault, Host, HostKey, KnownHosts, PublicKey, Verdict};
 use super::{OTHER_ED25519, load};
 
 /// An authority and a host's key, in a directory.
@@ -30,8 +30,8 @@ impl Authority {
         run("ssh-keygen", &["-q", "-t", key_type, "-N", "", "-f"], &self.path(name));
     }
 
-    fn public(&self, name: &str) -> PublicKey {
-        PublicKey::read_openssh_file(self.path(name).with_extension("pub")).unwrap()
+    fn public(&self, name: &str) -> ssh_key::PublicKey {
+        ssh_key::PublicKey::read_openssh_file(self.path(name).with_extension("pub")).unwrap()
     }
 
     /// A certificate of the host's key; the arguments say of what kind.
@@ -57,7 +57,9 @@ fn run(program: &str, arguments: &[&str], file: &Path) {
 }
 
 fn judge(known: &KnownHosts, certificate: &Certificate) -> Verdict {
-    known.check(&Host::new("Web.example.com", 22), &certificate.into(), SystemTime::now()).unwrap()
+    known
+        .check(&Host::new("Web.example.com", 22), &HostKey::of_certificate(certificate.clone()), SystemTime::now())
+        .unwrap()
 }
 
 fn fault(verdict: Verdict) -> CertificateFault {
@@ -103,7 +105,7 @@ fn a_certificate_must_be_in_order() {
     assert_eq!(fault(judge(&known, &dated)), CertificateFault::Expired(1_577_923_200));
     let at = |seconds| {
         let now = UNIX_EPOCH + Duration::from_secs(seconds);
-        known.check(&Host::new("web.example.com", 22), &(&dated).into(), now).unwrap()
+        known.check(&Host::new("web.example.com", 22), &HostKey::of_certificate(dated.clone()), now).unwrap()
     };
     assert_eq!(fault(at(1_577_836_799)), CertificateFault::NotYetValid(1_577_836_800));
     assert!(matches!(at(1_577_836_800), Verdict::Known(_)));
@@ -133,11 +135,17 @@ fn an_alias_is_what_a_certificate_is_made_out_to() {
     let known = ca.known("@cert-authority shared CA\n");
     let certificate = ca.sign(&["-h", "-n", "shared"]);
     let host = Host::new("web", 2222).alias(Some("shared".into()));
-    assert!(matches!(known.check(&host, &(&certificate).into(), SystemTime::now()), Ok(Verdict::Known(_))));
+    assert!(matches!(
+        known.check(&host, &HostKey::of_certificate(certificate.clone()), SystemTime::now()),
+        Ok(Verdict::Known(_))
+    ));
     // A port is no part of it.
     let known = ca.known("@cert-authority [shared]:2222 CA\n");
     let host = Host::new("shared", 2222);
-    assert!(matches!(known.check(&host, &(&certificate).into(), SystemTime::now()), Ok(Verdict::Known(_))));
+    assert!(matches!(
+        known.check(&host, &HostKey::of_certificate(certificate.clone()), SystemTime::now()),
+        Ok(Verdict::Known(_))
+    ));
 }
 
 #[test]
@@ -163,6 +171,6 @@ fn a_revoked_key_or_authority_beats_a_good_certificate() {
     // In the key's other wrapping.
     let key = ssh_key::public::KeyData::Certificate(Box::new(certificate));
     let known = ca.known("@revoked * HOST\n");
-    let verdict = known.check(&Host::new("web", 22), &HostKey::from(&key), SystemTime::now()).unwrap();
+    let verdict = known.check(&Host::new("web", 22), &PublicKey(key.into()).into(), SystemTime::now()).unwrap();
     assert!(matches!(verdict, Verdict::Revoked(_)));
 }

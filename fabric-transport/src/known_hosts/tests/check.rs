@@ -163,9 +163,9 @@ fn an_unreadable_file_fails_closed() {
     assert_eq!(verdict(&known, &Host::new("web", 22), ED25519), "unknown");
     std::fs::create_dir(&path).unwrap();
     let web = Host::new("web", 22);
-    known.check(&web, &(&key(ED25519)).into(), std::time::SystemTime::now()).unwrap_err();
+    known.check(&web, &key(ED25519).into(), std::time::SystemTime::now()).unwrap_err();
     known.algorithms(&web, &["ssh-ed25519"]).unwrap_err();
-    known.record(&web, &(&key(ED25519)).into(), false).unwrap_err();
+    known.record(&web, &key(ED25519).into(), false).unwrap_err();
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_file_without_permission_is_no_empty_file() {
     // Root may read it all the same, and then it must be what it says.
     match KnownHosts::load(&[path], &[]) {
         Ok(known) => assert_eq!(verdict(&known, &Host::new("web", 22), ED25519), "known 1"),
-        Err(error) => assert_eq!(error.source.kind(), std::io::ErrorKind::PermissionDenied),
+        Err(error) => assert_eq!(error.error.kind(), std::io::ErrorKind::PermissionDenied),
     }
 }
 

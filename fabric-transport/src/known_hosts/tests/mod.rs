@@ -8,10 +8,9 @@ mod record;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use ssh_key::PublicKey;
 use tempfile::TempDir;
 
-use super::{Host, KnownHosts, Verdict};
+use super::{Host, KnownHosts, PublicKey, Verdict};
 
 /// Keys of three kinds, as text.
 const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
@@ -19,7 +18,7 @@ const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbml
 const OTHER_ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE7x9ln6uZLLkfXM8iatrnAAuytVHeCznU8VlEgx7TvL";
 
 fn key(text: &str) -> PublicKey {
-    PublicKey::from_openssh(text).unwrap()
+    text.parse().unwrap()
 }
 
 /// A file with this content, in a directory of its own.
@@ -36,7 +35,7 @@ fn load(path: &Path) -> KnownHosts {
 
 /// The verdict in a word, with its lines.
 fn verdict(known: &KnownHosts, host: &Host, key_text: &str) -> String {
-    match known.check(host, &(&key(key_text)).into(), SystemTime::now()).unwrap() {
+    match known.check(host, &key(key_text).into(), SystemTime::now()).unwrap() {
         Verdict::Known(place) => format!("known {}", place.line),
         Verdict::Unknown => "unknown".to_owned(),
         Verdict::Changed(keys) => {

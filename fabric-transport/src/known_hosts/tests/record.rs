@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::Barrier;
 
-use super::super::{Host, HostKey, KnownHosts, RecordError, Recorded};
+use super::super::{Host, KnownHosts, RecordError, Recorded};
 use super::{ECDSA, ED25519, OTHER_ED25519, file, key, load, verdict};
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -12,7 +12,7 @@ fn mode(path: &std::path::Path) -> u32 {
 }
 
 fn record(known: &KnownHosts, host: &Host, text: &str) -> Result<Recorded, RecordError> {
-    known.record(host, &HostKey::from(&key(text)), false)
+    known.record(host, &key(text).into(), false)
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn names_are_hashed_on_request() {
     let (_dir, path) = file("");
     let known = load(&path);
     let host = Host { names: vec!["web".into(), "192.0.2.1".into()], port: 2222, alias: None };
-    assert_eq!(known.record(&host, &HostKey::from(&key(ED25519)), true).unwrap(), Recorded::Added);
+    assert_eq!(known.record(&host, &key(ED25519).into(), true).unwrap(), Recorded::Added);
     let written = std::fs::read_to_string(&path).unwrap();
     assert_eq!(written.lines().filter(|line| line.starts_with("|1|") && line.ends_with(ED25519)).count(), 2);
     assert!(!written.contains("web"));

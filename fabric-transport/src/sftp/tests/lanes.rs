@@ -98,7 +98,7 @@ async fn put(how: Write, first: Link, further: Option<Link>) -> usize {
     let dir = tempdir().unwrap();
     let (asked, place) = (Arc::new(AtomicUsize::new(0)), dir.path().to_owned());
     let count = asked.clone();
-    let sftp = Client::start(channel(dir.path(), first)).await.unwrap().with_further_channels(move || {
+    let sftp = Client::start(channel(dir.path(), first)).await.unwrap().further_channels(move || {
         count.fetch_add(1, Ordering::Relaxed);
         let stream = further.map(|link| channel(&place, link));
         async move { Client::start(stream?).await.ok() }
@@ -125,7 +125,7 @@ async fn a_long_write_goes_over_several_channels_where_the_window_is_the_limit()
 #[tokio::test]
 async fn a_short_link_needs_one_channel() {
     let dir = tempdir().unwrap();
-    let sftp = client(dir.path()).await.with_further_channels(|| async { panic!("a further channel") });
+    let sftp = client(dir.path()).await.further_channels(|| async { panic!("a further channel") });
     sftp.write_file(b"f", &Write::default(), &mut &content(24 << 20)[..], &quiet).await.unwrap();
 }
 
@@ -155,7 +155,7 @@ async fn an_error_on_the_first_channel_is_an_error_of_the_write() {
     let dir = tempdir().unwrap();
     let place = dir.path().to_owned();
     let first = Link { cut_after: 9 << 20, ..SLOW };
-    let sftp = Client::start(channel(dir.path(), first)).await.unwrap().with_further_channels(move || {
+    let sftp = Client::start(channel(dir.path(), first)).await.unwrap().further_channels(move || {
         let stream = channel(&place, SLOW);
         async move { Client::start(stream).await.ok() }
     });

@@ -1,6 +1,7 @@
 //! Operations on paths.
 
 use std::ffi::OsStr;
+use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -124,7 +125,7 @@ async fn openssh_extensions_work() {
 
     let from = sftp.open(b"file", OpenFlags::READ, &Attributes::default()).await.unwrap();
     let to = sftp.open(b"copy", OpenFlags::WRITE | OpenFlags::CREATE, &Attributes::default()).await.unwrap();
-    from.copy_to(2, 5, &to, 1).await.unwrap();
+    from.copy_to(2, NonZeroU64::new(5), &to, 1).await.unwrap();
     to.sync().await.unwrap();
     to.close().await.unwrap();
     assert_eq!(std::fs::read(dir.path().join("copy")).unwrap(), b"\x0023456");

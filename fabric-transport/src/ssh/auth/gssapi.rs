@@ -7,7 +7,7 @@ use libgssapi::name::Name;
 use libgssapi::oid::{GSS_MECH_KRB5, GSS_NT_HOSTBASED_SERVICE};
 use russh::{GssapiAuthenticator, GssapiStep};
 
-use super::login::{Attempt, Step};
+use super::login::{Attempt, Tried};
 use super::waiting::answered;
 
 /// As failed logins name it.
@@ -16,7 +16,7 @@ const METHOD: &str = "gssapi-with-mic";
 impl Attempt<'_> {
     /// Tries the user's tickets. Without any that serve this host the server isn't asked, as that would cost one of
     /// the tries it allows.
-    pub(super) async fn gssapi(&mut self) -> Result<Step, ConnectErrorKind> {
+    pub(super) async fn gssapi(&mut self) -> Result<Tried, ConnectErrorKind> {
         let auth = &self.target.auth;
         let start = tokio::task::spawn_blocking({
             let (host, delegate) = (self.target.host.clone(), auth.gssapi_delegate);
@@ -31,7 +31,7 @@ impl Attempt<'_> {
             Ok(tickets) => tickets,
             Err(reason) => {
                 self.tried.push(format!("{METHOD} ({reason})"));
-                return Ok(Step::Refused);
+                return Ok(Tried::Refused);
             }
         };
         let login = self.handle.authenticate_gssapi_with_mic(self.user.clone(), vec![mechanism()], &mut tickets);
@@ -40,7 +40,7 @@ impl Attempt<'_> {
             Err(Failed::Gone(_)) => Err(self.lost()),
             Err(failed) => {
                 self.tried.push(format!("{METHOD} ({failed})"));
-                Ok(Step::Refused)
+                Ok(Tried::Refused)
             }
         }
     }

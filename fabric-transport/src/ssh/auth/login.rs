@@ -83,7 +83,7 @@ fn local_user() -> Result<String, Failure> {
 }
 
 /// What became of a method.
-pub(super) enum Step {
+pub(super) enum Tried {
     /// Logged in.
     Done,
     /// The server wants another factor besides (partial success).
@@ -129,7 +129,7 @@ impl Attempt<'_> {
         self.tried.append(&mut candidates.passed_over);
         if candidates.is_empty() {
             // Nothing to offer without a question: ask the server first what it takes.
-            if let Step::Done = self.none().await? {
+            if let Tried::Done = self.none().await? {
                 return Ok(());
             }
         }
@@ -147,7 +147,7 @@ impl Attempt<'_> {
                     let step = match kind {
                         MethodKind::KeyboardInteractive | MethodKind::Password if !self.verified.is_full() => {
                             self.tried.push(format!("{} (not with a host whose key has changed)", <&str>::from(&kind)));
-                            Step::Refused
+                            Tried::Refused
                         }
                         #[cfg(feature = "gssapi")]
                         MethodKind::GssapiWithMic if self.target.auth.gssapi && pass == passes[0] => {
@@ -157,19 +157,19 @@ impl Attempt<'_> {
                         MethodKind::KeyboardInteractive | MethodKind::Password
                             if pass == Pass::Given && self.given.is_none() =>
                         {
-                            Step::Refused
+                            Tried::Refused
                         }
                         MethodKind::KeyboardInteractive => self.keyboard_interactive(pass).await?,
                         MethodKind::Password => self.password(pass).await?,
-                        _ => Step::Refused,
+                        _ => Tried::Refused,
                     };
                     match step {
-                        Step::Done => return Ok(()),
-                        Step::More => {
+                        Tried::Done => return Ok(()),
+                        Tried::More => {
                             more = true;
                             break 'passes;
                         }
-                        Step::Refused => {}
+                        Tried::Refused => {}
                     }
                 }
             }
@@ -200,10 +200,10 @@ impl Attempt<'_> {
     }
 
     /// Notes the server's answer to `what`.
-    pub(super) fn note(&mut self, what: &str, answer: AuthResult) -> Result<Step, ConnectErrorKind> {
+    pub(super) fn note(&mut self, what: &str, answer: AuthResult) -> Result<Tried, ConnectErrorKind> {
         tracing::debug!(host = self.target.host_string.as_str(), user = self.user, what, ?answer, "login");
         match answer {
-            AuthResult::Success => Ok(Step::Done),
+            AuthResult::Success => Ok(Tried::Done),
             // russh says so when the connection has ended.
             AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty() => {
                 self.tried.push(format!("{what} ({})", self.shared.reason()));
@@ -217,7 +217,7 @@ impl Attempt<'_> {
                 self.offered = Some(remaining_methods.to_vec());
                 let came_of_it = if partial_success { "accepted, more is wanted" } else { "refused" };
                 self.tried.push(format!("{what} ({came_of_it})"));
-                Ok(if partial_success { Step::More } else { Step::Refused })
+                Ok(if partial_success { Tried::More } else { Tried::Refused })
             }
         }
     }
@@ -237,7 +237,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn public_keys(&mut self, candidates: &mut keys::Candidates, pass: Pass) -> Result<Step, ConnectErrorKind> {
+    async fn public_keys(&mut self, candidates: &mut keys::Candidates, pass: Pass) -> Result<Tried, ConnectErrorKind> {
         while let Some(candidate) = candidates.next(pass == Pass::Rest) {
             let what = candidate.to_string();
             let offer = match candidate.public(self.target, self.context, &self.clock).await {
@@ -249,12 +249,12 @@ impl Attempt<'_> {
                 }
             };
             if offer.is_rsa() && self.announced.is_none() {
-                if let Step::Done = self.learn_announced().await? {
-                    return Ok(Step::Done);
+                if let Tried::Done = self.learn_announced().await? {
+                    return Ok(Tried::Done);
                 }
                 if !self.takes(MethodKind::PublicKey) {
                     candidates.give_back(candidate, &offer);
-                    return Ok(Step::Refused);
+                    return Ok(Tried::Refused);
                 }
             }
             let hash = match offer.hash(self.announced.flatten(), &self.target.auth.key_algorithms) {
@@ -271,7 +271,7 @@ impl Attempt<'_> {
             match answered(&clock, self.target, signing).await? {
                 Ok(answer) => {
                     let step = self.note(&what, answer)?;
-                    if !matches!(step, Step::Refused) {
+                    if !matches!(step, Tried::Refused) {
                         return Ok(step);
                     }
                     if !self.takes(MethodKind::PublicKey) {
@@ -283,16 +283,16 @@ impl Attempt<'_> {
                 Err(error) => self.sign_failed(&what, error)?,
             }
         }
-        Ok(Step::Refused)
+        Ok(Tried::Refused)
     }
 
     /// The request that asks what the server takes, as ssh's first one (RFC 4252, section 5.2).
-    async fn none(&mut self) -> Result<Step, ConnectErrorKind> {
+    async fn none(&mut self) -> Result<Tried, ConnectErrorKind> {
         let result = self.handle.authenticate_none(self.user.clone());
         let answer = answered(&self.clock, self.target, result).await?.map_err(|_| self.lost())?;
         let tried = self.tried.len();
         let step = self.note("none", answer)?;
-        if matches!(step, Step::Refused) {
+        if matches!(step, Tried::Refused) {
             self.tried.truncate(tried);
         }
         Ok(step)
@@ -302,16 +302,16 @@ impl Attempt<'_> {
     ///
     /// It comes with the server's keys, or at the latest before its first answer to a login (RFC 8308, section 2.4). So
     /// a server that has announced nothing yet is asked something, instead of being given the second that russh waits.
-    async fn learn_announced(&mut self) -> Result<Step, ConnectErrorKind> {
+    async fn learn_announced(&mut self) -> Result<Tried, ConnectErrorKind> {
         let mut announced = self.announced_by_now().await?;
         if announced.is_none() && self.offered.is_none() {
-            if let Step::Done = self.none().await? {
-                return Ok(Step::Done);
+            if let Tried::Done = self.none().await? {
+                return Ok(Tried::Done);
             }
             announced = self.announced_by_now().await?;
         }
         self.announced = Some(announced);
-        Ok(Step::Refused)
+        Ok(Tried::Refused)
     }
 
     async fn announced_by_now(&self) -> Result<keys::Announced, ConnectErrorKind> {
@@ -337,13 +337,13 @@ impl Attempt<'_> {
         self.offered.as_ref().is_none_or(|offered| offered.contains(&kind))
     }
 
-    async fn password(&mut self, pass: Pass) -> Result<Step, ConnectErrorKind> {
+    async fn password(&mut self, pass: Pass) -> Result<Tried, ConnectErrorKind> {
         for _ in 0..self.tries(pass) {
             let password = match self.given.take() {
                 Some(password) => password,
                 None => match self.ask_password().await? {
                     Some(password) => password,
-                    None => return Ok(Step::Refused),
+                    None => return Ok(Tried::Refused),
                 },
             };
             let sending = self.handle.authenticate_password(self.user.clone(), password.expose());
@@ -352,11 +352,11 @@ impl Attempt<'_> {
             let unanswered = |Expired| ConnectErrorKind::PasswordUnanswered { after: limit.unwrap_or_default() };
             let answer = self.clock.limit(limit, sending).await.map_err(unanswered)?.map_err(|_| self.lost())?;
             match self.note("password", answer)? {
-                Step::Refused if self.takes(MethodKind::Password) => {}
+                Tried::Refused if self.takes(MethodKind::Password) => {}
                 step => return Ok(step),
             }
         }
-        Ok(Step::Refused)
+        Ok(Tried::Refused)
     }
 
     async fn ask_password(&mut self) -> Result<Option<Secret>, ConnectErrorKind> {
@@ -383,7 +383,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn keyboard_interactive(&mut self, pass: Pass) -> Result<Step, ConnectErrorKind> {
+    async fn keyboard_interactive(&mut self, pass: Pass) -> Result<Tried, ConnectErrorKind> {
         for _ in 0..self.tries(pass).max(1) {
             let starting = self.handle.authenticate_keyboard_interactive_start(self.user.clone(), None);
             let mut answer = answered(&self.clock, self.target, starting).await?.map_err(|_| self.lost())?;
@@ -391,7 +391,7 @@ impl Attempt<'_> {
             let mut asked = false;
             let step = loop {
                 match answer {
-                    KeyboardInteractiveAuthResponse::Success => return Ok(Step::Done),
+                    KeyboardInteractiveAuthResponse::Success => return Ok(Tried::Done),
                     KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success } => {
                         let answer = AuthResult::Failure { remaining_methods, partial_success };
                         break self.note("keyboard-interactive", answer)?;
@@ -416,11 +416,11 @@ impl Attempt<'_> {
             };
             match step {
                 // Without a question there is nothing that could be answered better.
-                Step::Refused if self.takes(MethodKind::KeyboardInteractive) && !given_up && asked => {}
+                Tried::Refused if self.takes(MethodKind::KeyboardInteractive) && !given_up && asked => {}
                 step => return Ok(step),
             }
         }
-        Ok(Step::Refused)
+        Ok(Tried::Refused)
     }
 
     /// Answers the server's questions: the known password answers a lone hidden one, a person the others.

@@ -66,7 +66,7 @@ impl Faulty {
 
     fn connect(self) -> (Connection, Arc<Self>) {
         let files = Arc::new(self);
-        let connector = Connector::new().with_transport(Host(files.clone()));
+        let connector = Connector::new().transport(Host(files.clone()));
         (Connection::builder("faulty://host").connector(connector).build().unwrap(), files)
     }
 }

@@ -14,7 +14,7 @@ use crate::memory::{MemoryFiles, MemoryTransport};
 /// A host in memory and its files. The login directory is `/home/user`.
 fn host() -> (Connection, Arc<MemoryFiles>) {
     let fleet = MemoryTransport::named("ssh");
-    let connector = Connector::new().with_transport(fleet.clone());
+    let connector = Connector::new().transport(fleet.clone());
     let connection = Connection::builder("ann@web1:2200").connector(connector).build().unwrap();
     (connection, fleet.host("web1").files())
 }

@@ -73,7 +73,7 @@ mod tests {
     async fn its_task_is_run() {
         let hosts = MemoryTransport::named("ssh");
         hosts.every_host().on("deploy 2.4 \"at-once\"", Reply::stdout("done"));
-        let report = roll_out(Connector::new().with_transport(hosts), vec!["web1".to_owned()], "2.4").await;
+        let report = roll_out(Connector::new().transport(hosts), vec!["web1".to_owned()], "2.4").await;
         assert_eq!(report.expect("a run").tasks[0].results[0].value, "done");
     }
 
