@@ -88,13 +88,13 @@ impl Pool {
 /// A queue of `T` with a size in bytes, between a channel's task and its consumer.
 #[derive(Debug)]
 pub(super) struct Store<T> {
-    inner: Mutex<Queue<T>>,
+    inner: Mutex<Stored<T>>,
     room: Notify,
     pool: Arc<Pool>,
 }
 
 #[derive(Debug)]
-struct Queue<T> {
+struct Stored<T> {
     queue: VecDeque<(T, usize)>,
     bytes: usize,
     limit: usize,
@@ -119,7 +119,7 @@ enum Room {
 
 impl<T> Store<T> {
     pub(super) fn new(limit: usize, pool: Arc<Pool>) -> Arc<Self> {
-        let inner = Queue {
+        let inner = Stored {
             queue: VecDeque::new(),
             bytes: 0,
             limit,
@@ -133,7 +133,7 @@ impl<T> Store<T> {
         Arc::new(Self { inner: Mutex::new(inner), room: Notify::new(), pool })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+    fn lock(&self) -> MutexGuard<'_, Stored<T>> {
         self.inner.lock()
     }
 
@@ -199,7 +199,7 @@ impl<T> Store<T> {
         self.room.notify_one();
     }
 
-    fn forget(&self, inner: &mut Queue<T>) {
+    fn forget(&self, inner: &mut Stored<T>) {
         inner.queue.clear();
         self.pool.used.fetch_sub(std::mem::take(&mut inner.bytes), Ordering::Relaxed);
     }
@@ -245,7 +245,7 @@ impl<T> Drop for Store<T> {
     }
 }
 
-impl<T> Queue<T> {
+impl<T> Stored<T> {
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
