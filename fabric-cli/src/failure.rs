@@ -45,7 +45,7 @@ pub(crate) enum Failure {
     #[error("{what} {}: {source}", .path.display())]
     File {
         /// What was being done.
-        what: Doing,
+        what: FileOperation,
         /// Which file.
         path: PathBuf,
         /// The system's error.
@@ -72,14 +72,14 @@ pub(crate) enum Failure {
 
 /// What was being done with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Doing {
+pub(crate) enum FileOperation {
     Reading,
     ReadingJournals,
     Starting,
     Writing,
 }
 
-impl fmt::Display for Doing {
+impl fmt::Display for FileOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Reading => "reading",
@@ -103,7 +103,7 @@ impl Failure {
             Self::Usage(UsageError::NoHosts { .. })
             | Self::Failed(_)
             | Self::System { .. }
-            | Self::File { what: Doing::Writing, .. } => Exit::Failed,
+            | Self::File { what: FileOperation::Writing, .. } => Exit::Failed,
             Self::Prompt(PromptError::Cancelled { .. }) | Self::Interrupted => Exit::Interrupted,
             _ => Exit::Usage,
         }
@@ -117,7 +117,7 @@ impl Failure {
                 problems.iter().map(|one| problem("error", one)).collect()
             }
             Self::Run(RunError::UnknownTasks(_)) => {
-                format!("{program}: {}\nSee `{program} --list` for the tasks there are.\n", lines(self))
+                format!("{program}: {}\nSee `{program} --list` for all tasks.\n", lines(self))
             }
             Self::Usage(_) => format!("{program}: {}\nSee `{program} --help`.\n", lines(self)),
             _ => format!("{program}: {}\n", lines(self)),

@@ -29,9 +29,9 @@ const DISABLED: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
 /// The keyboard of this process's terminal.
 #[derive(Clone)]
-pub(crate) struct Keys(Arc<Shared>);
+pub(crate) struct Keys(Arc<KeyboardState>);
 
-struct Shared {
+struct KeyboardState {
     printer: Arc<Printer>,
     state: Mutex<State>,
 }
@@ -59,7 +59,7 @@ impl State {
 impl Keys {
     /// `printer` draws no live view while a command reads the keyboard.
     pub(crate) fn new(printer: Arc<Printer>) -> Self {
-        Self(Arc::new(Shared { printer, state: Mutex::default() }))
+        Self(Arc::new(KeyboardState { printer, state: Mutex::default() }))
     }
 
     /// Keeps commands from reading the keyboard until the guard is dropped: for a question.
@@ -76,7 +76,7 @@ impl Keys {
     }
 }
 
-impl Shared {
+impl KeyboardState {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
@@ -98,12 +98,12 @@ impl Keyboard for Keys {
         let terminal = File::options().read(true).write(true).custom_flags(flags).open("/dev/tty").ok()?;
         let waiting = pipe::Receiver::from_file_unchecked(terminal.try_clone().ok()?).ok()?;
         let no_view = (!pty).then(|| self.0.printer.without_view());
-        Some(Box::new(Typed { keys: self.clone(), terminal, waiting, pty, look: None, _no_view: no_view }))
+        Some(Box::new(TypedInput { keys: self.clone(), terminal, waiting, pty, look: None, _no_view: no_view }))
     }
 }
 
 /// What is typed for one command.
-struct Typed {
+struct TypedInput {
     keys: Keys,
     terminal: File,
     /// The same terminal, to wait for input.
@@ -115,7 +115,7 @@ struct Typed {
     _no_view: Option<NoView>,
 }
 
-impl AsyncRead for Typed {
+impl AsyncRead for TypedInput {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             if let Some(look) = &mut self.look {
@@ -148,7 +148,7 @@ impl AsyncRead for Typed {
     }
 }
 
-impl Drop for Typed {
+impl Drop for TypedInput {
     fn drop(&mut self) {
         self.keys.restore();
     }

@@ -23,6 +23,7 @@
 
 mod actions;
 mod args;
+mod choices;
 mod exit;
 mod failure;
 mod keyboard;
@@ -36,7 +37,6 @@ pub mod render;
 mod request;
 mod shell;
 mod surroundings;
-mod words;
 
 pub use exit::Exit;
 pub use fabric_config::Environment;

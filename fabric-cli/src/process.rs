@@ -40,7 +40,7 @@ impl Process {
         }));
         catch_unwind(AssertUnwindSafe(|| main(Self(())))).unwrap_or_else(|_| {
             eprintln!(
-                "This is a mistake in {name} {}. Please report it, with the command line and the lines above, at {}/issues.",
+                "This is a bug in {name} {}. Please report it, with the command line and the lines above, at {}/issues.",
                 env!("CARGO_PKG_VERSION"),
                 env!("CARGO_PKG_REPOSITORY"),
             );

@@ -9,7 +9,7 @@ use crate::actions;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::process::{self, Process};
-use crate::request::Own;
+use crate::request::ProgramParts;
 use crate::surroundings::Surroundings;
 
 /// What [`Program::tasks`] takes: a collection, or the result of building one.
@@ -43,7 +43,7 @@ impl IntoTasks for Result<Collection, CollectionError> {
 #[derive(Debug, Clone, Default)]
 #[must_use = "call `main` or `run`"]
 pub struct Program {
-    own: Own,
+    own: ProgramParts,
     surroundings: Option<Surroundings>,
 }
 

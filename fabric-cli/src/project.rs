@@ -41,7 +41,7 @@ struct Code {
 }
 
 /// A fabfile, read.
-pub(crate) enum Loaded {
+pub(crate) enum LoadedFabfile {
     Project(Project),
     /// The tasks are in a Rust program with this manifest.
     Program(PathBuf),
@@ -53,7 +53,7 @@ impl Project {
         options: &Options,
         surroundings: &Surroundings,
         name: impl FnOnce() -> Result<String, Problems>,
-    ) -> Result<Loaded, Failure> {
+    ) -> Result<LoadedFabfile, Failure> {
         tracing::trace!(route = "the project: tasks, roles and their settings");
         let given = options.setting("fabfile").and_then(Value::as_str);
         let name = given.map_or_else(name, |name| Ok(name.to_owned()))?;
@@ -61,14 +61,14 @@ impl Project {
         let found = fabfile::find(&path.to_string_lossy(), &surroundings.dir)
             .map_err(|error| Failure::Refused(error.to_string()))?;
         match found {
-            Some(Found::Declared(path)) => Ok(Loaded::Project(Self::declared(&path)?)),
+            Some(Found::Declared(path)) => Ok(LoadedFabfile::Project(Self::declared(&path)?)),
             Some(Found::Python(path)) => Err(Failure::Refused(format!(
                 "{}: Python fabfiles can't be loaded by this version of fab yet",
                 path.display()
             ))),
-            Some(Found::Rust(path)) => Ok(Loaded::Program(path)),
+            Some(Found::Rust(path)) => Ok(LoadedFabfile::Program(path)),
             None if given.is_some() => Err(Failure::Refused(format!("there is no fabfile {name} (given by -f)"))),
-            None => Ok(Loaded::Project(Self::default())),
+            None => Ok(LoadedFabfile::Project(Self::default())),
         }
     }
 

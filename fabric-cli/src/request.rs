@@ -11,17 +11,17 @@ use fabric_exec::hostlist::{Roles, Shard};
 use fabric_exec::journal::Recorded;
 use fabric_exec::{Collection, CollectionError, Interrupt, Run, Value};
 
+use crate::args::parser::{Typed, parse, parse_as_far_as_possible, parse_head};
 use crate::args::table::names_files;
-use crate::args::typed::{Typed, parse, parse_as_far_as_possible, parse_head};
 use crate::args::{Action, InitKind, Options, UsageError};
 use crate::failure::{Failure, problem};
 use crate::process::Process;
-use crate::project::{Loaded, Project};
+use crate::project::{LoadedFabfile, Project};
 use crate::surroundings::Surroundings;
 
 /// The parts of a [`Program`](crate::Program).
 #[derive(Debug, Clone)]
-pub(crate) struct Own {
+pub(crate) struct ProgramParts {
     pub name: String,
     pub version: String,
     /// Its own tasks; `None` reads them from a fabfile.
@@ -31,7 +31,7 @@ pub(crate) struct Own {
     pub interrupt: Interrupt,
 }
 
-impl Default for Own {
+impl Default for ProgramParts {
     /// `fab` itself.
     fn default() -> Self {
         Self {
@@ -68,7 +68,7 @@ pub(crate) struct Request {
 impl Request {
     /// Reads the arguments, and what the requested action needs: settings files and the fabfile.
     pub(crate) fn read(
-        own: Own,
+        own: ProgramParts,
         surroundings: Surroundings,
         process: Option<Process>,
         args: Vec<String>,
@@ -175,8 +175,8 @@ impl Request {
         // Without `-f`, settings files and variables may name it.
         let name = || Ok(self.with_options().build()?.settings(None, &[])?.fabfile.clone());
         match Project::load(&self.options, &self.surroundings, name)? {
-            Loaded::Project(project) => self.project = project,
-            Loaded::Program(manifest) => return Ok(Some(manifest)),
+            LoadedFabfile::Project(project) => self.project = project,
+            LoadedFabfile::Program(manifest) => return Ok(Some(manifest)),
         }
         Ok(None)
     }

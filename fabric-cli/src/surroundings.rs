@@ -252,8 +252,8 @@ enum Output {
 impl Output {
     fn writer(&self) -> Box<dyn Write + Send> {
         match self {
-            Self::Process(stream) => Box::new(Patient(*stream)),
-            Self::To(stream) => Box::new(Shared(stream.clone())),
+            Self::Process(stream) => Box::new(PatientWriter(*stream)),
+            Self::To(stream) => Box::new(SharedWriter(stream.clone())),
         }
     }
 }
@@ -268,9 +268,9 @@ impl fmt::Debug for Output {
 }
 
 /// Writes to a descriptor without a buffer, and waits if another program made it non-blocking.
-struct Patient(BorrowedFd<'static>);
+struct PatientWriter(BorrowedFd<'static>);
 
-impl Write for Patient {
+impl Write for PatientWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         use rustix::event::{PollFd, PollFlags, poll};
         loop {
@@ -290,9 +290,9 @@ impl Write for Patient {
 }
 
 /// Writes to a shared stream.
-struct Shared(Arc<Mutex<dyn Write + Send>>);
+struct SharedWriter(Arc<Mutex<dyn Write + Send>>);
 
-impl Write for Shared {
+impl Write for SharedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().write(bytes)
     }

@@ -18,11 +18,10 @@ use crate::sshd::{Host, Sshd};
 /// How long a run may take before it counts as hanging.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// One run of `fab` and what is expected of it: unless a case says otherwise, nothing on standard output, nothing on
-/// standard error, and status 0.
+/// One run of `fab`, and its expected results. Default: nothing on standard output and standard error, and status 0.
 ///
-/// It runs in an empty directory with an empty home, an environment of `PATH` and `HOME` only, and `/dev/null` as its
-/// standard input. In arguments, files, variables, input and expectations stand
+/// It runs in an empty directory with an empty home, an environment of only `PATH` and `HOME`, and `/dev/null` as standard
+/// input. Arguments, files, variables, input and expectations may have placeholders:
 ///
 /// | text | for |
 /// | --- | --- |
@@ -33,7 +32,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// | `{home}`, `{dir}` | the home and the working directory of `fab` |
 /// | `{far}` | an empty directory on the hosts, which are this machine |
 ///
-/// In what comes out, `(T s)` stands for every time in seconds.
+/// In output every time in seconds is replaced by `(T s)`.
 #[must_use = "a case does nothing until it is run"]
 pub struct Case {
     program: PathBuf,
@@ -53,7 +52,7 @@ pub struct Case {
     values: Vec<(String, String)>,
 }
 
-/// What must be on a stream.
+/// The expected content of a stream.
 #[derive(Default)]
 struct Expected {
     exact: Option<String>,
@@ -93,7 +92,7 @@ impl Case {
         }
     }
 
-    /// With this many hosts of a shared [`Sshd`], whose keys are known.
+    /// Gives the case this many hosts of a shared [`Sshd`], whose keys are known.
     #[track_caller]
     pub fn hosts(self, count: usize) -> Self {
         let sshd = if count <= Sshd::shared_size() { Sshd::shared() } else { Sshd::shared_many() };
@@ -101,13 +100,13 @@ impl Case {
         self.on(sshd).first_hosts(count)
     }
 
-    /// With the hosts of this server, whose keys are known.
+    /// Gives the case the hosts of this server, whose keys are known.
     pub fn on(self, sshd: &Sshd) -> Self {
         let case = self.reach(sshd.hosts().to_vec(), &sshd.key());
         case.known_hosts(sshd.known_hosts())
     }
 
-    /// With these hosts, into which this key logs in; for an embedded fleet.
+    /// Gives the case these hosts, which accept this key: for an embedded fleet.
     pub fn reach(mut self, hosts: Vec<Host>, key: &Path) -> Self {
         self.hosts = hosts;
         self.key = Some(key.to_owned());
@@ -119,12 +118,12 @@ impl Case {
         self
     }
 
-    /// What `~/.ssh/known_hosts` has.
+    /// The content of `~/.ssh/known_hosts`.
     pub fn known_hosts(self, text: impl AsRef<str>) -> Self {
         self.home_file(".ssh/known_hosts", text)
     }
 
-    /// Without `-i`.
+    /// Leaves `-i` out.
     pub fn no_key(mut self) -> Self {
         self.give_key = false;
         self
@@ -153,19 +152,19 @@ impl Case {
         self
     }
 
-    /// A placeholder of this case's own: `{name}` stands for `value`.
+    /// Adds a placeholder: `{name}` becomes `value`.
     pub fn value(mut self, name: &str, value: impl Into<String>) -> Self {
         self.values.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Arguments, after those there are.
+    /// Adds arguments.
     pub fn args<A: AsRef<str>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
-    /// A variable of its environment.
+    /// Adds an environment variable.
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self
@@ -177,85 +176,85 @@ impl Case {
         self
     }
 
-    /// All of its standard output.
+    /// Expects exactly this standard output.
     pub fn stdout(mut self, text: impl Into<String>) -> Self {
         self.stdout.exact = Some(text.into());
         self
     }
 
-    /// All lines of its standard output, in any order.
+    /// Expects these lines of standard output, in any order.
     pub fn stdout_lines<L: Into<String>>(mut self, lines: impl IntoIterator<Item = L>) -> Self {
         self.stdout.unordered = Some(lines.into_iter().map(Into::into).collect());
         self
     }
 
-    /// A part of its standard output; the rest doesn't matter.
+    /// Expects this in standard output; the rest doesn't matter.
     pub fn stdout_has(mut self, part: impl Into<String>) -> Self {
         self.stdout.has.push(part.into());
         self
     }
 
-    /// What isn't in its standard output; the rest doesn't matter.
+    /// Expects this not to be in standard output; the rest doesn't matter.
     pub fn stdout_lacks(mut self, part: impl Into<String>) -> Self {
         self.stdout.lacks.push(part.into());
         self
     }
 
-    /// Any standard output.
+    /// Accepts any standard output.
     pub fn any_stdout(mut self) -> Self {
         self.stdout.any = true;
         self
     }
 
-    /// All of its standard error.
+    /// Expects exactly this standard error.
     pub fn stderr(mut self, text: impl Into<String>) -> Self {
         self.stderr.exact = Some(text.into());
         self
     }
 
-    /// A part of its standard error; the rest doesn't matter.
+    /// Expects this in standard error; the rest doesn't matter.
     pub fn stderr_has(mut self, part: impl Into<String>) -> Self {
         self.stderr.has.push(part.into());
         self
     }
 
-    /// What isn't in its standard error; the rest doesn't matter.
+    /// Expects this not to be in standard error; the rest doesn't matter.
     pub fn stderr_lacks(mut self, part: impl Into<String>) -> Self {
         self.stderr.lacks.push(part.into());
         self
     }
 
-    /// Any standard error.
+    /// Accepts any standard error.
     pub fn any_stderr(mut self) -> Self {
         self.stderr.any = true;
         self
     }
 
-    /// Is sent a SIGINT (Ctrl-C) once it has said this; the next one waits for the one before.
+    /// Sends it SIGINT (Ctrl-C) once it has printed this. Several are sent one after another.
     pub fn interrupt_at(mut self, text: impl Into<String>) -> Self {
         self.interrupts.push(text.into());
         self
     }
 
-    /// So many bytes of memory at most, at any time (maximum resident set).
+    /// Expects at most this much memory at any time, in bytes (maximum resident set).
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
         self
     }
 
-    /// Commands of a shell that becomes it: `ulimit`, `trap`; or that does something else with `"$0" "$@"`, and exits.
+    /// Runs it in a shell after these commands, such as `ulimit` or `trap`. They may also run it themselves as `"$0" "$@"`, and exit.
     pub fn within(mut self, script: impl Into<String>) -> Self {
         self.limits = Some(script.into());
         self
     }
 
-    /// Its exit status. Default: 0.
+    /// The expected exit status. Default: 0.
     pub fn status(mut self, status: i32) -> Self {
         self.status = Some(status);
         self
     }
 
-    /// Any exit status.
+    /// Accepts any exit status.
     pub fn any_status(mut self) -> Self {
         self.status = None;
         self
@@ -276,7 +275,7 @@ impl Case {
         self.root.path().join("far")
     }
 
-    /// A text with its placeholders filled in.
+    /// A text with its placeholders replaced.
     pub fn fill(&self, text: &str) -> String {
         let mut filled = text.to_owned();
         let mut put = |name: &str, value: &str| filled = filled.replace(&format!("{{{name}}}"), value);
@@ -320,7 +319,7 @@ impl Case {
         command.current_dir(self.dir()).env_clear().env("HOME", self.home());
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", self.root.path().join("bin").display()));
-        // A panic must not hide behind a missing backtrace, nor an error grow one.
+        // With backtraces a panic is recognised, and an error must not have one.
         command.env("RUST_BACKTRACE", "1");
         command.envs(self.env.iter().map(|(name, value)| (name, self.fill(value))));
         let input = self.stdin.clone().map(|input| match String::from_utf8(input) {
@@ -337,7 +336,7 @@ impl Case {
     }
 }
 
-/// A text with every `(1.2 s)` as `(T s)`: how long things took is no part of what must come out.
+/// Replaces every `(1.2 s)` by `(T s)`, as times are not compared.
 fn without_times(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
@@ -356,24 +355,24 @@ fn without_times(text: &str) -> String {
     kept
 }
 
-/// So much fits into a pipe.
+/// The capacity of a pipe.
 const PIPE: usize = 4096;
 
-/// A pipe with all that will ever be in it.
+/// A pipe with this content.
 fn filled_pipe(input: &[u8]) -> OwnedFd {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe");
     assert_eq!(rustix::io::write(&write, input), Ok(input.len()));
     read
 }
 
-/// Runs a command to its end, with a limit, and interrupts it at each of these texts.
+/// Runs a command to its end, with a time limit, and interrupts it at each of these texts.
 fn finish(
     command: &mut Command,
     input: Option<Vec<u8>>,
     interrupts: VecDeque<String>,
 ) -> (String, String, ExitStatus, u64) {
     let (early, input) = match input {
-        // It is there before the program is.
+        // Written before the program starts.
         Some(input) if input.len() <= PIPE => (Some(filled_pipe(&input)), None),
         input => (None, input),
     };
@@ -385,12 +384,12 @@ fn finish(
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("fab starts");
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
         std::thread::spawn(move || {
-            // It need not read all of it.
+            // The program need not read all of it.
             let _ = stdin.write_all(&input);
         });
     }
     let pid = child.id();
-    // It only grows, so that looking now and then misses little.
+    // The peak only grows, so that polling it is enough.
     let watching = std::thread::spawn(move || {
         let mut most = 0;
         while let Some(peak) = peak_memory(pid) {
@@ -406,7 +405,7 @@ fn finish(
             let mut bytes = vec![0; 64 * 1024];
             loop {
                 let count = from.read(&mut bytes).unwrap_or(0);
-                // An empty part is the end.
+                // An empty part marks the end.
                 if sender.send((number, bytes[..count].to_vec())).is_err() || count == 0 {
                     break;
                 }
@@ -434,21 +433,21 @@ fn finish(
             rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
         }
     }
-    // It has closed its streams, and is there until it is waited for.
+    // It has closed its streams; until it is waited for, it can be inspected.
     let exit = child.wait().expect("its status");
     let peak = watching.join().expect("its memory");
     assert!(interrupts.is_empty(), "it never said {interrupts:?}:\n{}\n{}", text(&said, 0), text(&said, 1));
     (text(&said, 0), text(&said, 1), exit, peak)
 }
 
-/// The most memory that a process has had, in bytes; `None` once it has ended.
+/// The peak memory of a process in bytes; `None` once it has ended.
 pub fn peak_memory(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
-/// A run that came out as expected, for further questions.
+/// A run with the expected results, for further checks.
 pub struct Ran {
     /// Its standard output.
     pub stdout: String,
@@ -553,7 +552,7 @@ impl Expected {
     }
 }
 
-/// Where two texts part.
+/// The first difference between two texts.
 fn first_difference(expected: &str, seen: &str) -> String {
     let (mut left, mut right) = (expected.lines(), seen.lines());
     for number in 1.. {

@@ -17,14 +17,14 @@ pub struct Dropbear {
 }
 
 impl Dropbear {
-    /// Starts it. When this returns, it takes connections.
+    /// Starts it, and returns once it accepts connections.
     #[track_caller]
     pub fn start() -> Self {
         Self::begin("exec")
     }
 
-    /// Starts it where its program for SFTP isn't, as on a small device. Needs root: it gets mounts of its own, in which
-    /// there is another file in the place of that program.
+    /// Starts it without its program for SFTP, as on a small device. Needs root, for a mount namespace in which another file
+    /// replaces that program.
     #[track_caller]
     pub fn start_without_sftp() -> Self {
         needs_root();
@@ -67,7 +67,7 @@ impl Dropbear {
     }
 }
 
-/// dropbear has the path of the program compiled in.
+/// The path of the program that is compiled into dropbear.
 const WITHOUT_SFTP: &str = r#"
 for program in $(grep -ao '/[a-z/]*/sftp-server' "$2"); do
     [ -e "$program" ] && mount --bind /dev/null "$(readlink -f "$program")" || :

@@ -1,4 +1,4 @@
-//! What must be undone is undone.
+//! Cleaning up, however a test ends.
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
@@ -13,12 +13,12 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Runs `undo` in the end; `$1`, `$2`, ... are `args`.
+    /// Runs `undo` at the end; `$1`, `$2`, ... are `args`.
     pub fn new<A: AsRef<OsStr>>(undo: &str, args: impl IntoIterator<Item = A>) -> Self {
         Self::with("", undo, args)
     }
 
-    /// Runs `begin` at once and `undo` in the end, in the same shell.
+    /// Runs `begin` at once and `undo` at the end, in the same shell.
     pub fn with<A: AsRef<OsStr>>(begin: &str, undo: &str, args: impl IntoIterator<Item = A>) -> Self {
         let script = format!("trap '' INT TERM HUP PIPE\n{begin}\nwhile read -r _; do :; done\n{undo}\n");
         let shell = Command::new("/bin/sh")
@@ -34,7 +34,7 @@ impl Guard {
         Self { shell }
     }
 
-    /// Standard error of the shell and of what it has begun.
+    /// Standard error of the shell and its children.
     pub(crate) fn stderr(&mut self) -> Option<ChildStderr> {
         self.shell.stderr.take()
     }
@@ -43,7 +43,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
-        // The script has ended when this returns, and with it what it undoes.
+        // Returns once the script has ended.
         let _ = self.shell.wait();
     }
 }

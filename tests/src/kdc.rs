@@ -10,8 +10,7 @@ use crate::guard::Guard;
 use crate::sshd::{SshdBuilder, free_port};
 use crate::tool::tool;
 
-/// A realm with one user, and a host principal for each address it is asked for. Everything is in one directory, and ends
-/// with this value.
+/// A realm with one user, and a host principal for each address. All is in one directory, and ends when it is dropped.
 pub struct Kdc {
     dir: PathBuf,
     _guard: Guard,
@@ -55,12 +54,12 @@ impl Kdc {
         panic!("the KDC doesn't start:\n{said}");
     }
 
-    /// Where the realm is described: `KRB5_CONFIG`.
+    /// The configuration of the realm, for `KRB5_CONFIG`.
     pub fn config(&self) -> String {
         self.path("krb5.conf")
     }
 
-    /// A server that believes this realm.
+    /// A server that accepts tickets of this realm.
     pub fn believed_by(&self, sshd: SshdBuilder) -> SshdBuilder {
         sshd.config("GSSAPIAuthentication yes")
             .config("GSSAPIStrictAcceptorCheck no")
@@ -69,7 +68,7 @@ impl Kdc {
             .env("KRB5RCACHENAME", "none:")
     }
 
-    /// Gets the user a ticket that may be handed on; the name of the cache that has it (`KRB5CCNAME`).
+    /// Gets a forwardable ticket for the user, and returns the name of its cache (`KRB5CCNAME`).
     #[track_caller]
     pub fn ticket(&self, user: &str) -> String {
         let cache = format!("FILE:{}", self.path("tickets"));

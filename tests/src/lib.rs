@@ -7,10 +7,10 @@
 //! * [`TestUser`]: a throw-away user with a password and a sudo rule, for tests that run as root.
 //! * [`Dropbear`]: a server that is not OpenSSH's.
 //! * [`Kdc`]: a Kerberos realm on loopback.
-//! * [`Link`]: a slow link to a server, that counts round trips.
+//! * [`Link`]: a slow link to a server, which counts round trips.
 //! * [`BuiltPlugin`]: a plugin as cargo or `cc` has built it; [`Server`]: a proxy of the system that listens.
 //! * [`Modules`]: which module of a crate uses which.
-//! * [`Guard`]: what must be undone is undone, even if the test is killed.
+//! * [`Guard`]: cleans up, even if the test is killed.
 //!
 //! ```ignore
 //! #[test]
@@ -23,7 +23,7 @@
 //! }
 //! ```
 //!
-//! What is missing on a system makes a test fail, and say what to install; `scripts/setup-tests` installs it.
+//! A test fails if a program that it needs is missing, and names it; `scripts/setup-tests` installs all.
 
 mod case;
 mod dropbear;
@@ -53,11 +53,11 @@ pub use tree::{files_below, repository};
 pub use user::TestUser;
 pub use world::World;
 
-/// A [`Case`] that runs the `fab` which cargo has just built.
+/// A [`Case`] that runs the `fab` that cargo has just built.
 ///
-/// Cargo tells the path of a program only to the integration tests of the same package, so the package of the tests
-/// has the program too, under the name `fab-under-test`, from the same `main`. `case!(examples)` is the examples in Rust,
-/// `case!(tasks)` the tasks in Rust of `src/bin/tasks.rs`.
+/// Cargo sets the path of a program only for integration tests of the same package. So this package has the program too, called
+/// `fab-under-test`, from the same `main`. `case!(examples)` runs the examples in Rust, `case!(tasks)` the tasks in Rust of
+/// `src/bin/tasks.rs`.
 #[macro_export]
 macro_rules! case {
     () => {

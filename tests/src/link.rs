@@ -11,10 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// A port in front of a server: what goes through takes a while each way, and as much as one likes is under way.
+/// A port in front of a server that delays what goes through, each way. Any amount may be in flight.
 ///
-/// It counts the round trips that connections need: a message that a client sends after something of the server's has
-/// reached it is one deeper than that.
+/// It counts the round trips that connections need: a message that a client sends after one of the server's has reached it is one
+/// deeper than that.
 pub struct Link {
     address: SocketAddr,
     depth: Arc<AtomicUsize>,
@@ -37,7 +37,7 @@ impl Link {
                     let _ = (client.set_nodelay(true), server.set_nodelay(true));
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = server.into_split();
-                    // How deep what has reached each side is.
+                    // The depth of what has reached each side.
                     let (near, far) = (AtomicUsize::new(0), AtomicUsize::new(0));
                     let there = carry(from_client, to_server, delay, 1, &near, |depth| {
                         far.fetch_max(depth, Ordering::Relaxed);
@@ -53,18 +53,18 @@ impl Link {
         Self { address, depth, accepting }
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many round trips a connection needed for what has come back so far, the one of the TCP handshake left out;
-    /// of several connections, the most.
+    /// How many round trips a connection has needed so far, without that of the TCP handshake; the maximum of several
+    /// connections.
     pub fn round_trips(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
     }
 
-    /// Forgets what connections needed so far.
+    /// Resets the count.
     pub fn forget(&self) {
         self.depth.store(0, Ordering::Relaxed);
     }
@@ -76,7 +76,7 @@ impl Drop for Link {
     }
 }
 
-/// Carries bytes one way. What leaves is `more` deeper than what has come `here`; how deep it is, it tells as it arrives.
+/// Carries bytes one way. What is sent is `more` deeper than what has arrived `here`; `arrives` gets the depth on arrival.
 async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,

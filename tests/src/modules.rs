@@ -6,18 +6,18 @@ use std::path::Path;
 
 use crate::files_below;
 
-/// The modules of a crate, one for each file but `lib.rs`, `main.rs`, `prelude.rs` and tests, and what each uses. What a parent
-/// declares (`mod`) or re-exports (`pub use`) it does not use.
+/// The modules of a crate, one per file except `lib.rs`, `main.rs`, `prelude.rs` and tests, and the modules that each uses. What a
+/// parent declares (`mod`) or re-exports (`pub use`) doesn't count as used.
 #[derive(Debug, Default)]
 pub struct Modules {
-    /// For each module, `run::dispatch` say, those that it names.
+    /// For each module, such as `run::dispatch`, the modules that it uses.
     pub uses: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A path in a source file, split at `::`.
 type Names = Vec<String>;
 
-/// What is read first: the code of each module, without comments and tests, and what it re-exports under which name.
+/// The code of each module, without comments and tests, and its re-exports by name.
 struct Source {
     code: BTreeMap<Names, String>,
     exports: BTreeMap<(Names, String), Names>,
@@ -67,7 +67,7 @@ impl Modules {
         found
     }
 
-    /// The circles between the modules of one folder, with all that is below them, where there is a folder among them.
+    /// The circles between modules of one folder, each with all modules below it. Pairs of two files are left out.
     pub fn circles_of_folders(&self) -> Vec<Vec<String>> {
         let mut siblings: BTreeMap<Vec<&str>, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for (module, others) in &self.uses {
@@ -88,7 +88,7 @@ impl Modules {
 }
 
 impl Source {
-    /// A path of this module from the crate's root; `None` if it begins elsewhere.
+    /// The absolute path of a path in this module; `None` if it leads out of the crate.
     fn absolute(&self, module: &Names, path: &Names) -> Option<Names> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
@@ -105,7 +105,7 @@ impl Source {
         }
     }
 
-    /// The module that has what a path names, through up to `depth` re-exports.
+    /// The module in which a path's item is defined, followed through up to `depth` re-exports.
     fn module_of(&self, path: &Names, depth: usize) -> Option<Names> {
         let length = (0..=path.len()).rev().find(|length| self.code.contains_key(&path[..*length]))?;
         let (module, rest) = (path[..length].to_vec(), &path[length..]);
@@ -128,7 +128,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// What the `use` lines bring in, one path each, and whether they export it.
+/// The paths of the `use` lines, and whether each is a re-export.
 fn uses(code: &str) -> Vec<(bool, String)> {
     let mut found = Vec::new();
     for (place, _) in code.match_indices("use ") {
@@ -145,7 +145,7 @@ fn uses(code: &str) -> Vec<(bool, String)> {
     found
 }
 
-/// The paths of a tree of imports.
+/// Adds the paths of a `use` tree.
 fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     let tree = tree.trim();
     let Some((head, list)) = tree.split_once('{') else {
@@ -170,7 +170,7 @@ fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// The paths that are named outside of imports, from `crate`, `super` or `self` on.
+/// Paths outside of imports that begin with `crate`, `super` or `self`.
 fn named(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     for start in ["crate::", "super::", "self::"] {
@@ -184,11 +184,11 @@ fn named(code: &str) -> Vec<String> {
     found
 }
 
-/// Sets of nodes that all lead to each other (Tarjan's algorithm).
+/// The strongly connected components of more than one node (Tarjan's algorithm).
 fn circles(graph: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     struct Walk<'a> {
         graph: &'a BTreeMap<String, BTreeSet<String>>,
-        /// When a node was met, and the earliest one that it leads back to.
+        /// For each node its number, and the lowest number reachable from it.
         seen: BTreeMap<&'a str, (usize, usize)>,
         open: Vec<&'a str>,
         found: Vec<Vec<String>>,

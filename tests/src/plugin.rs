@@ -19,7 +19,7 @@ use crate::sshd::{Host, Sshd, free_port};
 use crate::tool::tool;
 use crate::world::ssh_target;
 
-/// How long a program may take until it listens, on a machine that is busy with other tests.
+/// How long a program may take until it listens, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A plugin's library, in a directory that no other user may write, whatever the umask of the build was.
@@ -67,12 +67,12 @@ impl BuiltPlugin {
         &self.file
     }
 
-    /// Where it is, and where a test may leave what it needs.
+    /// Its directory, which a test may use for its own files.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// A script in that directory, in the place of a program.
+    /// Writes a script to that directory, in place of a program.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
         let file = self.dir.path().join(name);
         fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("a script");
@@ -87,7 +87,7 @@ impl BuiltPlugin {
         ssh_target(&host.host_string(), &sshd.key(), &known_hosts)
     }
 
-    /// The same, behind a gateway as a person writes it.
+    /// The same behind a gateway, given as in the settings.
     pub fn behind(&self, gateway: &str, sshd: &Sshd, host: &Host) -> Target {
         let mut target = self.target(sshd, host);
         let none = |_: &_| -> Result<Target, fabric_core::HostStringError> { unreachable!("no hop is named") };
@@ -115,14 +115,14 @@ shift 2
 "$@" >"$log" 2>&1 &
 server=$!
 "#;
-/// KILL, because the guard ignores the milder signals, and what it starts inherits that.
+/// SIGKILL, because the guard and its children ignore other signals.
 const UNDO: &str = "exec 2>/dev/null; kill -KILL $server; wait; rm -rf \"$dir\"";
 
 impl Server {
     /// Starts a program with an address to listen on, and waits until it does.
     #[track_caller]
     pub fn tcp<A: AsRef<OsStr>>(program: &str, args: impl FnOnce(SocketAddr, &Path) -> Vec<A>) -> (Self, SocketAddr) {
-        // An address of this process's own, so that no other test takes the port meanwhile.
+        // An address for this process alone, so that no other test takes the port.
         let [_, _, high, low] = std::process::id().to_be_bytes();
         let ip = Ipv4Addr::new(127, 64 | (high & 0x3f), low, 1);
         let address = SocketAddr::from((ip, free_port(ip)));
@@ -154,13 +154,13 @@ impl Server {
         let until = Instant::now() + START_LIMIT;
         while !listens(server.dir.path()) {
             assert!(Instant::now() < until, "{} does not listen: {}", program.display(), server.log());
-            // These programs have no other way of telling that they listen.
+            // These programs don't report that they listen.
             std::thread::sleep(Duration::from_millis(5));
         }
         server
     }
 
-    /// What it has said so far.
+    /// What it has logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }

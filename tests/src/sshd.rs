@@ -15,7 +15,7 @@ use crate::tool::{is_root, tool};
 
 /// sshd refuses more addresses in one process (`MAX_LISTEN_SOCKS`).
 const ADDRESSES_EACH: usize = 16;
-/// How long servers may take to start, on a machine that is busy with other tests.
+/// How long servers may take to start, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// One address of an [`Sshd`].
@@ -133,7 +133,7 @@ impl Log {
         self.grown.notify_all();
     }
 
-    /// Waits until the text is as wanted; `false` if it isn't in time.
+    /// Waits until the text is as expected; `false` if it isn't in time.
     fn wait(&self, mut wanted: impl FnMut(&str) -> bool) -> bool {
         let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         let result = self.grown.wait_timeout_while(text, START_LIMIT, |text| !wanted(text));
@@ -141,7 +141,7 @@ impl Log {
     }
 }
 
-/// Says what an [`Sshd`] is to be.
+/// Builds an [`Sshd`].
 #[must_use = "a builder does nothing until it is started"]
 pub struct SshdBuilder {
     hosts: usize,
@@ -172,7 +172,7 @@ impl SshdBuilder {
         self
     }
 
-    /// Hands commands to this shell, as sshd does with a user's login shell: `SHELL -c COMMAND`, SFTP included.
+    /// Uses this shell as the login shell, as sshd does: `SHELL -c COMMAND`, SFTP included.
     #[track_caller]
     pub fn login_shell(self, shell: &str) -> Self {
         let (shell, sftp) = (tool(shell), tool("sftp-server"));
@@ -196,38 +196,38 @@ impl SshdBuilder {
         self.config(format!("MaxSessions {count}"))
     }
 
-    /// What the subsystem `sftp` is: a command for the login shell. Default: `internal-sftp`, sshd's own.
+    /// The command of the subsystem `sftp`. Default: `internal-sftp`, which is part of sshd.
     pub fn sftp(mut self, command: impl Into<String>) -> Self {
         self.sftp = Some(command.into());
         self
     }
 
-    /// Has no subsystem `sftp`.
+    /// Leaves the subsystem `sftp` out.
     pub fn without_sftp(mut self) -> Self {
         self.sftp = None;
         self
     }
 
-    /// `MaxStartups`. Default here: so high that it never matters.
+    /// `MaxStartups`. Default here: so high that it has no effect.
     pub fn max_startups(mut self, limit: impl Into<String>) -> Self {
         self.max_startups = Some(limit.into());
         self
     }
 
-    /// Also lets people in who know their password: for a [`TestUser`](crate::TestUser).
+    /// Also accepts passwords: for a [`TestUser`](crate::TestUser).
     pub fn passwords(self) -> Self {
         self.config("PasswordAuthentication yes")
     }
 
-    /// Starts the servers. When this returns, all of them take connections.
+    /// Starts the servers, and returns once all accept connections.
     #[track_caller]
     pub fn start(self) -> Sshd {
         let sshd = tool("sshd");
         if is_root() && !Path::new("/run/sshd").exists() {
-            // Where sshd, as root, locks up its unprivileged half; the package makes it at boot.
+            // The privilege separation directory of sshd as root, which the package makes at boot.
             fs::create_dir_all("/run/sshd").expect("/run/sshd can be made");
         }
-        // A port that was free may be taken by the time that sshd wants it.
+        // A free port may be taken before sshd binds it.
         let mut said = String::new();
         for _ in 0..10 {
             match self.try_start(&sshd) {
@@ -243,7 +243,7 @@ impl SshdBuilder {
         let dir = tempfile::Builder::new().prefix("fabric-sshd-").tempdir().expect("a temporary directory").keep();
         // Another user's login reads its authorized_keys as that user.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("its mode");
-        // A home without the start-up files of whoever runs the tests, which print and cost what they like.
+        // A home without the user's start-up files, which may print and take time.
         fs::create_dir(dir.join("home")).expect("a home");
         make_key(&dir.join("host_key"));
         make_key(&dir.join("client_key"));
@@ -342,8 +342,8 @@ for config; do
 done
 "#;
 
-/// Ends the servers, whatever their sessions have left running (told by the tag in its environment, where the system
-/// shows it), and the directory.
+/// Ends the servers and what their sessions have left running (found by the tag in its environment, if the system shows it), and
+/// deletes the directory.
 const UNDO: &str = r#"
 exec 2>/dev/null
 kill $servers
@@ -365,7 +365,7 @@ pub(crate) fn make_key(file: &Path) {
     assert!(made.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// Who runs the tests.
+/// The user who runs the tests.
 pub fn current_user() -> String {
     let output = Command::new(tool("id")).arg("-un").output().expect("id starts");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()

@@ -1,4 +1,4 @@
-//! A network that goes away.
+//! A network that stops carrying data.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,14 +15,14 @@ pub enum From {
     Server,
 }
 
-/// A port in front of a server. Once so many bytes have come from one side of a connection, nothing goes through any more,
-/// neither way, and everything stays open: no side gets an end or a reset.
+/// A port in front of a server. Once a number of bytes has come from one side of a connection, nothing goes through any more in
+/// either direction. Both connections stay open: no side gets an end or a reset.
 pub struct Stall {
     address: SocketAddr,
 }
 
 impl Stall {
-    /// In front of `server`, until `bytes` of a connection have come from that side.
+    /// A port in front of `server`, which stalls once `bytes` of a connection have come from that side.
     pub fn after(server: SocketAddr, bytes: usize, from: From) -> Self {
         assert!(server.ip().is_loopback(), "{server} is not on loopback");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -41,7 +41,7 @@ impl Stall {
         Self { address }
     }
 
-    /// Where clients connect, as a host string.
+    /// The host string for clients.
     pub fn host_string(&self) -> String {
         self.address.to_string()
     }
@@ -55,7 +55,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, mut left: usize, gone: Arc<Atom
             if gone.load(Ordering::SeqCst) || count >= left {
                 gone.store(true, Ordering::SeqCst);
                 loop {
-                    // With both sockets open.
+                    // Keeps both sockets open.
                     thread::park();
                 }
             }

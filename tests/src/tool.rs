@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Where servers are that an ordinary user's `PATH` doesn't have.
+/// Directories of servers that are not in an ordinary user's `PATH`.
 const ELSEWHERE: [&str; 11] = [
     "/usr/sbin",
     "/usr/local/sbin",
@@ -17,7 +17,7 @@ const ELSEWHERE: [&str; 11] = [
     "/opt/homebrew/opt/krb5/bin",
 ];
 
-/// The absolute path of a program. Without it the test fails, and says what to do.
+/// The absolute path of a program. If it is missing the test fails, and says what to do.
 #[track_caller]
 pub fn tool(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -41,8 +41,8 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Fails where the tests don't run as root. A test that calls it is marked `#[ignore = "needs root"]`, so that the runner
-/// counts it as not run; `scripts/test` runs those where it is root.
+/// Fails if the tests don't run as root. A test that calls it is marked `#[ignore = "needs root"]`; `scripts/test` runs these tests
+/// if it is root.
 #[track_caller]
 pub fn needs_root() {
     assert!(is_root(), "this test needs root: run it as root, or leave ignored tests out");

@@ -17,14 +17,14 @@ pub struct TestUser {
 }
 
 impl TestUser {
-    /// Makes one. A test that does is marked `#[ignore = "needs root"]`; `scripts/test` runs it as root.
+    /// Creates one. A test that does is marked `#[ignore = "needs root"]`; `scripts/test` runs it as root.
     #[track_caller]
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self::with_shell(Path::new("/bin/sh"))
     }
 
-    /// Makes one with this login shell.
+    /// Creates one with this login shell.
     #[track_caller]
     pub fn with_shell(shell: &Path) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -32,7 +32,7 @@ impl TestUser {
         let name = format!("fabtest{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let password = format!("pw {name} $'\"\\ ä");
         let rule = PathBuf::from(format!("/etc/sudoers.d/{name}"));
-        // First the guard, so that nothing is ever left.
+        // The guard first, so that nothing is left behind.
         let undo = "exec 2>/dev/null; rm -f \"$2\"; pkill -KILL -u \"$1\"; userdel -rf \"$1\"";
         let guard = Guard::new(undo, [&name, &rule.display().to_string()]);
 
@@ -49,7 +49,7 @@ impl TestUser {
         &self.name
     }
 
-    /// Its password, with characters that a shell or a careless program would stumble over.
+    /// Its password, with characters that break careless quoting.
     pub fn password(&self) -> &str {
         &self.password
     }

@@ -19,8 +19,8 @@ use crate::sshd::{Sshd, make_key};
 use crate::tool::needs_root;
 use crate::user::TestUser;
 
-/// A host and what it takes to reach it. Whatever a test does through it must come out the same over every transport;
-/// [`transports!`](crate::transports) runs one test over several.
+/// A host, and what is needed to reach it. A test has the same results over every transport; [`transports!`](crate::transports)
+/// runs it over several.
 pub struct World {
     target: Target,
     connector: Connector,
@@ -92,8 +92,8 @@ impl World {
         Self { target, connector: Connector::new(), dir, fleet: None, _dropbear: None }
     }
 
-    /// A real sshd that makes terminals, which it gives to the group `tty`: only root may, except where the system has done so
-    /// already, because its `/dev/pts` is mounted with that group.
+    /// A real sshd that allocates terminals. It gives them to the group `tty`, for which it needs root unless `/dev/pts` is mounted
+    /// with that group.
     #[track_caller]
     pub fn sshd_with_terminals() -> impl Future<Output = Self> {
         let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
@@ -104,8 +104,8 @@ impl World {
         Self::sshd()
     }
 
-    /// A real dropbear, as a throw-away user, which needs root: dropbear looks for keys in the home that the system has for
-    /// the user.
+    /// A real dropbear, with a throw-away user, which needs root: dropbear looks for keys in the user's home in the password
+    /// database.
     pub async fn dropbear() -> Self {
         Self::of_dropbear(Dropbear::start)
     }
@@ -125,7 +125,7 @@ impl World {
         std::fs::create_dir(&keys).expect("the user's keys");
         std::fs::copy(at("key.pub"), keys.join("authorized_keys")).expect("authorized_keys");
         std::fs::write(at("known_hosts"), dropbear.known_hosts()).expect("known_hosts");
-        // The user's processes are at home here too.
+        // Must be accessible for the user's processes too.
         for (dir, mode) in [(dir.path(), 0o755), (&at("far"), 0o777)] {
             std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode)).expect("its mode");
         }
@@ -161,12 +161,12 @@ impl World {
         builder.connector(self.connector.clone()).build().expect("a connection")
     }
 
-    /// What opens its sessions.
+    /// The connector that opens its sessions.
     pub fn connector(&self) -> &Connector {
         &self.connector
     }
 
-    /// A directory of this machine, empty at first, where commands of the host find their files.
+    /// A directory of this machine, empty at first, for files of the host's commands.
     pub fn far(&self) -> PathBuf {
         self.dir.path().join("far")
     }
@@ -187,7 +187,7 @@ pub(crate) fn ssh_target(host: &str, key: &Path, known_hosts: &Path) -> Target {
     target
 }
 
-/// Makes one test of each function over each transport: `a_case: memory local embedded sshd;`.
+/// Defines a test for each function over each transport: `a_case: memory local embedded sshd;`.
 #[macro_export]
 macro_rules! transports {
     ($($case:ident: $($transport:ident)+;)+) => {$(

@@ -127,7 +127,7 @@ fn a_program_runs_in_surroundings_of_its_own_and_changes_nothing_of_the_process(
     let (exit, _, error) = place.run(Program::new(), &["--log", "debug", "--list"]);
     assert!(exit == Exit::Usage && error.contains("--log: only the main program"), "{error}");
     let (exit, _, error) = place.run(Program::new(), &["--abort-on-prompts", "--init"]);
-    assert!(exit == Exit::Usage && error.contains("is there already"), "{error}");
+    assert!(exit == Exit::Usage && error.contains("already exists"), "{error}");
 }
 
 /// A stream that interrupts the program once it prints this.

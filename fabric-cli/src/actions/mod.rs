@@ -2,7 +2,6 @@
 
 mod completion;
 mod demo;
-mod hand_over;
 mod init;
 mod list;
 mod merge_reports;
@@ -10,17 +9,23 @@ mod plan;
 mod plugins;
 mod retry;
 mod run;
+mod rust_fabfile;
 mod settings;
 
 use crate::args::{Action, ListFormat, help};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::process::Process;
-use crate::request::{Own, Request};
+use crate::request::{ProgramParts, Request};
 use crate::surroundings::Surroundings;
 
 /// Does what the arguments ask for, and reports an error.
-pub(crate) fn answer(own: Own, surroundings: &Surroundings, process: Option<Process>, args: Vec<String>) -> Exit {
+pub(crate) fn answer(
+    own: ProgramParts,
+    surroundings: &Surroundings,
+    process: Option<Process>,
+    args: Vec<String>,
+) -> Exit {
     let name = own.name.clone();
     let request = Request::read(own, surroundings.clone(), process, args);
     request.and_then(|request| act(&request)).unwrap_or_else(|failure| {
@@ -58,6 +63,6 @@ fn act(request: &Request) -> Result<Exit, Failure> {
         Action::Completion(shell) => print(&completion::script(*shell, &request.name)),
         Action::Complete(words) => print(&completion::complete(words, request)),
         Action::HostPlugin(file) => plugins::host(file),
-        Action::HandOver(manifest) => hand_over::run(request, manifest),
+        Action::HandOver(manifest) => rust_fabfile::run(request, manifest),
     }
 }

@@ -5,7 +5,7 @@ use fabric_exec::journal::{self, Recorded};
 
 use crate::args::{Action, Options};
 use crate::exit::Exit;
-use crate::failure::{Doing, Failure};
+use crate::failure::{Failure, FileOperation};
 use crate::request::Request;
 
 /// Repeats the last run, or plans that.
@@ -41,7 +41,7 @@ fn refused(why: &str) -> Failure {
 fn last(request: &Request) -> Result<Recorded, Failure> {
     let none = || refused(": there is no earlier run");
     let dir = request.surroundings.journals().ok_or_else(none)?;
-    let unread = |source| Failure::File { what: Doing::ReadingJournals, path: dir.clone(), source };
+    let unread = |source| Failure::File { what: FileOperation::ReadingJournals, path: dir.clone(), source };
     if let Some(last) = journal::last_in(&dir, &request.surroundings.dir).map_err(unread)? {
         return Ok(last);
     }
@@ -64,10 +64,10 @@ fn arguments(options: &Options, last: &Recorded) -> Result<Vec<String>, Failure>
     let typed = options.setting("gateway").is_some();
     let gateway = |argument: &&String| argument.starts_with("--gateway=");
     if let Some(gateway) = recorded.iter().rfind(gateway).filter(|gateway| !typed && gateway.contains(":***")) {
-        return Err(refused(&format!(": {gateway} is without its password in the journal: give it again")));
+        return Err(refused(&format!(": the journal has {gateway} without its password: give the gateway again")));
     }
     if let Some(task) = recorded.iter().find(|argument| !argument.starts_with('-') && argument.contains("***")) {
-        return Err(refused(&format!(": `{task}` is without its secret in the journal: type the command line again")));
+        return Err(refused(&format!(": the journal has `{task}` without its secret: type the command line again")));
     }
     // A file named now replaces the recorded one.
     let instead = |argument: &str| {

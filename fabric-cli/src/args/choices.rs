@@ -1,8 +1,8 @@
 //! The values of options that take one of several words.
 
-use crate::words::words;
+use crate::choices::choices;
 
-words! {
+choices! {
     /// An output format.
     #[derive(Default)]
     pub(crate) enum Format {
@@ -14,7 +14,7 @@ words! {
     }
 }
 
-words! {
+choices! {
     /// The format of the task list (Fabric 1's `-F`, and JSON).
     pub(crate) enum ListFormat {
         /// Bare names, one a line.
@@ -28,7 +28,7 @@ words! {
     }
 }
 
-words! {
+choices! {
     /// When the live view is shown.
     #[derive(Default)]
     pub(crate) enum Progress {
@@ -42,7 +42,7 @@ words! {
     }
 }
 
-words! {
+choices! {
     /// The kind of starter project.
     #[derive(Default)]
     pub(crate) enum InitKind {
@@ -56,7 +56,7 @@ words! {
     }
 }
 
-words! {
+choices! {
     /// The shells that have a completion script.
     #[derive(Default)]
     pub(crate) enum Shell {

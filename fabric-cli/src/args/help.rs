@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::option::{Group, Opt, Takes};
+use super::option::{Group, Opt, ValueKind};
 use super::table::OPTIONS;
 
 /// The column at which descriptions begin.
@@ -15,7 +15,7 @@ pub(crate) fn help(program: &str, width: usize) -> String {
          Usage: {program} [OPTIONS] [TASK[:ARGS] [--task-option ...]]... [-- COMMAND ...]\n\n\
          \x20 {program} -H web1,web2 -- uname -a        one command on two hosts\n\
          \x20 {program} deploy --version 1.2            a task of the fabfile\n\
-         \x20 {program} --list                          its tasks; --help TASK what one takes\n\
+         \x20 {program} --list                          list the tasks; --help TASK shows the options of one\n\
          \x20 {program} --init                          write a first fabfile.toml\n"
     );
     for (group, title) in Group::ALL {
@@ -25,7 +25,7 @@ pub(crate) fn help(program: &str, width: usize) -> String {
         }
     }
     out.push_str(
-        "\nExit status: 0 all well, 1 a task or host failed, 2 the command line or a file is wrong, 130 interrupted.\n",
+        "\nExit status: 0 success, 1 a task or host failed, 2 an invalid command line or file, 130 interrupted.\n",
     );
     out
 }
@@ -53,13 +53,13 @@ fn entry(out: &mut String, left: &str, text: &str, width: usize) {
 
 fn left_side(option: &Opt) -> String {
     let value = match option.takes {
-        Takes::Nothing => String::new(),
-        Takes::Value(name) => format!(" {name}"),
-        Takes::OneOf(words) => format!(" {}", words.join("|")),
-        Takes::MaybeOneOf(words) => format!("[={}]", words.join("|")),
-        Takes::MaybeNextOneOf(words) => format!(" [{}]", words.join("|")),
-        Takes::MaybeNext(name) => format!(" [{name}]"),
-        Takes::Many(name) => format!(" {name}..."),
+        ValueKind::Nothing => String::new(),
+        ValueKind::Value(name) => format!(" {name}"),
+        ValueKind::OneOf(words) => format!(" {}", words.join("|")),
+        ValueKind::MaybeOneOf(words) => format!("[={}]", words.join("|")),
+        ValueKind::MaybeNextOneOf(words) => format!(" [{}]", words.join("|")),
+        ValueKind::MaybeNext(name) => format!(" [{name}]"),
+        ValueKind::Many(name) => format!(" {name}..."),
     };
     match option.short {
         Some(short) => format!("  -{short}, --{}{value}", option.long),

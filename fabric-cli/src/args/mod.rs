@@ -1,17 +1,17 @@
-//! The command line, read in two steps: words ([`typed`]), then their meaning ([`Options`]).
+//! The command line, read in two steps: words ([`parser`]), then their meaning ([`Options`]).
 //!
 //! What an option after a task means depends on the task, so on the fabfile, which in turn depends on options. So
-//! [`typed::parse_head`] reads the options before the first task; once the fabfile is loaded, [`typed::parse`] reads all.
+//! [`parser::parse_head`] reads the options before the first task; once the fabfile is loaded, [`parser::parse`] reads all.
 
 mod action;
 mod choices;
 mod help;
-mod meaning;
+mod interpret;
 pub(crate) mod option;
 mod options;
+pub(crate) mod parser;
 mod recorded;
 pub(crate) mod table;
-pub(crate) mod typed;
 
 use fabric_exec::InvocationError;
 use thiserror::Error;
@@ -41,7 +41,7 @@ pub(crate) enum UsageError {
         reason: String,
     },
     /// A host list is expected and an option follows.
-    #[error("{option} needs a value, {kind}: `{found}` begins with `-`, as no host does")]
+    #[error("{option} needs a value, {kind}: `{found}` begins with `-`, which no host does")]
     OptionForHosts {
         /// The option.
         option: String,
@@ -77,7 +77,7 @@ pub(crate) enum UsageError {
         hint: Option<String>,
     },
     /// An option after a task that would show something instead of running the task.
-    #[error("task `{task}` has no option {option}, and fab's own goes before the tasks")]
+    #[error("task `{task}` has no option {option}, and that of fab goes before the tasks")]
     NotAfterTask {
         /// The option.
         option: String,
@@ -85,7 +85,7 @@ pub(crate) enum UsageError {
         task: String,
     },
     /// Files and set operations that leave no host.
-    #[error("{option}: `{value}` leaves no host, so that nothing is run")]
+    #[error("{option}: `{value}` leaves no host: nothing was run")]
     NoHosts {
         /// The option.
         option: String,

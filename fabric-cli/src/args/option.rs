@@ -12,9 +12,9 @@ pub(crate) struct Opt {
     /// Another long name with the same meaning.
     pub alias: Option<&'static str>,
     /// Whether and how it takes a value.
-    pub takes: Takes,
+    pub takes: ValueKind,
     /// Its effect.
-    pub does: Does,
+    pub does: Effect,
     /// The heading under which the help shows it.
     pub group: Group,
     /// Whether it may follow a task that doesn't declare it.
@@ -27,13 +27,13 @@ pub(crate) struct Opt {
 
 /// An option as typed, with its value.
 #[derive(Debug)]
-pub(crate) struct Given {
+pub(crate) struct GivenOption {
     pub option: &'static Opt,
     /// Its value, if one was typed.
     pub value: Option<String>,
 }
 
-impl Given {
+impl GivenOption {
     /// Its value; empty if none was typed.
     pub(crate) fn value(&self) -> &str {
         self.value.as_deref().unwrap_or_default()
@@ -42,12 +42,12 @@ impl Given {
 
 /// Whether and how an option takes a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum ValueKind {
     /// No value.
     Nothing,
     /// A value, called this in the help: attached (`--opt=value`, `-ovalue`) or the next argument, whatever it is.
     Value(&'static str),
-    /// One of these words, as with [`Takes::Value`].
+    /// One of these words, as with [`ValueKind::Value`].
     OneOf(&'static [&'static str]),
     /// Optionally one of these words, only as `--opt=word`.
     MaybeOneOf(&'static [&'static str]),
@@ -61,7 +61,7 @@ pub(crate) enum Takes {
 
 /// The effect of an option.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Does {
+pub(crate) enum Effect {
     /// Sets a setting to the value, read by the setting's type.
     Set(&'static str),
     /// Adds the value to a setting that is a list.
@@ -75,7 +75,7 @@ pub(crate) enum Does {
     /// Sets any settings: `--set`.
     Assign,
     /// Changes the options themselves.
-    Own(fn(&mut Options, &Given)),
+    Own(fn(&mut Options, &GivenOption)),
 }
 
 /// The headings of the help.

@@ -10,7 +10,7 @@ use fabric_exec::hostlist::Selection;
 
 use super::action::Action;
 use super::choices::{Format, ListFormat, Progress};
-use super::option::Given;
+use super::option::GivenOption;
 use crate::render::{Levels, OutputMode};
 
 /// The meaning of a command line.
@@ -70,7 +70,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// Sets the action. Help and version win over any other, and don't conflict with it.
-    pub(super) fn ask(&mut self, action: Action, given: &Given) {
+    pub(super) fn ask(&mut self, action: Action, given: &GivenOption) {
         let name = given.option.name();
         if matches!(self.action, Action::Help | Action::Version) {
             return;
@@ -130,11 +130,11 @@ impl Options {
         Selection { hosts: list("hosts"), roles: list("roles"), exclude: list("exclude_hosts") }
     }
 
-    pub(super) fn set(&mut self, setting: &'static str, value: Value, given: &Given) {
+    pub(super) fn set(&mut self, setting: &'static str, value: Value, given: &GivenOption) {
         self.settings.push((setting, value, given.option.spelling()));
     }
 
-    pub(super) fn add(&mut self, setting: &'static str, items: impl IntoIterator<Item = Value>, given: &Given) {
+    pub(super) fn add(&mut self, setting: &'static str, items: impl IntoIterator<Item = Value>, given: &GivenOption) {
         let mut list = self.setting(setting).and_then(Value::as_array).cloned().unwrap_or_default();
         list.extend(items);
         self.set(setting, list.into(), given);

@@ -5,31 +5,31 @@ use fabric_core::settings::Setting;
 use fabric_core::{Gateway, Value};
 use fabric_exec::Param;
 
-use super::option::{Does, Given};
+use super::option::{Effect, GivenOption};
 use super::options::Options;
 
 impl Options {
     /// The arguments to record.
     pub(super) fn recorded(
         &self,
-        given: &[Given],
+        given: &[GivenOption],
         params: &[Vec<Param>],
         remainder: Option<Vec<String>>,
     ) -> Vec<String> {
         let mut arguments = Vec::new();
-        for (index, Given { option, value }) in given.iter().enumerate() {
+        for (index, GivenOption { option, value }) in given.iter().enumerate() {
             let value = match (option.does, value) {
-                (Does::SetHosts(_), _) if given[..index].iter().any(|earlier| earlier.option.long == option.long) => {
+                (Effect::SetHosts(_), _) if given[..index].iter().any(|earlier| earlier.option.long == option.long) => {
                     continue;
                 }
-                (Does::Set(setting), _) if is_secret(setting) => continue,
-                (Does::SetHosts(setting), _) => match self.setting(setting).and_then(Value::as_array) {
+                (Effect::Set(setting), _) if is_secret(setting) => continue,
+                (Effect::SetHosts(setting), _) => match self.setting(setting).and_then(Value::as_array) {
                     Some(hosts) => Some(hosts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
                     None => continue,
                 },
                 // Kept without its password: the hosts behind it can't be reached without a gateway.
-                (Does::Set("gateway"), Some(gateway)) => Some(Gateway::shown(gateway)),
-                (Does::Assign, Some(list)) => {
+                (Effect::Set("gateway"), Some(gateway)) => Some(Gateway::shown(gateway)),
+                (Effect::Assign, Some(list)) => {
                     let (gateway, kept) = without_secrets(list);
                     arguments.extend(gateway.map(|gateway| format!("--gateway={gateway}")));
                     match kept {

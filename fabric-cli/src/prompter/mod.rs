@@ -24,20 +24,20 @@ use tty::Tty;
 
 /// Asks on the terminal.
 pub(crate) struct TerminalPrompter {
-    shared: Arc<Shared>,
+    shared: Arc<Asker>,
 }
 
-struct Shared {
+struct Asker {
     tty: OnceLock<Option<Tty>>,
     printer: Option<Arc<Printer>>,
     refuse: bool,
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     interrupt: Interrupt,
     keys: OnceLock<Keys>,
 }
 
 #[derive(Default)]
-struct State {
+struct Queue {
     waiting: Vec<Waiting>,
     /// Whether a thread is asking the questions of the queue.
     asking: bool,
@@ -56,7 +56,7 @@ impl TerminalPrompter {
     /// `interrupt`; once that is stopped, open and later questions end without an answer.
     pub(crate) fn new(refuse: bool, printer: Option<Arc<Printer>>, interrupt: Interrupt) -> Self {
         let shared =
-            Shared { tty: OnceLock::new(), printer, refuse, state: Mutex::default(), interrupt, keys: OnceLock::new() };
+            Asker { tty: OnceLock::new(), printer, refuse, state: Mutex::default(), interrupt, keys: OnceLock::new() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -112,7 +112,7 @@ impl Prompter for TerminalPrompter {
     }
 }
 
-impl State {
+impl Queue {
     /// The answer that another host got, unless this host got it too and asks again.
     fn remembered(&mut self, request: &PromptRequest) -> Option<Secret> {
         let (secret, hosts) = self.answers.get_mut(&shared_key(&request.kind)?)?;
@@ -130,8 +130,8 @@ impl State {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl Asker {
+    fn state(&self) -> MutexGuard<'_, Queue> {
         self.state.lock()
     }
 

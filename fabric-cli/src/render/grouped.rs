@@ -10,13 +10,13 @@ use fabric_core::{Event, HostStatus, Stream};
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
-use super::lines::Lines;
+use super::host_output::{Hash, Printed, Printing};
+use super::lines::LineSplitter;
 use super::mask::{Mask, Places, Seen};
 use super::page::Page;
 use super::prefix::Prefix;
-use super::printed::{Hash, Printed, Printing};
 use super::printer::Render;
-use super::store::Store;
+use super::text_store::Store;
 use super::{Look, visible};
 
 /// How much of the file is read and written at a time.
@@ -31,7 +31,7 @@ pub(super) struct Grouped {
     notes: Prefix,
     store: Store,
     /// The output so far, by task and host.
-    running: HashMap<Place, Printing>,
+    running: HashMap<TaskOnHost, Printing>,
     /// The results of tasks. Identical output is kept once, however many hosts printed it.
     finished: IndexMap<Task, Groups>,
 }
@@ -40,7 +40,7 @@ pub(super) struct Grouped {
 type Task = Option<Arc<str>>;
 
 /// A task on a host.
-type Place = (Task, Arc<str>);
+type TaskOnHost = (Task, Arc<str>);
 
 /// The host of local commands, those of a task on other hosts included.
 const LOCAL: &str = "localhost";
@@ -75,15 +75,15 @@ impl Grouped {
         Self { similar: true, ..Self::new(look, store) }
     }
 
-    fn output(&mut self, place: Place, stream: Stream, data: &[u8]) {
-        let begin = |(_, host): &Place| {
+    fn output(&mut self, place: TaskOnHost, stream: Stream, data: &[u8]) {
+        let begin = |(_, host): &TaskOnHost| {
             let mask = if self.similar { Mask::of(host) } else { Mask::nothing() };
             Printing::new(&self.store, mask)
         };
         self.running.entry(place).or_insert_with_key(begin).push(stream, data);
     }
 
-    fn end(&mut self, place: Place, status: HostStatus) {
+    fn end(&mut self, place: TaskOnHost, status: HostStatus) {
         let printing = self.running.remove(&place);
         let (printed, digests) = printing.unwrap_or_else(|| Printing::new(&self.store, Mask::nothing())).end();
         let (task, host) = place;
@@ -162,7 +162,7 @@ impl Group {
     /// Writes the lines of a group as they are shown.
     fn write(&self, write: &mut dyn FnMut(Stream, &[u8])) {
         let (mut places, mut page) = (Places::of(self.seen.as_ref()), Page::default());
-        let mut lines = [Lines::new(""), Lines::new("err: ")];
+        let mut lines = [LineSplitter::new(""), LineSplitter::new("err: ")];
         let done = self.printed.read(&mut |stream, part| {
             let (lines, out) = (&mut lines[stream as usize], page.to(stream));
             places.fill(stream, part, &mut |bytes| lines.push(bytes, out))?;

@@ -7,7 +7,7 @@ const LONG: usize = 64 * 1024;
 
 /// Shows output that arrives in pieces as lines.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct LineSplitter {
     /// The prefix of each line.
     prefix: &'static str,
     /// The unfinished line, as far as it isn't shown yet.
@@ -16,8 +16,8 @@ pub(super) struct Lines {
     begun: bool,
 }
 
-impl Lines {
-    /// Lines with this prefix.
+impl LineSplitter {
+    /// LineSplitter with this prefix.
     pub(super) fn new(prefix: &'static str) -> Self {
         Self { prefix, open: Vec::new(), begun: false }
     }
@@ -85,7 +85,7 @@ mod tests {
                 expected.push(b'\n');
             }
             for size in [1, 2, 3, 1001, 1 << 20] {
-                let (mut lines, mut out) = (Lines::new("> "), Vec::new());
+                let (mut lines, mut out) = (LineSplitter::new("> "), Vec::new());
                 text.chunks(size).for_each(|piece| lines.push(piece, &mut out));
                 lines.end(&mut out);
                 assert!(out == expected, "{size}: {:?}", String::from_utf8_lossy(&text[..text.len().min(20)]));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fabric_core::{HostString, Stream};
 
-use super::printed::Printed;
-use super::store::{Store, Text};
+use super::host_output::Printed;
+use super::text_store::{Store, Text};
 
 /// What is masked.
 #[derive(Debug, Clone)]
@@ -233,7 +233,7 @@ fn names(host: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::printed::Printing;
+    use super::super::host_output::Printing;
     use super::*;
 
     /// The outputs of some hosts, each of which comes in pieces of this size, put together if they are nearly equal.

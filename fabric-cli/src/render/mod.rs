@@ -1,6 +1,7 @@
 //! Showing a run: renderers turn events into text, which one `Printer` writes.
 
 mod grouped;
+mod host_output;
 mod json;
 mod levels;
 mod lines;
@@ -8,12 +9,11 @@ mod live;
 mod mask;
 mod page;
 mod prefix;
-mod printed;
 mod printer;
 mod raw;
-mod store;
 mod summary;
 mod tail;
+mod text_store;
 pub(crate) mod visible;
 
 pub use levels::Levels;
@@ -25,11 +25,11 @@ pub(crate) use printer::{NoView, Outputs, Printer};
 
 use std::path::Path;
 
-use crate::words::words;
+use crate::choices::choices;
 
-use store::Store;
+use text_store::Store;
 
-words! {
+choices! {
     /// How a run is shown.
     #[non_exhaustive]
     pub enum OutputMode {

@@ -97,7 +97,7 @@ impl Prefix {
         }
     }
 
-    /// Lines about the run, on standard output.
+    /// LineSplitter about the run, on standard output.
     fn running(&mut self, event: &Event, label: &str, text: &str, page: &mut Page) {
         self.end_line(page);
         let host = shown_host(event.host.as_ref());

@@ -56,7 +56,7 @@ pub(crate) struct Printer {
 }
 
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<Pending>,
     /// The size of the live view's terminal, in columns and rows.
     size: fn() -> (usize, usize),
     /// Signals that there is something to write, or that nothing will follow.
@@ -66,7 +66,7 @@ struct Shared {
     outputs: Mutex<Open>,
 }
 
-struct State {
+struct Pending {
     render: Box<dyn Render>,
     page: Page,
     live: Option<Live>,
@@ -102,7 +102,7 @@ impl Printer {
 
     fn start(render: Box<dyn Render>, outputs: Outputs, live: Option<Live>, size: fn() -> (usize, usize)) -> Self {
         let page = Page::default();
-        let state = State {
+        let state = Pending {
             render,
             page,
             live,
@@ -159,7 +159,7 @@ impl Printer {
         let mut state = self.shared.state();
         if !state.closing {
             state.closing = true;
-            let State { render, page, .. } = &mut *state;
+            let Pending { render, page, .. } = &mut *state;
             render.finish(page);
         }
         drop(state);
@@ -183,7 +183,7 @@ impl EventSink for Printer {
     fn emit(&self, event: Event) {
         tracing::trace!(route = "events become text");
         let mut state = self.shared.state();
-        let State { render, page, live, resting, .. } = &mut *state;
+        let Pending { render, page, live, resting, .. } = &mut *state;
         let before = page.len();
         render.event(&event, page);
         if let Some(live) = live {
@@ -206,7 +206,7 @@ impl EventSink for Printer {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Pending> {
         self.state.lock()
     }
 
@@ -239,14 +239,14 @@ impl Shared {
             state.writing = false;
             self.written.notify_all();
             state.resting = true;
-            let little = |state: &mut State| state.page.len() < MUCH && !state.closing;
+            let little = |state: &mut Pending| state.page.len() < MUCH && !state.closing;
             self.work.wait_while_for(&mut state, little, PAUSE);
             state.resting = false;
         }
     }
 
     /// The current lines of the live view.
-    fn view(&self, state: &State) -> Vec<String> {
+    fn view(&self, state: &Pending) -> Vec<String> {
         let Some(live) = state.live.as_ref().filter(|_| !state.closing && state.without_view == 0) else {
             return Vec::new();
         };

@@ -87,11 +87,7 @@ fn all_that_is_wrong_is_told_before_anything_runs() {
         "{dir}/fabfile.toml:28:16: error: `deeper` is not defined",
     ];
     refused(TYPOS, &["deploy:1"], &problems);
-    refused(
-        TYPOS,
-        &["--dry-run", "deploy:1"],
-        &[&["Dry run: what would be done is shown, and not done."][..], &problems].concat(),
-    );
+    refused(TYPOS, &["--dry-run", "deploy:1"], &[&["Dry run: nothing is done, only shown."][..], &problems].concat());
     refused(TYPOS, &["--plan", "deploy:1"], &problems);
 }
 

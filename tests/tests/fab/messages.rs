@@ -263,7 +263,7 @@ fn a_fabfile_in_rust_is_built_when_it_has_changed_and_run() {
     assert_eq!(ran.read("two"), "");
     assert!(ran.read("three").contains("Compiling mine"));
     let broken = ran.read("four");
-    let told = ran.case().fill("fab: {dir}/fabfile/Cargo.toml does not build\n");
+    let told = ran.case().fill("fab: {dir}/fabfile/Cargo.toml failed to build\n");
     assert!(broken.contains("error: ") && broken.ends_with(&told), "{broken}");
 }
 

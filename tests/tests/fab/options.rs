@@ -65,7 +65,7 @@ fn an_option_is_no_host() {
         (&["-H", "--", "id"], "--hosts", "--"),
     ] {
         let case = without_hosts().args(args).status(2).stdout("");
-        case.stderr_has(format!("fab: {option} needs a value, HOSTS: `{found}` begins with `-`, as no host does"))
+        case.stderr_has(format!("fab: {option} needs a value, HOSTS: `{found}` begins with `-`, which no host does"))
             .run();
     }
 }

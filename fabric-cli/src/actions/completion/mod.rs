@@ -7,9 +7,9 @@ use fabric_core::settings::TABLE;
 use fabric_exec::hostlist::{RoleSource, Roles};
 use fabric_exec::task::Opt as TaskOption;
 
-use super::hand_over;
+use super::rust_fabfile;
 use crate::args::Shell;
-use crate::args::option::{Completes, Opt, Takes};
+use crate::args::option::{Completes, Opt, ValueKind};
 use crate::args::table::{self, OPTIONS};
 use crate::render::Levels;
 use crate::request::Request;
@@ -35,7 +35,7 @@ pub(super) fn complete(words: &[String], request: &Request) -> String {
     };
     let (request, manifest) = request.guess(before);
     if let Some(manifest) = manifest {
-        return hand_over::completed(&manifest, words, &request.surroundings);
+        return rust_fabfile::completed(&manifest, words, &request.surroundings);
     }
     let mut found = candidates(before, current, &request);
     found.retain(|candidate| candidate == FILES || candidate.starts_with(current));
@@ -54,7 +54,7 @@ fn candidates(before: &[String], current: &str, request: &Request) -> Vec<String
         return values(option, value, request).into_iter().map(|value| format!("--{name}={value}")).collect();
     }
     if let Some(option) = before.last().and_then(|word| option_of(word))
-        && matches!(option.takes, Takes::Value(_) | Takes::OneOf(_) | Takes::Many(_))
+        && matches!(option.takes, ValueKind::Value(_) | ValueKind::OneOf(_) | ValueKind::Many(_))
     {
         return values(option, current, request);
     }
@@ -80,7 +80,7 @@ fn option_of(word: &str) -> Option<&'static Opt> {
 
 fn values(option: &Opt, current: &str, request: &Request) -> Vec<String> {
     let words = match option.takes {
-        Takes::OneOf(words) | Takes::MaybeOneOf(words) | Takes::MaybeNextOneOf(words) => words,
+        ValueKind::OneOf(words) | ValueKind::MaybeOneOf(words) | ValueKind::MaybeNextOneOf(words) => words,
         _ => &[],
     };
     let all: Vec<String> = match option.completes {
@@ -138,7 +138,7 @@ fn ssh_hosts(config: Option<PathBuf>) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::args::ASK;
-    use crate::request::Own;
+    use crate::request::ProgramParts;
     use crate::surroundings::Surroundings;
     use fabric_config::Environment;
 
@@ -149,7 +149,7 @@ mod tests {
         std::fs::write(dir.path().join("fabfile.toml"), text).unwrap();
         let surroundings = Surroundings::new(Environment::new("me", dir.path()), dir.path());
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let request = Request::read(Own::default(), surroundings, None, vec![ASK.to_owned()]).unwrap();
+        let request = Request::read(ProgramParts::default(), surroundings, None, vec![ASK.to_owned()]).unwrap();
         let answer = complete(&words, &request);
         answer.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }

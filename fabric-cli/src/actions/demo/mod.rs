@@ -9,9 +9,9 @@ use fabric_config::Environment;
 use fabric_transport_fleet::Fleet;
 
 use crate::exit::Exit;
-use crate::failure::{Doing, Failure};
+use crate::failure::{Failure, FileOperation};
 use crate::process::shared_runtime;
-use crate::request::{Own, Request};
+use crate::request::{ProgramParts, Request};
 use crate::surroundings::Surroundings;
 
 /// The fabfile that the demo shows and runs.
@@ -52,7 +52,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
         // Too short for a live view.
         let args = ["--progress=never"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
         let surroundings = on_fleet(&request.surroundings, fleet.dir());
-        let own = Own { interrupt: request.interrupt.clone(), ..Own::default() };
+        let own = ProgramParts { interrupt: request.interrupt.clone(), ..ProgramParts::default() };
         let exit = super::answer(own, &surroundings, request.process.clone(), args);
         if exit != Exit::Ok {
             return Ok(exit);
@@ -82,7 +82,7 @@ fn prepare(fleet: &Fleet) -> Result<(), Failure> {
     for host in fleet.hosts() {
         let bin = host.dir().join("bin");
         std::fs::create_dir_all(&bin).map_err(|source| Failure::File {
-            what: Doing::Writing,
+            what: FileOperation::Writing,
             path: bin.clone(),
             source,
         })?;
@@ -95,5 +95,9 @@ fn prepare(fleet: &Fleet) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|source| Failure::File { what: Doing::Writing, path: path.to_owned(), source })
+    std::fs::write(path, text).map_err(|source| Failure::File {
+        what: FileOperation::Writing,
+        path: path.to_owned(),
+        source,
+    })
 }

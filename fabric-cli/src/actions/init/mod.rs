@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::args::InitKind;
-use crate::failure::{Doing, Failure};
+use crate::failure::{Failure, FileOperation};
 
 /// The files of a starter project, and what to do next.
 struct Starter {
@@ -45,7 +45,7 @@ pub(super) fn init(kind: InitKind, dir: &Path) -> Result<String, Failure> {
     for (name, _) in starter.files {
         let path = dir.join(name);
         if path.symlink_metadata().is_ok() {
-            let text = format!("{} is there already; nothing was written", path.display());
+            let text = format!("{} already exists; nothing was written", path.display());
             return Err(Failure::Refused(text));
         }
     }
@@ -53,7 +53,7 @@ pub(super) fn init(kind: InitKind, dir: &Path) -> Result<String, Failure> {
     for (name, text) in starter.files {
         let path = dir.join(name);
         write_new(&path, &text.replace("@VERSION@", env!("CARGO_PKG_VERSION"))).map_err(|source| Failure::File {
-            what: Doing::Writing,
+            what: FileOperation::Writing,
             path: path.clone(),
             source,
         })?;
@@ -88,7 +88,7 @@ mod tests {
         fs::create_dir_all(dir.path().join("fabfile/src")).unwrap();
         fs::write(dir.path().join("fabfile/src/main.rs"), "mine").unwrap();
         let error = init(InitKind::Rust, dir.path()).unwrap_err().to_string();
-        assert!(error.contains("main.rs is there already"), "{error}");
+        assert!(error.contains("main.rs already exists"), "{error}");
         assert!(!dir.path().join("fabfile/Cargo.toml").exists());
         init(InitKind::Plugin, dir.path()).unwrap();
         assert!(init(InitKind::Plugin, dir.path()).is_err());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fabric_exec::{Interrupt, Report};
 
 use crate::exit::Exit;
-use crate::failure::{Doing, Failure};
+use crate::failure::{Failure, FileOperation};
 use crate::keyboard::Keys;
 use crate::process::{Process, Signals};
 use crate::prompter::TerminalPrompter;
@@ -35,7 +35,7 @@ pub(super) async fn at_signals(
     signals.forget();
     prompter.cancel();
     interrupt.stop();
-    printer.note("Stopping: what runs is ended, nothing new is started. Ctrl-C again stops at once.");
+    printer.note("Stopping: ending what runs, starting nothing new. Press Ctrl-C again to stop at once.");
     signals.next().await;
     interrupt.abort();
     tokio::select! {
@@ -73,7 +73,7 @@ async fn write(report: &Report, path: &Path, request: &Request) -> Result<(), Fa
         () = given_up => tokio::time::timeout(LAST_WAIT, writing).await.map_err(|_| Failure::Interrupted)?,
     };
     written.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map_err(|source| Failure::File {
-        what: Doing::Writing,
+        what: FileOperation::Writing,
         path: path.to_owned(),
         source,
     })

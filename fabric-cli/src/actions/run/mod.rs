@@ -1,7 +1,7 @@
 //! Runs tasks: fabric-exec's [`Run`], with connections, output, questions, signals and reports around it.
 
 mod end;
-mod look;
+mod output;
 
 use std::io;
 use std::num::NonZero;
@@ -43,11 +43,11 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     check_gateway(&settings)?;
     request.warn(config);
     if options.dry_run && options.levels.status && options.output != Some(OutputMode::Json) {
-        surroundings.say("Dry run: what would be done is shown, and not done.\n");
+        surroundings.say("Dry run: nothing is done, only shown.\n");
     }
 
     let interrupt = request.interrupt.clone();
-    let (printer, unwritten) = look::printer(request, &settings, &interrupt);
+    let (printer, unwritten) = output::printer(request, &settings, &interrupt);
     let prompter = TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone()), interrupt.clone());
     if surroundings.own_stdin().is_some() {
         prompter.without_terminal();

@@ -7,7 +7,7 @@ use fabric_core::Stream;
 use sha2::{Digest as _, Sha256};
 
 use super::mask::{Mask, Part, Parts};
-use super::store::{Store, Text};
+use super::text_store::{Store, Text};
 
 /// How much is read at a time.
 const BLOCK: usize = 64 * 1024;

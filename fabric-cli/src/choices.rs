@@ -1,7 +1,7 @@
 //! Enums whose variants are words on the command line.
 
 /// An enum whose variants are the words of an option: `WORDS` has them all, `of` reads one.
-macro_rules! words {
+macro_rules! choices {
     ($(#[$about:meta])* $vis:vis enum $name:ident { $( $(#[$doc:meta])* $variant:ident = $word:literal, )+ }) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,4 +19,4 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
+pub(crate) use choices;

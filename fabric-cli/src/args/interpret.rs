@@ -8,9 +8,9 @@ use fabric_exec::Invocation;
 use fabric_exec::hostlist::{Share, read_host_option};
 
 use super::UsageError;
-use super::option::{Does, Given};
+use super::option::{Effect, GivenOption};
 use super::options::Options;
-use super::typed::Typed;
+use super::parser::Typed;
 use crate::render::{Levels, UnknownLevel};
 
 /// Reads the host list file of this name, as typed; `-` is standard input.
@@ -20,7 +20,7 @@ impl Options {
     /// The meaning of the options needed to find the fabfile. Host lists are left out, as they may be read from standard
     /// input.
     pub(crate) fn head(mut typed: Typed) -> Result<Self, UsageError> {
-        typed.options.retain(|given| !matches!(given.option.does, Does::SetHosts(_)));
+        typed.options.retain(|given| !matches!(given.option.does, Effect::SetHosts(_)));
         Self::new(Typed { options: typed.options, ..Typed::default() }, &|_| Ok(String::new()))
     }
 
@@ -33,21 +33,21 @@ impl Options {
         for given in &typed.options {
             let value = given.value();
             match given.option.does {
-                Does::Own(does) => does(&mut options, given),
-                Does::Assign => options.set.push(value.to_owned()),
-                Does::Switch(setting, on) => options.set(setting, on.into(), given),
-                Does::Set(setting) => options.set(setting, read(setting, given)?, given),
-                Does::Add(setting) => options.add(setting, [value.into()], given),
-                Does::Extend(setting) => {
+                Effect::Own(does) => does(&mut options, given),
+                Effect::Assign => options.set.push(value.to_owned()),
+                Effect::Switch(setting, on) => options.set(setting, on.into(), given),
+                Effect::Set(setting) => options.set(setting, read(setting, given)?, given),
+                Effect::Add(setting) => options.add(setting, [value.into()], given),
+                Effect::Extend(setting) => {
                     let items = read(setting, given)?;
                     options.add(setting, items.as_array().cloned().unwrap_or_default(), given);
                 }
                 // Read with the first one.
-                Does::SetHosts(setting) if options.setting(setting).is_some() => {}
-                Does::SetHosts(setting) => {
+                Effect::SetHosts(setting) if options.setting(setting).is_some() => {}
+                Effect::SetHosts(setting) => {
                     // Joined, as set operators apply across repeated options.
                     let same = typed.options.iter().filter(|other| other.option.long == given.option.long);
-                    let list = read_hosts(setting, given, same.map(Given::value), read_list)?;
+                    let list = read_hosts(setting, given, same.map(GivenOption::value), read_list)?;
                     options.set(setting, list.into(), given);
                 }
             }
@@ -83,7 +83,7 @@ fn unknown_level(option: &str, UnknownLevel(value): UnknownLevel) -> UsageError 
 }
 
 /// Reads a value by the type of its setting.
-fn read(setting: &str, given: &Given) -> Result<Value, UsageError> {
+fn read(setting: &str, given: &GivenOption) -> Result<Value, UsageError> {
     let text = given.value();
     let read = || -> Result<Value, String> {
         let kind = Setting::find(setting).map(|setting| setting.kind);
@@ -108,7 +108,7 @@ fn read(setting: &str, given: &Given) -> Result<Value, UsageError> {
 /// The hosts in all values of one option.
 fn read_hosts<'a>(
     setting: &str,
-    given: &Given,
+    given: &GivenOption,
     values: impl Iterator<Item = &'a str>,
     read_list: ReadList<'_>,
 ) -> Result<Vec<String>, UsageError> {
@@ -144,7 +144,7 @@ fn read_lists_of(call: &mut Invocation, read_list: ReadList<'_>) -> Result<(), U
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::action::Action;
-    use super::super::typed::parse;
+    use super::super::parser::parse;
     use super::*;
     use serde_json::json;
 

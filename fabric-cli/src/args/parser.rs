@@ -5,14 +5,14 @@ use fabric_exec::hostlist::expand_item;
 use fabric_exec::{Invocation, Param, take_options};
 
 use super::UsageError;
-use super::option::{Completes, Given, Opt, Takes};
+use super::option::{Completes, GivenOption, Opt, ValueKind};
 use super::table::{self, OPTIONS};
 
 /// A command line, parsed.
 #[derive(Debug, Default)]
 pub(crate) struct Typed {
     /// The options of `fab` itself, in order.
-    pub options: Vec<Given>,
+    pub options: Vec<GivenOption>,
     /// The tasks with their arguments, in order.
     pub tasks: Vec<Invocation>,
     /// The parameters of each task.
@@ -109,7 +109,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Takes the next word, an option of `fab`, with its value.
+    /// ValueKind the next word, an option of `fab`, with its value.
     fn option(&mut self) -> Result<(), UsageError> {
         let Some(word) = self.next() else { return Ok(()) };
         let Some(long) = word.strip_prefix("--") else { return self.letters(&word[1..]) };
@@ -140,7 +140,7 @@ impl Parser<'_> {
         let mut rest = cluster.chars();
         while let Some(letter) = rest.next() {
             let option = table::by_letter(letter).ok_or_else(|| self.unknown(&format!("-{letter}")))?;
-            if option.takes == Takes::Nothing {
+            if option.takes == ValueKind::Nothing {
                 if rest.as_str().starts_with('=') {
                     return Err(UsageError::UnexpectedValue { option: format!("-{letter}") });
                 }
@@ -161,11 +161,11 @@ impl Parser<'_> {
         }
         let missing = |name: &str| UsageError::MissingValue { option: option.name(), value: name.to_owned() };
         let value = match option.takes {
-            Takes::Nothing => match attached {
+            ValueKind::Nothing => match attached {
                 Some(_) => return Err(UsageError::UnexpectedValue { option: option.name() }),
                 None => None,
             },
-            Takes::Value(name) => {
+            ValueKind::Value(name) => {
                 let value = attached.or_else(|| self.next()).ok_or_else(|| missing(name))?;
                 // No host string begins with a dash: this is the next option, and the value is missing.
                 if option.completes == Completes::Hosts && value.starts_with('-') {
@@ -173,27 +173,27 @@ impl Parser<'_> {
                 }
                 Some(value)
             }
-            Takes::OneOf(words) => {
+            ValueKind::OneOf(words) => {
                 let value = attached.or_else(|| self.next()).ok_or_else(|| missing(&words.join("|")))?;
                 Some(choice(option, words, value)?)
             }
-            Takes::MaybeOneOf(words) => attached.map(|value| choice(option, words, value)).transpose()?,
-            Takes::MaybeNextOneOf(words) => match attached {
+            ValueKind::MaybeOneOf(words) => attached.map(|value| choice(option, words, value)).transpose()?,
+            ValueKind::MaybeNextOneOf(words) => match attached {
                 Some(value) => Some(choice(option, words, value)?),
                 None => self.next_if(|next| words.contains(&next)),
             },
-            Takes::MaybeNext(_) => attached.or_else(|| self.next_if(|next| !next.starts_with('-'))),
-            Takes::Many(name) => {
+            ValueKind::MaybeNext(_) => attached.or_else(|| self.next_if(|next| !next.starts_with('-'))),
+            ValueKind::Many(name) => {
                 let first = attached.or_else(|| self.next_if(|next| !next.starts_with('-')));
                 let mut value = first.ok_or_else(|| missing(name))?;
                 while let Some(next) = self.next_if(|next| !next.starts_with('-')) {
                     let value = Some(std::mem::replace(&mut value, next));
-                    self.typed.options.push(Given { option, value });
+                    self.typed.options.push(GivenOption { option, value });
                 }
                 Some(value)
             }
         };
-        self.typed.options.push(Given { option, value });
+        self.typed.options.push(GivenOption { option, value });
         Ok(())
     }
 
@@ -251,7 +251,7 @@ mod tests {
             Err(error) => format!("error: {error}"),
             Ok(typed) => {
                 let mut out: Vec<String> = Vec::new();
-                for Given { option, value } in &typed.options {
+                for GivenOption { option, value } in &typed.options {
                     out.push(option.name() + &value.as_ref().map(|v| format!("={v}")).unwrap_or_default());
                 }
                 out.extend(typed.tasks.iter().map(Invocation::token));
@@ -301,9 +301,9 @@ mod tests {
             ("deploy --version --beta", "deploy:version=--beta"),
             ("deploy --version=-1 -v", "deploy:version=-1,v=true"),
             ("deploy -H a --plan --format json -h", "--hosts=a; --plan; --format=json; --help; deploy"),
-            ("build --vers 2", "error: task `build` has no option --version, and fab's own goes before the tasks"),
-            ("build -wV", "error: task `build` has no option --version, and fab's own goes before the tasks"),
-            ("build -F json", "error: task `build` has no option --list-format, and fab's own goes before the tasks"),
+            ("build --vers 2", "error: task `build` has no option --version, and that of fab goes before the tasks"),
+            ("build -wV", "error: task `build` has no option --version, and that of fab goes before the tasks"),
+            ("build -F json", "error: task `build` has no option --list-format, and that of fab goes before the tasks"),
             ("deploy --version", "error: option `--version` of task `deploy` needs a value"),
             ("--version", "--version"),
             ("--hid=status", "--hide=status"),
@@ -332,11 +332,14 @@ mod tests {
                 "error: --list-format: `nestd` is not one of short, normal, nested, json: did you mean nested?",
             ),
             ("-H", "error: --hosts needs a value: HOSTS"),
-            ("-H --list", "error: --hosts needs a value, HOSTS: `--list` begins with `-`, as no host does"),
-            ("-x -w", "error: --exclude-hosts needs a value, HOSTS: `-w` begins with `-`, as no host does"),
-            ("--only -- id", "error: --only needs a value, HOSTS: `--` begins with `-`, as no host does"),
-            ("-g=-A", "error: --gateway needs a value, GATEWAY: `-A` begins with `-`, as no host does"),
-            ("deploy --hosts --plan", "error: --hosts needs a value, HOSTS: `--plan` begins with `-`, as no host does"),
+            ("-H --list", "error: --hosts needs a value, HOSTS: `--list` begins with `-`, which no host does"),
+            ("-x -w", "error: --exclude-hosts needs a value, HOSTS: `-w` begins with `-`, which no host does"),
+            ("--only -- id", "error: --only needs a value, HOSTS: `--` begins with `-`, which no host does"),
+            ("-g=-A", "error: --gateway needs a value, GATEWAY: `-A` begins with `-`, which no host does"),
+            (
+                "deploy --hosts --plan",
+                "error: --hosts needs a value, HOSTS: `--plan` begins with `-`, which no host does",
+            ),
             ("-u --list", "--user=--list"),
             ("--", "-- "),
         ] {

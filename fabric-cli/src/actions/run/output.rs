@@ -14,17 +14,17 @@ use crate::surroundings::terminal_size;
 
 /// The error of standard output, once it can't be written any more.
 #[derive(Clone, Default)]
-pub(super) struct Unwritten(Arc<Mutex<Option<io::Error>>>);
+pub(super) struct OutputError(Arc<Mutex<Option<io::Error>>>);
 
-impl Unwritten {
+impl OutputError {
     pub(super) fn take(&self) -> Option<io::Error> {
         self.0.lock().take()
     }
 }
 
 /// The printer of the run. If standard output can't be written any more, it stops the run.
-pub(super) fn printer(request: &Request, settings: &Settings, interrupt: &Interrupt) -> (Arc<Printer>, Unwritten) {
-    let unwritten = Unwritten::default();
+pub(super) fn printer(request: &Request, settings: &Settings, interrupt: &Interrupt) -> (Arc<Printer>, OutputError) {
+    let unwritten = OutputError::default();
     let outputs = Outputs {
         stdout: request.surroundings.stdout_writer(),
         stderr: request.surroundings.stderr_writer(),

@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use crate::args::ASK;
 use crate::exit::Exit;
-use crate::failure::{Doing, Failure};
+use crate::failure::{Failure, FileOperation};
 use crate::process;
 use crate::request::Request;
 use crate::surroundings::Surroundings;
@@ -23,7 +23,7 @@ pub(super) fn run(request: &Request, manifest: &Path) -> Result<Exit, Failure> {
         let mut program = Command::new(&path);
         program.args(&request.args);
         process::become_program(process, interrupt, program).await.map_err(|source| Failure::File {
-            what: Doing::Starting,
+            what: FileOperation::Starting,
             path,
             source,
         })
@@ -104,10 +104,10 @@ async fn build(manifest: &Path, surroundings: &Surroundings, interrupt: &Interru
     };
     let (status, program, ()) = tokio::join!(process::wait_for(&mut child, interrupt), read, show);
     let status = status.map_err(failed("waiting for cargo"))?;
-    let program = program.map_err(failed("listening to cargo"))?;
+    let program = program.map_err(failed("reading cargo's messages"))?;
     if !status.success() {
         // Cargo has printed why.
-        let refused = Failure::Refused(format!("{} does not build", manifest.display()));
+        let refused = Failure::Refused(format!("{} failed to build", manifest.display()));
         return Err(if interrupt.is_stopping() { Failure::Interrupted } else { refused });
     }
     let none = || Failure::Refused(format!("{} builds no program: it needs a src/main.rs", manifest.display()));
