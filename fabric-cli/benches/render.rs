@@ -4,21 +4,18 @@
 
 use std::path::Path;
 
+use std::sync::Arc;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fabric_cli::render::{Look, OutputMode, Page, renderer};
-use fabric_core::event::Output;
 use fabric_core::{Event, EventKind, Stream};
 use jiff::Timestamp;
 
 fn output(line: &str) -> Event {
     let data = format!("{line}\n").repeat(100).into_bytes();
-    Event {
-        at: Timestamp::UNIX_EPOCH,
-        run: "run".into(),
-        host: Some("web1.example.com".into()),
-        task: Some("deploy".into()),
-        kind: EventKind::Output(Output { stream: Stream::Stdout, data: data.into(), partial: false }),
-    }
+    let kind = EventKind::output(Stream::Stdout, data);
+    let (host, task): (Arc<str>, Arc<str>) = ("web1.example.com".into(), "deploy".into());
+    Event::new("run", kind).at(Timestamp::UNIX_EPOCH).host(host).task(task)
 }
 
 fn events(c: &mut Criterion) {

@@ -22,7 +22,7 @@ const FIXED: usize = 256;
 ///
 /// let (sink, mut events) = fabric_exec::queue::bounded(1 << 20);
 /// let emitter = Emitter::new(std::sync::Arc::new(sink), "run-1");
-/// emitter.emit(EventKind::Message { text: "hello".into() });
+/// emitter.emit(EventKind::message("hello"));
 /// drop(emitter);
 /// assert!(matches!(events.next().await.unwrap().kind, EventKind::Message { .. }));
 /// assert!(events.next().await.is_none());
@@ -146,7 +146,7 @@ mod tests {
     async fn a_slow_reader_slows_writers_down_and_nothing_is_lost() {
         let (sink, mut events) = bounded(FIXED * 2);
         let emitter = Emitter::new(Arc::new(sink), "r");
-        let say = |n: u32| emitter.emit(EventKind::Message { text: n.to_string() });
+        let say = |n: u32| emitter.emit(EventKind::message(n.to_string()));
         say(1);
         assert!(emitter.ready().now_or_never().is_some());
         say(2);

@@ -109,7 +109,7 @@
 //!
 //! impl EventSink for Bar {
 //!     fn emit(&self, event: Event) {
-//!         if let EventKind::TransferProgress { remote, bytes, size: Some(size) } = event.kind {
+//!         if let EventKind::TransferProgress { remote, bytes, size: Some(size), .. } = event.kind {
 //!             println!("{remote}: {} %", 100 * bytes / size.max(1));
 //!         }
 //!     }

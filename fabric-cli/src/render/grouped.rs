@@ -195,7 +195,7 @@ impl Render for Grouped {
             kind => {
                 match kind {
                     // A retry starts over.
-                    EventKind::HostStarted { attempt: 2.. } => drop(self.running.remove(&place())),
+                    EventKind::HostStarted { attempt: 2.., .. } => drop(self.running.remove(&place())),
                     EventKind::HostFinished { status, .. } => self.end(place(), *status),
                     EventKind::TaskFinished { .. } => self.end_task(&event.task, page),
                     EventKind::Summary { .. } => self.end_all(page),
@@ -205,7 +205,7 @@ impl Render for Grouped {
             }
         }
         if let Some(message) = self.store.warning() {
-            let warning = Event { host: None, kind: EventKind::Warning { message }, ..event.clone() };
+            let warning = event.clone().host(None).kind(EventKind::warning(message));
             self.notes.event(&warning, page);
         }
     }
@@ -217,25 +217,27 @@ impl Render for Grouped {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::tests::{event, output, rendered};
     use super::*;
 
     #[test]
     fn identical_output_is_shown_once() {
-        let end = |host, status| event(host, EventKind::HostFinished { status, error: None, duration_ms: 1 });
+        let end = |host, status| event(host, EventKind::host_finished(status, None, Duration::from_millis(1)));
         let events = [
             output("web2", Stream::Stdout, "Linux\n"),
             output("web1", Stream::Stdout, "Lin"),
             output("web1", Stream::Stdout, "ux\n"),
             output("web3", Stream::Stdout, "first try\n"),
-            event("web3", EventKind::HostStarted { attempt: 2 }),
+            event("web3", EventKind::host_started(2)),
             output("web3", Stream::Stdout, "BSD\x07\n"),
             output("web3", Stream::Stderr, "odd\n"),
             end("web3", HostStatus::Failed),
             end("web2", HostStatus::Ok),
             end("web1", HostStatus::Ok),
             end("quiet", HostStatus::Ok),
-            event("", EventKind::TaskFinished { duration_ms: 1 }),
+            event("", EventKind::task_finished(Duration::from_millis(1))),
         ];
         assert_eq!(
             rendered(&mut Grouped::new(Look::default(), Store::default()), &events),
@@ -260,7 +262,7 @@ mod tests {
                 out("b", other),
                 end("a"),
                 end("b"),
-                event("", EventKind::TaskFinished { duration_ms: 1 }),
+                event("", EventKind::task_finished(Duration::from_millis(1))),
             ];
             assert_eq!(
                 rendered(&mut grouped, &events),
@@ -271,10 +273,10 @@ mod tests {
 
     #[test]
     fn local_commands_and_what_never_ended_are_shown_too() {
-        let local = |kind| Event { host: None, ..event("", kind) };
-        let status = |status| EventKind::HostFinished { status, error: None, duration_ms: 1 };
-        let finished = || local(EventKind::TaskFinished { duration_ms: 1 });
-        let start = EventKind::HostStarted { attempt: 1 };
+        let local = |kind| event("", kind);
+        let status = |status| EventKind::host_finished(status, None, Duration::from_millis(1));
+        let finished = || local(EventKind::task_finished(Duration::from_millis(1)));
+        let start = EventKind::host_started(1);
         let events = [
             // A local task that fails.
             local(start.clone()),
@@ -302,7 +304,7 @@ mod tests {
 
     #[test]
     fn nearly_equal_output_is_shown_once_with_what_differs_marked() {
-        let end = |host| event(host, EventKind::HostFinished { status: HostStatus::Ok, error: None, duration_ms: 1 });
+        let end = |host| event(host, EventKind::host_finished(HostStatus::Ok, None, Duration::from_millis(1)));
         let events = [
             output("red", Stream::Stdout, "red up 3 days\n"),
             output("blue", Stream::Stdout, "blue up 17 days\n"),
@@ -312,7 +314,7 @@ mod tests {
             end("red"),
             end("blue"),
             end("odd"),
-            event("", EventKind::TaskFinished { duration_ms: 1 }),
+            event("", EventKind::task_finished(Duration::from_millis(1))),
         ];
         assert_eq!(
             rendered(&mut Grouped::similar(Look::default(), Store::default()), &events),
@@ -321,7 +323,7 @@ mod tests {
     }
 
     fn end(host: &str) -> Event {
-        event(host, EventKind::HostFinished { status: HostStatus::Ok, error: None, duration_ms: 1 })
+        event(host, EventKind::host_finished(HostStatus::Ok, None, Duration::from_millis(1)))
     }
 
     /// Hosts print this many lines at the same time, which differ in numbers; the last of them in a word too.
@@ -338,7 +340,7 @@ mod tests {
         for host in &hosts {
             grouped.event(&end(host), &mut page);
         }
-        grouped.event(&event("", EventKind::TaskFinished { duration_ms: 1 }), &mut page);
+        grouped.event(&event("", EventKind::task_finished(Duration::from_millis(1))), &mut page);
         page.into_text()
     }
 
@@ -364,7 +366,7 @@ mod tests {
         }
         // The output of the second and the third host is discarded.
         assert!(grouped.store.in_file() < 7_000_000, "{}", grouped.store.in_file());
-        grouped.event(&event("", EventKind::TaskFinished { duration_ms: 1 }), &mut page);
+        grouped.event(&event("", EventKind::task_finished(Duration::from_millis(1))), &mut page);
         page.note("after");
         let expected = format!("--- web[1-3] (3 hosts)\n{}2> err: odd\n2> after\n", text.repeat(30));
         assert!(page.into_text() == expected);
@@ -399,7 +401,7 @@ mod tests {
         grouped.event(&output("web1", Stream::Stdout, &"x".repeat(100_000)), &mut page);
         grouped.store.lose();
         grouped.event(&end("web1"), &mut page);
-        grouped.event(&event("", EventKind::TaskFinished { duration_ms: 1 }), &mut page);
+        grouped.event(&event("", EventKind::task_finished(Duration::from_millis(1))), &mut page);
         let shown = page.into_text();
         assert!(shown.contains("2> warning: output of web1 can't be read from its temporary file: "), "{shown}");
     }

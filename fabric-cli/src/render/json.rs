@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn an_object_a_line() {
         let text = "one\n\u{fc}\u{9b}\x7f\x1b\u{a0}\n";
-        let events = [event("a", EventKind::HostStarted { attempt: 1 }), output("a", Stream::Stderr, text)];
+        let events = [event("a", EventKind::host_started(1)), output("a", Stream::Stderr, text)];
         let shown = rendered(&mut Json::default(), &events);
         assert_eq!(
             shown.lines().collect::<Vec<_>>(),

@@ -53,7 +53,7 @@ impl Live {
                 self.busy.insert(host.clone(), busy);
             }
             (EventKind::Connecting { .. }, Some(host)) => self.does(host, "connecting"),
-            (EventKind::CommandStarted { verb, command }, Some(host)) => {
+            (EventKind::CommandStarted { verb, command, .. }, Some(host)) => {
                 self.does(host, &format!("{verb}: {}", command.lines().next().unwrap_or_default()));
             }
             (EventKind::TransferStarted { direction, remote, size, .. }, Some(host)) => {
@@ -142,20 +142,15 @@ mod tests {
     fn busy_hosts_have_a_line_each() {
         let mut live = Live::default();
         let hosts: Vec<Arc<str>> = (1..=12).map(|n| format!("web{n}").into()).collect();
-        live.event(&event("", EventKind::TaskStarted { hosts: hosts.clone(), strategy: "parallel".into() }));
+        live.event(&event("", EventKind::task_started(hosts.clone(), "parallel")));
         for host in &hosts {
-            live.event(&event(host, EventKind::HostStarted { attempt: 1 }));
-            live.event(&event(host, EventKind::CommandStarted { verb: Verb::Run, command: "sleep 9\nmore".into() }));
+            live.event(&event(host, EventKind::host_started(1)));
+            live.event(&event(host, EventKind::command_started(Verb::Run, "sleep 9\nmore")));
         }
-        let transfer = EventKind::TransferStarted {
-            direction: Direction::Put,
-            local: "x".into(),
-            remote: "/tmp/\x1bx".into(),
-            size: Some(200),
-        };
+        let transfer = EventKind::transfer_started(Direction::Put, "x", "/tmp/\x1bx", 200);
         live.event(&event("web1", transfer));
-        live.event(&event("web1", EventKind::TransferProgress { remote: "x".into(), bytes: 90, size: Some(200) }));
-        let end = EventKind::HostFinished { status: HostStatus::Failed, error: None, duration_ms: 1 };
+        live.event(&event("web1", EventKind::transfer_progress("x", 90, 200)));
+        let end = EventKind::host_finished(HostStatus::Failed, None, Duration::from_millis(1));
         live.event(&event("web2", end));
         let now = live.started + Duration::from_secs(5);
         let lines = live.lines(60, 30, now);
@@ -165,19 +160,8 @@ mod tests {
         assert_eq!(lines[9], "  and 3 more");
         assert!(live.lines(60, 30, live.started).is_empty());
         assert_eq!(live.lines(30, 3, now).len(), 3);
-        live.event(&event(
-            "",
-            EventKind::Summary {
-                hosts_ok: 0,
-                hosts_failed: 0,
-                hosts_skipped: 0,
-                duration_ms: 0,
-                hosts: IndexMap::new(),
-                errors: IndexMap::new(),
-                not_started: Vec::new(),
-                advice: None,
-            },
-        ));
+        let summary = EventKind::summary(IndexMap::new(), IndexMap::new(), Vec::new(), None, Duration::ZERO);
+        live.event(&event("", summary));
         assert!(live.lines(60, 30, now).is_empty());
     }
 

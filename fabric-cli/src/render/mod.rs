@@ -95,17 +95,16 @@ mod tests {
     /// An event of task `deploy` on this host.
     pub(super) fn event(host: &str, kind: EventKind) -> Event {
         let host = (!host.is_empty()).then(|| host.into());
-        Event { at: jiff::Timestamp::UNIX_EPOCH, run: "r".into(), host, task: Some("deploy".into()), kind }
+        let task = Some("deploy".into());
+        Event::new("r", kind).at(jiff::Timestamp::UNIX_EPOCH).host(host).task(task)
     }
 
     pub(super) fn output(host: &str, stream: Stream, text: &str) -> Event {
-        let data = text.to_owned().into_bytes().into();
-        event(host, EventKind::Output(Output { stream, data, partial: false }))
+        event(host, EventKind::output(stream, text.to_owned()))
     }
 
     pub(super) fn partial(host: &str, stream: Stream, text: &str) -> Event {
-        let data = text.to_owned().into_bytes().into();
-        event(host, EventKind::Output(Output { stream, data, partial: true }))
+        event(host, EventKind::Output(Output::new(stream, text.to_owned()).partial(true)))
     }
 
     pub(super) fn rendered(render: &mut dyn Render, events: &[Event]) -> String {

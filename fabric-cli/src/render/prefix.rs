@@ -46,7 +46,7 @@ impl Prefix {
     }
 
     fn output(&mut self, host: Option<&Arc<str>>, output: &Output, page: &mut Page) {
-        let Output { stream, data, partial } = output;
+        let Output { stream, data, partial, .. } = output;
         let shown = self.look.levels.shows(*stream);
         if !shown {
             self.tails.push(host, *stream, data);
@@ -130,10 +130,10 @@ impl Render for Prefix {
                 let task = event.task.as_deref().unwrap_or_default();
                 self.running(event, &format!("Executing task '{}'", visible::text(task)), "", page);
             }
-            EventKind::CommandStarted { verb, command } if levels.running => {
+            EventKind::CommandStarted { verb, command, .. } if levels.running => {
                 let host = event.host.clone();
                 // A local command without a host.
-                let local = Event { host: host.or(Some("localhost".into())), ..event.clone() };
+                let local = event.clone().host(host.or(Some("localhost".into())));
                 let event = if *verb == Verb::Local { &local } else { event };
                 self.running(event, &format!("{verb}: "), command, page);
             }
@@ -142,19 +142,19 @@ impl Render for Prefix {
                 Direction::Get => self.running(event, "download: ", &format!("{local} <- {remote}"), page),
             },
             // Whatever is hidden: this is the purpose of a dry run.
-            EventKind::Planned { verb, what, condition } => {
+            EventKind::Planned { verb, what, condition, .. } => {
                 // The same word as in a real run.
                 let verb = if verb == "get" { "download" } else { verb };
                 let condition = condition.as_ref().map(|text| format!("  (if {text})")).unwrap_or_default();
                 self.running(event, &format!("{verb}: "), &format!("{what}{condition}"), page);
             }
-            EventKind::BatchStarted { batch, batches, hosts } if levels.running => {
+            EventKind::BatchStarted { batch, batches, hosts, .. } if levels.running => {
                 self.end_line(page);
                 let hosts = fold(hosts.iter().map(AsRef::as_ref));
                 let line = format!("Batch {batch} of {batches}: {}\n", visible::text(&hosts));
                 page.to(Stream::Stdout).extend_from_slice(line.as_bytes());
             }
-            EventKind::Message { text } if levels.user => {
+            EventKind::Message { text, .. } if levels.user => {
                 self.end_line(page);
                 let prefix = match &event.host {
                     Some(host) if self.look.output_prefix => format!("[{}] ", visible::text(host)),
@@ -165,13 +165,13 @@ impl Render for Prefix {
                     out.extend_from_slice(format!("{prefix}{}\n", visible::text(line)).as_bytes());
                 }
             }
-            EventKind::Warning { message } if levels.warnings => {
+            EventKind::Warning { message, .. } if levels.warnings => {
                 if let Some(host) = &event.host {
                     self.warned.insert(host.clone(), without_host(message, Some(host)).into_owned());
                 }
                 self.tell(event, "warning: ", message, self.look.warning_colour(), page);
             }
-            EventKind::Retrying { attempt, error, delay_ms } if levels.warnings => {
+            EventKind::Retrying { attempt, error, delay_ms, .. } if levels.warnings => {
                 let error = without_host(error, event.host.as_deref());
                 let error = error.lines().next().unwrap_or_default();
                 let again = match delay_ms {
@@ -193,13 +193,13 @@ impl Render for Prefix {
             EventKind::TransferFinished { error: Some(error), .. } if levels.debug => {
                 self.tell(event, "", error, "", page);
             }
-            EventKind::HostKeyRecorded { fingerprint, file } if levels.status => {
+            EventKind::HostKeyRecorded { fingerprint, file, .. } if levels.status => {
                 self.tell(event, "", &format!("new host key {fingerprint} recorded in {file}"), "", page);
             }
-            EventKind::Connecting { address } if levels.debug => {
+            EventKind::Connecting { address, .. } if levels.debug => {
                 self.tell(event, "", &format!("connecting to {address}"), "", page);
             }
-            EventKind::Connected { address, duration_ms } if levels.debug => {
+            EventKind::Connected { address, duration_ms, .. } if levels.debug => {
                 self.tell(event, "", &format!("connected to {address} in {}", duration(*duration_ms)), "", page);
             }
             EventKind::Disconnected if levels.debug => self.tell(event, "", "disconnected", "", page),
@@ -232,6 +232,8 @@ fn shown_host(host: Option<&Arc<str>>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::tests::{event, output, partial, rendered};
     use super::*;
     use fabric_core::HostStatus;
@@ -243,8 +245,8 @@ mod tests {
     #[test]
     fn the_format_of_the_contract() {
         let events = [
-            event("web1", EventKind::HostStarted { attempt: 1 }),
-            event("web1", EventKind::CommandStarted { verb: Verb::Run, command: "uname -a".into() }),
+            event("web1", EventKind::host_started(1)),
+            event("web1", EventKind::command_started(Verb::Run, "uname -a")),
             output("web1", Stream::Stdout, "Linux web1 6.1.0\n"),
             output("web1", Stream::Stderr, "oops\r\n"),
         ];
@@ -274,7 +276,7 @@ mod tests {
             output("b", Stream::Stdout, "\n"),
             partial("b", Stream::Stdout, "50%\r"),
             partial("b", Stream::Stdout, "60%"),
-            event("b", EventKind::Message { text: "hi".into() }),
+            event("b", EventKind::message("hi")),
             partial("b", Stream::Stderr, "end"),
         ];
         assert_eq!(
@@ -286,16 +288,13 @@ mod tests {
 
     #[test]
     fn errors_and_warnings_go_to_standard_error() {
-        let error = |text: &str| EventKind::HostFinished {
-            status: HostStatus::Failed,
-            error: Some(text.into()),
-            duration_ms: 1,
-        };
+        let error =
+            |text: &str| EventKind::host_finished(HostStatus::Failed, text.to_owned(), Duration::from_millis(1));
         let events = [
-            event("web1", EventKind::Warning { message: "odd".into() }),
-            event("web1", EventKind::Retrying { attempt: 1, error: "web1: down\nmore".into(), delay_ms: 1500 }),
+            event("web1", EventKind::warning("odd")),
+            event("web1", EventKind::retrying(1, "web1: down\nmore", Duration::from_millis(1500))),
             event("web1", error("web1: `false` ended with exit status 1\nstderr:\nlast words")),
-            Event { host: None, ..event("", EventKind::Warning { message: "all odd".into() }) },
+            event("", EventKind::warning("all odd")),
         ];
         assert_eq!(
             shown(Look::default(), &events),
@@ -315,10 +314,10 @@ mod tests {
 
     #[test]
     fn the_end_of_what_was_hidden_is_shown_with_the_failure() {
-        let begun = |command: &str| event("a", EventKind::CommandStarted { verb: Verb::Run, command: command.into() });
+        let begun = |command: &str| event("a", EventKind::command_started(Verb::Run, command));
         let ended = |ok: bool| {
-            let (command, exit) = ("x".to_owned(), Some(u32::from(!ok)));
-            event("a", EventKind::CommandFinished { verb: Verb::Run, command, exit, signal: None, ok, duration_ms: 1 })
+            let exit = fabric_core::ExitStatus::Code(u32::from(!ok));
+            event("a", EventKind::command_finished(Verb::Run, "x", &exit, ok, Duration::from_millis(1)))
         };
         let error = Some("a: `x` ended with exit status 1".to_owned());
         let lines = (1..=12).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
@@ -330,7 +329,7 @@ mod tests {
             output("a", Stream::Stdout, &lines),
             output("a", Stream::Stderr, "why\n"),
             ended(false),
-            event("a", EventKind::HostFinished { status: HostStatus::Failed, error, duration_ms: 1 }),
+            event("a", EventKind::host_finished(HostStatus::Failed, error, Duration::from_millis(1))),
         ];
         let mut look = Look::default();
         look.levels.hide("running,stdout").unwrap();
@@ -346,8 +345,8 @@ mod tests {
     fn a_failure_that_was_a_warning_is_told_once() {
         let error = Some("web1: down".to_owned());
         let events = [
-            event("web1", EventKind::Warning { message: "down; the host is skipped".into() }),
-            event("web1", EventKind::HostFinished { status: HostStatus::Unreachable, error, duration_ms: 1 }),
+            event("web1", EventKind::warning("down; the host is skipped")),
+            event("web1", EventKind::host_finished(HostStatus::Unreachable, error, Duration::from_millis(1))),
         ];
         assert_eq!(shown(Look::default(), &events), "2> [web1] warning: down; the host is skipped\n");
     }
@@ -355,8 +354,8 @@ mod tests {
     #[test]
     fn levels_and_prefixes_can_be_switched_off() {
         let events = [
-            event("a", EventKind::HostStarted { attempt: 1 }),
-            event("a", EventKind::CommandStarted { verb: Verb::Sudo, command: "id\nls".into() }),
+            event("a", EventKind::host_started(1)),
+            event("a", EventKind::command_started(Verb::Sudo, "id\nls")),
             output("a", Stream::Stdout, "one\n"),
             output("a", Stream::Stderr, "two\n"),
         ];
@@ -364,7 +363,7 @@ mod tests {
         look.levels.hide("running").unwrap();
         assert_eq!(shown(look, &events), "one\n2> two\n");
         let condition = Some("s.ok".into());
-        let planned = event("a", EventKind::Planned { verb: "run".into(), what: "id".into(), condition });
+        let planned = event("a", EventKind::planned("run", "id", condition));
         assert_eq!(shown(look, &[planned]), "[a] run: id  (if s.ok)\n");
         look.levels.hide("output").unwrap();
         look.levels.show("running").unwrap();
@@ -373,20 +372,14 @@ mod tests {
 
     #[test]
     fn transfers_and_local_commands() {
-        let transfer = |direction| EventKind::TransferStarted {
-            direction,
-            local: "app.tgz".into(),
-            remote: "/tmp/app.tgz".into(),
-            size: None,
-        };
-        let planned =
-            EventKind::Planned { verb: "get".into(), what: "app.tgz <- /tmp/app.tgz".into(), condition: None };
-        let local = EventKind::CommandStarted { verb: Verb::Local, command: "make".into() };
+        let transfer = |direction| EventKind::transfer_started(direction, "app.tgz", "/tmp/app.tgz", None);
+        let planned = EventKind::planned("get", "app.tgz <- /tmp/app.tgz", None);
+        let local = EventKind::command_started(Verb::Local, "make");
         let events = [
             event("a", transfer(Direction::Put)),
             event("a", transfer(Direction::Get)),
             event("a", planned),
-            Event { host: None, ..event("", local) },
+            event("", local),
         ];
         assert_eq!(
             shown(Look::default(), &events),

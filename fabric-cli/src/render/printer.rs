@@ -316,7 +316,7 @@ mod tests {
 
     impl Render for Lines {
         fn event(&mut self, event: &Event, page: &mut Page) {
-            if let EventKind::Message { text } = &event.kind {
+            if let EventKind::Message { text, .. } = &event.kind {
                 page.to(Stream::Stdout).extend_from_slice(format!("{text}\n").as_bytes());
             }
         }
@@ -358,7 +358,7 @@ mod tests {
                 let emitter = Emitter::new(printer.clone(), "run");
                 scope.spawn(move || {
                     for line in 0..1000 {
-                        emitter.emit(EventKind::Message { text: format!("{thread} {line}") });
+                        emitter.emit(EventKind::message(format!("{thread} {line}")));
                     }
                 });
             }
@@ -378,9 +378,9 @@ mod tests {
         let kept = Kept::default();
         let printer = printer(kept.clone(), mpsc::channel().0);
         let emitter = Emitter::new(printer.clone(), "run");
-        emitter.emit(EventKind::Message { text: "before".to_owned() });
+        emitter.emit(EventKind::message("before"));
         let held = printer.hold();
-        emitter.emit(EventKind::Message { text: "during".to_owned() });
+        emitter.emit(EventKind::message("during"));
         assert_eq!(*kept.0.lock(), b"before\n");
         drop(held);
         printer.finish();
@@ -393,10 +393,10 @@ mod tests {
         let printer = printer(writer, mpsc::channel().0);
         let emitter = Emitter::new(printer.clone(), "run");
         let text = "x".repeat(FULL);
-        emitter.emit(EventKind::Message { text: text.clone() });
+        emitter.emit(EventKind::message(text.clone()));
         // Once the first batch is on its way, which the pipe is too small for, the second has to wait.
         emitter.ready().await;
-        emitter.emit(EventKind::Message { text });
+        emitter.emit(EventKind::message(text));
         assert!(printer.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending());
         let reading = std::thread::spawn(move || io::copy(&mut { reader }, &mut io::sink()).unwrap());
         emitter.ready().await;
@@ -411,9 +411,9 @@ mod tests {
         let (broken, told) = mpsc::channel();
         let printer = printer(writer, broken);
         let emitter = Emitter::new(printer.clone(), "run");
-        emitter.emit(EventKind::Message { text: "lost".to_owned() });
+        emitter.emit(EventKind::message("lost"));
         told.recv().unwrap();
-        emitter.emit(EventKind::Message { text: "lost too".to_owned() });
+        emitter.emit(EventKind::message("lost too"));
         printer.finish();
         assert!(told.try_recv().is_err());
     }

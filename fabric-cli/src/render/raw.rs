@@ -44,8 +44,8 @@ mod tests {
     #[test]
     fn bytes_pass_unchanged() {
         let events = [
-            event("a", EventKind::HostStarted { attempt: 1 }),
-            event("a", EventKind::CommandStarted { verb: Verb::Run, command: "x".into() }),
+            event("a", EventKind::host_started(1)),
+            event("a", EventKind::command_started(Verb::Run, "x")),
             output("a", Stream::Stdout, "\x1b[1mone\r\n"),
             partial("b", Stream::Stdout, "two"),
             output("a", Stream::Stderr, "three\n"),

@@ -12,8 +12,17 @@ use super::visible;
 
 /// The summary of a run on several hosts, or of one that failed; empty for any other.
 pub(super) fn summary(kind: &EventKind) -> Option<String> {
-    let EventKind::Summary { hosts_ok, hosts_failed, hosts_skipped, duration_ms, hosts, errors, not_started, advice } =
-        kind
+    let EventKind::Summary {
+        hosts_ok,
+        hosts_failed,
+        hosts_skipped,
+        duration_ms,
+        hosts,
+        errors,
+        not_started,
+        advice,
+        ..
+    } = kind
     else {
         return None;
     };
@@ -79,6 +88,8 @@ pub(crate) fn duration(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -92,16 +103,13 @@ mod tests {
             ("web4", "fabfile.toml:3: web4: not started"),
             ("db", "db: connection refused"),
         ];
-        let kind = EventKind::Summary {
-            hosts_ok: 1,
-            hosts_failed: 2,
-            hosts_skipped: 2,
-            duration_ms: 2149,
-            hosts: hosts.into_iter().map(|(host, status)| (host.into(), status)).collect(),
-            errors: errors.into_iter().map(|(host, error)| (host.into(), error.to_owned())).collect(),
-            not_started: vec!["restart".to_owned()],
-            advice: Some("--keep-going would have gone on".to_owned()),
-        };
+        let kind = EventKind::summary(
+            hosts.into_iter().map(|(host, status)| (host.into(), status)).collect(),
+            errors.into_iter().map(|(host, error)| (host.into(), error.to_owned())).collect(),
+            vec!["restart".to_owned()],
+            "--keep-going would have gone on".to_owned(),
+            Duration::from_millis(2149),
+        );
         assert_eq!(
             summary(&kind).unwrap(),
             "5 hosts: 1 ok, 2 failed, 2 skipped (2.1 s)\n\

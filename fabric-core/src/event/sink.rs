@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use jiff::Timestamp;
-
 use super::{Event, EventKind};
 
 /// Where events go.
@@ -105,25 +103,19 @@ impl Emitter {
         &self.run
     }
 
-    /// Tells what happened, now.
+    /// Emits what happens now.
     pub fn emit(&self, kind: EventKind) {
-        self.sink.emit(Event {
-            at: Timestamp::now(),
-            run: self.run.clone(),
-            host: self.host.clone(),
-            task: self.task.clone(),
-            kind,
-        });
+        self.sink.emit(Event::new(self.run.clone(), kind).host(self.host.clone()).task(self.task.clone()));
     }
 
-    /// Tells what a dry run would have done.
+    /// Emits what a dry run would have done.
     pub fn plan(&self, verb: impl Into<String>, what: impl Into<String>) {
-        self.emit(EventKind::Planned { verb: verb.into(), what: what.into(), condition: self.condition.clone() });
+        self.emit(EventKind::planned(verb, what, self.condition.clone()));
     }
 
-    /// Tells a warning.
+    /// Emits a warning.
     pub fn warn(&self, message: impl Into<String>) {
-        self.emit(EventKind::Warning { message: message.into() });
+        self.emit(EventKind::warning(message));
     }
 
     /// Waits until there is room for more.

@@ -80,7 +80,7 @@ impl Commands {
             }
         };
         match &event.kind {
-            EventKind::CommandStarted { verb, command } => {
+            EventKind::CommandStarted { verb, command, .. } => {
                 with(&|host| host.begin(execution, &verb.to_string(), command));
             }
             EventKind::Output(output) => with(&|host| {
@@ -91,7 +91,7 @@ impl Commands {
                 }
                 host.bytes += output.data.len();
             }),
-            EventKind::CommandFinished { verb, command, exit, signal, ok, duration_ms } => with(&|host| {
+            EventKind::CommandFinished { verb, command, exit, signal, ok, duration_ms, .. } => with(&|host| {
                 let ended = host.ended(execution, |report| report.command == *command || report.verb.is_empty());
                 let Some(report) = ended else { return };
                 (report.verb, report.command) = (verb.to_string(), command.clone());
@@ -101,13 +101,13 @@ impl Commands {
             EventKind::TransferStarted { direction, local, remote, .. } => {
                 with(&|host| host.begin(execution, verb(*direction), &paths(*direction, local, remote)));
             }
-            EventKind::TransferFinished { direction, local, remote, bytes, duration_ms, error } => with(&|host| {
+            EventKind::TransferFinished { direction, local, remote, bytes, duration_ms, error, .. } => with(&|host| {
                 let paths = paths(*direction, local, remote);
                 let Some(report) = host.ended(execution, |report| report.command == paths) else { return };
                 (report.ok, report.error) = (Some(error.is_none()), error.clone());
                 (report.bytes, report.duration_ms) = (Some(*bytes), Some(*duration_ms));
             }),
-            EventKind::Message { text } => with(&|host| {
+            EventKind::Message { text, .. } => with(&|host| {
                 host.begin(execution, "say", text);
                 let _ = host.ended(execution, |report| report.verb == "say");
             }),

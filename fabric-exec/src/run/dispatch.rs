@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fabric_core::event::millis;
 use fabric_core::{EventKind, HostStatus, Value};
 use jiff::Timestamp;
 use tokio::task::{Id, JoinSet};
@@ -112,7 +111,7 @@ impl<'a> Dispatcher<'a> {
             .record(|| Line::TaskStarted { key: self.key(), hosts: hosts.iter().map(ToString::to_string).collect() });
         let env = self.scope.env.values();
         self.scope.emitter.ready().await;
-        self.scope.emitter.emit(EventKind::TaskStarted { hosts: hosts.clone(), strategy });
+        self.scope.emitter.emit(EventKind::task_started(hosts.clone(), strategy));
 
         let mut value = Value::Null;
         if self.job.task.runs_once {
@@ -139,7 +138,7 @@ impl<'a> Dispatcher<'a> {
             let values = sets.then(|| self.run.recordable_state(&env, &self.scope.env)).flatten();
             Line::TaskFinished { key: self.key(), sets, values }
         });
-        self.scope.emitter.emit(EventKind::TaskFinished { duration_ms: millis(began.elapsed()) });
+        self.scope.emitter.emit(EventKind::task_finished(began.elapsed()));
         if settings.eagerly_disconnect {
             self.run.connections.close_idle().await;
         }
@@ -210,7 +209,7 @@ impl<'a> Dispatcher<'a> {
             if batches.len() > 1 {
                 let names = batch.iter().map(|place| hosts[*place].clone()).collect();
                 let (batch, batches) = (index + 1, batches.len());
-                self.scope.emitter.emit(EventKind::BatchStarted { batch, batches, hosts: names });
+                self.scope.emitter.emit(EventKind::batch_started(batch, batches, names));
             }
             self.run_window(batch).await;
             if self.may_go_on() {
@@ -262,7 +261,7 @@ impl<'a> Dispatcher<'a> {
                     context.emitter().ready().await;
                     let host = context.host().map(|host| host.as_str().to_owned());
                     self.run.record(|| Line::HostStarted { host });
-                    context.emitter().emit(EventKind::HostStarted { attempt: 1 });
+                    context.emitter().emit(EventKind::host_started(1));
                     let lane = self.run.lanes.freest(full);
                     let id = running.spawn_on(IN_TASK.scope((), run_on_host(self.run.clone(), context)), &lane.runtime).id();
                     at.insert(id, (*place, Instant::now(), lane));
@@ -366,11 +365,7 @@ impl<'a> Dispatcher<'a> {
             status: result.status,
             value: self.parent.and_then(|_| self.run.recordable(&result.value)),
         });
-        emitter.emit(EventKind::HostFinished {
-            status: result.status,
-            error: result.error.clone(),
-            duration_ms: millis(result.duration),
-        });
+        emitter.emit(EventKind::host_finished(result.status, result.error.clone(), result.duration));
         if let Some(host) = emitter.host() {
             self.run.ledger.host_finished(self.execution(), host, &result, self.allows_failures());
         }
@@ -390,11 +385,8 @@ impl<'a> Dispatcher<'a> {
             if self.results[place].is_none() {
                 let result = self.result(place, HostStatus::Skipped, None, value.clone());
                 if let Some(host) = &result.host {
-                    self.scope.emitter.for_host(host.as_str()).emit(EventKind::HostFinished {
-                        status: HostStatus::Skipped,
-                        error: None,
-                        duration_ms: 0,
-                    });
+                    let skipped = EventKind::host_finished(HostStatus::Skipped, None, Duration::ZERO);
+                    self.scope.emitter.for_host(host.as_str()).emit(skipped);
                 }
                 self.results[place] = Some(result);
             }

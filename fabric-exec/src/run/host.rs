@@ -35,7 +35,7 @@ pub(super) async fn run_on_host(run: Arc<RunState>, context: Context) -> HostRes
             run.record(|| Line::Superseded { executions });
         }
         attempt += 1;
-        context.emitter().emit(EventKind::HostStarted { attempt });
+        context.emitter().emit(EventKind::host_started(attempt));
     };
     let (warn_only, skip_bad_hosts) =
         settings.as_ref().map_or((false, false), |settings| (settings.warn_only, settings.skip_bad_hosts));

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_core::EventKind;
-use fabric_core::event::millis;
 
 use super::execute::execute;
 use super::ledger::Account;
@@ -23,7 +22,7 @@ pub(super) async fn start(run: Arc<RunState>, calls: Vec<Call>) -> Result<Report
         run.record(|| Line::Earlier { done: earlier.done.clone() });
     }
     let tasks = run.inputs.shown_tokens(&calls);
-    run.inputs.emitter.emit(EventKind::RunStarted { version: fabric_core::event::VERSION, tasks });
+    run.inputs.emitter.emit(EventKind::run_started(tasks));
     let sole_command = matches!(calls.as_slice(), [Call::Command(_)]);
     let mut ending = Ending::Ok;
     let mut usage = None;
@@ -115,16 +114,9 @@ fn report(run: &RunState, ending: Ending, error: Option<String>, sole_command: b
         run.record(|| Line::TookInput);
     }
     run.record(|| Line::Ended { ending });
-    let (hosts_ok, hosts_failed, hosts_skipped) = report.counts();
-    run.inputs.emitter.emit(EventKind::Summary {
-        hosts_ok,
-        hosts_failed,
-        hosts_skipped,
-        duration_ms: millis(duration),
-        not_started,
-        advice: advice.map(str::to_owned),
-        errors: hosts.iter().filter_map(|(host, report)| Some((host.clone(), report.error.clone()?))).collect(),
-        hosts: hosts.into_iter().map(|(host, report)| (host, report.status)).collect(),
-    });
+    let errors = hosts.iter().filter_map(|(host, report)| Some((host.clone(), report.error.clone()?))).collect();
+    let hosts = hosts.into_iter().map(|(host, report)| (host, report.status)).collect();
+    let summary = EventKind::summary(hosts, errors, not_started, advice.map(str::to_owned), duration);
+    run.inputs.emitter.emit(summary);
     report
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fabric_core::event::millis;
 use fabric_core::settings::{Map, Overlay, Settings};
 use fabric_core::{
     Emitter, EventKind, ExitStatus, HostString, Layer, Origin, PromptError, PromptKind, PromptRequest, Resolve, Secret,
@@ -540,7 +539,7 @@ impl Context {
         if self.interrupt().is_stopping() {
             return Err(TaskError::Interrupted);
         }
-        self.emitter.emit(EventKind::Retrying { attempt, error: error.to_string(), delay_ms: millis(pause) });
+        self.emitter.emit(EventKind::retrying(attempt, error.to_string(), pause));
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
             () = self.interrupt().stopping() => Err(TaskError::Interrupted),
@@ -584,7 +583,7 @@ impl Context {
 
     /// Says something to whoever watches the run (`puts` of Fabric 1).
     pub fn say(&self, text: impl Into<String>) {
-        self.emitter.emit(EventKind::Message { text: text.into() });
+        self.emitter.emit(EventKind::message(text));
     }
 
     /// Warns whoever watches the run.

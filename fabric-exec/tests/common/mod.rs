@@ -32,7 +32,7 @@ impl Recorder {
 
     pub fn warnings(&self) -> Vec<String> {
         let warning = |event: &Event| match &event.kind {
-            EventKind::Warning { message } => Some(message.clone()),
+            EventKind::Warning { message, .. } => Some(message.clone()),
             _ => None,
         };
         self.events().iter().filter_map(warning).collect()
@@ -43,12 +43,14 @@ fn word(event: &Event) -> Option<String> {
     let host = event.host.as_deref().unwrap_or("-");
     let task = event.task.as_deref().unwrap_or("-");
     Some(match &event.kind {
-        EventKind::HostStarted { attempt: 1 } => format!("{task}@{host}"),
-        EventKind::HostStarted { attempt } => format!("{task}@{host} try {attempt}"),
+        EventKind::HostStarted { attempt: 1, .. } => format!("{task}@{host}"),
+        EventKind::HostStarted { attempt, .. } => format!("{task}@{host} try {attempt}"),
         EventKind::HostFinished { status, .. } => format!("{task}@{host} {status}"),
         EventKind::BatchStarted { batch, batches, .. } => format!("batch {batch}/{batches}"),
-        EventKind::Planned { verb, what, condition: None } => format!("plan {verb}: {what}"),
-        EventKind::Planned { verb, what, condition: Some(condition) } => format!("plan {verb}: {what} if {condition}"),
+        EventKind::Planned { verb, what, condition: None, .. } => format!("plan {verb}: {what}"),
+        EventKind::Planned { verb, what, condition: Some(condition), .. } => {
+            format!("plan {verb}: {what} if {condition}")
+        }
         _ => return None,
     })
 }

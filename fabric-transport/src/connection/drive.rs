@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fabric_core::error::SessionError;
-use fabric_core::event::{EventKind, Verb, millis};
+use fabric_core::event::{EventKind, Verb};
 use fabric_core::outcome::Stream;
 use fabric_core::transport::StopOutcome;
-use fabric_core::{CommandOutcome, Emitter, Error, ExitStatus, Process, ProcessControl};
+use fabric_core::{CommandOutcome, Emitter, Error, Process, ProcessControl};
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -277,17 +277,7 @@ fn not_kept(host: String, outcome: &CommandOutcome, error: &io::Error) -> Error 
 }
 
 fn finished(verb: Verb, outcome: &CommandOutcome, ok: bool) -> EventKind {
-    EventKind::CommandFinished {
-        verb,
-        command: outcome.command.clone(),
-        exit: outcome.exit.code(),
-        signal: match &outcome.exit {
-            ExitStatus::Signal { signal, .. } => Some(signal.name().to_owned()),
-            _ => None,
-        },
-        ok,
-        duration_ms: millis(outcome.duration),
-    }
+    EventKind::command_finished(verb, outcome.command.clone(), &outcome.exit, ok, outcome.duration)
 }
 
 /// Waits until the command is to be stopped because the run is; first it is sent the Ctrl-C, where it gets that.

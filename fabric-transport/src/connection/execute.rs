@@ -93,7 +93,7 @@ impl CommandRequest {
             Verb::Run | Verb::Sudo => self.connection.with_dry(false).session().await?,
         };
         if !self.options.silent {
-            emitter.emit(EventKind::CommandStarted { verb: self.verb, command: outcome.command.clone() });
+            emitter.emit(EventKind::command_started(self.verb, outcome.command.clone()));
         }
         let began = Instant::now();
         let spawn = std::mem::take(&mut prepared.spawn);

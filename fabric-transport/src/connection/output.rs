@@ -137,7 +137,7 @@ impl OutputSide {
             // Before, so that what waits to be shown counts among what is held.
             emitter.ready().await;
             if let Some((data, partial)) = one.lines.push(&bytes) {
-                emitter.emit(EventKind::Output(Output { stream, data, partial }));
+                emitter.emit(EventKind::Output(Output::new(stream, data).partial(partial)));
             }
         }
         Ok(())
@@ -193,7 +193,7 @@ impl OutputSide {
                 self.emitter.ready().await;
             }
             if let Some((data, partial)) = self.stream(stream).lines.finish() {
-                self.emitter.emit(EventKind::Output(Output { stream, data, partial }));
+                self.emitter.emit(EventKind::Output(Output::new(stream, data).partial(partial)));
             }
             self.stream(stream).capture.settle().await;
         }

@@ -249,7 +249,7 @@ pub(super) async fn pump(
                 }
                 if let Some(echo) = &echo {
                     let partial = !at_line_start;
-                    echo.emit(EventKind::Output(Output { stream: Stream::Stdout, data: bytes, partial }));
+                    echo.emit(EventKind::Output(Output::new(Stream::Stdout, bytes).partial(partial)));
                 }
             }
         }

@@ -14,7 +14,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fabric_core::event::millis;
 use fabric_core::{ConnectError, ConnectErrorKind, Emitter, EventKind, Phase};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
@@ -115,8 +114,7 @@ impl Governor {
                     retries += 1;
                     tracing::debug!(host = error.host, ?wait, %error, "dropped by the server, trying again");
                     if wait >= LONG_WAIT {
-                        let delay_ms = millis(wait);
-                        events.emit(EventKind::Retrying { attempt: retries, error: error.to_string(), delay_ms });
+                        events.emit(EventKind::retrying(retries, error.to_string(), wait));
                     }
                     tokio::time::sleep(wait).await;
                 }

@@ -11,7 +11,6 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use fabric_core::event::millis;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{
     ConnectError, ConnectErrorKind, Emitter, EventKind, Gateway, Phase, Prompter, RefusePrompts, Session, Target,
@@ -239,11 +238,10 @@ impl Connector {
                 }
             }
             let address = address(target);
-            events.emit(EventKind::Connecting { address: address.clone() });
+            events.emit(EventKind::connecting(address.clone()));
             let begun = Instant::now();
             let session = self.open_in_tries(target, who, events).await.map_err(|error| through(target, error))?;
-            let duration_ms = millis(begun.elapsed());
-            events.emit(EventKind::Connected { address, duration_ms });
+            events.emit(EventKind::connected(address, begun.elapsed()));
             Ok(session)
         })
     }
@@ -260,8 +258,7 @@ impl Connector {
             match self.inner.governor.run(governed(target), who, events, once).await {
                 Err(error) if error.is_transient() && attempt < target.timeouts.attempts.get() => {
                     let delay = jittered(RETRY_WAIT * 2_u32.pow(attempt.min(5) - 1));
-                    let delay_ms = millis(delay);
-                    events.emit(EventKind::Retrying { attempt, error: error.to_string(), delay_ms });
+                    events.emit(EventKind::retrying(attempt, error.to_string(), delay));
                     tokio::time::sleep(delay).await;
                     attempt += 1;
                 }

@@ -197,10 +197,10 @@ impl KnownHostsVerifier {
         let name = lookup_name(target);
         match recorded {
             Ok(Recorded::Already) => {}
-            Ok(Recorded::Added) => context.events.emit(EventKind::HostKeyRecorded {
-                fingerprint: key.fingerprint(),
-                file: target.host_keys.user_files.first().map(|file| file.display().to_string()).unwrap_or_default(),
-            }),
+            Ok(Recorded::Added) => context.events.emit(EventKind::host_key_recorded(
+                key.fingerprint(),
+                target.host_keys.user_files.first().map(|file| file.display().to_string()).unwrap_or_default(),
+            )),
             Err(RecordError::Conflict(other)) => return Err(changed(target, key, &other.place)),
             Err(RecordError::Read(error)) => return Err(unreadable(error)),
             // As with ssh: the host is not less trusted for that.
@@ -305,9 +305,7 @@ impl HostKeyVerifier for KnownHostsVerifier {
                 let file = target.host_keys.user_files.first().map(|file| file.display().to_string());
                 for key in update.new {
                     let fingerprint = key.fingerprint();
-                    context
-                        .events
-                        .emit(EventKind::HostKeyRecorded { fingerprint, file: file.clone().unwrap_or_default() });
+                    context.events.emit(EventKind::host_key_recorded(fingerprint, file.clone().unwrap_or_default()));
                 }
             }
             // The host is not less trusted for that, and nothing has been lost.

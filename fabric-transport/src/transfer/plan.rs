@@ -196,11 +196,11 @@ impl Engine {
         let emitter = self.connection.emitter();
         if !outcome.links.is_empty() && self.options.links == Links::Keep {
             let text = format!("{verb}: {} copied as links", links(outcome.links.len()));
-            emitter.emit(EventKind::Message { text });
+            emitter.emit(EventKind::message(text));
         }
         if !left_out.is_empty() {
             let text = format!("{verb}: {} left out: {}", links(left_out.len()), some(left_out));
-            emitter.emit(EventKind::Message { text });
+            emitter.emit(EventKind::message(text));
         }
         if !refused.is_empty() {
             let (count, some) = (links(refused.len()), some(refused));

@@ -31,7 +31,7 @@ impl Progress {
         size: Option<u64>,
         began: Instant,
     ) -> Self {
-        let started = EventKind::TransferStarted { direction, local: local.clone(), remote: remote.clone(), size };
+        let started = EventKind::transfer_started(direction, local.clone(), remote.clone(), size);
         emitter.emit(started);
         let told = Mutex::new(Instant::now());
         Self { emitter, direction, local, remote, size, bytes: AtomicU64::new(0), began, told }
@@ -45,7 +45,7 @@ impl Progress {
             *told = Instant::now();
             drop(told);
             let remote = self.remote.clone();
-            self.emitter.emit(EventKind::TransferProgress { remote, bytes: so_far, size: self.size });
+            self.emitter.emit(EventKind::transfer_progress(remote, so_far, self.size));
         }
     }
 
@@ -54,13 +54,13 @@ impl Progress {
     }
 
     pub(super) fn finish(&self, error: Option<String>) {
-        self.emitter.emit(EventKind::TransferFinished {
-            direction: self.direction,
-            local: self.local.clone(),
-            remote: self.remote.clone(),
-            bytes: self.bytes(),
-            duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        self.emitter.emit(EventKind::transfer_finished(
+            self.direction,
+            self.local.clone(),
+            self.remote.clone(),
+            self.bytes(),
+            self.began.elapsed(),
             error,
-        });
+        ));
     }
 }

@@ -294,7 +294,7 @@ async fn a_watched_command_that_is_silent_is_warned_of_once() {
     let warnings = || {
         let told = recorder.0.lock();
         let texts = told.iter().filter_map(|kind| match kind {
-            EventKind::Warning { message } => Some(message.clone()),
+            EventKind::Warning { message, .. } => Some(message.clone()),
             _ => None,
         });
         texts.collect::<Vec<_>>()

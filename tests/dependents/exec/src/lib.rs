@@ -82,7 +82,7 @@ mod tests {
         let hosts = MemoryTransport::named("ssh");
         hosts.host("new").on("cat VERSION", Reply::status(1));
         hosts.host("old").on("cat VERSION", Reply::stdout("2.3\n"));
-        let connector = Connector::new().with_transport(hosts);
+        let connector = Connector::new().transport(hosts);
         let mut found = Vec::new();
         for host in ["new", "old"] {
             let host = Connection::builder(host).connector(connector.clone()).build().expect("a host");
