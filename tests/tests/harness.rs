@@ -1,4 +1,4 @@
-//! The harness itself: servers start, serve OpenSSH's own client, and are gone in the end.
+//! The harness itself: servers start, serve OpenSSH's client, and are gone at the end.
 
 use std::process::{Command, Stdio};
 
@@ -32,7 +32,7 @@ fn every_address_is_a_host() {
 fn nothing_is_left_of_a_server() {
     let sshd = Sshd::builder().start();
     let dir = sshd.key().parent().unwrap().to_owned();
-    // What is left in the background outlives its session, but not its server.
+    // A background process outlives its session, but not its server.
     let output = ssh(&sshd, 0, None).arg("sleep 1000 >/dev/null 2>&1 & echo $!").output().unwrap();
     let left = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap();
     let left = rustix::process::Pid::from_raw(left).unwrap();
@@ -42,7 +42,7 @@ fn nothing_is_left_of_a_server() {
     assert!(std::net::TcpStream::connect(address).is_err());
     assert!(!dir.exists());
     if cfg!(target_os = "linux") {
-        // Killed, and soon dead; whoever adopted it may have yet to collect it. Were it not killed, this would not end.
+        // Killed, but perhaps not reaped yet. If it were not killed, this would not end.
         let stat = || std::fs::read_to_string(format!("/proc/{}/stat", left.as_raw_nonzero()));
         while stat().is_ok_and(|stat| !stat.contains(") Z ")) {
             std::thread::yield_now();
@@ -54,7 +54,7 @@ fn nothing_is_left_of_a_server() {
 fn a_guard_keeps_its_word_when_its_process_is_killed() {
     const PIPE: &str = "FABRIC_TEST_GUARD_PIPE";
     if let Some(pipe) = std::env::var_os(PIPE) {
-        // The process that the other one has started: it ends without a chance to do anything.
+        // The process that the other one has started is killed without a chance to clean up.
         let _guard = Guard::new("echo undone > \"$1\"", [pipe]);
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
         unreachable!("killed");

@@ -1,4 +1,4 @@
-//! Hosts that misbehave: whatever they do is an error of that host, within its limits, and nothing half-done stays.
+//! Hosts that misbehave: whatever they do is an error of that host within its limits, and nothing incomplete is left.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use tests::World;
 
 /// The limit on each phase.
 const LIMIT: Duration = Duration::from_millis(400);
-/// What no single thing may take, on a machine that is busy with other tests: more is hanging.
+/// The longest that any step may take on a busy machine: more is hanging.
 const HANGING: Duration = Duration::from_secs(30);
 
 async fn world() -> World {
     World::embedded_as(Fleet::builder()).await.limits(LIMIT)
 }
 
-/// Waits for what must end by itself.
+/// Waits for a future that must end by itself.
 async fn ends<F: IntoFuture>(what: F) -> F::Output {
     tokio::time::timeout(HANGING, what.into_future()).await.expect("still waiting")
 }
@@ -49,7 +49,7 @@ async fn a_peer_that_is_no_ssh_server_is_refused() {
         Greeting::Raw(vec![b'x'; 100_000]),
         Greeting::Endless,
     ];
-    // All at once: a server that closes before the login may be a busy one, and is tried again after a while.
+    // In parallel: a server that closes before the login may be busy, and is retried after a while.
     join_all(greetings.into_iter().enumerate().map(async |(number, greeting)| {
         let world = world().await;
         world.fleet_host().set_faults(faults(|faults| faults.greeting = greeting));
@@ -196,7 +196,7 @@ async fn names_in_a_listing_never_lead_out_of_the_target_directory() {
         std::fs::create_dir_all(&into).unwrap();
         host.set_faults(faults(|faults| faults.listing = vec![name.as_bytes().to_vec()]));
         let connection = world.connection();
-        // An error or a report of what failed: both are right. A file anywhere else is not.
+        // Either an error or a report of failures is right. A file anywhere else is not.
         let _ = ends(connection.get("tree", into.join("copy"))).await;
         ends(connection.close()).await;
         let written = every_file(here.path());
@@ -219,7 +219,7 @@ async fn frames_of_any_length_are_an_error() {
             tokio::time::timeout(LIMIT * 10, async { connection.get("file", here.path().join("file")).await }).await
         })
         .await;
-        // A frame that claims more than comes is waited for; keepalive finds nothing wrong with its host.
+        // A frame that announces more than it has is waited for; keepalive finds the host alive.
         assert!(!matches!(got, Ok(Ok(_))), "{length}");
         assert_eq!(every_file(here.path()), Vec::<String>::new(), "{length}");
         ends(connection.close()).await;
@@ -281,7 +281,7 @@ async fn links_on_a_host_lead_nowhere() {
     std::fs::create_dir_all(tree.join("sub")).unwrap();
     std::fs::write(tree.join("sub/plain"), "plain").unwrap();
     let here = tempfile::tempdir().unwrap();
-    // A directory of this machine, to which a file of the host's might be led.
+    // A local directory to which a malicious link could lead.
     let local = here.path().join("local");
     std::fs::create_dir(&local).unwrap();
     std::os::unix::fs::symlink(&local, tree.join("out")).unwrap();
@@ -295,7 +295,7 @@ async fn links_on_a_host_lead_nowhere() {
     assert_eq!(every_file(&local), Vec::<String>::new());
     let copied = every_file(&here.path().join("copy"));
     assert!(copied.contains(&"sub/plain".to_owned()), "{copied:?}");
-    // Links of the host's are followed on the host, as with `scp -r`; here nothing is led anywhere.
+    // Links are followed on the host, as with `scp -r`, and never here.
     assert!(copied.contains(&"up/secret".to_owned()), "{copied:?}");
     assert!(!copied.iter().any(|file| file.contains("planted")), "{copied:?}");
     assert!(!here.path().join("copy/out").is_symlink());

@@ -1,4 +1,4 @@
-//! A command that says far more than fits in memory.
+//! A command that prints far more than fits in memory.
 
 use std::io::Read as _;
 
@@ -11,7 +11,7 @@ fn peak() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }
 
-/// One test only, since the memory is the whole process's.
+/// Only one test, since the limit is the process's memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_hundred_megabytes_are_captured_in_little_memory() {
     const SIZE: u64 = 300_000_000;
@@ -35,7 +35,7 @@ async fn three_hundred_megabytes_are_captured_in_little_memory() {
         read += count as u64;
     }
     assert_eq!(read, SIZE + 5);
-    // What is kept in memory until it goes to the file, what is on its way, and what the reader here has.
+    // What is buffered before it goes to the file, what is in flight, and this reader's buffer.
     let grown = peak().saturating_sub(before);
     assert!(grown < 80 << 20, "{grown} bytes more memory");
 }

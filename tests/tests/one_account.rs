@@ -1,6 +1,6 @@
-//! One account of a run: whatever fails, every host string has the same fate in the terminal's summary, the JSON events,
-//! the reports in JSON, JUnit and HTML, the journal and the exit status, and every line that a host printed is there once,
-//! under its name.
+//! All accounts of a run agree: whatever fails, each host string has the same result in the terminal's summary, the JSON events, the
+//! reports in JSON, JUnit and HTML, the journal and the exit status; and each line that a host printed is there once, under its
+//! name.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// Host strings, and the machines that they are names of.
+/// Host strings, and their machines.
 const HOSTS: [(&str, &str); 6] =
     [("alpha", "m0"), ("bravo", "m0"), ("charlie", "m1"), ("joe@delta", "m1"), ("echo:2222", "m2"), ("foxtrot", "m2")];
 
@@ -208,7 +208,7 @@ impl EventSink for Recorder {
     }
 }
 
-/// What a run left behind.
+/// The results of a run.
 struct Left {
     report: Report,
     events: Vec<Event>,
@@ -287,7 +287,7 @@ fn shown(events: &[Event], mode: OutputMode) -> String {
 
 type Fates = BTreeMap<String, String>;
 
-/// Task, host and fate of every result, in some order.
+/// Task, host and status of every result, in some order.
 type Results = Vec<(String, String, String)>;
 
 fn sorted(results: impl Iterator<Item = (String, String, String)>) -> Results {
@@ -354,7 +354,7 @@ fn check(case: &Case) {
     let (hosts, results) = of_report(&report);
     let told = format!("{}\n{report:#?}", case.fabfile());
 
-    // Each host of each list has one result, and what the events tell is the same.
+    // Each host of each list has one result, and the events agree.
     let lists = events.iter().filter_map(|event| match &event.kind {
         EventKind::TaskStarted { hosts, .. } => Some(hosts.iter().map(move |host| (event.task.clone(), host.clone()))),
         _ => None,

@@ -1,6 +1,6 @@
-//! A program with the command line of `fab` as a part of another one: in surroundings of its own, by a name of its own, and
-//! without changes to the process around it. The route of a run through the modules is the picture in
-//! docs/architecture.md; `UPDATE=1` draws it anew.
+//! A program with the command line of `fab` as part of another one: with its own surroundings and name, interrupted from outside,
+//! and without changes to the process. And the route of a run through the modules, compared with docs/architecture.md; `UPDATE=1`
+//! updates that.
 
 use std::fmt::Debug;
 use std::fs;
@@ -37,7 +37,7 @@ impl Write for Written {
     }
 }
 
-/// A home with a fabfile, and what a program there prints.
+/// A home with a fabfile, and the output of a program there.
 struct Place {
     dir: tempfile::TempDir,
     stdout: Written,
@@ -159,7 +159,7 @@ fn interrupted_at(place: &Place, at: &'static str, args: impl IntoIterator<Item 
     place.run_as(Program::new().surroundings(surroundings).interrupt(interrupt.clone()), args)
 }
 
-/// Runs `fab` with these arguments until something is to be written to this pipe in its directory, and interrupts it.
+/// Runs `fab` with these arguments until this pipe in its directory is opened for writing, and interrupts it.
 fn interrupted_once_written(
     place: &Place,
     pipe: &str,
@@ -253,7 +253,7 @@ fn an_interrupt_ends_what_is_no_run() {
     }
 }
 
-/// The modules that said what they do, in the order in which they said it first.
+/// The modules on the route of a run, in order of their first message.
 #[derive(Clone, Default)]
 struct Route(Arc<Mutex<Vec<(String, String)>>>);
 

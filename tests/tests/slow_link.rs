@@ -1,10 +1,10 @@
-//! A link on which everything takes its time.
+//! A slow link.
 
 use std::time::Duration;
 
 use tests::{Host, Link, Sshd, World, case};
 
-/// Half a round trip: long beside what a busy machine does in between.
+/// Half a round trip: long compared with the delays of a busy machine.
 const DELAY: Duration = Duration::from_millis(40);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -12,7 +12,7 @@ async fn a_connection_and_a_command_take_seven_round_trips_after_tcp() {
     let sshd = tokio::task::spawn_blocking(Sshd::shared).await.unwrap();
     let server = sshd.hosts()[0].host_string().parse().unwrap();
     let mut fewest = usize::MAX;
-    // A machine that stalls in between can only make them more, so the fewest of some tries counts.
+    // A busy machine can only make them more, so the minimum of several tries counts.
     for _ in 0..3 {
         let link = Link::to(server, DELAY).await;
         let host = Host { address: link.address().ip(), port: link.address().port() };
@@ -24,7 +24,7 @@ async fn a_connection_and_a_command_take_seven_round_trips_after_tcp() {
         run.await.unwrap();
         fewest = fewest.min(link.round_trips());
     }
-    // Algorithms, key exchange, service, key, login, channel, command. None at all would be a link that is not used.
+    // Algorithms, key exchange, service, key, login, channel, command. None would mean that the link isn't used.
     assert!((1..=7).contains(&fewest), "{fewest} round trips");
 }
 
@@ -49,7 +49,7 @@ async fn a_large_file_goes_over_as_many_channels_as_the_host_allows() {
         assert_eq!(sftp_channels(&sshd), expected, "{sessions} sessions: {}", sshd.log());
         let left: Vec<_> = std::fs::read_dir(world.far()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 2, "{left:?}");
-        // The channels are given back.
+        // The channels are closed.
         connection.get(there.to_str().unwrap(), world.far().join("back")).await.unwrap();
         assert!(std::fs::read(world.far().join("back")).unwrap() == content);
         if sessions > 1 {

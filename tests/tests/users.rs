@@ -144,7 +144,7 @@ async fn what_belongs_to_somebody_else_is_said_to_run_on() {
         user.password().replace('\'', r"'\''")
     );
     let (outcome, pid) = stopped(&*session, &text, false).await;
-    // sudo may or may not pass on what it gets; what is said must be true.
+    // sudo may or may not forward the signal; what is reported must be true.
     match outcome {
         StopOutcome::Ended => assert!(!is_alive(&pid)),
         StopOutcome::Unknown(reason) => {

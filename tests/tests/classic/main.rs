@@ -1,8 +1,8 @@
 //! The classic program and ours, side by side: random fabfiles, written for both, run by both, and what ran where in
 //! which order compared line by line, with each other and with a plain model of the rules.
 //!
-//! `scripts/fab-classic` installs the classic program (PyPI `fab-classic`). Where it says that it cannot, only the model
-//! is compared with, and that is said.
+//! `scripts/fab-classic` installs the classic program (PyPI `fab-classic`). If it cannot, only the model is compared with, and a
+//! message says so.
 
 mod case;
 mod deviations;
@@ -13,7 +13,7 @@ mod written;
 use case::Case;
 use programs::{Classic, Ours};
 
-/// How many random fabfiles; the variable `FABRIC_CLASSIC_CASES` says otherwise.
+/// How many random fabfiles, unless `FABRIC_CLASSIC_CASES` is set.
 const CASES: u64 = 150;
 
 #[test]

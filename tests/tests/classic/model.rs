@@ -1,4 +1,4 @@
-//! The rules of the classic "Execution model", written down as plainly as possible, and where ours are others.
+//! The rules of the classic "Execution model" in the simplest form, and where ours differ.
 
 use std::collections::HashSet;
 
@@ -67,7 +67,7 @@ struct State<'a> {
     once: HashSet<usize>,
     model: Model,
     anything: bool,
-    /// What parallel executions say, where one is under way.
+    /// The output of a parallel execution in progress.
     together: Option<Vec<String>>,
 }
 
@@ -270,7 +270,7 @@ impl State<'_> {
     }
 }
 
-/// The user and port that a host string tells.
+/// The user and port in a host string.
 fn told(host: &str) -> (Option<&str>, Option<&str>) {
     let (user, place) = host.split_once('@').map_or((None, host), |(user, place)| (Some(user), place));
     let port = match place.rsplit_once(':') {

@@ -6,16 +6,16 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// A run of a fabfile.
 pub(crate) struct Ran {
-    /// All it said.
+    /// Its whole output.
     pub(crate) text: String,
     /// Its exit status.
     pub(crate) status: i32,
 }
 
 impl Ran {
-    /// What its tasks said of themselves, in order: `task host arguments`.
+    /// The lines of its tasks, in order: `task host arguments`.
     pub(crate) fn lines(&self) -> Vec<String> {
-        // The classic program's own lines and line ends are written apart: something may stand before.
+        // The classic program writes lines and line ends separately: other text may come before.
         let said = self.text.lines().filter_map(|line| Some(line.split_once("RAN ")?.1));
         said.map(|line| line.trim_end().to_owned()).collect()
     }
@@ -29,7 +29,7 @@ pub(crate) struct Classic {
 }
 
 impl Classic {
-    /// Starts it; `None`, with a word on standard error, where it could not be installed.
+    /// Starts it; `None`, with a message on standard error, if it could not be installed.
     pub(crate) fn start() -> Option<Self> {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "../target".into(), PathBuf::from);
         let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join(target).join("fab-classic");

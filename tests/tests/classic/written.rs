@@ -1,6 +1,6 @@
 //! A case as files: in Python for the classic program, in TOML for ours.
 //!
-//! Every task tells who runs where: its name, the host string, user and port, its argument, and the lists it belongs to.
+//! Every task prints what runs where: its name, the host string, user and port, its argument, and its lists.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Broken plugins: the run goes on for the other hosts, and says which file it is and what is wrong with it.
+//! Broken plugins: the run goes on for other hosts, and the error names the file and the problem.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use tests::{BuiltPlugin, Case, case};
 
 use super::plugins::{built_by_cargo, cargo};
 
-/// What every plugin in C here begins with: more ways to describe oneself than there should be.
+/// The common part of the plugins in C, with many faulty descriptions.
 const BEGIN: &str = r#"
 #include "fabric_plugin.h"
 #include <fcntl.h>
@@ -118,7 +118,7 @@ fn a_child_may_say_more_than_a_pipe_holds_and_its_last_line_is_told() {
     second_behind_bad(plugin.file(), true).stderr_has("{plugin}: it crashed (signal 11): last words").run();
 }
 
-/// What a plugin does to the standard descriptors of its process, and to its input, is its own affair in a child.
+/// An isolated plugin may do anything to the standard descriptors and input of its process.
 #[test]
 fn a_child_without_standard_descriptors_serves_on() {
     let dial = "char c; if (read(0, &c, 1) != 0) return 77; (void)!write(1, \"noise\\n\", 6); \
@@ -146,7 +146,7 @@ fn bad_answers_are_errors_of_their_hosts_alone() {
             second_behind_bad(plugin.file(), isolation).stderr_has(format!("plugin {{plugin}}: {reason}")).run();
         }
     }
-    // Not the plugin's fault alone, nor for long.
+    // Temporary, and not the plugin's fault.
     let hanging = gateway("hanging", "for (;;) pause(); return FABRIC_OK;", "");
     let late = "{h2}: gateway bad://there: timed out after 1 s while connecting (setting timeout)";
     for isolation in [false, true] {
@@ -222,7 +222,7 @@ fn refused(plugin: &Path, isolation: bool, more: &[&str]) -> Case {
         .status(2)
 }
 
-/// Rust's own way to break: in every function that a plugin has.
+/// Panics, in every function of a plugin.
 #[test]
 fn a_panic_in_any_function_is_an_error_of_its_host_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -282,7 +282,7 @@ fn nobody_waits_for_a_hanging_plugin_after_ctrl_c() {
 
 #[test]
 fn the_password_of_a_gateway_is_not_told_whatever_the_plugin_says() {
-    // Tells all that it was given.
+    // Prints all that it gets.
     let dial = "error->ptr = malloc(request.len); error->len = error->capacity = request.len; \
                 memcpy(error->ptr, request.ptr, request.len); return FABRIC_FAILED;";
     let plugin = gateway("telling", dial, "");

@@ -1,10 +1,10 @@
-//! What is wrong with a fabfile is found before anything runs: all of it, with file, line and column.
+//! All problems of a fabfile are found before anything runs, with file, line and column.
 
 use std::path::Path;
 
 use tests::{Case, case};
 
-/// Tasks that would say so if one of their steps ran.
+/// Tasks that print something if any of their steps run.
 fn checked(text: &str, args: &[&str]) -> Case {
     case!().hosts(1).fabfile(text).args(["-H", "{h1}"]).args(args)
 }
@@ -151,7 +151,7 @@ fn a_source_that_an_earlier_task_may_make_is_accepted() {
     let missing =
         checked(text, &["up"]).stdout("").stderr_has("fabfile.toml:3:33: error: `put`: there is no {dir}/app.txt");
     missing.status(2).run();
-    // With `-w` a file that is missing is a warning when its turn comes.
+    // With `-w` a missing file is a warning, once its step is run.
     checked(text, &["-w", "up"]).any_stdout().any_stderr().run();
 }
 
@@ -180,7 +180,7 @@ fn a_template_file_tells_its_line_and_nothing_of_its_text() {
         .stderr("{dir}/a.conf:3:11: error: `naem` is not defined\n{dir}/a.conf:4:26: error: `usr` is not defined\n")
         .status(2)
         .run();
-    // It may be made anew by the step before it, so that it is read when its turn has come.
+    // The step before may write it again, so it is read only when its own step is run.
     case("made")
         .any_stdout()
         .stderr_has("fabfile.toml:4: {dir}/a.conf:3: `naem` is not defined; {dir}/a.conf:4: `usr` is not defined\n")
@@ -385,7 +385,7 @@ fn starters_and_examples_are_checked_without_a_warning() {
         }
         let ran = case.args(["--check"]).stdout("Nothing is wrong with the tasks.\n").any_stderr().run();
         for warning in ["unquoted", "names no host", "there is no"] {
-            // Whoever begins puts hosts into the starter's role.
+            // As a user would, put hosts into the starter's role.
             let is_asked_for = warning == "names no host" && dir.ends_with("init");
             assert!(is_asked_for || !ran.stderr.contains(warning), "{}: {}", dir.display(), ran.stderr);
         }

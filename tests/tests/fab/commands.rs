@@ -1,8 +1,8 @@
-//! Commands as they run on a host: what must succeed before them.
+//! Commands, and what has to succeed before them.
 
 use tests::{Sshd, TestUser, case};
 
-/// Lines that make the file `ran` if any part of them runs, whatever becomes of the rest.
+/// Lines that create the file `ran` if any part of them runs.
 const LINES: [&str; 12] = [
     "echo first; touch {far}/ran",
     "true || x; touch {far}/ran",
@@ -18,7 +18,7 @@ const LINES: [&str; 12] = [
     "}; touch {far}/ran; {",
 ];
 
-/// What is around a step that can't succeed.
+/// What precedes a command and can't succeed.
 const AROUND: [&str; 7] = [
     "cd = '/no/such'",
     "prefix = 'false'",
@@ -102,7 +102,7 @@ fn nothing_runs_as_root_after_a_failed_cd() {
         .stdout_has("out: one\n[{h1}] out: root\n")
         .any_stderr()
         .stderr_has("no/such")
-        // A mistake in the command is no wrong password.
+        // A failing command is not a wrong password.
         .stderr_lacks("refused")
         .run();
     assert!(!ran.case().far().join("ran").exists());

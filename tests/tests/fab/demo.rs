@@ -12,7 +12,7 @@ fn the_demo_rolls_a_release_out_and_leaves_nothing_behind() {
         .stderr_has("trying again")
         .stderr_has("ok (T s)")
         .run();
-    // It ran for real: a host failed its check once, and the release is on all of them.
+    // A host failed its check once, and the release is on all of them.
     assert!(ran.stdout.contains("web[1-4] (4 hosts)\n2.4\n"), "{}", ran.stdout);
     let left: Vec<_> = std::fs::read_dir(ran.case().dir()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");

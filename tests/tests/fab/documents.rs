@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::case;
 
-/// What a file comes to: the value of a setting, or where it is wrong and how.
+/// The result of reading a file: the value of a setting, or an error with its place.
 type Read = Result<Value, (String, &'static str)>;
 
 /// Compares what `--show-config` has for a setting, or says, with what is expected.

@@ -9,7 +9,7 @@ use tests::{Case, Sshd, case};
 /// A key that no server has.
 const OTHER_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHfDnnW2MZWeR9RBKK1Z7GGnPHxkDRRcCCqSfuADkMUs";
 
-/// A run of an example that warns of nothing.
+/// A run of an example without warnings.
 fn example(name: &str) -> Case {
     with_warnings(name).stderr_lacks("warning")
 }
@@ -54,7 +54,7 @@ fn blue_green_prepares_the_idle_copy_and_switches_back_and_forth() {
     let ran = blue_green().args(["release", "--version", "1", "release", "--version", "2", "rollback"]).run();
     assert_eq!(ran.read_far("live/VERSION"), "1\n");
 
-    // What was built is not what was asked for: the check of the idle copy stops the run before any switch.
+    // The wrong version was built: the check of the idle copy stops the run before any switch.
     let case = with_warnings("blue-green").args(["--limit", "1"]).any_stdout().any_stderr();
     let ran = case.file("build/VERSION", "2\n").args(["prepare:1", "switch"]).status(1).run();
     assert!(fs::symlink_metadata(ran.case().far().join("live")).is_err());
@@ -181,7 +181,7 @@ fn no_example_and_no_fabfile_of_the_documents_warns() {
     }
     assert!(fabfiles.len() >= 7);
     for fabfile in &fabfiles {
-        // What a person who tries it runs first; whatever is not named here is there in `--show-config`.
+        // What a user runs first; the other keys are checked with `--show-config`.
         for args in [&["--list"][..], &["--show-config"], &["-H", "web1", "--plan", "--", "true"]] {
             case!().fabfile(fabfile).args(args).any_stdout().run();
         }

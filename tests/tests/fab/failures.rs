@@ -70,7 +70,7 @@ fn keep_going_leaves_the_failed_host_out_and_goes_on() {
         let ran = first_fails().args(options).stderr_has("3 hosts: 2 ok, 1 failed (").stderr_lacks("would have").run();
         assert_eq!(ran.read_far("ran"), ran.case().fill(all), "{options:?}");
     }
-    // What the others need is not gone on without.
+    // What others depend on stops them.
     for (first, calls, not_started) in [
         ("steps = [{ local = \"exit 3\" }]\n", &["first", "t"][..], "t"),
         ("hosts = [\"{h1}\", \"{h2}\"]\nruns_once = true\nrun = \"exit 3\"\n", &["first", "t"], "t"),
@@ -258,7 +258,7 @@ fn output_that_a_later_step_needs_and_that_finds_no_room_is_a_failure() {
             "[tasks.guard]\nsteps = [\n  { run = \"echo UNSAFE; head -c 9000000 /dev/zero | tr '\\\\0' a\", save = \"found\" },\n  \
              { run = \"echo deploying\", if = \"'UNSAFE' not in found.stdout\" },\n]\n",
         )
-        // Nobody can make a file there.
+        // No file can be created there.
         .env("TMPDIR", "/proc")
         .args(["--hide", "stdout", "-H", "{h1}", "guard"])
         .any_stdout()

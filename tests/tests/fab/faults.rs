@@ -1,4 +1,4 @@
-//! What goes wrong in the middle of a run: it ends in bounded time, says what is true, and has the right status.
+//! Faults in the middle of a run: it ends in bounded time, reports correctly, and has the right status.
 
 use std::fs;
 use std::net::TcpListener;
@@ -78,7 +78,7 @@ fn a_task_that_panics_fails_its_host_alone() {
 
 #[test]
 fn ctrl_c_while_connecting_ends_the_run() {
-    // It takes connections, and says nothing.
+    // It accepts connections, and sends nothing.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     case!()
         .value("mute", listener.local_addr().unwrap().to_string())
@@ -115,7 +115,7 @@ fn ctrl_c_ends_a_plan_and_what_it_asks() {
 
 #[test]
 fn ctrl_c_while_logging_in_ends_the_run() {
-    // An agent that is asked for its keys and says nothing, but interrupts who asks.
+    // An agent that doesn't answer, but interrupts the process that asks for its keys.
     let case = case!().hosts(2).no_key();
     let listener = UnixListener::bind(case.home().join("agent")).unwrap();
     std::thread::spawn(move || {
@@ -287,7 +287,7 @@ fn what_was_hidden_is_shown_when_it_fails() {
 
 #[test]
 fn a_reader_that_goes_away_ends_the_run_as_sigpipe_does() {
-    // `head` takes its first line and goes; what `fab` says of itself is not read any more.
+    // `head` reads one line and exits; the rest of the output is not read any more.
     let case = case!()
         .hosts(1)
         .within("f() { \"$@\" 2>\"$HOME/err\"; echo \"$?\" >\"$HOME/status\"; }; f \"$0\" \"$@\" | head -n1; exit 0");

@@ -58,7 +58,7 @@ fn hops_of_ssh_config_go_in_its_order_each_by_its_own_lines() {
         let lines = format!("Host {name}\n  HostName {}\n  Port {}\n", at.address, at.port);
         config.extend([lines, format!("  IdentityFile {}\n", hop.key().display())]);
     }
-    // What would lead nowhere: `none` says that the first hop needs no gateway, and a later hop has its own already.
+    // Each of these is unused: the first hop has `none`, and a later hop has a gateway of its own.
     config += "Host one\n  ProxyJump none\nHost one two\n  ProxyJump 127.0.0.1:1\n";
     behind(&host, &[("one", &first), ("two", &second)])
         .no_key()
@@ -168,7 +168,7 @@ fn a_jump_host_that_does_not_lead_there_is_named_with_its_words() {
     fails(through(&strict, &at), "gateway {gateway} does not forward to", "AllowTcpForwarding");
     fails(through(&open, "127.0.0.1:1"), "gateway {gateway} could not connect to it", "Connection refused");
     fails(through(&open, &closing), "gateway {gateway}", "closed the connection");
-    // What is in the way of the gateway itself.
+    // Errors of the gateway's own connection.
     let dead = || case!().on(&host).args(["-H", "{h1}"]);
     fails(dead().args(["-g", "127.0.0.1:1"]), "gateway 127.0.0.1:1", "is sshd running on that port?");
     fails(dead().args(["-g", &closing]), &format!("gateway {closing}"), "closed the connection");

@@ -1,4 +1,4 @@
-//! Hosts of inventories: they go by their names and are reached by what the inventory says of them.
+//! Hosts of inventories: named as in the inventory, and reached by its variables.
 
 use tests::{Case, case};
 
@@ -128,13 +128,13 @@ fn a_host_of_a_role_is_no_other_machine_by_another_role() {
     for (roles, bare) in [("plain,web", "plain"), ("web,plain", "plain"), ("user,web", "user"), ("both", "plain")] {
         fleet().args(["-R", roles, "id"]).stderr_has(error(bare)).status(2).run();
     }
-    // Alone, it is the bare host, and that is said.
+    // By itself it is the bare host, with a warning.
     let warned = "what inventory {dir}/hosts says about web1 is not used, as hosts are named without a role of it: \
                   `-R web --only web1` uses them";
     for roles in ["plain", "user"] {
         fleet().args(["--plan", "-R", roles, "id"]).stdout_has(warned).run();
     }
-    // Where one only chooses among the other's hosts, they are those of the inventory, whatever the order.
+    // If one only selects among the other's hosts, they keep the inventory's settings, in any order.
     for roles in ["plain & web", "web & plain", "web ! plain", "within"] {
         fleet().args(["--plan", "-R", roles, "id"]).stdout_has("web").stdout_lacks("is not used").run();
         if roles != "web ! plain" {

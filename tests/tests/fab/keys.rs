@@ -1,4 +1,4 @@
-//! Private keys as people have them, and what a failed login says of each.
+//! Private keys of all kinds, and what a failed login reports about each.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -94,12 +94,12 @@ fn a_failed_login_lists_what_became_of_each_key() {
     let (_agent, socket) = Server::unix("ssh-agent", |socket| vec!["-D".into(), "-a".into(), socket.to_owned()]);
     let half = "only its public half is here, and the agent doesn't hold the other";
     fab().env("SSH_AUTH_SOCK", socket.to_str().unwrap()).stderr_has(half).run();
-    // What was named on the command line has to be there.
+    // A key named on the command line has to exist.
     for (file, word) in [("missing", "no such file"), ("dsa", "not supported: DSA")] {
         let case = case!().on(&sshd).no_key().args(["-i", &at(file), "-H", "{h1}", "--", "true"]);
         case.any_stdout().stderr_has(at(file)).stderr_has(word).status(1).run();
     }
-    // The keys that ssh looks for by itself are not missed.
+    // Missing default keys are no problem.
     case!()
         .on(&sshd)
         .no_key()

@@ -1,4 +1,4 @@
-//! Hosts whose users have a login shell that is no Bourne shell.
+//! Login shells other than Bourne shells.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! How much memory hosts can make the program take.
+//! Limits on the memory that hosts can make the program use.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ const MIB: u64 = 1 << 20;
 
 const HOSTS: usize = 1000;
 
-/// Every process of the session floods: the command, and what would end it.
+/// Every process of the session floods: the command, and the one that should stop it.
 #[test]
 fn a_host_that_floods_whatever_it_is_asked_is_given_up_within_the_grace_time_and_little_memory() {
     for flood in ["yes", "cat /dev/zero 1>&2"] {
@@ -38,7 +38,7 @@ fn a_host_that_floods_whatever_it_is_asked_is_given_up_within_the_grace_time_and
 
 #[test]
 fn a_command_that_floods_and_traps_signals_is_ended_in_little_memory() {
-    // Many small messages take all of a busy machine's time, so that it is not certain that the second one is ended.
+    // Many small messages keep a busy machine busy, so that the second process may not be stopped in time.
     for (flood, end) in [("yes", "it was ended"), ("dd if=/dev/zero bs=1", "it ")] {
         case!()
             .hosts(1)
@@ -51,7 +51,7 @@ fn a_command_that_floods_and_traps_signals_is_ended_in_little_memory() {
     }
 }
 
-/// What a program takes that is built to be debugged: its tasks are half as large again.
+/// The memory of a debug build, whose tasks are half as large again.
 const MOST: u64 = if cfg!(debug_assertions) { 384 * MIB } else { 256 * MIB };
 
 /// Standard output is a pipe that isn't read. Once no host sends any more, nothing more is kept.
@@ -74,7 +74,7 @@ async fn a_thousand_hosts_whose_output_is_not_taken_stay_small() {
             .expect("fab starts");
         let begun = || fleet.hosts().iter().filter(|host| host.logins() > before).count();
         let (mut seen, mut since) = ((0, 0), Instant::now());
-        // Until it takes no more, and no further host.
+        // Until neither memory nor the number of hosts grows any more.
         while seen.1 == 0 || since.elapsed() < Duration::from_secs(10) {
             let now = (peak_memory(fab.id()).expect("it waits for its reader"), begun());
             if now > seen {
@@ -85,7 +85,7 @@ async fn a_thousand_hosts_whose_output_is_not_taken_stay_small() {
         let (peak, begun) = seen;
         assert!(peak < MOST, "{command}: {} MiB for {begun} hosts", peak / MIB);
         assert!(begun > HOSTS / 4, "{command}: {begun} hosts");
-        // It was held up, and had more to say.
+        // It was held up, and has more output.
         let mut some = vec![0; 1 << 20];
         fab.stdout.as_mut().expect("piped").read_exact(&mut some).expect("its output");
         fab.kill().expect("it runs");

@@ -1,5 +1,5 @@
-//! What goes wrong is said, with the host or the file and line, and with the right status. That nothing panics and
-//! nothing shows a backtrace is checked for every case.
+//! Errors name the host, or the file and line, and have the right status. That nothing panics or shows a backtrace is checked in
+//! every case.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -230,7 +230,7 @@ fn a_command_that_prints_control_characters_does_not_reach_the_terminal() {
 fn a_fabfile_in_rust_completes_its_tasks() {
     let manifest = "[package]\nname = \"mine\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
     let case = case!().file("fabfile/Cargo.toml", manifest).file("fabfile/src/main.rs", "fn main() {}\n");
-    // Nothing is built for who is typing.
+    // A completion builds nothing.
     case.env("CARGO", env!("CARGO")).args(["__complete", "pa"]).run();
     let case = case!().file("fabfile/Cargo.toml", manifest).file("fabfile/src/main.rs", "fn main() {}\n");
     let built = case.dir().join("fabfile/target/debug");

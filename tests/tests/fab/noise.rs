@@ -1,4 +1,4 @@
-//! Hosts whose start-up files print something where nothing but an answer should come.
+//! Hosts whose start-up files print something.
 
 use std::fs;
 
@@ -33,7 +33,7 @@ fn text_instead_of_sftp_is_shown_at_once() {
     }
 }
 
-/// A host whose commands are noisy before, behind and beside, and whose SFTP isn't.
+/// A host with noise before, after and during commands, but not in SFTP.
 fn noisy() -> Sshd {
     let noise = format!("echo; echo {SUM}; echo '81a4 3 0 0 1 1'; echo /nowhere");
     let force = format!(
@@ -65,7 +65,7 @@ fn noise_is_no_answer_of_a_command() {
         assert_eq!(fs::read_to_string(root.join("empty")).unwrap(), "");
     }
     assert_eq!(ran.read("by_sudo/a"), "content");
-    // What failed is said in its own words.
+    // The error quotes the output.
     let ran = case!()
         .on(&noisy())
         .file("x", "x")

@@ -1,4 +1,4 @@
-//! What options mean where they stand, and several times: which hosts, and whether tasks run at all.
+//! Options before and after tasks, and repeated: on which hosts tasks run, and whether they run at all.
 
 use tests::{Case, Ran, case};
 
@@ -31,7 +31,7 @@ fn greeters(ran: &Ran) -> Vec<String> {
     ran.stdout.lines().filter_map(known).collect()
 }
 
-/// All that prints something instead of running tasks.
+/// The options that print something instead of running tasks.
 const INSTEAD: &[&[&str]] = &[
     &["-V"],
     &["--version"],
@@ -191,7 +191,7 @@ fn a_host_that_is_excluded_and_in_no_list_is_told_before_anything_runs() {
     fab(&["-H", "{h1}", "-x", "typo", "--plan", "hello"])
         .stdout_has("-x excludes none of the hosts of task `hello`: typo")
         .run();
-    // What a later list has is not a mistake: that is known at the end only.
+    // A host may be in a later list: that is known only at the end.
     fab(&["-H", "{h1}", "-x", "{h2}", "hello", "pick", "again"])
         .any_stdout()
         .stderr_lacks("-x excludes none")
@@ -215,7 +215,7 @@ fn a_tasks_own_hosts_are_named_where_they_beat_the_command_line() {
     ] {
         fab(args).any_stdout().stderr_has(runs_on).stderr_has(narrows).run();
     }
-    // What it says is true.
+    // The advice is right.
     assert_eq!(greeted(fab(&["--only", "{h2}", "own"])), ["h2"]);
     assert_eq!(greeted(fab(&["own:hosts={h3}"])), ["h3"]);
     // So does a fabfile that replaces the global list.

@@ -1,8 +1,8 @@
-//! How a run is shown.
+//! The output of a run.
 
 use tests::case;
 
-/// Says the same on two of three hosts.
+/// Prints the same on two of three hosts.
 const SAME_ON_TWO: &str = "case $SSH_CONNECTION in *' 127.0.1.3 '*) echo other;; *) echo same; echo odd >&2;; esac";
 
 #[test]
@@ -107,7 +107,7 @@ fn each_report_has_every_hosts_commands_with_what_they_printed() {
         "{xml}"
     );
     assert!(page.contains("<pre>out\n</pre><pre class=\"failed\">err\n</pre>"), "{page}");
-    // Each is looked at before anything runs.
+    // Each is checked before anything runs.
     for bad in ["nowhere/b.html", "b.txt"] {
         case!()
             .hosts(1)

@@ -1,4 +1,4 @@
-//! What a transfer that was killed leaves behind: gone on with, or removed.
+//! Parts left by killed transfers: resumed, or removed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tests::{Case, case};
 
-/// So large that it is not all there when its part is first seen.
+/// Large enough not to be complete when its part is first seen.
 const LARGE: u64 = 200 * 1024 * 1024;
 
 /// Starts the program in the background, again if it was too fast, until it has a part that isn't empty: `$part`.
@@ -105,7 +105,7 @@ fn a_part_with_another_content_does_not_wedge_what_is_verified() {
         let case = one(&format!("{step}, verify = true }}")).within(killed(side, "big", garble));
         let (from, to) = if step == PUT { (case.dir(), case.far()) } else { (case.far(), case.dir()) };
         large(&from.join("big"), "end");
-        // It is found out, and all of it is sent again.
+        // The difference is detected, and the whole file sent again.
         let _ran = case.stdout_has("out: false\n").run();
         assert!(ends_with(&to.join("big"), "end"));
         assert!(fs::read(to.join("big")).unwrap()[..16].iter().all(|byte| *byte == 0));
@@ -175,7 +175,7 @@ fn a_run_leaves_alone_what_another_one_is_writing() {
     let case = one("{ put = \"big\", to = \"{far}/big\", save = \"t\" }").within(script);
     large(&case.dir().join("big"), "end");
     let ran = case.any_stdout().run();
-    // The one that was longer at work came last.
+    // The slower one came last.
     assert!(ends_with(&ran.case().far().join("big"), "end"));
     assert_eq!(parts(&ran.case().far()), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! Plugins: the run goes their way.
+//! Runs through plugins.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -45,7 +45,7 @@ fn the_users_directory_is_looked_into_when_a_host_asks() {
         case
     };
     case("direct-c://").stdout_has("[{h1}] out: there\n").any_stderr().run();
-    // Nobody asks for a plugin: what lies there is not even looked at.
+    // No host needs a plugin: the directory isn't read.
     case("none").stdout_has("[{h1}] out: there\n").stderr_lacks("broken.so").run();
     case("socks://x").any_stdout().stderr_has("`socks`").stderr_has("broken.so: is not a library").status(1).run();
 }
@@ -90,7 +90,7 @@ fn what_is_the_other_kind_says_so() {
     case().args(["-H", "{h1}", "-g", "ssh://me@web1:22", "--", "true"]).stderr_has(said).run();
 }
 
-/// `ssh` in the background is no part of the run that was killed, but ends with it.
+/// `ssh` in the background ends with the run, even if that is killed.
 #[test]
 fn a_connection_by_openssh_ends_with_whoever_opened_it() {
     let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().start());
@@ -121,7 +121,7 @@ fn openssh_project(sshd: &Sshd, lines: &str) -> tempfile::TempDir {
     dir
 }
 
-/// Defaults are not passed on to what has defaults of its own.
+/// Defaults are not passed to programs with their own defaults.
 #[test]
 fn user_and_port_are_sshs_unless_somebody_says_them() {
     let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::shared());
@@ -183,7 +183,7 @@ fn plugins_are_listed_with_what_they_serve() {
         .stdout_has("not taken: plugin /usr: is not a file: name the library in it\n")
         // Named twice, it is there once.
         .stdout_lacks("container` is served")
-        // What was named and is not taken is an error.
+        // A named plugin that can't be loaded is an error.
         .status(2)
         .run();
 }
@@ -234,7 +234,7 @@ fn the_transport_of_the_page_builds_and_runs() {
         let case = case!().value("plugin", plugin.display().to_string());
         case.args(["--plugin", "{plugin}", "-H", host, "--", command]).any_stderr()
     };
-    // The most there is, whatever the tests themselves run at.
+    // The maximum, whatever the niceness of the tests.
     case("nice://19", "nice").stdout_has("[nice://19] out: 19\n").run();
     case("nice://very", "nice").any_stdout().stderr_has("the host must be a number: nice://10").status(1).run();
 }

@@ -1,4 +1,4 @@
-//! A secret wherever a value can be, of the wrong type too: nothing that a run writes has it.
+//! Secrets in every place where a value can be, also of the wrong type: nothing that a run writes contains them.
 
 use std::fs;
 use std::path::Path;
@@ -8,10 +8,10 @@ use fabric_core::settings::{Setting, TABLE};
 use serde_json::json;
 use tests::{Case, case};
 
-/// What must not be seen.
+/// The secret, which must not be shown.
 const SECRET: &str = "0pen-s3same";
 
-/// What a run is asked for; each shows settings, errors or commands in another way.
+/// Command lines, each of which shows settings, errors or commands in another way.
 const ASKED: &[&[&str]] = &[
     &["--log", "trace", "t"],
     &["--output", "json", "t"],
@@ -28,10 +28,10 @@ const ASKED: &[&[&str]] = &[
 
 const TASK: &str = "[tasks.t]\nsteps = [{ local = \"echo fine\" }]\n";
 
-/// What gives a case its secrets.
+/// Gives a case its secrets.
 type Given = Box<dyn Fn(Case) -> Case>;
 
-/// Runs it, and looks into all that was written.
+/// Runs it, and searches everything written.
 #[track_caller]
 fn hides(case: Case, what: &str) {
     let given = files(case.dir().parent().unwrap());
@@ -104,7 +104,7 @@ fn settings_of_every_type_in_every_layer_hide_what_may_be_secret() {
         let text = object.to_string();
         let in_task = format!("[tasks.t]\nwith = {table}\nsteps = [{{ local = \"echo fine\" }}]\n");
         let in_step = format!("[tasks.t]\nsteps = [{{ set = {table} }}, {{ local = \"echo fine\" }}]\n");
-        // All at once, which tells all errors at once, and each on its own, which may come further.
+        // All together, which reports all errors, and each alone, which may get further.
         let mut cases: Vec<(String, Given)> = Vec::new();
         for (name, text) in [("fabric.toml", &lines), ("fabric.yaml", &text), ("fabric.json", &text)] {
             let text = text.clone();

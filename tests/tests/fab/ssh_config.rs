@@ -1,4 +1,4 @@
-//! ssh_config as people have it: of newer and other OpenSSH, with what means nothing here.
+//! ssh_config of newer and other versions of OpenSSH, with keywords that have no effect here.
 
 use tests::{Case, case};
 
@@ -58,7 +58,7 @@ fn algorithms_that_are_not_known_are_left_out_with_a_warning() {
         .stderr_has("macs: not known here, and left out: hmac-x ({home}/.ssh/config:3)")
         .run();
     works("KexAlgorithms mlkem768x25519-sha256,curve25519-sha256\n").stderr_lacks("warning").run();
-    // None is left, in a block that counts and in one that doesn't.
+    // None is left, in a block that matches and in one that doesn't.
     let none = |line: &str| web(line).args(["-H", "web", "--", "true"]).any_stdout().any_status();
     none("Ciphers rot13,rot26\n").stderr_has("ciphers").stderr_has("rot13,rot26").stderr_has("config:1").run();
     // OpenSSH knows it, and this program doesn't.
@@ -97,7 +97,7 @@ fn includes_that_have_no_end_are_errors() {
     }
 }
 
-/// What is for a shell is no command's and no file's.
+/// Keywords for shells have no effect on commands and files.
 #[test]
 fn what_is_for_a_shell_is_not_for_commands() {
     for line in [
@@ -175,7 +175,7 @@ fn a_revoked_host_key_is_refused_whatever_else_says() {
         .stderr_has("it is revoked by {home}/revoked")
         .status(1)
         .run();
-    // What can't be read refuses all hosts, as with ssh.
+    // A file that can't be read refuses all hosts, as with ssh.
     let missing = || web(config).args(["-H", "web", "--", "echo in"]).stdout_lacks("out: in");
     missing().stderr_has("`RevokedHostKeys` {home}/revoked: ").status(1).run();
     run("printf 'SSHKRL\\n\\000x'").stdout_lacks("out: in").stderr_has("a key revocation list (KRL)").status(1).run();

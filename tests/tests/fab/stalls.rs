@@ -1,14 +1,14 @@
-//! Hosts from which nothing comes any more, while everything stays open.
+//! Hosts that stop sending while connections stay open.
 
 use std::fs;
 use std::net::SocketAddr;
 
 use tests::{Case, From, Sshd, Stall, case};
 
-/// What is said of a host that is taken for dead.
+/// The error of a host considered dead.
 const DEAD: &str = "nothing has come from the host for 1.2 s, no answers to keepalives either";
 
-/// A network to this server that goes away after so many bytes.
+/// A network to this server that stalls after a number of bytes.
 fn stall(sshd: &Sshd, bytes: usize, from: From) -> Stall {
     let host = &sshd.hosts()[0];
     Stall::after(SocketAddr::new(host.address, host.port), bytes, from)
@@ -19,7 +19,7 @@ fn behind(sshd: &Sshd, network: &Stall) -> Case {
     case!().on(sshd).value("stalled", network.host_string()).args(["-D", "--keepalive", "0.3"])
 }
 
-/// An error of the host, which is named, soon.
+/// Expects the host's error, soon.
 fn dies(case: Case) {
     case.any_stdout().stderr_has("[{stalled}] error: ").stderr_has(DEAD).status(1).run();
 }
@@ -59,15 +59,15 @@ fn a_host_behind_a_gateway_that_is_gone_is_an_error() {
         .stderr_has(DEAD)
         .status(1)
         .run();
-    // The gateway is well, and the host behind it is gone.
+    // The gateway is alive, and the host behind it is gone.
     let network = stall(&host, 300_000, From::Server);
     let gateway = gateway.hosts()[0].host_string();
     dies(behind(&host, &network).args(["-g", &gateway, "-H", "{stalled}", "--", "cat /dev/zero"]));
     dies(behind(&host, &network).args(["-g", "socat - TCP:%h:%p", "-H", "{stalled}", "--", "cat /dev/zero"]));
 }
 
-/// The output of one host isn't taken for several times as long as a dead host is given. So the gateway isn't read, and
-/// nothing comes from the other host that is behind it, which says nothing by itself.
+/// The output of one host isn't read for several times as long as a dead host is given. So the gateway isn't read, and nothing
+/// arrives from the other host behind it, which is silent itself.
 #[test]
 fn hosts_that_are_not_read_or_busy_are_not_taken_for_dead() {
     let hosts = Sshd::builder().hosts(2).start();
@@ -88,7 +88,7 @@ fn hosts_that_are_not_read_or_busy_are_not_taken_for_dead() {
     }
 }
 
-/// Each layer's word, and the default of none.
+/// The setting in each layer, and the default.
 #[test]
 fn keepalive_is_thirty_seconds_unless_a_layer_says_otherwise_and_zero_is_off() {
     let shown = |case: Case| {

@@ -72,7 +72,7 @@ fn a_password_logs_in_where_the_server_takes_one() {
         .no_key()
         .value("user", user.name())
         .env("FABRIC_PASSWORD", user.password())
-        // As much as the log can tell, russh's included, and none of the password.
+        // The most detailed log, russh's included, doesn't have the password.
         .args(["--log", "trace", "-H", "{user}@{h1}", "--", "id -un"])
         .stdout_has("[{user}@{h1}] out: {user}\n")
         .stderr_has("what=\"password\" answer=Success")

@@ -1,4 +1,4 @@
-//! Files that go to hosts and come from them.
+//! Transfers of files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -58,7 +58,7 @@ fn a_tree_goes_to_a_fleet_again_and_again() {
         // First what is missing, then nothing.
         assert!(ran.stdout.contains(&told(18)) && ran.stdout.contains(&told(0)), "{}", ran.stdout);
     }
-    // Replaced in one step: who has the old file open still reads that.
+    // Replaced in one step: a process that has the old file open still reads that.
     assert_eq!(fs::read_to_string(kept).unwrap(), "old page");
     // It may be of another file.
     assert_eq!(fs::read_to_string(third.join(".data.part")).unwrap(), "01234");

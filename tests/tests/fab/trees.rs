@@ -1,4 +1,4 @@
-//! Links, modes and names that collide, in what is put and got.
+//! Links, modes and colliding names in transfers.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -183,7 +183,7 @@ fn what_is_new_gets_the_mode_of_its_source_and_what_is_there_keeps_its_own() {
     }
     assert_eq!(mode(far.join("rendered")), 0o600);
     assert_eq!(mode(far.join("there")), 0o666);
-    // It is replaced by what a host sent: nothing of it may run as its owner.
+    // Replaced by a host's content, which must not run as the owner.
     assert_eq!(mode(dir.join("there")), 0o622);
     for root in [dir.join("site"), far.join("src")] {
         set_mode(root.join("closed"), 0o700);
@@ -272,7 +272,7 @@ fn two_sources_for_one_file_are_an_error_before_anything_is_moved() {
             assert!(!made.exists(), "{step}: {}", made.display());
         }
     }
-    // Each has a place of its own.
+    // Each has its own destination.
     let case = one("{ get = \"{far}/srv/*/x.log\", to = \"out/{dirname}/{basename}\" }");
     for name in ["srv/a/x.log", "srv/b/x.log"] {
         fs::create_dir_all(case.far().join(name).parent().unwrap()).unwrap();
@@ -304,7 +304,7 @@ fn hosts_at_the_same_time_do_not_get_over_each_others_files() {
         fs::write(case.far().join("d/y"), "y").unwrap();
         fs::write(case.far().join("x"), "x").unwrap();
         let ran = case.any_stdout().stderr_has("keeps hosts apart").status(1).run();
-        // What only a host can tell is found when the second one gets there.
+        // Only the hosts can tell: found when the second one gets there.
         assert!(saved || !ran.case().dir().join("out").exists(), "{step}");
     }
 }

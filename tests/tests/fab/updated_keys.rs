@@ -1,4 +1,4 @@
-//! Keys that a known host has beside the known one, or no longer has (UpdateHostKeys of ssh_config).
+//! Further host keys of a known host, and keys that it no longer has (UpdateHostKeys of ssh_config).
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -198,7 +198,7 @@ fn hashed_names_are_known_and_written() {
     assert!(before.contains(after.lines().next().expect("the first line")));
 }
 
-/// The server leaves signing by its second key to an agent, which signs nothing right.
+/// The server uses an agent for its second key, whose signatures are wrong.
 #[test]
 fn a_key_that_the_host_cannot_prove_is_not_recorded() {
     let keys = Keys::new(&["ecdsa"]);

@@ -1,4 +1,4 @@
-//! Which machine a host string reaches, and under which name its output is shown.
+//! Which machine a host string leads to, and under which name its output is shown.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -15,7 +15,7 @@ fn machines() -> [Sshd; 2] {
     [1, 2].map(|net| Sshd::builder().first(Ipv4Addr::new(127, 0, net, 1)).start())
 }
 
-/// A command by which a machine says which it is.
+/// A command that prints the machine's name.
 const WHICH: &str = "case $SSH_CONNECTION in *' 127.0.2.1 '*) echo there;; *) echo here;; esac";
 
 /// ProxyCommand that leads to this server, whatever the address.
@@ -24,7 +24,7 @@ fn relay(to: &Sshd) -> String {
     format!("bash -c 'exec 3<> /dev/tcp/{}/{}; cat <&3 & exec cat >&3'", host.address, host.port)
 }
 
-/// A case that logs into both, and trusts whoever is there.
+/// A case that logs into both, with any host key.
 fn at(machines: &[Sshd; 2]) -> Case {
     case!().no_key().args(["-D", "--set", "no_agent=true"]).reach(machines[0].hosts().to_vec(), &machines[0].key())
 }
@@ -46,7 +46,7 @@ fn one_address_behind_two_commands_is_two_machines() {
             assert!(ran.stdout.contains(line), "{options:?}: {}", ran.stdout);
         }
     }
-    // The same by whatever says which way it is: a role, a section of hosts, a task.
+    // The same by other ways to set the gateway: a role, a section of hosts, a task.
     let keys = machines.each_ref().map(Sshd::key);
     let [here, there] = machines.each_ref().map(|machine| serde_json::json!(relay(machine)).to_string());
     let [one, two] = keys.each_ref().map(|key| key.display().to_string());
@@ -137,7 +137,7 @@ fn a_host_is_let_in_under_its_own_checks_and_as_itself_only() {
     assert!(ran.stdout.contains("[bound] out: from 127.0.0.9\n"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("[good] out: from 127.0.0.9"), "{}", ran.stdout);
     assert!(ran.stdout.contains("[set] out: from ") && ran.stdout.contains(" this\n"), "{}", ran.stdout);
-    // What differs in nothing has one session: `good` and `same` in each of six runs, and `bound` and `set` beside `good`.
+    // Targets without a difference share a session: `good` and `same` in each of six runs, and `bound` and `set` beside `good`.
     assert_eq!(logins(&sshd), 6 + 3);
 }
 
@@ -205,7 +205,7 @@ fn files_of_two_names_are_two_files() {
 #[test]
 fn errors_bear_the_name_of_the_host_that_they_are_of() {
     let sshd = Sshd::builder().start();
-    // What one attempt comes to is shared by all who wait for it.
+    // The result of an attempt is shared by all that wait for it.
     let nowhere = "Host one two\n HostName 127.0.0.1\n Port 1\n";
     let unknown = "Host one two\n HostName {address1}\n Port {port}\n StrictHostKeyChecking yes\n";
     let hop = "Host hop\n HostName 127.0.0.1\n Port 1\nHost one two\n HostName {address1}\n ProxyJump hop\n";

@@ -1,4 +1,4 @@
-//! Hosts without SFTP: files go by `cat`.
+//! Hosts without SFTP: files are transferred by `cat`.
 
 use std::ffi::OsStr;
 use std::fs;

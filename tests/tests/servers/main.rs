@@ -1,4 +1,4 @@
-//! Servers that differ from OpenSSH's.
+//! Servers other than OpenSSH's.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ impl Server {
         (host, known)
     }
 
-    /// Ends it, and returns what it said of logins.
+    /// Ends it, and returns its log of logins.
     fn end(mut self) -> Vec<String> {
         drop(self.child.stdin.take());
         let lines = self.said.by_ref().lines().map(|line| line.expect("text")).collect();
@@ -99,7 +99,7 @@ fn lines_before_the_version_line_are_passed_over_as_openssh_does() {
             .stdout_has("[{h1}] out: here")
             .run();
     }
-    // Where no version line comes, what was said is the best there is.
+    // Without a version line, the error quotes what was sent.
     case!()
         .hosts(1)
         .args(["-g", "sh -c 'echo; echo Session expired; echo Log in again'", "-H", "{h1}", "--", "true"])
@@ -109,7 +109,7 @@ fn lines_before_the_version_line_are_passed_over_as_openssh_does() {
         .run();
 }
 
-/// russh refuses the message before anything here sees it, so that saying what is wrong is all there is.
+/// russh refuses the message before it is seen here, so only the error can be improved.
 #[test]
 fn a_banner_that_is_not_utf_8_is_named_with_the_ways_around_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ fn a_banner_that_is_not_utf_8_is_named_with_the_ways_around_it() {
     case!().on(&sshd).args(["-H", "{h1}", "--", "echo here"]).stdout_has("out: here").run();
 }
 
-/// An agent that takes connections and says nothing.
+/// An agent that accepts connections and doesn't answer.
 #[test]
 fn an_agent_that_does_not_answer_is_named_and_given_up() {
     let dir = tempfile::tempdir().unwrap();
@@ -197,7 +197,7 @@ fn a_session_that_is_still_counted_after_its_end_is_waited_for() {
     assert_eq!(server.end(), [&["taken"], &again[..], &again[..]].concat());
 }
 
-/// One run against a server of `asks.py`: what it says, and how often it was asked something.
+/// A run against a server of `asks.py`: its output, and how often it was asked.
 fn asked(way: &str, args: &[&str], says: &[&str]) -> usize {
     let server = Server::start("asks.py", &[way]);
     let (host, known) = server.host();
@@ -218,7 +218,7 @@ fn a_server_that_asks_without_end_is_given_up() {
     assert!(asked < 100, "{asked}");
 }
 
-/// russh does not show the request for a new password, so that all there is is what it may be that isn't answered.
+/// russh hides the request for a new password, so the error can only mention the possibility.
 #[test]
 fn a_password_that_is_not_answered_may_have_expired() {
     let says = ["timed out after 2 s", "auth_timeout", "SSH_MSG_USERAUTH_PASSWD_CHANGEREQ", "`ssh`", "openssh://"];

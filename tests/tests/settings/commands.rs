@@ -1,4 +1,4 @@
-//! What is around a command, and how it runs.
+//! How commands are run, and with what around them.
 
 use tests::{Case, case};
 
@@ -64,7 +64,7 @@ fn combine_stderr_makes_one_stream_of_two() {
     one("combine_stderr = false", run).stdout_lacks("out: to-err").stderr_has("[{h1}] err: to-err\n").run();
 }
 
-/// Sets a variable, so that what it wraps can be told.
+/// Sets a variable, which shows what it wraps.
 const SHELL: &str = "shell = \"env WRAPPED=yes /bin/sh -c\"\n";
 
 #[test]
@@ -106,7 +106,7 @@ fn command_timeout_ends_the_command() {
 fn prompts_are_answered() {
     let run = "printf 'Name? '; read name; printf 'Sure [y/N] '; read sure; echo $name $sure";
     one("prompts = { \"Name? \" = \"it's me\", \"Sure [y/N] \" = \"y\" }", run).stdout_has("it's me y\n").run();
-    // Nobody answers where nothing is known.
+    // Without a known answer the prompt isn't answered.
     one("", run).stdout_lacks("it's me").run();
 }
 
@@ -125,11 +125,11 @@ fn prompts_are_answered_as_often_as_they_come() {
         }
         case.stdout_lacks(":none\n").run();
     }
-    // What reads to the end of its input waits for one that does not come.
+    // A command that reads to the end of its input waits forever.
     one(&format!("{prompts}\ncommand_timeout = 0.5"), "cat").any_stdout().stderr_has("did not finish").status(1).run();
 }
 
-/// The command interrupts `fab`, which ends it; what it says in the end tells how.
+/// The command interrupts `fab`, which stops it; its last output shows how.
 #[test]
 fn remote_interrupt_types_ctrl_c_for_the_command() {
     let case = |setting: &str| {

@@ -1,4 +1,4 @@
-//! How hosts are reached, and when they are given up.
+//! Connecting: how, and for how long.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::{BuiltPlugin, Case, Ran, Sshd, case, needs_root, tool};
 
-/// Nobody listens there.
+/// A port without a listener.
 const DEAD: &str = "127.0.9.9:1";
 
 fn failing(host: impl Into<String>, options: &[&str]) -> Case {
@@ -17,7 +17,7 @@ fn reach(options: &[&str]) -> Case {
     case!().hosts(1).args(options).args(["-H", "{h1}", "--", "echo reached"]).any_stderr()
 }
 
-/// An address that answers no attempt to connect, because the queue of who waits there is full.
+/// An address that doesn't answer connection attempts, because its queue is full.
 fn silent_address() -> (String, tokio::net::TcpListener, Vec<TcpStream>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     let _guard = runtime.enter();
@@ -43,7 +43,7 @@ fn timeout_gives_up_an_address_that_does_not_answer() {
         .run();
 }
 
-/// An address that takes whoever connects and says nothing.
+/// An address that accepts connections and sends nothing.
 fn mute() -> (String, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     (listener.local_addr().expect("its address").to_string(), listener)
@@ -88,7 +88,7 @@ fn timeout_covers_what_is_beyond_a_gateway_too() {
         case(way, &[]).stderr_has(late("timeout")).run();
     }
     case(&gateway, &[]).fabfile("[env]\nbanner_timeout = 1\n").stderr_has(late("banner_timeout")).run();
-    // A gateway that says nothing itself.
+    // A gateway that sends nothing itself.
     let (address, _gateway) = mute();
     let said = format!(
         "gateway {address}: {address}: timed out after 1 s while waiting for the server's banner (setting timeout)"
@@ -102,7 +102,7 @@ fn timeout_covers_what_is_beyond_a_gateway_too() {
     case(&gateway, &[]).home_file(".ssh/config", config).stderr_has(said).run();
 }
 
-/// The server looks the key up by a command that takes too long; only root may tell it to.
+/// The server looks the key up by a slow command, which only root can configure.
 #[test]
 #[ignore = "needs root"]
 fn auth_timeout_gives_up_a_login_that_is_not_answered() {

@@ -1,8 +1,8 @@
-//! What counts as a failure, and what a failure does.
+//! What counts as a failure, and its consequences.
 
 use tests::case;
 
-/// Nobody listens there.
+/// A port without a listener.
 const DEAD: &str = "127.0.9.9:1";
 
 #[test]
@@ -50,7 +50,7 @@ fn skip_unknown_tasks_runs_the_others() {
     case.stdout_has("[{h1}] out: hello\n").stderr_has("there is no task `nope`: it is skipped").run();
 }
 
-/// The asking `fab` is run by another one, on a pseudo-terminal, which answers by its `prompts`.
+/// The `fab` that asks is run by another one on a pseudo-terminal, which answers by its `prompts`.
 #[test]
 fn abort_on_prompts_asks_nobody() {
     let fabfile = "[env]\nprompts = { \"Which? \" = \"that\" }\n\n\

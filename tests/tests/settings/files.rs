@@ -32,7 +32,7 @@ fn rcfile_is_read_instead_of_the_users() {
 
 #[test]
 fn rcfile_may_be_a_pipe() {
-    // What is read of it decides which fabfile is loaded, how it is shown, and what an included file's tasks have.
+    // Its content decides which fabfile is loaded, how the run is shown, and the settings of included tasks.
     let fabfile = "include = { other = \"other.toml\" }\n\n[tasks.bare]\nsteps = [{ local = \"echo bare\" }]\n";
     let case = || {
         let files =

@@ -1,4 +1,4 @@
-//! On which hosts, how often and how many at once.
+//! Host lists: on which hosts tasks run, how often, and how many at a time.
 
 use tests::{Case, Ran, Sshd, case};
 
@@ -32,7 +32,7 @@ fn hosts_roles_and_exclusion_make_the_list() {
     }
 }
 
-/// Each host notes that it is there, waits until as many are as should be at once, and notes its end.
+/// Each host logs its begin, waits until the expected number runs in parallel, and logs its end.
 fn at_once(settings: &str, expected: usize) {
     let fabfile = format!(
         "[env]\n{settings}\nhosts = [\"{{h1}}\", \"{{h2}}\", \"{{h3}}\"]\n\n[tasks]\nmeet = '''\n\
@@ -65,7 +65,7 @@ fn pool_size_bounds_how_many() {
     at_once("parallel = true\npool_size = 1", 1);
 }
 
-/// A prompt is shown before its answer, hence apart from it, unless lines are to stay whole.
+/// A prompt is shown before its answer, hence separately, unless `linewise` is set.
 #[test]
 fn linewise_shows_no_part_of_a_line() {
     for (linewise, parts) in [(false, ["Go? ", "got yes"].as_slice()), (true, &["Go? got yes"])] {
@@ -116,7 +116,7 @@ fn excluded_hosts_are_extended_or_replaced() {
         ("", two, &["hello"], &["h1", "h3"]),
         (two, "", &["hello"], &["h1", "h3"]),
         (two, one, &["hello"], &["h2", "h3"]),
-        // Neither touches `-x`.
+        // Neither changes `-x`.
         (one, two, &["hello", "-x", "{h3}"], &[]),
         (one, instead, &["hello", "-x", "{h3}"], &["h1"]),
         ("", one, &["other", "hello", "-x", "{h3}"], &["h1"]),

@@ -1,4 +1,4 @@
-//! What a task knows about its run and its host.
+//! What a task can read about its run and its host.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Who logs in, and by what.
+//! Users, keys and passwords.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -46,11 +46,11 @@ fn no_keys_leaves_the_keys_at_home_alone() {
     };
     let_in(at_home(&[]));
     refused(at_home(&["-k"]));
-    // What is named is tried all the same.
+    // A named key is tried all the same.
     let_in(at_home(&["-k", "-i", "{key}"]));
 }
 
-/// An agent that knows the key.
+/// An agent that has the key.
 struct Agent {
     socket: PathBuf,
     _server: Server,

@@ -1,4 +1,4 @@
-//! Every classic setting has the effect that a user sees; defaults and spellings are proven in `fabric-config`.
+//! The effect of every classic setting, as a user sees it; defaults and spellings are tested in `fabric-config`.
 
 mod commands;
 mod connecting;

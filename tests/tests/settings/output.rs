@@ -1,4 +1,4 @@
-//! How output looks.
+//! Settings of output.
 
 use tests::case;
 

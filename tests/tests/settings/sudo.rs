@@ -1,4 +1,4 @@
-//! How `sudo` is called and answered. What is called here shows its arguments; a real one is in `fab/sudo.rs`.
+//! How `sudo` is called and answered. The `sudo` here prints its arguments; a real one is used in `fab/sudo.rs`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! What becomes of commands that are given up, and of those that run when their connection is closed.
+//! Commands that are dropped, or still running when their connection is closed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,10 +19,10 @@ transports! {
     a_local_command_that_is_given_up_is_killed_at_once: local;
 }
 
-/// A command that runs on, and where its process id is found.
+/// A command that keeps running, and the file with its process id.
 fn sleeper(world: &World, name: &str) -> (String, PathBuf) {
     let file = world.far().join(name);
-    // With a child, so that it is a group.
+    // With a child, so that it is a process group.
     (format!("sleep 4321 & echo $$ > {0}.new; mv {0}.new {0}; wait", file.display()), file)
 }
 
@@ -35,7 +35,7 @@ async fn process(file: &Path) -> Pid {
     }
 }
 
-/// Whether any process of a group, or session, is left. One that was not waited for yet is none.
+/// Whether any process of a group or session is left, zombies excluded.
 fn runs(group: Pid) -> bool {
     let of = |stat: String| {
         let fields: Vec<_> =
@@ -47,7 +47,7 @@ fn runs(group: Pid) -> bool {
     entries.flatten().any(|entry| std::fs::read_to_string(entry.path().join("stat")).is_ok_and(of))
 }
 
-/// Waits until none is left: what was killed takes a moment to die on a busy machine.
+/// Waits until none is left: on a busy machine a killed process takes a moment to end.
 async fn gone(group: Pid) {
     let dying = async {
         while runs(group) {
@@ -57,7 +57,7 @@ async fn gone(group: Pid) {
     tokio::time::timeout(Duration::from_secs(10), dying).await.expect("it was ended");
 }
 
-/// Runs a sleeper, gives its future up once it runs, and says which process that was.
+/// Runs a sleeper, drops its future once it runs, and returns its process.
 async fn given_up(world: &World, connection: &Connection, name: &str) -> Pid {
     let (command, file) = sleeper(world, name);
     tokio::select! {
@@ -73,7 +73,7 @@ async fn closing_ends_what_was_given_up(world: &World) {
     connection.close().await;
     gone(first).await;
     gone(second).await;
-    // It is opened anew by the next use.
+    // The next use opens it again.
     assert_eq!(connection.run("echo again").await.unwrap().stdout(), "again\n");
     connection.close().await;
 }
@@ -94,7 +94,7 @@ async fn closing_ends_what_was_given_up_while_it_was_starting(world: &World) {
             }
         }
         connection.close().await;
-        // It may have come to nothing before it could say anything.
+        // It may have been stopped before it printed anything.
         if file.exists() {
             gone(process(&file).await).await;
         }

@@ -17,7 +17,7 @@ transports! {
     a_shell_gives_its_status: memory local embedded sshd;
 }
 
-/// Answers, once a caller has ended, with what it said in capital letters.
+/// Answers, once a caller has ended, with its input in capital letters.
 async fn shouter() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -114,7 +114,7 @@ async fn a_taken_port_is_an_error(world: &World) {
     let connection = world.connection();
     assert!(connection.forward_local(("127.0.0.1", port)).to(9).await.is_err());
     assert!(connection.forward_remote(("127.0.0.1", port)).to(9).await.is_err());
-    // The session has taken no harm.
+    // The session still works.
     assert_eq!(connection.run("echo fine").await.unwrap().stdout(), "fine\n");
 }
 

@@ -1,4 +1,4 @@
-//! What every transport does alike: in memory, on this machine, over SSH with the embedded fleet and with a real sshd.
+//! Behaviour common to all transports: in memory, local, SSH with the embedded fleet and with a real sshd.
 
 mod closing;
 mod commands;

@@ -177,7 +177,7 @@ async fn a_terminal_can_be_resized(world: &World) {
     assert_eq!(first_line(&mut process).await, "50 132");
 }
 
-/// Starts a shell with a child, both of which write their ids; says the ids.
+/// Starts a shell with a child, and returns the ids of both.
 async fn family(world: &World, request: impl Fn(&str) -> SpawnRequest, before: &str) -> (Process, Vec<i32>) {
     let session = world.session().await;
     let text = format!("{before} sleep 1000 & echo $$ $!; wait; wait; wait");

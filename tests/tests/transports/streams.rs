@@ -55,7 +55,7 @@ async fn a_socket_is_reached_from_the_host(world: &World) {
 
 const SIZE: usize = 8 << 20;
 
-/// Sends and takes as much at the same time; says whether what it took is right.
+/// Sends and receives the same amount concurrently; returns whether what it received is right.
 async fn exchange(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite) -> bool {
     let (mut read, mut write) = tokio::io::split(stream);
     let send = async {

@@ -73,7 +73,7 @@ async fn a_wrong_password_is_refused_in_any_language() {
 #[ignore = "needs root"]
 async fn files_are_put_and_got_as_root() {
     let bench = Bench::new();
-    // Only root may look into it.
+    // Only root may read it.
     let there = tempfile::tempdir().unwrap();
     let remote = there.path().join("secret").to_str().unwrap().to_owned();
     let put = || bench.connection.put(Source::bytes("content"), remote.clone());
@@ -103,7 +103,7 @@ async fn a_privileged_command_is_stopped_too() {
     };
     let here = Connection::builder("local://here").build().unwrap();
     let left = here.run(format!("ps -eo args | grep -c '^[s]leep {marker}'")).warn(true).await.unwrap();
-    // What belongs to root may not be this user's to end; then it is said, never hidden.
+    // This user may not be able to stop a process of root; then that is reported.
     assert_eq!(left.stdout().trim() != "0", said, "{stopped:?}");
     here.run(format!("pkill -KILL -f '^sleep {marker}'")).warn(true).await.unwrap();
 }

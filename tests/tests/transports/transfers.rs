@@ -59,7 +59,7 @@ async fn a_tree_goes_there_and_back(world: &World) {
         );
     }
     assert!(there.join("empty").is_dir() && back.path().join("copy/empty").is_dir());
-    // Nothing is left of what was on its way.
+    // Nothing of the transfer is left.
     let hidden = connection.run(format!("find '{}' -name '.*.part' | wc -l", there.display())).await.unwrap();
     assert_eq!(hidden.stdout().trim(), "0");
 }
@@ -139,7 +139,7 @@ fn part(dir: &Path) -> Option<std::path::PathBuf> {
 }
 
 async fn what_is_cut_short_goes_on(world: &World) {
-    // Given up as soon as some of it is there.
+    // Dropped as soon as a part of it is there.
     async fn cut(dir: &Path, transfer: impl Future<Output = Result<fabric_core::TransferOutcome, Error>>) {
         let begun = async {
             while part(dir).is_none_or(|part| fs::metadata(part).is_ok_and(|meta| meta.len() == 0)) {
