@@ -50,7 +50,7 @@ pub enum TaskError {
     /// A value for a setting is wrong.
     #[error(transparent)]
     Settings(#[from] Problems),
-    /// What was waited for did not come ([`Context::until`]).
+    /// What was waited for did not come ([`Context::until`](crate::Context::until)).
     #[error("not ready after {tries} {}", if *.tries == 1 { "try" } else { "tries" })]
     NotReady {
         /// How often it was looked for.
