@@ -282,7 +282,8 @@ impl<S: tracing::Subscriber> Layer<S> for Route {
 #[test]
 fn the_picture_in_the_architecture_is_the_route_of_a_run() {
     let (place, route) = (Place::new(), Route::default());
-    tracing_subscriber::registry().with(route.clone()).init();
+    // Of this thread alone, as other tests run programs too.
+    let _route = tracing_subscriber::registry().with(route.clone()).set_default();
     let program = Program::new().surroundings(place.surroundings());
     let (exit, stdout, stderr) = place.run_as(program, Place::login().into_iter().chain(["hello".to_owned()]));
     assert!(exit == Exit::Ok && stdout.contains("out: hello\n"), "{stdout}{stderr}");
