@@ -33,6 +33,7 @@ mod process;
 mod program;
 mod project;
 mod prompter;
+mod python;
 pub mod render;
 mod request;
 mod shell;

@@ -12,6 +12,7 @@ use fabric_exec::{Collection, Param, Value};
 
 use crate::args::Options;
 use crate::failure::{Failure, problem};
+use crate::python::Python;
 use crate::surroundings::Surroundings;
 
 /// Tasks, and the roles and settings that belong to them.
@@ -29,6 +30,7 @@ enum Source {
     Nowhere,
     Fabfile(Box<Fabfile>),
     Code(Code),
+    Python(Box<Python>),
 }
 
 /// Roles and `env` of a program with tasks of its own.
@@ -48,24 +50,30 @@ pub(crate) enum LoadedFabfile {
 }
 
 impl Project {
-    /// Reads the fabfile that the options name, or else the one that `name` returns from settings.
+    /// Reads the fabfile that the options name, or else the one that settings do; `all` returns the options as far as they
+    /// are understood without it, and `config` the settings with these. `args` is what was typed.
     pub(crate) fn load(
         options: &Options,
         surroundings: &Surroundings,
-        name: impl FnOnce() -> Result<String, Problems>,
+        args: &[String],
+        all: impl FnOnce() -> Options,
+        config: impl Fn(&Options) -> Result<Config, Problems>,
     ) -> Result<LoadedFabfile, Failure> {
         tracing::trace!(route = "the project: tasks, roles and their settings");
         let given = options.setting("fabfile").and_then(Value::as_str);
-        let name = given.map_or_else(name, |name| Ok(name.to_owned()))?;
+        let name = || Ok(config(options)?.settings(None, &[])?.fabfile.clone());
+        let name = given.map_or_else(name, |name| Ok::<_, Problems>(name.to_owned()))?;
         let path = surroundings.environment.expand(&name);
         let found = fabfile::find(&path.to_string_lossy(), &surroundings.dir)
             .map_err(|error| Failure::Refused(error.to_string()))?;
         match found {
             Some(Found::Declared(path)) => Ok(LoadedFabfile::Project(Self::declared(&path)?)),
-            Some(Found::Python(path)) => Err(Failure::Refused(format!(
-                "{}: Python fabfiles can't be loaded by this version of fab yet",
-                path.display()
-            ))),
+            Some(Found::Python(path)) => {
+                let all = all();
+                let (collection, python) = Python::load(&path, &all, args, &config(&all)?, surroundings)?;
+                let source = Source::Python(Box::new(python));
+                Ok(LoadedFabfile::Project(Self { collection: Arc::new(collection), source }))
+            }
             Some(Found::Rust(path)) => Ok(LoadedFabfile::Program(path)),
             None if given.is_some() => Err(Failure::Refused(format!("there is no fabfile {name} (given by -f)"))),
             None => Ok(LoadedFabfile::Project(Self::default())),
@@ -117,7 +125,15 @@ impl Project {
     fn fabfile(&self) -> Option<&Fabfile> {
         match &self.source {
             Source::Fabfile(fabfile) => Some(fabfile),
-            Source::Code(_) | Source::Nowhere => None,
+            Source::Code(_) | Source::Python(_) | Source::Nowhere => None,
+        }
+    }
+
+    /// The interpreter that has its tasks.
+    pub(crate) fn python(&self) -> Option<&Python> {
+        match &self.source {
+            Source::Python(python) => Some(python),
+            _ => None,
         }
     }
 
@@ -131,6 +147,7 @@ impl Project {
         match &self.source {
             Source::Fabfile(fabfile) => fabfile.roles.clone(),
             Source::Code(code) => code.roles.clone(),
+            Source::Python(python) => python.roles.clone(),
             Source::Nowhere => Roles::new(),
         }
     }
@@ -152,6 +169,7 @@ impl Project {
         match &self.source {
             Source::Fabfile(fabfile) => fabfile.lists.clone(),
             Source::Code(code) => code.lists.clone(),
+            Source::Python(python) => python.lists.clone(),
             Source::Nowhere => FabfileLists::default(),
         }
     }
@@ -161,6 +179,7 @@ impl Project {
         let (changes, roles, place) = match &self.source {
             Source::Fabfile(fabfile) => (&fabfile.list_changes, &fabfile.roles, fabfile.path.to_string_lossy()),
             Source::Code(code) => (&code.list_changes, &code.roles, "the program".into()),
+            Source::Python(python) => (&python.list_changes, &python.roles, "the fabfile".into()),
             Source::Nowhere => return builder,
         };
         let builder = builder.fabfile(changes.iter().cloned());
@@ -189,6 +208,7 @@ impl Project {
                 with_sections(builder, &fabfile.sections)
             }
             Source::Code(code) => builder.beside(&surroundings.dir).fabfile(code.env.iter().cloned()),
+            Source::Python(python) => python.with_settings(builder),
             Source::Nowhere => builder.beside(&surroundings.dir),
         }
     }
@@ -222,7 +242,7 @@ impl Project {
         let discarded = discarded.filter(|(_, empty, _)| !empty);
         let (names, instead): (Vec<&str>, Vec<String>) =
             discarded.filter_map(|(name, _, list)| Some((name, replaces(list)?))).unzip();
-        let who = if self.fabfile().is_some() { "fabfile" } else { "program" };
+        let who = if self.fabfile().is_some() || self.python().is_some() { "fabfile" } else { "program" };
         let text = || {
             let (names, instead) = (names.join(" and "), instead.join(","));
             format!("the {who} assigns lists of its own, {instead}: {names} has no effect")

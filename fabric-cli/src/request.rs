@@ -53,6 +53,8 @@ pub(crate) struct Request {
     pub version: String,
     /// The arguments.
     pub args: Vec<String>,
+    /// The words that are this command line: the arguments, unless it is another run's that is tried again.
+    words: Vec<String>,
     pub surroundings: Surroundings,
     pub process: Option<Process>,
     pub interrupt: Interrupt,
@@ -88,6 +90,7 @@ impl Request {
             earlier: None,
             files,
             config: OnceCell::new(),
+            words: args.clone(),
             args,
         };
         let code = |tasks| Project::code(tasks, own.roles, own.env);
@@ -131,6 +134,7 @@ impl Request {
             name: self.name.clone(),
             version: self.version.clone(),
             args: self.args.clone(),
+            words: self.args.clone(),
             surroundings: self.surroundings.clone(),
             process: self.process.clone(),
             interrupt: self.interrupt.clone(),
@@ -146,6 +150,7 @@ impl Request {
     /// first task.
     fn find(mut self, words: &[String], head: Options) -> Result<Self, Failure> {
         self.options = head;
+        words.clone_into(&mut self.words);
         if !self.project.is_code() {
             if let Some(manifest) = self.load()? {
                 self.options.action = Action::HandOver(manifest);
@@ -172,9 +177,14 @@ impl Request {
 
     /// Reads the fabfile; `Some` is the manifest if it is a Rust program.
     fn load(&mut self) -> Result<Option<PathBuf>, Failure> {
+        // What code sees of the command line: its tasks' own options are not known before it is loaded.
+        let all = || {
+            let typed = parse_as_far_as_possible(&self.words, &|_| Vec::new()).0;
+            Options::new(typed, &|file| self.surroundings.host_list(file)).unwrap_or_default()
+        };
         // Without `-f`, settings files and variables may name it.
-        let name = || Ok(self.with_options().build()?.settings(None, &[])?.fabfile.clone());
-        match Project::load(&self.options, &self.surroundings, name)? {
+        let config = |options: &Options| self.with_these(options).build();
+        match Project::load(&self.options, &self.surroundings, &self.args, all, config)? {
             LoadedFabfile::Project(project) => self.project = project,
             LoadedFabfile::Program(manifest) => return Ok(Some(manifest)),
         }
@@ -186,7 +196,7 @@ impl Request {
     pub(crate) fn guess(&self, words: &[String]) -> (Self, Option<PathBuf>) {
         let typed = parse_as_far_as_possible(words, &|_| Vec::new()).0;
         let options = Options::new(typed, &|_| Ok(String::new())).unwrap_or_default();
-        let mut request = Self { options, ..self.fresh() };
+        let mut request = Self { options, words: words.to_vec(), ..self.fresh() };
         let manifest = if request.project.is_code() { None } else { request.load().ok().flatten() };
         (request, manifest)
     }
@@ -204,11 +214,15 @@ impl Request {
 
     /// The sources of settings but for the project's: files, variables and the command line.
     fn with_options(&self) -> ConfigBuilder {
+        self.with_these(&self.options)
+    }
+
+    fn with_these(&self, options: &Options) -> ConfigBuilder {
         let mut builder = self.files.clone();
-        for text in &self.options.set {
+        for text in &options.set {
             builder = builder.set(text);
         }
-        for (name, value, option) in &self.options.settings {
+        for (name, value, option) in &options.settings {
             match *name {
                 // A file with any settings, read at once.
                 "rcfile" => builder = builder.rcfile(self.surroundings.file(value.as_str().unwrap_or_default())),

@@ -2,6 +2,7 @@
 
 mod completion;
 mod demo;
+mod engine;
 mod init;
 mod list;
 mod merge_reports;
@@ -62,6 +63,7 @@ fn act(request: &Request) -> Result<Exit, Failure> {
         Action::MergeReports => merge_reports::run(request),
         Action::Completion(shell) => print(&completion::script(*shell, &request.name)),
         Action::Complete(words) => print(&completion::complete(words, request)),
+        Action::Engine => engine::run(request),
         Action::HostPlugin(file) => plugins::host(file),
         Action::HandOver(manifest) => rust_fabfile::run(request, manifest),
     }

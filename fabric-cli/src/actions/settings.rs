@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::python;
 use crate::request::Request;
 
 /// Prints the settings in force, for a host if one is given.
@@ -23,7 +24,14 @@ pub(super) fn show(request: &Request, host: Option<&str>) -> Result<Exit, Failur
 /// Prints one setting's layers.
 pub(super) fn explain(request: &Request, setting: &str) -> Result<Exit, Failure> {
     let explained = request.everything()?.explain(setting, None, &[])?;
-    print(request, &explained, || explained.to_json())
+    print(request, &explained, || explained.to_json())?;
+    if setting == "python" && request.options.format == Format::Text {
+        let fabfile = request.project.python().map(python::Python::path);
+        let chosen = python::interpreter(request.config()?, fabfile, &request.surroundings)?;
+        let text = format!("Python fabfiles are run by {}: {}\n", chosen.path.display(), chosen.why);
+        return request.surroundings.print(&text);
+    }
+    Ok(Exit::Ok)
 }
 
 fn print(request: &Request, text: &dyn Display, json: impl Fn() -> Value) -> Result<Exit, Failure> {

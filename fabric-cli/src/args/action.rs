@@ -10,6 +10,9 @@ pub(crate) const ASK: &str = "__complete";
 /// The hidden first argument of a child process that hosts a plugin.
 pub(crate) const HOST_PLUGIN: &str = "__plugin";
 
+/// The hidden only argument of the engine of a program in Python.
+pub(crate) const ENGINE: &str = "--engine";
+
 /// What the command line asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -44,6 +47,8 @@ pub(crate) enum Action {
     Completion(Shell),
     /// Complete the last of these words, for a completion script.
     Complete(Vec<String>),
+    /// Do what a program in Python asks for, which started this one with a socket as its standard input.
+    Engine,
     /// Host a plugin, as the child of a program that isolates it.
     HostPlugin(PathBuf),
     /// Build the Rust program with this manifest, and run it in place of this one.
@@ -55,6 +60,7 @@ impl Action {
     pub(crate) fn hidden(args: &[String]) -> Option<Self> {
         match args {
             [ask, words @ ..] if ask == ASK => Some(Self::Complete(words.to_vec())),
+            [engine] if engine == ENGINE => Some(Self::Engine),
             [child, file] if child == HOST_PLUGIN => Some(Self::HostPlugin(file.into())),
             _ => None,
         }

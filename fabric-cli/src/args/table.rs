@@ -182,6 +182,8 @@ options! {
             completes Files, test "-f f.toml" => sets("fabfile", "f.toml");
         "config" / 'c' = Value("FILE"), Set("rcfile"), "read this settings file instead of ~/.fabricrc",
             completes Files, test "-c rc" => sets("rcfile", "rc");
+        "python" = Value("PYTHON"), Set("python"), "the Python that runs fabfiles in Python",
+            test "--python python3.12" => sets("python", "python3.12");
         "ssh-config-path" = Value("FILE"), Set("ssh_config_path"), "read only this ssh_config", completes Files,
             test "--ssh-config-path f" => sets("ssh_config_path", "f");
         "ignore-ssh-config" = Nothing, Switch("use_ssh_config", false), "don't read any ssh_config",

@@ -54,6 +54,13 @@ impl Levels {
     /// The names of groups of levels.
     pub(crate) const GROUPS: [&'static str; 3] = ["output", "everything", "commands"];
 
+    /// Each level by its name.
+    pub(crate) fn to_map(self) -> fabric_core::settings::Map {
+        let Self { status, aborts, warnings, running, stdout, stderr, user, exceptions, debug } = self;
+        let all = [status, aborts, warnings, running, stdout, stderr, user, exceptions, debug];
+        Self::NAMES.into_iter().zip(all).map(|(name, shown)| (name.to_owned(), shown.into())).collect()
+    }
+
     /// Whether output on this stream is shown.
     pub(crate) fn shows(self, stream: Stream) -> bool {
         match stream {

@@ -320,6 +320,9 @@ settings! {
         /// The fabfile's name to search for, or its path.
         fabfile: String = "fabfile".to_owned(), option "-f, --fabfile", alias "tasks.collection_name",
             classic "`fabfile.py`: fabfiles may be TOML, YAML, JSON and Rust too, so the ending is left open";
+        /// The Python that runs fabfiles in Python: a path, a name on `PATH`, or the directory of a virtual environment. Unset
+        /// looks for one: `fab --explain python` says which, and why.
+        python: Option<String> = None, option "--python";
         /// The user's settings file; unset is `~/.fabricrc`.
         rcfile: Option<PathBuf> = None, option "-c, --config",
             classic "`$HOME/.fabricrc`: the same file, which unset stands for";

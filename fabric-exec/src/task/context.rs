@@ -418,6 +418,18 @@ impl Context {
         Ok(context.mannered(&context.host_connection()?))
     }
 
+    /// The same on another host than that of its list, without what a list or a role says about it. What it does there is
+    /// shown under the host's name, and counts for the task.
+    ///
+    /// # Errors
+    ///
+    /// The text is no host string.
+    pub fn on(&self, host: &str) -> Result<Self, TaskError> {
+        let host = HostString::parse(host).map_err(|error| TaskError::abort(error.to_string()))?;
+        let emitter = self.emitter.for_host(host.as_str());
+        Ok(Self { listed: Some(Listed::new(host)), emitter, resolved: Arc::default(), ..self.clone() })
+    }
+
     fn host_connection(&self) -> Result<Connection, TaskError> {
         Ok(self.run.connection(self, &self.target()?, self.settings()?)?)
     }

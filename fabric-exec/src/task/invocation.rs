@@ -185,21 +185,28 @@ impl Invocation {
     pub fn bind(&self, params: &[Param]) -> Result<Args, ArgsError> {
         let mut problems = Vec::new();
         let mut given: IndexMap<usize, Vec<&Value>> = IndexMap::new();
+        let (mut rest, mut surplus) = (Vec::new(), fabric_core::settings::Map::new());
+        let takes = |kind: &ParamKind| params.iter().any(|param| param.kind == *kind);
+        let (takes_rest, takes_named) = (takes(&ParamKind::Rest), takes(&ParamKind::Named));
+        let places = params.iter().position(Param::is_surplus).unwrap_or(params.len());
         for (index, value) in self.positional.iter().enumerate() {
-            if index < params.len() {
+            if index < places {
                 given.entry(index).or_default().push(value);
+            } else if takes_rest {
+                rest.push(value.clone());
             } else {
                 problems.push(format!(
                     "takes {} argument{}, not {}",
-                    params.len(),
-                    if params.len() == 1 { "" } else { "s" },
+                    places,
+                    if places == 1 { "" } else { "s" },
                     self.positional.len(),
                 ));
                 break;
             }
         }
         for (name, value) in &self.named {
-            match params.iter().position(|param| param.is_named(name)) {
+            match params.iter().position(|param| !param.is_surplus() && param.is_named(name)) {
+                None if takes_named => drop(surplus.insert(name.clone(), value.clone())),
                 Some(index) if given.contains_key(&index) => problems.push(format!("`{name}` is given twice")),
                 Some(index) => given.entry(index).or_default().push(value),
                 None => {
@@ -218,6 +225,8 @@ impl Invocation {
         let mut args = Args::new();
         for (index, param) in params.iter().enumerate() {
             let value = match given.get(&index).and_then(|values| values.first()) {
+                _ if param.kind == ParamKind::Rest => Ok(std::mem::take(&mut rest).into()),
+                _ if param.kind == ParamKind::Named => Ok(std::mem::take(&mut surplus).into()),
                 Some(value) => typed(param, value)
                     // Without the value, which may be a secret in the wrong place.
                     .map_err(|expected| format!("argument `{}` must be {expected}", param.name)),
@@ -309,6 +318,20 @@ mod tests {
         );
         assert!(Invocation::parse("t:a,yes,1,2").unwrap().bind(&params).is_err());
         assert!(Invocation::parse("t:a,version=b").unwrap().bind(&params).is_err());
+    }
+
+    #[test]
+    fn what_no_parameter_has_goes_to_those_that_take_the_rest() {
+        let rest = |name: &str, kind| Param::optional(name, Value::Null).kind(kind);
+        let params = [Param::required("first"), rest("args", ParamKind::Rest), rest("kw", ParamKind::Named)];
+        let args = Invocation::parse("t:a,b,c,k=v,first2=x").unwrap().bind(&params).unwrap();
+        assert_eq!(
+            serde_json::to_string(&args).unwrap(),
+            r#"{"first":"a","args":["b","c"],"kw":{"k":"v","first2":"x"}}"#
+        );
+        let args = Invocation::parse("t:a").unwrap().bind(&params).unwrap();
+        assert_eq!(serde_json::to_string(&args).unwrap(), r#"{"first":"a","args":[],"kw":{}}"#);
+        assert!(Invocation::parse("t:a,b").unwrap().bind(&params[..1]).is_err());
     }
 
     #[test]

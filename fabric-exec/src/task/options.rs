@@ -24,6 +24,7 @@ impl<'a> Opt<'a> {
         let mut used: Vec<char> = params.iter().filter_map(|param| param.short).collect();
         params
             .iter()
+            .filter(|param| !param.is_surplus())
             .map(|param| {
                 let short = param.short.or_else(|| {
                     let free = |c: &char| c.is_ascii_alphabetic() && !TAKEN.contains(*c) && !used.contains(c);
@@ -44,7 +45,8 @@ impl<'a> Opt<'a> {
             ParamKind::Bool => format!("{short}--[no-]{name}"),
             ParamKind::Text => format!("{short}--{name} TEXT"),
             ParamKind::Integer | ParamKind::Number => format!("{short}--{name} NUMBER"),
-            ParamKind::List => format!("{short}--{name} ITEM.."),
+            ParamKind::List | ParamKind::Rest => format!("{short}--{name} ITEM.."),
+            ParamKind::Named => format!("{short}NAME=VALUE.."),
             ParamKind::Choice(words) => format!("{short}--{name} {}", words.join("|")),
         }
     }

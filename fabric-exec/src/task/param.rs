@@ -44,6 +44,10 @@ pub enum ParamKind {
     List,
     /// One of these words.
     Choice(Vec<String>),
+    /// All arguments by position that no other parameter takes (`*args` of Python). It is no option.
+    Rest,
+    /// All arguments by name that no other parameter has (`**kwargs` of Python). It is no option.
+    Named,
 }
 
 impl Param {
@@ -98,6 +102,11 @@ impl Param {
         self.name.replace('_', "-")
     }
 
+    /// Whether it takes what no other parameter does.
+    pub fn is_surplus(&self) -> bool {
+        matches!(self.kind, ParamKind::Rest | ParamKind::Named)
+    }
+
     /// Whether `name` means it, `-` and `_` being the same.
     pub fn is_named(&self, name: &str) -> bool {
         self.name == name || self.name.replace('_', "-") == name.replace('_', "-")
@@ -125,6 +134,8 @@ impl Param {
             ParamKind::List => {
                 Ok(json!(trimmed.split(';').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>()))
             }
+            ParamKind::Rest => Ok(json!([text])),
+            ParamKind::Named => Err("given by names".to_owned()),
             ParamKind::Choice(words) if words.iter().any(|word| word == trimmed) => Ok(json!(trimmed)),
             ParamKind::Choice(words) => Err(format!("one of {}", words.join(", "))),
         }
@@ -141,7 +152,8 @@ impl Param {
             ParamKind::Integer => (value.is_i64() || value.is_u64(), "a whole number".to_owned()),
             ParamKind::Number => (value.is_number(), "a number".to_owned()),
             ParamKind::Bool => (value.is_boolean(), "true or false".to_owned()),
-            ParamKind::List => (value.is_array(), "a list".to_owned()),
+            ParamKind::List | ParamKind::Rest => (value.is_array(), "a list".to_owned()),
+            ParamKind::Named => (value.is_object(), "given by names".to_owned()),
             ParamKind::Choice(words) => (
                 value.as_str().is_some_and(|word| words.iter().any(|known| known == word)),
                 format!("one of {}", words.join(", ")),

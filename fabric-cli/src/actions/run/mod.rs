@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use fabric_config::{Config, ConfigBuilder};
 use fabric_core::settings::{Settings, Switch};
-use fabric_core::{Gateway, HostStringError, PromptKind, PromptRequest, Prompter as _, Target};
+use fabric_core::{Gateway, HostStringError, PromptKind, PromptRequest, Prompter, Target};
 use fabric_exec::journal::{Asked, Journal};
 use fabric_exec::report::{Ending, ReportFormat};
 use fabric_exec::run::Input;
@@ -48,6 +48,12 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
 
     let interrupt = request.interrupt.clone();
     let (printer, unwritten) = output::printer(request, &settings, &interrupt);
+    let python = request.project.python();
+    if let Some(python) = python {
+        // What the user's code prints itself comes after what was shown before.
+        let printer = printer.clone();
+        python.program.when_shown(Arc::new(move || drop(printer.hold())));
+    }
     let prompter = TerminalPrompter::new(settings.abort_on_prompts, Some(printer.clone()), interrupt.clone());
     if surroundings.own_stdin().is_some() {
         prompter.without_terminal();
@@ -59,7 +65,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     // Functions may block their thread: then other threads have to go on with its hosts.
     let process = request.process.as_ref();
     let (runtime, threads) =
-        if request.project.is_code() { (shared_runtime(process)?, NonZero::new(1)) } else { (runtime(process)?, None) };
+        if request.project.is_code() || python.is_some() { (shared_runtime(process)?, NonZero::new(1)) } else { (runtime(process)?, None) };
     let watching = process.cloned().map(|process| {
         // Registered now, not once the task is first polled.
         let signals = Signals::watch_in(&runtime, &process);
@@ -67,7 +73,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
         runtime.spawn(end::at_signals(process, signals, interrupt.clone(), printer.clone(), terminal))
     });
     let (config, sources) = runtime.block_on(ask_first(config.clone(), request.sources(), request, &prompter))?;
-    let connector = connector(request, &settings, &prompter)?;
+    let connector = connector(request, &settings, prompter.clone())?;
     let id = fabric_exec::run::new_id();
     let run = request.run(&config, &sources)?;
     let run = journaled(run, &id, request)
@@ -110,7 +116,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
             Err(Failure::System { what: "writing to standard output", source })
         }
         Some(_) if report.ending == Ending::Interrupted => Ok(Exit::Unread),
-        _ => Ok(Exit::of(&report)),
+        _ => Ok(python.map_or(Exit::of(&report), |python| python.exit(Exit::of(&report)))),
     }
 }
 
@@ -176,10 +182,14 @@ async fn ask_first(
 }
 
 /// The connector of the run, with plugins.
-fn connector(request: &Request, settings: &Settings, prompter: &Arc<TerminalPrompter>) -> Result<Connector, Failure> {
+pub(super) fn connector(
+    request: &Request,
+    settings: &Settings,
+    prompter: Arc<dyn Prompter>,
+) -> Result<Connector, Failure> {
     let surroundings = &request.surroundings;
     let shell = surroundings.variable("SHELL").unwrap_or("/bin/sh");
-    let mut connector = Connector::new().prompter(prompter.clone()).shell(shell);
+    let mut connector = Connector::new().prompter(prompter).shell(shell);
     if let Some(dir) = surroundings.state_dir() {
         connector = connector.state_dir(dir);
     }

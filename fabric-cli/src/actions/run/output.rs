@@ -62,6 +62,8 @@ fn wants_live_view(request: &Request, mode: OutputMode) -> bool {
     match request.options.progress {
         Progress::Always => true,
         Progress::Never => false,
+        // What the user's code prints would get into the view.
+        Progress::Auto if request.project.python().is_some() => false,
         Progress::Auto => {
             matches!(mode, OutputMode::Prefix | OutputMode::Grouped | OutputMode::Similar)
                 && request.options.levels.running

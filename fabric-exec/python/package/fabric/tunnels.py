@@ -1,0 +1,1 @@
+"""Forwarded ports: ``Connection.forward_local`` and ``forward_remote``."""

@@ -1,0 +1,179 @@
+//! Programs in Python that use the package without `fab`.
+
+use std::path::Path;
+
+use tests::{Case, case};
+
+use crate::pythons;
+
+/// A program in Python, run by this interpreter.
+fn program(python: &Path, text: &str) -> Case {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fabric-exec/python/package");
+    let script = format!(
+        "FABRIC_FAB=\"$0\" PYTHONPATH={} PYTHONDONTWRITEBYTECODE=1 exec {} -W error deploy.py",
+        package.display(),
+        python.display()
+    );
+    case!().hosts(2).file("deploy.py", text).within(script)
+}
+
+#[test]
+fn the_api_of_fabric_1_shows_what_it_does_on_the_programs_own_streams() {
+    let text = "
+import io, os, sys, threading
+from fabric.api import *
+from fabric.network import disconnect_all
+from fabric.state import connections
+
+env.key_filename = '{key}'
+
+
+@task
+def greet(who):
+    return str(run('echo hello %s' % who))
+
+
+@parallel
+def at_once():
+    return run('echo $PPID').return_code
+
+
+before = sys.stdout
+sys.stdout = io.StringIO()
+result = execute(greet, 'bob', hosts=['{h1}', '{h2}'])
+shown, sys.stdout = sys.stdout.getvalue(), before
+assert result == {'{h1}': 'hello bob', '{h2}': 'hello bob'}, result
+assert shown.startswith(\"[{h1}] Executing task 'greet'\\n[{h1}] run: echo hello bob\\n[{h1}] out: hello bob\\n[{h1}] out: \\n\\n\"), shown
+assert threading.active_count() == 1
+env.host_string = '{h1}'
+with hide('everything'):
+    assert execute(at_once, hosts=['{h1}', '{h2}']) == {'{h1}': 0, '{h2}': 0}
+    assert '{h1}' in connections
+    sys.stdout.flush()
+    pid = os.fork()
+    if not pid:
+        os._exit(0 if run('echo child') == 'child' else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert run('echo parent') == 'parent'
+    try:
+        run('exit 7')
+    except SystemExit as error:
+        assert 'return code 7' in error.message
+disconnect_all()
+print('done')
+";
+    for python in pythons::all() {
+        // A fork of a process with threads is a warning from 3.12 on: there is no thread.
+        program(python, text).any_stderr().stdout_has("done\n").run();
+    }
+}
+
+#[test]
+fn connections_work_in_threads_pools_and_other_streams() {
+    let text = "
+import io, multiprocessing, pickle, sys, threading
+from contextlib import redirect_stdout
+from fabric import Connection, ThreadingGroup, Config
+
+config = Config(overrides={'connect_kwargs': {'key_filename': '{key}'}})
+c = Connection('{h1}', config=config)
+
+
+def work(number):
+    return c.run('echo %d' % number, hide=True).stdout.strip()
+
+
+if __name__ == '__main__':
+    seen = io.StringIO()
+    with redirect_stdout(seen):
+        c.run('echo hello')
+    assert seen.getvalue() == 'hello\\n', seen.getvalue()
+    assert threading.active_count() == 1
+    results = []
+    threads = [threading.Thread(target=lambda n=n: results.extend(work(n * 10 + i) for i in range(5))) for n in range(10)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert sorted(map(int, results)) == sorted(n * 10 + i for n in range(10) for i in range(5))
+    context = multiprocessing.get_context('fork')
+    with context.Pool(3) as pool:
+        assert pool.map(work, range(6)) == [str(n) for n in range(6)]
+    again = pickle.loads(pickle.dumps(c))
+    assert again == c and again.run('echo pickled', hide=True).stdout == 'pickled\\n'
+    out = io.StringIO()
+    result = c.run('echo out; echo err >&2', out_stream=out, err_stream=io.StringIO())
+    assert out.getvalue() == 'out\\n' and result.stderr == 'err\\n'
+    pickle.loads(pickle.dumps(result.stdout))
+    group = ThreadingGroup('{h1}', '{h2}', config=config)
+    assert len(group.run('true', hide=True)) == 2
+    assert threading.active_count() == 1
+    print('done')
+";
+    for python in pythons::all() {
+        program(python, text).stdout("done\n").any_stderr().run();
+    }
+}
+
+#[test]
+fn errors_are_the_exceptions_that_programs_catch() {
+    let text = "
+import socket
+import paramiko
+from fabric import Connection
+from invoke.exceptions import CommandTimedOut, UnexpectedExit
+
+kw = {'connect_kwargs': {'key_filename': '{key}'}}
+c = Connection('{h1}', **kw)
+try:
+    c.run('sleep 60', timeout=0.2, hide=True)
+except CommandTimedOut as error:
+    assert error.timeout == 0.2
+else:
+    assert False
+try:
+    c.run('echo out; exit 2', hide=True)
+except UnexpectedExit as error:
+    assert error.result.stdout == 'out\\n' and 'Exit code: 2' in str(error)
+else:
+    assert False
+try:
+    Connection('127.0.0.1', port=1, **kw).run('true')
+except paramiko.ssh_exception.NoValidConnectionsError:
+    pass
+else:
+    assert False
+try:
+    Connection('u@h', user='u')
+except ValueError as error:
+    assert 'Please pick one' in str(error)
+try:
+    Connection('{h1}', connect_kwargs={'unheard': 1}).run('true')
+except ValueError as error:
+    assert 'unheard' in str(error)
+else:
+    assert False
+print('done')
+";
+    program(pythons::one(), text).stdout("done\n").any_stderr().run();
+}
+
+#[test]
+fn an_engine_that_is_killed_is_one_exception_and_the_next_call_starts_another() {
+    let text = "
+import os, signal, sys
+from fabric import Connection
+from fabric._engine import engine
+
+c = Connection('{h1}', connect_kwargs={'key_filename': '{key}'})
+c.run('true')
+os.kill(engine._process, signal.SIGKILL)
+try:
+    c.run('true')
+except RuntimeError as error:
+    assert 'may still run' in str(error)
+else:
+    assert False
+assert c.run('echo new', hide=True).stdout == 'new\\n'
+print('done')
+";
+    program(pythons::one(), text).stdout("done\n").any_stderr().run();
+}
