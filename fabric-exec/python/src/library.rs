@@ -22,8 +22,8 @@ pub struct Told(Arc<OnceLock<Arc<Channel>>>);
 impl EventSink for Told {
     fn emit(&self, event: Event) {
         let message = match event.kind {
-            EventKind::Warning { message } => message,
-            EventKind::HostKeyRecorded { fingerprint, file } => {
+            EventKind::Warning { message, .. } => message,
+            EventKind::HostKeyRecorded { fingerprint, file, .. } => {
                 format!("host key {fingerprint} is new: recorded in {file}")
             }
             _ => return,
@@ -43,7 +43,7 @@ impl EventSink for Told {
 #[async_trait]
 impl Prompter for Told {
     async fn ask(&self, request: PromptRequest) -> Result<Secret, PromptError> {
-        let PromptRequest { kind, host, message } = request;
+        let PromptRequest { kind, host, message, .. } = request;
         let cancelled = || PromptError::Cancelled { message: message.clone(), host: host.clone() };
         let channel = self.0.get().ok_or_else(cancelled)?;
         let header = json!({"message": message, "host": host, "secret": kind.is_secret()});

@@ -10,7 +10,7 @@ use crate::pythons;
 fn program(python: &Path, text: &str) -> Case {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fabric-exec/python/package");
     let script = format!(
-        "FABRIC_FAB=\"$0\" PYTHONPATH={} PYTHONDONTWRITEBYTECODE=1 exec {} -W error deploy.py",
+        "FABRIC_FAB=\"$0\" PYTHONPATH={0}:{0}/standins PYTHONDONTWRITEBYTECODE=1 exec {1} -W error deploy.py",
         package.display(),
         python.display()
     );

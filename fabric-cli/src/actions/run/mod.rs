@@ -64,8 +64,11 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     prompter.beside(keys.clone());
     // Functions may block their thread: then other threads have to go on with its hosts.
     let process = request.process.as_ref();
-    let (runtime, threads) =
-        if request.project.is_code() || python.is_some() { (shared_runtime(process)?, NonZero::new(1)) } else { (runtime(process)?, None) };
+    let (runtime, threads) = if request.project.is_code() || python.is_some() {
+        (shared_runtime(process)?, NonZero::new(1))
+    } else {
+        (runtime(process)?, None)
+    };
     let watching = process.cloned().map(|process| {
         // Registered now, not once the task is first polled.
         let signals = Signals::watch_in(&runtime, &process);
