@@ -1,9 +1,12 @@
 //! A case as a real run on hosts in memory, and everything that gives an account of it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use fabric_core::{ConnectErrorKind, EventKind, HostStatus, Phase, PromptError, PromptRequest, Prompter, Secret};
+use fabric_core::{
+    ConnectErrorKind, EventKind, HostStatus, Phase, PromptError, PromptKind, PromptRequest, Prompter, Secret,
+};
 use fabric_exec::fabfile::{Fabfile, Format, parse};
 use fabric_exec::hostlist::Shard;
 use fabric_exec::journal::{self, Asked, Journal};
@@ -16,13 +19,18 @@ use super::common::{World, calls};
 use super::generate::{Case, HOSTS, Step};
 use super::{reference, spell};
 
-/// Says yes or no.
-struct Says(bool);
+/// Says yes or no, and counts the questions whose answers are kept.
+#[derive(Debug, Clone, Default)]
+struct Says {
+    yes: bool,
+    asked: Arc<AtomicUsize>,
+}
 
 #[async_trait::async_trait]
 impl Prompter for Says {
-    async fn ask(&self, _: PromptRequest) -> Result<Secret, PromptError> {
-        Ok(if self.0 { "yes" } else { "no" }.into())
+    async fn ask(&self, request: PromptRequest) -> Result<Secret, PromptError> {
+        self.asked.fetch_add(usize::from(matches!(request.kind, PromptKind::Text { .. })), Ordering::SeqCst);
+        Ok(if self.yes { "yes" } else { "no" }.into())
     }
 }
 
@@ -30,6 +38,12 @@ impl Prompter for Says {
 struct Ran {
     world: World,
     report: Report,
+    asked: usize,
+}
+
+/// Whether no two hosts are at work at the same time.
+fn is_in_turn(case: &Case) -> bool {
+    case.one_at_a_time || case.max_failures.is_some() || case.tasks.iter().any(|task| task.rollback.is_some())
 }
 
 fn world(case: &Case, heals: bool) -> World {
@@ -41,7 +55,13 @@ fn world(case: &Case, heals: bool) -> World {
     if let Some(most) = case.max_failures {
         world = world.set("max_failures", most.to_string());
     }
-    if case.max_failures.is_some() || case.tasks.iter().any(|task| task.rollback.is_some()) {
+    if let Some(limit) = case.limit {
+        world = world.set("limit", limit.to_string());
+    }
+    if !case.only.is_empty() {
+        world = world.set("only_hosts", case.only.clone());
+    }
+    if is_in_turn(case) {
         // Which hosts are left out after failures that are allowed would depend on which one is faster.
         world = world.set("pool_size", 1);
     }
@@ -53,6 +73,7 @@ fn world(case: &Case, heals: bool) -> World {
             let (left, command) = (AtomicU32::new(*times), command.clone());
             world.fleet.host(host).answer(move |asked| {
                 let text = asked.text();
+                let text = name(&text);
                 let is_it = text == command || text.strip_prefix(&command).is_some_and(|rest| rest.starts_with(' '));
                 let fails =
                     is_it && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
@@ -67,13 +88,28 @@ fn world(case: &Case, heals: bool) -> World {
     world
 }
 
-fn run(world: &World, fabfile: &Fabfile, case: &Case) -> Run {
+fn run(world: &World, fabfile: &Fabfile, case: &Case, says: &Says) -> Run {
     let shard = case.shard.and_then(|(index, count)| Shard::new(index, count));
-    world.run_of(fabfile).prompter(Says(case.answer)).keep_output(true).shard(shard)
+    world.run_of(fabfile).prompter(says.clone()).keep_output(true).shard(shard)
+}
+
+/// A command without what is put before it.
+fn name(command: &str) -> &str {
+    command.rsplit(" && ").next().unwrap_or_default()
+}
+
+/// The command with its variables in order.
+fn ordered(command: String) -> String {
+    let Some((exports, rest)) = command.strip_prefix("export ").and_then(|text| text.split_once(" && ")) else {
+        return command;
+    };
+    let mut exports: Vec<&str> = exports.split(' ').collect();
+    exports.sort_unstable();
+    format!("export {} && {rest}", exports.join(" "))
 }
 
 fn commands(world: &World) -> BTreeMap<&'static str, Vec<String>> {
-    let asked = HOSTS.map(|host| (host, world.commands(host)));
+    let asked = HOSTS.map(|host| (host, world.commands(host).into_iter().map(ordered).collect::<Vec<_>>()));
     asked.into_iter().filter(|(_, commands)| !commands.is_empty()).collect()
 }
 
@@ -107,8 +143,7 @@ macro_rules! same {
     }};
 }
 
-/// Runs a case in all spellings, dry and again, and compares all accounts. `tries`: something may be tried again, of which
-/// the reference knows nothing.
+/// Runs a case in all spellings, dry and again, and compares all accounts. `tries`: something may be tried again.
 pub(super) async fn check(case: &Case, tries: bool) -> Result<(), String> {
     let files = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut fabfiles = Vec::new();
@@ -129,17 +164,21 @@ pub(super) async fn check(case: &Case, tries: bool) -> Result<(), String> {
     let mut ran: Vec<Result<Ran, String>> = Vec::new();
     for (index, fabfile) in fabfiles.iter().enumerate() {
         let world = world(case, false);
-        let mut run = run(&world, fabfile, case);
+        let says = Says { yes: case.answer, ..Says::default() };
+        let mut run = run(&world, fabfile, case, &says);
         if index == 0 {
             let asked =
                 Asked { run: "r".into(), at: Timestamp::UNIX_EPOCH, arguments: Vec::new(), directory: "/".into() };
             run = run.journal(Journal::new(journals.path(), asked));
         }
         ran.push(
-            run.start(calls(&tokens)).await.map(|report| Ran { world, report }).map_err(|error| error.to_string()),
+            run.start(calls(&tokens))
+                .await
+                .map(|report| Ran { world, report, asked: says.asked.load(Ordering::SeqCst) })
+                .map_err(|error| error.to_string()),
         );
     }
-    let planned = run(&world(case, false), &fabfiles[0], case).plan(&calls(&tokens)).await;
+    let planned = run(&world(case, false), &fabfiles[0], case, &Says::default()).plan(&calls(&tokens)).await;
     let mut ran = ran.into_iter();
     let first = match ran.next() {
         Some(Ok(first)) => first,
@@ -152,7 +191,8 @@ pub(super) async fn check(case: &Case, tries: bool) -> Result<(), String> {
         same!("results of the spellings", results(&first.report), results(&other.report));
         same!("exit status of the spellings", first.report.exit_code(), other.report.exit_code());
     }
-    if !tries {
+    // Which of several hosts meets a failure that passes depends on which one is faster.
+    if !tries || is_in_turn(case) {
         let expected = reference::run(case);
         same!("commands, and the reference", sorted(commands(&first.world)), sorted(expected.commands));
         same!("results, and the reference", results(&first.report), expected.results);
@@ -160,11 +200,12 @@ pub(super) async fn check(case: &Case, tries: bool) -> Result<(), String> {
             first.report.hosts.iter().map(|(host, it)| (host.as_str(), it.status.as_str())).collect();
         same!("hosts, and the reference", hosts, expected.hosts.iter().map(|(host, it)| (*host, it.name())).collect());
         same!("exit status, and the reference", first.report.exit_code(), expected.exit);
+        same!("questions, and the reference", first.asked, expected.asked);
     }
     accounts(&first)?;
     journal(case, &first, journals.path(), &fabfiles[0], &tokens).await?;
     let plan = planned.map_err(|error| format!("the plan: {error}"))?;
-    foreseen(case, &plan, &fabfiles[0], &tokens, tries).await
+    foreseen(case, &plan, &fabfiles[0], &tokens).await
 }
 
 /// A run that could not begin is refused in each spelling, and by the plan.
@@ -252,7 +293,7 @@ fn accounts(ran: &Ran) -> Result<(), String> {
         .collect();
     let asked: Vec<String> = commands(&ran.world)
         .into_iter()
-        .flat_map(|(host, list)| list.into_iter().map(move |command| format!("{host} {command}")))
+        .flat_map(|(host, list)| list.into_iter().map(move |command| format!("{host} {}", name(&command))))
         .collect();
     let mut both = (told, asked);
     both.0.sort();
@@ -281,7 +322,8 @@ async fn journal(
     }
     let world = world(case, true);
     let case = &Case { answer: true, ..case.clone() };
-    let again = run(&world, fabfile, case).retry(Some(recorded)).start(calls(tokens)).await;
+    let says = Says { yes: true, ..Says::default() };
+    let again = run(&world, fabfile, case, &says).retry(Some(recorded)).start(calls(tokens)).await;
     let again = again.map_err(|error| format!("the retry: {error}"))?;
     if again.exit_code() == 1 && ran.report.ending != fabric_exec::report::Ending::NothingRan {
         return Err(format!("the retry failed on hosts that are well: {:?}", results(&again)));
@@ -290,11 +332,14 @@ async fn journal(
 }
 
 /// The plan and a dry run of a case in which nothing fails.
-async fn foreseen(case: &Case, plan: &Plan, fabfile: &Fabfile, tokens: &[&str], tries: bool) -> Result<(), String> {
+async fn foreseen(case: &Case, plan: &Plan, fabfile: &Fabfile, tokens: &[&str]) -> Result<(), String> {
     let case = &Case { answer: true, failing: Vec::new(), unreachable: Vec::new(), ..case.clone() };
     let (real, dry) = (world(case, true), world(case, true));
-    let report = run(&real, fabfile, case).start(calls(tokens)).await.map_err(|error| error.to_string())?;
-    let dried = run(&dry, fabfile, case).dry_run(true).start(calls(tokens)).await;
+    let says = Says { yes: true, ..Says::default() };
+    let report = run(&real, fabfile, case, &says).start(calls(tokens)).await.map_err(|error| error.to_string())?;
+    let asks_nothing = Says { yes: true, ..Says::default() };
+    let dried = run(&dry, fabfile, case, &asks_nothing).dry_run(true).start(calls(tokens)).await;
+    same!("questions of a dry run", asks_nothing.asked.load(Ordering::SeqCst), 0);
     let dried = dried.map_err(|error| format!("the dry run: {error}"))?;
     same!("commands of a dry run", commands(&dry), BTreeMap::new());
     same!("exit status of a dry run, and of the run", dried.exit_code(), report.exit_code());
@@ -307,9 +352,18 @@ async fn foreseen(case: &Case, plan: &Plan, fabfile: &Fabfile, tokens: &[&str], 
             would.entry(HOSTS.into_iter().find(|it| *it == host).unwrap_or("?")).or_default().push(what.clone());
         }
     }
-    if !tries {
-        same!("commands that a dry run names, and those of the run", sorted(would), sorted(commands(&real)));
-    }
+    let mut done = commands(&real);
+    // A text with an answer in it stays a template in a dry run.
+    let known = |command: &str| {
+        let command = name(command);
+        let first = command.split(' ').next().unwrap_or_default();
+        let place = first.strip_prefix('t').and_then(|it| it.split_once('s'));
+        let place = place.and_then(|(task, step)| Some((task.parse::<usize>().ok()?, step.parse().ok()?)));
+        let has_answer = place.is_some_and(|(task, step)| case.tasks[task].has_answer(step));
+        if has_answer { first.to_owned() } else { command.to_owned() }
+    };
+    would.values_mut().chain(done.values_mut()).flatten().for_each(|command| *command = known(command));
+    same!("commands that a dry run names, and those of the run", sorted(would), sorted(done));
     let executes = |task: &super::generate::Task| task.steps.iter().any(|step| matches!(step, Step::Execute(_)));
     // A task that runs once has other arguments in another call.
     let is_known =

@@ -67,16 +67,44 @@ pub(super) struct Execute {
     pub(super) warn_only: bool,
 }
 
+/// A command, and what is in its text beside its name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Command {
+    pub(super) warn_only: bool,
+    pub(super) until: Option<Until>,
+    /// Whether it has what was set.
+    pub(super) has_mark: bool,
+    /// Whether it has the last answer, if the task asks before it.
+    pub(super) has_answer: bool,
+}
+
+/// Trying a command again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Until {
+    /// `None`: as often as steps are without saying how often.
+    pub(super) retries: Option<u32>,
+    /// Whether failing will do, too.
+    pub(super) whatever: bool,
+}
+
+/// Settings of a task, which are in force in what it executes, too.
+#[derive(Debug, Clone, Default)]
+pub(super) struct With {
+    pub(super) warn_only: bool,
+    pub(super) retries: Option<u32>,
+    pub(super) cwd: Option<&'static str>,
+    pub(super) env: Vec<(&'static str, &'static str)>,
+    pub(super) limit: Option<usize>,
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// With whether its failure is a warning, and how often it is tried again.
-    Run {
-        warn_only: bool,
-        retries: u32,
-    },
+    Run(Command),
     Execute(Execute),
-    /// A setting that nothing here reads, and shared state.
+    /// Sets shared state.
     Set,
+    /// Asks, and keeps the answer.
+    Prompt,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -93,8 +121,9 @@ pub(super) struct Task {
     pub(super) health: Option<usize>,
     pub(super) rollback: Option<usize>,
     pub(super) pause: bool,
-    pub(super) retries: u32,
-    pub(super) warn_only: bool,
+    /// Whether its batch is in `with`.
+    pub(super) batch_is_setting: bool,
+    pub(super) with: With,
 }
 
 /// A role: hosts, or other roles before it.
@@ -125,6 +154,12 @@ pub(super) struct Case {
     pub(super) included: usize,
     /// What a person says to a pause.
     pub(super) answer: bool,
+    /// The only hosts of all lists; empty: all.
+    pub(super) only: Vec<&'static str>,
+    /// The first so many hosts of each list.
+    pub(super) limit: Option<usize>,
+    /// Whether no two hosts are at work at the same time, so that what depends on who comes first is known.
+    pub(super) one_at_a_time: bool,
 }
 
 impl Case {
@@ -142,10 +177,16 @@ impl Case {
             })
             .collect();
         let max_failures = random.chance(35).then(|| random.below(3));
+        let one_at_a_time = random.chance(60);
         let tasks = 1 + random.below(TASKS);
         let mut made: Vec<Task> = Vec::new();
         for index in 0..tasks {
-            let task = Self::task(random, &made, index, &roles, tries);
+            let mut task = Self::task(random, &made, index, &roles, tries);
+            for step in &mut task.steps {
+                if let Step::Run(command) = step {
+                    command.has_mark &= one_at_a_time;
+                }
+            }
             made.push(task);
         }
         let asked = 1 + random.below(3);
@@ -186,6 +227,9 @@ impl Case {
             shard: random.chance(10).then(|| (random.below(2), 2)),
             included: if random.chance(25) { random.below(tasks) } else { 0 },
             answer: random.chance(70),
+            only: if random.chance(12) { random.some(&HOSTS, 60) } else { Vec::new() },
+            limit: random.chance(12).then(|| 1 + random.below(3)),
+            one_at_a_time,
         }
     }
 
@@ -196,19 +240,28 @@ impl Case {
         let mut task = Task { place: Where::random(random, roles.len(), 0), ..Task::default() };
         task.has_arg = random.chance(25);
         task.parallel = if random.chance(25) { Some(random.chance(50)) } else { None };
-        task.warn_only = random.chance(8);
-        task.retries = u32::from(tries && random.chance(40));
+        task.with = With {
+            warn_only: random.chance(8),
+            retries: (tries && random.chance(40)).then(|| random.below(3) as u32),
+            cwd: random.chance(12).then(|| random.pick(&["/a", "/b"])),
+            env: if random.chance(12) { vec![random.pick(&[("A", "1"), ("A", "2"), ("B", "3")])] } else { Vec::new() },
+            limit: random.chance(6).then(|| 1 + random.below(2)),
+        };
         for _ in 0..=random.below(3) {
             let step = if index > 0 && random.chance(40) {
                 let other = random.below(index);
                 let arg = (before[other].has_arg && random.chance(70)).then(|| random.pick(&["a", "b"]));
                 let place = Where::random(random, roles.len(), 15);
                 Step::Execute(Execute { task: other, place, arg, warn_only: random.chance(10) })
-            } else if random.chance(10) {
-                Step::Set
+            } else if random.chance(15) {
+                random.pick(&[Step::Set, Step::Prompt])
             } else {
-                let retries = u32::from(tries && random.chance(15));
-                Step::Run { warn_only: random.chance(10), retries }
+                let until = (tries && random.chance(20)).then(|| Until {
+                    retries: random.chance(80).then(|| random.below(3) as u32),
+                    whatever: random.chance(25),
+                });
+                let (warn_only, has_mark, has_answer) = (random.chance(10), random.chance(20), random.chance(50));
+                Step::Run(Command { warn_only, until, has_mark, has_answer })
             };
             task.steps.push(step);
         }
@@ -221,6 +274,7 @@ impl Case {
             (task.runs_once, task.parallel) = (true, None);
         } else if !task.place.hosts.is_empty() && random.chance(45) {
             task.batch = random.chance(70).then(|| 1 + random.below(2));
+            task.batch_is_setting = random.chance(30);
             task.canary = random.chance(40).then_some(1);
             if !simple.is_empty() {
                 task.health = random.chance(50).then(|| random.pick(&simple));
@@ -299,8 +353,19 @@ impl Case {
             without(&|case| (case.tasks[index].batch, case.tasks[index].canary) = (None, None));
             without(&|case| case.tasks[index].runs_once = false);
             without(&|case| case.tasks[index].parallel = None);
-            without(&|case| case.tasks[index].warn_only = false);
-            without(&|case| case.tasks[index].retries = 0);
+            without(&|case| case.tasks[index].with.warn_only = false);
+            without(&|case| case.tasks[index].with.retries = None);
+            without(&|case| case.tasks[index].with.cwd = None);
+            without(&|case| case.tasks[index].with.env.clear());
+            without(&|case| case.tasks[index].with.limit = None);
+            without(&|case| case.tasks[index].batch_is_setting = false);
+            for step in 0..task.steps.len() {
+                without(&|case| {
+                    if let Step::Run(command) = &mut case.tasks[index].steps[step] {
+                        *command = Command::default();
+                    }
+                });
+            }
             without(&|case| case.tasks[index].place = Where::default());
         }
         for failing in 0..self.failing.len() {
@@ -319,6 +384,8 @@ impl Case {
         without(&|case| case.eagerly_disconnect = false);
         without(&|case| case.max_failures = None);
         without(&|case| case.shard = None);
+        without(&|case| case.only.clear());
+        without(&|case| case.limit = None);
         without(&|case| case.included = 0);
         all
     }
@@ -339,6 +406,12 @@ impl Task {
         !gates && !self.has_arg && !self.runs_once
     }
 
+    /// Whether a step has an answer in its text.
+    pub(super) fn has_answer(&self, step: usize) -> bool {
+        let asks = self.steps[..step].iter().any(|step| matches!(step, Step::Prompt));
+        asks && matches!(&self.steps[step], Step::Run(Command { has_answer: true, .. }))
+    }
+
     fn value(&self, index: usize, name: &dyn Fn(usize) -> String) -> Value {
         let mut task = Map::new();
         let mut put = |key: &str, value: Value| {
@@ -354,7 +427,7 @@ impl Task {
         put("pre", names(&self.pre));
         put("post", names(&self.post));
         put("runs_once", json!(self.runs_once));
-        put("batch", json!(self.batch));
+        put("batch", json!(self.batch.filter(|_| !self.batch_is_setting)));
         put("canary", json!(self.canary));
         put("health", json!(self.health.map(name)));
         put("rollback", json!(self.rollback.map(name)));
@@ -363,22 +436,41 @@ impl Task {
             put("args", json!([{"name": "x", "default": "d"}]));
         }
         let mut with = Map::new();
-        if self.warn_only {
-            with.insert("warn_only".into(), json!(true));
-        }
-        if self.retries > 0 {
-            with.insert("retries".into(), json!(self.retries));
-        }
+        let mut put_with =
+            |key: &str, value: Option<Value>| drop(value.map(|value| with.insert(key.to_owned(), value)));
+        put_with("warn_only", self.with.warn_only.then(|| json!(true)));
+        put_with("retries", self.with.retries.map(|retries| json!(retries)));
+        put_with("cwd", self.with.cwd.map(|dir| json!(dir)));
+        put_with("limit", self.with.limit.map(|limit| json!(limit.to_string())));
+        put_with("batch", self.batch.filter(|_| self.batch_is_setting).map(|batch| json!(batch.to_string())));
+        let env: Map<_, _> = self.with.env.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        put_with("shell_env", (!env.is_empty()).then(|| env.into()));
         if !with.is_empty() {
             put("with", with.into());
         }
         let steps = self.steps.iter().enumerate().map(|(place, step)| {
             let mut value = match step {
-                Step::Run { retries, .. } => {
-                    let arg = if self.has_arg { " {{ x }}" } else { "" };
-                    let mut run = json!({"run": format!("t{index}s{place}{arg}")});
-                    if *retries > 0 {
-                        run["retries"] = json!(retries);
+                Step::Run(command) => {
+                    let mut text = format!("t{index}s{place}");
+                    if self.has_arg {
+                        text.push_str(" {{ x }}");
+                    }
+                    if command.has_mark {
+                        text.push_str(" {{ env.mark | default('-') }}");
+                    }
+                    if self.has_answer(place) {
+                        text.push_str(" {{ p }}");
+                    }
+                    let mut run = json!({"run": text});
+                    if let Some(until) = &command.until {
+                        if let Some(retries) = until.retries {
+                            run["retries"] = json!(retries);
+                        }
+                        if until.whatever {
+                            run["until"] = json!("outcome.ok or outcome.exit == 1");
+                        } else if until.retries.is_none() {
+                            run["until"] = json!("outcome.exit == 0");
+                        }
                     }
                     run
                 }
@@ -399,6 +491,7 @@ impl Task {
                     value
                 }
                 Step::Set => json!({"set": {"mark": format!("t{index}s{place}")}}),
+                Step::Prompt => json!({"prompt": format!("t{index}s{place}?"), "default": "yes", "save": "p"}),
             };
             if step.is_warn_only() {
                 value["warn_only"] = json!(true);
@@ -417,9 +510,9 @@ impl Task {
 impl Step {
     fn is_warn_only(&self) -> bool {
         match self {
-            Self::Run { warn_only, .. } => *warn_only,
+            Self::Run(command) => command.warn_only,
             Self::Execute(execute) => execute.warn_only,
-            Self::Set => false,
+            Self::Set | Self::Prompt => false,
         }
     }
 }
