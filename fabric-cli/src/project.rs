@@ -233,7 +233,7 @@ impl Project {
 
     /// Warns of `-H` and `-R` that a fabfile's `replace`, or an assignment in code, discards.
     fn unused_lists(&self, options: &Options) -> Option<Problem> {
-        let (typed, FabfileLists { hosts, roles }) = (options.selection(), self.lists());
+        let (typed, FabfileLists { hosts, roles, .. }) = (options.selection(), self.lists());
         let replaces = |list: Option<Directive>| match list {
             Some(Directive::Replace(items)) => Some(items.join(",")),
             _ => None,

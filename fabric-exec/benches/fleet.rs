@@ -20,7 +20,7 @@ fn main() {
     let fleet = MemoryTransport::named("ssh");
     fleet.every_host().on("uptime", Reply::stdout("up 3 days\n"));
     let connector = Connector::new().transport(fleet);
-    let hosts = (0..HOSTS).map(|n| format!("web{n}")).collect();
+    let hosts = (0..HOSTS).map(|n| format!("web{n}"));
     let task = Task::from_fn("uptime", |context: Context| async move {
         Ok(context.connection().await?.run("uptime").await?.stdout().into_owned())
     });
@@ -29,7 +29,7 @@ fn main() {
     let run = Run::new(collection, Settings::default())
         .connector(connector)
         .events(sink)
-        .command_line(Selection { hosts, ..Selection::default() });
+        .command_line(Selection::default().hosts(hosts));
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let began = Instant::now();

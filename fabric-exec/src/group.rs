@@ -174,6 +174,7 @@ where
 
 /// What came of the same work on several connections, in the order of the members.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct GroupOutcome<T, E = Error> {
     results: Vec<(Arc<str>, Result<T, E>)>,
 }

@@ -31,6 +31,7 @@ const VERSION: u32 = 2;
 
 /// What was asked for, the first line of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Asked {
     /// The run's name.
     pub run: String,
@@ -42,8 +43,16 @@ pub struct Asked {
     pub directory: PathBuf,
 }
 
+impl Asked {
+    /// Of the run with this name, now.
+    pub fn new(run: impl Into<String>, arguments: Vec<String>, directory: impl Into<PathBuf>) -> Self {
+        Self { run: run.into(), at: Timestamp::now(), arguments, directory: directory.into() }
+    }
+}
+
 /// A run as its journal has it.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Recorded {
     /// What was asked for.
     pub asked: Asked,
@@ -163,11 +172,11 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Val
 pub struct Journal {
     dir: PathBuf,
     asked: Asked,
-    file: Mutex<Place>,
+    file: Mutex<JournalFile>,
 }
 
 #[derive(Debug)]
-enum Place {
+enum JournalFile {
     NotYet,
     Open(File),
     /// It could not be written.
@@ -188,17 +197,17 @@ pub(crate) enum Unwritten {
 impl Journal {
     /// A journal in `dir`, which is made if it is missing; the oldest ones there are removed.
     pub fn new(dir: impl Into<PathBuf>, asked: Asked) -> Self {
-        Self { dir: dir.into(), asked, file: Mutex::new(Place::NotYet) }
+        Self { dir: dir.into(), asked, file: Mutex::new(JournalFile::NotYet) }
     }
 
     /// Writes a line. If it can't be written, there is one warning, and the run goes on without a journal.
     pub(crate) fn write(&self, line: &Line) -> Result<(), Unwritten> {
         let mut place = self.file.lock();
-        if matches!(*place, Place::NotYet) {
+        if matches!(*place, JournalFile::NotYet) {
             *place = match self.create() {
-                Ok(file) => Place::Open(file),
+                Ok(file) => JournalFile::Open(file),
                 Err(error) => {
-                    *place = Place::Off;
+                    *place = JournalFile::Off;
                     return Err(match error.kind() {
                         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Unwritten::Refused,
                         _ => Unwritten::Not(self.dir.clone(), error),
@@ -206,9 +215,9 @@ impl Journal {
                 }
             };
         }
-        let Place::Open(file) = &mut *place else { return Ok(()) };
+        let JournalFile::Open(file) = &mut *place else { return Ok(()) };
         write(file, line).map_err(|error| {
-            *place = Place::Off;
+            *place = JournalFile::Off;
             Unwritten::Anymore(error)
         })
     }
@@ -516,7 +525,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_once() {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let journal = Journal { file: Mutex::new(Place::Open(full)), ..Journal::new("/nowhere", asked("r")) };
+        let journal = Journal { file: Mutex::new(JournalFile::Open(full)), ..Journal::new("/nowhere", asked("r")) };
         let line = finished("a", HostStatus::Ok);
         assert!(matches!(journal.write(&line), Err(Unwritten::Anymore(_))));
         assert!(journal.write(&line).is_ok());

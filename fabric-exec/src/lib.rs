@@ -31,7 +31,7 @@
 //!
 //! let report = Run::new(Collection::new().task(deploy::task())?, Settings::default())
 //!     .connector(Connector::new().transport(fleet))
-//!     .command_line(Selection { hosts: vec!["web1".into(), "web2".into()], ..Selection::default() })
+//!     .command_line(Selection::default().hosts(["web1", "web2"]))
 //!     .start(vec![Call::Task(Invocation::parse("deploy:2.4")?)])
 //!     .await?;
 //! assert_eq!(report.exit_code(), 0);

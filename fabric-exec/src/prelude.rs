@@ -10,7 +10,7 @@
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let report = Run::new(Collection::new().task(uptime::task())?, Settings::default())
-//!     .command_line(Selection { hosts: vec!["web1".into()], ..Selection::default() })
+//!     .command_line(Selection::default().hosts(["web1"]))
 //!     .start(vec![Call::Task(Invocation::new("uptime"))])
 //!     .await?;
 //! # Ok(()) }

@@ -29,12 +29,12 @@ const FIXED: usize = 256;
 /// # }
 /// ```
 pub fn bounded(bytes: usize) -> (EventQueue, Events) {
-    let state = Arc::new(Mutex::new(State { limit: bytes, open: true, ..State::default() }));
+    let state = Arc::new(Mutex::new(Queue { limit: bytes, open: true, ..Queue::default() }));
     (EventQueue { state: state.clone() }, Events { state })
 }
 
 #[derive(Default)]
-struct State {
+struct Queue {
     events: VecDeque<(usize, Event)>,
     bytes: usize,
     limit: usize,
@@ -46,7 +46,7 @@ struct State {
 
 /// The writing side: the [`EventSink`] of a run.
 pub struct EventQueue {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Queue>>,
 }
 
 impl EventSink for EventQueue {
@@ -91,7 +91,7 @@ impl Drop for EventQueue {
 
 /// The reading side.
 pub struct Events {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Queue>>,
 }
 
 impl Events {
@@ -118,7 +118,7 @@ impl Events {
     }
 }
 
-fn take(state: &mut State) -> Option<Event> {
+fn take(state: &mut Queue) -> Option<Event> {
     let (size, event) = state.events.pop_front()?;
     state.bytes -= size;
     if state.bytes < state.limit {

@@ -1,10 +1,10 @@
 //! What a fabfile may say, and what is said about one that is wrong.
 
 use fabric_core::Value;
-use fabric_exec::fabfile::declared::steps::{SetValue, Steps, Verb};
+use fabric_exec::Task;
 use fabric_exec::fabfile::{Fabfile, Format, load, parse};
 use fabric_exec::hostlist::{Directive, RoleSource};
-use fabric_exec::task::Mode;
+use fabric_exec::task::{Effect, Mode, Outline, Text};
 
 fn read(text: &str) -> Fabfile {
     parse("fabfile.toml", text, Format::Toml).unwrap()
@@ -71,6 +71,10 @@ args = ["kind"]
 steps = [ { set = { hosts = { command = "./inventory {{ kind | sh }}" } } } ]
 "#;
 
+fn outline(task: &Task) -> Outline<'_> {
+    task.body.outline().expect("it is declared")
+}
+
 #[test]
 fn the_example_reads_as_it_is_meant() {
     let fabfile = read(EXAMPLE);
@@ -81,21 +85,20 @@ fn the_example_reads_as_it_is_meant() {
     assert_eq!(deploy.batch.unwrap().to_string(), "25%");
     assert_eq!(deploy.settings["command_timeout"], 60);
     assert_eq!(deploy.params[1].default, Some(Value::Bool(false)));
-    let steps = Steps::of(deploy).unwrap();
+    let steps = outline(deploy).steps;
     assert_eq!(steps.len(), 7);
-    assert_eq!(steps[4].condition.as_deref(), Some("seen.stdout != version"));
+    assert_eq!(steps[4].condition, Some("seen.stdout != version"));
     let line = EXAMPLE.lines().position(|line| line.contains("bin/rollback")).unwrap() + 1;
     assert_eq!(steps[4].at, format!("fabfile.toml:{line}"));
-    let Verb::Transfer(put) = &steps[1].verb else { panic!() };
-    assert_eq!(put.mode, Some(0o644));
+    assert_eq!(steps[1].verb, "put");
     let RoleSource::Hosts(web) = &fabfile.roles["web"].source else { panic!() };
     assert_eq!(web, &["www1", "www2", "www3"]);
     assert_eq!(fabfile.roles["db"].settings["user"], "postgres");
     assert!(matches!(&fabfile.roles["dyn"].source, RoleSource::Command { line, .. } if line == "./inventory web"));
     assert_eq!(fabfile.sections[0].pattern, "*.prod.example.com");
     assert_eq!(fabfile.env.len(), 3);
-    let pick = Steps::of(fabfile.collection.find("pick").unwrap()).unwrap();
-    assert!(matches!(&pick[0].verb, Verb::Set(values) if matches!(values.0["hosts"], SetValue::Command(_))));
+    let pick = outline(fabfile.collection.find("pick").unwrap()).steps;
+    assert!(matches!(&pick[0].effect, Effect::Sets { names, by_command: true, .. } if names == &["hosts"]));
     assert!(fabfile.warnings.is_empty());
 }
 
@@ -155,7 +158,7 @@ tasks:
     for fabfile in read {
         let deploy = fabfile.collection.find("deploy").unwrap();
         assert_eq!(deploy.params.len(), 2);
-        assert!(matches!(&Steps::of(deploy).unwrap()[0].verb, Verb::Command(run) if run.cd.as_deref() == Some("/srv")));
+        assert!(outline(deploy).steps[0].texts.contains(&Text::Plain("/srv")));
     }
     let problems = parse("f.yaml", "tasks:\n  t:\n    runn: x\n", Format::Yaml).unwrap_err();
     assert_eq!(problems.0[0].to_string(), "f.yaml:3: unknown key `runn` in task `t` (did you mean `run`?)");

@@ -1,8 +1,8 @@
 //! Host lists against a plain reference of the rules, and the rules one by one.
 
 use fabric_exec::hostlist::{
-    Around, Directive, Emptied, EnvLists, FabfileLists, HostList, HostListError, Level, Listed, Role, Roles, Rules,
-    RuntimeLists, Selection, Shard, Share, Sources, build,
+    Directive, Emptied, EnvLists, FabfileLists, HostList, HostListError, Level, ListSources, Listed, Role, Roles,
+    RuntimeLists, Selection, Shard, Share, build,
 };
 use indexmap::IndexMap;
 use proptest::prelude::*;
@@ -37,38 +37,23 @@ fn listed(host: &str) -> Listed {
 
 impl World {
     fn build(&self) -> Result<HostList, HostListError> {
-        let fabfile = FabfileLists {
-            hosts: match &self.replace {
-                Some(list) => Some(Directive::Replace(list.clone())),
-                None => (!self.extend.is_empty()).then(|| Directive::Extend(self.extend.clone())),
-            },
-            roles: None,
+        let mut fabfile = FabfileLists::default();
+        fabfile.hosts = match &self.replace {
+            Some(list) => Some(Directive::Replace(list.clone())),
+            None => (!self.extend.is_empty()).then(|| Directive::Extend(self.extend.clone())),
         };
-        let runtime = RuntimeLists { hosts: self.set_by_task.clone(), ..RuntimeLists::default() };
-        let env = EnvLists {
-            settings: &self.settings,
-            fabfile: &fabfile,
-            command_line: &self.command_line,
-            runtime: &runtime,
-        }
-        .merge();
+        let mut runtime = RuntimeLists::default();
+        runtime.hosts.clone_from(&self.set_by_task);
+        let mut env = EnvLists::new(&self.settings, &self.command_line);
+        (env.fabfile, env.runtime) = (&fabfile, &runtime);
+        let env = env.merge();
         let current = self.current.as_deref().map(listed);
-        let around = Around::new();
-        let sources = Sources {
-            task: "t",
-            arguments: &self.arguments,
-            own: &self.own,
-            current: current.as_ref(),
-            around: &around,
-            env: &env,
-            command_line: &self.command_line,
-            only: &self.only,
-            rules: Rules {
-                dedupe: self.dedupe,
-                limit: self.limit.map(Share::Count),
-                shard: self.shard.and_then(|(index, count)| Shard::new(index, count)),
-            },
-        };
+        let mut sources = ListSources::new("t");
+        (sources.arguments, sources.own, sources.current) = (&self.arguments, &self.own, current.as_ref());
+        (sources.env, sources.command_line, sources.only) = (&env, &self.command_line, &self.only);
+        sources.rules.dedupe = self.dedupe;
+        sources.rules.limit = self.limit.map(Share::Count);
+        sources.rules.shard = self.shard.and_then(|(index, count)| Shard::new(index, count));
         let roles = roles();
         let mut looked_up = IndexMap::new();
         for name in sources.roles(&roles)? {
@@ -200,9 +185,9 @@ fn selection() -> impl Strategy<Value = Selection> {
         // Most levels give nothing, or all is decided at the first.
         (Just(h), Just(r), Just(e), 0..4_u8).prop_map(|(hosts, roles, exclude, which)| match which {
             0 => Selection::default(),
-            1 => Selection { hosts, roles: Vec::new(), exclude },
-            2 => Selection { hosts: Vec::new(), roles, exclude },
-            _ => Selection { hosts, roles, exclude },
+            1 => Selection::default().hosts(hosts).exclude_hosts(exclude),
+            2 => Selection::default().roles(roles).exclude_hosts(exclude),
+            _ => Selection::default().hosts(hosts).roles(roles).exclude_hosts(exclude),
         })
     })
 }
@@ -222,7 +207,7 @@ prop_compose! {
         limit in prop::option::weighted(0.2, 0_usize..4),
         shard in prop::option::weighted(0.2, (0_usize..3).prop_map(|index| (index, 3))),
     ) -> World {
-        let own = Selection { exclude: Vec::new(), ..own };
+        let own = own.exclude_hosts::<String>([]);
         let only = only.unwrap_or_default();
         World { arguments, own, current, settings, extend, replace, command_line, set_by_task, only, dedupe, limit, shard }
     }
@@ -256,7 +241,7 @@ fn list(texts: &[&str]) -> Vec<String> {
 }
 
 fn hosts(texts: &[&str]) -> Selection {
-    Selection { hosts: list(texts), ..Selection::default() }
+    Selection::default().hosts(list(texts))
 }
 
 fn names(world: &World) -> Vec<String> {
@@ -265,14 +250,14 @@ fn names(world: &World) -> Vec<String> {
 
 #[test]
 fn exclusion_works_without_deduplication() {
-    let command_line = Selection { hosts: list(&["a", "b", "a"]), exclude: list(&["b"]), ..Selection::default() };
+    let command_line = hosts(&["a", "b", "a"]).exclude_hosts(["b"]);
     assert_eq!(names(&World { command_line, ..World::default() }), ["a", "a"]);
 }
 
 #[test]
 fn the_exception_of_the_classic_documentation() {
     // `@hosts('host1', 'host2')` with `fab task:exclude_hosts=host2`.
-    let arguments = Selection { exclude: list(&["host2"]), ..Selection::default() };
+    let arguments = Selection::default().exclude_hosts(["host2"]);
     let world = World { own: hosts(&["host1", "host2"]), arguments, dedupe: true, ..World::default() };
     assert_eq!(names(&world), ["host1"]);
     let global = World { own: Selection::default(), settings: hosts(&["host1", "host2"]), ..world };
@@ -282,7 +267,7 @@ fn the_exception_of_the_classic_documentation() {
 
 #[test]
 fn a_tasks_own_hosts_beat_the_command_line_with_a_warning() {
-    let command_line = Selection { roles: list(&["web"]), ..hosts(&["x"]) };
+    let command_line = hosts(&["x"]).roles(["web"]);
     let world = World { own: hosts(&["y"]), command_line, dedupe: true, ..World::default() };
     let built = world.build().unwrap();
     assert_eq!((built.level, names(&world)), (Level::Task, list(&["y"])));
@@ -295,10 +280,10 @@ fn a_tasks_own_hosts_beat_the_command_line_with_a_warning() {
 
 #[test]
 fn emptied_is_not_never_given() {
-    let exclude = Selection { exclude: list(&["a"]), ..hosts(&["a"]) };
+    let exclude = hosts(&["a"]).exclude_hosts(["a"]);
     let emptied = |world: World| world.build().unwrap().emptied;
     assert_eq!(emptied(World { command_line: exclude, ..World::default() }), Some(Emptied::Exclusion));
-    let role = Selection { roles: list(&["none"]), ..Selection::default() };
+    let role = Selection::default().roles(["none"]);
     assert_eq!(emptied(World { own: role, ..World::default() }), Some(Emptied::Roles));
     let shard = World { command_line: hosts(&["a"]), shard: Some((1, 2)), ..World::default() };
     assert_eq!(emptied(shard), Some(Emptied::Share));
@@ -309,7 +294,7 @@ fn emptied_is_not_never_given() {
 
 #[test]
 fn the_first_role_that_names_a_host_counts() {
-    let own = Selection { roles: list(&["web", "db"]), ..hosts(&["c", "x"]) };
+    let own = hosts(&["c", "x"]).roles(["web", "db"]);
     let built = World { own, dedupe: true, ..World::default() }.build().unwrap();
     let roles: Vec<_> = built.hosts.iter().map(|l| (l.host.as_str(), l.role.as_deref())).collect();
     assert_eq!(roles, [("c", Some("db")), ("x", None), ("a", Some("web")), ("b", Some("web"))]);
@@ -317,7 +302,7 @@ fn the_first_role_that_names_a_host_counts() {
 
 #[test]
 fn every_step_is_explained() {
-    let arguments = Selection { hosts: list(&["a", "w3"]), roles: list(&["all"]), exclude: list(&["b"]) };
+    let arguments = hosts(&["a", "w3"]).roles(["all"]).exclude_hosts(["b"]);
     let built = World { arguments, dedupe: true, limit: Some(2), ..World::default() }.build().unwrap();
     assert_eq!(
         built.steps,
@@ -333,7 +318,7 @@ fn every_step_is_explained() {
 
 #[test]
 fn set_operations_on_roles_are_explained_too() {
-    let command_line = Selection { roles: list(&["all&web", "db", "!none", "^web"]), ..Selection::default() };
+    let command_line = Selection::default().roles(["all&web", "db", "!none", "^web"]);
     let only = list(&["c", "x"]);
     let built = World { command_line, only, dedupe: true, ..World::default() }.build().unwrap();
     assert_eq!(
@@ -354,7 +339,7 @@ fn set_operations_on_roles_are_explained_too() {
 fn an_exclusion_that_excludes_nothing_is_known() {
     let list = |excluded: &[&str], hosts: &[&str]| {
         let texts = |list: &[&str]| list.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
-        let command_line = Selection { hosts: texts(hosts), exclude: texts(excluded), ..Selection::default() };
+        let command_line = Selection::default().hosts(texts(hosts)).exclude_hosts(texts(excluded));
         World { command_line, dedupe: true, ..World::default() }.build().unwrap().unmatched
     };
     assert_eq!(list(&["typo1", "typo2"], &["a"]), ["typo1", "typo2"]);

@@ -251,18 +251,13 @@ fn carry_out(case: &Case) -> Left {
     let dir = tempfile::tempdir().unwrap();
     let events = Arc::new(Recorder::default());
     let fabfile = parse("fabfile.toml", &case.fabfile(), Format::Toml).unwrap_or_else(|error| panic!("{error}"));
-    let asked = Asked {
-        run: "r".to_owned(),
-        at: std::time::SystemTime::UNIX_EPOCH.try_into().unwrap(),
-        arguments: Vec::new(),
-        directory: "/".into(),
-    };
+    let asked = Asked::new("r", Vec::new(), "/");
     let run = Run::new(fabfile.collection, Aliases(settings))
         .connector(Connector::new().transport(fleet))
         .events(events.clone())
         .journal(Journal::new(dir.path(), asked))
         .keep_output(true)
-        .command_line(Selection { hosts: names(&case.hosts), ..Selection::default() });
+        .command_line(Selection::default().hosts(names(&case.hosts)));
     let calls = case.calls.iter().map(|call| Call::Task(Invocation::new(format!("t{call}")))).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let report = runtime.block_on(run.start(calls)).unwrap();

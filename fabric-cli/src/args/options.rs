@@ -127,7 +127,7 @@ impl Options {
             Some(Value::Array(items)) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
             _ => Vec::new(),
         };
-        Selection { hosts: list("hosts"), roles: list("roles"), exclude: list("exclude_hosts") }
+        Selection::default().hosts(list("hosts")).roles(list("roles")).exclude_hosts(list("exclude_hosts"))
     }
 
     pub(super) fn set(&mut self, setting: &'static str, value: Value, given: &GivenOption) {

@@ -9,6 +9,7 @@ use crate::task::{Opt, Task};
 
 /// A collection as data to show.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Listing {
     /// What the collection is for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,6 +23,7 @@ pub struct Listing {
 
 /// A task as data to show.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its name, with its namespaces.
     pub name: String,

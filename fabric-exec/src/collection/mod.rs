@@ -48,6 +48,7 @@ pub enum CollectionError {
 /// A name that no task has.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("there is no task `{name}`{}", suggestion(.nearest.as_ref()))]
+#[non_exhaustive]
 pub struct UnknownTask {
     /// The name.
     pub name: String,

@@ -10,6 +10,7 @@ use std::fmt;
 
 /// What is done to the list so far and the operand that follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SetOperator {
     /// Puts the operand's hosts after the list's.
     Union,

@@ -9,6 +9,7 @@ use super::Selection;
 
 /// What a fabfile's `[env]` does to a global list beyond setting it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Directive {
     /// Adds to whatever the list is, the command line's included.
     Extend(Vec<String>),
@@ -28,6 +29,7 @@ impl Directive {
 
 /// A fabfile's `extend` and `replace` of the global lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FabfileLists {
     /// Of `hosts`.
     pub hosts: Option<Directive>,
@@ -37,6 +39,7 @@ pub struct FabfileLists {
 
 /// Lists that a task has set for what follows; `None` where none has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RuntimeLists {
     /// `hosts`.
     pub hosts: Option<Vec<String>>,
@@ -48,6 +51,7 @@ pub struct RuntimeLists {
 
 /// Where the global lists come from.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct EnvLists<'a> {
     /// Plain lists of all layers up to the fabfile's `[env]`, key by key.
     pub settings: &'a Selection,
@@ -59,7 +63,14 @@ pub struct EnvLists<'a> {
     pub runtime: &'a RuntimeLists,
 }
 
-impl EnvLists<'_> {
+impl<'a> EnvLists<'a> {
+    /// Of what the layers up to the fabfile's `[env]` say, and the command line.
+    pub fn new(settings: &'a Selection, command_line: &'a Selection) -> Self {
+        static NO_FABFILE: FabfileLists = FabfileLists { hosts: None, roles: None };
+        static NO_TASK: RuntimeLists = RuntimeLists { hosts: None, roles: None, exclude: None };
+        Self { settings, fabfile: &NO_FABFILE, command_line, runtime: &NO_TASK }
+    }
+
     /// The global lists now.
     ///
     /// Plain `hosts` and `roles` are both set aside when `-H` or `-R` is given; a fabfile's `extend` and `replace` come

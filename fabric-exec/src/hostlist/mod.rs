@@ -21,7 +21,7 @@ mod role;
 mod share;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use fabric_core::settings::Overlay;
 use fabric_core::{HostString, HostStringError};
@@ -38,7 +38,15 @@ pub use role::{Role, RoleLookup, RoleSource, Roles};
 pub use share::{Shard, Share, ShareError};
 
 /// Hosts, roles and exclusions as one level gives them. An empty list is the same as none.
+///
+/// ```
+/// use fabric_exec::hostlist::Selection;
+///
+/// let selection = Selection::default().hosts(["web1", "web2"]).roles(["db"]).exclude_hosts(["db3"]);
+/// assert!(selection.gives_hosts());
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Selection {
     /// Host strings.
     pub hosts: Vec<String>,
@@ -49,6 +57,27 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// With these host strings instead of those it has.
+    #[must_use]
+    pub fn hosts<T: Into<String>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
+        self.hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With these roles, or set operations on them, instead of those it has.
+    #[must_use]
+    pub fn roles<T: Into<String>>(mut self, roles: impl IntoIterator<Item = T>) -> Self {
+        self.roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With these host strings left out instead of those it leaves out.
+    #[must_use]
+    pub fn exclude_hosts<T: Into<String>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
+        self.exclude = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Whether it names hosts or roles. Exclusions alone give no list.
     pub fn gives_hosts(&self) -> bool {
         !self.hosts.is_empty() || !self.roles.is_empty()
@@ -57,7 +86,8 @@ impl Selection {
 
 /// Everything that decides on a task's host list, roles' hosts apart.
 #[derive(Debug, Clone, Copy)]
-pub struct Sources<'a> {
+#[non_exhaustive]
+pub struct ListSources<'a> {
     /// The task's name, for texts.
     pub task: &'a str,
     /// `task:hosts=..`, or the arguments of `execute`.
@@ -78,8 +108,30 @@ pub struct Sources<'a> {
     pub rules: Rules,
 }
 
+/// The default of what [`ListSources`] refers to.
+static NO_SELECTION: Selection = Selection { hosts: Vec::new(), roles: Vec::new(), exclude: Vec::new() };
+static NO_HOSTS: LazyLock<Around> = LazyLock::new(Around::new);
+
+impl<'a> ListSources<'a> {
+    /// Of the task with this name, where nothing gives hosts.
+    pub fn new(task: &'a str) -> Self {
+        Self {
+            task,
+            arguments: &NO_SELECTION,
+            own: &NO_SELECTION,
+            current: None,
+            around: &NO_HOSTS,
+            env: &NO_SELECTION,
+            command_line: &NO_SELECTION,
+            only: &[],
+            rules: Rules::default(),
+        }
+    }
+}
+
 /// What is done to a list once its level is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rules {
     /// Whether a host string that comes twice is used once (`dedupe_hosts`). Default: yes.
     pub dedupe: bool,
@@ -98,6 +150,7 @@ impl Default for Rules {
 /// Which level a host list comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Level {
     /// The arguments of this call of the task.
     Arguments,
@@ -115,6 +168,7 @@ pub enum Level {
 
 /// A host list.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct HostList {
     /// The level it comes from.
     pub level: Level,
@@ -135,6 +189,7 @@ pub struct HostList {
 /// Why a list that was given has no host left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Emptied {
     /// Its roles name no hosts.
     Roles,
@@ -151,6 +206,7 @@ pub enum Emptied {
 /// A host of a list, with what it came with: that goes with it wherever the run takes it (health checks,
 /// rollbacks, tasks executed inside its run).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Listed {
     /// Its host string.
     pub host: HostString,
@@ -348,7 +404,7 @@ pub(crate) fn unknown_roles(roles: &[(String, Option<String>)]) -> String {
     format!("the {noun} {} {verb} not exist", names.join(", "))
 }
 
-impl Sources<'_> {
+impl ListSources<'_> {
     /// The level that decides, with its hosts and roles and the exclusions that apply to it.
     fn decide(&self) -> (Level, Selection) {
         let with_exclude = |selection: &Selection, exclude: &[String]| Selection {
@@ -431,23 +487,21 @@ impl Sources<'_> {
     }
 }
 
-/// Builds a task's host list. `looked_up` has the hosts of each role that [`Sources::roles`] asked for.
+/// Builds a task's host list. `looked_up` has the hosts of each role that [`ListSources::roles`] asked for.
 ///
 /// ```
-/// use fabric_exec::hostlist::{Around, Listed, Rules, Selection, Sources, build};
+/// use fabric_exec::hostlist::{ListSources, Listed, Selection, build};
 ///
-/// let (own, none) = (Selection { roles: vec!["web".into()], ..Default::default() }, Selection::default());
-/// let arguments = Selection { exclude: vec!["web2".into()], ..Default::default() };
-/// let sources = Sources {
-///     task: "deploy", arguments: &arguments, own: &own, current: None, around: &Around::new(), env: &none,
-///     command_line: &none, only: &[], rules: Rules::default(),
-/// };
+/// let own = Selection::default().roles(["web"]);
+/// let arguments = Selection::default().exclude_hosts(["web2"]);
+/// let mut sources = ListSources::new("deploy");
+/// (sources.own, sources.arguments) = (&own, &arguments);
 /// let web = vec![Listed::new("web1".parse()?), Listed::new("web2".parse()?)];
 /// let list = build(&sources, &[("web".to_owned(), web)].into())?;
 /// assert_eq!(list.names().collect::<Vec<_>>(), ["web1"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<Listed>>) -> Result<HostList, HostListError> {
+pub fn build(sources: &ListSources<'_>, looked_up: &IndexMap<String, Vec<Listed>>) -> Result<HostList, HostListError> {
     let (level, selection) = sources.decide();
     let mut list = HostList {
         level,
@@ -510,7 +564,7 @@ pub fn build(sources: &Sources<'_>, looked_up: &IndexMap<String, Vec<Listed>>) -
 
 /// Hosts first, then each role's, and the first role that names each.
 fn collect(
-    sources: &Sources<'_>,
+    sources: &ListSources<'_>,
     selection: &Selection,
     looked_up: &IndexMap<String, Vec<Listed>>,
     list: &mut HostList,
@@ -567,7 +621,7 @@ fn exclude_hosts(list: &mut HostList, excluded: &[String]) {
     }
 }
 
-fn only(sources: &Sources<'_>, list: &mut HostList) {
+fn only(sources: &ListSources<'_>, list: &mut HostList) {
     if sources.only.is_empty() {
         return;
     }
@@ -578,7 +632,7 @@ fn only(sources: &Sources<'_>, list: &mut HostList) {
     }
 }
 
-fn share(sources: &Sources<'_>, list: &mut HostList) {
+fn share(sources: &ListSources<'_>, list: &mut HostList) {
     let before = list.hosts.len();
     if let Some(limit) = sources.rules.limit {
         step(list, &format!("beyond --limit {limit}"), |hosts| hosts.truncate(limit.of(hosts.len())));
@@ -623,7 +677,7 @@ fn step(list: &mut HostList, why: &str, change: impl FnOnce(&mut Vec<Listed>)) {
     }
 }
 
-fn describe(level: Level, sources: &Sources<'_>, selection: &Selection) -> String {
+fn describe(level: Level, sources: &ListSources<'_>, selection: &Selection) -> String {
     let mut given = Vec::new();
     if !selection.hosts.is_empty() {
         given.push(counted(selection.hosts.len()));

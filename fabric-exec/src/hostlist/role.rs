@@ -14,6 +14,7 @@ use crate::places::Places;
 
 /// A role.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Role {
     /// Where its hosts come from.
     pub source: RoleSource,
@@ -29,6 +30,7 @@ pub struct Role {
 
 /// Where a role's hosts come from.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum RoleSource {
     /// They are known.
     Hosts(Vec<String>),

@@ -71,6 +71,7 @@ impl Share {
 /// A text that is no share, or no shard.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("`{text}` is not {expected}")]
+#[non_exhaustive]
 pub struct ShareError {
     /// The text.
     pub text: String,

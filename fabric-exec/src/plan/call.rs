@@ -4,6 +4,7 @@ use crate::task::Invocation;
 
 /// One thing to do in a run.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Call {
     /// A task of the collection.
     Task(Invocation),

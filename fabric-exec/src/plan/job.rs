@@ -88,3 +88,11 @@ pub(crate) struct Outcome {
     /// Which option would have gone on to the next task on the hosts that are left.
     pub(crate) advice: Option<&'static str>,
 }
+
+impl Outcome {
+    /// Why it failed on a host, whether or not that was to be a warning.
+    pub(crate) fn any_failure(&self) -> Option<String> {
+        let failed = self.results.iter().find(|result| result.status.is_failure())?;
+        Some(failed.error.clone().unwrap_or_else(|| failed.status.to_string()))
+    }
+}

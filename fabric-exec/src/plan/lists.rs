@@ -19,8 +19,8 @@ use super::inventories::Inventories;
 use super::job::Job;
 use super::shares::{expand, setting};
 use crate::hostlist::{
-    Around, Emptied, FirstNamed, HostList, HostListError, Level, Listed, Members, Role, RoleSource, Rules, Selection,
-    Share, Sources, build, compose, expand_item, role_names, role_operands, unknown_names, unknown_roles,
+    Around, Emptied, FirstNamed, HostList, HostListError, Level, ListSources, Listed, Members, Role, RoleSource, Rules,
+    Selection, Share, build, compose, expand_item, role_names, role_operands, unknown_names, unknown_roles,
 };
 use crate::task::{Context, Env, Task, TaskError};
 use crate::template;
@@ -139,8 +139,8 @@ impl HostLists {
         current: Option<&'a Listed>,
         around: &'a Around,
         env: &'a Selection,
-    ) -> Sources<'a> {
-        Sources {
+    ) -> ListSources<'a> {
+        ListSources {
             task: &job.name,
             arguments: &job.selection,
             own: &job.task.own,
@@ -160,7 +160,7 @@ impl HostLists {
         let env = self.inputs.global_lists(task, inside.env)?;
         let only = expand(name, &settings.only_hosts)?;
         let around = inside.env.around(&inside.around);
-        let sources = Sources {
+        let sources = ListSources {
             only: &only,
             rules: Rules {
                 dedupe: settings.dedupe_hosts,
@@ -201,7 +201,7 @@ impl HostLists {
         self.roles_of(&job.task, &sources).map(drop)
     }
 
-    fn roles_of(&self, task: &Task, sources: &Sources<'_>) -> Result<Vec<String>, RunError> {
+    fn roles_of(&self, task: &Task, sources: &ListSources<'_>) -> Result<Vec<String>, RunError> {
         sources.roles(&self.inputs.roles).map_err(|source| match &task.origin {
             Some(origin) if task.own.gives_hosts() && !sources.arguments.gives_hosts() => {
                 RunError::OwnHostList { origin: origin.clone(), source }

@@ -65,6 +65,7 @@ pub struct PlannedTask {
 /// Why a task runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Because {
     /// It was asked for.
     Asked,
@@ -82,6 +83,7 @@ pub enum Because {
 
 /// A step of a planned task.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct PlannedStep {
     /// Its verb.
     pub verb: &'static str,

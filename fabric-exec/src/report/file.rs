@@ -11,7 +11,7 @@ const LINKS: usize = 40;
 
 /// What a path leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Destination {
     /// A file, or where one can be made: it is replaced as a whole. Links are followed, so that a link stays one.
     File(PathBuf),
     /// A pipe with a name, which takes nothing before it is read.
@@ -24,7 +24,7 @@ pub(super) enum Place {
     Stderr,
 }
 
-impl Place {
+impl Destination {
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let mut path = path.to_owned();
         for _ in 0..LINKS {

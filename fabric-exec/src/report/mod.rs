@@ -16,7 +16,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use self::file::Place;
+use self::file::Destination;
 
 /// Which execution of a task it is: its place among the executions of the run, in the order in which they began.
 pub(crate) type Execution = usize;
@@ -55,6 +55,7 @@ pub struct Report {
 /// How a run ended as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Ending {
     /// All well, or only failures that were asked to be warnings.
     Ok,
@@ -70,6 +71,7 @@ pub enum Ending {
 
 /// A host over all tasks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HostReport {
     /// Its worst status.
     pub status: HostStatus,
@@ -144,6 +146,7 @@ pub struct CommandReport {
 
 /// One execution of a task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TaskReport {
     /// The task's name.
     pub task: String,
@@ -163,6 +166,7 @@ pub struct TaskReport {
 
 /// One execution of a task on one host.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HostResult {
     /// The host string, as written; absent for a local run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -251,6 +255,7 @@ impl Report {
 
 /// What a report is written as, by a file's ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReportFormat {
     /// JSON: everything, readable by [`Report::merge`]'s callers.
     Json,
@@ -264,7 +269,10 @@ impl ReportFormat {
     /// By a file's ending: `.json`, `.xml`, `.html`. JSON for pipes and devices without one (`/dev/stdout`).
     pub fn of(path: &Path) -> Option<Self> {
         let Some(ending) = path.extension() else {
-            return Place::of(path).ok().filter(|place| !matches!(place, Place::File(_))).map(|_| Self::Json);
+            return Destination::of(path)
+                .ok()
+                .filter(|place| !matches!(place, Destination::File(_)))
+                .map(|_| Self::Json);
         };
         match ending.to_str()? {
             "json" => Some(Self::Json),
@@ -311,7 +319,7 @@ impl Report {
     ///
     /// What keeps it from being written: a directory that is missing or may not be written, for example.
     pub fn check_writable(path: &Path) -> io::Result<()> {
-        Place::of(path)?.check()
+        Destination::of(path)?.check()
     }
 
     /// Writes the report by the file's ending. A file is replaced as a whole, so that no reader sees half of it; a link to one
@@ -325,7 +333,7 @@ impl Report {
             let text = format!("{}: a report's file ends in .json, .xml or .html", path.display());
             io::Error::new(io::ErrorKind::InvalidInput, text)
         })?;
-        Place::of(path)?.write(&self.render(format))
+        Destination::of(path)?.write(&self.render(format))
     }
 
     /// Reads a report that was written as JSON.

@@ -11,7 +11,7 @@ use super::once::Claim;
 use super::scope::path_around;
 use super::state::RunState;
 use crate::hostlist::{Emptied, HostList, Level, Listed};
-use crate::plan::{Inside, Job, Outcome, RunError, Strategy, with_before};
+use crate::plan::{GuardKind, Inside, Job, Outcome, RunError, Strategy, with_before};
 use crate::task::{Context, Invocation, task_layers};
 
 /// How deep executions may be nested.
@@ -96,11 +96,14 @@ async fn around(
     of: &Job,
     parent: Option<&Context>,
 ) -> Result<Outcome, RunError> {
+    let is_check = of.is(GuardKind::Health) || parent.is_some_and(|parent| parent.scope().is_check);
     let mut all = Outcome::default();
     for call in calls {
         let job = Job { around: Some(run.inputs.shown(call)), guard: of.guard.clone(), ..run.inputs.job(call)? };
         let outcome = execute(run.clone(), job, parent.cloned()).await?;
-        all.reasons.extend(outcome.reasons);
+        // It may have been done before, where its failure was to be a warning.
+        let softened = outcome.any_failure().filter(|_| is_check && outcome.reasons.is_empty());
+        all.reasons.extend(outcome.reasons.into_iter().chain(softened));
         all.usage = all.usage.or(outcome.usage);
         if outcome.halt {
             all.halt = true;

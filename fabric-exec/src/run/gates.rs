@@ -110,7 +110,6 @@ impl Dispatcher<'_> {
 
 /// Whether a health check says so: any failure is one, tolerated or not.
 fn is_healthy(outcome: Outcome) -> Result<(), String> {
-    let failed = outcome.results.into_iter().find(|result| result.status.is_failure());
-    let why = failed.map(|result| result.error.unwrap_or_else(|| result.status.to_string()));
+    let why = outcome.any_failure();
     outcome.reasons.into_iter().next().or(outcome.usage).or(why).map_or(Ok(()), Err)
 }

@@ -57,7 +57,7 @@ pub use interactive::Interactive;
 ///     Ok(outcome.stdout().into_owned())
 /// });
 /// let report = Run::new(Collection::new().task(uptime)?, settings)
-///     .command_line(Selection { hosts: vec!["web1".into(), "web2".into()], ..Selection::default() })
+///     .command_line(Selection::default().hosts(["web1", "web2"]))
 ///     .start(vec![Call::Task(Invocation::new("uptime"))])
 ///     .await?;
 /// std::process::exit(report.exit_code().into());

@@ -68,7 +68,8 @@ impl Runner for RunState {
         // What puts tasks on hosts goes on where the failure policy lets the run go on; what runs on a host needs what it
         // executes.
         let is_lost = || within.host().is_some_and(|host| self.ledger.is_lost(host.as_str()));
-        let goes_on = !outcome.halt && (within.host().is_none() || within.task().runs_once) && !is_lost();
+        let may_go_on = (within.host().is_none() || within.task().runs_once) && !within.scope().is_check;
+        let goes_on = !outcome.halt && may_go_on && !is_lost();
         if goes_on && !outcome.reasons.is_empty() {
             self.ledger.went_on(within.execution());
         } else if !outcome.reasons.is_empty() {

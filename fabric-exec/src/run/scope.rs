@@ -10,7 +10,7 @@ use super::state::RunState;
 use crate::hostlist::{HostList, with_settings};
 use crate::plan::{GuardKind, Job, Strategy};
 use crate::report::Execution;
-use crate::task::{Apart, Context, Scope, TaskId, task_overlay};
+use crate::task::{Apart, Context, LENIENCY, Scope, TaskId, task_overlay, without_leniency};
 
 #[allow(clippy::too_many_arguments, reason = "each is another part of an execution; it is made in one place")]
 /// What an execution of a job is to its hosts.
@@ -27,8 +27,8 @@ pub(super) fn of(
     let path = path_around(job, parent).iter().map(TaskId::same).chain([job.task.id()]).collect();
     // What is in force around an `execute` stays so in what it executes (Fabric 1).
     let mut overlays: Vec<Overlay> = parent.map(Context::passed_on).unwrap_or_default();
-    let in_check = parent.is_some_and(|parent| parent.scope().is_check);
-    overlays.extend(task_overlay(&job.task).map(|own| if in_check { without_leniency(own) } else { own }));
+    let is_check = job.is(GuardKind::Health) || parent.is_some_and(|parent| parent.scope().is_check);
+    overlays.extend(task_overlay(&job.task).map(|own| if is_check { without_leniency(&own) } else { own }));
     if job.is(GuardKind::Health) {
         overlays.push(step_overlay("health check", &LENIENCY, false));
     }
@@ -47,7 +47,7 @@ pub(super) fn of(
         roles: list.roles.clone(),
         emitter: condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter),
         overlays,
-        is_check: in_check || job.is(GuardKind::Health),
+        is_check,
         at_once: linewise.then(|| step_overlay("parallel execution", at_once, true)),
         env: parent.map_or(&run.env, Context::env).clone(),
         forks: strategy.parallel && !job.task.runs_once && !list.is_local(),
@@ -68,15 +68,6 @@ pub(super) fn path_around<'a>(job: &'a Job, parent: Option<&'a Context>) -> &'a 
         (None, Some(parent)) => &parent.scope().path,
         (None, None) => &[],
     }
-}
-
-/// The settings that make a failure a warning.
-const LENIENCY: [&str; 2] = ["warn_only", "skip_bad_hosts"];
-
-/// A task's own settings in a health check, where only what a step says makes a failure a warning.
-fn without_leniency(mut own: Overlay) -> Overlay {
-    Arc::make_mut(&mut own.values).retain(|name, _| !LENIENCY.contains(&name.as_str()));
-    own
 }
 
 fn step_overlay(origin: &str, names: &[&str], value: bool) -> Overlay {

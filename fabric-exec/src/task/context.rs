@@ -26,7 +26,7 @@ use super::hide::Hide;
 use super::interrupt::Interrupt;
 use super::invocation::{Args, Invocation};
 use super::means::Means;
-use super::scope::{Scope, passed_on};
+use super::scope::{Scope, passed_on, without_leniency};
 use super::turns::{In, Turns};
 use crate::hostlist::{Listed, Selection};
 use crate::report::{Execution, Hidden, HostResult};
@@ -172,7 +172,8 @@ pub const LOCAL_ONLY: &str = "<local-only>";
 impl Context {
     pub(crate) fn new(run: Arc<dyn Runner>, task: Arc<Task>, scope: Arc<Scope>, listed: Option<&Listed>) -> Self {
         let own = listed.map(|listed| &*listed.settings).unwrap_or_default();
-        let overlays = own.iter().chain(&scope.overlays).cloned().collect();
+        let own = own.iter().map(|of_role| if scope.is_check { without_leniency(of_role) } else { of_role.clone() });
+        let overlays = own.chain(scope.overlays.iter().cloned()).collect();
         let emitter = match listed {
             Some(listed) => {
                 let host: Arc<str> = listed.host.as_str().into();
@@ -381,7 +382,8 @@ impl Context {
     }
 
     pub(crate) fn layers(&self) -> Vec<Overlay> {
-        self.scope.at_once.iter().chain(&*self.overlays).cloned().chain(self.env.overlay()).collect()
+        let set = self.env.overlay().map(|set| if self.scope.is_check { without_leniency(&set) } else { set });
+        self.scope.at_once.iter().chain(&*self.overlays).cloned().chain(set).collect()
     }
 
     /// The same with these settings, by their classic names, and keys of shared state for a block of code

@@ -101,6 +101,7 @@ pub struct Task {
 
 /// What guards a task's way over its batches.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Rolling {
     /// How many hosts, or what share, the first batch is: the canary.
     pub canary: Option<Share>,
@@ -114,6 +115,7 @@ pub struct Rolling {
 
 /// Whether a task runs on its hosts one after another or at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
     /// One after another, whatever the settings say.
     Serial,

@@ -15,17 +15,17 @@ use crate::hostlist::{Around, Listed, RuntimeLists, with_settings};
 /// A value set here is seen by whatever begins afterwards: the next step, host or task. Where hosts are at work in
 /// parallel, each has shared state of its own, which is gone when its task has ended there: Fabric 1 forked.
 #[derive(Debug, Clone, Default)]
-pub struct Env(Arc<Mutex<State>>);
+pub struct Env(Arc<Mutex<SharedState>>);
 
 #[derive(Debug, Clone, Default)]
-struct State {
+struct SharedState {
     values: Arc<Map>,
     /// The hosts of the global list that have been set from an inventory, with their settings.
     listed: Arc<Around>,
 }
 
 impl Env {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SharedState> {
         self.0.lock()
     }
 

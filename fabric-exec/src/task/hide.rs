@@ -4,6 +4,7 @@ use fabric_transport::connection;
 
 /// What of the commands and transfers of a block, or of a step, is not shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hide {
     /// Their standard output.
     pub stdout: bool,

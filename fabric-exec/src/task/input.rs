@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 /// What the command after `--`, and steps and functions that ask for it, read.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub enum Input {
     /// Nothing: they find end-of-file. The default.
     #[default]

@@ -25,6 +25,7 @@ pub type Args = IndexMap<String, Value>;
 /// # Ok::<(), fabric_exec::InvocationError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Invocation {
     /// The task's name, dotted where it is in a namespace.
     pub task: String,
@@ -67,6 +68,7 @@ pub enum InvocationError {
 /// Arguments that don't fit a task's parameters.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("task `{task}`: {}", .problems.join("; "))]
+#[non_exhaustive]
 pub struct ArgsError {
     /// The task.
     pub task: String,

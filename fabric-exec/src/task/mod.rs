@@ -44,6 +44,6 @@ pub(crate) use means::Means;
 pub use options::{Opt, take_options};
 pub use outline::{Effect, Executed, KnownStep, Outline, Text};
 pub use param::{Param, ParamKind};
-pub(crate) use scope::{Scope, passed_on};
+pub(crate) use scope::{LENIENCY, Scope, passed_on, without_leniency};
 pub(crate) use secrets::Discreet;
 pub(crate) use turns::{In, Turns};

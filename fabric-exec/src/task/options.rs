@@ -10,6 +10,7 @@ const TAKEN: &str = "HRxPzwupIikaAgtTnDrsfcelFdVh";
 
 /// A parameter as an option.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Opt<'a> {
     /// The parameter.
     pub param: &'a Param,

@@ -46,6 +46,7 @@ pub struct KnownStep<'a> {
 
 /// A text of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Text<'a> {
     /// A template that is taken as it comes out.
     Plain(&'a str),
@@ -77,6 +78,7 @@ pub enum Effect<'a> {
 
 /// An execution of another task by a step. Texts are templates.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Executed<'a> {
     /// The task, by name or as `task:args`.
     pub task: &'a str,
@@ -88,6 +90,13 @@ pub struct Executed<'a> {
     pub roles: &'a [String],
     /// The hosts that are left out.
     pub exclude_hosts: &'a [String],
+}
+
+impl<'a> Executed<'a> {
+    /// Of the task that this text names, with these arguments.
+    pub fn new(task: &'a str, args: &'a IndexMap<String, Value>) -> Self {
+        Self { task, args, hosts: &[], roles: &[], exclude_hosts: &[] }
+    }
 }
 
 impl<'a> Outline<'a> {

@@ -31,6 +31,7 @@ pub struct Param {
 /// What values a parameter takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ParamKind {
     /// Any text.
     Text,

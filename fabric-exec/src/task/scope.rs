@@ -56,6 +56,18 @@ impl Scope {
     }
 }
 
+/// The settings that make a failure a warning.
+pub(crate) const LENIENCY: [&str; 2] = ["warn_only", "skip_bad_hosts"];
+
+/// Settings as they hold in a health check, where only what a step says makes a failure a warning.
+pub(crate) fn without_leniency(overlay: &Overlay) -> Overlay {
+    let mut strict = overlay.clone();
+    if LENIENCY.iter().any(|name| strict.values.contains_key(*name)) {
+        Arc::make_mut(&mut strict.values).retain(|name, _| !LENIENCY.contains(&name.as_str()));
+    }
+    strict
+}
+
 /// Of the settings around an `execute`, those that are in force in what it executes: all but its role's, and but who and
 /// where it is and how it goes over its hosts.
 pub(crate) fn passed_on(overlays: &[Overlay]) -> Vec<Overlay> {

@@ -2,7 +2,6 @@
 
 use fabric_exec::journal::{self, Asked, Journal};
 use fabric_exec::{Plan, Report};
-use jiff::Timestamp;
 
 use super::*;
 
@@ -21,7 +20,7 @@ impl Place {
     fn run(&self, world: &World, again: bool) -> fabric_exec::Run {
         let run = format!("r{}", self.runs.fetch_add(1, Ordering::SeqCst));
         let earlier = again.then(|| self.recorded());
-        let asked = Asked { run, at: Timestamp::UNIX_EPOCH, arguments: Vec::new(), directory: "/".into() };
+        let asked = Asked::new(run, Vec::new(), "/");
         world.run_of(&common::fabfile(&self.text)).journal(Journal::new(self.journals.path(), asked)).retry(earlier)
     }
 

@@ -13,7 +13,6 @@ use fabric_exec::journal::{self, Asked, Journal};
 use fabric_exec::report::ReportFormat;
 use fabric_exec::{Plan, Report, Run, RunError};
 use fabric_transport::memory::Reply;
-use jiff::Timestamp;
 
 use super::common::{World, calls};
 use super::generate::{Case, HOSTS, Step};
@@ -167,8 +166,7 @@ pub(super) async fn check(case: &Case, tries: bool) -> Result<(), String> {
         let says = Says { yes: case.answer, ..Says::default() };
         let mut run = run(&world, fabfile, case, &says);
         if index == 0 {
-            let asked =
-                Asked { run: "r".into(), at: Timestamp::UNIX_EPOCH, arguments: Vec::new(), directory: "/".into() };
+            let asked = Asked::new("r", Vec::new(), "/");
             run = run.journal(Journal::new(journals.path(), asked));
         }
         ran.push(

@@ -50,7 +50,7 @@ impl TaskBody for Line {
             }
             Self::Executes(task, args) => {
                 step = KnownStep::new("execute", task);
-                step.effect = Effect::Executes(Executed { task, args, hosts: &[], roles: &[], exclude_hosts: &[] });
+                step.effect = Effect::Executes(Executed::new(task, args));
             }
         }
         Some(Outline::new([step]))

@@ -16,7 +16,6 @@ use fabric_exec::run::Input;
 use fabric_exec::{Call, Invocation, Report, Run};
 use fabric_transport::Connector;
 use fabric_transport::connection::{SharedInput, Terminal};
-use jiff::Timestamp;
 
 use crate::args::{Options, UsageError};
 use crate::exit::Exit;
@@ -202,12 +201,7 @@ pub(super) fn connector(
 /// Adds a journal, unless it is a dry run.
 fn journaled(run: Run, id: &str, request: &Request) -> Run {
     let Some(dir) = request.surroundings.journals().filter(|_| !request.options.dry_run) else { return run };
-    let asked = Asked {
-        run: id.to_owned(),
-        at: Timestamp::now(),
-        arguments: request.options.arguments.clone(),
-        directory: request.surroundings.dir.clone(),
-    };
+    let asked = Asked::new(id, request.options.arguments.clone(), request.surroundings.dir.clone());
     run.journal(Journal::new(dir, asked))
 }
 

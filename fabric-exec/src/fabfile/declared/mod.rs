@@ -7,7 +7,7 @@ mod model;
 mod own_roles;
 mod reader;
 mod roles;
-pub mod steps;
+pub(crate) mod steps;
 mod tasks;
 mod top;
 

@@ -51,6 +51,7 @@ pub struct Included {
 
 /// Settings for the hosts that match a pattern.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct HostSection {
     /// The pattern.
     pub pattern: String,

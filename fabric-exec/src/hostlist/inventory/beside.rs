@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexSet;
 
-use super::model::{Model, Place, Vars};
+use super::model::{FileLine, Model, Vars};
 use super::{InventoryError, yaml};
 
 /// Endings of files with variables; a name without one is looked for first.
@@ -49,7 +49,7 @@ impl Files {
             files.push(path);
         }
         for path in files {
-            let place = Place::file(&path.to_string_lossy());
+            let place = FileLine::file(&path.to_string_lossy());
             let text = std::fs::read_to_string(&path).map_err(|error| place.refused(error.to_string()))?;
             if text.starts_with("$ANSIBLE_VAULT;") {
                 warnings.insert(format!("{place} is encrypted: what it says is not known here"));
@@ -83,7 +83,7 @@ fn inside(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), InventoryError> {
 
 /// The names in a directory, sorted.
 pub(super) fn names(dir: &Path) -> Result<Vec<OsString>, InventoryError> {
-    let refused = |error: std::io::Error| Place::file(&dir.to_string_lossy()).refused(error.to_string());
+    let refused = |error: std::io::Error| FileLine::file(&dir.to_string_lossy()).refused(error.to_string());
     let entries: Result<Vec<_>, _> = std::fs::read_dir(dir).map_err(refused)?.collect();
     let mut names: Vec<OsString> = entries.map_err(refused)?.into_iter().map(|entry| entry.file_name()).collect();
     names.sort();

@@ -4,7 +4,7 @@ use fabric_core::host::{expand, split_list};
 use indexmap::{IndexMap, IndexSet};
 
 use super::InventoryError;
-use super::model::Place;
+use super::model::FileLine;
 
 /// What a group names, each with its line.
 pub(super) type Clush = IndexMap<String, Vec<(usize, Named)>>;
@@ -26,7 +26,7 @@ fn parts(row: &str) -> Option<(&str, &str)> {
     (!nodes.trim_start().starts_with('{')).then_some((name.trim(), nodes.trim()))
 }
 
-pub(super) fn read(text: &str, file: &Place) -> Result<Clush, InventoryError> {
+pub(super) fn read(text: &str, file: &FileLine) -> Result<Clush, InventoryError> {
     let mut groups = Clush::new();
     for (line, row) in super::lines(text) {
         let place = file.at(line);
@@ -48,7 +48,7 @@ pub(super) fn read(text: &str, file: &Place) -> Result<Clush, InventoryError> {
 }
 
 /// A group's hosts, then those of the groups in it, each group once.
-pub(super) fn hosts(groups: &Clush, group: &str, file: &Place) -> Result<Vec<String>, InventoryError> {
+pub(super) fn hosts(groups: &Clush, group: &str, file: &FileLine) -> Result<Vec<String>, InventoryError> {
     let (mut names, mut hosts, mut next) = (IndexSet::from([group.to_owned()]), IndexSet::new(), 0);
     while let Some(name) = names.get_index(next).cloned() {
         for (line, named) in &groups[&name] {

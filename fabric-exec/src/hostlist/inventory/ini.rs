@@ -1,7 +1,7 @@
 //! Ansible's INI format.
 
 use super::InventoryError;
-use super::model::{Model, Place, Var};
+use super::model::{FileLine, Model, Var};
 use super::{pattern, words};
 
 /// What a section has.
@@ -15,7 +15,7 @@ enum Kind {
 /// A group that was named, but not yet declared by a section of its own.
 struct Pending {
     name: String,
-    place: Place,
+    place: FileLine,
     /// The groups that have it as a child; none where it only got variables.
     parents: Vec<usize>,
 }
@@ -58,7 +58,7 @@ fn is_comment(text: &str) -> bool {
     text.is_empty() || text.starts_with('#')
 }
 
-pub(super) fn read(text: &str, file: &Place, model: &mut Model) -> Result<(), InventoryError> {
+pub(super) fn read(text: &str, file: &FileLine, model: &mut Model) -> Result<(), InventoryError> {
     let mut pending: Vec<Pending> = Vec::new();
     let (mut group, mut kind) = (model.group("ungrouped"), Kind::Hosts);
     for (line, row) in rows(text) {
@@ -125,7 +125,7 @@ pub(super) fn read(text: &str, file: &Place, model: &mut Model) -> Result<(), In
 }
 
 /// `name key=value ...`
-fn host(row: &str, group: usize, place: &Place, model: &mut Model) -> Result<(), InventoryError> {
+fn host(row: &str, group: usize, place: &FileLine, model: &mut Model) -> Result<(), InventoryError> {
     let words = words::split(row, true).map_err(|why| place.refused(why))?;
     let (first, rest) = words.split_first().ok_or_else(|| place.refused("a host without a name"))?;
     let pattern = pattern::read(first).map_err(|why| place.refused(why))?;

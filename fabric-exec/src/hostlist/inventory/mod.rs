@@ -22,7 +22,7 @@ use indexmap::IndexSet;
 use serde_json::Value;
 use thiserror::Error;
 
-use self::model::{Model, Place};
+use self::model::{FileLine, Model};
 use super::Listed;
 
 /// A text that names no hosts.
@@ -105,6 +105,7 @@ enum Format {
 
 /// The hosts of a group, and what is odd about them.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Members {
     /// The hosts, in the inventory's order, each with its settings.
     pub hosts: Vec<Listed>,
@@ -153,7 +154,7 @@ impl Inventory {
     ///
     /// A text that the program whose format it has would refuse.
     pub fn read(text: &str, name: &str) -> Result<Self, InventoryError> {
-        Self::finished(read_text(text, &Place::file(name), Source::Command)?, name, None)
+        Self::finished(read_text(text, &FileLine::file(name), Source::Command)?, name, None)
     }
 
     /// Reads a file with what is in `group_vars` and `host_vars` beside it, or a directory of inventories.
@@ -174,9 +175,10 @@ impl Inventory {
         let has_vars = || dir.join("group_vars").is_dir() || dir.join("host_vars").is_dir();
         if matches!(format, Format::List(_)) && has_vars() {
             // A list of hosts for Ansible.
-            let text = std::fs::read_to_string(path).map_err(|error| Place::file(&name).refused(error.to_string()))?;
+            let text =
+                std::fs::read_to_string(path).map_err(|error| FileLine::file(&name).refused(error.to_string()))?;
             let mut model = Model::new();
-            ansible(&text, &Place::file(&name), Source::of(path), &mut model)?;
+            ansible(&text, &FileLine::file(&name), Source::of(path), &mut model)?;
             format = Format::Ansible { model: Box::new(model), grouped: false };
         }
         Self::finished(format, &name, Some(dir))
@@ -184,7 +186,7 @@ impl Inventory {
 
     fn finished(mut format: Format, name: &str, dir: Option<&Path>) -> Result<Self, InventoryError> {
         if let Format::Ansible { model, .. } = &mut format {
-            model.finish(&Place::file(name))?;
+            model.finish(&FileLine::file(name))?;
             if let Some(dir) = dir {
                 beside::read(dir, model)?;
             }
@@ -211,7 +213,7 @@ impl Inventory {
     ///
     /// An unknown group, and hosts or variables of them that can't be taken over.
     pub fn group(&self, group: &str) -> Result<Members, InventoryError> {
-        let place = Place::file(&self.name);
+        let place = FileLine::file(&self.name);
         let hosts = match &self.format {
             Format::List(hosts) => hosts.clone(),
             Format::Clush(groups) if groups.contains_key(group) => clush::hosts(groups, group, &place)?,
@@ -265,7 +267,7 @@ fn no_group<'a>(group: &str, known: impl Iterator<Item = &'a String>) -> Invento
 }
 
 fn read_file(path: &Path) -> Result<Format, InventoryError> {
-    let place = Place::file(&path.to_string_lossy());
+    let place = FileLine::file(&path.to_string_lossy());
     let text = std::fs::read(path).map_err(|error| place.refused(format!("cannot be read: {error}")))?;
     let text = String::from_utf8(text).map_err(|_| place.refused("it is not UTF-8"))?;
     if text.starts_with("#!") {
@@ -294,7 +296,7 @@ fn directory(dir: &Path, model: &mut Model) -> Result<(), InventoryError> {
             directory(&path, model)?;
             continue;
         }
-        let place = Place::file(&path.to_string_lossy());
+        let place = FileLine::file(&path.to_string_lossy());
         let text = std::fs::read_to_string(&path).map_err(|error| place.refused(format!("cannot be read: {error}")))?;
         if text.starts_with("#!") {
             return Err(place.refused("it is a program, which is not run here: name it as a role's `command`"));
@@ -304,7 +306,7 @@ fn directory(dir: &Path, model: &mut Model) -> Result<(), InventoryError> {
     Ok(())
 }
 
-fn read_text(text: &str, place: &Place, source: Source) -> Result<Format, InventoryError> {
+fn read_text(text: &str, place: &FileLine, source: Source) -> Result<Format, InventoryError> {
     // What some editors begin a file with.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Ok(value @ (Value::Array(_) | Value::Object(_))) = serde_json::from_str::<Value>(text.trim()) {
@@ -326,7 +328,7 @@ fn read_text(text: &str, place: &Place, source: Source) -> Result<Format, Invent
 }
 
 /// Reads what can only be one of Ansible's formats; whether the text has groups.
-fn ansible(text: &str, place: &Place, source: Source, model: &mut Model) -> Result<bool, InventoryError> {
+fn ansible(text: &str, place: &FileLine, source: Source, model: &mut Model) -> Result<bool, InventoryError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     match serde_json::from_str::<Value>(text.trim()) {
         Ok(Value::Object(map)) if script::is_like(&map, source != Source::Command) => script::read(&map, place, model)?,

@@ -12,13 +12,13 @@ use super::pattern::Written;
 
 /// Where something stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FileLine {
     pub(super) file: Arc<str>,
     /// From 1; 0 is not known.
     pub(super) line: usize,
 }
 
-impl Place {
+impl FileLine {
     pub(super) fn file(file: &str) -> Self {
         Self { file: file.into(), line: 0 }
     }
@@ -32,7 +32,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if self.line > 0 { write!(f, ":{}", self.line) } else { Ok(()) }
@@ -43,7 +43,7 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone)]
 pub(super) struct Var {
     pub(super) value: Value,
-    pub(super) place: Place,
+    pub(super) place: FileLine,
 }
 
 /// Variables by name; of one that is given twice the last counts.
@@ -66,7 +66,7 @@ pub(super) struct Host {
     /// Those of `host_vars`, which count for more.
     pub(super) file_vars: Vars,
     groups: IndexSet<usize>,
-    place: Place,
+    place: FileLine,
 }
 
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Model {
         written: Written,
         port: Option<u16>,
         group: usize,
-        place: &Place,
+        place: &FileLine,
     ) -> Result<usize, InventoryError> {
         let Written { name, host } = written;
         if name.trim().is_empty() {
@@ -141,7 +141,7 @@ impl Model {
     }
 
     /// Makes one group a part of another.
-    pub(super) fn add_child(&mut self, parent: usize, child: usize, place: &Place) -> Result<(), InventoryError> {
+    pub(super) fn add_child(&mut self, parent: usize, child: usize, place: &FileLine) -> Result<(), InventoryError> {
         if parent == child {
             return Err(place.refused(format!("group `{}` is a child of itself", self.name(parent))));
         }
@@ -190,7 +190,7 @@ impl Model {
     }
 
     /// What Ansible does once all is read: groups without parents are in `all`, hosts without groups in `ungrouped`.
-    pub(super) fn finish(&mut self, place: &Place) -> Result<(), InventoryError> {
+    pub(super) fn finish(&mut self, place: &FileLine) -> Result<(), InventoryError> {
         for group in 0..self.groups.len() {
             if group != ALL && self.groups[group].parents.is_empty() {
                 self.add_child(ALL, group, place)?;

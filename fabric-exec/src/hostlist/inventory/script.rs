@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::model::{Model, Place, Var};
+use super::model::{FileLine, Model, Var};
 use super::pattern::Written;
 use super::{InventoryError, words};
 
@@ -21,7 +21,7 @@ pub(super) fn is_like(map: &Map<String, Value>, of_file: bool) -> bool {
 }
 
 /// `{"web": {"hosts": [..], "children": [..], "vars": {..}}, "db": [..], "_meta": {"hostvars": {..}}}`
-pub(super) fn read(map: &Map<String, Value>, file: &Place, model: &mut Model) -> Result<(), InventoryError> {
+pub(super) fn read(map: &Map<String, Value>, file: &FileLine, model: &mut Model) -> Result<(), InventoryError> {
     let none = Map::new();
     let hostvars = match map.get("_meta") {
         None => &none,

@@ -7,17 +7,17 @@ use fabric_core::settings::Problem;
 use fabric_core_document::{Document, Format, Kind, Member, Members, Node, Repeated};
 use serde_json::{Map, Value};
 
-use super::model::{Model, Place, Var, Vars};
+use super::model::{FileLine, Model, Var, Vars};
 use super::{InventoryError, pattern, scalar, words};
 
 /// A file as Ansible reads it: JSON if it is JSON, else YAML 1.1, and of a key that is given twice the last value.
 struct File {
     document: Document,
-    place: Place,
+    place: FileLine,
 }
 
 impl File {
-    fn parse(text: &str, place: &Place) -> Result<Self, InventoryError> {
+    fn parse(text: &str, place: &FileLine) -> Result<Self, InventoryError> {
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         let format = if is_json { Format::Json } else { Format::Yaml };
         let path = Path::new(&*place.file);
@@ -63,7 +63,7 @@ impl File {
     }
 
     /// The members of a table as variables.
-    fn vars(&self, node: &Node, place: &Place) -> Result<Vars, InventoryError> {
+    fn vars(&self, node: &Node, place: &FileLine) -> Result<Vars, InventoryError> {
         match &node.kind {
             Kind::Table(members) => {
                 let var = |(key, member): (&String, &Member)| {
@@ -88,13 +88,13 @@ fn name_of(key: &str, member: &Member) -> String {
 }
 
 /// Variables in a file of `group_vars` or `host_vars`.
-pub(super) fn read_vars(text: &str, file: &Place) -> Result<Vars, InventoryError> {
+pub(super) fn read_vars(text: &str, file: &FileLine) -> Result<Vars, InventoryError> {
     let file = File::parse(text, file)?;
     file.vars(&file.document.root, &file.place)
 }
 
 /// `web: {hosts: {a: {ansible_host: ..}}, children: {..}, vars: {..}}`
-pub(super) fn read(text: &str, place: &Place, model: &mut Model) -> Result<(), InventoryError> {
+pub(super) fn read(text: &str, place: &FileLine, model: &mut Model) -> Result<(), InventoryError> {
     let file = File::parse(text, place)?;
     let Kind::Table(groups) = &file.document.root.kind else {
         return Err(place.refused("an inventory in YAML is a table of groups"));

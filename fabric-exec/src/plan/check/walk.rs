@@ -47,12 +47,12 @@ pub(super) struct Checker<'a> {
 }
 
 /// Where the texts of something stand; where that is not known, the thing itself.
-struct Place<'a> {
+struct Whereabouts<'a> {
     places: Option<&'a Places>,
     origin: Option<Origin>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Whereabouts<'a> {
     fn of_step(step: &KnownStep<'a>) -> Self {
         let origin = (!step.at.is_empty()).then(|| Origin::place(Layer::Fabfile, step.at));
         Self { places: step.places, origin }
@@ -208,7 +208,7 @@ impl<'a> Checker<'a> {
             self.problem(origin.clone(), error.to_string(), None);
         }
         if call.selection.gives_hosts() {
-            let place = Place { places: None, origin };
+            let place = Whereabouts { places: None, origin };
             self.lists(&called.name, &call.selection, &place);
         } else if !on_hosts {
             self.own_lists(called);
@@ -224,7 +224,7 @@ impl<'a> Checker<'a> {
 
     /// The names that the templates and conditions of a step use.
     fn names(&mut self, step: &KnownStep<'_>, scope: &Scope<'_>) {
-        let place = Place::of_step(step);
+        let place = Whereabouts::of_step(step);
         let tested = step.condition.map(names::of_condition).unwrap_or_default();
         let guards: Vec<Vec<&str>> = tested.iter().filter(|one| one.optional).map(|one| one.path.clone()).collect();
         if let Some(text) = step.condition {
@@ -246,7 +246,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn uses(&mut self, place: &Place<'_>, text: &str, uses: &[Use<'_>], scope: &Scope<'_>, guards: &[Vec<&str>]) {
+    fn uses(&mut self, place: &Whereabouts<'_>, text: &str, uses: &[Use<'_>], scope: &Scope<'_>, guards: &[Vec<&str>]) {
         for one in uses {
             if one.optional || guards.iter().any(|path| one.is_of(path)) {
                 continue;
@@ -267,7 +267,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Values that a shell would read as its own words.
-    fn unquoted(&mut self, place: &Place<'_>, text: &str, scope: &Scope<'_>) {
+    fn unquoted(&mut self, place: &Whereabouts<'_>, text: &str, scope: &Scope<'_>) {
         for (expression, part) in names::unquoted(text) {
             let uses = names::of_condition(&expression);
             if uses.iter().all(|one| scope.is_harmless(one)) {
@@ -290,14 +290,14 @@ impl<'a> Checker<'a> {
             Effect::MakesFiles => self.made = true,
             Effect::Executes(executed) => self.execute(task, step, executed, is_sure),
             Effect::Sets { lists, by_command, .. } => {
-                self.lists(&task.name, lists, &Place::of_step(step));
+                self.lists(&task.name, lists, &Whereabouts::of_step(step));
                 self.made |= by_command;
             }
         }
     }
 
     fn execute(&mut self, task: &Task, step: &KnownStep<'_>, execute: &Executed<'_>, is_sure: bool) {
-        let place = Place::of_step(step);
+        let place = Whereabouts::of_step(step);
         let (name, arguments) = execute.task.split_once(':').unwrap_or((execute.task, ""));
         if template::is_template(name) {
             // It may be any task.
@@ -349,19 +349,19 @@ impl<'a> Checker<'a> {
             Err(error) if !is_pattern && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 let hint = "it is read from there when the step runs, and no step before it makes files here";
                 let problem = Problem::new(format!("`{key}`: there is no {}", path.display())).hint(hint);
-                let problem = problem.at(Place::of_step(step).of(from));
+                let problem = problem.at(Whereabouts::of_step(step).of(from));
                 let may_be_made = self.alone && self.collection.all().into_iter().any(|task| makes_files(task));
                 if may_be_made { self.warnings.push(problem) } else { self.problems.push(problem) }
             }
             Ok(found) if found.is_dir() && (is_rendered || key == "stdin") => {
                 let what = if is_rendered { "`template = true` renders one file" } else { "a command reads one file" };
                 let message = format!("`{key}`: {} is a directory, and {what}", path.display());
-                self.problem(Place::of_step(step).of(from), message, None);
+                self.problem(Whereabouts::of_step(step).of(from), message, None);
             }
             Ok(found) if key == "put" && !found.is_dir() && !found.is_file() => {
                 let message = format!("`put`: {} is a pipe or a device, which can be read once only", path.display());
                 let hint = "a step `local` can make a file of it";
-                self.problem(Place::of_step(step).of(from), message, Some(hint.to_owned()));
+                self.problem(Whereabouts::of_step(step).of(from), message, Some(hint.to_owned()));
             }
             Ok(found) if is_rendered && found.is_file() => self.template_file(&path, from, step, scope),
             _ => {}
@@ -374,7 +374,7 @@ impl<'a> Checker<'a> {
             Ok(text) => text,
             Err(error) => {
                 let message = format!("`put`: {} can't be rendered: {error}", path.display());
-                return self.problem(Place::of_step(step).of(from), message, None);
+                return self.problem(Whereabouts::of_step(step).of(from), message, None);
             }
         };
         let file = Source::new(path, text);
@@ -390,12 +390,12 @@ impl<'a> Checker<'a> {
 
     /// A task's own hosts and roles.
     fn own_lists(&mut self, task: &Task) {
-        let place = Place { places: Some(&task.places), origin: task.origin.clone() };
+        let place = Whereabouts { places: Some(&task.places), origin: task.origin.clone() };
         self.lists(&task.name, &task.own, &place);
     }
 
     /// Lists of hosts and roles, as far as they are no templates.
-    fn lists(&mut self, task: &str, lists: &Selection, place: &Place<'_>) {
+    fn lists(&mut self, task: &str, lists: &Selection, place: &Whereabouts<'_>) {
         for text in lists.hosts.iter().chain(&lists.exclude).filter(|text| !template::is_template(text)) {
             if let Err(error) = hosts_of(text) {
                 let origin = place.of_which(|one| one == text || hosts_of_any(one).contains(text));
@@ -421,7 +421,7 @@ impl<'a> Checker<'a> {
         if !self.seen_roles.insert(name.clone()) {
             return;
         }
-        let place = Place { places: Some(&role.places), origin: role.origin.clone() };
+        let place = Whereabouts { places: Some(&role.places), origin: role.origin.clone() };
         match &role.source {
             RoleSource::Hosts(hosts) => {
                 for host in hosts {

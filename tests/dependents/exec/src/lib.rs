@@ -59,7 +59,7 @@ pub async fn roll_out(connector: Connector, hosts: Vec<String>, version: &str) -
         .connector(connector)
         .events(Lines::default())
         .prompter(Password(Secret::new("a secret of all hosts")))
-        .command_line(Selection { hosts, ..Selection::default() })
+        .command_line(Selection::default().hosts(hosts))
         .start(vec![Call::Task(call)])
         .await
 }

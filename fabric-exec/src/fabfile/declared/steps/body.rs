@@ -11,16 +11,16 @@ use crate::task::{Context, KnownStep, Outline, Task, TaskBody, TaskError};
 
 /// A body that is a list of steps.
 #[derive(Debug, Clone, Default)]
-pub struct Steps(Vec<Step>);
+pub(crate) struct Steps(Vec<Step>);
 
 impl Steps {
     /// Of these steps.
-    pub fn new(steps: Vec<Step>) -> Self {
+    pub(crate) fn new(steps: Vec<Step>) -> Self {
         Self(steps)
     }
 
     /// The steps of a task, if it is made of any.
-    pub fn of(task: &Task) -> Option<&[Step]> {
+    pub(crate) fn of(task: &Task) -> Option<&[Step]> {
         let body: &dyn Any = &*task.body;
         body.downcast_ref::<Self>().map(|steps| steps.0.as_slice())
     }

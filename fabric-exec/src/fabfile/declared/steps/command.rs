@@ -45,40 +45,40 @@ pub(super) const LOCAL: Form = Form {
 
 /// Commands and what is around them. Texts are templates.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct CommandStep {
+pub(crate) struct CommandStep {
     /// Where they run.
-    pub verb: CommandVerb,
+    pub(crate) verb: CommandVerb,
     /// The command lines, one after another.
-    pub commands: Vec<String>,
+    pub(crate) commands: Vec<String>,
     /// The working directory.
-    pub cd: Option<String>,
+    pub(crate) cd: Option<String>,
     /// Commands that must succeed first, in the same shell.
-    pub prefix: Vec<String>,
+    pub(crate) prefix: Vec<String>,
     /// Directories for `$PATH`.
-    pub path: Option<String>,
+    pub(crate) path: Option<String>,
     /// Environment variables.
-    pub env: IndexMap<String, String>,
+    pub(crate) env: IndexMap<String, String>,
     /// Whether to wrap it in a shell, and in which.
-    pub shell: Option<ShellChoice>,
+    pub(crate) shell: Option<ShellChoice>,
     /// Whether it gets a pseudo-terminal.
-    pub pty: Option<bool>,
+    pub(crate) pty: Option<bool>,
     /// How long it may take, in seconds.
-    pub timeout: Option<f64>,
+    pub(crate) timeout: Option<f64>,
     /// The statuses that count as success.
-    pub ok_ret_codes: Option<Vec<u32>>,
+    pub(crate) ok_ret_codes: Option<Vec<u32>>,
     /// The user to become (`sudo`).
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// The group to become (`sudo`).
-    pub group: Option<String>,
+    pub(crate) group: Option<String>,
     /// Trying again until a condition holds.
-    pub until: Option<Until>,
+    pub(crate) until: Option<Until>,
     /// What they read, each of them whole; `None`: what a person types on a terminal, else nothing.
-    pub stdin: Option<StepInput>,
+    pub(crate) stdin: Option<StepInput>,
 }
 
 /// What a command reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StepInput {
+pub(crate) enum StepInput {
     /// Nothing.
     Nothing,
     /// What the program was given as its standard input.
@@ -91,18 +91,18 @@ pub enum StepInput {
 
 /// Trying commands again until a condition holds, with growing pauses.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Until {
+pub(crate) struct Until {
     /// The condition, an expression that sees how the last command ended as `outcome`.
-    pub condition: String,
+    pub(crate) condition: String,
     /// How many further tries there are after the first.
-    pub retries: u32,
+    pub(crate) retries: u32,
     /// The first pause, in seconds; each further one is twice as long, up to 30 s.
-    pub delay: f64,
+    pub(crate) delay: f64,
 }
 
 /// Whether a command is wrapped in a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ShellChoice {
+pub(crate) enum ShellChoice {
     /// In the one that the `shell` setting names, or in none.
     Wrapped(bool),
     /// In this one.
@@ -111,7 +111,7 @@ pub enum ShellChoice {
 
 /// Where commands run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum CommandVerb {
+pub(crate) enum CommandVerb {
     /// On the host.
     #[default]
     Run,

@@ -19,17 +19,17 @@ pub(super) const FORM: Form =
 
 /// An execution of another task. Texts are templates.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExecuteStep {
+pub(crate) struct ExecuteStep {
     /// The task, by name or as `task:args`.
-    pub task: String,
+    pub(crate) task: String,
     /// Arguments by name.
-    pub args: IndexMap<String, Value>,
+    pub(crate) args: IndexMap<String, Value>,
     /// Hosts for this execution.
-    pub hosts: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     /// Roles for this execution.
-    pub roles: Vec<String>,
+    pub(crate) roles: Vec<String>,
     /// Hosts to leave out of this execution.
-    pub exclude_hosts: Vec<String>,
+    pub(crate) exclude_hosts: Vec<String>,
 }
 
 #[async_trait]

@@ -15,13 +15,10 @@ mod transfer;
 mod values;
 mod work;
 
-pub use body::Steps;
-pub use command::{CommandStep, CommandVerb, ShellChoice, StepInput, Until};
-pub use execute::ExecuteStep;
-pub use open_shell::OpenShellStep;
-pub use prompt::PromptStep;
-pub use set::{SetStep, SetValue};
-pub use transfer::TransferStep;
+pub(super) use body::Steps;
+pub(super) use command::CommandStep;
+pub(super) use set::SetValue;
+use {execute::ExecuteStep, open_shell::OpenShellStep, prompt::PromptStep, set::SetStep, transfer::TransferStep};
 
 use async_trait::async_trait;
 use fabric_core::Value;
@@ -34,27 +31,26 @@ use work::Work;
 
 /// One step of a task.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub(crate) struct Step {
     /// Where it stands, `file:line`.
-    pub at: String,
+    pub(crate) at: String,
     /// What it does.
-    pub verb: Verb,
+    pub(crate) verb: Verb,
     /// The condition under which it does it, an expression.
-    pub condition: Option<String>,
+    pub(crate) condition: Option<String>,
     /// The name under which its outcome is kept for the steps after it.
-    pub save: Option<String>,
+    pub(crate) save: Option<String>,
     /// Whether its failure is a warning; `None`: as the settings say.
-    pub warn_only: Option<bool>,
+    pub(crate) warn_only: Option<bool>,
     /// Which of its output is not shown.
-    pub hide: Hide,
+    pub(crate) hide: Hide,
     /// Where its texts stand.
-    pub places: Places,
+    pub(crate) places: Places,
 }
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Verb {
+pub(crate) enum Verb {
     /// `run`, `sudo` and `local`: runs commands.
     Command(CommandStep),
     /// `put` and `get`: copies a file or directory.

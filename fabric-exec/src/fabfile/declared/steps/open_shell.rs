@@ -18,9 +18,9 @@ pub(super) const FORM: Form = Form {
 
 /// An interactive shell on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OpenShellStep {
+pub(crate) struct OpenShellStep {
     /// A line to begin with, a template.
-    pub command: Option<String>,
+    pub(crate) command: Option<String>,
 }
 
 #[async_trait]

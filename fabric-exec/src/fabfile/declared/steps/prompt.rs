@@ -15,13 +15,13 @@ pub(super) const FORM: Form =
 
 /// A question.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct PromptStep {
+pub(crate) struct PromptStep {
     /// The text.
-    pub text: String,
+    pub(crate) text: String,
     /// The answer that an empty line stands for.
-    pub default: Option<String>,
+    pub(crate) default: Option<String>,
     /// Whether the answer is not shown.
-    pub secret: bool,
+    pub(crate) secret: bool,
 }
 
 #[async_trait]

@@ -21,11 +21,11 @@ pub(super) const FORM: Form =
 
 /// Shared state and settings for what follows.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct SetStep(pub IndexMap<String, SetValue>);
+pub(crate) struct SetStep(pub(crate) IndexMap<String, SetValue>);
 
 /// A value to set.
 #[derive(Debug, Clone, PartialEq)]
-pub enum SetValue {
+pub(crate) enum SetValue {
     /// This; texts in it are templates.
     Plain(Value),
     /// The hosts that a local command prints. The command is a template.
@@ -112,7 +112,13 @@ impl Reader {
                 _ => {
                     self.set_kind(name, *line, node, &what);
                     self.value_templates(node, &what);
-                    SetValue::Plain(setting_value(name, node).unwrap_or_else(|_| node.value()))
+                    match setting_value(name, node) {
+                        Ok(value) => SetValue::Plain(value),
+                        Err(why) => {
+                            self.problem(*line, format!("{what}: {why}"));
+                            continue;
+                        }
+                    }
                 }
             };
             values.insert(name.clone(), value);
@@ -120,23 +126,34 @@ impl Reader {
         Some(Verb::Set(SetStep(values)))
     }
 
+    /// Whether a setting takes what it is given, `timeouts = { connect = 5 }` included. What a template comes out as is
+    /// known when it runs.
     fn set_kind(&mut self, name: &str, line: usize, node: &Node, what: &str) {
-        match Setting::any_spelling(name) {
-            Some(setting) if setting.is_information() => {
+        match (Setting::any_spelling(name), &node.kind) {
+            (Some(setting), _) if setting.is_information() => {
                 self.problem(line, format!("{what} can only be read, not set"));
             }
-            // A text may be a template that yields the right type.
-            Some(setting)
-                if !matches!(node.kind, Kind::Scalar(Value::String(_))) || setting.kind == settings::Kind::Text =>
-            {
-                if setting.kind.check(&node.value()).is_err() {
-                    self.problem(line, format!("{what}: expected {}", setting.kind.expected()));
+            (Some(_), Kind::Scalar(Value::String(text))) if template::is_template(text) => {}
+            (Some(setting), _) => {
+                // A word of YAML that is none here has a message of its own.
+                let Ok(value) = node.typed(setting.kind) else { return };
+                let fits = match &value {
+                    Value::String(text) => setting.kind.parse(text).map(drop),
+                    value => setting.kind.check(value),
+                };
+                if let Err(expected) = fits {
+                    self.problem(line, format!("{what}: {expected}{}", setting.found(&value)));
                 }
             }
-            Some(_) => {}
-            // `timeouts = { connect = 5 }` is `timeouts.connect = 5`.
-            None if matches!(node.kind, Kind::Table(_)) => {}
-            None => {
+            (None, Kind::Table(members)) => {
+                for (key, Member { line, node, .. }) in members {
+                    let inner = format!("{name}.{key}");
+                    if Setting::any_spelling(&inner).is_some() {
+                        self.set_kind(&inner, *line, node, &format!("{what}, `{key}`"));
+                    }
+                }
+            }
+            (None, _) => {
                 if let Some(near) = Setting::mistyped(name) {
                     let origin = self.origin(fabric_core::Layer::Task, line);
                     let problem = Problem::new(format!("{what} is no setting: it is shared state"));
@@ -144,6 +161,20 @@ impl Reader {
                 }
             }
         }
+    }
+}
+
+/// What templates yield is text; a setting has its type.
+fn of_type(name: &str, value: Value) -> Result<Value, TaskError> {
+    match (Setting::any_spelling(name), value) {
+        (Some(setting), Value::String(text)) if setting.kind != settings::Kind::Text => {
+            setting.kind.parse(&text).map_err(|expected| TaskError::Abort(format!("`{name}`: {expected}")))
+        }
+        (None, Value::Object(members)) => {
+            let member = |(key, value)| Ok((String::clone(&key), of_type(&format!("{name}.{key}"), value)?));
+            members.into_iter().map(member).collect::<Result<Map, TaskError>>().map(Value::Object)
+        }
+        (_, value) => Ok(value),
     }
 }
 
@@ -189,20 +220,16 @@ impl Work {
             }
             None => self.changed_list(name, rendered)?,
         };
-        let value = match (name, &value, Setting::find(name)) {
-            ("hosts" | "exclude_hosts", Value::String(text), _) => json!(expand(text)?),
-            ("hosts" | "exclude_hosts", Value::Array(items), _) => {
+        let value = match (name, &value) {
+            ("hosts" | "exclude_hosts", Value::String(text)) => json!(expand(text)?),
+            ("hosts" | "exclude_hosts", Value::Array(items)) => {
                 let mut hosts = Vec::new();
                 for item in items {
                     hosts.extend(expand(item.as_str().unwrap_or_default())?);
                 }
                 json!(hosts)
             }
-            // What a template yields is text; the setting has its type.
-            (_, Value::String(text), Some(setting)) if setting.kind != settings::Kind::Text => {
-                setting.kind.parse(text).map_err(|expected| TaskError::Abort(format!("`{name}`: {expected}")))?
-            }
-            _ => value,
+            _ => of_type(name, value)?,
         };
         self.context.env().set(name, value.clone());
         Ok(value)

@@ -53,34 +53,34 @@ pub(super) const GET: Form = Form {
 
 /// A transfer. Texts are templates.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TransferStep {
+pub(crate) struct TransferStep {
     /// Whether it is a `put` or a `get`.
-    pub direction: Direction,
+    pub(crate) direction: Direction,
     /// What is read: a local path for `put`, a remote one for `get`.
-    pub from: String,
+    pub(crate) from: String,
     /// What is written; `None`: the default of the verb.
-    pub to: Option<String>,
+    pub(crate) to: Option<String>,
     /// The mode of the written file.
-    pub mode: Option<u32>,
+    pub(crate) mode: Option<u32>,
     /// Whether the mode is exactly that of the file that is read, or left to the side that is written; `None`: new files
     /// get it under the umask there, and others keep theirs.
-    pub mirror_local_mode: Option<bool>,
+    pub(crate) mirror_local_mode: Option<bool>,
     /// What becomes of links in a tree.
-    pub links: Links,
+    pub(crate) links: Links,
     /// Whether root reads or writes the remote file.
-    pub use_sudo: bool,
+    pub(crate) use_sudo: bool,
     /// Where the remote file stands meanwhile, with `use_sudo`.
-    pub temp_dir: Option<String>,
+    pub(crate) temp_dir: Option<String>,
     /// Whether the local file is a template that is rendered first.
-    pub template: bool,
+    pub(crate) template: bool,
     /// Whether files that are there already are left alone.
-    pub skip_same: bool,
+    pub(crate) skip_same: bool,
     /// Whether what an earlier transfer left unfinished is gone on with.
-    pub resume: bool,
+    pub(crate) resume: bool,
     /// Whether checksums are compared before a file gets its final name.
-    pub verify: bool,
+    pub(crate) verify: bool,
     /// Whether a file that can't be replaced by a rename is an error, and not written in place.
-    pub atomic: bool,
+    pub(crate) atomic: bool,
 }
 
 #[async_trait]
