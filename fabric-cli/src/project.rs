@@ -51,17 +51,17 @@ pub(crate) enum LoadedFabfile {
 
 impl Project {
     /// Reads the fabfile that the options name, or else the one that settings do; `all` returns the options as far as they
-    /// are understood without it, and `config` the settings with these. `args` is what was typed.
+    /// are understood without it, and `config` the settings with these, and those of a directory. `args` is what was typed.
     pub(crate) fn load(
         options: &Options,
         surroundings: &Surroundings,
         args: &[String],
         all: impl FnOnce() -> Options,
-        config: impl Fn(&Options) -> Result<Config, Problems>,
+        config: impl Fn(&Options, Option<&Path>) -> Result<Config, Problems>,
     ) -> Result<LoadedFabfile, Failure> {
         tracing::trace!(route = "the project: tasks, roles and their settings");
         let given = options.setting("fabfile").and_then(Value::as_str);
-        let name = || Ok(config(options)?.settings(None, &[])?.fabfile.clone());
+        let name = || Ok(config(options, None)?.settings(None, &[])?.fabfile.clone());
         let name = given.map_or_else(name, |name| Ok::<_, Problems>(name.to_owned()))?;
         let path = surroundings.environment.expand(&name);
         let found = fabfile::find(&path.to_string_lossy(), &surroundings.dir)
@@ -69,8 +69,8 @@ impl Project {
         match found {
             Some(Found::Declared(path)) => Ok(LoadedFabfile::Project(Self::declared(&path)?)),
             Some(Found::Python(path)) => {
-                let all = all();
-                let (collection, python) = Python::load(&path, &all, args, &config(&all)?, surroundings)?;
+                let (all, dir) = (all(), path.parent());
+                let (collection, python) = Python::load(&path, &all, args, &config(&all, dir)?, surroundings)?;
                 let source = Source::Python(Box::new(python));
                 Ok(LoadedFabfile::Project(Self { collection: Arc::new(collection), source }))
             }

@@ -11,7 +11,7 @@ use fabric_exec::hostlist::{Directive, FabfileLists, Roles, Selection};
 use fabric_python::interpreter::{Interpreter, Search};
 use fabric_python::{Listing, LoadError, Loading, Program};
 
-use crate::args::Options;
+use crate::args::{ASK, Options};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::process;
@@ -61,7 +61,8 @@ impl Python {
             env: known(config, &given)?,
             output: options.levels.to_map(),
             dry_run: options.dry_run,
-            prints_aside: options.output == Some(OutputMode::Json),
+            python2: settings.python2.as_deref(),
+            prints_aside: options.output == Some(OutputMode::Json) || args.first().is_some_and(|first| first == ASK),
         };
         let (program, Listing { collection, roles, env, .. }) = fabric_python::load(&loading).map_err(failure)?;
         let place = || Origin::place(Layer::Fabfile, path.display().to_string());
@@ -142,6 +143,15 @@ pub(crate) fn interpreter(
         path: surroundings.variable("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin"),
     };
     search.find().map_err(|error| Failure::Refused(error.to_string()))
+}
+
+/// Converts files from Python 2 to Python 3, by the package's own program.
+pub(crate) fn convert(config: &Config, files: &[PathBuf], surroundings: &Surroundings) -> Result<Exit, Failure> {
+    let interpreter = interpreter(config, None, surroundings)?;
+    let cache = surroundings.environment.xdg("XDG_CACHE_HOME", ".cache");
+    fabric_python::convert(&interpreter, cache.as_deref(), &surroundings.dir, files)
+        .map(|status| if status == 0 { Exit::Ok } else { Exit::Failed })
+        .map_err(failure)
 }
 
 /// What `env` is to begin with: every setting that something says, by its classic name.

@@ -1,7 +1,7 @@
 //! The request: the command line, and everything read for it (fabfile, settings files), each once.
 
 use std::cell::OnceCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fabric_config::{Config, ConfigBuilder, Sources};
@@ -183,7 +183,10 @@ impl Request {
             Options::new(typed, &|file| self.surroundings.host_list(file)).unwrap_or_default()
         };
         // Without `-f`, settings files and variables may name it.
-        let config = |options: &Options| self.with_these(options).build();
+        let config = |options: &Options, beside: Option<&Path>| {
+            let builder = self.with_these(options);
+            beside.into_iter().fold(builder, ConfigBuilder::beside).build()
+        };
         match Project::load(&self.options, &self.surroundings, &self.args, all, config)? {
             LoadedFabfile::Project(project) => self.project = project,
             LoadedFabfile::Program(manifest) => return Ok(Some(manifest)),

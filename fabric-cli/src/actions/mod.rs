@@ -17,6 +17,7 @@ use crate::args::{Action, ListFormat, help};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::process::Process;
+use crate::python;
 use crate::request::{ProgramParts, Request};
 use crate::surroundings::Surroundings;
 
@@ -63,6 +64,10 @@ fn act(request: &Request) -> Result<Exit, Failure> {
         Action::MergeReports => merge_reports::run(request),
         Action::Completion(shell) => print(&completion::script(*shell, &request.name)),
         Action::Complete(words) => print(&completion::complete(words, request)),
+        Action::ToPython3 => {
+            let files: Vec<_> = request.options.converted.iter().map(|file| request.surroundings.file(file)).collect();
+            python::convert(request.config()?, &files, &request.surroundings)
+        }
         Action::Engine => engine::run(request),
         Action::HostPlugin(file) => plugins::host(file),
         Action::HandOver(manifest) => rust_fabfile::run(request, manifest),

@@ -47,6 +47,8 @@ pub(crate) enum Action {
     Completion(Shell),
     /// Complete the last of these words, for a completion script.
     Complete(Vec<String>),
+    /// Convert fabfiles from Python 2.
+    ToPython3,
     /// Do what a program in Python asks for, which started this one with a socket as its standard input.
     Engine,
     /// Host a plugin, as the child of a program that isolates it.
@@ -70,7 +72,9 @@ impl Action {
     pub(crate) fn reads_nothing(&self, rest: &[String]) -> bool {
         match self {
             Self::Help => rest.is_empty(),
-            Self::Version | Self::Init(_) | Self::Demo | Self::MergeReports | Self::Completion(_) => true,
+            Self::Version | Self::Init(_) | Self::Demo | Self::MergeReports | Self::ToPython3 | Self::Completion(_) => {
+                true
+            }
             _ => false,
         }
     }

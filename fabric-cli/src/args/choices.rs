@@ -49,6 +49,8 @@ choices! {
         /// `fabfile.toml`.
         #[default]
         Toml = "toml",
+        /// `fabfile.py`.
+        Python = "python",
         /// `fabfile/`, a Rust program.
         Rust = "rust",
         /// A plugin crate.

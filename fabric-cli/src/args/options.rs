@@ -60,6 +60,8 @@ pub(crate) struct Options {
     pub reports: Vec<PathBuf>,
     /// The reports of `--merge-reports`.
     pub merged: Vec<PathBuf>,
+    /// The files of `--to-python3`.
+    pub converted: Vec<PathBuf>,
     /// Whether to ask for the password first (`-I`).
     pub ask_password: bool,
     /// Whether to ask for the sudo password first.

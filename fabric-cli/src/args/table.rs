@@ -95,11 +95,11 @@ options! {
             "log in and answer sudo with this password; visible in the process list: prefer -I",
             test "-p pw" => sets("password", "pw");
         "initial-password-prompt" / 'I' = Nothing, Own(|o, _| o.ask_password = true),
-            "ask for the password before anything runs", test "-I" => has(|o| o.ask_password);
+            "ask for the password before anything runs", alias "prompt-for-login-password", test "-I" => has(|o| o.ask_password);
         "sudo-password" = Value("PASSWORD"), Set("sudo_password"), "answer sudo with this password",
             test "--sudo-password pw" => sets("sudo_password", "pw");
         "initial-sudo-password-prompt" = Nothing, Own(|o, _| o.ask_sudo_password = true),
-            "ask for the sudo password before anything runs",
+            "ask for the sudo password before anything runs", alias "prompt-for-sudo-password",
             test "--initial-sudo-password-prompt" => has(|o| o.ask_sudo_password);
         "identity" / 'i' = Value("FILE"), Add("key_filename"), "log in with this private key; may be repeated",
             completes Files, test "-i a -i b" => sets("key_filename", ["a", "b"]);
@@ -180,6 +180,8 @@ options! {
     Files: {
         "fabfile" / 'f' = Value("FILE"), Set("fabfile"), "load this fabfile, or search for this name",
             completes Files, test "-f f.toml" => sets("fabfile", "f.toml");
+        "collection" = Value("NAME"), Set("fabfile"), "the same as --fabfile (Fabric 3)", completes Files,
+            test "--collection f" => sets("fabfile", "f");
         "config" / 'c' = Value("FILE"), Set("rcfile"), "read this settings file instead of ~/.fabricrc",
             completes Files, test "-c rc" => sets("rcfile", "rc");
         "python" = Value("PYTHON"), Set("python"), "the Python that runs fabfiles in Python",
@@ -228,6 +230,13 @@ options! {
             }),
             "merge the reports of several shards into one", completes Files,
             test "--merge-reports a b" => has(|o| o.action == Action::MergeReports && o.merged.len() == 2);
+        "to-python3" = Many("FILE"),
+            Own(|o, given| {
+                o.converted.push(given.value().into());
+                o.ask(Action::ToPython3, given);
+            }),
+            "convert fabfiles in Python 2, and keep the old ones as .py2", completes Files,
+            test "--to-python3 a.py b.py" => has(|o| o.action == Action::ToPython3 && o.converted.len() == 2);
         "completion" = OneOf(Shell::WORDS),
             Own(|o, given| o.ask(Action::Completion(Shell::of(given.value()).unwrap_or_default()), given)),
             "print a completion script", test "--completion zsh" => asks(Action::Completion(Shell::Zsh));

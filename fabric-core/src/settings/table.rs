@@ -323,6 +323,9 @@ settings! {
         /// The Python that runs fabfiles in Python: a path, a name on `PATH`, or the directory of a virtual environment. Unset
         /// looks for one: `fab --explain python` says which, and why.
         python: Option<String> = None, option "--python";
+        /// What becomes of fabfiles in Python 2: `convert` makes them Python 3 in memory, each time they are loaded. Unset is an
+        /// error that says where (`fab --to-python3` converts files).
+        python2: Option<String> = None;
         /// The user's settings file; unset is `~/.fabricrc`.
         rcfile: Option<PathBuf> = None, option "-c, --config",
             classic "`$HOME/.fabricrc`: the same file, which unset stands for";

@@ -1,6 +1,7 @@
 //! A task whose body is a function in Python.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fabric_core::Value;
@@ -12,6 +13,9 @@ use serde_json::json;
 use crate::channel::Channel;
 use crate::program::Program;
 use crate::verbs::Serving;
+
+/// How long the user's code may go on after an interrupt.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A function of a fabfile.
 pub(crate) struct Body {
@@ -75,7 +79,16 @@ impl Body {
         }
         let Value::Object(header) = header else { return Err(gone()) };
         let serving = Arc::new(Serving::new(channel.clone(), context.clone(), task, self.program.shown()));
-        let answer = serving.until(requests, channel.ask("task.call", header, None)).await;
+        // An interrupt reaches what the user's code asks for; what it does by itself has this long to end.
+        let interrupt = context.interrupt();
+        let given_up = async {
+            interrupt.stopping().await;
+            tokio::time::sleep(PATIENCE).await;
+        };
+        let answer = tokio::select! {
+            answer = serving.until(requests, channel.ask("task.call", header, None)) => answer,
+            () = given_up => None,
+        };
         channel.end_task(task);
         let frame = match answer {
             Some(Ok(frame)) => frame,

@@ -16,6 +16,7 @@
 
 mod body;
 mod channel;
+mod convert;
 mod files;
 pub mod frame;
 pub mod interpreter;
@@ -26,6 +27,7 @@ pub mod package;
 mod program;
 mod verbs;
 
+pub use convert::convert;
 pub use library::{Told, serve};
 pub use listing::Listing;
 pub use load::load;

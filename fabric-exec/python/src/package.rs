@@ -17,6 +17,7 @@ pub const FILES: &[(&str, &str)] = files!(
     "fabric/__init__.py"
     "fabric/_boot.py"
     "fabric/_calls.py"
+    "fabric/_convert.py"
     "fabric/_engine.py"
     "fabric/_invoke.py"
     "fabric/_load.py"

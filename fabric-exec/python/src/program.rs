@@ -57,6 +57,8 @@ pub struct Loading<'a> {
     pub output: Map,
     /// Whether commands are shown and not run.
     pub dry_run: bool,
+    /// What becomes of files in Python 2 (the setting `python2`).
+    pub python2: Option<&'a str>,
     /// Whether what the user's code prints goes to standard error: standard output has something else.
     pub prints_aside: bool,
 }
@@ -201,6 +203,7 @@ impl Program {
             "env": loading.env,
             "output": loading.output,
             "dry_run": loading.dry_run,
+            "python2": loading.python2,
         });
         let header = header.as_object().cloned().unwrap_or_default();
         Frame::new(Kind::Call, header).write(socket)?;

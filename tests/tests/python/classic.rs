@@ -214,3 +214,129 @@ def there_and_back():
     assert_eq!(ran.read("back.txt"), "content\n");
     assert_eq!(ran.read_far("b.txt"), "text");
 }
+
+#[test]
+fn tasks_are_objects_functions_and_modules() {
+    let fabfile = "
+'''All of it.'''
+from fabric.api import *
+from fabric.tasks import Task
+from . import db
+
+
+class Restart(Task):
+    '''Restarts.'''
+    name = 'restart'
+    hosts = ['{h2}']
+
+    def run(self, service='app'):
+        run('echo %s %s' % (self.name, service))
+
+
+restart = Restart()
+
+
+@hosts('{h1}')
+@task(default=True, aliases=['s', 'st'])
+@with_settings(warn_only=True)
+def status():
+    assert run('exit 1').failed
+    restart.run('by hand')
+
+
+@task
+@runs_once
+def once():
+    print('once')
+";
+    let case = || {
+        let case = case!().hosts(2).env("FABRIC_PYTHON", pythons::one().display().to_string());
+        let db = "from fabric.api import task\n\n\n@task(name='do-it')\ndef migrate(to='head'):\n    print('migrated to ' + to)\n";
+        case.file("fabfile/__init__.py", fabfile.replace("\"'\"'\"", "'")).file("fabfile/db.py", db)
+    };
+    case().args(["--shortlist"]).stdout("once\nrestart\nstatus\ndb.do-it\n").run();
+    case().args(["restart:web"]).stdout_has("[{h2}] out: restart web\n").any_stderr().run();
+    case().args(["st"]).stdout_has("[{h1}] out: restart by hand\n").any_stderr().run();
+    case().args(["db.do-it:3"]).stdout_has("migrated to 3\n").any_stderr().run();
+    let ran = case().args(["-H", "{h1},{h2}", "once"]).any_stderr().any_stdout().run();
+    assert_eq!(ran.stdout.matches("once\n").count(), 1, "{}", ran.stdout);
+}
+
+#[test]
+fn what_a_fabfile_assigns_is_above_the_command_line() {
+    let fabfile = "
+from fabric.api import *
+
+env.hosts = ['{h1}']
+env.user = env.user
+
+
+def assigned():
+    run('echo $SSH_CONNECTION >/dev/null; echo ran')
+
+
+env.warn_only = True
+";
+    python!(pythons::one(), fabfile)
+        .args(["-H", "{h2}", "assigned"])
+        .stdout_has("[{h1}] out: ran\n")
+        .stdout_lacks("[{h2}]")
+        .stderr_has("-H has no effect")
+        .run();
+    let extended = fabfile.replace("env.hosts = ['{h1}']", "env.hosts.extend(['{h1}'])");
+    python!(pythons::one(), extended)
+        .args(["-H", "{h2}", "assigned"])
+        .stdout_has("[{h2}] out: ran\n")
+        .stdout_has("[{h1}] out: ran\n")
+        .stderr_lacks("no effect")
+        .run();
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_is_left_out_where_that_is_asked_for() {
+    let fabfile = "from fabric.api import *\n\n\n@task\ndef ping():\n    run('echo pong')\n";
+    python!(pythons::one(), fabfile)
+        .args(["-H", "127.0.0.1:1,{h1}", "--skip-bad-hosts", "ping"])
+        .stdout_has("[{h1}] out: pong\n")
+        .stderr_lacks("Traceback")
+        .stderr_has("127.0.0.1:1")
+        .run();
+    python!(pythons::one(), fabfile)
+        .args(["-H", "127.0.0.1:1,{h1}", "ping"])
+        .stdout_lacks("pong")
+        .stderr_lacks("Traceback")
+        .any_stderr()
+        .status(1)
+        .run();
+}
+
+#[test]
+fn settings_of_a_block_reach_another_host() {
+    let fabfile = "
+from fabric.api import *
+
+
+@task
+def both():
+    with settings(host_string='{h2}'):
+        run('echo over there')
+    run('echo here again')
+    with settings(hide('everything'), warn_only=True):
+        assert sudo('echo by sudo', user='root') in ('by sudo', '')
+    with lcd('/tmp'):
+        assert local('pwd', capture=True) == '/tmp'
+";
+    python!(pythons::one(), fabfile)
+        .args(["-H", "{h1}", "both"])
+        .stdout_has("[{h2}] out: over there\n")
+        .stdout_has("[{h1}] out: here again\n")
+        .any_stderr()
+        .run();
+    python!(pythons::one(), fabfile)
+        .args(["-H", "{h1}", "--dry-run", "both"])
+        .stdout_has("echo over there")
+        .stdout_lacks("out: over there")
+        .any_stderr()
+        .any_status()
+        .run();
+}

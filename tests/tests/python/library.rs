@@ -177,3 +177,90 @@ print('done')
 ";
     program(pythons::one(), text).stdout("done\n").any_stderr().run();
 }
+
+#[test]
+fn a_program_that_is_killed_leaves_nothing_on_hosts() {
+    let text = "
+import os, signal, threading, time
+from fabric import Connection
+
+c = Connection('{h1}', connect_kwargs={'key_filename': '{key}'})
+thread = threading.Thread(target=lambda: c.run('echo $$ > {far}/new; mv {far}/new {far}/pid; exec sleep 4321', hide=True))
+thread.daemon = True
+thread.start()
+while not os.path.exists('{far}/pid'):
+    time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGKILL)
+";
+    let ran = program(pythons::one(), text).any_stderr().status(137).run();
+    let pid = ran.read_far("pid").trim().to_owned();
+    let gone = || !Path::new("/proc").join(&pid).exists();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !gone() {
+        assert!(std::time::Instant::now() < deadline, "process {pid} still runs");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_call_and_what_it_runs() {
+    let text = "
+import os, signal, threading, time
+from fabric import Connection
+
+c = Connection('{h1}', connect_kwargs={'key_filename': '{key}'})
+c.run('true')
+
+
+def interrupt():
+    while not os.path.exists('{far}/pid'):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+thread = threading.Thread(target=interrupt)
+thread.start()
+try:
+    c.run('echo $$ > {far}/new; mv {far}/new {far}/pid; exec sleep 4321', hide=True)
+except KeyboardInterrupt:
+    print('interrupted')
+thread.join()
+pid = open('{far}/pid').read().strip()
+while c.run('kill -0 %s' % pid, warn=True, hide=True).ok:
+    pass
+print(c.run('echo goes on', hide=True).stdout.strip())
+";
+    program(pythons::one(), text).any_stderr().stdout("interrupted\ngoes on\n").run();
+}
+
+/// The wheel has the program in it.
+#[test]
+fn the_wheel_is_all_that_is_needed() {
+    let text = "
+import os, subprocess, sys, zipfile
+sys.path.insert(0, os.environ['BUILDS'])
+import build_wheel
+name = build_wheel.build_wheel('.')
+assert name.startswith('fabric_rs-') and '-py3-none-' in name, name
+subprocess.check_call(['python3', '-m', 'zipfile', '-e', name, 'site']) if False else zipfile.ZipFile(name).extractall('site')
+os.chmod('site/fabric/_engine/fab', 0o755)
+del os.environ['FABRIC_FAB'], os.environ['PYTHONPATH']
+program = '''
+import sys
+sys.path[:0] = ['site']
+sys.path.append('site/fabric/_standins')
+import invoke
+from fabric import Connection
+print(Connection('{h1}', connect_kwargs={'key_filename': '{key}'}).run('echo by the wheel', hide=True).stdout.strip())
+'''
+subprocess.check_call([sys.executable, '-B', '-c', program])
+";
+    let builds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fabric-exec/python").display().to_string();
+    let fab = std::env::var("CARGO_BIN_EXE_fab-under-test").ok();
+    let case = program(pythons::one(), text).env("BUILDS", builds);
+    let case = match fab.or(option_env!("CARGO_BIN_EXE_fab-under-test").map(str::to_owned)) {
+        Some(fab) => case.env("FABRIC_WHEEL_FAB", fab),
+        None => panic!("cargo names the program under test"),
+    };
+    case.any_stderr().stdout("by the wheel\n").run();
+}

@@ -154,3 +154,44 @@ def work(c):
             .run();
     }
 }
+
+#[test]
+fn the_starter_is_a_fabfile() {
+    let script = "\"$0\" --init python >/dev/null";
+    let case = case!().within(script).env("FABRIC_PYTHON", pythons::one().display().to_string());
+    case.args(["--shortlist"]).stdout("deploy\ndisks\nuptime\n").run();
+}
+
+#[test]
+fn tasks_before_and_after_run_once() {
+    let fabfile = "
+from fabric import task, Collection
+import invoke
+
+
+@task
+def build(c):
+    print('build %s' % c.run('echo here', hide=True).stdout.strip())
+
+
+@invoke.task
+def clean(c, what='all'):
+    print('clean %s' % what)
+
+
+@task(pre=[build, invoke.call(clean, what='old')], post=[clean], autoprint=True)
+def deploy(c):
+    return c.run('echo deployed', hide=True).stdout.strip()
+
+
+ns = Collection(deploy)
+ns.add_collection(Collection('sub', clean))
+";
+    python!(pythons::one(), fabfile)
+        .args(["-H", "{h1},{h2}", "deploy"])
+        .stdout_has("build here\nclean old\n")
+        .stdout_has("deployed\nclean all\n")
+        .any_stderr()
+        .run();
+    python!(pythons::one(), fabfile).args(["--shortlist"]).stdout("deploy\nsub.clean\n").run();
+}

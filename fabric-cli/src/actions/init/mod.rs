@@ -18,6 +18,9 @@ const TOML: Starter = Starter {
     next: "Put your hosts into it, then: fab --list",
 };
 
+const PYTHON: Starter =
+    Starter { files: &[("fabfile.py", include_str!("fabfile.py"))], next: "Put your hosts into it, then: fab --list" };
+
 const RUST: Starter = Starter {
     files: &[
         ("fabfile/Cargo.toml", include_str!("rust_Cargo.toml")),
@@ -38,6 +41,7 @@ const PLUGIN: Starter = Starter {
 pub(super) fn init(kind: InitKind, dir: &Path) -> Result<String, Failure> {
     let starter = match kind {
         InitKind::Toml => TOML,
+        InitKind::Python => PYTHON,
         InitKind::Rust => RUST,
         InitKind::Plugin => PLUGIN,
     };

@@ -127,6 +127,8 @@ def execute(verb, command, header, stdout=None, stderr=None, shown=None, capture
     local = verb == "local"
     host = "localhost" if local else env.host_string
     header = dict(header, command=command)
+    if not local and "stdin" not in header and typed():
+        header["inherit"] = True
     streams = {}
     if engine.within_fab and stdout is None and stderr is None:
         header["hide"] = [name for name in ("stdout", "stderr") if not output[name] or capture]
@@ -154,6 +156,16 @@ def execute(verb, command, header, stdout=None, stderr=None, shown=None, capture
             stream.end()
     size = frame.header.get("stdout", 0)
     return frame.header, frame.raw[:size], frame.raw[size:], any(stream.any for stream in streams.values())
+
+
+def typed():
+    """Whether a command may read what a person types meanwhile: in ``fab``, on a terminal, where hosts run one after another."""
+    if not engine.within_fab or env.get("parallel"):
+        return False
+    try:
+        return sys.stdin.isatty()
+    except (AttributeError, ValueError):
+        return False
 
 
 def put(local, remote, header):

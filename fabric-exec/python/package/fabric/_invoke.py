@@ -620,6 +620,8 @@ def execute(verb, command, options, ask, connection=None, sudo=None):
     source = options["in_stream"]
     if watchers:
         header["input"] = True
+    elif source is None and connection is not None and _typed():
+        header["inherit"] = True
     elif source is not None and source is not False and hasattr(source, "read"):
         content = source.read()
         header["stdin"] = content if isinstance(content, str) else content.decode("utf-8", "surrogateescape")
@@ -664,6 +666,12 @@ def execute(verb, command, options, ask, connection=None, sudo=None):
     if options["asynchronous"]:
         return _asynchronous(go, result)
     return go()
+
+
+def _typed():
+    from ._calls import typed
+
+    return typed()
 
 
 def _is_watchers(error):
@@ -1106,27 +1114,43 @@ def shared_config():
 def run_task(task, header, args, kwargs):
     """Runs a task for ``fab``: on the host that it says, or here."""
     config = shared_config()
-    if header.get("host") is not None:
+    hosts = header.get("all_hosts") or [None]
+    host = header.get("host")
+    if host is not None:
         from .connection import Connection
 
         context = Connection._of_run(header, config)
     else:
         context = Context(config)
-    for before in task.pre:
-        _around(before, context)
+    # Once, however many hosts there are.
+    if host in (None, hosts[0]):
+        for before in task.pre:
+            _around(before)
     result = task.body(context, *args, **kwargs)
-    for after in task.post:
-        _around(after, context)
+    if host in (None, hosts[-1]):
+        for after in task.post:
+            _around(after)
     if getattr(task, "autoprint", False):
         print(result)
     return result
 
 
-def _around(one, context):
-    """A task before or after another one: without a host of its own it runs here, once for each."""
+def _around(one):
+    """A task before or after another one: on its own hosts, or here."""
     args, kwargs = getattr(one, "args", ()), getattr(one, "kwargs", {})
     inner = getattr(one, "task", one)
-    inner.body(Context(shared_config()), *args, **kwargs)
+    for before in getattr(inner, "pre", ()):
+        _around(before)
+    contexts = [Context(shared_config())]
+    if getattr(inner, "hosts", None):
+        from .connection import Connection
+
+        made = [dict(host) if isinstance(host, dict) else {"host": host} for host in inner.hosts]
+        contexts = [Connection(**dict(options, config=shared_config())) for options in made]
+    for context in contexts:
+        inner.body(context, *args, **kwargs)
+    for after in getattr(inner, "post", ()):
+        _around(after)
 
 
 def run(command, **kwargs):

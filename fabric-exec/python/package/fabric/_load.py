@@ -25,6 +25,7 @@ class Fabfile(object):
         from . import state
 
         self.path = header["path"]
+        self.converts = header.get("python2") == "convert"
         self.start(header, state)
         self.modern = False
         module = self.imported()
@@ -66,6 +67,10 @@ class Fabfile(object):
         if folder not in sys.path or sys.path[0] != folder:
             sys.path.insert(0, folder)
         package = os.path.isdir(path)
+        if self.converts:
+            from . import _convert
+
+            _convert.import_converted(path if package else folder)
         name = name if package else os.path.splitext(name)[0]
         if name in sys.modules:
             del sys.modules[name]
@@ -73,16 +78,25 @@ class Fabfile(object):
 
         if package:
             spec = importlib.util.spec_from_file_location(
-                name, os.path.join(path, "__init__.py"), submodule_search_locations=[path]
+                name, os.path.join(path, "__init__.py"), loader=self.loader(name, os.path.join(path, "__init__.py")),
+                submodule_search_locations=[path],
             )
         else:
-            spec = importlib.util.spec_from_file_location(name, path)
+            spec = importlib.util.spec_from_file_location(name, path, loader=self.loader(name, path))
         if spec is None:
             raise EngineError({"kind": "usage", "message": "%s is no Python file: its name must end in .py" % path})
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
         return sys.modules.get(name, module)
+
+    def loader(self, name, path):
+        """What loads the file, where that is not as usual."""
+        if not self.converts:
+            return None
+        from ._convert import Converting
+
+        return Converting(name, path)
 
     def is_modern(self, module):
         for name, value in vars(module).items():
@@ -421,6 +435,8 @@ def _is_default(parameter, value):
 def why_not_loaded(error, path):
     from .tasks import format_error
 
+    if type(error).__name__ == "CantConvert":
+        return {"kind": "python2", "message": str(error)}
     if isinstance(error, SyntaxError):
         two = python2(error)
         if two is not None:

@@ -21,6 +21,10 @@ def opens(method):
 
 def derive_shorthand(host_string):
     """User, host and port of ``[user@]host[:port]``."""
+    scheme = re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", host_string)
+    if scheme:
+        rest = derive_shorthand(host_string[scheme.end() :])
+        return dict(rest, host=scheme.group() + rest["host"])
     user_hostport = host_string.rsplit("@", 1)
     hostport = user_hostport.pop()
     user = user_hostport[0] if user_hostport and user_hostport[0] else None
