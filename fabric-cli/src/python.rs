@@ -43,12 +43,11 @@ impl Python {
         surroundings: &Surroundings,
     ) -> Result<(Collection, Self), Failure> {
         let settings = config.settings(None, &[])?;
-        let typed = options.selection();
-        let given = if typed.gives_hosts() {
-            Selection { exclude: [settings.exclude_hosts.clone(), typed.exclude].concat(), ..typed }
-        } else {
-            Selection { hosts: settings.hosts.clone(), roles: settings.roles.clone(), exclude: typed.exclude }
-        };
+        let mut given = options.selection();
+        if !given.gives_hosts() {
+            (given.hosts, given.roles) = (settings.hosts.clone(), settings.roles.clone());
+        }
+        given.exclude = [settings.exclude_hosts.clone(), given.exclude].concat();
         let program = process::program();
         let loading = Loading {
             fabfile: path,
