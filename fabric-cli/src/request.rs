@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fabric_config::{Config, ConfigBuilder, Sources};
+use fabric_config::{Config, ConfigBuilder, SettingsFiles};
 use fabric_core::settings::{Problems, Settings};
 use fabric_core::{Layer, Origin, Resolve};
 use fabric_exec::hostlist::{Roles, Shard};
@@ -78,7 +78,7 @@ impl Request {
         tracing::trace!(route = "the request: all that is typed and found, read once");
         let files = Config::builder()
             .environment(surroundings.environment.clone())
-            .sources(Sources::standard(&surroundings.environment));
+            .sources(SettingsFiles::standard(&surroundings.environment));
         let mut request = Self {
             name: own.name,
             version: own.version,

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::hosts::{Section, Sections};
-use crate::sources::{self, SourceFile, Sources, parse_set};
+use crate::sources::{self, SettingsFiles, SourceFile, parse_set};
 use crate::ssh_config::SshConfig;
 use crate::ssh_layer::SshSource;
 use crate::values::{Intake, LayerValues, Unknown};
@@ -29,7 +29,7 @@ use crate::values::{Intake, LayerValues, Unknown};
 ///     .text(Layer::Project, "fabric.toml", Format::Toml, "[timeouts]\ncommand = 60\n")
 ///     .set("parallel,pool_size=5")
 ///     .build()?;
-/// let settings = config.for_host("web1")?;
+/// let settings = config.for_host("web1")?.into_settings();
 /// assert_eq!((settings.parallel, settings.pool_size), (true, 5));
 /// assert_eq!(settings.command_timeout.unwrap().0, 60.0);
 /// # Ok::<(), fabric_core::settings::Problems>(())
@@ -38,7 +38,7 @@ use crate::values::{Intake, LayerValues, Unknown};
 #[must_use = "call `build`"]
 pub struct ConfigBuilder {
     environment: Environment,
-    sources: Sources,
+    sources: SettingsFiles,
     texts: Vec<(SourceFile, Vec<u8>)>,
     given: Vec<Given>,
     sections: Vec<GivenSection>,
@@ -85,8 +85,8 @@ impl Config {
     /// use fabric_config::Config;
     ///
     /// let config = Config::load()?;
-    /// let settings = config.for_host("deploy@web1")?;
-    /// println!("{:?}", settings.user);
+    /// let web1 = config.for_host("deploy@web1")?;
+    /// println!("{:?}", web1.settings().user);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -95,7 +95,7 @@ impl Config {
     /// All that is wrong in files and variables, at once.
     pub fn load() -> Result<Self, Problems> {
         let environment = Environment::capture();
-        let sources = Sources::standard(&environment);
+        let sources = SettingsFiles::standard(&environment);
         Self::builder().sources(sources).environment(environment).build()
     }
 }
@@ -108,8 +108,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// The files to read; [`Sources::standard`] has the user's and the system's ssh_config among them.
-    pub fn sources(mut self, sources: Sources) -> Self {
+    /// The files to read; [`SettingsFiles::standard`] has the user's and the system's ssh_config among them.
+    pub fn sources(mut self, sources: SettingsFiles) -> Self {
         self.sources = sources;
         self
     }

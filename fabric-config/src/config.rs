@@ -84,7 +84,7 @@ impl Config {
     /// let text = "[timeouts]\nconnect = 5\n";
     /// let config = Config::builder().text(Layer::Project, "fabric.toml", Format::Toml, text).build()?;
     /// let web1 = config.for_host("deploy@web1")?;
-    /// assert_eq!(web1.user.as_deref(), Some("deploy"));
+    /// assert_eq!(web1.settings().user.as_deref(), Some("deploy"));
     /// assert_eq!(web1.origin("timeout").unwrap().to_string(), "fabric.toml:2");
     /// # Ok::<(), fabric_core::settings::Problems>(())
     /// ```
@@ -209,17 +209,14 @@ impl HostSettings {
         self.config.explain(name, Some(&self.host), &[]).ok().map(|told| told.origin().clone())
     }
 
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The settings alone.
     pub fn into_settings(self) -> Arc<Settings> {
         self.settings
-    }
-}
-
-impl std::ops::Deref for HostSettings {
-    type Target = Settings;
-
-    fn deref(&self) -> &Settings {
-        &self.settings
     }
 }
 

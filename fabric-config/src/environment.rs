@@ -15,6 +15,7 @@ use fabric_core::home;
 /// assert_eq!(environment.get("FABRIC_WARN_ONLY"), Some("yes"));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Environment {
     /// The variables, apart from those that are not UTF-8.
     pub variables: BTreeMap<String, String>,

@@ -13,6 +13,7 @@ use crate::values::{LayerValues, nearest_name};
 
 /// What one layer says about a setting. Secrets are shown as `set` and `unset`.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Rung {
     /// Where it stands.
     pub origin: Origin,
@@ -22,6 +23,7 @@ pub struct Rung {
 
 /// One setting: what each layer says, and what is in force.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Explanation {
     /// Its classic name, or that of a value of shared state.
     pub name: String,
@@ -47,6 +49,7 @@ impl Explanation {
 
 /// Every setting in force.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Shown {
     /// The host, as written, if it is for one.
     pub host: Option<String>,

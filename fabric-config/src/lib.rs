@@ -43,5 +43,5 @@ pub use environment::Environment;
 pub use explain::{Explanation, Rung, Shown};
 pub use fabric_core_document::Format;
 pub use mask::shown;
-pub use sources::{Assignment, SourceFile, Sources, parse_set};
+pub use sources::{Assignment, SettingsFiles, SourceFile, parse_set};
 pub use ssh_config::SshConfig;

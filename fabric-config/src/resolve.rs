@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fabric_core::settings::{Layer, Origin, Overlay, Problem, Problems, Switch};
-use fabric_core::target::{AddressFamily, HostKeyCheck, Identity, SettingsAndTarget, UpdateHostKeys};
-use fabric_core::{
-    ConnectError, ConnectErrorKind, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target, wildcard,
-};
+use fabric_core::target::{HostKeyCheck, Identity, SettingsAndTarget, UpdateHostKeys};
+use fabric_core::{ConnectError, Gateway, HostString, HostStringError, Phase, Resolve, Settings, Target, wildcard};
 
 use crate::config::Config;
 use crate::ladder::Merged;
-use crate::ssh_config::{self, Directive, IdentityAgent, RequestTty, Resolved, StrictHostKeyChecking, YesNoAsk};
+use crate::ssh_config::{Directive, IdentityAgent, RequestTty, Resolved, StrictHostKeyChecking, YesNoAsk};
 use crate::ssh_layer::{SshHost, hop_text, host_keys_are_settled};
 
 impl Resolve for Config {
@@ -70,7 +68,7 @@ impl Config {
         behind: &mut Vec<HostString>,
     ) -> Result<Target, ConnectError> {
         let mut view =
-            self.view(host, overlays, !behind.is_empty()).map_err(|problems| setting_error(host, &problems))?;
+            self.view(host, overlays, !behind.is_empty()).map_err(|problems| setting_error(host, problems))?;
         if !behind.is_empty() && host.user().is_none() {
             view.settings.user = self.user_of_hop(host, &view).or(view.settings.user);
         }
@@ -99,7 +97,7 @@ impl Config {
         target.unasked.user = host.user().is_none() && !view.merged.says("user") && !by_ssh_config;
         self.fill_in(&mut target, view);
         if let Some(ssh) = &view.ssh {
-            self.fill_in_ssh(&mut target, view, ssh).map_err(|problem| setting_error(host, &problem))?;
+            self.fill_in_ssh(&mut target, view, ssh).map_err(|problem| setting_error(host, problem))?;
         }
         target.gateway = self.gateway(host, view, overlays, behind)?;
         Ok(target)
@@ -216,11 +214,7 @@ impl Config {
             };
         }
         target.keepalive.count = resolved.server_alive_count_max();
-        target.address_family = match resolved.address_family() {
-            ssh_config::AddressFamily::Any => AddressFamily::Any,
-            ssh_config::AddressFamily::Inet => AddressFamily::Inet,
-            ssh_config::AddressFamily::Inet6 => AddressFamily::Inet6,
-        };
+        target.address_family = resolved.address_family();
         target.bind_address = resolved.bind_address().map(str::to_owned);
         target.send_env = self.sent_variables(resolved);
         Ok(())
@@ -264,16 +258,16 @@ impl Config {
         let overlays = for_hops(overlays);
         behind.push(host.clone());
         let text = without_loops(&text, behind);
-        let gateway = Gateway::parse(text, |hop| self.target_behind(hop, &overlays, behind).map_err(Hop::Failed));
+        let gateway = Gateway::parse(text, |hop| self.target_behind(hop, &overlays, behind).map_err(HopError::Failed));
         behind.pop();
         match gateway {
             Ok(Some(Gateway::Command(command))) => {
-                let command = expanded(&command, host, view).map_err(|problem| setting_error(host, &problem))?;
+                let command = expanded(&command, host, view).map_err(|problem| setting_error(host, problem))?;
                 Ok(Some(Gateway::Command(command)))
             }
             Ok(gateway) => Ok(gateway),
-            Err(Hop::Failed(error)) => Err(error),
-            Err(Hop::Spelling(error)) => Err(setting_error(host, &format!("gateway: {error}"))),
+            Err(HopError::Failed(error)) => Err(error),
+            Err(HopError::Spelling(error)) => Err(setting_error(host, Problem::new(format!("gateway: {error}")))),
         }
     }
 }
@@ -299,21 +293,20 @@ fn without_loops<'a>(text: &'a str, behind: &[HostString]) -> &'a str {
     text
 }
 
-/// Why a hop is none.
-enum Hop {
+/// Why a text is not a hop.
+enum HopError {
     Failed(ConnectError),
     Spelling(HostStringError),
 }
 
-impl From<HostStringError> for Hop {
+impl From<HostStringError> for HopError {
     fn from(error: HostStringError) -> Self {
         Self::Spelling(error)
     }
 }
 
-fn setting_error(host: &HostString, reason: &impl ToString) -> ConnectError {
-    let kind = ConnectErrorKind::Setting { reason: reason.to_string() };
-    ConnectError::new(host.as_str(), Phase::Resolve, kind)
+fn setting_error(host: &HostString, problems: impl Into<Problems>) -> ConnectError {
+    ConnectError::new(host.as_str(), Phase::Resolve, problems.into().into())
 }
 
 /// A user or port in the host string and as an argument of the call as well (C2).
@@ -349,7 +342,7 @@ fn proxy_command(host: &HostString, view: &View, ssh: &SshHost) -> Result<Option
         None => Ok(None),
         Some(command) => expanded(command, host, view)
             .map(|command| Some(Gateway::Command(command)))
-            .map_err(|problem| setting_error(host, &problem)),
+            .map_err(|problem| setting_error(host, problem)),
     }
 }
 

@@ -130,10 +130,10 @@ impl SshFiles {
             return known.clone();
         }
         let sources = match (file, &self.given) {
-            (Some(file), _) => ssh_config::Sources::explicit(file),
+            (Some(file), _) => ssh_config::SshConfigFiles::explicit(file),
             (None, SshSource::Given(config)) => return Ok(config.clone()),
-            (None, SshSource::Usual) => ssh_config::Sources::usual(&self.local),
-            (None, SshSource::None) => ssh_config::Sources::default(),
+            (None, SshSource::Usual) => ssh_config::SshConfigFiles::usual(&self.local),
+            (None, SshSource::None) => ssh_config::SshConfigFiles::default(),
         };
         let config = SshConfig::load(&sources, &self.local).map_err(problems);
         read.insert(file.map(Path::to_owned), config.clone());
@@ -299,12 +299,12 @@ pub(crate) fn hop_text(hop: &Hop) -> String {
     format!("{user}{host}{port}")
 }
 
-fn origin(origin: &ssh_config::Origin) -> Option<Origin> {
+fn origin(origin: &ssh_config::LineOrigin) -> Option<Origin> {
     match origin {
-        ssh_config::Origin::File { path, line } => {
+        ssh_config::LineOrigin::File { path, line } => {
             Some(Origin::file(Layer::SshConfig, path.to_path_buf(), Some(*line as usize)))
         }
-        ssh_config::Origin::Default | ssh_config::Origin::CommandLine => None,
+        ssh_config::LineOrigin::Default | ssh_config::LineOrigin::CommandLine => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The ladder through its public face: every source, in its order, and what is wrong in each.
 
-use fabric_config::{Config, ConfigBuilder, Environment, Format, Sources};
+use fabric_config::{Config, ConfigBuilder, Environment, Format, SettingsFiles};
 use fabric_core::settings::{Layer, Origin, Overlay, Seconds, Value};
 use fabric_core::{Gateway, HostString, Resolve};
 use serde_json::json;
@@ -39,7 +39,7 @@ fn each_rung_wins_over_the_one_below() {
         .variable("FABRIC_CWD", "variable")
         .variable("FABRIC_LCWD", "variable");
     let config = Config::builder()
-        .sources(Sources::standard(&environment).beside(&project))
+        .sources(SettingsFiles::standard(&environment).beside(&project))
         .environment(environment)
         .fabfile(values(Layer::Fabfile, json!({"cwd": "fabfile", "lcwd": "fabfile", "sudo_prefix": "fabfile"})))
         .hosts(
@@ -65,7 +65,7 @@ fn each_rung_wins_over_the_one_below() {
     assert_eq!(settings.transport, "task");
     assert_eq!((settings.fabfile.as_str(), settings.batch.clone()), ("option", Some("set".into())));
     let elsewhere = config.for_host("web2").unwrap();
-    assert_eq!(elsewhere.transport, "section");
+    assert_eq!(elsewhere.settings().transport, "section");
     let nowhere = config.settings(None, &[]).unwrap();
     assert_eq!((nowhere.transport.as_str(), nowhere.sudo_prefix.as_str()), ("ssh", "fabfile"));
 }

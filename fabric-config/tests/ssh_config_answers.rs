@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fabric_config::ssh_config::{
-    AddressFamily, Directive, DumpValue, Endpoint, Fault, ForwardAgent, IdentityAgent, IpQos, Local, LogLevel, Lookup,
-    MatchExec, Origin, RekeyLimit, RequestTty, Resolved, Sources, SshConfig, SshConfigError, StrictHostKeyChecking,
-    YesNoAsk,
+    AddressFamily, Directive, DumpValue, Fault, ForwardAgent, ForwardEnd, IdentityAgent, IpQos, LineOrigin, Local,
+    LogLevel, Lookup, MatchExec, RekeyLimit, RequestTty, Resolved, SshConfig, SshConfigError, SshConfigFiles,
+    StrictHostKeyChecking, YesNoAsk,
 };
 
 fn local() -> Arc<Local> {
@@ -155,12 +155,12 @@ fn sessions_are_described() {
     assert_eq!(resolved.send_env().iter().map(|name| name.value).collect::<Vec<_>>(), ["LC_*"]);
     assert_eq!(resolved.set_env(), [("A", "1"), ("B", "x=y")]);
     let locals = resolved.local_forwards();
-    assert_eq!(locals[0].value.connect, Endpoint::Tcp { host: Some("db".into()), port: 5432 });
+    assert_eq!(locals[0].value.connect, ForwardEnd::Tcp { host: Some("db".into()), port: 5432 });
     assert_eq!(
         (&locals[1].value.listen, locals[1].origin.to_string().as_str()),
-        (&Endpoint::Unix("/run/alice".into()), "config:7")
+        (&ForwardEnd::Unix("/run/alice".into()), "config:7")
     );
-    assert_eq!(resolved.remote_forwards()[0].value.connect, Endpoint::Unix("/s".into()));
+    assert_eq!(resolved.remote_forwards()[0].value.connect, ForwardEnd::Unix("/s".into()));
     let dynamic = resolved.dynamic_forwards();
     assert!(dynamic.len() == 1 && dynamic[0].value.is_dynamic());
     assert!(resolved.exit_on_forward_failure());
@@ -189,10 +189,10 @@ fn every_value_has_an_origin() {
     let config = SshConfig::parse(text, "dir/config");
     let local = local();
     let resolved = config.resolve(&Lookup::new("web1", &local).user("me").option("Compression=yes")).unwrap();
-    assert_eq!(resolved.origin(Directive::Port), Origin::File { path: Path::new("dir/config").into(), line: 2 });
-    assert_eq!(resolved.origin(Directive::User), Origin::CommandLine);
-    assert_eq!(resolved.origin(Directive::Compression), Origin::CommandLine);
-    assert_eq!(resolved.origin(Directive::Ciphers), Origin::Default);
+    assert_eq!(resolved.origin(Directive::Port), LineOrigin::File { path: Path::new("dir/config").into(), line: 2 });
+    assert_eq!(resolved.origin(Directive::User), LineOrigin::CommandLine);
+    assert_eq!(resolved.origin(Directive::Compression), LineOrigin::CommandLine);
+    assert_eq!(resolved.origin(Directive::Ciphers), LineOrigin::Default);
     let lines: Vec<_> = resolved.origins(Directive::IdentityFile).iter().map(ToString::to_string).collect();
     assert_eq!(lines, ["dir/config:6", "dir/config:7"]);
     assert_eq!(resolved.user(), "me");
@@ -263,7 +263,7 @@ fn the_users_file_goes_before_the_systems() {
     fs::write(&system, "User system\nPort 99\nInclude /no/such/*\n").unwrap();
     fs::write(home.join(".ssh/config"), "Host web1\n  User mine\n  Include conf.d/*\n").unwrap();
     fs::write(home.join(".ssh/conf.d/a"), "Compression yes\n").unwrap();
-    let sources = Sources { system: Some(system.clone()), ..Sources::usual(&local) };
+    let sources = SshConfigFiles { system: Some(system.clone()), ..SshConfigFiles::usual(&local) };
     let config = SshConfig::load(&sources, &local).unwrap();
     assert_eq!(config.files().count(), 3);
     let resolved = config.resolve(&Lookup::new("web1", &local)).unwrap();
@@ -280,7 +280,7 @@ fn the_users_file_goes_before_the_systems() {
     let error = SshConfig::load(&sources, &local).unwrap().resolve(&Lookup::new("web1", &local)).unwrap_err();
     assert!(error.to_string().contains("bad owner or permissions"), "{error}");
 
-    let missing = SshConfig::load(&Sources::explicit(folder.path().join("missing")), &local);
+    let missing = SshConfig::load(&SshConfigFiles::explicit(folder.path().join("missing")), &local);
     assert!(matches!(missing, Err(SshConfigError::Unreadable { .. })));
-    assert_eq!(SshConfig::load(&Sources::explicit("None"), &local).unwrap().files().count(), 0);
+    assert_eq!(SshConfig::load(&SshConfigFiles::explicit("None"), &local).unwrap().files().count(), 0);
 }

@@ -27,6 +27,20 @@
 //! * Host strings are compared as written: `a`, `root@a` and `a:22` are three hosts.
 //! * A rendered command means the same to `sh`, `bash`, `dash`, `ksh` and `zsh`. A login shell that is
 //!   not of the Bourne family (csh, fish) gets the same text; give [`Command::shell`] to be sure.
+//! * Plain data may get further fields in a new version: it is made by `new` or `default`, and has a method for each field.
+//!
+//! ```
+//! use fabric_core::transport::WriteOptions;
+//!
+//! let options = WriteOptions::default().exclusive(true).mode(0o600);
+//! assert!(options.exclusive && options.truncate);
+//! ```
+//!
+//! ```compile_fail,E0639
+//! use fabric_core::transport::WriteOptions;
+//!
+//! let options = WriteOptions { exclusive: true, ..WriteOptions::default() };
+//! ```
 
 mod captured;
 pub mod command;

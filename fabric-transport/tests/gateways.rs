@@ -93,9 +93,9 @@ async fn failures_of_gateways_name_them() {
     let mut closed = bastion.target();
     closed.auth.identities.clear();
     let error = refused(&through(host.target(), closed)).await;
-    let ConnectErrorKind::Gateway { gateway, source } = &error.kind else { panic!("{error}") };
+    let ConnectErrorKind::Gateway { gateway, error: cause } = &error.kind else { panic!("{error}") };
     assert_eq!((error.phase, gateway.as_str()), (Phase::Gateway, bastion.target().host_string.as_str()));
-    assert!(matches!(source.kind, ConnectErrorKind::AuthFailed { .. }));
+    assert!(matches!(cause.kind, ConnectErrorKind::AuthFailed { .. }));
     // Nothing listens behind it.
     let mut gone = host.target();
     gone.port = 1;

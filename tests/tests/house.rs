@@ -23,9 +23,6 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// Crates that have circles still. What is clean must go from here.
-const OWED: &[&str] = &["fabric-transport/fleet"];
-
 /// The folders with a `src` that are crates of ours.
 fn crates() -> Vec<String> {
     let manifests = files_below(repository(), &["toml"]).into_iter().filter(|file| file.ends_with("Cargo.toml"));
@@ -43,21 +40,8 @@ fn no_imports_go_in_circles() {
         let modules = Modules::of(&repository().join(&name).join("src"));
         let files = modules.circles().into_iter().map(|circle| ("files", circle));
         let folders = modules.circles_of_folders().into_iter().map(|circle| ("folders", circle));
-        let circles: Vec<_> = files.chain(folders).collect();
-        match (circles.is_empty(), OWED.contains(&&*name)) {
-            (true, true) => {
-                wrong.push(format!("{name} has no circles any more: it goes from the list of those that do"));
-            }
-            (false, false) => {
-                wrong.extend(circles.iter().map(|(what, circle)| format!("{name}, {what}: {}", circle.join(", "))));
-            }
-            (false, true) => {
-                for (what, circle) in circles {
-                    println!("owed: {name}, {what}: {}", circle.join(", "));
-                }
-            }
-            (true, false) => {}
-        }
+        let circles = files.chain(folders);
+        wrong.extend(circles.map(|(what, circle)| format!("{name}, {what}: {}", circle.join(", "))));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use fabric_cli::render::{Look, OutputMode, Page, renderer};
 use fabric_core::host::{expand, split_list};
-use fabric_core::settings::{Overlay, Problems};
+use fabric_core::settings::{Overlay, Problem, Problems};
 use fabric_core::{
-    ConnectError, ConnectErrorKind, Event, EventKind, EventSink, HostStatus, HostString, Phase, Resolve, Settings,
-    Target,
+    ConnectError, Event, EventKind, EventSink, HostStatus, HostString, Phase, Resolve, Settings, Target,
 };
 use fabric_exec::fabfile::{Format, parse};
 use fabric_exec::hostlist::Selection;
@@ -238,11 +237,7 @@ fn carry_out(case: &Case) -> Left {
         }
     });
     for (machine, _) in ["m0", "m1", "m2"].iter().zip(&case.down).filter(|(_, down)| **down) {
-        fleet.host(machine).refuse(
-            u32::MAX,
-            Phase::Connect,
-            ConnectErrorKind::Setting { reason: "it is down".to_owned() },
-        );
+        fleet.host(machine).refuse(u32::MAX, Phase::Connect, Problem::new("it is down").into());
     }
     let mut settings = Settings::default();
     for (name, value) in case.settings.iter().cloned().chain([("command_timeout", Value::from(0.2))]) {

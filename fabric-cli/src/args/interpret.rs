@@ -87,7 +87,7 @@ fn read(setting: &str, given: &GivenOption) -> Result<Value, UsageError> {
     let text = given.value();
     let read = || -> Result<Value, String> {
         let kind = Setting::find(setting).map(|setting| setting.kind);
-        let value = kind.map_or(Ok(text.into()), |kind| kind.parse(text))?;
+        let value = kind.map_or(Ok(text.into()), |kind| kind.parse(text).map_err(|error| error.to_string()))?;
         // Types alone don't check these.
         let share = match (setting, &value) {
             ("batch", Value::String(share)) => Share::of_batch(share),

@@ -15,6 +15,7 @@ pub use schema::settings_schema;
 
 /// A setting as a shell completes it, behind `--set` and `--explain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Completion {
     /// Its name.
     pub name: &'static str,

@@ -23,14 +23,14 @@ use crate::environment::Environment;
 /// file is passed over, unless it was named explicitly.
 ///
 /// ```
-/// use fabric_config::{Environment, Sources};
+/// use fabric_config::{Environment, SettingsFiles};
 ///
 /// let environment = Environment::new("alice", "/nowhere/alice");
-/// let sources = Sources::standard(&environment).beside("/nowhere/project");
+/// let sources = SettingsFiles::standard(&environment).beside("/nowhere/project");
 /// assert!(sources.files().is_empty(), "none of them exists");
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct Sources {
+pub struct SettingsFiles {
     system: Vec<PathBuf>,
     rc: Option<PathBuf>,
     rc_named: Option<PathBuf>,
@@ -39,7 +39,7 @@ pub struct Sources {
     ssh_config: bool,
 }
 
-impl Sources {
+impl SettingsFiles {
     /// The system's and the user's files: `/etc/fabric.*`, `~/.fabricrc` (or `$FABRIC_RCFILE`), `~/.fabric.*`,
     /// `$XDG_CONFIG_HOME/fabric/fabric.*` or `config.*` there, and, when a host is resolved, `~/.ssh/config` and
     /// `/etc/ssh/ssh_config`.
@@ -126,6 +126,7 @@ impl Sources {
 
 /// A file of settings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SourceFile {
     /// The layer that it belongs to.
     pub layer: Layer,
@@ -181,7 +182,7 @@ mod tests {
         }
         std::fs::write(dir.path().join("fabric.yml"), "").unwrap();
         let environment = Environment::new("me", &home);
-        let files = Sources::standard(&environment).beside(dir.path()).files();
+        let files = SettingsFiles::standard(&environment).beside(dir.path()).files();
         let names: Vec<_> = files
             .iter()
             .filter(|file| file.layer != Layer::System)
@@ -196,12 +197,12 @@ mod tests {
                 (Layer::Project, "fabric.yml")
             ]
         );
-        let (_, passed_over) = Sources::standard(&environment).look();
+        let (_, passed_over) = SettingsFiles::standard(&environment).look();
         assert!(
             passed_over.iter().any(|problem| problem.message.contains(".fabric.json is not read")),
             "{passed_over:?}"
         );
-        let other = Sources::standard(&environment.variable("FABRIC_RCFILE", "~/other"));
+        let other = SettingsFiles::standard(&environment.variable("FABRIC_RCFILE", "~/other"));
         assert_eq!(other.rc(), Some(home.join("other").as_path()));
     }
 }

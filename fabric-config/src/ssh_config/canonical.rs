@@ -3,21 +3,11 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use fabric_core::target::AddressFamily;
+
 use super::error::Fault;
 use super::jump;
 use super::pattern::PatternList;
-
-/// Which addresses count (`AddressFamily`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AddressFamily {
-    /// IPv4 and IPv6.
-    #[default]
-    Any,
-    /// IPv4 only.
-    Inet,
-    /// IPv6 only.
-    Inet6,
-}
 
 /// Looks host names up, for canonicalisation only. The library itself never asks the network.
 pub trait HostResolver {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// `StrictHostKeyChecking`: what happens to a host whose key isn't known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StrictHostKeyChecking {
     /// `no`, `off`: the key is taken; even a changed one only disables passwords.
     Off,
@@ -28,6 +29,7 @@ pub enum YesNoAsk {
 
 /// `RequestTTY`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RequestTty {
     /// `auto`: for a shell, not for a command.
     Auto,
@@ -55,6 +57,7 @@ pub enum LogLevel {
 
 /// `IdentityAgent`: which agent to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum IdentityAgent {
     /// The one that the environment's `SSH_AUTH_SOCK` names: nothing else is said, or that is.
     Environment,
@@ -68,6 +71,7 @@ pub enum IdentityAgent {
 
 /// `ForwardAgent`: which agent the other side may ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ForwardAgent {
     /// None.
     No,

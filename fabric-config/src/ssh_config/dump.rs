@@ -6,8 +6,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::directives::{self, Directive};
-use super::forward::Endpoint;
-use super::origin::Origin;
+use super::forward::ForwardEnd;
+use super::origin::LineOrigin;
 use super::parse::{ANY_TUNNEL, NO_ESCAPE};
 use super::resolved::{self, Resolved};
 use super::state::LISTS;
@@ -15,13 +15,14 @@ use super::value::Value;
 
 /// One line of `ssh -G`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DumpLine {
     /// The first word.
     pub key: &'static str,
     /// What follows it, perhaps nothing.
     pub value: String,
     /// Where the value comes from.
-    pub origin: Origin,
+    pub origin: LineOrigin,
 }
 
 /// The value of a key that is printed once, or those of one that is printed several times.
@@ -133,7 +134,7 @@ impl Dump<'_> {
     fn write(&mut self) {
         use Directive as D;
         let resolved = self.resolved;
-        self.lines.push(DumpLine { key: "host", value: resolved.host().to_owned(), origin: Origin::CommandLine });
+        self.lines.push(DumpLine { key: "host", value: resolved.host().to_owned(), origin: LineOrigin::CommandLine });
         self.line(D::User, resolved.user());
         self.line(D::HostName, resolved.hostname());
         self.line(D::Port, resolved.port().to_string());
@@ -204,7 +205,7 @@ impl Dump<'_> {
             let list = if wanted == Directive::RemoteForward { &state.remote_forwards } else { &state.local_forwards };
             list.iter().filter_map(move |(forward, at)| {
                 // OpenSSH tells a local forward from a dynamic one by its host, and a socket has none.
-                let by_socket = matches!(forward.connect, Endpoint::Unix(_));
+                let by_socket = matches!(forward.connect, ForwardEnd::Unix(_));
                 let value = match wanted {
                     Directive::DynamicForward => {
                         (forward.is_dynamic() || by_socket).then(|| forward.listen.to_string())?

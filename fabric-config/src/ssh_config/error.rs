@@ -5,22 +5,23 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::origin::Origin;
+use super::origin::LineOrigin;
 
 /// Why a configuration could not be read or applied to a host.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SshConfigError {
     /// A file that was asked for can't be read.
-    #[error("cannot read the ssh_config file {}: {source}", path.display())]
+    #[error("cannot read the ssh_config file {}: {error}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// Lines that OpenSSH would refuse as well; all that one pass found.
-    #[error("{}", Lines(.0))]
-    Bad(Vec<Problem>),
+    #[error("{}", BadLines(.0))]
+    Bad(Vec<BadLine>),
     /// The lines are fine one by one, but not for this host.
     #[error("ssh_config cannot be applied to {host}: {fault}{}", At(.origin))]
     Unusable {
@@ -29,29 +30,30 @@ pub enum SshConfigError {
         /// What is wrong.
         fault: Fault,
         /// The line that the trouble comes from, where it comes from one.
-        origin: Option<Origin>,
+        origin: Option<LineOrigin>,
     },
 }
 
 /// One line that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+#[non_exhaustive]
+pub struct BadLine {
     /// Where it is.
-    pub origin: Origin,
+    pub origin: LineOrigin,
     /// The line, without surrounding white space.
     pub text: Arc<str>,
     /// What is wrong with it.
     pub fault: Fault,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for BadLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: `{}`", self.origin, self.fault, self.text)
     }
 }
 
-struct Lines<'a>(&'a [Problem]);
-impl fmt::Display for Lines<'_> {
+struct BadLines<'a>(&'a [BadLine]);
+impl fmt::Display for BadLines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, problem) in self.0.iter().enumerate() {
             write!(f, "{}{problem}", if n == 0 { "" } else { "\n" })?;
@@ -60,7 +62,7 @@ impl fmt::Display for Lines<'_> {
     }
 }
 
-struct At<'a>(&'a Option<Origin>);
+struct At<'a>(&'a Option<LineOrigin>);
 impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_ref().map_or(Ok(()), |origin| write!(f, " ({origin})"))
@@ -69,6 +71,7 @@ impl fmt::Display for At<'_> {
 
 /// What is wrong with a line or a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Fault {
     /// A keyword that is not known ([`Directive`](super::Directive)), nor covered by `IgnoreUnknown`.
     #[error("Bad configuration option: {keyword}{}", nearest.map(|n| format!(" (did you mean {n}?)")).unwrap_or_default())]

@@ -7,14 +7,14 @@ use super::error::Fault;
 use super::facts::Facts;
 use super::jump::Jump;
 use super::lookup::Lookup;
-use super::origin::Origin;
+use super::origin::LineOrigin;
 use super::resolved::{Expanded, Resolved};
 use super::state::{DEFAULT_PORT, LISTS, State};
 use super::tokens;
 use super::value::Value;
 
 /// What is refused, and the line that it comes from.
-pub(super) type Refusal = (Fault, Option<Origin>);
+pub(super) type Refusal = (Fault, Option<LineOrigin>);
 
 /// Checks what only shows once all is known, and expands the values that OpenSSH expands at once.
 pub(super) fn finish(mut state: State, lookup: &Lookup<'_>, hostname: String) -> Result<Resolved, Refusal> {

@@ -9,7 +9,8 @@ use super::tokens::{self, Tokens};
 
 /// One end of a forward: a TCP port, perhaps of a named host or address, or a Unix-domain socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
+#[non_exhaustive]
+pub enum ForwardEnd {
     /// `[host:]port`. Without a host it is whatever the side's default is (loopback for listeners). Port 0
     /// lets the server choose (listeners of `RemoteForward` only).
     Tcp {
@@ -22,7 +23,7 @@ pub enum Endpoint {
     Unix(String),
 }
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for ForwardEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { host: None, port } => write!(f, "{port}"),
@@ -34,24 +35,25 @@ impl fmt::Display for Endpoint {
 
 /// A forward: where to listen, and what to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Forward {
     /// The listening end: here for `LocalForward` and `DynamicForward`, on the server for `RemoteForward`.
-    pub listen: Endpoint,
+    pub listen: ForwardEnd,
     /// The other end. For a dynamic (SOCKS) forward, `[socks]:0`, which is what OpenSSH makes of it;
     /// see [`Forward::is_dynamic`].
-    pub connect: Endpoint,
+    pub connect: ForwardEnd,
 }
 
 impl Forward {
     /// Whether the destination is chosen by SOCKS.
     pub fn is_dynamic(&self) -> bool {
-        matches!(&self.connect, Endpoint::Tcp { host: Some(host), .. } if host == "socks")
+        matches!(&self.connect, ForwardEnd::Tcp { host: Some(host), .. } if host == "socks")
     }
 
     /// Expands tokens in paths.
     pub(super) fn expand(&mut self, tokens: &impl Tokens) -> Result<(), Fault> {
         for end in [&mut self.listen, &mut self.connect] {
-            if let Endpoint::Unix(path) = end {
+            if let ForwardEnd::Unix(path) = end {
                 *path = tokens::percent(path, tokens)?;
             }
         }
@@ -149,11 +151,11 @@ fn fields(spec: &str) -> Result<Vec<Field>, Fault> {
 fn parse(spec: &str, dynamic: bool, remote: bool) -> Result<Forward, Fault> {
     let spec = spec.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let fields = fields(spec)?;
-    let path = |at: usize| Endpoint::Unix(fields[at].text.clone());
-    let port = |at: usize| -> Result<Endpoint, Fault> { tcp(None, &fields[at].text) };
-    let host_port = |at: usize| -> Result<Endpoint, Fault> { tcp(Some(&fields[at].text), &fields[at + 1].text) };
+    let path = |at: usize| ForwardEnd::Unix(fields[at].text.clone());
+    let port = |at: usize| -> Result<ForwardEnd, Fault> { tcp(None, &fields[at].text) };
+    let host_port = |at: usize| -> Result<ForwardEnd, Fault> { tcp(Some(&fields[at].text), &fields[at + 1].text) };
     let is_path = |at: usize| fields[at].is_path;
-    let socks = || Endpoint::Tcp { host: Some("socks".into()), port: 0 };
+    let socks = || ForwardEnd::Tcp { host: Some("socks".into()), port: 0 };
     let (listen, connect) = match fields.len() {
         1 if is_path(0) => (path(0), socks()),
         1 => (port(0)?, socks()),
@@ -170,23 +172,24 @@ fn parse(spec: &str, dynamic: bool, remote: bool) -> Result<Forward, Fault> {
         fields.len() <= 2
     } else {
         let reaches = match &connect {
-            Endpoint::Tcp { port, .. } => *port > 0,
-            Endpoint::Unix(_) => true,
+            ForwardEnd::Tcp { port, .. } => *port > 0,
+            ForwardEnd::Unix(_) => true,
         };
-        let listens_or_connects_by_path = matches!(connect, Endpoint::Unix(_)) || matches!(listen, Endpoint::Unix(_));
+        let listens_or_connects_by_path =
+            matches!(connect, ForwardEnd::Unix(_)) || matches!(listen, ForwardEnd::Unix(_));
         reaches && (fields.len() >= 3 || listens_or_connects_by_path)
     };
-    let listens = remote || !matches!(listen, Endpoint::Tcp { port: 0, .. });
+    let listens = remote || !matches!(listen, ForwardEnd::Tcp { port: 0, .. });
     let short_enough = [&listen, &connect].into_iter().all(|end| match end {
-        Endpoint::Tcp { host, .. } => host.as_ref().is_none_or(|host| host.len() < HOST_LIMIT),
-        Endpoint::Unix(path) => path.len() < SOCKET_PATH_LIMIT,
+        ForwardEnd::Tcp { host, .. } => host.as_ref().is_none_or(|host| host.len() < HOST_LIMIT),
+        ForwardEnd::Unix(path) => path.len() < SOCKET_PATH_LIMIT,
     });
     if fits && listens && short_enough { Ok(Forward { listen, connect }) } else { Err(Fault::BadForward) }
 }
 
-fn tcp(host: Option<&str>, port: &str) -> Result<Endpoint, Fault> {
+fn tcp(host: Option<&str>, port: &str) -> Result<ForwardEnd, Fault> {
     let port = numbers::port(port).ok_or(Fault::BadForward)?;
-    Ok(Endpoint::Tcp { host: host.map(str::to_owned), port })
+    Ok(ForwardEnd::Tcp { host: host.map(str::to_owned), port })
 }
 
 #[cfg(test)]
@@ -231,6 +234,6 @@ mod tests {
         let spec = ForwardSpec::new(Direction::Local, "${S}", Some("web:80")).unwrap();
         assert!(spec.get(&local).is_err());
         local.env.insert("S".into(), "/run/s".into());
-        assert_eq!(spec.get(&local).unwrap().listen, Endpoint::Unix("/run/s".into()));
+        assert_eq!(spec.get(&local).unwrap().listen, ForwardEnd::Unix("/run/s".into()));
     }
 }

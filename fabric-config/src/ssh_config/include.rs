@@ -24,15 +24,15 @@ const SYSTEM_FOLDER: &str = "/etc/ssh";
 /// Which files to read, in the order in which their lines win.
 ///
 /// ```
-/// use fabric_config::ssh_config::{Local, Sources};
+/// use fabric_config::ssh_config::{Local, SshConfigFiles};
 ///
 /// let local = Local::new("alice", "/home/alice", "laptop");
-/// let usual = Sources::usual(&local);
+/// let usual = SshConfigFiles::usual(&local);
 /// assert_eq!(usual.user.as_deref(), Some("/home/alice/.ssh/config".as_ref()));
 /// assert_eq!(usual.system.as_deref(), Some("/etc/ssh/ssh_config".as_ref()));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sources {
+pub struct SshConfigFiles {
     /// A file to read instead of all others; it must exist.
     pub explicit: Option<PathBuf>,
     /// The user's file: read first, passed over if it can't be opened. It must belong to the user or root, and
@@ -42,7 +42,7 @@ pub struct Sources {
     pub system: Option<PathBuf>,
 }
 
-impl Sources {
+impl SshConfigFiles {
     /// `~/.ssh/config`, then `/etc/ssh/ssh_config`.
     pub fn usual(local: &Local) -> Self {
         Self {
@@ -100,11 +100,11 @@ pub(super) fn parse_text(text: &[u8], path: &Path) -> Loaded {
 }
 
 /// Reads the files, and all that they include, whichever host they are for.
-pub(super) fn load(sources: &Sources, local: &Local) -> Result<Loaded, SshConfigError> {
+pub(super) fn load(sources: &SshConfigFiles, local: &Local) -> Result<Loaded, SshConfigError> {
     let mut loader = Loader { local, known: HashMap::new(), files: Vec::new(), queue: Vec::new() };
     let mut roots = Vec::new();
     if let Some(path) = &sources.explicit {
-        let unreadable = |source| SshConfigError::Unreadable { path: path.clone(), source };
+        let unreadable = |error| SshConfigError::Unreadable { path: path.clone(), error };
         // What a pipe says can be read once.
         if fs::metadata(path).is_ok_and(|about| about.is_file() || about.is_dir()) {
             fs::File::open(path).map_err(unreadable)?;

@@ -6,6 +6,7 @@ use super::numbers;
 
 /// One hop: `[user@]host[:port]` or `ssh://[user@]host[:port]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hop {
     /// The user, if named.
     pub user: Option<String>,

@@ -14,6 +14,7 @@ use super::system;
 /// local.env.insert("PROJECT".into(), "shop".into());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Local {
     /// The local user's name: `%u`, `Match localuser`, and the remote user where none is given.
     pub user: String,

@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use super::canonical::{AddressFamily, HostResolver};
+use fabric_core::target::AddressFamily;
+
+use super::canonical::HostResolver;
 use super::local::Local;
 
 /// Runs the commands of `Match exec`.

@@ -79,19 +79,21 @@ mod value;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use canonical::{AddressFamily, HostResolver};
+pub use fabric_core::target::AddressFamily;
+
+pub use canonical::HostResolver;
 pub use choices::{
     ForwardAgent, IdentityAgent, IpQos, LogLevel, RekeyLimit, RequestTty, StrictHostKeyChecking, YesNoAsk,
 };
 pub use directives::Directive;
 pub use dump::{DumpLine, DumpValue};
-pub use error::{Fault, Problem, SshConfigError};
-pub use forward::{Endpoint, Forward};
-pub use include::Sources;
+pub use error::{BadLine, Fault, SshConfigError};
+pub use forward::{Forward, ForwardEnd};
+pub use include::SshConfigFiles;
 pub use jump::Hop;
 pub use local::Local;
 pub use lookup::{Lookup, MatchExec, ShellExec, SystemResolver};
-pub use origin::Origin;
+pub use origin::LineOrigin;
 pub use resolved::{Resolved, Sourced};
 
 /// One or several configuration files, read and ready to be asked. Cheap to clone.
@@ -112,14 +114,14 @@ impl SshConfig {
     ///
     /// ```no_run
     /// use std::sync::Arc;
-    /// use fabric_config::ssh_config::{Local, Lookup, Sources, SshConfig};
+    /// use fabric_config::ssh_config::{Local, Lookup, SshConfigFiles, SshConfig};
     ///
     /// let local = Arc::new(Local::capture());
-    /// let config = SshConfig::load(&Sources::usual(&local), &local)?;
+    /// let config = SshConfig::load(&SshConfigFiles::usual(&local), &local)?;
     /// println!("{}", config.resolve(&Lookup::new("web1", &local))?.hostname());
     /// # Ok::<(), fabric_config::ssh_config::SshConfigError>(())
     /// ```
-    pub fn load(sources: &Sources, local: &Local) -> Result<Self, SshConfigError> {
+    pub fn load(sources: &SshConfigFiles, local: &Local) -> Result<Self, SshConfigError> {
         Ok(Self { loaded: Arc::new(include::load(sources, local)?) })
     }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+#[non_exhaustive]
+pub enum LineOrigin {
     /// Nothing said anything about it: OpenSSH's default.
     Default,
     /// The lookup itself named it: its user, port or options.
@@ -20,7 +21,7 @@ pub enum Origin {
     },
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for LineOrigin {
     /// `path:line`, `command line` or `default`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

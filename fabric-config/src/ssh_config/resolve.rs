@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::canonical::{self, Mode, Rules};
 use super::directives::{Directive, Keep, Kind};
-use super::error::{Fault, Problem, SshConfigError};
+use super::error::{BadLine, Fault, SshConfigError};
 use super::facts::Facts;
 use super::finish;
 use super::forward::{Direction, ForwardSpec};
@@ -18,7 +18,7 @@ use super::jump::JumpSpec;
 use super::local::Local;
 use super::lookup::Lookup;
 use super::matcher::{MatchLine, Test};
-use super::origin::Origin;
+use super::origin::LineOrigin;
 use super::parse::{self, Parsed};
 use super::pattern::{Pattern, PatternList};
 use super::resolved::Resolved;
@@ -37,8 +37,8 @@ const CANONICALISATION: [Directive; 3] =
 const VERSION: &str = "OpenSSH_10.2p1";
 /// Why a walk ended early.
 enum Stop {
-    Problems(Vec<Problem>),
-    Unusable(Fault, Option<Origin>),
+    Problems(Vec<BadLine>),
+    Unusable(Fault, Option<LineOrigin>),
 }
 
 /// What the enclosing files pass down.
@@ -56,7 +56,7 @@ struct Walk<'a> {
     host: String,
     final_pass: bool,
     wants_final_pass: bool,
-    problems: Vec<Problem>,
+    problems: Vec<BadLine>,
 }
 
 /// Answers a lookup.
@@ -332,12 +332,12 @@ impl Walk<'_> {
     }
 
     fn wrong(&mut self, at: At, fault: Fault, text: &str) {
-        self.problems.push(Problem { origin: self.state.origin(at), text: text.into(), fault });
+        self.problems.push(BadLine { origin: self.state.origin(at), text: text.into(), fault });
     }
 
-    fn head_problem(&self, here: At, block: &Block, fault: Fault) -> Problem {
+    fn head_problem(&self, here: At, block: &Block, fault: Fault) -> BadLine {
         let path = Arc::clone(&self.state.loaded.files[here.file as usize].path);
-        Problem { origin: Origin::File { path, line: block.line }, text: Arc::clone(&block.text), fault }
+        BadLine { origin: LineOrigin::File { path, line: block.line }, text: Arc::clone(&block.text), fault }
     }
 
     fn stop_at_head(&self, here: At, block: &Block, fault: Fault) -> Stop {

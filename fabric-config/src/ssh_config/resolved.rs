@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use fabric_core::target::ShellKind;
+use fabric_core::target::{AddressFamily, ShellKind};
 
 use super::algorithms::{self, Family};
-use super::canonical::AddressFamily;
 use super::choices::{
     ForwardAgent, IdentityAgent, IpQos, LogLevel, RekeyLimit, RequestTty, StrictHostKeyChecking, YesNoAsk,
 };
@@ -15,7 +14,7 @@ use super::facts::Facts;
 use super::forward::Forward;
 use super::jump::Hop;
 use super::lexer;
-use super::origin::Origin;
+use super::origin::LineOrigin;
 use super::state::{At, State};
 use super::tokens::{self, Tokens as _};
 use super::value::Value;
@@ -32,11 +31,12 @@ pub(super) struct Expanded {
 
 /// A value that several lines may give, with the line that this one comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sourced<T> {
     /// The value.
     pub value: T,
     /// Where it comes from.
-    pub origin: Origin,
+    pub origin: LineOrigin,
 }
 
 /// Everything that is in force for one host.
@@ -91,13 +91,13 @@ impl Resolved {
     }
 
     /// Where a directive's value comes from; of a list, where its first one does.
-    pub fn origin(&self, directive: Directive) -> Origin {
+    pub fn origin(&self, directive: Directive) -> LineOrigin {
         let single = self.state.at(directive).map(|at| self.state.origin(at));
-        single.or_else(|| self.origins(directive).into_iter().next()).unwrap_or(Origin::Default)
+        single.or_else(|| self.origins(directive).into_iter().next()).unwrap_or(LineOrigin::Default)
     }
 
     /// Where each of a directive's values comes from; nothing where the default is in force.
-    pub fn origins(&self, directive: Directive) -> Vec<Origin> {
+    pub fn origins(&self, directive: Directive) -> Vec<LineOrigin> {
         let state = &self.state;
         let of = |list: &[_]| list.iter().map(|at| state.origin(*at)).collect();
         let forwards = |list: &[(Forward, _)], dynamic: bool| {
@@ -118,7 +118,7 @@ impl Resolved {
     /// own list if no line names any. `none` is left out. Fails on an unknown token or an unset variable.
     pub fn identity_files(&self) -> Result<Vec<Sourced<String>>, Fault> {
         if self.state.identity_files.is_empty() {
-            let expand = |file: &&str| Ok(Sourced { value: self.path(file)?, origin: Origin::Default });
+            let expand = |file: &&str| Ok(Sourced { value: self.path(file)?, origin: LineOrigin::Default });
             return DEFAULT_IDENTITY_FILES.iter().map(expand).collect();
         }
         let files = self.state.identity_files.iter().filter(|(file, _, _)| !file.eq_ignore_ascii_case("none"));
@@ -248,7 +248,7 @@ impl Resolved {
     }
 
     /// The directives in force that mean nothing to this program, each with where it stands: what a log may say.
-    pub fn unused(&self) -> impl Iterator<Item = (Directive, Origin)> {
+    pub fn unused(&self) -> impl Iterator<Item = (Directive, LineOrigin)> {
         let unused = Directive::all().filter(|directive| directive.row().here == Here::Unused);
         unused.flat_map(|directive| self.origins(directive).into_iter().map(move |origin| (directive, origin)))
     }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::canonical::{AddressFamily, Mode};
+use fabric_core::target::AddressFamily;
+
+use super::canonical::Mode;
 use super::directives::{Directive, TABLE};
 use super::forward::Forward;
 use super::include::Loaded;
 use super::jump::{Jump, JumpSpec};
-use super::origin::Origin;
+use super::origin::LineOrigin;
 use super::value::{Item, Value, What};
 
 /// OpenSSH's port.
@@ -125,14 +127,14 @@ impl State {
         }
     }
 
-    pub(super) fn origin(&self, at: At) -> Origin {
-        let Some(file) = self.loaded.files.get(at.file as usize) else { return Origin::CommandLine };
+    pub(super) fn origin(&self, at: At) -> LineOrigin {
+        let Some(file) = self.loaded.files.get(at.file as usize) else { return LineOrigin::CommandLine };
         let line = self.item(at).map_or(0, |item| item.line);
-        Origin::File { path: Arc::clone(&file.path), line }
+        LineOrigin::File { path: Arc::clone(&file.path), line }
     }
 
-    pub(super) fn origin_of(&self, directive: Directive) -> Origin {
-        self.at(directive).map_or(Origin::Default, |at| self.origin(at))
+    pub(super) fn origin_of(&self, directive: Directive) -> LineOrigin {
+        self.at(directive).map_or(LineOrigin::Default, |at| self.origin(at))
     }
 
     /// `CanonicalizeHostname`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use fabric_config::ssh_config::{HostResolver, Local, Lookup, Resolved, Sources, SshConfig};
+use fabric_config::ssh_config::{HostResolver, Local, Lookup, Resolved, SshConfig, SshConfigFiles};
 
 use crate::generator::{self, Files};
 use crate::rng::Rng;
@@ -87,7 +87,7 @@ impl Oracle {
         let expected = self.ssh(&arguments, &case.host);
 
         let config =
-            SshConfig::load(&Sources::explicit(&case.config), &self.local).map_err(|error| error.to_string())?;
+            SshConfig::load(&SshConfigFiles::explicit(&case.config), &self.local).map_err(|error| error.to_string())?;
         let mut lookup = Lookup::new(&case.host, &self.local);
         if let Some(user) = case.user {
             lookup = lookup.user(user);

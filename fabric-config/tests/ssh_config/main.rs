@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use compare::{Case, Oracle};
-use fabric_config::ssh_config::{AddressFamily, HostResolver, Lookup, Sources, SshConfig};
+use fabric_config::ssh_config::{AddressFamily, HostResolver, Lookup, SshConfig, SshConfigFiles};
 use rng::Rng;
 
 /// Lookups in each generated set of files.
@@ -174,7 +174,7 @@ fn aliases_are_followed_as_ssh_does() {
 fn the_usual_files_resolve_as_ssh_does() {
     let home = tempfile::tempdir().unwrap();
     let oracle = Oracle::new(home.path());
-    let config = SshConfig::load(&Sources::usual(&oracle.local), &oracle.local).unwrap();
+    let config = SshConfig::load(&SshConfigFiles::usual(&oracle.local), &oracle.local).unwrap();
     for host in ["web1", "127.0.0.1", "Db.Example.org"] {
         let expected = oracle.ssh(&[], host).expect("ssh -G answers for the machine's own files");
         let lookup = Lookup::new(host, &oracle.local);
@@ -186,8 +186,10 @@ fn the_usual_files_resolve_as_ssh_does() {
 fn no_file_is_the_defaults() {
     let home = tempfile::tempdir().unwrap();
     let oracle = Oracle::new(home.path());
-    let config = SshConfig::load(&Sources::explicit("none"), &oracle.local).unwrap();
+    let config = SshConfig::load(&SshConfigFiles::explicit("none"), &oracle.local).unwrap();
     let expected = oracle.ssh(&["-F", "none"], "web1").unwrap();
     assert_eq!(compare::lines(&config.resolve(&Lookup::new("web1", &oracle.local)).unwrap()), expected);
-    assert!(SshConfig::load(&Sources::explicit(home.path().join("missing")), &Arc::clone(&oracle.local)).is_err());
+    assert!(
+        SshConfig::load(&SshConfigFiles::explicit(home.path().join("missing")), &Arc::clone(&oracle.local)).is_err()
+    );
 }

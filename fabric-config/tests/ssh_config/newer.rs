@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use fabric_config::ssh_config::{Directive, Local, Lookup, Resolved, Sources, SshConfig, SshConfigError};
+use fabric_config::ssh_config::{Directive, Local, Lookup, Resolved, SshConfig, SshConfigError, SshConfigFiles};
 
 use crate::compare::Oracle;
 
@@ -154,7 +154,7 @@ fn files_without_an_end_are_errors_at_once() {
     let included = |file: &str| {
         let config = path("config");
         std::fs::write(&config, format!("Include {file}\nUser u\n")).unwrap();
-        let config = SshConfig::load(&Sources::explicit(config), &local).unwrap();
+        let config = SshConfig::load(&SshConfigFiles::explicit(config), &local).unwrap();
         config
             .resolve(&Lookup::new("web1", &local))
             .map(|resolved| resolved.user().to_owned())
@@ -171,7 +171,7 @@ fn files_without_an_end_are_errors_at_once() {
         let file = path(file).display().to_string();
         let error = included(&file).unwrap_err();
         assert!(error.contains(said) && error.contains("config"), "{error}");
-        let config = SshConfig::load(&Sources::explicit(&file), &local).unwrap();
+        let config = SshConfig::load(&SshConfigFiles::explicit(&file), &local).unwrap();
         assert!(config.resolve(&Lookup::new("web1", &local)).unwrap_err().to_string().contains(said));
     }
     // As with ssh.

@@ -33,7 +33,7 @@ use fabric_core::Layer;
 use fabric_core::settings::{Origin, Problem, Problems};
 
 pub use source::Source;
-pub use tree::{Kind, Member, Members, Node};
+pub use tree::{Kind, Member, Members, Node, SwitchWord};
 
 /// Deeper than this is no file that a person writes, and would exhaust the stack.
 const DEEPEST: usize = 64;
@@ -72,6 +72,7 @@ pub enum Repeated {
 
 /// A file's contents.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Document {
     /// The file and its text.
     pub source: Arc<Source>,

@@ -5,7 +5,7 @@ use fabric_core::settings::{self, Problems, Value};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::{Document, Format, Kind, Node, Repeated};
+use crate::{Document, Format, Kind, Node, Repeated, SwitchWord};
 
 fn parse(format: Format, text: impl AsRef<[u8]>) -> Result<Document, Problems> {
     Document::parse(Layer::User, Path::new("f"), format, text.as_ref())
@@ -157,7 +157,7 @@ fn the_type_that_is_expected_decides_what_yaml_leaves_open() {
     let typed = |key: &str, kind| member(&root, &[key]).1.typed(kind);
     assert_eq!(typed("a", Type::Bool), Ok(json!(false)));
     assert_eq!(typed("a", Type::Text), Ok(json!("no")));
-    assert_eq!(typed("a", Type::Switch), Err("`no` is a text in YAML: write false, or \"no\"".to_owned()));
+    assert_eq!(typed("a", Type::Switch), Err(SwitchWord("no".to_owned())));
     assert_eq!(typed("b", Type::Bool), Ok(json!("no")));
     assert_eq!(typed("b", Type::Switch), Ok(json!("no")));
     assert_eq!(typed("c", Type::Seconds), Ok(json!(1.5)));

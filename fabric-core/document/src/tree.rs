@@ -9,6 +9,7 @@ use crate::scalar::{float, is_word};
 
 /// A value and where it is written.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Node {
     /// The line, from 1; of an alias of YAML the alias's. 0 for a value that is in no file.
     pub line: usize,
@@ -45,6 +46,11 @@ pub struct Member {
     pub node: Node,
 }
 
+/// A word of YAML without quotes that is a switch in YAML 1.1 and a text in YAML 1.2, where either may be meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is a text in YAML: write false, or \"{0}\"")]
+pub struct SwitchWord(pub String);
+
 impl Node {
     /// A value that is in no file.
     pub fn without_place(value: &Value) -> Self {
@@ -74,12 +80,12 @@ impl Node {
     /// # Errors
     ///
     /// Such a word where a text is as good as a switch.
-    pub fn typed(&self, kind: settings::Kind) -> Result<Value, String> {
+    pub fn typed(&self, kind: settings::Kind) -> Result<Value, SwitchWord> {
         use settings::Kind;
         let value = match (kind, self.plain_text()) {
             (Kind::Bool | Kind::Maybe, Some(word)) if is_word(word) => Kind::Bool.parse(word).ok(),
             (Kind::Switch, Some(word)) if is_word(word) => {
-                return Err(format!("`{word}` is a text in YAML: write false, or \"{word}\""));
+                return Err(SwitchWord(word.to_owned()));
             }
             (Kind::Seconds, _) => Some(self.number()),
             _ => None,

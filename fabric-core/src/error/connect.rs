@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::prompt::PromptError;
+use crate::settings::{Problem, Problems};
 
 /// What a connection was doing when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,7 +84,7 @@ impl ConnectError {
             | K::TimedOut { .. }
             | K::PasswordUnanswered { .. }
             | K::GatewayTimedOut { .. } => true,
-            K::Gateway { source, .. } => source.is_transient(),
+            K::Gateway { error, .. } => error.is_transient(),
             _ => false,
         }
     }
@@ -222,12 +223,12 @@ pub enum ConnectErrorKind {
         reason: String,
     },
     /// The gateway failed.
-    #[error("gateway {gateway}: {source}")]
+    #[error("gateway {gateway}: {error}")]
     Gateway {
         /// The gateway, as configured.
         gateway: String,
         /// What happened to it.
-        source: Box<ConnectError>,
+        error: Box<ConnectError>,
     },
     /// A gateway took longer to reach the host than `timeout` allows.
     #[error("gateway {gateway}: timed out after {} s while connecting (setting timeout)", .after.as_secs_f64())]
@@ -264,12 +265,15 @@ pub enum ConnectErrorKind {
     /// Somebody should have been asked.
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    /// A setting that makes no sense for this host.
-    #[error("{reason}")]
-    Setting {
-        /// What is wrong and where.
-        reason: String,
-    },
+    /// Settings that make no sense for this host.
+    #[error(transparent)]
+    Setting(#[from] Problems),
+}
+
+impl From<Problem> for ConnectErrorKind {
+    fn from(problem: Problem) -> Self {
+        Self::Setting(problem.into())
+    }
 }
 
 fn tried_text(tried: &[String]) -> String {

@@ -1,6 +1,8 @@
 //! What can go wrong, typed: with the host, the phase and what to do about it.
 //!
-//! Texts start in lower case with the action that failed; none of them ever holds a secret.
+//! Texts start in lower case with the action that failed; none of them ever holds a secret. Each is complete: an error whose text
+//! has that of another in it does not return that as its [`source`](std::error::Error::source), so that programs which print both
+//! print nothing twice.
 
 mod connect;
 mod file;
@@ -53,14 +55,14 @@ pub enum Error {
     /// The session broke after the command had ended and before all of its output had come. The outcome has the exit
     /// status and the output that came, of which the end is missing.
     #[error(
-        "{}: `{}` {}, but not all of its output came: {source}",
+        "{}: `{}` {}, but not all of its output came: {error}",
         .outcome.host, .outcome.command, .outcome.exit
     )]
     OutputCut {
         /// What is known of it.
         outcome: Box<CommandOutcome>,
         /// How the session broke.
-        source: SessionError,
+        error: SessionError,
     },
     /// `sudo` refused the password.
     #[error("{host}: sudo refused the password of {user}")]
@@ -79,28 +81,28 @@ pub enum Error {
         pattern: String,
     },
     /// The command cannot be sent.
-    #[error("{host}: {source}")]
+    #[error("{host}: {error}")]
     Command {
         /// The host string, as written.
         host: String,
         /// Why.
-        source: CommandError,
+        error: CommandError,
     },
     /// The session failed.
-    #[error("{host}: {source}")]
+    #[error("{host}: {error}")]
     Session {
         /// The host string, as written.
         host: String,
         /// What happened.
-        source: SessionError,
+        error: SessionError,
     },
     /// A transfer failed.
-    #[error("{host}: {source}")]
+    #[error("{host}: {error}")]
     File {
         /// The host string, as written.
         host: String,
         /// What happened.
-        source: FileError,
+        error: FileError,
     },
     /// Some files of a transfer of several did not arrive; the outcome says which, and why.
     #[error("{}", incomplete(.0))]
@@ -194,5 +196,51 @@ fn running_text(reason: Option<&String>) -> String {
     match reason {
         Some(reason) => format!("; it may still be running there: {reason}"),
         None => "; it was ended".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    /// Programs that print an error and then its sources say each thing once.
+    #[test]
+    fn no_error_prints_what_it_returns_as_its_source() {
+        let host = || "web1".to_owned();
+        let lost = || SessionError::Lost { reason: "reset".to_owned() };
+        let inner =
+            ConnectError::new("bastion", Phase::Connect, ConnectErrorKind::Refused { address: "h:22".to_owned() });
+        let gateway = ConnectErrorKind::Gateway { gateway: "bastion".to_owned(), error: Box::new(inner) };
+        let no_terminal = PromptError::NoTerminal { message: "Password".to_owned(), host: None };
+        let connect = |kind| Error::Connect(ConnectError::new("web1", Phase::Gateway, kind));
+        let file = |kind| Error::File { host: host(), error: FileError::new("read", "x", kind) };
+        for (error, text) in [
+            (
+                connect(gateway),
+                "web1: gateway bastion: bastion: connection to h:22 refused: is sshd running on that port?",
+            ),
+            (connect(crate::settings::Problem::new("no such user").into()), "web1: no such user"),
+            (connect(no_terminal.into()), "web1: needed to ask for `Password`, but there is no terminal to ask on"),
+            (Error::Session { host: host(), error: lost() }, "web1: the connection was lost: reset"),
+            (file(FileErrorKind::NotFound), "web1: read x: no such file or directory"),
+            (file(lost().into()), "web1: read x: the connection was lost: reset"),
+            (
+                Error::Command { host: host(), error: CommandError::Nul },
+                "web1: the command, its directory or its environment contains a NUL byte, which cannot be sent",
+            ),
+            (
+                Error::OutputCut { outcome: Box::new(CommandOutcome::new("web1", "x")), error: lost() },
+                "web1: `x` ended without an exit status, but not all of its output came: the connection was lost: reset",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+            let mut source = error.source();
+            while let Some(cause) = source {
+                assert!(!text.contains(&cause.to_string()), "{text}: {cause}");
+                source = cause.source();
+            }
+        }
     }
 }

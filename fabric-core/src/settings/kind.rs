@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde_json::json;
+use thiserror::Error;
 
 use super::value::{Map, Value};
 use crate::command::PathBehavior;
@@ -50,6 +51,11 @@ pub enum Kind {
     Choice(&'static [&'static str]),
 }
 
+/// A value or a text is not of this type. The message says what was expected, and never what was found, which may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("expected {}", .0.expected())]
+pub struct NotOfKind(pub Kind);
+
 /// The most seconds that a setting takes, some 30 years: more is a mistake, or "no limit", which is 0.
 const SECONDS: f64 = 1e9;
 
@@ -79,9 +85,8 @@ impl Kind {
         matches!(self, Self::Secret | Self::SecretMap)
     }
 
-    /// Whether `value` is of this type; `null` is "not set" and of every type. The error says what was
-    /// expected.
-    pub fn check(self, value: &Value) -> Result<(), String> {
+    /// Whether `value` is of this type; `null` is "not set" and of every type.
+    pub fn check(self, value: &Value) -> Result<(), NotOfKind> {
         let texts = |v: &Value| v.as_array().is_some_and(|items| items.iter().all(Value::is_string));
         let integer = |v: &Value| v.as_u64().is_some_and(|number| u32::try_from(number).is_ok());
         let table = |of: fn(&Value) -> bool| value.as_object().is_some_and(|map| map.values().all(of));
@@ -101,16 +106,15 @@ impl Kind {
             Self::Switch => value.is_string() || value == &Value::Bool(false),
             Self::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
         };
-        if fits || value.is_null() { Ok(()) } else { Err(format!("expected {}", self.expected())) }
+        if fits || value.is_null() { Ok(()) } else { Err(NotOfKind(self)) }
     }
 
     /// Reads a value of this type from text: a line of an rc file, `--set`, an environment variable.
     ///
-    /// Lists are separated by commas, tables are JSON or `key=value` items separated by commas. The error
-    /// says what was expected; it never holds the text, which may be a secret.
-    pub fn parse(self, text: &str) -> Result<Value, String> {
+    /// Lists are separated by commas, tables are JSON or `key=value` items separated by commas.
+    pub fn parse(self, text: &str) -> Result<Value, NotOfKind> {
         let trimmed = text.trim();
-        let wrong = || format!("expected {}", self.expected());
+        let wrong = || NotOfKind(self);
         let json = || serde_json::from_str::<Value>(trimmed).ok();
         let value = match self {
             Self::Maybe if trimmed.is_empty() || trimmed.eq_ignore_ascii_case("none") => Value::Null,
@@ -363,18 +367,20 @@ mod tests {
         assert_eq!(Kind::Seconds.parse("0").unwrap(), json!(0));
         for text in ["-1", "-0.5", "nan", "NaN", "inf", "-inf", "infinity", "1e999", "1000000001"] {
             let error = Kind::Seconds.parse(text).unwrap_err();
-            assert_eq!(error, "expected a number of seconds from 0 to 1000000000", "{text}");
+            assert_eq!(error.to_string(), "expected a number of seconds from 0 to 1000000000", "{text}");
         }
         assert_eq!(Kind::Integer.parse("4294967295").unwrap(), json!(u32::MAX));
         for text in ["-1", "4294967296", "18446744073709551615", "99999999999999999999"] {
             let error = Kind::Integer.parse(text).unwrap_err();
-            assert_eq!(error, "expected a whole number from 0 to 4294967295", "{text}");
+            assert_eq!(error.to_string(), "expected a whole number from 0 to 4294967295", "{text}");
         }
         assert_eq!(Kind::Size.parse("9223372036854775807").unwrap(), json!(i64::MAX));
-        assert!(Kind::Size.parse("9223372036854775808").unwrap_err().ends_with("from 0 to 9223372036854775807"));
-        assert!(Kind::Integers.parse("0,4294967296").unwrap_err().ends_with("from 0 to 4294967295"));
+        assert!(
+            Kind::Size.parse("9223372036854775808").unwrap_err().to_string().ends_with("from 0 to 9223372036854775807")
+        );
+        assert!(Kind::Integers.parse("0,4294967296").unwrap_err().to_string().ends_with("from 0 to 4294967295"));
         assert_eq!(Kind::Switch.parse("none").unwrap(), json!(false));
-        assert!(Kind::Choice(&["a", "b"]).parse("c").unwrap_err().contains("a, b"));
+        assert!(Kind::Choice(&["a", "b"]).parse("c").unwrap_err().to_string().contains("a, b"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod setting;
 mod table;
 mod value;
 
-pub use kind::{Amount, FromValue, Gate, Kind, Seconds, Switch};
+pub use kind::{Amount, FromValue, Gate, Kind, NotOfKind, Seconds, Switch};
 pub use layer::{Layer, Origin, Overlay, Problem, Problems};
 pub use names::{is_secret_name, nearest};
 pub use setting::{About, Setting};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
-use super::kind::{Amount, FromValue, Gate, Seconds, Switch};
+use super::kind::{Amount, FromValue, Gate, NotOfKind, Seconds, Switch};
 use super::layer::Problem;
 use super::setting::{About, Setting};
 use super::value::{Map, Value};
@@ -85,12 +85,12 @@ impl Setting {
 }
 
 fn typed<T: FromValue>(name: &str, value: &Value) -> Result<T, Problem> {
-    let wrong = |why: String| {
+    let wrong = |why: NotOfKind| {
         let found = Setting::find(name).map(|setting| setting.found(value)).unwrap_or_default();
         Problem::new(format!("setting `{name}`: {why}{found}"))
     };
     T::KIND.check(value).map_err(wrong)?;
-    T::from_value(value).ok_or_else(|| wrong(format!("expected {}", T::KIND.expected())))
+    T::from_value(value).ok_or_else(|| wrong(NotOfKind(T::KIND)))
 }
 
 settings! {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Gateway, Target};
 use crate::error::{ConnectError, ConnectErrorKind, Phase};
 use crate::host::{HostString, HostStringError};
-use crate::settings::{Overlay, Problems, Settings, Switch, Value};
+use crate::settings::{Overlay, Problem, Problems, Settings, Switch, Value};
 
 /// Turns host strings into settings and targets. fabric-config's `Config` does it from the layers; a
 /// [`Settings`] does it from itself, without reading a file.
@@ -69,13 +69,12 @@ impl Resolve for Settings {
     }
 
     fn target(&self, host: &HostString, overlays: &[Overlay]) -> Result<Target, ConnectError> {
-        let wrong =
-            |reason: String| ConnectError::new(host.as_str(), Phase::Resolve, ConnectErrorKind::Setting { reason });
-        let settings = Resolve::settings(self, Some(host), overlays).map_err(|problems| wrong(problems.to_string()))?;
+        let wrong = |kind: ConnectErrorKind| ConnectError::new(host.as_str(), Phase::Resolve, kind);
+        let settings = Resolve::settings(self, Some(host), overlays).map_err(|problems| wrong(problems.into()))?;
         let mut target = Target::from_settings(host.clone(), &settings);
         if let Switch::To(gateway) = &settings.gateway {
             target.gateway = Gateway::parse(gateway, |hop| Ok(Target::from_settings(hop.clone(), &settings)))
-                .map_err(|error: HostStringError| wrong(error.to_string()))?;
+                .map_err(|error: HostStringError| wrong(Problem::new(error.to_string()).into()))?;
         }
         Ok(target)
     }

@@ -14,7 +14,7 @@ use crate::frame::Frame;
 pub(crate) async fn done(connection: &Connection, frame: &Frame) -> Result<(Map, Bytes), TaskError> {
     let files = connection.sftp().await?;
     let path = frame.text("path").unwrap_or_default();
-    let failed = |source: FileError| Error::File { host: connection.host_string().to_owned(), source };
+    let failed = |error: FileError| Error::File { host: connection.host_string().to_owned(), error };
     let mut raw = Bytes::new();
     let said = match frame.text("what").unwrap_or_default() {
         "read" => {

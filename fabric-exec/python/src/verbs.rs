@@ -562,9 +562,9 @@ pub(crate) fn described(error: &TaskError) -> Value {
                 said["stderr"] = outcome.stderr().into_owned().into();
             }
             Error::SudoRefused { .. } => said["kind"] = "sudo".into(),
-            Error::File { source, .. } => {
+            Error::File { error, .. } => {
                 said["kind"] = "file".into();
-                said["missing"] = matches!(source.kind, fabric_core::error::FileErrorKind::NotFound).into();
+                said["missing"] = matches!(error.kind, fabric_core::error::FileErrorKind::NotFound).into();
             }
             Error::Usage(_) => said["kind"] = "usage".into(),
             Error::Prompt(_) => said["kind"] = "refused".into(),

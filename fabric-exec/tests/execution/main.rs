@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{World, calls};
+use fabric_core::settings::Problem;
 use fabric_core::{ConnectErrorKind, EventKind, HostStatus, Phase};
 use fabric_exec::report::Ending;
 use fabric_exec::{Collection, Context, Execute, Interrupt, Invocation, RunError, Task, TaskError};
@@ -34,7 +35,7 @@ fn running(name: &'static str) -> Task {
 }
 
 fn unreachable() -> ConnectErrorKind {
-    ConnectErrorKind::Setting { reason: "nobody is there".to_owned() }
+    Problem::new("no host is there").into()
 }
 
 /// Answers every question with one word.

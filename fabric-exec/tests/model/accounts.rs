@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use fabric_core::{
-    ConnectErrorKind, EventKind, HostStatus, Phase, PromptError, PromptKind, PromptRequest, Prompter, Secret,
-};
+use fabric_core::settings::Problem;
+use fabric_core::{EventKind, HostStatus, Phase, PromptError, PromptKind, PromptRequest, Prompter, Secret};
 use fabric_exec::fabfile::{Fabfile, Format, parse};
 use fabric_exec::hostlist::Shard;
 use fabric_exec::journal::{self, Asked, Journal};
@@ -80,7 +79,7 @@ fn world(case: &Case, heals: bool) -> World {
             });
         }
         for host in &case.unreachable {
-            let kind = ConnectErrorKind::Setting { reason: "there is no such host".to_owned() };
+            let kind = Problem::new("there is no such host").into();
             world.fleet.host(host).refuse(u32::MAX, Phase::Connect, kind);
         }
     }

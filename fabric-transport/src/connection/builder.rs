@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use fabric_core::settings::{Layer, Map, Origin, Overlay};
-use fabric_core::{
-    ConnectError, ConnectErrorKind, Emitter, Error, HostString, Phase, Prompter, Resolve, Settings, Target,
-};
+use fabric_core::settings::{Layer, Map, Origin, Overlay, Problem};
+use fabric_core::{ConnectError, Emitter, Error, HostString, Phase, Prompter, Resolve, Settings, Target};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{Connection, ConnectionState};
@@ -130,8 +128,7 @@ impl ConnectionBuilder {
     /// [`Error::Usage`] for a user or port given twice; [`Error::Connect`] in [`Phase::Resolve`] for what is
     /// no host string, and for settings that make no sense.
     pub fn build(self) -> Result<Connection, Error> {
-        let wrong =
-            |reason: String| ConnectError::new(self.host.clone(), Phase::Resolve, ConnectErrorKind::Setting { reason });
+        let wrong = |reason: String| ConnectError::new(self.host.clone(), Phase::Resolve, Problem::new(reason).into());
         let host = match &self.target {
             Some(target) => target.host_string.clone(),
             None => HostString::parse(&self.host).map_err(|error| wrong(error.to_string()))?,

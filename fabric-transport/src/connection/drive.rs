@@ -246,7 +246,7 @@ impl Drive {
             None if ok => Ok(outcome),
             None => match (lost.or(refused), cut_off) {
                 (Some(error), _) => Err(error),
-                (None, Some(source)) => Err(Error::OutputCut { outcome: Box::new(outcome), source }),
+                (None, Some(error)) => Err(Error::OutputCut { outcome: Box::new(outcome), error }),
                 (None, None) if warn => {
                     if !silent {
                         emitter.warn(Error::UnexpectedExit(Box::new(outcome.clone())).to_string());
@@ -260,8 +260,8 @@ impl Drive {
 }
 
 fn unread(host: String, error: &io::Error) -> Error {
-    let source = SessionError::System { what: "read the input of the command".to_owned(), reason: error.to_string() };
-    Error::Session { host, source }
+    let error = SessionError::System { what: "read the input of the command".to_owned(), reason: error.to_string() };
+    Error::Session { host, error }
 }
 
 /// Nobody may take a part of the output for all of it.
@@ -273,7 +273,7 @@ fn not_kept(host: String, outcome: &CommandOutcome, error: &io::Error) -> Error 
          of the end is wanted",
         outcome.exit
     );
-    Error::Session { host, source: SessionError::System { what, reason } }
+    Error::Session { host, error: SessionError::System { what, reason } }
 }
 
 fn finished(verb: Verb, outcome: &CommandOutcome, ok: bool) -> EventKind {

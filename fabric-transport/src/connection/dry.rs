@@ -148,7 +148,7 @@ impl DryFiles {
     async fn files(&self, path: &[u8]) -> Result<Arc<dyn Files>, FileError> {
         self.0.files().await.map_err(|error| {
             let kind = match error {
-                Error::Session { source, .. } => FileErrorKind::Session(source),
+                Error::Session { error, .. } => FileErrorKind::Session(error),
                 other => FileErrorKind::Failed(other.to_string()),
             };
             FileError::new("reach", path, kind)

@@ -101,7 +101,7 @@ impl CommandRequest {
         let shared = &self.connection.shared;
         let started = shared.commands.start(shared.clone(), session, spawn, grace).await;
         let (process, started) =
-            started.map_err(|source| Error::Session { host: prepared.outcome.host.clone(), source })?;
+            started.map_err(|error| Error::Session { host: prepared.outcome.host.clone(), error })?;
         Ok((process, Drive::new(self, prepared, Some(started), emitter, stop, began)))
     }
 }

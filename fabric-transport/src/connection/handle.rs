@@ -274,8 +274,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn session_error(&self, source: SessionError) -> Error {
-        Error::Session { host: self.host_string().to_owned(), source }
+    pub(super) fn session_error(&self, error: SessionError) -> Error {
+        Error::Session { host: self.host_string().to_owned(), error }
     }
 }
 

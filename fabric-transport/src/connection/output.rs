@@ -211,7 +211,7 @@ impl OutputSide {
         Ok(())
     }
 
-    fn session_error(&self, source: SessionError) -> Error {
-        Error::Session { host: self.host.clone(), source }
+    fn session_error(&self, error: SessionError) -> Error {
+        Error::Session { host: self.host.clone(), error }
     }
 }

@@ -87,7 +87,7 @@ pub(super) fn prepare(request: &CommandRequest) -> Result<Prepared, Error> {
 
     let gate = |gate: fabric_core::settings::Gate, asked| if local { asked == Some(true) } else { gate.apply(asked) };
     let pty = if options.login_shell { options.pty != Some(false) } else { gate(settings.always_use_pty, options.pty) };
-    let rendered = command.render().map_err(|source| Error::Command { host: host.to_owned(), source })?;
+    let rendered = command.render().map_err(|error| Error::Command { host: host.to_owned(), error })?;
 
     let mut outcome = CommandOutcome::new(host, String::from_utf8_lossy(&request.line));
     outcome.real_command = rendered.to_string();

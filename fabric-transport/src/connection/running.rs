@@ -82,8 +82,8 @@ impl Running {
         self.control.resize(size).await.map_err(|source| self.error(source))
     }
 
-    fn error(&self, source: SessionError) -> Error {
-        Error::Session { host: self.host.clone(), source }
+    fn error(&self, error: SessionError) -> Error {
+        Error::Session { host: self.host.clone(), error }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use fabric_core::settings::Problem;
 use fabric_core::transport::BoxStream;
 use fabric_core::{ConnectError, ConnectErrorKind, Phase, Session, SessionError, SessionKey, Target};
 use parking_lot::Mutex;
@@ -61,11 +62,11 @@ impl Jumps {
             let opened = place.slot.session.get_or_init(&open).await.clone();
             let session = match opened {
                 Ok(session) => session,
-                Err(source) => {
+                Err(error) => {
                     place.retire();
                     // Whoever opened it may have written it in another way.
-                    let source = Box::new(source.with_host(gateway));
-                    return Err(failed(ConnectErrorKind::Gateway { gateway: gateway.to_owned(), source }));
+                    let error = Box::new(error.with_host(gateway));
+                    return Err(failed(ConnectErrorKind::Gateway { gateway: gateway.to_owned(), error }));
                 }
             };
             let begun = Instant::now();
@@ -186,12 +187,11 @@ fn refused(gateway: &str, host: &str, port: u16, error: SessionError) -> Connect
         SessionError::TimedOut { after, .. } => {
             ConnectErrorKind::TimedOut { phase: Phase::Gateway, after, setting: "channel_timeout" }
         }
-        SessionError::ChannelRefused { reason } if reason.contains("prohibited") => ConnectErrorKind::Setting {
-            reason: format!(
-                "gateway {gateway} does not forward to {address} (see its AllowTcpForwarding, PermitOpen){}",
-                words(&reason)
-            ),
-        },
+        SessionError::ChannelRefused { reason } if reason.contains("prohibited") => Problem::new(format!(
+            "gateway {gateway} does not forward to {address} (see its AllowTcpForwarding, PermitOpen){}",
+            words(&reason)
+        ))
+        .into(),
         SessionError::ChannelRefused { reason } => {
             let reason = format!("gateway {gateway} could not connect to it{}", words(&reason));
             ConnectErrorKind::Unreachable { address, reason }

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use fabric_core::settings::Problem;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{
     ConnectError, ConnectErrorKind, Emitter, EventKind, Gateway, Phase, Prompter, RefusePrompts, Session, Target,
@@ -325,7 +326,7 @@ impl Connector {
                 (dialer.dial(target, url, password.as_ref()).await?, begun.elapsed(), None)
             }
             Some(other) => {
-                return Err(failed(ConnectErrorKind::Setting { reason: format!("{other} is not supported here") }));
+                return Err(failed(Problem::new(format!("{other} is not supported here")).into()));
             }
         };
         Ok(Some(Dialled { stream, took, witness }))

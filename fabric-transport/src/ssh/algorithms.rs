@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use fabric_core::settings::Problem;
 use fabric_core::target::Algorithms;
-use fabric_core::{ConnectErrorKind, Phase, Target, wildcard};
+use fabric_core::{Phase, Target, wildcard};
 use russh::{Preferred, cipher, compression, kex, mac};
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg};
 
@@ -196,7 +197,7 @@ fn choose<T: Named>(
             wanted.join(","),
             have.join(", ")
         );
-        return Err((Phase::KeyExchange, ConnectErrorKind::Setting { reason }));
+        return Err((Phase::KeyExchange, Problem::new(reason).into()));
     }
     Ok(chosen)
 }

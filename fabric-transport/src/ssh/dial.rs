@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
+use fabric_core::settings::Problem;
 use fabric_core::target::AddressFamily;
 use fabric_core::transport::BoxStream;
 use fabric_core::{ConnectErrorKind, Phase, Target};
@@ -149,7 +150,7 @@ fn lookup_reason(error: &io::Error) -> String {
 
 /// The address of `BindAddress` that is of the same family as `to`.
 async fn source(name: &str, to: SocketAddr, target: &Target, lookups: &Lookups) -> Result<SocketAddr, Failure> {
-    let wrong = |reason: String| (Phase::Connect, ConnectErrorKind::Setting { reason });
+    let wrong = |reason: String| (Phase::Connect, Problem::new(reason).into());
     if let Ok(address) = name.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, 0));
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use fabric_core::settings::Problem;
 use fabric_core::target::{HostKeyCheck, UpdateHostKeys};
 use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, EventKind, PromptKind, PromptRequest, Target};
@@ -437,5 +438,5 @@ fn unreadable(error: ReadError) -> ConnectErrorKind {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ConnectErrorKind> {
     let done = tokio::task::spawn_blocking(work).await;
     // Only a panic or the end of the runtime can come between.
-    done.map_err(|error| ConnectErrorKind::Setting { reason: format!("checking host keys failed: {error}") })
+    done.map_err(|error| Problem::new(format!("checking host keys failed: {error}")).into())
 }

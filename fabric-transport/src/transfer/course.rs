@@ -78,7 +78,7 @@ fn judge(
     let host = connection.host_string().to_owned();
     let error = match first {
         None if outcome.failed.is_empty() => return Ok(outcome),
-        Some(source) if outcome.failed.len() == 1 && outcome.remote.is_empty() => Error::File { host, source },
+        Some(error) if outcome.failed.len() == 1 && outcome.remote.is_empty() => Error::File { host, error },
         _ => Error::TransferIncomplete(Box::new(outcome.clone())),
     };
     if options.warn.unwrap_or(connection.settings().warn_only) {

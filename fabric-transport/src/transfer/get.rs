@@ -114,7 +114,7 @@ impl Get {
             return Ok(outcome);
         }
         let connection = connection.with_dry(false);
-        let failed = |source| Error::File { host: host.clone(), source };
+        let failed = |error| Error::File { host: host.clone(), error };
 
         let remote: Arc<dyn Files> =
             if self.options.use_sudo { by_sudo(&connection) } else { connection.files().await? };
@@ -161,7 +161,7 @@ async fn get_paths(
     outcome: &mut TransferOutcome,
 ) -> Result<Option<FileError>, Error> {
     let host = engine.connection.host_string();
-    let failed = |source| Error::File { host: host.to_owned(), source };
+    let failed = |error| Error::File { host: host.to_owned(), error };
     let places = Places { engine, template, values: Values::of(engine.connection.target()), several: roots.len() > 1 };
     let mut plan = Plan::default();
     let mut taken = Vec::new();

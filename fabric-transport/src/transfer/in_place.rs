@@ -197,7 +197,7 @@ impl Engine {
         match (&error, under_way.first()) {
             (Error::Interrupted { .. }, Some(path)) => Error::File {
                 host: self.connection.host_string().to_owned(),
-                source: FileError::new("write", path, FileErrorKind::Failed(format!("interrupted; {INCOMPLETE}"))),
+                error: FileError::new("write", path, FileErrorKind::Failed(format!("interrupted; {INCOMPLETE}"))),
             },
             _ => error,
         }

@@ -188,7 +188,7 @@ impl Put {
             return Ok(outcome);
         }
         let connection = connection.with_dry(false);
-        let failed = |source| Error::File { host: host.clone(), source };
+        let failed = |error| Error::File { host: host.clone(), error };
 
         // What is missing here is found before anything is opened.
         let roots = match &path {
@@ -242,7 +242,7 @@ async fn put_paths(
     outcome: &mut TransferOutcome,
 ) -> Result<Option<FileError>, Error> {
     let host = engine.connection.host_string();
-    let failed = |source| Error::File { host: host.to_owned(), source };
+    let failed = |error| Error::File { host: host.to_owned(), error };
     let there = match engine.remote.stat(to).await {
         Ok(stat) => Some(stat),
         Err(FileError { kind: FileErrorKind::NotFound, .. }) => None,

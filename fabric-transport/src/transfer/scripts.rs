@@ -39,7 +39,7 @@ impl Runner for OnConnection {
             None => request,
         };
         let outcome = request.await.map_err(|error| match error {
-            Error::Session { source, .. } => FileErrorKind::Session(source),
+            Error::Session { error, .. } => FileErrorKind::Session(error),
             other => FileErrorKind::Failed(other.to_string()),
         })?;
         Ok(Ended { stderr: outcome.stderr.bytes().to_vec(), exit: outcome.exit })

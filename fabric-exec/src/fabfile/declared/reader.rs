@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fabric_core::settings::{self, About, Map, Problem, Setting, is_secret_name, nearest};
 use fabric_core::{Layer, Origin, Value};
-use fabric_core_document::{Kind, Member, Members, Node, Source};
+use fabric_core_document::{Kind, Member, Members, Node, Source, SwitchWord};
 use serde::de::DeserializeOwned;
 
 use crate::hostlist::expand_item;
@@ -314,14 +314,14 @@ impl Reader {
 
 /// What a name of a setting, of a table of settings or of shared state is given: the types of settings decide what YAML leaves
 /// open.
-pub(super) fn setting_value(name: &str, node: &Node) -> Result<Value, String> {
+pub(super) fn setting_value(name: &str, node: &Node) -> Result<Value, SwitchWord> {
     match (Setting::any_spelling(name), &node.kind) {
         (Some(setting), _) => node.typed(setting.kind),
         (None, Kind::Table(members)) => {
             let value = |(key, member): (&String, &Member)| {
                 Ok((key.clone(), setting_value(&format!("{name}.{key}"), &member.node)?))
             };
-            members.iter().map(value).collect::<Result<Map, String>>().map(Value::Object)
+            members.iter().map(value).collect::<Result<Map, SwitchWord>>().map(Value::Object)
         }
         (None, _) => Ok(node.value()),
     }

@@ -20,7 +20,7 @@ fn a_session_whose_runtime_is_idle_is_an_error_and_one_whose_runtime_has_gone_is
     let (first, second) = (runtime(), runtime());
     first.block_on(connection.run("true").into_future()).unwrap();
     let error = second.block_on(connection.run("true").into_future()).unwrap_err();
-    assert!(matches!(error, Error::Session { source: SessionError::NotDriven, .. }), "{error}");
+    assert!(matches!(error, Error::Session { error: SessionError::NotDriven, .. }), "{error}");
     first.block_on(connection.run("true").into_future()).unwrap();
     assert_eq!(transport.host("web1").connects(), 1);
     drop(first);
@@ -31,7 +31,7 @@ fn a_session_whose_runtime_is_idle_is_an_error_and_one_whose_runtime_has_gone_is
     let (here, third) = (here(), runtime());
     let running = third.block_on(here.run("sleep 4321").start()).unwrap();
     let error = second.block_on(running.wait()).unwrap_err();
-    assert!(matches!(error, Error::Session { source: SessionError::NotDriven, .. }), "{error}");
+    assert!(matches!(error, Error::Session { error: SessionError::NotDriven, .. }), "{error}");
 }
 
 /// Hosts in memory whose sessions are moved by tasks, as those over SSH are.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fabric_core::settings::Problem;
 use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, Phase, PromptError, PromptKind, PromptRequest, Secret, Target};
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt, RemoteDisconnectInfo};
@@ -79,7 +80,7 @@ fn local_user() -> Result<String, Failure> {
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
     });
-    name.ok_or((Phase::Auth, ConnectErrorKind::Setting { reason }))
+    name.ok_or_else(|| (Phase::Auth, Problem::new(reason).into()))
 }
 
 /// What became of a method.
