@@ -69,7 +69,7 @@ impl Kind {
             Self::Port => "a port from 1 to 65535".to_owned(),
             Self::Seconds => format!("a number of seconds from 0 to {SECONDS}"),
             Self::Text | Self::Secret => "a text".to_owned(),
-            Self::Amount => "a whole number, or a text such as `25%`".to_owned(),
+            Self::Amount => "a whole number, or a share such as `25%`".to_owned(),
             Self::List => "a list of texts".to_owned(),
             Self::Integers => format!("a list of whole numbers from 0 to {}", u32::MAX),
             Self::TextMap | Self::SecretMap => "a table of texts".to_owned(),
@@ -97,7 +97,7 @@ impl Kind {
             Self::Port => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
             Self::Seconds => value.as_f64().is_some_and(|seconds| (0.0..=SECONDS).contains(&seconds)),
             Self::Text | Self::Secret => value.is_string(),
-            Self::Amount => value.is_string() || value.is_u64(),
+            Self::Amount => value.is_u64() || value.as_str().is_some_and(is_amount),
             Self::List => value.is_string() || texts(value),
             Self::Integers => integer(value) || value.as_array().is_some_and(|items| items.iter().all(integer)),
             Self::TextMap | Self::SecretMap => table(Value::is_string),
@@ -210,6 +210,12 @@ impl Gate {
 /// How many, or what share of all: `2`, `25%`. It is read where it is known of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amount(String);
+
+/// Whether a text is a number or a share: `2`, `25%`.
+fn is_amount(text: &str) -> bool {
+    let digits = text.trim().strip_suffix('%').unwrap_or(text.trim());
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 impl Amount {
     /// The amount as it is written.

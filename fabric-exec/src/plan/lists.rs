@@ -48,7 +48,7 @@ impl<'a> Inside<'a> {
     pub(crate) fn of(lists: &HostLists, parent: &'a Context) -> Result<Self, RunError> {
         Ok(Self {
             current: lists.kept_host(parent.task(), parent.listed(), parent.env())?,
-            around: Cow::Borrowed(&parent.scope().around),
+            around: Cow::Borrowed(&*parent.scope().around),
             settings: parent.passed_on(),
             env: parent.env(),
         })

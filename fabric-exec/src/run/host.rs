@@ -17,8 +17,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub(super) async fn run_on_host(run: Arc<RunState>, context: Context) -> HostResult {
     tracing::trace!(route = "a task on one host, tries included");
     let began = Instant::now();
-    let settings = context.settings();
-    let retries = settings.as_ref().map_or(0, |settings| settings.retries);
+    let retries = context.settings().map_or(0, |settings| settings.retries);
     let backoff = Backoff::new(retries).delay(FIRST_PAUSE);
     let mut attempt = 1;
     let (context, ended) = loop {
@@ -37,8 +36,9 @@ pub(super) async fn run_on_host(run: Arc<RunState>, context: Context) -> HostRes
         attempt += 1;
         context.emitter().emit(EventKind::host_started(attempt));
     };
+    // The task may have set them.
     let (warn_only, skip_bad_hosts) =
-        settings.as_ref().map_or((false, false), |settings| (settings.warn_only, settings.skip_bad_hosts));
+        context.settings().map_or((false, false), |settings| (settings.warn_only, settings.skip_bad_hosts));
     let mut result = HostResult {
         attempts: attempt,
         duration: began.elapsed(),
@@ -80,8 +80,9 @@ pub(super) async fn run_on_host(run: Arc<RunState>, context: Context) -> HostRes
     result
 }
 
-/// Whether an error is what a command or transfer came to, which is what `warn_only` is about.
+/// Whether an error is what a command or transfer of code came to, which is what `warn_only` is about. A declared step has
+/// gone by it already, or by a `warn_only` of its own.
 fn is_failure_of_work(error: &TaskError) -> bool {
     use fabric_core::Error;
-    matches!(error.fabric(), Some(Error::UnexpectedExit(_) | Error::File { .. }))
+    matches!(error, TaskError::Fabric(Error::UnexpectedExit(_) | Error::File { .. }))
 }

@@ -41,6 +41,8 @@ struct Failed {
     report: HostReport,
     tolerated: bool,
     is_allowed: bool,
+    /// Whether its host counts as failed no more.
+    is_forgotten: bool,
 }
 
 /// What a run has come to in the end.
@@ -81,7 +83,8 @@ impl Ledger {
             let report =
                 HostReport { status: result.status, error: result.error.clone(), hidden: result.hidden.clone() };
             let tolerated = result.tolerated;
-            book.failures.push(Failed { execution, host: host.clone(), report, tolerated, is_allowed });
+            let host = host.clone();
+            book.failures.push(Failed { execution, host, report, tolerated, is_allowed, is_forgotten: false });
         } else if let Some(status) = book.hosts.get_mut(host) {
             *status = (*status).max(result.status);
         }
@@ -98,7 +101,8 @@ impl Ledger {
     /// What it did on a host was undone.
     pub(crate) fn rolled_back(&self, execution: Execution, host: &Arc<str>, result: &HostResult) {
         let report = HostReport { status: result.status, error: result.error.clone(), hidden: Hidden::default() };
-        let failed = Failed { execution, host: host.clone(), report, tolerated: true, is_allowed: false };
+        let host = host.clone();
+        let failed = Failed { execution, host, report, tolerated: true, is_allowed: false, is_forgotten: false };
         self.book().failures.push(failed);
     }
 
@@ -123,7 +127,7 @@ impl Ledger {
         book.failures.retain(|failed| !all.contains(&failed.execution));
         let book = &mut *book;
         book.lost.clear();
-        for failed in book.failures.iter().filter(|failed| !failed.tolerated) {
+        for failed in book.failures.iter().filter(|failed| !failed.tolerated && !failed.is_forgotten) {
             *book.lost.entry(failed.host.clone()).or_default() |= failed.is_allowed;
         }
         let mut all: Vec<Execution> = all.into_iter().collect();
@@ -143,7 +147,9 @@ impl Ledger {
 
     /// No host counts as failed for good any more.
     pub(crate) fn forget_lost(&self) {
-        self.book().lost.clear();
+        let mut book = self.book();
+        book.lost.clear();
+        book.failures.iter_mut().for_each(|failed| failed.is_forgotten = true);
     }
 
     /// Whether a host has failed for good.

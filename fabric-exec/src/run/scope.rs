@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use fabric_core::settings::{Map, Overlay};
-use fabric_core::{Layer, Origin};
+use fabric_core::{HostString, Layer, Origin};
 use parking_lot::Mutex;
 
 use super::state::RunState;
-use crate::hostlist::{HostList, with_settings};
+use crate::hostlist::{Around, HostList, Listed, with_settings};
 use crate::plan::{GuardKind, Job, Strategy};
 use crate::report::Execution;
 use crate::task::{Apart, Context, LENIENCY, Scope, TaskId, task_overlay, without_leniency};
@@ -43,7 +43,7 @@ pub(super) fn of(
         name: job.name.clone(),
         args: job.args.clone(),
         hosts,
-        around: with_settings(&list.hosts),
+        around: around(list, parent),
         roles: list.roles.clone(),
         emitter: condition.map(|condition| emitter.on_condition(condition)).unwrap_or(emitter),
         overlays,
@@ -59,6 +59,21 @@ pub(super) fn of(
         usage: Mutex::default(),
         apart: Apart::new(&list.hosts, parallel, at_once_files, parent.map(Context::apart)),
     }
+}
+
+/// The hosts of this list, and of those around it, that came with settings.
+fn around(list: &HostList, parent: Option<&Context>) -> Arc<Around> {
+    let own = with_settings(&list.hosts);
+    let Some(outer) = parent.map(|parent| &parent.scope().around) else { return Arc::new(own) };
+    let is_known = |(host, listed): (&HostString, &Listed)| outer.get(host) == Some(listed);
+    if own.iter().all(is_known) {
+        return outer.clone();
+    }
+    let mut all = own;
+    for (host, listed) in &**outer {
+        all.entry(host.clone()).or_insert_with(|| listed.clone());
+    }
+    Arc::new(all)
 }
 
 /// The tasks in whose runs a job is executed, outermost first.

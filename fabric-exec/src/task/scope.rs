@@ -19,8 +19,8 @@ pub(crate) struct Scope {
     pub(crate) name: Arc<str>,
     pub(crate) args: Args,
     pub(crate) hosts: Vec<Arc<str>>,
-    /// Those hosts that came with settings.
-    pub(crate) around: Around,
+    /// The hosts that came with settings, of this list and of those around it.
+    pub(crate) around: Arc<Around>,
     pub(crate) roles: Vec<String>,
     pub(crate) emitter: Emitter,
     pub(crate) overlays: Vec<Overlay>,

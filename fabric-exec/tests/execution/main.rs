@@ -4,6 +4,7 @@ mod again;
 #[path = "../common/mod.rs"]
 mod common;
 mod failures;
+mod gates;
 mod hosts;
 mod interrupts;
 mod joints;

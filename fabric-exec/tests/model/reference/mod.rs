@@ -287,6 +287,7 @@ impl Reference<'_> {
                 results.iter().filter(|ended| ended.status != Status::Skipped).filter_map(|ended| ended.host).collect();
             if !begun.is_empty() {
                 self.lost.clear();
+                self.failures.clear();
                 let rollback = Self::guard(Guard::Rollback, rollback, begun);
                 let undone = self.execute(&rollback, inside);
                 for ended in &mut results {
