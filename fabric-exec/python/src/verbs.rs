@@ -198,6 +198,7 @@ impl Serving {
             "info" => {
                 let connection = self.context(frame)?.connection().await?;
                 Ok(header(json!({
+                    "host_string": connection.host_string(),
                     "host": connection.host(),
                     "original_host": connection.original_host(),
                     "user": connection.user(),

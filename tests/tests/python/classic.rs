@@ -340,3 +340,54 @@ def both():
         .any_status()
         .run();
 }
+
+#[test]
+fn without_a_host_a_person_is_asked_or_it_is_an_error() {
+    let fabfile = "from fabric.api import *\n\n\n@task\ndef ping():\n    run('echo pong')\n";
+    let case = python!(pythons::one(), fabfile).args(["ping"]);
+    case.stdout_lacks("pong").stderr_has("no host to run on").stderr_lacks("Traceback").status(2).run();
+}
+
+#[test]
+fn the_last_lines_are_those_of_fabric_1() {
+    let fabfile = "
+from fabric.api import *
+
+
+@task
+def ping():
+    run('echo pong')
+
+
+@task
+def stop():
+    class Stopped(Exception):
+        pass
+    with settings(abort_exception=Stopped):
+        try:
+            abort('in vain')
+        except Stopped as error:
+            print('caught %s' % error)
+    with settings(host_string='127.0.0.1:1', use_exceptions_for={'network': True}):
+        from fabric.exceptions import NetworkError
+        try:
+            run('true')
+        except NetworkError as error:
+            print('network')
+    abort('for good')
+";
+    python!(pythons::one(), fabfile)
+        .args(["-H", "{h1}", "ping"])
+        .stdout("[{h1}] Executing task 'ping'\n[{h1}] run: echo pong\n[{h1}] out: pong\n\nDone.\nDisconnecting from {h1} ... done.\n")
+        .stderr("1 host: 1 ok (T s)\n")
+        .run();
+    python!(pythons::one(), fabfile)
+        .args(["stop"])
+        .stdout_has("caught in vain\nnetwork\n")
+        .stdout_lacks("Done.")
+        .stderr_has("Fatal error: for good\n\nAborting.\n")
+        .status(1)
+        .run();
+    let quiet = python!(pythons::one(), fabfile).args(["-H", "{h1}", "--hide", "status", "ping"]);
+    quiet.stdout_lacks("Done.").any_stderr().run();
+}

@@ -7,7 +7,7 @@ use crate::classic::python;
 use crate::pythons;
 use tests::case;
 
-const OLD: &str = "from fabric.api import *\n\n\ndef deploy(mode='0755'):\n\tprint 'mode', mode\n        if 0755 <> 1:\n\t\tprint \"%s\" % raw_input\n    try:\n        pass\n    except Exception, e:\n        print e\n";
+const OLD: &str = "from fabric.api import *\n\n\ndef deploy(mode='0755'):\n\tprint 'mode', mode\n        if 0755 <> 1:\n\t\tprint \"%s\" % 1\n    try:\n        pass\n    except Exception, e:\n        print e\n";
 
 /// Without the mixed indentation.
 fn old() -> String {

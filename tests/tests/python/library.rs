@@ -9,10 +9,13 @@ use crate::pythons;
 /// A program in Python, run by this interpreter.
 fn program(python: &Path, text: &str) -> Case {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fabric-exec/python/package");
+    // Of others' modules a warning is their own business.
+    let warnings = if python.ends_with("fab-classic/bin/python") { "ignore" } else { "error" };
     let script = format!(
-        "FABRIC_FAB=\"$0\" PYTHONPATH={0}:{0}/standins PYTHONDONTWRITEBYTECODE=1 exec {1} -W error deploy.py",
+        "FABRIC_FAB=\"$0\" PYTHONPATH={0}:{0}/standins PYTHONDONTWRITEBYTECODE=1 exec {1} -W {2} deploy.py",
         package.display(),
-        python.display()
+        python.display(),
+        warnings
     );
     case!().hosts(2).file("deploy.py", text).within(script)
 }
@@ -263,4 +266,54 @@ subprocess.check_call([sys.executable, '-B', '-c', program])
         None => panic!("cargo names the program under test"),
     };
     case.any_stderr().stdout("by the wheel\n").run();
+}
+
+#[test]
+fn output_in_another_encoding() {
+    let text = "
+from fabric import Connection
+
+c = Connection('{h1}', connect_kwargs={'key_filename': '{key}'})
+assert c.run(r\"printf 'gr\\\\374n'\", encoding='latin-1', hide=True).stdout == u'gr\\u00fcn'
+assert c.run(r\"printf 'gr\\\\374n'\", hide=True).stdout == u'gr\\ufffdn'
+print('done')
+";
+    program(pythons::one(), text).any_stderr().stdout("done\n").run();
+}
+
+/// The environment of the classic program, which `scripts/setup-tests` makes, has Paramiko and Invoke.
+#[test]
+fn exceptions_are_those_of_paramiko_and_invoke_where_they_are_installed() {
+    let text = "
+import invoke, paramiko
+assert 'standins' not in invoke.__file__ + paramiko.__file__
+from fabric import Connection
+kw = {'connect_kwargs': {'key_filename': '{key}'}}
+for host, port, error in (('127.0.0.1', 1, paramiko.ssh_exception.NoValidConnectionsError), ('127.0.0.1', 1, paramiko.SSHException), ('127.0.0.1', 1, OSError)):
+    try:
+        Connection(host, port=port, **kw).run('true')
+    except error:
+        pass
+    except paramiko.ssh_exception.NoValidConnectionsError:
+        assert error is paramiko.SSHException
+    else:
+        assert False
+try:
+    Connection('{h1}', **kw).run('exit 3', hide=True)
+except invoke.UnexpectedExit as error:
+    assert error.result.exited == 3
+key = paramiko.Ed25519Key if 'ed25519' in open('{key}.pub').read() else paramiko.RSAKey
+there = Connection('{h1}', connect_kwargs={'pkey': key.from_private_key_file('{key}'), 'look_for_keys': False, 'allow_agent': False})
+try:
+    print(there.run('echo by its key', hide=True).stdout.strip())
+except ValueError as error:
+    assert 'key_filename' in str(error)
+    print('by its key')
+watcher = invoke.Responder(pattern='name', response='bob\\n')
+assert there is not None
+assert Connection('{h1}', **kw).run('echo name; read x; echo $x', watchers=[watcher], hide=True).stdout == 'name\\nbob\\n'
+";
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fab-classic/bin/python");
+    assert!(python.is_file(), "{}: scripts/setup-tests makes it", python.display());
+    program(&python, text).any_stderr().stdout("by its key\n").run();
 }

@@ -9,6 +9,8 @@ from ._wire import CANCEL, REPLY, Closed, EngineError  # noqa: F401
 
 engine = _engine.engine
 loaded = None
+#: Whether tasks have run, and whether one has failed.
+called, failed = False, False
 
 
 def main():
@@ -25,8 +27,23 @@ def main():
     sys.path[:] = [place for place in sys.path if place]
     try:
         channel.serve(on_call)
+        _say_goodbye()
     finally:
+        _engine.flush()
         _reap(0)
+
+
+def _say_goodbye():
+    """The last lines of Fabric 1."""
+    from .network import denormalize
+    from .state import connections, output
+
+    if not called or loaded.modern or not output.status:
+        return
+    if not failed:
+        print("\nDone.")
+    for host in connections.keys():
+        print("Disconnecting from %s ... done." % denormalize(host))
 
 
 def on_call(frame):
@@ -103,6 +120,8 @@ def fork(frame):
     _engine.flush()
     from .tasks import fork as forked
 
+    global called
+    called = True
     pid = forked()
     if pid:
         os.close(fd)
@@ -137,6 +156,8 @@ def _reap(how):
 
 def call(header):
     """Runs a task."""
+    global called, failed
+    called = True
     from .state import _changed, _OF_CALLS, _OF_TASKS, env
 
     before = dict(_changed(_OF_CALLS + _OF_TASKS))
@@ -158,6 +179,7 @@ def call(header):
     finally:
         engine.current, engine.host = outer, outer_host
         _engine.flush()
+    failed = failed or "failed" in answer
     after = _changed(_OF_CALLS + _OF_TASKS)
     changed = {name: value for name, value in after.items() if name not in before or before[name] != value}
     for name in before:

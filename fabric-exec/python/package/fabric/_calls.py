@@ -96,11 +96,23 @@ def _number(value):
 
 def needs_host():
     """Asks for a host where ``env`` has none."""
-    from .network import _ask_for_host
+    if env.get("host_string"):
+        return env.host_string
+    from .network import _ask_for_host, normalize
 
-    if not env.get("host_string"):
+    if not engine.within_fab:
         _ask_for_host()
-    return env.host_string
+        return env.host_string
+    # fab asks, or says that there is no terminal to ask on.
+    try:
+        host = engine.call("info", {"env": _overlay()}).header["host_string"]
+    except EngineError as error:
+        problem = failure(error)
+        problem._fabric_quiet = True
+        raise problem
+    env.host_string = host
+    env.user, env.host, env.port = normalize(host)
+    return host
 
 
 def ask(verb, header, raw=b"", on_data=None, local=False):

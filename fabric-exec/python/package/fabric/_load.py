@@ -201,6 +201,8 @@ class Fabfile(object):
         from .state import _changed, _known, _OF_CALLS, _OF_TASKS, env
 
         changed = _changed(_OF_CALLS + _OF_TASKS)
+        if changed.get("disable_known_hosts"):
+            sys.stderr.write("Warning: %s sets env.disable_known_hosts: host keys are not checked\n" % self.path)
         if not self.modern and not env.use_ssh_config:
             changed["use_ssh_config"] = False
         shared = {}
