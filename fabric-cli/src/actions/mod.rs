@@ -60,7 +60,7 @@ fn act(request: &Request) -> Result<Exit, Failure> {
             request.surroundings.needs_dir()?;
             print(&init::init(*kind, &request.surroundings.dir)?)
         }
-        Action::Demo => demo::run(request),
+        Action::Demo(kind) => demo::run(request, *kind),
         Action::MergeReports => merge_reports::run(request),
         Action::Completion(shell) => print(&completion::script(*shell, &request.name)),
         Action::Complete(words) => print(&completion::complete(words, request)),

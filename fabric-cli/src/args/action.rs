@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::choices::{Format, InitKind, Shell};
+use super::choices::{DemoKind, Format, InitKind, Shell};
 
 /// The hidden first argument used by completion scripts; the words up to the cursor follow.
 pub(crate) const ASK: &str = "__complete";
@@ -40,7 +40,7 @@ pub(crate) enum Action {
     /// Write a starter project.
     Init(InitKind),
     /// Run the demo.
-    Demo,
+    Demo(DemoKind),
     /// Merge reports into one.
     MergeReports,
     /// Print a completion script.
@@ -72,9 +72,12 @@ impl Action {
     pub(crate) fn reads_nothing(&self, rest: &[String]) -> bool {
         match self {
             Self::Help => rest.is_empty(),
-            Self::Version | Self::Init(_) | Self::Demo | Self::MergeReports | Self::ToPython3 | Self::Completion(_) => {
-                true
-            }
+            Self::Version
+            | Self::Init(_)
+            | Self::Demo(_)
+            | Self::MergeReports
+            | Self::ToPython3
+            | Self::Completion(_) => true,
             _ => false,
         }
     }

@@ -43,6 +43,18 @@ choices! {
 }
 
 choices! {
+    /// What the demo's fabfile is written in.
+    #[derive(Default)]
+    pub(crate) enum DemoKind {
+        /// TOML.
+        #[default]
+        Toml = "toml",
+        /// Python.
+        Python = "python",
+    }
+}
+
+choices! {
     /// The kind of starter project.
     #[derive(Default)]
     pub(crate) enum InitKind {

@@ -17,7 +17,7 @@ use fabric_exec::InvocationError;
 use thiserror::Error;
 
 pub(crate) use action::{ASK, Action, HOST_PLUGIN};
-pub(crate) use choices::{Format, InitKind, ListFormat, Progress, Shell};
+pub(crate) use choices::{DemoKind, Format, InitKind, ListFormat, Progress, Shell};
 pub(crate) use help::help;
 pub(crate) use options::Options;
 

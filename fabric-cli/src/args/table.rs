@@ -2,7 +2,7 @@
 //! made from it. An incomplete block doesn't compile.
 
 use super::action::Action;
-use super::choices::{Format, InitKind, ListFormat, Progress, Shell};
+use super::choices::{DemoKind, Format, InitKind, ListFormat, Progress, Shell};
 use super::option::{Completes, Effect, Group, Opt, ValueKind};
 use crate::render::OutputMode;
 
@@ -221,8 +221,13 @@ options! {
         "init" = MaybeNextOneOf(InitKind::WORDS),
             Own(|o, given| o.ask(Action::Init(InitKind::of(given.value()).unwrap_or_default()), given)),
             "write a commented starter project", test "--init rust" => asks(Action::Init(InitKind::Rust));
-        "demo" = Nothing, Own(|o, given| o.ask(Action::Demo, given)), "run a small deploy on an embedded fleet",
-            test "--demo" => asks(Action::Demo);
+        "demo" = MaybeOneOf(DemoKind::WORDS),
+            Own(|o, given| {
+                let kind = given.value.as_deref().and_then(DemoKind::of).unwrap_or_default();
+                o.ask(Action::Demo(kind), given);
+            }),
+            "run a small deploy on an embedded fleet, by a fabfile in TOML or Python",
+            test "--demo=python" => asks(Action::Demo(DemoKind::Python));
         "merge-reports" = Many("FILE"),
             Own(|o, given| {
                 o.merged.push(given.value().into());

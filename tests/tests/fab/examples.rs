@@ -248,7 +248,7 @@ fn the_starter_warns_of_nothing() {
 
 #[test]
 fn only_starters_that_there_are_are_offered() {
-    case!().args(["--help"]).stdout_has("toml|rust|plugin").stdout_lacks("python").run();
-    let refused = "--init: `python` is none of toml, rust, plugin";
-    case!().args(["--init", "python"]).stderr_has(refused).status(2).run();
+    case!().args(["--help"]).stdout_has("toml|python|rust|plugin").stdout_lacks("ruby").run();
+    let refused = "--init: `ruby` is none of toml, python, rust, plugin";
+    case!().args(["--init", "ruby"]).stderr_has(refused).status(2).run();
 }

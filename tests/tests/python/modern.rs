@@ -195,3 +195,12 @@ ns.add_collection(Collection('sub', clean))
         .run();
     python!(pythons::one(), fabfile).args(["--shortlist"]).stdout("deploy\nsub.clean\n").run();
 }
+
+#[test]
+fn the_demo_rolls_the_same_deploy_from_python() {
+    let case = case!().env("TMPDIR", "{dir}").env("FABRIC_PYTHON", pythons::one().display().to_string());
+    let ran = case.args(["--demo=python"]).stdout_has("def deploy(version):").stderr_has("trying again").run();
+    assert!(ran.stdout.contains("web[1-4] (4 hosts)\n2.4\n"), "{}", ran.stdout);
+    let left: Vec<_> = std::fs::read_dir(ran.case().dir()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
