@@ -22,7 +22,7 @@ fn converter() -> Option<&'static Path> {
         let script = "import warnings; warnings.simplefilter('ignore'); import lib2to3.refactor";
         Command::new(python).args(["-c", script]).output().is_ok_and(|ran| ran.status.success())
     };
-    pythons::all().iter().map(|path| path.as_path()).find(has)
+    pythons::all().iter().map(std::path::PathBuf::as_path).find(has)
 }
 
 #[test]
