@@ -192,6 +192,11 @@ fn start(process: Option<&Process>, builder: &mut Builder) -> Result<Runtime, Fa
 /// Descriptors reserved for transferred files, local commands, pipes and the program itself, where the limit allows it.
 const OTHER_FILES: usize = 128;
 
+/// Keeps an interrupt (Ctrl-C) from ending this process, for a program whose owner says what is to end.
+pub(crate) fn ignore_interrupts() -> impl Sized {
+    signal(SignalKind::interrupt())
+}
+
 /// Descriptors that the program needs before its first host: the runtime, signals, and a few files.
 const OWN_FILES: usize = 10;
 

@@ -88,7 +88,7 @@ pub use plan::{Call, Plan, RunError};
 pub use report::Report;
 pub use run::Run;
 pub use task::{
-    Args, ArgsError, Argument, Context, Execute, Interrupt, Invocation, InvocationError, Param, ParamKind, Task,
-    TaskBody, TaskError, take_options,
+    Args, ArgsError, Argument, Context, Execute, Expected, Interrupt, Invocation, InvocationError, Param, ParamKind,
+    Task, TaskBody, TaskError, take_options,
 };
 pub use {fabric_core, fabric_transport};

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use fabric_exec::Run;
 use fabric_python::Told;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::process::{room_for_hosts, shared_runtime, take_socket};
+use crate::process::{ignore_interrupts, room_for_hosts, shared_runtime, take_socket};
 use crate::request::Request;
 
 /// Does what the program at the other end of standard input asks for, until it has gone.
@@ -22,7 +21,7 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     let runtime = shared_runtime(process)?;
     let report = runtime.block_on(async {
         // Ctrl-C reaches this program too: the one that started it says what is to end.
-        let _ignored = signal(SignalKind::interrupt());
+        let _ignored = ignore_interrupts();
         let run = |collection| {
             Run::new(collection, Arc::new(config))
                 .connector(connector)

@@ -207,7 +207,7 @@ pub(super) mod tests {
             (&["--batch", "0"], "--batch: `0` is not a batch: it takes at least one host (5, or 25%)"),
             (&["--limit", "0"], "--limit: `0` is not a limit: it leaves at least one host (5, or 25%)"),
             (&["--limit", "0%"], "--limit: `0%` is not a limit: it leaves at least one host (5, or 25%)"),
-            (&["--limit", "ten"], "--limit: `ten` is not a number of hosts (5) or a share of them (25%)"),
+            (&["--limit", "ten"], "--limit: expected a number of hosts (5) or a share of them (25%), found `ten`"),
             (&["--list", "--demo"], "--list and --demo cannot be used together"),
             (
                 &["--hide", "stdot"],

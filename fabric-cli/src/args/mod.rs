@@ -97,7 +97,7 @@ pub(crate) enum UsageError {
     NotUtf8(usize, String),
     /// A task's option without its value, or with an unexpected one.
     #[error("{0}")]
-    TaskOption(String),
+    TaskOption(fabric_exec::task::OptionError),
     /// A value for an option that takes none.
     #[error("{option} takes no value")]
     UnexpectedValue {

@@ -69,7 +69,7 @@ impl Kind {
             Self::Port => "a port from 1 to 65535".to_owned(),
             Self::Seconds => format!("a number of seconds from 0 to {SECONDS}"),
             Self::Text | Self::Secret => "a text".to_owned(),
-            Self::Amount => "a whole number, or a share such as `25%`".to_owned(),
+            Self::Amount => "a number of hosts (5) or a share of them (25%)".to_owned(),
             Self::List => "a list of texts".to_owned(),
             Self::Integers => format!("a list of whole numbers from 0 to {}", u32::MAX),
             Self::TextMap | Self::SecretMap => "a table of texts".to_owned(),

@@ -26,10 +26,10 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
                 #root::Param::required(name).kind(#root::ParamKind::Choice(words))
             }
 
-            fn from_value(value: &#root::Value) -> ::std::result::Result<Self, ::std::string::String> {
+            fn from_value(value: &#root::Value) -> ::std::result::Result<Self, #root::Expected> {
                 match value.as_str() {
                     #(::std::option::Option::Some(#words) => ::std::result::Result::Ok(Self::#variants),)*
-                    _ => ::std::result::Result::Err(::std::format!("one of {}", [#(#words),*].join(", "))),
+                    _ => ::std::result::Result::Err(#root::Expected::new(::std::format!("one of {}", [#(#words),*].join(", ")))),
                 }
             }
 

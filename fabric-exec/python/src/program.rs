@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use command_fds::{CommandFdExt as _, FdMapping};
 use fabric_core::settings::Map;
-use fabric_exec::hostlist::RoleLookup;
+use fabric_exec::hostlist::{LookupError, RoleLookup};
 use parking_lot::Mutex;
 use serde_json::json;
 use thiserror::Error;
@@ -277,16 +277,16 @@ pub(crate) struct Looked {
 
 #[async_trait]
 impl RoleLookup for Looked {
-    async fn hosts(&self) -> Result<Vec<String>, String> {
-        let channel = self.program.channel().await.map_err(|error| error.to_string())?;
+    async fn hosts(&self) -> Result<Vec<String>, LookupError> {
+        let channel = self.program.channel().await?;
         let header = json!({"role": self.role}).as_object().cloned().unwrap_or_default();
         match channel.ask("role.hosts", header, None).await {
             Some(Ok(frame)) => {
                 let hosts = frame.header.get("hosts").and_then(|hosts| hosts.as_array());
                 Ok(hosts.into_iter().flatten().filter_map(|host| host.as_str()).map(str::to_owned).collect())
             }
-            Some(Err(error)) => Err(error.text("message").unwrap_or_default().to_owned()),
-            None => Err("the process of Python that runs the fabfile has ended".to_owned()),
+            Some(Err(error)) => Err(error.text("message").unwrap_or_default().into()),
+            None => Err("the process of Python that runs the fabfile has ended".into()),
         }
     }
 }

@@ -12,20 +12,20 @@ use super::inventory::lines;
 #[non_exhaustive]
 pub enum ListError {
     /// An item, or a line of a file, is no host.
-    #[error("{}{source}", .place.as_ref().map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default())]
+    #[error("{}{error}", .place.as_ref().map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default())]
     Host {
         /// The file and the line, if it comes from one.
         place: Option<(String, usize)>,
         /// What is wrong.
-        source: HostStringError,
+        error: HostStringError,
     },
     /// A `@file` cannot be read.
-    #[error("cannot read the host list `{file}`: {source}")]
+    #[error("cannot read the host list `{file}`: {error}")]
     File {
         /// The file; `-` is standard input.
         file: String,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }
 
@@ -53,14 +53,14 @@ pub fn read_host_option(
 
 fn hosts_of(operand: &str, read: &mut impl FnMut(&str) -> std::io::Result<String>) -> Result<Vec<String>, ListError> {
     let Some(file) = operand.strip_prefix('@').filter(|file| !file.is_empty()) else {
-        return expand_item(operand).map_err(|source| ListError::Host { place: None, source });
+        return expand_item(operand).map_err(|error| ListError::Host { place: None, error });
     };
-    let text = read(file).map_err(|source| ListError::File { file: file.to_owned(), source })?;
+    let text = read(file).map_err(|error| ListError::File { file: file.to_owned(), error })?;
     let mut hosts = Vec::new();
     for (number, line) in lines(&text) {
         for item in split_list(line) {
-            let error = |source| ListError::Host { place: Some((file.to_owned(), number)), source };
-            hosts.extend(expand_item(item).map_err(error)?);
+            let wrong = |error| ListError::Host { place: Some((file.to_owned(), number)), error };
+            hosts.extend(expand_item(item).map_err(wrong)?);
         }
     }
     Ok(hosts)

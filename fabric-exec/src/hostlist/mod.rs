@@ -34,7 +34,7 @@ pub use compose::{SetOperator, operands};
 pub(crate) use compose::{compose, with_operands};
 pub use env::{Directive, EnvLists, FabfileLists, RuntimeLists};
 pub use inventory::{Inventory, InventoryError, Members, read_inventory};
-pub use role::{Role, RoleLookup, RoleSource, Roles};
+pub use role::{LookupError, Role, RoleLookup, RoleSource, Roles};
 pub use share::{Shard, Share, ShareError};
 
 /// Hosts, roles and exclusions as one level gives them. An empty list is the same as none.
@@ -360,14 +360,14 @@ pub enum HostListError {
         bare: String,
     },
     /// A text of the list is no host string.
-    #[error("task `{task}`: {source}")]
+    #[error("task `{task}`: {error}")]
     Host {
         /// The task whose list it is.
         task: String,
         /// The role that named it, if one did.
         role: Option<String>,
         /// What is wrong.
-        source: HostStringError,
+        error: HostStringError,
     },
 }
 
@@ -570,10 +570,10 @@ fn collect(
     list: &mut HostList,
 ) -> Result<(), HostListError> {
     for text in &selection.hosts {
-        let host = HostString::parse(text).map_err(|source| HostListError::Host {
+        let host = HostString::parse(text).map_err(|error| HostListError::Host {
             task: sources.task.to_owned(),
             role: None,
-            source,
+            error,
         })?;
         list.hosts.push(Listed::new(host));
     }

@@ -108,8 +108,11 @@ impl Role {
 #[async_trait]
 pub trait RoleLookup: Send + Sync {
     /// The host strings, each time the role is looked up.
-    async fn hosts(&self) -> Result<Vec<String>, String>;
+    async fn hosts(&self) -> Result<Vec<String>, LookupError>;
 }
+
+/// Why code names no hosts.
+pub type LookupError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Roles by name.
 pub type Roles = IndexMap<String, Role>;

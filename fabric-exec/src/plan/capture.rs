@@ -5,10 +5,12 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use super::role_error::{CommandError, What};
 use crate::task::Interrupt;
 
 /// What a local command prints; anything but success is an error with the end of what it said.
-pub(super) async fn capture(line: &str, dir: &Path, interrupt: &Interrupt) -> Result<String, String> {
+pub(super) async fn capture(line: &str, dir: &Path, interrupt: &Interrupt) -> Result<String, CommandError> {
+    let error = |what| CommandError { line: line.to_owned(), what };
     let child = Command::new("/bin/sh")
         .args(["-c", line])
         .current_dir(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })
@@ -17,17 +19,15 @@ pub(super) async fn capture(line: &str, dir: &Path, interrupt: &Interrupt) -> Re
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| format!("`{line}` cannot be run: {error}"))?;
+        .map_err(|why| error(What::NotRun(why)))?;
     let output = tokio::select! {
-        output = child.wait_with_output() => output.map_err(|error| format!("`{line}`: {error}"))?,
-        () = interrupt.stopping() => return Err(format!("`{line}` was interrupted")),
+        output = child.wait_with_output() => output.map_err(|why| error(What::Broken(why)))?,
+        () = interrupt.stopping() => return Err(error(What::Interrupted)),
     };
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let said: Vec<&str> = said.trim_end().lines().collect();
-    let said = said[said.len().saturating_sub(5)..].join("\n");
-    let colon = if said.is_empty() { "" } else { ": " };
-    Err(format!("`{line}` ended with {}{colon}{said}", output.status))
+    Err(error(What::Failed(output.status, said[said.len().saturating_sub(5)..].join("\n"))))
 }

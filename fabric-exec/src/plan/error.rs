@@ -4,6 +4,7 @@ use fabric_core::settings::{Problem, Problems};
 use fabric_core::{Origin, PromptError};
 use thiserror::Error;
 
+use super::role_error::RoleError;
 use crate::collection::UnknownTask;
 use crate::hostlist::HostListError;
 use crate::task::{ArgsError, TaskError};
@@ -22,20 +23,20 @@ pub enum RunError {
     #[error(transparent)]
     HostList(#[from] HostListError),
     /// The same, in a task's own `hosts` and `roles`.
-    #[error("{origin}: {source}")]
+    #[error("{origin}: {error}")]
     OwnHostList {
         /// Where the task is defined.
         origin: Origin,
         /// What is wrong.
-        source: HostListError,
+        error: HostListError,
     },
     /// A role's hosts could not be found out.
-    #[error("role `{role}`: {message}")]
+    #[error("role `{role}`: {error}")]
     Role {
         /// The role.
         role: String,
         /// What happened.
-        message: String,
+        error: RoleError,
     },
     /// A setting is wrong.
     #[error(transparent)]
@@ -48,12 +49,12 @@ pub enum RunError {
     #[error("task `{0}` executes itself without end")]
     Endless(String),
     /// A task needs a host, and there is no way to ask for one.
-    #[error("task `{task}` has no host to run on: give -H, -R, hosts or roles ({source})")]
+    #[error("task `{task}` has no host to run on: give -H, -R, hosts or roles ({error})")]
     NoHost {
         /// The task.
         task: String,
         /// Why no question is asked.
-        source: PromptError,
+        error: PromptError,
     },
     /// A task needs itself before or after it.
     #[error("task `{0}` needs itself: look at `pre` and `post`")]
@@ -74,5 +75,37 @@ impl RunError {
 impl From<RunError> for TaskError {
     fn from(error: RunError) -> Self {
         Self::Usage(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn no_error_prints_what_it_returns_as_its_source() {
+        let list = || HostListError::Host {
+            task: "t".to_owned(),
+            role: None,
+            error: "a:b".parse::<fabric_core::HostString>().unwrap_err(),
+        };
+        let no_terminal = PromptError::NoTerminal { message: "a host".to_owned(), host: None };
+        let code = RoleError::Code(Arc::new("no answer".into()));
+        for error in [
+            RunError::HostList(list()),
+            RunError::OwnHostList { origin: Origin::new(fabric_core::Layer::Task), error: list() },
+            RunError::Role { role: "web".to_owned(), error: code },
+            RunError::NoHost { task: "t".to_owned(), error: no_terminal },
+        ] {
+            let text = error.to_string();
+            let mut source = error.source();
+            while let Some(cause) = source {
+                assert!(!text.contains(&cause.to_string()), "{text}");
+                source = cause.source();
+            }
+        }
     }
 }

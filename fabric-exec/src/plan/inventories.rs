@@ -10,7 +10,8 @@ use fabric_core::settings::Overlay;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
-use crate::hostlist::{HostList, Inventory, Level, Members, RoleSource, Roles};
+use super::role_error::RoleError;
+use crate::hostlist::{HostList, Inventory, InventoryError, Level, Members, RoleSource, Roles};
 
 /// What inventories have said in a run.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ type Said = (Arc<str>, Arc<[Overlay]>);
 
 impl Inventories {
     /// Takes note of what an inventory says. Two machines of one name would be one in lists, output and reports.
-    fn note(&self, inventory: &str, members: &Members) -> Result<(), String> {
+    fn note(&self, inventory: &str, members: &Members) -> Result<(), RoleError> {
         if !members.has_settings {
             return Ok(());
         }
@@ -41,11 +42,8 @@ impl Inventories {
             if known.0 == inventory {
                 known.1 = listed.settings.clone();
             } else if !same {
-                return Err(format!(
-                    "host `{}` is in inventory {} and in inventory {inventory}, with other settings: give one of them \
-                     another name",
-                    listed.host, known.0
-                ));
+                let inventories = [known.0.to_string(), inventory.to_string()];
+                return Err(RoleError::TwoInventories { host: listed.host.to_string(), inventories });
             }
         }
         Ok(())
@@ -57,21 +55,22 @@ impl Inventories {
     }
 
     /// The hosts of a group of an inventory file.
-    pub(super) async fn file(&self, path: &Path, group: &str) -> Result<Members, String> {
+    pub(super) async fn file(&self, path: &Path, group: &str) -> Result<Members, RoleError> {
         let (path, group, shown) = (path.to_path_buf(), group.to_owned(), path.display().to_string());
         let read = tokio::task::spawn_blocking(move || Inventory::open(&path)?.group(&group));
-        let members = read.await.map_err(|error| error.to_string())?;
-        self.noted(&shown, members.map_err(|error| error.of_inventory(&shown))?)
+        let members = read.await.map_err(|error| RoleError::Panicked(error.to_string()))?;
+        self.noted(&shown, members)
     }
 
     /// The hosts of a group of what an inventory command has printed.
-    pub(super) fn printed(&self, line: &str, output: &str, group: &str) -> Result<Members, String> {
+    pub(super) fn printed(&self, line: &str, output: &str, group: &str) -> Result<Members, RoleError> {
         let name = format!("`{line}`");
         let members = Inventory::read(output, &name).and_then(|inventory| inventory.group(group));
-        self.noted(&name, members.map_err(|error| error.of_inventory(&name))?)
+        self.noted(&name, members)
     }
 
-    fn noted(&self, inventory: &str, members: Members) -> Result<Members, String> {
+    fn noted(&self, inventory: &str, members: Result<Members, InventoryError>) -> Result<Members, RoleError> {
+        let members = members.map_err(|error| RoleError::Inventory { inventory: inventory.to_owned(), error })?;
         let mut warnings = self.warnings.lock();
         for warning in &members.warnings {
             if warnings.1.insert(warning.clone()) {

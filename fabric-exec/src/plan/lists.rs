@@ -17,10 +17,11 @@ use super::error::RunError;
 use super::inputs::Inputs;
 use super::inventories::Inventories;
 use super::job::Job;
+use super::role_error::RoleError;
 use super::shares::{expand, setting};
 use crate::hostlist::{
     Around, Emptied, FirstNamed, HostList, HostListError, Level, ListSources, Listed, Members, Role, RoleSource, Rules,
-    Selection, Share, build, compose, expand_item, role_names, role_operands, unknown_names, unknown_roles,
+    Selection, Share, build, compose, expand_item, role_names, role_operands, unknown_names,
 };
 use crate::task::{Context, Env, Task, TaskError};
 use crate::template;
@@ -202,11 +203,11 @@ impl HostLists {
     }
 
     fn roles_of(&self, task: &Task, sources: &ListSources<'_>) -> Result<Vec<String>, RunError> {
-        sources.roles(&self.inputs.roles).map_err(|source| match &task.origin {
+        sources.roles(&self.inputs.roles).map_err(|error| match &task.origin {
             Some(origin) if task.own.gives_hosts() && !sources.arguments.gives_hosts() => {
-                RunError::OwnHostList { origin: origin.clone(), source }
+                RunError::OwnHostList { origin: origin.clone(), error }
             }
-            _ => source.into(),
+            _ => error.into(),
         })
     }
 
@@ -265,11 +266,11 @@ impl HostLists {
         env: &Env,
         open: &mut Vec<String>,
     ) -> Result<Vec<Listed>, RunError> {
-        let error = |message: String| RunError::Role { role: name.to_owned(), message };
+        let error = |error: RoleError| RunError::Role { role: name.to_owned(), error };
         let texts = match &role.source {
             RoleSource::Roles(items) => {
                 if open.iter().any(|other| other == name) {
-                    return Err(error("it is made of itself".to_owned()));
+                    return Err(error(RoleError::OfItself));
                 }
                 open.push(name.to_owned());
                 let hosts = Box::pin(self.composed(task, items, env, open)).await?.map_err(error);
@@ -277,7 +278,7 @@ impl HostLists {
                 return hosts;
             }
             RoleSource::Hosts(hosts) => Ok(hosts.clone()),
-            RoleSource::Code(code) => code.hosts().await.map_err(error),
+            RoleSource::Code(code) => code.hosts().await.map_err(|why| error(RoleError::Code(Arc::new(why)))),
             RoleSource::File { path, group } => {
                 let members = self.inventories.file(path, group.as_deref().unwrap_or(name)).await;
                 return Ok(members.map_err(error)?.hosts);
@@ -286,15 +287,13 @@ impl HostLists {
                 let resolver = &self.inputs.files.of(&role.namespace).resolver;
                 let settings = resolver.settings(None, &env.overlay().into_iter().collect::<Vec<_>>())?;
                 let line = template::render(&template::environment(), line, &template::env_of(settings));
-                let line = line.map_err(|problem| error(problem.to_string()))?;
+                let line = line.map_err(|problem| error(RoleError::Template(problem.to_string())))?;
                 return Ok(self.inventory_command(&line, dir, name).await.map_err(error)?.hosts);
             }
         }?;
         let listed = |text: &String| match HostString::parse(text) {
             Ok(host) => Ok(Listed::new(host)),
-            Err(source) => {
-                Err(HostListError::Host { task: task.to_owned(), role: Some(name.to_owned()), source }.into())
-            }
+            Err(error) => Err(HostListError::Host { task: task.to_owned(), role: Some(name.to_owned()), error }.into()),
         };
         texts.iter().map(listed).collect()
     }
@@ -306,11 +305,11 @@ impl HostLists {
         items: &[String],
         env: &Env,
         open: &mut Vec<String>,
-    ) -> Result<Result<Vec<Listed>, String>, RunError> {
+    ) -> Result<Result<Vec<Listed>, RoleError>, RunError> {
         let names = role_names(items, |name| self.inputs.roles.contains_key(name));
         let unknown = unknown_names(&names, &self.inputs.roles);
         if !unknown.is_empty() {
-            return Ok(Err(unknown_roles(&unknown)));
+            return Ok(Err(RoleError::UnknownRoles(unknown)));
         }
         let mut hosts: IndexMap<&str, Vec<Listed>> = IndexMap::new();
         for name in &names {
@@ -319,7 +318,7 @@ impl HostLists {
         let operands = items.iter().map(|item| role_operands(item, |name| self.inputs.roles.contains_key(name)));
         let mut first = FirstNamed::default();
         let hosts_of = |operator, name| {
-            first.note(operator, name, &hosts[name]).map_err(|error| error.to_string())?;
+            first.note(operator, name, &hosts[name]).map_err(RoleError::Composed)?;
             Ok(hosts[name].clone())
         };
         let composed = compose(operands, |listed: &Listed| listed.host.as_str(), hosts_of, |_, _, _| {});
@@ -327,7 +326,7 @@ impl HostLists {
     }
 
     /// The hosts of a group of what an inventory command prints.
-    async fn inventory_command(&self, line: &str, dir: &Path, group: &str) -> Result<Members, String> {
+    async fn inventory_command(&self, line: &str, dir: &Path, group: &str) -> Result<Members, RoleError> {
         let output = capture(line, dir, &self.inputs.means.interrupt).await?;
         self.inventories.printed(line, &output, group)
     }
@@ -340,7 +339,7 @@ impl HostLists {
         for warning in self.inventories.warnings() {
             emitter.warn(warning);
         }
-        Ok(members.map_err(TaskError::Abort)?.hosts)
+        Ok(members.map_err(|error| TaskError::Abort(error.to_string()))?.hosts)
     }
 
     /// Notes which hosts of `-x` a list doesn't have. Yields a warning, before anything runs on the list, if no list of

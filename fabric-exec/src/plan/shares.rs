@@ -9,8 +9,8 @@ use crate::hostlist::{HostListError, Share, ShareError};
 pub(super) fn expand(task: &str, list: &[String]) -> Result<Vec<String>, RunError> {
     let mut hosts = Vec::new();
     for item in list {
-        let error = |source| HostListError::Host { task: task.to_owned(), role: None, source };
-        hosts.extend(fabric_core::host::expand(item).map_err(error)?);
+        let wrong = |error| HostListError::Host { task: task.to_owned(), role: None, error };
+        hosts.extend(fabric_core::host::expand(item).map_err(wrong)?);
     }
     Ok(hosts)
 }

@@ -137,7 +137,7 @@ async fn list_now(run: &Arc<RunState>, job: &Job, parent: Option<&Context>) -> R
             return Ok(None);
         }
         let host = run.lists.ask_for_host().await;
-        list.asked(host.map_err(|source| RunError::NoHost { task: job.name.to_string(), source })?);
+        list.asked(host.map_err(|error| RunError::NoHost { task: job.name.to_string(), error })?);
     }
     Ok(Some(list))
 }

@@ -2,8 +2,21 @@
 
 use fabric_core::Value;
 use serde_json::json;
+use thiserror::Error;
 
 use super::{Param, ParamKind};
+
+/// What was expected instead of a value. The value is not among it: it may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Expected(String);
+
+impl Expected {
+    /// Something like this: `a whole number`.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
 
 /// A type that a parameter of a task can have: texts, numbers, `bool`, `Option`, `Vec<String>`, and enums
 /// with `#[derive(Choice)]`.
@@ -23,7 +36,7 @@ pub trait Argument: Sized {
     /// # Errors
     ///
     /// What was expected.
-    fn from_value(value: &Value) -> Result<Self, String>;
+    fn from_value(value: &Value) -> Result<Self, Expected>;
 
     /// As a default.
     fn to_value(&self) -> Value;
@@ -34,11 +47,11 @@ impl Argument for String {
         Param::required(name)
     }
 
-    fn from_value(value: &Value) -> Result<Self, String> {
+    fn from_value(value: &Value) -> Result<Self, Expected> {
         match value {
             Value::String(text) => Ok(text.clone()),
             Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
-            _ => Err("a text".to_owned()),
+            _ => Err(Expected::new("a text")),
         }
     }
 
@@ -53,8 +66,8 @@ impl Argument for bool {
         Param::optional(name, false)
     }
 
-    fn from_value(value: &Value) -> Result<Self, String> {
-        value.as_bool().ok_or_else(|| "true or false".to_owned())
+    fn from_value(value: &Value) -> Result<Self, Expected> {
+        value.as_bool().ok_or_else(|| Expected::new("true or false"))
     }
 
     fn to_value(&self) -> Value {
@@ -69,8 +82,8 @@ macro_rules! integers {
                 Param::required(name).kind(ParamKind::Integer)
             }
 
-            fn from_value(value: &Value) -> Result<Self, String> {
-                let expected = || format!("a whole number from {} to {}", <$type>::MIN, <$type>::MAX);
+            fn from_value(value: &Value) -> Result<Self, Expected> {
+                let expected = || Expected::new(format!("a whole number from {} to {}", <$type>::MIN, <$type>::MAX));
                 serde_json::from_value(value.clone()).map_err(|_| expected())
             }
 
@@ -88,8 +101,8 @@ impl Argument for f64 {
         Param::required(name).kind(ParamKind::Number)
     }
 
-    fn from_value(value: &Value) -> Result<Self, String> {
-        value.as_f64().ok_or_else(|| "a number".to_owned())
+    fn from_value(value: &Value) -> Result<Self, Expected> {
+        value.as_f64().ok_or_else(|| Expected::new("a number"))
     }
 
     fn to_value(&self) -> Value {
@@ -104,7 +117,7 @@ impl<T: Argument> Argument for Option<T> {
         Param { default: Some(Value::Null), ..inner }
     }
 
-    fn from_value(value: &Value) -> Result<Self, String> {
+    fn from_value(value: &Value) -> Result<Self, Expected> {
         if value.is_null() { Ok(None) } else { T::from_value(value).map(Some) }
     }
 
@@ -119,8 +132,8 @@ impl<T: Argument> Argument for Vec<T> {
         Param::optional(name, json!([]))
     }
 
-    fn from_value(value: &Value) -> Result<Self, String> {
-        let items = value.as_array().ok_or_else(|| "a list".to_owned())?;
+    fn from_value(value: &Value) -> Result<Self, Expected> {
+        let items = value.as_array().ok_or_else(|| Expected::new("a list"))?;
         // What was typed is text; the item's type reads it.
         let param = T::param("item");
         let item = |item: &Value| match item {

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{Param, ParamKind};
+use super::{Expected, Param, ParamKind};
 use crate::hostlist::{Selection, expand_item};
 
 /// A task's arguments by name, defaults filled in.
@@ -56,12 +56,12 @@ pub enum InvocationError {
         key: String,
     },
     /// An item of a host list is no host.
-    #[error("the hosts of task `{task}`: {source}")]
+    #[error("the hosts of task `{task}`: {error}")]
     Host {
         /// The task. What else was typed may be a secret.
         task: String,
         /// What is wrong.
-        source: HostStringError,
+        error: HostStringError,
     },
 }
 
@@ -110,7 +110,7 @@ impl Invocation {
             match item.key {
                 None => call.positional.push(Value::String(item.value)),
                 Some(key) => call.set(&key, item.value, |item| {
-                    hosts(item).map_err(|source| InvocationError::Host { task: task.to_owned(), source })
+                    hosts(item).map_err(|error| InvocationError::Host { task: task.to_owned(), error })
                 })?,
             }
         }
@@ -251,7 +251,7 @@ impl std::str::FromStr for Invocation {
     }
 }
 
-fn typed(param: &Param, value: &Value) -> Result<Value, String> {
+fn typed(param: &Param, value: &Value) -> Result<Value, Expected> {
     match (value, &param.kind) {
         (Value::String(text), kind) if *kind != ParamKind::Text => param.parse(text),
         _ => param.check(value).map(|()| value.clone()),

@@ -25,7 +25,7 @@ mod secrets;
 mod turns;
 
 pub(crate) use apart::Apart;
-pub use argument::Argument;
+pub use argument::{Argument, Expected};
 pub use backoff::Backoff;
 pub(crate) use context::Runner;
 pub use context::{Context, Execute, LOCAL_ONLY};
@@ -41,7 +41,7 @@ pub use interrupt::Interrupt;
 pub use invocation::{Args, ArgsError, Invocation, InvocationError};
 pub(crate) use layers::{task_layers, task_overlay};
 pub(crate) use means::Means;
-pub use options::{Opt, take_options};
+pub use options::{Opt, OptionError, take_options};
 pub use outline::{Effect, Executed, KnownStep, Outline, Text};
 pub use param::{Param, ParamKind};
 pub(crate) use scope::{LENIENCY, Scope, passed_on, without_leniency};

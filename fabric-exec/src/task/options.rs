@@ -2,6 +2,7 @@
 
 use fabric_core::Value;
 use serde_json::json;
+use thiserror::Error;
 
 use super::{Invocation, Param, ParamKind};
 
@@ -16,6 +17,47 @@ pub struct Opt<'a> {
     pub param: &'a Param,
     /// Its letter, if it has one.
     pub short: Option<char>,
+}
+
+/// An option of a task that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// It needs a value, and nothing follows.
+    #[error("option `{option}` of task `{task}` needs a value")]
+    NeedsValue {
+        /// The option, as typed.
+        option: String,
+        /// The task.
+        task: String,
+    },
+    /// It needs a value, and an option follows.
+    #[error("option `{option}` of task `{task}` needs a value, and `{word}` is an option{}", glued(.option, .word))]
+    FollowedByOption {
+        /// The option, as typed.
+        option: String,
+        /// The task.
+        task: String,
+        /// What follows.
+        word: String,
+    },
+    /// It takes no value.
+    #[error("option `{option}` of task `{task}` takes no value")]
+    TakesNoValue {
+        /// The option, as typed.
+        option: String,
+        /// The task.
+        task: String,
+    },
+}
+
+/// How a value that looks like an option is written.
+fn glued(option: &str, word: &str) -> String {
+    match option.starts_with("--") {
+        _ if word == "--" => String::new(),
+        true => format!(": write `{option}={word}` if that is it"),
+        false => format!(": write `{option}{word}` if that is it"),
+    }
 }
 
 impl<'a> Opt<'a> {
@@ -80,18 +122,16 @@ pub fn take_options(
     words: &[String],
     call: &mut Invocation,
     is_option: impl Fn(&str) -> bool,
-) -> Result<usize, String> {
+) -> Result<usize, OptionError> {
     let options = Opt::all(params);
     let is_option = |word: &str| word == "--" || is_own(&options, word) || is_option(word);
     let next = |option: &str, call: &Invocation, next: Option<&String>| match next {
         Some(word) if word.starts_with('-') && !is_number(word) && is_option(word) => {
-            let glue = if option.starts_with("--") { "=" } else { "" };
-            let advice =
-                if word == "--" { String::new() } else { format!(": write `{option}{glue}{word}` if that is it") };
-            Err(format!("option `{option}` of task `{}` needs a value, and `{word}` is an option{advice}", call.task))
+            let (option, task) = (option.to_owned(), call.task.clone());
+            Err(OptionError::FollowedByOption { option, task, word: word.clone() })
         }
         Some(word) => Ok(json!(word)),
-        None => Err(format!("option `{option}` of task `{}` needs a value", call.task)),
+        None => Err(OptionError::NeedsValue { option: option.to_owned(), task: call.task.clone() }),
     };
     let mut taken = 0;
     while let Some(word) = words.get(taken) {
@@ -132,9 +172,9 @@ fn is_number(word: &str) -> bool {
 fn take_long(
     options: &[Opt<'_>],
     long: &str,
-    next: impl Fn(&str, &Invocation) -> Result<Value, String>,
+    next: impl Fn(&str, &Invocation) -> Result<Value, OptionError>,
     call: &mut Invocation,
-) -> Result<usize, String> {
+) -> Result<usize, OptionError> {
     let (name, value) = match long.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (long, None),
@@ -153,7 +193,7 @@ fn take_long(
     match name.strip_prefix("no-").and_then(find) {
         Some(param) if param.kind == ParamKind::Bool => match value {
             None => Ok(set(call, param, json!(false), 1)),
-            Some(_) => Err(format!("option `--{name}` of task `{}` takes no value", call.task)),
+            Some(_) => Err(OptionError::TakesNoValue { option: format!("--{name}"), task: call.task.clone() }),
         },
         _ => Ok(0),
     }
@@ -162,9 +202,9 @@ fn take_long(
 fn take_short(
     options: &[Opt<'_>],
     letters: &str,
-    next: impl Fn(&str, &Invocation) -> Result<Value, String>,
+    next: impl Fn(&str, &Invocation) -> Result<Value, OptionError>,
     call: &mut Invocation,
-) -> Result<usize, String> {
+) -> Result<usize, OptionError> {
     let find = |letter: char| options.iter().find(|option| option.short == Some(letter)).map(|option| option.param);
     // All or nothing: a word with a letter of another option belongs to that.
     for (index, letter) in letters.char_indices() {
@@ -208,7 +248,7 @@ fn set(call: &mut Invocation, param: &Param, value: Value, words: usize) -> usiz
 mod tests {
     use super::*;
 
-    fn take(params: &[Param], words: &[&str]) -> Result<(usize, String), String> {
+    fn take(params: &[Param], words: &[&str]) -> Result<(usize, String), OptionError> {
         let mut call = Invocation::new("t");
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let taken = take_options(params, &words, &mut call, |word| word == "--list")?;

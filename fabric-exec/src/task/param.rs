@@ -4,6 +4,8 @@ use fabric_core::Value;
 use serde::Serialize;
 use serde_json::json;
 
+use super::Expected;
+
 /// One parameter of a task.
 ///
 /// ```
@@ -118,27 +120,27 @@ impl Param {
     /// # Errors
     ///
     /// What was expected.
-    pub fn parse(&self, text: &str) -> Result<Value, String> {
+    pub fn parse(&self, text: &str) -> Result<Value, Expected> {
         let trimmed = text.trim();
         match &self.kind {
             ParamKind::Text => Ok(json!(text)),
-            ParamKind::Integer => trimmed.parse::<i64>().map(|n| json!(n)).map_err(|_| "a whole number".to_owned()),
+            ParamKind::Integer => trimmed.parse::<i64>().map(|n| json!(n)).map_err(|_| Expected::new("a whole number")),
             ParamKind::Number => match trimmed.parse::<f64>() {
                 Ok(number) if number.is_finite() => Ok(json!(number)),
-                _ => Err("a number".to_owned()),
+                _ => Err(Expected::new("a number")),
             },
             ParamKind::Bool => match trimmed.to_ascii_lowercase().as_str() {
                 "true" | "yes" | "on" | "1" => Ok(json!(true)),
                 "false" | "no" | "off" | "0" | "" => Ok(json!(false)),
-                _ => Err("true or false".to_owned()),
+                _ => Err(Expected::new("true or false")),
             },
             ParamKind::List => {
                 Ok(json!(trimmed.split(';').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>()))
             }
             ParamKind::Rest => Ok(json!([text])),
-            ParamKind::Named => Err("given by names".to_owned()),
+            ParamKind::Named => Err(Expected::new("given by names")),
             ParamKind::Choice(words) if words.iter().any(|word| word == trimmed) => Ok(json!(trimmed)),
-            ParamKind::Choice(words) => Err(format!("one of {}", words.join(", "))),
+            ParamKind::Choice(words) => Err(Expected::new(format!("one of {}", words.join(", ")))),
         }
     }
 
@@ -147,7 +149,7 @@ impl Param {
     /// # Errors
     ///
     /// What was expected.
-    pub fn check(&self, value: &Value) -> Result<(), String> {
+    pub fn check(&self, value: &Value) -> Result<(), Expected> {
         let (fits, expected) = match &self.kind {
             ParamKind::Text => (!value.is_object() && !value.is_array(), "a text".to_owned()),
             ParamKind::Integer => (value.is_i64() || value.is_u64(), "a whole number".to_owned()),
@@ -160,6 +162,6 @@ impl Param {
                 format!("one of {}", words.join(", ")),
             ),
         };
-        if fits { Ok(()) } else { Err(expected) }
+        if fits { Ok(()) } else { Err(Expected::new(expected)) }
     }
 }

@@ -85,11 +85,11 @@ pub(crate) fn is_template(text: &str) -> bool {
 }
 
 /// What is wrong with a template's syntax.
-pub(crate) fn check(text: &str) -> Result<(), String> {
+pub(crate) fn check(text: &str) -> Result<(), TemplateError> {
     if !is_template(text) {
         return Ok(());
     }
-    environment().template_from_str(text).map(drop).map_err(|error| message(&error))
+    environment().template_from_str(text).map(drop).map_err(|error| TemplateError(message(&error)))
 }
 
 /// What is wrong with a file's syntax, and in which line.
@@ -102,8 +102,8 @@ pub(crate) fn check_file(text: &str) -> Result<(), (usize, String)> {
 }
 
 /// What is wrong with a condition's syntax.
-pub(crate) fn check_expression(text: &str) -> Result<(), String> {
-    environment().compile_expression(text).map(drop).map_err(|error| message(&error))
+pub(crate) fn check_expression(text: &str) -> Result<(), TemplateError> {
+    environment().compile_expression(text).map(drop).map_err(|error| TemplateError(message(&error)))
 }
 
 /// Renders a template. An error names what is wrong, and never the text or a value.

@@ -143,8 +143,8 @@ fn what_no_setting_takes_is_refused_with_its_line() {
         ("timeout = abc", 4, "expected a number of seconds"),
         ("port = \"x\"", 4, "expected a port"),
         ("warn_only = 3", 4, "expected true or false"),
-        ("batch = abc", 4, "expected a whole number, or a share such as `25%`"),
-        ("limit = \"5 %x\"", 4, "expected a whole number, or a share such as `25%`"),
+        ("batch = abc", 4, "expected a number of hosts (5) or a share of them (25%)"),
+        ("limit = \"5 %x\"", 4, "expected a number of hosts (5) or a share of them (25%)"),
     ] {
         let (name, value) = key.split_once(" = ").unwrap();
         let text = format!("tasks:\n  t:\n    steps:\n      - set: {{ {name}: {value} }}\n");

@@ -128,7 +128,7 @@ pub(super) fn read(text: &str, file: &FileLine, model: &mut Model) -> Result<(),
 fn host(row: &str, group: usize, place: &FileLine, model: &mut Model) -> Result<(), InventoryError> {
     let words = words::split(row, true).map_err(|why| place.refused(why))?;
     let (first, rest) = words.split_first().ok_or_else(|| place.refused("a host without a name"))?;
-    let pattern = pattern::read(first).map_err(|why| place.refused(why))?;
+    let pattern = pattern::read(first).map_err(|why| place.refused(why.to_string()))?;
     let mut vars = Vec::new();
     for word in rest {
         let Some((key, value)) = word.split_once('=') else {

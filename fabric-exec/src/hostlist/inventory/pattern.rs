@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use thiserror::Error;
+
 /// The hosts that a name stands for: ranges written out and the port taken off.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
@@ -18,20 +20,36 @@ pub(super) struct Written {
     pub(super) host: String,
 }
 
+/// A name that is not what it should be.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("`{text}`: {why}")]
+pub(super) struct PatternError {
+    text: String,
+    why: &'static str,
+}
+
+impl PatternError {
+    fn new(text: &str, why: &'static str) -> Self {
+        Self { text: text.to_owned(), why }
+    }
+}
+
 /// Reads a name. What isn't a network name with an optional port is a name as it stands, ranges apart.
-pub(super) fn read(text: &str) -> Result<Pattern, String> {
+pub(super) fn read(text: &str) -> Result<Pattern, PatternError> {
     if range_at(text.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(':')) == Some("")
         && text.contains("]:")
     {
-        return Err(format!("`{text}`: a range alone in front of a port, which could be an address"));
+        return Err(PatternError::new(text, "a range alone in front of a port, which could be an address"));
     }
     let (address, port) = Some(with_port(text)).filter(|(address, _)| is_host(address)).unwrap_or((text, None));
     let port = match port {
-        None if text.trim_end().ends_with(':') => return Err(format!("`{text}` ends in a colon without a port")),
+        None if text.trim_end().ends_with(':') => {
+            return Err(PatternError::new(text, "it ends in a colon without a port"));
+        }
         None => None,
         Some(digits) => match digits.parse::<u16>() {
             Ok(port) if port > 0 => Some(port),
-            _ => return Err(format!("`{text}` has a port beyond 65535 or of 0")),
+            _ => return Err(PatternError::new(text, "its port is 0 or beyond 65535")),
         },
     };
     let mut names = Vec::new();
@@ -149,12 +167,12 @@ fn is_ipv6(text: &str) -> bool {
 }
 
 /// Writes ranges out, the first one outermost.
-fn expand(text: &str, names: &mut Vec<String>) -> Result<(), String> {
+fn expand(text: &str, names: &mut Vec<String>) -> Result<(), PatternError> {
     let Some(open) = text.find('[') else {
         names.push(text.to_owned());
         return Ok(());
     };
-    let refused = |why: &str| Err(format!("`{text}`: {why}"));
+    let refused = |why| Err(PatternError::new(text, why));
     let Some((range, tail)) = text[open + 1..].split_once(']') else {
         return refused("a `[` without `]`");
     };
@@ -170,7 +188,7 @@ fn expand(text: &str, names: &mut Vec<String>) -> Result<(), String> {
         return refused("the step of a range is a number from 1");
     };
     for item in
-        items(if begin.is_empty() { "0" } else { begin }, end, step).map_err(|why| format!("`{text}`: {why}"))?
+        items(if begin.is_empty() { "0" } else { begin }, end, step).map_err(|why| PatternError::new(text, why))?
     {
         expand(&format!("{head}{item}{tail}"), names)?;
     }

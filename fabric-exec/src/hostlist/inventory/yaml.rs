@@ -169,7 +169,7 @@ impl File {
             let name = key_of(key, member);
             return Err(place.refused(format!("the name of a host is a text, not `{name}`: quote it")));
         };
-        let pattern = pattern::read(&name).map_err(|why| place.refused(why))?;
+        let pattern = pattern::read(&name).map_err(|why| place.refused(why.to_string()))?;
         let vars = self.vars(&member.node, &place)?;
         for written in pattern.hosts {
             let host = model.host(written, pattern.port, group, &place)?;
