@@ -5,12 +5,12 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::role_error::{CommandError, What};
+use super::role_error::{CaptureError, What};
 use crate::task::Interrupt;
 
 /// What a local command prints; anything but success is an error with the end of what it said.
-pub(super) async fn capture(line: &str, dir: &Path, interrupt: &Interrupt) -> Result<String, CommandError> {
-    let error = |what| CommandError { line: line.to_owned(), what };
+pub(super) async fn capture(line: &str, dir: &Path, interrupt: &Interrupt) -> Result<String, CaptureError> {
+    let error = |what| CaptureError { line: line.to_owned(), what };
     let child = Command::new("/bin/sh")
         .args(["-c", line])
         .current_dir(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })

@@ -30,5 +30,5 @@ pub(crate) use job::{Guard, GuardKind, Job, Outcome, SameCall};
 pub(crate) use lists::{HostLists, Inside};
 pub use planned::{Because, Plan, PlannedStep, PlannedTask};
 pub(crate) use planner::Planner;
-pub use role_error::{CommandError, RoleError};
+pub use role_error::{CaptureError, RoleError};
 pub(crate) use strategy::Strategy;

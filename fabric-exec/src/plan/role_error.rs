@@ -29,7 +29,7 @@ pub enum RoleError {
     Template(String),
     /// Its command did not print its hosts.
     #[error(transparent)]
-    Command(Arc<CommandError>),
+    Command(Arc<CaptureError>),
     /// Its inventory is wrong.
     #[error("{}", .error.of_inventory(.inventory))]
     Inventory {
@@ -56,7 +56,7 @@ pub enum RoleError {
 
 /// Why a local command did not print what was asked of it.
 #[derive(Debug)]
-pub struct CommandError {
+pub struct CaptureError {
     pub(super) line: String,
     pub(super) what: What,
 }
@@ -70,7 +70,7 @@ pub(super) enum What {
     Failed(ExitStatus, String),
 }
 
-impl fmt::Display for CommandError {
+impl fmt::Display for CaptureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, what } = self;
         match what {
@@ -83,10 +83,10 @@ impl fmt::Display for CommandError {
     }
 }
 
-impl std::error::Error for CommandError {}
+impl std::error::Error for CaptureError {}
 
-impl From<CommandError> for RoleError {
-    fn from(error: CommandError) -> Self {
+impl From<CaptureError> for RoleError {
+    fn from(error: CaptureError) -> Self {
         Self::Command(Arc::new(error))
     }
 }
