@@ -64,6 +64,7 @@ impl PartialEq for SessionKey {
             shell: _,
             warnings: _,
             send_env,
+            ssh_options,
             options,
         } = &*self.0;
         let theirs = &*other.0;
@@ -85,6 +86,7 @@ impl PartialEq for SessionKey {
             && *address_family == theirs.address_family
             && *bind_address == theirs.bind_address
             && *send_env == theirs.send_env
+            && *ssh_options == theirs.ssh_options
             && *options == theirs.options
     }
 }
@@ -124,7 +126,7 @@ mod tests {
     #[test]
     fn whatever_differs_is_another_session() {
         type Change = fn(&mut Target);
-        let changes: [Change; 30] = [
+        let changes: [Change; 31] = [
             |t| t.host = "h2".into(),
             |t| t.port = 23,
             |t| t.user = Some("u".into()),
@@ -157,6 +159,7 @@ mod tests {
             |t| t.address_family = AddressFamily::Inet6,
             |t| t.bind_address = Some("127.0.0.2".into()),
             |t| t.send_env = vec![("A".into(), "b".into())],
+            |t| t.ssh_options = vec!["Port=7".into()],
             |t| t.options = BTreeMap::from([("o".to_owned(), json!(1))]),
         ];
         let mut keys = vec![SessionKey::new(Arc::new(target("h")))];

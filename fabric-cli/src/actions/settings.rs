@@ -3,21 +3,26 @@
 use std::fmt::Display;
 
 use fabric_core::HostString;
-use fabric_core::settings::Overlay;
-use fabric_exec::hostlist::{RoleSource, Roles};
 use serde_json::Value;
 
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::process::runtime;
 use crate::python;
 use crate::request::Request;
 
-/// Prints the settings in force, for a host if one is given.
+/// Prints the settings in force, for a host if one is given: with those of `-R`'s roles, as a run has them.
 pub(super) fn show(request: &Request, host: Option<&str>) -> Result<Exit, Failure> {
     let host = host.map(HostString::parse).transpose().map_err(|error| Failure::Refused(error.to_string()))?;
-    let roles = request.roles(request.config()?)?;
-    let shown = request.everything()?.show(host.as_ref(), &of_role(request, &roles, host.as_ref()))?;
+    let of_roles = match &host {
+        Some(host) if !request.options.selection().roles.is_empty() => {
+            let run = request.run(request.config()?, &request.sources())?;
+            runtime(request.process.as_ref())?.block_on(run.role_settings(host))?
+        }
+        _ => Vec::new(),
+    };
+    let shown = request.everything()?.show(host.as_ref(), &of_roles)?;
     print(request, &shown, || shown.to_json())
 }
 
@@ -39,14 +44,4 @@ fn print(request: &Request, text: &dyn Display, json: impl Fn() -> Value) -> Res
         Format::Text => text.to_string(),
         Format::Json => format!("{:#}\n", json()),
     })
-}
-
-/// The settings of the first role of `-R` that lists the host.
-fn of_role(request: &Request, roles: &Roles, host: Option<&HostString>) -> Vec<Overlay> {
-    let named = |name: &String| {
-        let role = roles.get(name)?;
-        let RoleSource::Hosts(hosts) = &role.source else { return None };
-        hosts.iter().any(|other| Some(other.as_str()) == host.map(HostString::as_str)).then(|| role.overlay(name))?
-    };
-    request.options.selection().roles.iter().find_map(named).into_iter().collect()
 }

@@ -6,7 +6,6 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fabric_core::{Event, EventSink, Stream};
@@ -52,7 +51,6 @@ pub(crate) struct Outputs {
 /// Takes events and shows them.
 pub(crate) struct Printer {
     shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -76,6 +74,8 @@ struct Pending {
     /// The writer has just written: it checks again by itself, and has to be woken only if there is much.
     resting: bool,
     held: bool,
+    /// Whether there is a thread that writes.
+    begun: bool,
     closing: bool,
     wakers: Vec<Waker>,
 }
@@ -90,7 +90,7 @@ struct Open {
 }
 
 impl Printer {
-    /// Renders events by `render`, and writes them to `outputs`.
+    /// Renders events by `render`, and writes them to `outputs` once it has [begun](Self::begin).
     pub(crate) fn new(render: Box<dyn Render>, outputs: Outputs) -> Self {
         Self::start(render, outputs, None, || (0, 0))
     }
@@ -110,6 +110,7 @@ impl Printer {
             writing: false,
             resting: false,
             held: false,
+            begun: false,
             closing: false,
             wakers: Vec::new(),
         };
@@ -120,12 +121,20 @@ impl Printer {
             written: Condvar::new(),
             outputs: Mutex::new(Open { outputs, broken: false, drawn: 0, at_line_start: true }),
         });
-        let writer = std::thread::Builder::new().name("output".to_owned()).spawn({
-            let shared = shared.clone();
-            move || shared.write_all()
-        });
+        Self { shared }
+    }
+
+    /// Begins to write. Until then all is kept: starting a thread takes a fifth of a millisecond, in which a run can begin to
+    /// connect.
+    pub(crate) fn begin(&self) {
+        let mut state = self.shared.state();
+        if state.begun || state.closing {
+            return;
+        }
+        let shared = self.shared.clone();
+        let writer = std::thread::Builder::new().name("output".to_owned()).spawn(move || shared.write_all());
         // If there is no thread, everything is written at the end.
-        Self { shared, writer: Mutex::new(writer.ok()) }
+        state.begun = writer.is_ok();
     }
 
     /// Writes what there is, then holds output back until the guard is dropped: for a question, which output must not interrupt.
@@ -155,21 +164,24 @@ impl Printer {
     }
 
     /// Writes what is left. Later events are lost.
+    ///
+    /// It is written here, since waking the thread and waiting for it takes a fifth of a millisecond. The thread ends by itself.
     pub(crate) fn finish(&self) {
         let mut state = self.shared.state();
+        while state.writing || state.held {
+            self.shared.written.wait(&mut state);
+        }
         if !state.closing {
             state.closing = true;
             let Pending { render, page, .. } = &mut *state;
             render.finish(page);
         }
+        let mut page = std::mem::take(&mut state.page);
+        let wakers = std::mem::take(&mut state.wakers);
         drop(state);
-        self.shared.work.notify_all();
-        if let Some(writer) = self.writer.lock().take() {
-            // A panic in the thread was reported by the panic hook.
-            let _ = writer.join();
-        }
-        let mut page = std::mem::take(&mut self.shared.state().page);
+        wakers.into_iter().for_each(Waker::wake);
         self.shared.write(&mut page, &[]);
+        self.shared.work.notify_all();
     }
 }
 
@@ -197,7 +209,7 @@ impl EventSink for Printer {
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.state();
-        if state.page.len() < FULL || state.closing {
+        if state.page.len() < FULL || !state.begun || state.closing {
             return Poll::Ready(());
         }
         state.wakers.push(cx.waker().clone());
@@ -214,19 +226,20 @@ impl Shared {
         let mut page = Page::default();
         let mut state = self.state();
         loop {
+            if state.closing {
+                // What is left is written by `finish`.
+                return;
+            }
             let mut due = false;
-            if state.held || (state.page.is_empty() && !state.closing) {
+            if state.held || state.page.is_empty() {
                 if state.live.is_none() || state.held {
                     self.work.wait(&mut state);
                     continue;
                 }
                 due = self.work.wait_for(&mut state, TICK).timed_out();
             }
-            if state.held || (state.page.is_empty() && !state.closing && !due) {
+            if state.closing || state.held || (state.page.is_empty() && !due) {
                 continue;
-            }
-            if state.page.is_empty() && state.closing {
-                return;
             }
             std::mem::swap(&mut state.page, &mut page);
             state.writing = true;
@@ -346,7 +359,9 @@ mod tests {
             stderr: Box::new(io::sink()),
             on_broken_stdout: Box::new(move |_| broken.send(()).unwrap()),
         };
-        Arc::new(Printer::new(Box::new(Lines), outputs))
+        let printer = Printer::new(Box::new(Lines), outputs);
+        printer.begin();
+        Arc::new(printer)
     }
 
     #[test]

@@ -54,7 +54,10 @@ fn role() -> Value {
         "$ref": "#/$defs/known",
         "properties": {
             "hosts": texts(),
+            "roles": texts(),
             "command": {"type": "string", "description": "A command that prints the hosts"},
+            "inventory": {"type": "string", "description": "A file or directory that lists the hosts"},
+            "group": {"type": "string", "description": "The inventory's group; default: the role's name"},
         },
         "unevaluatedProperties": false,
     }]})
@@ -68,6 +71,7 @@ fn task() -> Value {
         schema["description"] = about.into();
         schema
     };
+    let share = |about: &str| json!({"type": ["string", "integer"], "description": about});
     let argument = json!({"anyOf": [{"type": "string"}, {
         "type": "object",
         "properties": {
@@ -92,7 +96,11 @@ fn task() -> Value {
             "runs_once": switch("Whether it runs once a run, whatever its hosts"),
             "parallel": switch("Whether it runs on its hosts at the same time"),
             "pool_size": {"type": "integer", "minimum": 0, "description": "How many hosts at the same time"},
-            "batch": {"type": ["string", "integer"], "description": "How many hosts, or what share, before the next"},
+            "batch": share("How many hosts, or what share, before the next"),
+            "canary": share("How many hosts, or what share, go first, alone"),
+            "health": list("A task that runs on the hosts of each batch after it, and must succeed: task:args"),
+            "pause": switch("Whether to ask before going on after the first batch"),
+            "rollback": list("A task that runs on all hosts that were begun if the task fails: task:args"),
             "args": {"type": "array", "items": argument, "description": "Its parameters"},
             "pre": list("Tasks that run before it: task:args"),
             "post": list("Tasks that run after it: task:args"),
@@ -108,6 +116,25 @@ fn task() -> Value {
 /// Keys and the schemas of their values.
 type Keys = [(String, Value)];
 
+/// The words of a step's `hide`: streams, and the output groups of Fabric 1.
+const LEVELS: [&str; 15] = [
+    "stdout",
+    "stderr",
+    "running",
+    "output",
+    "commands",
+    "everything",
+    "both",
+    "out",
+    "err",
+    "status",
+    "aborts",
+    "warnings",
+    "user",
+    "exceptions",
+    "debug",
+];
+
 /// A step: one verb, what any step takes, and what goes with the verb.
 fn step() -> Value {
     let text = json!({"type": "string"});
@@ -119,8 +146,11 @@ fn step() -> Value {
     let texts = texts();
     let codes = json!({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]});
     let shell = json!({"type": ["boolean", "string"]});
-    let hide = json!({"anyOf": [{"type": "boolean"}, texts]});
+    let level = json!({"enum": LEVELS});
+    let hide = json!({"anyOf": [{"type": "boolean"}, level, {"type": "array", "items": level}]});
     let number = json!({"type": "number", "minimum": 0});
+    let count = json!({"type": "integer", "minimum": 0});
+    let until = json!({"type": "string", "description": "An expression: the command is repeated until it holds"});
     let mode = json!({"type": ["string", "integer"]});
     let links = json!({"enum": ["follow", "keep", "skip"]});
     let table = json!({"type": "object"});
@@ -131,50 +161,54 @@ fn step() -> Value {
         "description": "What the commands read: true is what fab reads, else a text or a file",
         "anyOf": [{"type": ["boolean", "string"]}, file],
     });
-    let common = of(&[("if", &text), ("save", &text), ("warn_only", &switch), ("hide", &hide)]);
+    let saves = of(&[("if", &text), ("save", &text)]);
+    let shows = of(&[("hide", &hide)]);
+    let fails = of(&[("warn_only", &switch)]);
     let command = of(&[
         ("cd", &text),
         ("prefix", &texts),
-        ("path", &texts),
+        ("path", &text),
         ("env", &texts_by_name),
         ("shell", &shell),
         ("pty", &switch),
         ("timeout", &number),
         ("ok_ret_codes", &codes),
+        ("until", &until),
+        ("retries", &count),
+        ("delay", &number),
         ("stdin", &stdin),
     ]);
-    let sudo = [command.clone(), of(&[("user", &text), ("group", &text)])].concat();
+    let sudo = of(&[("user", &text), ("group", &text)]);
     let transfer = of(&[
         ("to", &text),
         ("mode", &mode),
         ("mirror_local_mode", &switch),
         ("links", &links),
         ("use_sudo", &switch),
-        ("temp_dir", &text),
-        ("template", &switch),
         ("skip_same", &switch),
         ("resume", &switch),
         ("verify", &switch),
         ("atomic", &switch),
     ]);
+    let put = of(&[("temp_dir", &text), ("template", &switch)]);
     let execute = of(&[("args", &table), ("hosts", &texts), ("roles", &texts), ("exclude_hosts", &texts)]);
     let prompt = of(&[("default", &text), ("secret", &switch)]);
     let open_shell = json!({"anyOf": [{"const": true}, {"type": "string"}]});
-    let verbs: [(&str, &Value, &Keys); 9] = [
-        ("run", &text, &command),
-        ("sudo", &text, &sudo),
-        ("local", &text, &command),
-        ("put", &text, &transfer),
-        ("get", &text, &transfer),
-        ("execute", &text, &execute),
-        ("set", &table, &[]),
-        ("prompt", &text, &prompt),
-        ("open_shell", &open_shell, &[]),
+    let verbs: [(&str, &Value, &[&Keys]); 9] = [
+        ("run", &text, &[&command, &saves, &shows, &fails]),
+        ("sudo", &text, &[&command, &sudo, &saves, &shows, &fails]),
+        ("local", &text, &[&command, &saves, &shows, &fails]),
+        ("put", &text, &[&transfer, &put, &saves, &shows, &fails]),
+        ("get", &text, &[&transfer, &saves, &shows, &fails]),
+        ("execute", &text, &[&execute, &saves, &shows, &fails]),
+        ("set", &table, &[&saves]),
+        ("prompt", &text, &[&prompt, &saves, &shows]),
+        ("open_shell", &open_shell, &[&saves, &shows]),
     ];
-    let one = |(verb, subject, own): &(&str, &Value, &Keys)| {
+    let one = |(verb, subject, keys): &(&str, &Value, &[&Keys])| {
         let mut properties = Map::new();
         properties.insert((*verb).to_owned(), (*subject).clone());
-        properties.extend(own.iter().chain(&common).cloned());
+        properties.extend(keys.iter().copied().flatten().cloned());
         json!({"type": "object", "properties": properties, "required": [verb], "additionalProperties": false})
     };
     json!({"oneOf": verbs.iter().map(one).collect::<Vec<_>>()})

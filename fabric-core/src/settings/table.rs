@@ -279,7 +279,7 @@ settings! {
         /// Host keys are looked up by it. `[hosts.*]`, ssh_config's `Host`, lists and output go by the host string. An inventory's `ansible_host` is this.
         hostname: Option<String> = None;
         /// Lines of ssh_config that beat those of all files, as of `ssh -o`: `ServerAliveInterval=30`.
-        /// They count below all other settings, and where ssh_config is not read, too; only the transport `ssh` takes them.
+        /// They count below all other settings, and where ssh_config is not read, too; only the transports `ssh` and `openssh` take them.
         ssh_options: Vec<String> = Vec::new();
         /// Whether to compress.
         compression: bool = false, alias "connect_kwargs.compress";

@@ -75,6 +75,9 @@ pub struct Target {
     pub warnings: Vec<String>,
     /// Variables to send with each session (`SendEnv`, `SetEnv`); the host may drop them.
     pub send_env: Vec<(String, String)>,
+    /// Lines of ssh_config (setting `ssh_options`) for a transport that is an ssh of its own; for `ssh` the other fields have
+    /// what they say. Default: none.
+    pub ssh_options: Vec<String>,
     /// Options of a plugin's transport or gateway.
     pub options: BTreeMap<String, Value>,
 }
@@ -96,6 +99,7 @@ setters!(Target {
     #[into] bind_address: Option<String>,
     shell: Shell,
     send_env: Vec<(String, String)>,
+    ssh_options: Vec<String>,
     options: BTreeMap<String, Value>,
 });
 
@@ -122,6 +126,7 @@ impl Target {
             shell: Shell::default(),
             warnings: Vec::new(),
             send_env: Vec::new(),
+            ssh_options: Vec::new(),
             options: BTreeMap::new(),
         }
     }
@@ -334,6 +339,9 @@ impl Target {
             places: BTreeMap::new(),
         };
         target.forward_agent = settings.forward_agent;
+        if target.transport != "ssh" {
+            target.ssh_options.clone_from(&settings.ssh_options);
+        }
         target.options = settings.transport_options.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         target
     }

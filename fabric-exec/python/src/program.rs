@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use command_fds::{CommandFdExt as _, FdMapping};
+use fabric_core::HostString;
 use fabric_core::settings::Map;
-use fabric_exec::hostlist::{LookupError, RoleLookup};
+use fabric_exec::hostlist::{Listed, LookupError, RoleLookup};
 use parking_lot::Mutex;
 use serde_json::json;
 use thiserror::Error;
@@ -277,13 +278,14 @@ pub(crate) struct Looked {
 
 #[async_trait]
 impl RoleLookup for Looked {
-    async fn hosts(&self) -> Result<Vec<String>, LookupError> {
+    async fn hosts(&self) -> Result<Vec<Listed>, LookupError> {
         let channel = self.program.channel().await?;
         let header = json!({"role": self.role}).as_object().cloned().unwrap_or_default();
         match channel.ask("role.hosts", header, None).await {
             Some(Ok(frame)) => {
                 let hosts = frame.header.get("hosts").and_then(|hosts| hosts.as_array());
-                Ok(hosts.into_iter().flatten().filter_map(|host| host.as_str()).map(str::to_owned).collect())
+                let listed = |host| Ok(Listed::new(HostString::parse(host)?));
+                hosts.into_iter().flatten().filter_map(|host| host.as_str()).map(listed).collect()
             }
             Some(Err(error)) => Err(error.text("message").unwrap_or_default().into()),
             None => Err("the process of Python that runs the fabfile has ended".into()),

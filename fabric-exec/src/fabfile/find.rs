@@ -23,14 +23,16 @@ impl Found {
     }
 
     fn of(path: PathBuf) -> Option<Self> {
-        if path.is_dir() {
+        // Looked up once: hardly one of the dozen names in each directory above exists.
+        let metadata = path.metadata().ok()?;
+        if metadata.is_dir() {
             let manifest = path.join("Cargo.toml");
             if manifest.is_file() {
                 return Some(Self::Rust(manifest));
             }
             return path.join("__init__.py").is_file().then_some(Self::Python(path));
         }
-        if !path.is_file() {
+        if !metadata.is_file() {
             return None;
         }
         if super::Format::of(&path).is_some() && path.file_name() != Some("Cargo.toml".as_ref()) {

@@ -7,5 +7,5 @@
 pub mod declared;
 mod find;
 
-pub use declared::{Fabfile, Format, HostSection, Included, load, parse, roles_of};
+pub use declared::{Fabfile, Format, HostSection, Included, keys, load, parse, roles_of};
 pub use find::{Found, find};

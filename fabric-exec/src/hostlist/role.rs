@@ -10,6 +10,7 @@ use fabric_core::settings::{Layer, Map, Overlay, Value};
 use indexmap::IndexMap;
 use serde_json::json;
 
+use super::Listed;
 use crate::places::Places;
 
 /// A role.
@@ -105,10 +106,30 @@ impl Role {
 }
 
 /// Code that names a role's hosts.
+///
+/// ```
+/// use std::sync::Arc;
+/// use async_trait::async_trait;
+/// use fabric_exec::hostlist::{Inventory, Listed, LookupError, Role, RoleLookup, RoleSource};
+///
+/// /// The machines of a cloud, as its program lists them.
+/// struct Cloud;
+///
+/// #[async_trait]
+/// impl RoleLookup for Cloud {
+///     async fn hosts(&self) -> Result<Vec<Listed>, LookupError> {
+///         let listed = r#"{"web": ["web1"], "_meta": {"hostvars": {"web1": {"ansible_host": "10.0.0.5"}}}}"#;
+///         Ok(Inventory::read(listed, "cloud")?.group("web")?.hosts)
+///     }
+/// }
+///
+/// let role = Role::new(RoleSource::Code(Arc::new(Cloud)));
+/// ```
 #[async_trait]
 pub trait RoleLookup: Send + Sync {
-    /// The host strings, each time the role is looked up.
-    async fn hosts(&self) -> Result<Vec<String>, LookupError>;
+    /// The hosts, each with its own settings, if it has any. Called each time the role is looked up. The role's own settings are
+    /// below those. An error ends the run.
+    async fn hosts(&self) -> Result<Vec<Listed>, LookupError>;
 }
 
 /// Why code names no hosts.

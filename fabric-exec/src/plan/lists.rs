@@ -14,16 +14,17 @@ use parking_lot::Mutex;
 
 use super::capture::capture;
 use super::error::RunError;
-use super::inputs::Inputs;
+use super::inputs::{Inputs, REMAINDER};
 use super::inventories::Inventories;
 use super::job::Job;
+use super::remainder::Remainder;
 use super::role_error::RoleError;
 use super::shares::{expand, setting};
 use crate::hostlist::{
     Around, Emptied, FirstNamed, HostList, HostListError, Level, ListSources, Listed, Members, Role, RoleSource, Rules,
     Selection, Share, build, compose, expand_item, role_names, role_operands, unknown_names,
 };
-use crate::task::{Context, Env, Task, TaskError};
+use crate::task::{Args, Context, Env, Task, TaskError};
 use crate::template;
 
 /// Where a task is executed inside another one's run.
@@ -154,6 +155,16 @@ impl HostLists {
         }
     }
 
+    /// The settings that the roles of the command line and their inventories give a host, as for a task without hosts of its
+    /// own.
+    pub(crate) async fn role_settings(&self, host: &HostString) -> Result<Vec<Overlay>, RunError> {
+        let (task, env) = (Task::new(REMAINDER, Arc::new(Remainder::new(String::new()))), Env::default());
+        let job = Job::new(Arc::new(task), REMAINDER, Args::new(), Selection::default());
+        let list = self.host_list(&job, Inside::nothing(&env)).await?;
+        let listed = list.hosts.iter().find(|listed| listed.host == *host);
+        Ok(listed.map(|listed| listed.settings.to_vec()).unwrap_or_default())
+    }
+
     /// The host list of a job by the rules, now.
     async fn host_list(&self, job: &Job, inside: Inside<'_>) -> Result<HostList, RunError> {
         let (name, task) = (&*job.name, &*job.task);
@@ -277,8 +288,10 @@ impl HostLists {
                 open.pop();
                 return hosts;
             }
-            RoleSource::Hosts(hosts) => Ok(hosts.clone()),
-            RoleSource::Code(code) => code.hosts().await.map_err(|why| error(RoleError::Code(Arc::new(why)))),
+            RoleSource::Hosts(hosts) => hosts,
+            RoleSource::Code(code) => {
+                return code.hosts().await.map_err(|why| error(RoleError::Code(Arc::new(why))));
+            }
             RoleSource::File { path, group } => {
                 let members = self.inventories.file(path, group.as_deref().unwrap_or(name)).await;
                 return Ok(members.map_err(error)?.hosts);
@@ -290,7 +303,7 @@ impl HostLists {
                 let line = line.map_err(|problem| error(RoleError::Template(problem.to_string())))?;
                 return Ok(self.inventory_command(&line, dir, name).await.map_err(error)?.hosts);
             }
-        }?;
+        };
         let listed = |text: &String| match HostString::parse(text) {
             Ok(host) => Ok(Listed::new(host)),
             Err(error) => Err(HostListError::Host { task: task.to_owned(), role: Some(name.to_owned()), error }.into()),

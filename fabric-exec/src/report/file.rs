@@ -67,6 +67,11 @@ impl Destination {
         }
     }
 
+    /// Whether writing there may wait for a reader.
+    pub(super) fn may_wait(&self) -> bool {
+        !matches!(self, Self::File(_))
+    }
+
     /// Whether a text could be written now, as far as can be known without writing it.
     pub(super) fn check(&self) -> io::Result<()> {
         match self {

@@ -322,6 +322,12 @@ impl Report {
         Destination::of(path)?.check()
     }
 
+    /// Whether writing a report to `path` may wait for a reader, for any time: a pipe, a terminal, a device. Also if that can't
+    /// be found out.
+    pub fn may_wait(path: &Path) -> bool {
+        Destination::of(path).map_or(true, |place| place.may_wait())
+    }
+
     /// Writes the report by the file's ending. A file is replaced as a whole, so that no reader sees half of it; a link to one
     /// stays a link; pipes and devices are written into.
     ///

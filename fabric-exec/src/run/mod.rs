@@ -26,8 +26,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fabric_core::event::NoEvents;
-use fabric_core::settings::Problem;
-use fabric_core::{Emitter, EventSink, Prompter, RefusePrompts, Resolve};
+use fabric_core::settings::{Overlay, Problem};
+use fabric_core::{Emitter, EventSink, HostString, Prompter, RefusePrompts, Resolve};
 use fabric_transport::Connector;
 use fabric_transport::connection::Terminal;
 
@@ -312,6 +312,16 @@ impl Run {
     /// Everything that is wrong with them.
     pub async fn check(self) -> Result<Vec<Problem>, RunError> {
         self.state(&[]).lists.check_all().await
+    }
+
+    /// The settings that the roles of the command line ([`Run::command_line`]) and their inventories give a host, lowest layer
+    /// first: those that a run puts around it. Commands of roles are run. Empty if no role names the host.
+    ///
+    /// # Errors
+    ///
+    /// Those of a host list: unknown roles, roles that can't be looked up.
+    pub async fn role_settings(self, host: &HostString) -> Result<Vec<Overlay>, RunError> {
+        self.state(&[]).lists.role_settings(host).await
     }
 
     /// What the run would do; nothing is connected to, though commands of roles are asked.

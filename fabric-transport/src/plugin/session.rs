@@ -60,6 +60,7 @@ impl Transport for PluginTransport {
         request.port = target.asked_port();
         request.user = target.asked_user().map(str::to_owned);
         request.timeout_ms = u64::try_from(limit.as_millis()).ok();
+        request.ssh_options.clone_from(&target.ssh_options);
         request.options = self.0.options(target).map_err(error)?;
         let (place, answer) = call::first(&self.0, Call::Open, &request, limit).await.map_err(|e| error(e.text()))?;
         Ok(Arc::new(PluginSession(Arc::new(OpenSession {

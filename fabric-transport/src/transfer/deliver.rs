@@ -14,7 +14,7 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::io::AsyncRead;
 use tokio::sync::Semaphore;
 
-use super::engine::{AT_ONCE, Engine};
+use super::engine::{AT_ONCE, Engine, SMALL_FOR_ONE};
 use super::in_place::Content;
 use super::job::{Existing, Job};
 use super::leftovers::Leftovers;
@@ -64,7 +64,7 @@ impl Engine {
             // What goes into a stream goes one after the other.
             _ if jobs.iter().any(|job| job.into_stream) => (1, 1),
             Some(files) => (files, 1),
-            None => (2 * AT_ONCE, 2_u32),
+            None => (AT_ONCE * SMALL_FOR_ONE as usize, SMALL_FOR_ONE),
         };
         let (free, jobs) = (Semaphore::new(room), &jobs[..]);
         let further = OnceLock::new();

@@ -18,8 +18,10 @@ use crate::connection::Connection;
 use crate::paths;
 use crate::shell_files::Scripts;
 
-/// How many files are under way at once; of small ones twice as many.
+/// How many files are under way at once.
 pub(super) const AT_ONCE: usize = 32;
+/// How many small files take the place of another: together fewer than the 100 that old servers keep open (OpenSSH before 5.1).
+pub(super) const SMALL_FOR_ONE: u32 = 3;
 /// How many checksums a host computes at once.
 pub(super) const CHECKSUMS_AT_ONCE: usize = 4;
 

@@ -175,7 +175,7 @@ macro_rules! option_methods {
             self
         }
 
-        /// How many files are under way at once. Default: 32, or 64 of less than 64 KiB. With `use_sudo` 4 of them move at
+        /// How many files are under way at once. Default: 32, or 96 of less than 64 KiB. With `use_sudo` 4 of them move at
         /// once, on a host without SFTP one.
         pub fn concurrency(mut self, files: std::num::NonZeroUsize) -> Self {
             self.options.concurrency = Some(files.get());

@@ -1,9 +1,9 @@
 //! A transport by the system's `ssh`: everything that ssh can (GSSAPI key exchange, PKCS#11, its own
 //! ssh_config), with one multiplexed connection a host.
 //!
-//! `transport = "openssh"` or `openssh://[user@]host[:port]`. `ssh` reads its own configuration and never
-//! asks: keys must be in the agent or without a passphrase (`BatchMode`). It passes no signals on: stopping a
-//! process ends its channel, and says that it may still be running.
+//! `transport = "openssh"` or `openssh://[user@]host[:port]`. `ssh` reads its own configuration, with the lines of
+//! the setting `ssh_options` above it, and never asks: keys must be in the agent or without a passphrase (`BatchMode`). It passes
+//! no signals on: stopping a process ends its channel, and says that it may still be running.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -97,16 +97,22 @@ fn check_args(args: &[String]) -> Result<(), PluginError> {
                 value => Some(value),
             };
             let Some(value) = value else { return wrong(&format!("`-{letter}` needs a value")) };
-            let name = value.trim_start().split(|c: char| c == '=' || c.is_whitespace()).next().unwrap_or_default();
-            if letter == 'o' && name.eq_ignore_ascii_case("ForkAfterAuthentication") {
-                return wrong(
-                    "`ForkAfterAuthentication` is not possible, as ssh must stay a connection of this plugin's",
-                );
+            if letter == 'o'
+                && let Some(why) = refused(value)
+            {
+                return wrong(why);
             }
             break;
         }
     }
     Ok(())
+}
+
+/// Why a line of ssh_config is refused, if `ssh` would not be the plugin's to end with it.
+fn refused(line: &str) -> Option<&'static str> {
+    let name = line.trim_start().split(|c: char| c == '=' || c.is_whitespace()).next().unwrap_or_default();
+    let forks = name.eq_ignore_ascii_case("ForkAfterAuthentication");
+    forks.then_some("`ForkAfterAuthentication` is not possible, as ssh must stay a connection of this plugin's")
 }
 
 fn connect_timeout(timeout: Duration) -> [String; 2] {
@@ -157,6 +163,12 @@ impl Session {
             args.extend(["-p".to_owned(), port.to_string()]);
         }
         args.extend(further);
+        for line in &request.ssh_options {
+            if let Some(why) = refused(line) {
+                return Err(PluginError::new(format!("setting `ssh_options`: {why}")));
+            }
+            args.extend(["-o".to_owned(), line.clone()]);
+        }
 
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let dir = tempfile::Builder::new().prefix("fab-ssh-").permissions(private).tempdir()?;

@@ -60,7 +60,7 @@ typedef struct fabric_plugin {
     int32_t (*dial)(fabric_str request, int32_t cancel_fd, int32_t *out_fd, fabric_buf *error);
 
     /* Transports: a session with the target. request: {"host", "port"?, "user"?, "host_string", "timeout_ms"?,
-     * "options"}. *session is the plugin's own number for it. */
+     * "ssh_options"? (lines of ssh_config), "options"}. *session is the plugin's own number for it. */
     int32_t (*open)(fabric_str request, int32_t cancel_fd, uint64_t *session, fabric_buf *error);
 
     /* Transports: a process. request: {"command"? (a text, or a list of byte values; none is a login shell), "pty"? {"term",

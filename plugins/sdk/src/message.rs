@@ -136,6 +136,9 @@ pub struct OpenRequest {
     /// How long the call may take, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Lines of `ssh_config` (setting `ssh_options`), such as `ServerAliveInterval=30`, for a transport that is an ssh of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ssh_options: Vec<String>,
     /// The user's options for this plugin.
     #[serde(default)]
     pub options: Options,
@@ -150,6 +153,7 @@ impl OpenRequest {
             port: None,
             user: None,
             timeout_ms: None,
+            ssh_options: Vec::new(),
             options: Options::new(),
         }
     }

@@ -281,3 +281,20 @@ fn what_was_started_to_stay_is_left_alone() {
     rustix::process::kill_process_group(rustix::process::getpgid(Some(kept)).unwrap(), rustix::process::Signal::KILL)
         .unwrap();
 }
+
+#[test]
+fn what_was_left_is_ended_at_a_term_signal_too() {
+    let ran = case!()
+        .hosts(1)
+        // To be terminated as soon as the command has left something behind.
+        .within(
+            "\"$0\" \"$@\" & fab=$!; until test -e {far}/begun; do sleep 0.05; done; kill -TERM $fab; wait $fab; exit $?",
+        )
+        .args(["-H", "{h1}", "--", "sleep 909 & echo started $!; touch {far}/begun"])
+        .any_stdout()
+        .stderr_has("was interrupted; it was ended")
+        .stderr_has("held its output open")
+        .status(130)
+        .run();
+    assert!(!runs(process(&ran.stdout, "out: started ")));
+}

@@ -268,3 +268,36 @@ fn output_that_a_later_step_needs_and_that_finds_no_room_is_a_failure() {
         .status(1)
         .run();
 }
+
+/// Three hosts of an inventory under names of its own, of which `two` and `three` fail until there is `mended`.
+const OF_INVENTORY: &str = "[roledefs]\nweb = { inventory = 'hosts.ini' }\n\n[tasks.t]\nroles = ['web']\n\
+    run = \"set -- $SSH_CONNECTION; echo {{ env.host_string }} $3 >> {far}/ran; test $3 = {address1} || test -e {far}/mended\"\n";
+
+#[test]
+fn a_retry_reaches_an_inventorys_hosts_and_what_is_typed_now_narrows_it() {
+    let inventory = "[web]\none ansible_host={address1}\ntwo ansible_host={address2}\nthree ansible_host={address3}\n\
+                     [web:vars]\nansible_port={port}\n";
+    for (now, ran_again) in [
+        ("", "two {address2}\nthree {address3}\n"),
+        ("--only three", "three {address3}\n"),
+        // A fabfile that is named now is the one that is meant.
+        ("-f other.toml", "other two\nother three\n"),
+    ] {
+        let ran = case!()
+            .hosts(3)
+            .file("hosts.ini", inventory)
+            .fabfile(OF_INVENTORY)
+            .file(
+                "other.toml",
+                "[roledefs]\nweb = { inventory = 'hosts.ini' }\n\n[tasks.t]\nroles = ['web']\n\
+                 run = \"echo other {{ env.host_string }} >> {far}/ran\"\n",
+            )
+            .within(format!("\"$0\" \"$@\" --keep-going; touch {{far}}/mended; \"$0\" --retry-failed {now}; exit $?"))
+            .args(["t"])
+            .any_stdout()
+            .stderr_has("3 hosts: 1 ok, 2 failed")
+            .run();
+        let first = "one {address1}\ntwo {address2}\nthree {address3}\n";
+        assert_eq!(ran.read_far("ran"), ran.case().fill(&format!("{first}{ran_again}")), "{now}");
+    }
+}

@@ -240,3 +240,9 @@ fn nothing_runs_behind_what_failed_where_a_step_names_another_shell() {
             .run();
     }
 }
+
+#[test]
+fn one_channel_at_a_time_is_enough_to_ask() {
+    let sshd = Sshd::builder().login_shell("tcsh").max_sessions(1).start();
+    case!().on(&sshd).args(["-H", "{h1}", "--", "echo one\necho two!x"]).any_stdout().stdout_has("out: two!x").run();
+}

@@ -289,3 +289,26 @@ fn build_starter(what: &str, package: &Path, cargo: &mut Command) -> Output {
     cargo.args([what, "--offline", "--target-dir"]).arg(starters()).args(["--config", &patch]);
     cargo.current_dir(package).output().unwrap()
 }
+
+#[test]
+fn lines_of_ssh_config_count_for_the_systems_ssh() {
+    let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::shared());
+    let host = &sshd.hosts()[0];
+    let dir = openssh_project(sshd, "");
+    let said = |options: &str| {
+        let mut fab = Command::new(env!("CARGO_BIN_EXE_fab-under-test"));
+        fab.arg("--plugin").arg(plugin.file()).args(["-H", &format!("openssh://{}", host.host_string())]);
+        fab.args(["--set", &format!("ssh_options={options}"), "--", "echo there $FABRIC_TEST_A"]);
+        let output = fab.current_dir(dir.path()).env("HOME", dir.path()).stdin(Stdio::null()).output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    for (options, words) in [
+        ("SetEnv=FABRIC_TEST_A=set", "out: there set\n"),
+        ("User=nobody-here", "nobody-here@"),
+        ("Nonsense=yes", "Bad configuration option"),
+        ("ForkAfterAuthentication=yes", "setting `ssh_options`: `ForkAfterAuthentication` is not possible"),
+    ] {
+        let said = said(options);
+        assert!(said.to_lowercase().contains(&words.to_lowercase()), "{options}: {said}");
+    }
+}

@@ -80,3 +80,25 @@ fn a_password_logs_in_where_the_server_takes_one() {
         .stderr_lacks(user.password())
         .run();
 }
+
+#[test]
+#[ignore = "needs root"]
+fn questions_of_a_command_by_sudo_are_answered_as_often_as_they_come() {
+    let user = TestUser::new();
+    let sshd = Sshd::builder().start();
+    let asks = "printf 'Name: '; read a; sleep 0.6; printf 'Name: '; read b; echo $(id -un) got $a $b";
+    case!()
+        .on(&sshd)
+        .value("user", user.name())
+        .env("FABRIC_SUDO_PASSWORD", user.password())
+        .fabfile(format!(
+            "[env]\nuser = \"{{user}}\"\nhosts = [\"{{h1}}\"]\nprompts = {{ \"Name: \" = \"x\" }}\n\n[tasks.t]\n\
+             steps = [{{ sudo = \"{asks}\" }}, {{ sudo = \"{asks}\", pty = true }}]\n"
+        ))
+        .args(["t"])
+        .any_stdout()
+        .stdout_has("root got x x\n")
+        .stdout_lacks(user.password())
+        .any_stderr()
+        .run();
+}

@@ -44,3 +44,34 @@ fn what_is_told_of_a_host_ends_with_it() {
         .any_stderr()
         .run();
 }
+
+#[test]
+fn what_a_role_says_of_a_host_is_shown_as_a_run_has_it() {
+    let fabfile = "[roledefs]\n\
+        web = { hosts = ['web[1-2]'], user = 'www' }\n\
+        all = { roles = ['web'], port = 2222 }\n\
+        asked = { command = 'echo web1', user = 'asked' }\n\
+        listed = { inventory = 'hosts.ini', group = 'db' }\n";
+    let show = |args: &[&str]| {
+        tests::case!()
+            .fabfile(fabfile)
+            .file("hosts.ini", "[db]\nweb1 ansible_user=dba ansible_host=10.0.0.5\n")
+            .args(["--show-config", "web1", "--format", "json"])
+            .args(args)
+            .any_stdout()
+    };
+    for (role, values) in [
+        ("web", &[("user", "\"www\"")][..]),
+        ("all", &[("user", "\"www\""), ("port", "2222")]),
+        ("asked", &[("user", "\"asked\"")]),
+        ("listed", &[("user", "\"dba\""), ("hostname", "\"10.0.0.5\"")]),
+        ("all&web", &[("port", "2222")]),
+    ] {
+        let shown = show(&["-R", role]).run().stdout;
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        for (name, value) in values {
+            assert_eq!(shown["settings"][name]["value"].to_string(), *value, "{role}: {name}");
+        }
+    }
+    show(&["-R", "nosuch"]).stderr_has("nosuch").status(2).run();
+}

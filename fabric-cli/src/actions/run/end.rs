@@ -59,8 +59,14 @@ pub(super) async fn write_reports(report: &Report, request: &Request) -> Result<
 
 /// Writes a report. It may be to a pipe without a reader, so that it can be interrupted; an interrupt still leaves it some time.
 async fn write(report: &Report, path: &Path, request: &Request) -> Result<(), Failure> {
+    let failed = |source| Failure::File { what: FileOperation::Writing, path: path.to_owned(), source };
+    let file = request.surroundings.file(path);
+    if !Report::may_wait(&file) {
+        // A thread for it would take longer than writing it.
+        return report.write(&file).map_err(failed);
+    }
     let mut signals = Signals::watch(request.process.as_ref());
-    let (report, file) = (report.clone(), request.surroundings.file(path));
+    let report = report.clone();
     let mut writing = tokio::task::spawn_blocking(move || report.write(&file));
     let given_up = async {
         tokio::select! {
@@ -72,11 +78,7 @@ async fn write(report: &Report, path: &Path, request: &Request) -> Result<(), Fa
         written = &mut writing => written,
         () = given_up => tokio::time::timeout(LAST_WAIT, writing).await.map_err(|_| Failure::Interrupted)?,
     };
-    written.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map_err(|source| Failure::File {
-        what: FileOperation::Writing,
-        path: path.to_owned(),
-        source,
-    })
+    written.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map_err(failed)
 }
 
 /// Waits for the interrupt, or for the second one if the first has ended the run.

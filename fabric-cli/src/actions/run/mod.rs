@@ -6,6 +6,7 @@ mod output;
 use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fabric_config::{Config, ConfigBuilder};
 use fabric_core::settings::{Settings, Switch};
@@ -27,6 +28,9 @@ use crate::prompter::TerminalPrompter;
 use crate::render::OutputMode;
 use crate::request::Request;
 use crate::shell::TerminalShell;
+
+/// Output waits for this long at the beginning: by then the run waits for its first host.
+const FIRST_OUTPUT: Duration = Duration::from_millis(1);
 
 /// Runs the tasks and the command of the command line.
 pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
@@ -95,6 +99,11 @@ pub(super) fn run(request: &Request) -> Result<Exit, Failure> {
     let report = runtime.block_on(async {
         let size = process.and_then(|_| Terminal::of_this_program(surroundings.variable("TERM").unwrap_or("xterm")));
         let run = run.threads(threads).terminal(size);
+        let output = printer.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(FIRST_OUTPUT).await;
+            output.begin();
+        });
         // As a task it shares its thread with hosts, whose reports to it wake no other thread then.
         let report = tokio::spawn(run.start(calls)).await;
         if let Some(watching) = watching {

@@ -29,6 +29,25 @@ pub fn load(path: impl AsRef<Path>) -> Result<Fabfile, Problems> {
     top::load(path.as_ref())
 }
 
+/// The keys that a declared fabfile takes besides settings, by where they are: `fabfile`, `role`, `task`, `argument`, a step by
+/// its verb (`run`, `put`, ..); and the words of a step's `hide`.
+///
+/// ```
+/// let keys = fabric_exec::fabfile::keys();
+/// let of = |place| &keys.iter().find(|(name, _)| *name == place).unwrap().1;
+/// assert!(of("task").contains(&"canary") && of("run").contains(&"until") && of("argument").contains(&"choices"));
+/// ```
+pub fn keys() -> Vec<(&'static str, Vec<&'static str>)> {
+    let others = [
+        ("fabfile", top::KEYS.to_vec()),
+        ("role", roles::keys()),
+        ("task", tasks::KEYS.to_vec()),
+        ("argument", tasks::ARG_KEYS.to_vec()),
+        ("hide", steps::LEVELS.to_vec()),
+    ];
+    others.into_iter().chain(steps::keys()).collect()
+}
+
 /// Reads a fabfile's text; `path` is where it stands, or would.
 ///
 /// # Errors

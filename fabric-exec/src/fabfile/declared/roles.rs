@@ -45,6 +45,17 @@ pub fn roles_of(roledefs: &Map, dir: impl AsRef<Path>, origin: &Origin) -> Resul
     Ok(roles)
 }
 
+/// Where a role's hosts come from: one of these.
+const SOURCES: &[&str] = &["hosts", "roles", "command", "inventory"];
+
+/// What goes with `inventory`.
+const OF_INVENTORY: &[&str] = &["group"];
+
+/// The keys of a role, besides settings.
+pub(super) fn keys() -> Vec<&'static str> {
+    [SOURCES, OF_INVENTORY].concat()
+}
+
 impl Reader {
     pub(super) fn roles(&mut self, node: &Node, dir: &Path, roles: &mut Roles) {
         let Some(members) = self.table(node, "`roledefs`") else { return };
@@ -65,8 +76,7 @@ impl Reader {
         let Kind::Table(members) = &node.kind else {
             return Some(Role::hosts(self.hosts(node, place)?));
         };
-        let sources = ["hosts", "roles", "command", "inventory"];
-        let given: Vec<&str> = sources.into_iter().filter(|key| members.contains_key(*key)).collect();
+        let given: Vec<&str> = SOURCES.iter().copied().filter(|key| members.contains_key(*key)).collect();
         let [key] = given.as_slice() else {
             let message = if given.is_empty() {
                 "needs `hosts`, `roles`, `command` or `inventory`".to_owned()
@@ -85,10 +95,7 @@ impl Reader {
             "command" => RoleSource::Command { line: self.templated(value, &what)?, dir: dir.to_owned() },
             _ => RoleSource::File { path: dir.join(self.text(value, &what)?), group },
         };
-        let mut known = sources.to_vec();
-        if *key == "inventory" {
-            known.push("group");
-        }
+        let known = if *key == "inventory" { keys() } else { SOURCES.to_vec() };
         let settings = self.settings_of_hosts(members, place, &known);
         Some(Role { settings: Arc::new(settings), ..Role::new(source) })
     }

@@ -13,7 +13,7 @@ use crate::hostlist::Share;
 use crate::task::Hide;
 use crate::task::{Invocation, Mode, Param, ParamKind, Task};
 
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "help",
     "aliases",
     "hosts",
@@ -38,7 +38,7 @@ const KEYS: &[&str] = &[
 /// Settings that are not for the time of a task.
 const LISTS: [&str; 4] = ["hosts", "roles", "exclude_hosts", "roledefs"];
 
-const ARG_KEYS: &[&str] = &["name", "default", "help", "type", "choices", "short"];
+pub(super) const ARG_KEYS: &[&str] = &["name", "default", "help", "type", "choices", "short"];
 
 const ARG_TYPES: &[&str] = &["text", "integer", "number", "bool", "list"];
 

@@ -12,7 +12,7 @@ use crate::collection::Collection;
 use crate::hostlist::{Directive, FabfileLists, RoleSource, Roles, role_names, unknown_names, unknown_roles};
 use crate::template;
 
-const KEYS: &[&str] = &["env", "roledefs", "hosts", "tasks", "include", "help"];
+pub(super) const KEYS: &[&str] = &["env", "roledefs", "hosts", "tasks", "include", "help"];
 
 pub(super) fn load(path: &Path) -> Result<Fabfile, Problems> {
     let bytes = std::fs::read(path).map_err(|error| {

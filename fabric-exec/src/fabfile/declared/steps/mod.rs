@@ -20,6 +20,8 @@ pub(super) use command::CommandStep;
 pub(super) use set::SetValue;
 use {execute::ExecuteStep, open_shell::OpenShellStep, prompt::PromptStep, set::SetStep, transfer::TransferStep};
 
+pub(super) use read::LEVELS;
+
 use async_trait::async_trait;
 use fabric_core::Value;
 use fabric_core_document::{Members, Node};
@@ -76,6 +78,11 @@ const VERBS: &[&Form] = &[
     &prompt::FORM,
     &open_shell::FORM,
 ];
+
+/// The keys of a step, by its verb.
+pub(super) fn keys() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    VERBS.iter().map(|form| (form.name, form.keys.iter().copied().flatten().copied().chain([form.name]).collect()))
+}
 
 impl Verb {
     fn work(&self) -> &dyn StepWork {

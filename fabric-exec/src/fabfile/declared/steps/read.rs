@@ -10,7 +10,8 @@ use crate::places::Places;
 use crate::task::Hide;
 use crate::template;
 
-const LEVELS: &[&str] = &[
+/// The words of `hide`.
+pub(in crate::fabfile::declared) const LEVELS: &[&str] = &[
     "stdout",
     "stderr",
     "running",

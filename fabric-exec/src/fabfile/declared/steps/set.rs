@@ -135,7 +135,7 @@ impl Reader {
             }
             (Some(_), Kind::Scalar(Value::String(text))) if template::is_template(text) => {}
             (Some(setting), _) => {
-                // A word of YAML that is none here has a message of its own.
+                // A word of YAML that isn't a switch here has a message of its own.
                 let Ok(value) = node.typed(setting.kind) else { return };
                 let fits = match &value {
                     Value::String(text) => setting.kind.parse(text).map(drop),
