@@ -190,7 +190,7 @@ impl<T, E> GroupOutcome<T, E> {
         self.iter().find(|(name, _)| *name == host).map(|(_, result)| result)
     }
 
-    /// The members on which it went well.
+    /// The members on which it succeeded.
     pub fn succeeded(&self) -> impl Iterator<Item = (&str, &T)> {
         self.iter().filter_map(|(host, result)| Some((host, result.as_ref().ok()?)))
     }

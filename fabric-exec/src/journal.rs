@@ -1,7 +1,7 @@
 //! Journals: each run written down as it goes, so that what it did not finish can be tried again later and a
 //! crash loses nothing.
 //!
-//! A journal is a file of JSON lines: what was asked for, then where each execution of a task stands. An execution
+//! A journal is a file of JSON lines: what was asked for, then how far each execution of a task has come. An execution
 //! has a key that is the same when the same command line is run again: the task with its arguments, in whose run on
 //! which host it was executed, and how often before.
 
@@ -110,7 +110,7 @@ impl Recorded {
         self.with(|status| status == HostStatus::Skipped)
     }
 
-    /// Whether there is nothing to try again: it ended well, and no host failed though that was allowed.
+    /// Whether there is nothing to try again: it succeeded, and no host failed, not even where that was allowed.
     pub fn is_done(&self) -> bool {
         self.ending == Some(Ending::Ok) && !self.hosts.values().any(|status| status.is_failure())
     }
@@ -236,7 +236,7 @@ impl Journal {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
-        // Held until the run has ended. Where a file system knows no locks, a run under way can't be told from one that died.
+        // Held until the run has ended. Where a file system knows no locks, a run under way looks like one that died.
         let _ = file.try_lock();
         write(&mut file, &First { version: VERSION, asked: &self.asked })?;
         prune(&self.dir);
@@ -397,7 +397,7 @@ impl Recorded {
                     let hosts = &mut self.done.entry(key).or_default().hosts;
                     let entry = hosts.entry(host.unwrap_or_default());
                     let entry = entry.or_insert(DoneHost { status: HostStatus::Skipped, value: None });
-                    // A host may be in a list twice: both must be well.
+                    // A host may be in a list twice: both must have succeeded.
                     if status >= entry.status {
                         *entry = DoneHost { status, value };
                     }

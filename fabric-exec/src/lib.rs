@@ -25,7 +25,7 @@
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Hosts in memory take the place of real ones; a task can't tell the difference.
+//! // Hosts in memory take the place of real ones; a task sees no difference.
 //! let fleet = MemoryTransport::named("ssh");
 //! fleet.every_host().on("cd /srv/app && bin/deploy 2.4", Reply::stdout("done\n"));
 //!

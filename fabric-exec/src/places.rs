@@ -39,7 +39,7 @@ impl Places {
         Some(self.source.origin(Layer::Fabfile, span.start))
     }
 
-    /// Where a part of this text stands: of what the file spells alike, the same one of them.
+    /// Where a part of this text is in the file. Of several parts that are spelled alike, the same one.
     pub(crate) fn within(&self, text: &str, part: &Range<usize>) -> Option<Origin> {
         let (_, span) = self.texts.iter().find(|(one, _)| one == text)?;
         let written = self.source.text.get(span.clone())?;

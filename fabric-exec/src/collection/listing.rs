@@ -39,7 +39,7 @@ pub struct Entry {
     pub hosts: Vec<String>,
     /// Its own roles.
     pub roles: Vec<String>,
-    /// Whether its namespace's name stands for it.
+    /// Whether the name of its namespace alone means it.
     pub default: bool,
 }
 

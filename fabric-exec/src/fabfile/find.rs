@@ -50,7 +50,7 @@ impl Found {
 ///
 /// A name without a directory part is looked for in `from` and then in each directory above it, in each
 /// as `NAME.toml`, `.yaml`, `.yml`, `.json`, `.py`, the package `NAME/` and `NAME/Cargo.toml`, in that order,
-/// and as it stands. A name with a directory part is that file only, seen from `from`.
+/// and exactly as given. A name with a directory part is that file only, seen from `from`.
 ///
 /// # Errors
 ///

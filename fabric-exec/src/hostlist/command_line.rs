@@ -33,7 +33,7 @@ pub enum ListError {
 /// string a line, `#` comments; `@-` is standard input), separated by commas, with set operations on them
 /// ([`operands`]).
 ///
-/// `read` yields a file's text; it is given what stands after the `@`.
+/// `read` yields a file's text; it is given what follows the `@`.
 ///
 /// ```
 /// use fabric_exec::hostlist::read_host_option;
@@ -66,7 +66,7 @@ fn hosts_of(operand: &str, read: &mut impl FnMut(&str) -> std::io::Result<String
     Ok(hosts)
 }
 
-/// The hosts that one item stands for: its ranges and braces written out, and each of them a host string.
+/// The hosts of one item: its ranges and braces expanded, each a host string.
 ///
 /// ```
 /// use fabric_exec::hostlist::expand_item;

@@ -99,13 +99,13 @@ pub(crate) fn with_operands(item: &str, rename: impl Fn(&str) -> String) -> Stri
     operands(item).into_iter().map(shown).collect()
 }
 
-/// Puts a list together of its items, each cut into operands. `hosts_of` yields an operand's hosts; `told` is
+/// Puts a list together of its items, each cut into operands. `hosts_of` yields an operand's hosts; `counted` is
 /// given how many hosts there are after it has been applied.
 pub(crate) fn compose<'a, T, E>(
     items: impl IntoIterator<Item = Vec<(SetOperator, &'a str)>>,
     name: impl Fn(&T) -> &str,
     mut hosts_of: impl FnMut(SetOperator, &'a str) -> Result<Vec<T>, E>,
-    mut told: impl FnMut(SetOperator, &'a str, usize),
+    mut counted: impl FnMut(SetOperator, &'a str, usize),
 ) -> Result<Vec<T>, E> {
     let mut all = Vec::new();
     for operands in items {
@@ -114,7 +114,7 @@ pub(crate) fn compose<'a, T, E>(
         let list = if about_all { &mut all } else { &mut of_item };
         for (operator, operand) in operands {
             operator.apply(list, hosts_of(operator, operand)?, &name);
-            told(operator, operand, list.len());
+            counted(operator, operand, list.len());
         }
         all.append(&mut of_item);
     }

@@ -23,7 +23,7 @@ pub struct Role {
     pub settings: Arc<Map>,
     /// Where it is defined.
     pub origin: Option<Origin>,
-    /// Where its texts stand.
+    /// Where its texts are in the fabfile.
     pub places: Places,
     /// The namespace of the included file that it is in; empty for the fabfile's own.
     pub namespace: String,
@@ -85,7 +85,7 @@ impl Role {
         (!self.settings.is_empty()).then(|| Overlay::new(origin.layer(Layer::Role), self.settings.clone()))
     }
 
-    /// Where its hosts come from, as `[roledefs]` has it; code stands nowhere.
+    /// Where its hosts come from, as `[roledefs]` has it; empty for code.
     pub fn to_value(&self) -> Value {
         match &self.source {
             RoleSource::Hosts(hosts) => json!(hosts),

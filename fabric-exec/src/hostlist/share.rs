@@ -34,8 +34,8 @@ impl Share {
         Self::of_some(text, "a batch: it takes at least one host (5, or 25%)")
     }
 
-    /// Reads how many hosts of each list are left, which is at least one: a run on none is a mistake, and would end as if all
-    /// were well.
+    /// Reads how many hosts of each list are left, which is at least one: a run on none is a mistake, and would look like a
+    /// success.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ pub struct Shard {
     count: usize,
 }
 
-/// An engine that runs one program several times, and the variables by which it tells which time it is.
+/// An engine that runs one program several times, and the variables in which it passes the number of the run.
 struct Engine {
     index: &'static str,
     /// The lowest index.

@@ -1,4 +1,4 @@
-//! Trying a run again: what tells its executions apart from run to run, and what of them was done before.
+//! Trying a run again: the keys by which its executions are found in the journal, and what of them is done already.
 
 use std::sync::Arc;
 

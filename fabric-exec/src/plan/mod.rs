@@ -1,7 +1,7 @@
 //! What is known before anything runs: the inputs of a run, its calls, their host lists, and the plan.
 //!
 //! Nothing is connected to. Commands of roles are asked, since without them there is no host list; what
-//! only the run itself can tell (hosts that a task sets, what code executes) is marked and not guessed.
+//! only the run itself knows (hosts that a task sets, what code executes) is marked and not guessed.
 
 mod again;
 mod call;

@@ -266,7 +266,7 @@ impl<'l> Planner<'l> {
         Ok(planned)
     }
 
-    /// What a step executes; nothing where only the run can tell.
+    /// What a step executes; nothing where only the run knows.
     async fn executed(&mut self, execute: &Executed<'_>, outer: Outer<'_>) -> Result<Vec<PlannedTask>, RunError> {
         let texts = [execute.hosts, execute.roles, execute.exclude_hosts].into_iter().flatten().map(String::as_str);
         if std::iter::once(execute.task).chain(texts).any(template::is_template) {

@@ -31,7 +31,7 @@ impl TaskBody for Remainder {
             Err(_) => None,
         };
         if let Some(outcome) = outcome {
-            context.tell_sole(&outcome.exit);
+            context.note_sole(&outcome.exit);
         }
         let outcome = ended?;
         if outcome.failed() {

@@ -225,7 +225,7 @@ impl Command {
 }
 
 impl CommandReport {
-    /// `run: uname -a`, and how it ended where it did not end well.
+    /// `run: uname -a`, and how it ended if it failed.
     pub(super) fn title(&self) -> String {
         let mut text = match (self.verb.as_str(), self.command.as_str()) {
             ("", _) => "(a command that is hidden)".to_owned(),

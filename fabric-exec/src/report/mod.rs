@@ -57,7 +57,7 @@ pub struct Report {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ending {
-    /// All well, or only failures that were asked to be warnings.
+    /// Everything succeeded, or failed only where that is a warning.
     Ok,
     /// Nothing ran, because every host list was emptied.
     NothingRan,
@@ -219,7 +219,7 @@ impl HostResult {
 impl Report {
     /// The exit status that the contract gives this run.
     ///
-    /// `0` all well, or only failures that were asked to be warnings; `1` a failure, or nothing ran because
+    /// `0` everything succeeded, or failed only where that is a warning; `1` a failure, or nothing ran because
     /// every host list was emptied; `2` the command line, the fabfile or the settings are wrong; `130`
     /// interrupted. A sole `-- COMMAND` on one host has that command's own status.
     pub fn exit_code(&self) -> u8 {

@@ -68,7 +68,7 @@ impl Connections {
         self.connector.ready().await;
     }
 
-    /// How many hosts may be at work at the same time where they are fewer than `wanted`. `each` tells how many
+    /// How many hosts may be at work at the same time where they are fewer than `wanted`. `each` yields how many
     /// descriptors a host takes; it is asked where that matters.
     pub(crate) fn hosts_at_once(&self, wanted: usize, each: impl FnOnce() -> usize) -> Option<usize> {
         let share = self.limit - self.limit / KEPT_SHARE;
@@ -114,8 +114,8 @@ impl Connections {
         Ok(connection)
     }
 
-    /// A task has ended on a host: its connections are closed if enough others are open, and close when nobody
-    /// uses them any more. Whoever needs one after all opens it anew. `last`: no task follows.
+    /// A task has ended on a host: its connections are closed if enough others are open, and close when
+    /// the last user lets go of them. A later task opens a new one. `last`: no task follows.
     pub(crate) fn release(&self, host: &HostString, last: bool) {
         let most = if last { MOST_KEPT_LAST } else { MOST_KEPT };
         let most = if self.limit == 0 { most } else { most.min(self.limit / KEPT_SHARE) };

@@ -59,7 +59,7 @@ pub(super) async fn run_on_host(run: Arc<RunState>, context: Context) -> HostRes
         Err(error) => {
             let text = context.discreet(error.to_string());
             if error.is_usage() {
-                context.scope().tell_usage(text.clone());
+                context.scope().note_usage(text.clone());
             }
             result.status = error.status();
             result.tolerated = match result.status {

@@ -1,7 +1,7 @@
 //! The threads that serve hosts.
 //!
 //! All that belongs to a host stays on one thread: its session, its task, and the memory of both. What one part of it
-//! tells another wakes no other thread, and hosts that answer at the same time wait for no lock of each other.
+//! signals to another wakes no other thread, and hosts that answer at the same time wait for no lock of each other.
 
 use std::num::NonZero;
 use std::sync::{Arc, OnceLock};

@@ -215,7 +215,7 @@ impl Run {
         self
     }
 
-    /// Whether to tell what would be done instead of doing it. Default: no.
+    /// Whether the run only says what it would do. Default: no.
     #[must_use]
     pub fn dry_run(mut self, dry: bool) -> Self {
         self.inputs.means.dry_run = dry;

@@ -17,9 +17,9 @@ pub(crate) struct OnceMap<T> {
 
 /// What [`OnceMap::claim`] finds.
 pub(crate) enum Claim<T> {
-    /// Nobody has begun: do the work and [`Owner::finish`] it.
+    /// It has not begun: do the work and [`Owner::finish`] it.
     Mine(Owner<T>),
-    /// Somebody has: wait for the result.
+    /// It is under way: wait for the result.
     Theirs(watch::Receiver<Option<T>>),
 }
 

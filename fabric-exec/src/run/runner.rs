@@ -59,7 +59,7 @@ impl Runner for RunState {
             within.hide_from_report(&result.hidden);
         }
         if let Some(message) = outcome.usage {
-            within.scope().tell_usage(message.clone());
+            within.scope().note_usage(message.clone());
             return Err(TaskError::Execute(message));
         }
         if self.inputs.means.interrupt.is_stopping() {

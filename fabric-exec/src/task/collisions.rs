@@ -13,7 +13,7 @@ impl Context {
     /// Fails where the step `at` gets files of several hosts into one place, before any of them is got. `paths` says what
     /// it gets and whereto, on a host.
     ///
-    /// What only a host can tell is found when its files are there ([`Destinations`]).
+    /// What only a host knows is found when its files have arrived ([`Destinations`]).
     pub(crate) fn keep_apart(
         &self,
         at: &str,

@@ -230,7 +230,7 @@ impl Context {
         &self.turns
     }
 
-    /// What tells apart what it executes.
+    /// What the keys of its own executions are made of.
     pub(crate) fn as_outer(&self) -> In<'_> {
         In { key: self.scope.key.as_deref(), host: self.host().map(HostString::as_str) }
     }
@@ -615,7 +615,7 @@ impl Context {
         &self.run.means().interrupt
     }
 
-    /// Whether to tell what would be done instead of doing it. Commands and transfers of this context's
+    /// Whether the run only says what it would do. Commands and transfers of this context's
     /// connections are reported and not carried out, with an empty success as their outcome; a body that does
     /// anything else asks here first.
     pub fn is_dry_run(&self) -> bool {
@@ -676,7 +676,7 @@ impl Context {
     }
 
     /// The status of the command after `--`.
-    pub(crate) fn tell_sole(&self, exit: &ExitStatus) {
+    pub(crate) fn note_sole(&self, exit: &ExitStatus) {
         self.run.sole_ended(exit.as_shell_status());
     }
 

@@ -85,14 +85,14 @@ pub struct Task {
     pub post: Vec<Invocation>,
     /// Settings for the time it runs.
     pub settings: Arc<Map>,
-    /// Whether its collection's name stands for it.
+    /// Whether the name of its collection alone means it.
     pub default: bool,
     /// Where it is defined.
     pub origin: Option<Origin>,
     /// The namespace of the included file that it is in, in which the names that it uses are looked for first; empty for
     /// the fabfile's own.
     pub namespace: String,
-    /// Where its texts stand, but for those of its steps.
+    /// Where its texts are in the fabfile, except for those of its steps.
     pub places: Places,
     /// What it does.
     pub body: Arc<dyn TaskBody>,
@@ -291,7 +291,7 @@ impl Task {
         self
     }
 
-    /// Its collection's name stands for it.
+    /// The name of its collection alone means it.
     #[must_use]
     pub fn default(mut self) -> Self {
         self.default = true;

@@ -13,7 +13,7 @@ pub enum TaskError {
     /// Something on a connection failed.
     #[error(transparent)]
     Fabric(#[from] Error),
-    /// A step failed, named by where it stands.
+    /// A step failed; `at` is its place in the fabfile.
     #[error("{at}: {error}")]
     Step {
         /// The file and line of the step.

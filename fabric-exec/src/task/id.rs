@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What tells a task from all others, whatever they are called and wherever they are kept. A clone of a task may be
+/// The identity of a task, whatever it is called and wherever it is kept. A clone of a task may be
 /// changed into another one, and so has an identity of its own; what stays the same task is shared in an `Arc`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TaskId(u64);

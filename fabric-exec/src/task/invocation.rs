@@ -84,7 +84,7 @@ impl Invocation {
 
     /// Reads the classic form: `task:pos1,pos2,key=value`.
     ///
-    /// `\,` and `\=` stand for the characters themselves. An item with an unescaped `=` is named, and its
+    /// `\,` and `\=` are the characters themselves. An item with an unescaped `=` is named, and its
     /// value begins after the first one. `host`, `hosts`, `role`, `roles` and `exclude_hosts` are taken
     /// out; their items are separated by `;`, trimmed, and ranges and braces in host strings are
     /// expanded. `host` and `hosts` given both: the later one wins (Fabric 1).

@@ -38,7 +38,7 @@ pub(crate) struct Scope {
     pub(crate) serial: bool,
     /// The tasks in whose runs this one is executed, outermost first, and itself.
     pub(crate) path: Vec<TaskId>,
-    /// What tells it apart from the run's other executions; see `plan::again`.
+    /// Its key among the run's executions; see `plan::again`.
     pub(crate) key: Option<Arc<str>>,
     /// Its place in the ledger.
     pub(crate) execution: Execution,
@@ -47,7 +47,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    pub(crate) fn tell_usage(&self, message: String) {
+    pub(crate) fn note_usage(&self, message: String) {
         self.usage.lock().get_or_insert(message);
     }
 

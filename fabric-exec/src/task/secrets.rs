@@ -1,4 +1,4 @@
-//! What a person was asked for and must not be shown: it is hidden wherever a run tells something.
+//! What a person was asked for and must not be shown: it is hidden in all that a run says.
 
 use std::sync::Arc;
 use std::task::{self, Poll};

@@ -1,4 +1,4 @@
-//! What tells apart the calls that are made in one place.
+//! How often each call has been made in one place.
 
 use std::collections::HashMap;
 

@@ -166,7 +166,7 @@ pub(crate) fn names_in_condition(environment: &Environment<'_>, text: &str) -> H
     expression.map(|expression| expression.undeclared_variables(true)).unwrap_or_default()
 }
 
-/// What a name stands for.
+/// The value of a name.
 pub(crate) fn look_up(scope: &minijinja::Value, name: &str) -> Option<minijinja::Value> {
     name.split('.')
         .try_fold(scope.clone(), |value, part| value.get_attr(part).ok().filter(|value| !value.is_undefined()))

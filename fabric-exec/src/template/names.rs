@@ -1,5 +1,5 @@
 //! The names that a template or a condition uses, with their places in it: read from its text, so that they can be
-//! checked, and told of, without a value being at hand.
+//! checked and named in messages without their values.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ pub(crate) struct Use<'t> {
     pub(crate) optional: bool,
 }
 
-/// What a name stands for.
+/// The value of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Named {
     /// A value.
@@ -151,8 +151,8 @@ fn is_close(token: &Token<'_>) -> bool {
     [")", "]", "}"].iter().any(|sign| token.is(sign))
 }
 
-/// The values of a template that reach a shell as they are: those without the filter `sh` at the end, and where they
-/// stand. Texts and numbers that are written out are the author's.
+/// The values of a template that reach a shell as they are: those without the filter `sh` at the end, with their
+/// places. Texts and numbers that are written out are the author's.
 pub(crate) fn unquoted(text: &str) -> Vec<(String, Range<usize>)> {
     let bare = |tokens: &Vec<Token<'_>>| {
         let is_quoted = matches!(tokens.as_slice(), [.., bar, filter] if bar.is("|") && filter.is("sh"));
@@ -338,7 +338,7 @@ fn value<'t>(tokens: &[Token<'t>], first: usize) -> Use<'t> {
     }
 }
 
-/// What stands before this token can be missing: a name with its attributes, or all that is in parentheses.
+/// What precedes this token may be missing: a name with its attributes, or all that is in parentheses.
 fn make_optional(tokens: &[Token<'_>], index: usize, uses: &mut [Use<'_>]) {
     let Some(last) = index.checked_sub(1).and_then(|last| tokens.get(last)) else { return };
     let mut from = last.at;

@@ -48,7 +48,7 @@ pub fn keys() -> Vec<(&'static str, Vec<&'static str>)> {
     others.into_iter().chain(steps::keys()).collect()
 }
 
-/// Reads a fabfile's text; `path` is where it stands, or would.
+/// Reads a fabfile's text; `path` is the file it comes from, for messages and relative paths.
 ///
 /// # Errors
 ///

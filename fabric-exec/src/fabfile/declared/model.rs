@@ -18,12 +18,12 @@ pub struct Fabfile {
     pub dir: PathBuf,
     /// Its tasks, those of included files in namespaces.
     pub collection: Collection,
-    /// `[env]`: names as written, values, and where each stands. `extend` and `replace` are not among
+    /// `[env]`: names as written, values, and the origin of each. `extend` and `replace` are not among
     /// them, and ranges in host lists are expanded.
     pub env: Vec<(String, Value, Origin)>,
     /// `extend` and `replace` of the global lists.
     pub lists: FabfileLists,
-    /// The same as `[env]` has them, to be shown: names, values, and where each stands.
+    /// The same as `[env]` has them, to be shown: names, values, and the origin of each.
     pub list_changes: Vec<(String, Value, Origin)>,
     /// `[hosts."pattern"]`, in file order.
     pub sections: Vec<HostSection>,
@@ -55,8 +55,8 @@ pub struct Included {
 pub struct HostSection {
     /// The pattern.
     pub pattern: String,
-    /// Where the section stands.
+    /// Where the section is.
     pub origin: Origin,
-    /// Names as written, values, and where each stands.
+    /// Names as written, values, and the origin of each.
     pub values: Vec<(String, Value, Origin)>,
 }

@@ -17,7 +17,7 @@ pub(super) struct Reader {
     pub(super) source: Arc<Source>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
-    /// Where the texts stand that were read since the last step or task.
+    /// The places of the texts read since the last step or task.
     pub(super) places: Places,
 }
 
@@ -181,12 +181,12 @@ impl Reader {
         None
     }
 
-    /// A list of texts; a text stands for a list of one.
+    /// A list of texts; a text is a list of one.
     pub(super) fn texts(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
         self.list_of(node, what, Self::text)
     }
 
-    /// A list of templates; a text stands for a list of one.
+    /// A list of templates; a text is a list of one.
     pub(super) fn templates(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
         self.list_of(node, what, Self::templated)
     }

@@ -12,7 +12,7 @@ use crate::hostlist::{Role, RoleSource, Roles};
 use crate::places::Places;
 
 /// Reads roles in settings, in the forms that `[roledefs]` takes. `dir` is where their files are and their
-/// commands start; `origin` is where they stand.
+/// commands start; `origin` is where they are defined.
 ///
 /// # Errors
 ///

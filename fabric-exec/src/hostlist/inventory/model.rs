@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::InventoryError;
 use super::pattern::Written;
 
-/// Where something stands.
+/// A file and a line of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileLine {
     pub(super) file: Arc<str>,
@@ -39,7 +39,7 @@ impl fmt::Display for FileLine {
     }
 }
 
-/// A variable's value, and where it stands.
+/// A variable's value, and where it is defined.
 #[derive(Debug, Clone)]
 pub(super) struct Var {
     pub(super) value: Value,

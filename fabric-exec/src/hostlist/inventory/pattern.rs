@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use thiserror::Error;
 
-/// The hosts that a name stands for: ranges written out and the port taken off.
+/// The hosts of a name: its ranges expanded, without the port.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     /// The names, and each as it is written with the port.
@@ -34,7 +34,7 @@ impl PatternError {
     }
 }
 
-/// Reads a name. What isn't a network name with an optional port is a name as it stands, ranges apart.
+/// Reads a name. What isn't a network name with an optional port is a name as it is written, but for ranges.
 pub(super) fn read(text: &str) -> Result<Pattern, PatternError> {
     if range_at(text.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(':')) == Some("")
         && text.contains("]:")

@@ -24,7 +24,7 @@ pub(super) fn split(line: &str, comments: bool) -> Result<Vec<String>, &'static 
     Ok(words)
 }
 
-/// What stands between quotes. In double ones a backslash quotes a double quote and itself.
+/// What is between quotes. In double ones a backslash quotes a double quote and itself.
 fn quoted(quote: char, chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), &'static str> {
     loop {
         match chars.next().ok_or("a quotation mark is not closed")? {
@@ -294,7 +294,7 @@ impl Literal<'_> {
     }
 }
 
-/// Letters that may stand before a string.
+/// Letters that a string may be prefixed with.
 fn is_prefix(letters: &str) -> bool {
     matches!(letters.to_ascii_lowercase().as_str(), "" | "r" | "u" | "b" | "rb" | "br")
 }

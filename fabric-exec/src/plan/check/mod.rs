@@ -42,7 +42,7 @@ impl HostLists {
             };
             match job {
                 Ok(job) => {
-                    // Its own lists are checked where they stand.
+                    // Its own lists are checked with the task.
                     if job.selection.gives_hosts() || !job.task.own.gives_hosts() {
                         errors.extend(self.check_roles(&job, &Env::default()).err());
                     }

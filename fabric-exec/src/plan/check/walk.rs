@@ -46,7 +46,7 @@ pub(super) struct Checker<'a> {
     warnings: Vec<Problem>,
 }
 
-/// Where the texts of something stand; where that is not known, the thing itself.
+/// Where the texts of something are in the fabfile; if that is not known, where the thing itself is.
 struct Whereabouts<'a> {
     places: Option<&'a Places>,
     origin: Option<Origin>,
@@ -463,7 +463,7 @@ fn makes_files(task: &Task) -> bool {
     task.body.outline().is_none_or(|outline| outline.steps.iter().any(KnownStep::makes_files))
 }
 
-/// The host strings that a text stands for.
+/// The host strings of a text, ranges and braces expanded.
 fn hosts_of(text: &str) -> Result<Vec<String>, HostStringError> {
     let mut hosts = Vec::new();
     for item in fabric_core::host::split_list(text) {

@@ -34,7 +34,7 @@ use work::Work;
 /// One step of a task.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Step {
-    /// Where it stands, `file:line`.
+    /// Its place, `file:line`.
     pub(crate) at: String,
     /// What it does.
     pub(crate) verb: Verb,
@@ -46,7 +46,7 @@ pub(crate) struct Step {
     pub(crate) warn_only: Option<bool>,
     /// Which of its output is not shown.
     pub(crate) hide: Hide,
-    /// Where its texts stand.
+    /// Where its texts are in the fabfile.
     pub(crate) places: Places,
 }
 

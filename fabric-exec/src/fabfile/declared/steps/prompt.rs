@@ -18,7 +18,7 @@ pub(super) const FORM: Form =
 pub(crate) struct PromptStep {
     /// The text.
     pub(crate) text: String,
-    /// The answer that an empty line stands for.
+    /// The answer that an empty line gives.
     pub(crate) default: Option<String>,
     /// Whether the answer is not shown.
     pub(crate) secret: bool,

@@ -69,7 +69,7 @@ pub(crate) struct TransferStep {
     pub(crate) links: Links,
     /// Whether root reads or writes the remote file.
     pub(crate) use_sudo: bool,
-    /// Where the remote file stands meanwhile, with `use_sudo`.
+    /// The directory on the host that the file passes through, with `use_sudo`.
     pub(crate) temp_dir: Option<String>,
     /// Whether the local file is a template that is rendered first.
     pub(crate) template: bool,
