@@ -15,10 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::answers::Answers;
+use super::client;
+use super::error::FleetError;
 use super::faults::Faults;
+use super::fleet::Fleet;
 use super::groups::Groups;
 use super::host::{FleetHost, HostState};
-use super::{Fleet, FleetError, Method, Paths, client, write, write_private};
+use super::method::Method;
+use super::paths::{Paths, write, write_private};
 
 /// Where the hosts of a fleet listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +72,13 @@ impl Default for FleetBuilder {
             answers: None,
             faults: Faults::default(),
         }
+    }
+}
+
+impl Fleet {
+    /// A builder of one host with everything at its default.
+    pub fn builder() -> FleetBuilder {
+        FleetBuilder::default()
     }
 }
 
