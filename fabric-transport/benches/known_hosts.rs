@@ -1,4 +1,4 @@
-//! What looking a fleet up costs: 1,000 hosts against 1,000 lines, plain and hashed.
+//! The cost of looking up a fleet: 1,000 hosts in 1,000 lines, plain and hashed.
 //!
 //! `cargo bench -p fabric-transport --bench known_hosts`
 

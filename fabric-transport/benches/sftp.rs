@@ -1,4 +1,4 @@
-//! What framing costs: a chunk of a file each way, and many small answers.
+//! The cost of framing: a chunk of a file in each direction, and many small replies.
 //!
 //! `cargo bench -p fabric-transport --bench sftp`
 
@@ -9,10 +9,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fabric_transport::sftp::Attributes;
 use fabric_transport::sftp::wire::{FrameBuffer, MAX_CHUNK, Reply, Request, WriteRequest, packet};
 
-/// What arrives at once at most: the buffer of a pipe, or an SSH packet and a half.
+/// The most that arrives at once: a pipe's buffer, or one and a half SSH packets.
 const PIECE: usize = 64 * 1024;
 
-/// Feeds a stream of answers through a buffer, as the reader of a client does.
+/// Passes a stream of replies through a buffer, as a client's reader does.
 fn decode(stream: &[u8]) -> usize {
     let (mut frames, mut rest, mut seen) = (FrameBuffer::default(), stream, 0);
     loop {

@@ -1,4 +1,4 @@
-//! The commands of a connection that have not ended: so that whoever gives one up, or closes the connection, ends it.
+//! The running commands of a connection. Dropping one, or closing the connection, stops it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use tokio::sync::{OnceCell, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long closing waits for what is being started or stopped, beyond the time that a command has to end by itself.
+/// How long closing waits for commands that are starting or stopping, in addition to their grace time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is said of a command that left something behind.
+/// Why a command couldn't be stopped: a background process of it still runs.
 pub(crate) const HELD: &str = "a process that it left in the background runs on and holds its output open; start such a process with its \
                     output redirected: COMMAND >/dev/null 2>&1 &";
 
-/// What runs on a connection's host, or here, and has not been disowned.
+/// Commands on a connection's host, or local ones, that run and are not disowned.
 #[derive(Default)]
 pub(crate) struct Commands {
     running: Mutex<HashMap<u64, Arc<Command>>>,
-    /// What is being started, and what has been dropped and is being stopped.
+    /// Commands that are starting, and dropped ones that are being stopped.
     under_way: TaskTracker,
 }
 
-/// A command that has been started, and its one end.
+/// A command that was started. It is stopped once.
 pub(crate) struct Command {
     number: u64,
     control: Arc<dyn ProcessControl>,
@@ -39,7 +39,7 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    /// Ends it. Several who want that at once wait for one stop.
+    /// Stops it. Concurrent calls wait for the same stop.
     pub(crate) async fn stop(&self) -> StopOutcome {
         self.stopped.get_or_init(|| self.control.stop(self.grace)).await.clone()
     }
@@ -51,8 +51,9 @@ impl Command {
 }
 
 impl Commands {
-    /// Starts a process, which is ended when what this gives is dropped. It is also ended if its caller has gone before it
-    /// had started: the host may have been sent the command already. `owner` is kept until its end, which needs the session.
+    /// Starts a process, which is stopped when the returned [`Started`] is dropped. It is also stopped if this future is
+    /// dropped before it started, since the command may have been sent already. `owner` is kept until the command has
+    /// ended, because stopping needs the session.
     pub(crate) async fn start(
         self: &Arc<Self>,
         owner: Arc<dyn Send + Sync>,
@@ -75,7 +76,7 @@ impl Commands {
         started.await.unwrap_or(Err(SessionError::Closed))
     }
 
-    /// Stops everything, and waits for what has been dropped and is being stopped. Bounded.
+    /// Stops all commands, and waits for dropped ones that are being stopped. Takes a bounded time.
     pub(crate) async fn stop_all(&self) {
         let all = std::mem::take(&mut *self.lock());
         if all.is_empty() && self.under_way.is_empty() {
@@ -83,7 +84,7 @@ impl Commands {
         }
         let stops = all.values().map(|command| async {
             command.closing.cancel();
-            // Transports have limits of their own.
+            // Transports have their own limits.
             let _ = tokio::time::timeout(command.grace + PATIENCE, command.stop()).await;
         });
         let others = async {
@@ -98,7 +99,7 @@ impl Commands {
     }
 }
 
-/// A command that is ended when this is dropped, unless it has ended or is disowned.
+/// A command that is stopped when this is dropped, unless it has ended or is disowned.
 pub(crate) struct Started {
     commands: Arc<Commands>,
     owner: Arc<dyn Send + Sync>,
@@ -129,7 +130,7 @@ impl Started {
         self.forget();
     }
 
-    /// It goes on, whatever becomes of the connection.
+    /// The command keeps running, even without the connection.
     pub(crate) fn disown(mut self) {
         self.command.control.disown();
         self.forget();
@@ -154,7 +155,7 @@ impl Drop for Started {
             let stop = async move {
                 command.stop().await;
                 commands.lock().remove(&command.number);
-                // The command is ended over its session.
+                // The command is stopped over its session.
                 drop(owner);
             };
             self.commands.under_way.spawn_on(stop, &runtime);

@@ -1,8 +1,7 @@
 //! Connections for automation: commands, files and forwards on hosts that are reached by SSH, by a plugin, on
 //! this machine, or in a test.
 //!
-//! The way in is [`Connection`]: a handle on one host that opens nothing until it is needed and is shared by
-//! all that clone it.
+//! Start with [`Connection`]: a handle on one host, which opens a session when it is first used. Clones share it.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,59 +19,57 @@
 //!
 //! | module | has |
 //! | --- | --- |
-//! | [`connection`] | [`Connection`] and what it is asked for: `run`, `sudo`, `local`, `shell`, forwards |
+//! | [`connection`] | [`Connection`] and its requests: `run`, `sudo`, `local`, `shell`, forwards |
 //! | [`transfer`] | `put` and `get` |
 //! | [`connector`] | [`Connector`], which opens sessions and shares gateways among connections |
-//! | [`gateway`] | jump hosts, proxy commands, and what a plugin's gateway is to this crate |
+//! | [`gateway`] | jump hosts, proxy commands, and the trait for other gateways |
 #![cfg_attr(feature = "ssh", doc = "| [`ssh`], [`known_hosts`] | the SSH transport, and which host keys it trusts |")]
 //! | [`sftp`] | files over SSH |
 //! | [`local`] | the transport of this machine |
 //! | [`memory`] | the transport for tests: hosts that are data |
 #![cfg_attr(feature = "plugins", doc = "| [`plugin`] | transports and gateways that are loaded at run time |")]
 //!
-//! What a transport is, is said by traits of [`fabric_core::transport`]; everything above a
-//! [`Session`](fabric_core::Session) works over any of them.
+//! A transport implements the traits of [`fabric_core::transport`]; everything above a
+//! [`Session`](fabric_core::Session) works with any transport.
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! **About commands.** The outcome holds exactly the bytes that were printed; text is made of them only to be
-//! shown, and no character is ever cut in two. Work is linear in the size of the output, and what is kept of
-//! it can be bounded. Output is taken from the host no faster than the receiver of the events is ready for
-//! it. A command that runs out of time, is interrupted, or whose future is dropped is *stopped*: its process
-//! group gets TERM, then KILL, with and without a terminal; what it had printed is kept, and where it could not be ended,
-//! the error says so. Output that stops before its end, because the connection was lost, is never taken for all of it.
-//! Nothing of a command runs unless its directory, prefixes and environment were had. Values of variables reach the host as they are, whatever characters they hold, and
-//! what can't be sent is an error before anything is opened.
+//! **Commands.** The outcome holds exactly the bytes that were printed. They are converted to text only to be shown,
+//! and no character is cut in two. Time is linear in the size of the output, and the memory for it can be bounded.
+//! Output is read no faster than the receiver of the events takes it. A command that times out, is interrupted, or
+//! whose future is dropped is *stopped*: its process group gets TERM, then KILL, with and without a terminal. Its
+//! output so far is kept; if it could not be stopped, the error says so. Output that is cut short by a lost connection
+//! is an error. A command starts only if its directory, prefixes and environment could be set. Values of variables
+//! reach the host unchanged, whatever characters they contain; what can't be sent is an error before anything is
+//! opened.
 //!
-//! **About `sudo`.** The password goes to `sudo` and to nothing else: it asks with a text that no
-//! output can imitate, and the command's own input waits until `sudo` has let the command start. Neither
-//! text shows in the outcome. Directory, prefixes and environment are inside: the whole line is privileged.
+//! **`sudo`.** The password is sent to `sudo` only: its prompt is a text that no output can imitate, and the command's
+//! input is held back until `sudo` has started the command. The prompt is not part of the outcome. Directory, prefixes
+//! and environment apply inside: the whole line is privileged.
 //!
-//! **About files.** A file appears under its name when it is whole, on either side, and not before. No name
-//! that a host lists can make anything be written outside the directory that was asked for. See
-//! [`transfer`].
+//! **Files.** A file appears under its name only when it is complete, on either side. No name that a host lists can
+//! cause a write outside of the given directory. See [`transfer`].
 //!
-//! **About connections.** One session for each connection, opened once however many ask at once, and opened
-//! anew when it has died; commands that ran on a session that died are errors, and are not run again. A host
-//! whose key is not what is known is refused before anything is sent to it. [`Connection::close`] ends
-//! what runs, and waits for that. Dropping the last clone ends the session.
+//! **Connections.** Each connection has one session, opened once even if several requests need it at the same time,
+//! and opened again after it broke. Commands of a session that broke are errors and are not repeated. A host whose key
+//! differs from the known one is refused before anything is sent to it. [`Connection::close`] stops what runs, and
+//! waits for it. Dropping the last clone ends the session.
 //!
-//! **About secrets.** Passwords are [`fabric_core::Secret`]s: they show in no event, error, argument or log.
+//! **Secrets.** Passwords are [`fabric_core::Secret`]s: no event, error, argument or log contains them.
 //!
-//! # What is not
+//! # Limits
 //!
-//! * The host's login shell reads the command line, as with `ssh`; it is rendered for shells of the Bourne
-//!   family. For others give [`CommandRequest::shell`](connection::CommandRequest::shell).
-//! * Output is taken for UTF-8. Other encodings arrive unharmed in the outcome's bytes; only what is shown
-//!   of them suffers.
-//! * The order of standard output and standard error among each other is that of their arrival. A terminal,
-//!   or `2>&1` in the command, keeps the order in which they were written.
-//! * A command that leaves processes behind which hold its output open (`server &`) lasts as long as they
-//!   do, as with `ssh`. Redirect their output, or see [`disown`](connection::CommandRequest::disown). When it is stopped
-//!   they are ended with it where it is certain that they are its own: on Linux with OpenSSH's server, without `setsid`, and
-//!   where no other command of the connection has left something behind.
-//! * A program whose `main` returns right after a future was dropped can't wait: a command of this machine is killed by
-//!   the drop, but one on a host may run on. Close its connection first.
+//! * The host's login shell reads the command line, as with `ssh`, and it is rendered for shells of the Bourne
+//!   family. For others use [`CommandRequest::shell`](connection::CommandRequest::shell).
+//! * Output is shown as UTF-8. Other encodings are unchanged in the outcome's bytes.
+//! * Standard output and standard error are interleaved in the order in which they arrive. A terminal, or `2>&1` in
+//!   the command, keeps the order in which they were written.
+//! * A command lasts as long as background processes that hold its output open (`server &`), as with `ssh`. Redirect
+//!   their output, or see [`disown`](connection::CommandRequest::disown). When the command is stopped, they are stopped
+//!   too if they are certainly its own: on Linux with OpenSSH's server, without `setsid`, and if no other command of
+//!   the connection has left processes behind.
+//! * A program whose `main` returns right after a future was dropped doesn't wait: a local command is killed by the
+//!   drop, but one on a host may keep running. Close its connection first.
 //! * Nothing here reads a terminal or a configuration file. Questions go to a
 //!   [`Prompter`](fabric_core::Prompter), settings come from a [`Resolve`](fabric_core::Resolve).
 //!
@@ -94,7 +91,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Connections that are given clones of one [`Connector`] share one login at each jump host.
+//! Connections with clones of one [`Connector`] share one login at each jump host.
 //!
 //! ## A transfer, with progress
 //!
@@ -172,10 +169,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! ## Host keys by a policy of your own
+//! ## A policy for host keys
 //!
-//! Which files are read, and what happens to an unknown key, is set by
-//! [`HostKeyPolicy`](fabric_core::HostKeyPolicy), a part of the target:
+//! [`HostKeyPolicy`](fabric_core::HostKeyPolicy), a part of the target, sets which files are read, and what happens to
+//! an unknown key:
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -191,16 +188,16 @@
 //! # Ok(()) }
 //! ```
 #![cfg_attr(feature = "ssh", doc = "")]
-#![cfg_attr(feature = "ssh", doc = "A check that is no matter of files is an [`ssh::HostKeyVerifier`].")]
+#![cfg_attr(feature = "ssh", doc = "For other checks implement [`ssh::HostKeyVerifier`].")]
 //!
-//! ## A double, for tests of what runs commands
+//! ## A test double for code that runs commands
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use fabric_core::Error;
 //! use fabric_transport::{Connection, Connector, memory::{MemoryTransport, Reply}};
 //!
-//! /// What is to be tested.
+//! /// The code under test.
 //! async fn restart(host: &Connection) -> Result<(), Error> {
 //!     if host.run("systemctl is-active app").warn(true).await?.failed() {
 //!         host.sudo("systemctl start app").await?;

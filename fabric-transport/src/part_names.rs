@@ -1,8 +1,8 @@
-//! The names of what is not finished yet, and what they tell: whose it is, and whether that is still alive.
+//! The names of unfinished files (*parts*), which show their owner and whether it is alive.
 //!
 //! A part is called `.NAME.HEX.part`, with 32 hexadecimal digits. For most, these are a mark of this user on this machine
-//! (16 digits), the process (8) and a number (8); for one that may be gone on with, a keyed hash of all that it belongs
-//! to. Nobody else can tell them beforehand: the key is in the user's private state.
+//! (16 digits), the process (8) and a number (8); for a part that can be resumed, a keyed hash of all that it belongs
+//! to. Other users can't predict them: the key is in the user's private state.
 
 use std::collections::HashSet;
 use std::fs;
@@ -19,38 +19,38 @@ use sha2::{Digest as _, Sha256};
 
 use crate::paths;
 
-/// A part that was last written so long ago is dead, whoever's it is.
+/// A part that was last written this long ago is dead, whoever owns it.
 const DEAD_AFTER: Duration = Duration::from_hours(24);
 
-/// How many digits a part has, and how many it had before it said whose it is.
+/// How many digits a part has, and how many it had in versions that didn't record the owner.
 const DIGITS: usize = 32;
 const DIGITS_BEFORE: usize = 16;
 
-/// How many of them are the mark, and how many the process.
+/// How many of them are the user's mark, and how many the process.
 const OWNER: usize = 16;
 const PROCESS: usize = 8;
 
-/// How much of a file's name a part's name keeps: names are 255 bytes at most on most systems.
+/// How much of a file's name a part's name contains: most systems limit names to 255 bytes.
 const KEPT: usize = 200;
 
 pub(crate) const ENDING: &[u8] = b".part";
 
 const KEY_FILE: &str = "key";
 
-/// Names parts, and knows those of this user. One [`Connector`](crate::Connector) has one.
+/// Generates names of parts, and recognises those of this user. Each [`Connector`](crate::Connector) has one.
 #[derive(Debug, Default)]
 pub(crate) struct PartNames {
     state: Option<PathBuf>,
     secret: OnceLock<Secret>,
-    /// Names of ours that could not be removed.
+    /// Our parts that could not be removed.
     abandoned: Mutex<HashSet<Vec<u8>>>,
-    /// The local directories that were looked through.
+    /// The local directories that were searched.
     looked: Mutex<HashSet<Vec<u8>>>,
 }
 
 struct Secret {
     key: [u8; 32],
-    /// The mark of this user on this machine, since it was started.
+    /// The mark of this user on this machine since its boot.
     owner: String,
     /// The mark and this process.
     process: String,
@@ -62,7 +62,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// What a part that may be gone on with belongs to.
+/// What a part that can be resumed belongs to.
 pub(crate) struct Whole<'a> {
     pub(crate) host: &'a str,
     pub(crate) direction: Direction,
@@ -82,7 +82,7 @@ impl PartNames {
         named(target, &format!("{}{:08x}", self.secret().process, rand::random::<u32>()))
     }
 
-    /// A name beside `target` that is the same for the same whole; `None` if the source's size or time isn't known.
+    /// A name beside `target`, always the same for the same [`Whole`]; `None` if the source's size or time is unknown.
     pub(crate) fn lasting(&self, target: &[u8], whole: &Whole<'_>) -> Option<Vec<u8>> {
         let modified = whole.stat.modified?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         let fields: [&[u8]; 6] = [
@@ -96,7 +96,7 @@ impl PartNames {
         Some(named(target, &keyed(&self.secret().key, &fields)[..DIGITS]))
     }
 
-    /// Whether a part is of this user, on this machine and since that was started, and if it is, whether it is dead.
+    /// Whether a part is dead, if it was written by this user on this machine since its boot; `None` otherwise.
     pub(crate) fn is_ours_and_dead(&self, part: &PartName<'_>) -> Option<bool> {
         let process = part.digits.strip_prefix(self.secret().owner.as_bytes())?;
         let process = std::str::from_utf8(process.get(..PROCESS)?).ok()?;
@@ -108,12 +108,12 @@ impl PartNames {
         Some(rustix::process::test_kill_process(process).is_err_and(|error| error == rustix::io::Errno::SRCH))
     }
 
-    /// A part of ours is left behind, since the host can't be asked to remove it.
+    /// Notes that one of our parts is left behind because the host can't be reached to remove it.
     pub(crate) fn abandon(&self, path: &[u8]) {
         self.abandoned.lock().insert(paths::base(path).to_vec());
     }
 
-    /// Whether a local directory was not looked through before, and there may be anything of ours in it.
+    /// Whether a local directory was not searched before, and may contain parts of ours.
     pub(crate) fn is_new(&self, dir: &[u8]) -> bool {
         self.state.is_some() && self.looked.lock().insert(dir.to_vec())
     }
@@ -126,7 +126,7 @@ impl PartNames {
                 None
             });
             let key = kept.unwrap_or_else(rand::random);
-            // Process numbers mean something on one machine, in one of its namespaces, until it is started again.
+            // Process numbers are unique on one machine, in one PID namespace, until the next boot.
             let machine = rustix::system::uname();
             let space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
             let boot = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -143,7 +143,7 @@ impl PartNames {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PartName<'a> {
     name: &'a [u8],
-    /// The name of the file it is of, as far as a part's name has it.
+    /// The name of the file that it is a part of, as far as it is contained.
     pub(crate) of: &'a [u8],
     digits: &'a [u8],
 }
@@ -160,13 +160,13 @@ impl<'a> PartName<'a> {
     }
 }
 
-/// Whether a part is dead, whoever's it is; `now` is by the clock of the side that it is on.
+/// Whether a part is dead, whoever owns it. `now` is the time on the side where the part is.
 pub(crate) fn is_old(modified: Option<SystemTime>, now: Option<SystemTime>) -> bool {
     let age = modified.zip(now).and_then(|(modified, now)| now.duration_since(modified).ok());
     age.is_some_and(|age| age > DEAD_AFTER)
 }
 
-/// What of a file's name its parts have.
+/// The portion of a file's name that the names of its parts contain.
 pub(crate) fn kept(base: &[u8]) -> &[u8] {
     &base[..base.len().min(KEPT)]
 }
@@ -176,8 +176,8 @@ fn named(target: &[u8], digits: &str) -> Vec<u8> {
     paths::join(paths::parent(target), &name)
 }
 
-/// A keyed hash, in hexadecimal digits. No field can run into the next one, and half of the sum is not used, so that
-/// nothing can be appended.
+/// A keyed hash, in hexadecimal digits. Fields are length-prefixed, and half of the sum is not used, so that nothing
+/// can be appended.
 fn keyed(key: &[u8; 32], fields: &[&[u8]]) -> String {
     let mut digest = Sha256::new();
     digest.update(key);
@@ -202,7 +202,7 @@ fn kept_key(dir: &Path) -> io::Result<[u8; 32]> {
         read => return read,
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    // Whole or not at all, and never over one that another run has just made.
+    // Atomically, and never over a key that another run has just written.
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(&rand::random::<[u8; 32]>())?;
     match file.persist_noclobber(&path) {

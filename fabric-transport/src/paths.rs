@@ -8,8 +8,7 @@ use fabric_core::command::join_dir;
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::Files;
 
-/// Whether a name that a host sent is one plain name, so that it can be a part of a path without leading
-/// anywhere else.
+/// Whether a name from a host is one path component other than `.` and `..`, so that it can't lead elsewhere.
 pub(crate) fn is_plain(name: &[u8]) -> bool {
     !name.is_empty() && name != b"." && name != b".." && !name.iter().any(|b| matches!(b, b'/' | 0))
 }
@@ -63,8 +62,8 @@ pub(crate) fn text(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
 
-/// A path on a host, absolute: relative ones start in `cwd`, that in the login directory; `~` is the login
-/// directory.
+/// The absolute form of a path on a host. Relative paths start in `cwd`, which starts in the login directory; `~` is the
+/// login directory.
 pub(crate) async fn remote(files: &dyn Files, cwd: &str, path: &[u8]) -> Result<Vec<u8>, FileError> {
     let mut full = cwd.as_bytes().to_vec();
     join_dir(&mut full, path);
@@ -82,8 +81,8 @@ pub(crate) async fn remote(files: &dyn Files, cwd: &str, path: &[u8]) -> Result<
     })
 }
 
-/// A path on this machine, absolute: relative ones start in `lcwd`, that in the directory this program runs
-/// in; `~` is the home directory.
+/// The absolute form of a local path. Relative paths start in `lcwd`, which starts in the working directory of this
+/// program; `~` is the home directory.
 pub fn local(lcwd: &str, path: &Path) -> PathBuf {
     let mut full = lcwd.as_bytes().to_vec();
     join_dir(&mut full, path.as_os_str().as_bytes());

@@ -1,26 +1,21 @@
-//! How what a server has no room for is tried again.
+//! Retries after a server had no room.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
 
-/// How often what a server has no room for is tried again, a login that was dropped before it began or a channel: for
-/// 6 s, as others come to an end.
+/// How often to retry a login that was dropped before it began, or a refused channel: for 6 s, in which others end.
 pub(crate) const RETRIES: u32 = 6;
 
-/// What sshd says before it closes a connection from an address that it holds something against
-/// (`PerSourcePenalties`, OpenSSH 9.8).
-pub(crate) const PENALISED: &str = "Not allowed at this time";
-
-/// The first wait; each one is twice as long.
+/// The first wait; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// The wait after so many retries.
+/// The wait after this many retries.
 pub(crate) fn wait_after(retries: u32) -> Duration {
     jittered(FIRST_WAIT * 2_u32.pow(retries))
 }
 
-/// Between half and one and a half of `wait`, so that those who were dropped together don't come back
+/// A random time between half and one and a half of `wait`, so that clients that were dropped together don't return
 /// together.
 pub(crate) fn jittered(wait: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 1000;

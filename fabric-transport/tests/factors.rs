@@ -1,5 +1,5 @@
-//! Passwords, questions, second factors and misbehaving hosts, against the embedded fleet: sshd takes
-//! passwords of this machine's users only.
+//! Passwords, questions, second factors and misbehaving hosts, with the embedded fleet: sshd only accepts passwords of
+//! this machine's users.
 
 mod common;
 
@@ -18,7 +18,7 @@ use fabric_transport::connector::Connector;
 use fabric_transport_fleet::{ExitFault, Faults, Fleet, FleetHost, Greeting, MaxStartups, Method, Penalties};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-/// Answers from a list, and keeps the questions.
+/// Answers from a list, and records the questions.
 struct Person {
     answers: Mutex<VecDeque<&'static str>>,
     questions: Mutex<Vec<PromptRequest>>,
@@ -108,7 +108,7 @@ async fn a_password_that_has_expired_is_told_apart_and_can_be_changed() {
         let questions = [(current, "old"), ("New password: ", "new"), ("Retype new password: ", "new")];
         let fleet = Fleet::builder().keyboard_interactive(questions).start().await.unwrap();
         let mut target = target(&fleet.hosts()[0]);
-        // It isn't the answer to what is asked here.
+        // It isn't the answer to this question.
         target.auth.password = Some(Secret::from("given"));
         let person = Person::with(&["old", "new", "new"]);
         open(&person, &target).await.unwrap();
@@ -136,7 +136,7 @@ async fn questions_are_answered_one_by_one() {
     assert_eq!(kinds, vec![PromptKind::Challenge { echo: false }; 2]);
     // Wrong at first.
     open(&Person::with(&["1", "2", "123456", "9999"]), &target).await.unwrap();
-    // Nobody there: an error, and no waiting.
+    // Without a user: an error, and no waiting.
     assert!(matches!(open(&Person::with(&[]), &target).await.err().unwrap().kind, ConnectErrorKind::AuthFailed { .. }));
 }
 
@@ -159,12 +159,12 @@ async fn two_factors_are_both_given() {
     let mut target = with_key(&fleet, &fleet.hosts()[0]);
     let error = refused(&target).await;
     let ConnectErrorKind::AuthFailed { tried, offered, .. } = &error.kind else { panic!("{error}") };
-    assert!(tried[0].ends_with("(accepted, more is wanted)"), "{tried:?}");
+    assert!(tried[0].ends_with("(accepted, more is required)"), "{tried:?}");
     assert_eq!(offered, &["password"]);
     target.auth.password = Some(Secret::from("right"));
     open(&Person::with(&[]), &target).await.unwrap();
 
-    // The key was offered before the server wanted one.
+    // The key was offered before the server asked for one.
     let methods = [Method::Password, Method::PublicKey];
     let fleet = Fleet::builder().password("right").require(methods).start().await.unwrap();
     let mut target = with_key(&fleet, &fleet.hosts()[0]);
@@ -196,7 +196,7 @@ async fn a_server_that_drops_early_logins_is_given_time() {
     assert_eq!(host.logins(), 60);
 }
 
-/// Lifts the penalties of a host once a message says that it is tried again.
+/// Clears a host's penalties when a message says that it is tried again.
 struct Pardon(FleetHost, Mutex<Vec<String>>);
 
 impl EventSink for Pardon {
@@ -227,7 +227,7 @@ async fn a_server_that_penalises_this_address_is_given_time_and_a_person_is_told
     assert_eq!((host.logins(), host.attempts()), (1, 2));
     let told = pardon.1.lock().unwrap().clone();
     assert_eq!(told.len(), 1, "{told:?}");
-    // Whether the words arrive before the reset does is the system's affair.
+    // Whether the text arrives before the reset depends on the system.
     assert!(told[0].contains("the server closed the connection"), "{told:?}");
 }
 
@@ -250,7 +250,7 @@ async fn a_connection_cut_anywhere_is_an_error_and_no_wait() {
             let mut faults = Faults::default();
             set(&mut faults, after);
             host.set_faults(faults);
-            // Without the governor, which would be patient with what is dropped early.
+            // Without the governor, which would wait after early disconnects.
             let transport = fabric_transport::ssh::SshTransport::new();
             let context = fabric_core::transport::OpenContext::new(Person::with(&[]), Emitter::none());
             let limit = Duration::from_secs(20);
@@ -304,7 +304,7 @@ async fn a_web_server_is_told_apart_and_tried_once() {
     let serve = async {
         let (socket, _) = listener.accept().await.unwrap();
         let mut socket = BufReader::new(socket);
-        // What is left unread makes closing a reset, which may come before the answer.
+        // Closing with unread data is a reset, which may arrive before the answer.
         socket.read_line(&mut String::new()).await.unwrap();
         socket.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await.unwrap();
         drop((socket, listener));

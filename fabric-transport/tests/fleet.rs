@@ -1,4 +1,4 @@
-//! The embedded fleet, seen by OpenSSH's own client.
+//! The embedded fleet, used by OpenSSH's own client.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use fabric_transport_fleet::{ExitFault, Faults, Fleet, Greeting, Method, Penalti
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-/// A command of OpenSSH's that knows the fleet.
+/// An OpenSSH command with the fleet's configuration.
 fn openssh(program: &str, fleet: &Fleet) -> Command {
     let mut command = Command::new(program);
     command.arg("-F").arg(fleet.ssh_config()).args(["-o", "BatchMode=yes"]);
@@ -17,7 +17,7 @@ fn openssh(program: &str, fleet: &Fleet) -> Command {
     command
 }
 
-/// No word about what isn't an error.
+/// Without messages that aren't errors.
 const QUIET: [&str; 2] = ["-o", "LogLevel=ERROR"];
 
 async fn ssh(fleet: &Fleet, args: &[&str]) -> Output {
@@ -31,7 +31,7 @@ async fn ssh_with_input(fleet: &Fleet, args: &[&str], input: &[u8]) -> Output {
     let mut stdin = child.stdin.take().expect("piped");
     let input = input.to_vec();
     let writer = tokio::spawn(async move {
-        // A command that doesn't read all of it is no fault of the writer's.
+        // A command that doesn't read all of its input isn't an error of the writer.
         let _ = stdin.write_all(&input).await;
     });
     let output = child.wait_with_output().await.expect("ssh runs");
@@ -211,7 +211,7 @@ async fn files_go_both_ways_by_sftp() {
 #[tokio::test]
 async fn a_host_is_a_gateway_to_the_others() {
     let fleet = Fleet::builder().names(["bastion", "inner"]).start().await.unwrap();
-    // The name `inner` is looked up by the bastion.
+    // The bastion resolves the name `inner`.
     let output = ssh(&fleet, &["-o", "HostName=inner", "-J", "bastion", "inner", "echo $HOSTNAME"]).await;
     check(&output, "inner\n", "", 0);
 }
@@ -292,11 +292,11 @@ async fn faults_are_what_they_say() {
     };
     let mut faults = Faults::default();
     faults.greeting = Greeting::Close;
-    // Closed or reset: that depends on whether the client's own version line was there already.
+    // Closed or reset: depends on whether the client's version line had arrived.
     assert!(said(faults.clone()).await.contains("by 127.0.1.1 port"));
     faults.greeting = Greeting::Version;
     faults.cut_after = Some(2000);
-    // Reset, broken pipe or closed: that depends on what the client was at.
+    // Reset, broken pipe or closed: depends on what the client was doing.
     said(faults.clone()).await;
     faults.cut_after = None;
     faults.garble_after = Some(3000);
@@ -328,7 +328,7 @@ async fn an_address_whose_logins_fail_is_refused_for_a_while() {
     };
     assert_eq!(stderr("somebody").await, "in\n");
     assert!(stderr("nobody").await.contains("Permission denied"));
-    // Whether the words arrive before the reset does is the system's affair.
+    // Whether the text arrives before the reset depends on the system.
     assert!(!stderr("somebody").await.contains("in\n"));
     assert_eq!((fleet.hosts()[0].logins(), fleet.hosts()[0].attempts()), (1, 2));
     fleet.hosts()[0].set_faults(Faults::default());

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Agent, Events, Setup, Sshd, command, finish, is_alive, open, refused, retry, run};
+use common::{Agent, Events, Sshd, SshdExt, command, debug_sshd, end_of, finish, is_alive, open, refused, run, sshd};
 use fabric_core::transport::ListenAddress;
 use fabric_core::{ConnectErrorKind, Emitter, EventKind, Gateway, Phase, SessionError, Target};
 use fabric_transport::connector::Connector;
@@ -19,20 +19,25 @@ fn through(mut target: Target, hop: Target) -> Target {
     target
 }
 
-/// The client's port as a server saw it, from its log of logins.
+/// How many logins a server's log contains.
 fn logins(sshd: &Sshd) -> usize {
-    sshd.log().matches("Accepted publickey").count()
+    sshd.settled_log().matches("Accepted publickey").count()
 }
 
 #[tokio::test]
 async fn hops_are_dialled_one_after_another_each_with_its_own_key() {
-    let [first, second, last] = [Sshd::start(), Sshd::start(), Sshd::start()];
+    let [first, second, last] = [debug_sshd().start(), debug_sshd().start(), debug_sshd().start()];
     let target = through(last.target(), through(second.target(), first.target()));
     let (emitter, events) = Events::new();
     let session = Connector::new().open(&target, &emitter).await.unwrap();
     assert_eq!(run(&*session, "echo there").await.text(), "there\n");
-    let forwarded = |sshd: &Sshd, to: &Sshd| sshd.log().contains(&format!("to 127.0.0.1 port {}", to.port));
-    assert!(forwarded(&first, &second) && forwarded(&second, &last), "{}\n{}", first.log(), second.log());
+    let forwarded = |sshd: &Sshd, to: &Sshd| sshd.settled_log().contains(&format!("to 127.0.0.1 port {}", to.port()));
+    assert!(
+        forwarded(&first, &second) && forwarded(&second, &last),
+        "{}\n{}",
+        first.settled_log(),
+        second.settled_log()
+    );
     assert!(!forwarded(&first, &last) && !forwarded(&second, &first));
     assert_eq!([logins(&first), logins(&second), logins(&last)], [1, 1, 1]);
     let connected: Vec<String> = events
@@ -43,12 +48,12 @@ async fn hops_are_dialled_one_after_another_each_with_its_own_key() {
             _ => None,
         })
         .collect();
-    assert_eq!(connected, [first.port, second.port, last.port].map(|port| port.to_string()));
+    assert_eq!(connected, [first.port(), second.port(), last.port()].map(|port| port.to_string()));
 }
 
 #[tokio::test]
 async fn targets_share_a_gateway_up_to_its_limit_and_it_ends_with_them() {
-    let (bastion, host) = (Sshd::start(), Sshd::start());
+    let (bastion, host) = (sshd().start(), sshd().start());
     let connector = Connector::new();
     let target = through(host.target(), bastion.target());
     let nobody = Emitter::none();
@@ -58,22 +63,20 @@ async fn targets_share_a_gateway_up_to_its_limit_and_it_ends_with_them() {
     assert_eq!(logins(&bastion), 3);
     let running = sessions.iter().map(|session| run(&**session, "echo here"));
     assert!(futures_util::future::join_all(running).await.iter().all(|done| done.text() == "here\n"));
-    // One that goes leaves the others alone.
+    // Closing one doesn't affect the others.
     sessions[0].close().await;
     assert_eq!(run(&*sessions[1], "echo still").await.text(), "still\n");
     for session in &sessions {
         session.close().await;
     }
     drop(sessions);
-    let gone = || {
-        bastion.log().matches("Disconnected from user").count() + bastion.log().matches("Closing connection to").count()
-    };
-    retry(async || (gone() >= 3).then_some(())).await;
+    let gone = |log: &str| log.matches("Disconnected from user").count() + log.matches("Closing connection to").count();
+    bastion.logged(|log| gone(log) >= 3).await;
 }
 
 #[tokio::test]
 async fn a_gateway_that_broke_is_opened_again() {
-    let (bastion, host) = (Sshd::start(), Sshd::start());
+    let (bastion, host) = (sshd().start(), sshd().start());
     let connector = Connector::new();
     let target = through(host.target(), bastion.target());
     let gateway = connector.open(&bastion.target(), &Emitter::none()).await.unwrap();
@@ -88,8 +91,8 @@ async fn a_gateway_that_broke_is_opened_again() {
 
 #[tokio::test]
 async fn failures_of_gateways_name_them() {
-    let (bastion, host) = (Sshd::start(), Sshd::start());
-    // Nobody gets in.
+    let (bastion, host) = (sshd().start(), sshd().start());
+    // No login succeeds.
     let mut closed = bastion.target();
     closed.auth.identities.clear();
     let error = refused(&through(host.target(), closed)).await;
@@ -104,15 +107,15 @@ async fn failures_of_gateways_name_them() {
         matches!(&error.kind, ConnectErrorKind::Unreachable { address, .. } if address == "127.0.0.1:1"),
         "{error}"
     );
-    // It must not forward.
-    let strict = Setup::default().line("AllowTcpForwarding no").start();
+    // A gateway without forwarding.
+    let strict = sshd().config("AllowTcpForwarding no").start();
     let error = refused(&through(host.target(), strict.target())).await;
     assert!(error.to_string().contains("does not forward"), "{error}");
 }
 
 #[tokio::test]
 async fn a_gateway_that_is_the_target_is_not_used_but_those_before_it_are() {
-    let (sshd, first) = (Sshd::start(), Sshd::start());
+    let (sshd, first) = (sshd().start(), sshd().start());
     open(&through(sshd.target(), sshd.target())).await;
     assert_eq!(logins(&sshd), 1);
     open(&through(sshd.target(), through(sshd.target(), first.target()))).await;
@@ -126,12 +129,12 @@ async fn a_gateway_that_is_the_target_is_not_used_but_those_before_it_are() {
 
 #[tokio::test]
 async fn a_command_carries_the_connection_and_ends_with_it() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let pid = sshd.path("pid");
     let mut target = sshd.target();
     let script = sshd.path("proxy.sh");
-    let relay = format!("echo $$ > {}; exec socat - TCP:127.0.0.1:{}", pid.display(), sshd.port);
-    let relay = if Path::new("/usr/bin/socat").exists() { relay } else { nc(&pid, sshd.port) };
+    let relay = format!("echo $$ > {}; exec socat - TCP:127.0.0.1:{}", pid.display(), sshd.port());
+    let relay = if Path::new("/usr/bin/socat").exists() { relay } else { nc(&pid, sshd.port()) };
     std::fs::write(&script, relay).unwrap();
     target.gateway = Some(Gateway::Command(format!("sh {}", script.display())));
     let session = open(&target).await;
@@ -140,7 +143,7 @@ async fn a_command_carries_the_connection_and_ends_with_it() {
     assert!(is_alive(pid.trim()));
     session.close().await;
     drop(session);
-    retry(async || (!is_alive(pid.trim())).then_some(())).await;
+    end_of(&pid).await;
 
     target.gateway = Some(Gateway::Command("echo no way >&2; exit 7 #".to_owned()));
     let error = refused(&target).await;
@@ -173,7 +176,7 @@ while True:
 
 #[tokio::test]
 async fn streams_through_the_host_keep_half_close() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -210,7 +213,7 @@ async fn streams_through_the_host_keep_half_close() {
 
 #[tokio::test]
 async fn the_host_listens_for_us() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let mut listener = session.listen(&ListenAddress::tcp("127.0.0.1", None)).await.unwrap();
     let port = listener.port().expect("a port").get();
@@ -229,7 +232,7 @@ async fn the_host_listens_for_us() {
     stream.shutdown().await.unwrap();
     assert_eq!(client.await.unwrap(), "question?");
 
-    // The port is taken.
+    // The port is in use.
     let again = session.listen(&ListenAddress::tcp("127.0.0.1", NonZeroU16::new(port))).await;
     assert!(matches!(again.err().unwrap(), SessionError::RequestRefused { .. }));
     listener.close().await;
@@ -250,7 +253,7 @@ async fn the_host_listens_for_us() {
 
 #[tokio::test]
 async fn the_agent_is_forwarded_to_who_asks_for_it() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let dir = tempfile::tempdir().unwrap();
     let agent = Agent::start(dir.path(), &[&sshd.key()]);
     let mut target = sshd.target();
@@ -258,12 +261,12 @@ async fn the_agent_is_forwarded_to_who_asks_for_it() {
     target.forward_agent = true;
     let session = open(&target).await;
     let list = |forward_agent| command("ssh-add -l; echo $?").forward_agent(forward_agent);
-    // In this order: once asked, sshd tells every later process of the connection too.
+    // In this order: after one request, sshd sets up the agent for all later processes of the connection.
     let done = finish(session.spawn(&list(false)).await.unwrap()).await;
     assert!(!done.text().contains("ED25519"), "{done:?}");
     let done = finish(session.spawn(&list(true)).await.unwrap()).await;
     assert!(done.text().contains("ED25519") && done.text().ends_with("0\n"), "{done:?}");
-    // A target that may not forward doesn't, whoever asks.
+    // A target without forwarding doesn't forward, even on request.
     target.forward_agent = false;
     let session = open(&target).await;
     let done = finish(session.spawn(&list(true)).await.unwrap()).await;
@@ -272,7 +275,7 @@ async fn the_agent_is_forwarded_to_who_asks_for_it() {
 
 #[tokio::test]
 async fn bulk_both_ways_through_two_hops_beside_many_commands() {
-    let [first, second, last] = [Sshd::start(), Sshd::start(), Sshd::start()];
+    let [first, second, last] = [sshd().start(), sshd().start(), sshd().start()];
     let connector = Connector::new();
     let target = through(last.target(), through(second.target(), first.target()));
     let session = connector.open(&target, &Emitter::none()).await.unwrap();

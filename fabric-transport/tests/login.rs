@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::{Agent, Events, Setup, Sshd, keygen, open, refused, run};
+use common::{Agent, Events, Sshd, SshdExt, debug_sshd, keygen, open, refused, run, sshd};
+use fabric_core::error::TimeLimit;
 use fabric_core::target::{HostKeyCheck, Identity};
 use fabric_core::{
     ConnectErrorKind, Emitter, EventKind, Phase, PromptError, PromptKind, PromptRequest, Prompter, Secret, Target,
@@ -19,7 +20,7 @@ use fabric_transport::connector::Connector;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Notify;
 
-/// Answers from a list, and keeps the questions.
+/// Answers from a list, and records the questions.
 #[derive(Default)]
 struct Person {
     answers: Mutex<VecDeque<&'static str>>,
@@ -69,7 +70,7 @@ fn tried(kind: &ConnectErrorKind) -> &[String] {
 
 /// The lines of sshd's log about offered keys and methods.
 fn attempts(sshd: &Sshd) -> Vec<String> {
-    let log = sshd.log();
+    let log = sshd.settled_log();
     log.lines().filter(|line| line.contains("userauth-request for user")).map(str::to_owned).collect()
 }
 
@@ -87,8 +88,8 @@ async fn keys_of_every_kind_and_format() {
         ("ecdsa_pkcs8", &["-t", "ecdsa", "-b", "256", "-m", "PKCS8"]),
         ("ed25519", &["-t", "ed25519"]),
     ];
-    // Tells the algorithm of a signature.
-    let mut setup = Setup::default().line("LogLevel DEBUG2");
+    // Extracts the algorithm of a signature.
+    let mut setup = debug_sshd().log_level("DEBUG2");
     for (name, arguments) in kinds {
         let path = dir.path().join(name);
         keygen(&path, arguments);
@@ -97,7 +98,7 @@ async fn keys_of_every_kind_and_format() {
     let sshd = setup.start();
     for (name, _) in kinds {
         let path = dir.path().join(name);
-        // The public half must be told from the private one alone.
+        // The public half must be derived from the private one alone.
         fs::remove_file(path.with_extension("pub")).unwrap();
         let mut target = sshd.target_without_auth();
         target.auth.identities = vec![explicit(&path)];
@@ -108,7 +109,7 @@ async fn keys_of_every_kind_and_format() {
         target.auth.key = Some(Secret::new(fs::read_to_string(path).unwrap()));
         open(&target).await;
     }
-    let log = sshd.log();
+    let log = sshd.settled_log();
     assert!(!log.contains("ssh-rsa SHA1"), "{log}");
     assert_eq!(log.matches("authenticated 1 pkalg rsa-sha2-512").count(), 6, "three keys, twice each: {log}");
 }
@@ -125,7 +126,7 @@ async fn a_passphrase_is_asked_for_once_and_only_where_the_key_is_wanted() {
         let path = dir.path().join(name);
         keygen(&path, arguments);
         let public = fs::read_to_string(path.with_extension("pub")).unwrap();
-        let sshd = Setup::default().authorize(public).start();
+        let sshd = sshd().authorize(public).start();
         let mut target = sshd.target_without_auth();
         target.auth.identities = vec![explicit(&path)];
         let person = Person::with(&["wrong", "open sesame"]);
@@ -145,8 +146,8 @@ async fn a_passphrase_is_asked_for_once_and_only_where_the_key_is_wanted() {
         // From the settings.
         target.auth.passphrase = Some(Secret::from("open sesame"));
         open(&target).await;
-        // A server that doesn't want the key: nobody is asked.
-        let other = Sshd::start();
+        // A server that doesn't accept the key: nobody is asked.
+        let other = common::sshd().start();
         let mut target = other.target_without_auth();
         target.auth.identities = vec![explicit(&path)];
         let person = Person::with(&["open sesame"]);
@@ -166,7 +167,7 @@ async fn a_wrong_passphrase_is_called_wrong() {
     ] {
         let path = dir.path().join(name);
         keygen(&path, &[arguments, &["-N", "open sesame"]].concat());
-        let sshd = Setup::default().authorize(fs::read_to_string(path.with_extension("pub")).unwrap()).start();
+        let sshd = sshd().authorize(fs::read_to_string(path.with_extension("pub")).unwrap()).start();
         let mut target = sshd.target_without_auth();
         target.auth.identities = vec![explicit(&path)];
         let fails = async |target: &Target, answers: &[&'static str]| {
@@ -180,7 +181,7 @@ async fn a_wrong_passphrase_is_called_wrong() {
         assert_eq!(said, (format!("key {key} (wrong passphrase, 3 times)"), 3));
         assert_eq!(fails(&target, &["one", ""]).await, (format!("key {key} (wrong passphrase)"), 2));
         assert_eq!(fails(&target, &[""]).await, (format!("key {key} (no passphrase was given)"), 1));
-        // What is wrong is the passphrase that was given, not that there is nobody.
+        // The error is the wrong passphrase, not a missing user.
         target.auth.passphrase = Some(Secret::from("wrong"));
         assert_eq!(fails(&target, &[]).await, (format!("key {key} (wrong passphrase)"), 1));
         target.auth.passphrase = None;
@@ -191,7 +192,7 @@ async fn a_wrong_passphrase_is_called_wrong() {
 
 #[tokio::test]
 async fn an_agent_signs_and_its_matching_keys_come_first() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let dir = tempfile::tempdir().unwrap();
     let others: Vec<PathBuf> = (0..8).map(|n| dir.path().join(format!("other{n}"))).collect();
     for other in &others {
@@ -209,9 +210,9 @@ async fn an_agent_signs_and_its_matching_keys_come_first() {
     assert!(tried(&error.kind).len() >= 5, "{error}");
     assert!(tried(&error.kind)[0].starts_with("agent key ssh-ed25519 SHA256:"), "{error}");
 
-    // Only the public half is at hand.
+    // Only the public half is there.
     let public = dir.path().join("id.pub");
-    fs::copy(sshd.path("user_ed25519.pub"), &public).unwrap();
+    fs::copy(sshd.path("client_key.pub"), &public).unwrap();
     for path in [public, dir.path().join("id")] {
         target.auth.identities = vec![explicit(path)];
         open(&target).await;
@@ -223,7 +224,7 @@ async fn an_agent_signs_and_its_matching_keys_come_first() {
     let error = refused(&target).await;
     assert_eq!(tried(&error.kind).len(), 1, "{error}");
 
-    // An agent that is gone is said and harms nothing else.
+    // An agent that is gone is reported and has no other effect.
     let mut target = sshd.target();
     target.auth.agent = Some(dir.path().join("no.sock"));
     open(&target).await;
@@ -232,7 +233,7 @@ async fn an_agent_signs_and_its_matching_keys_come_first() {
     assert!(error.to_string().contains("no.sock"), "{error}");
 }
 
-/// Answers when allowed to.
+/// Answers when the test allows it.
 #[derive(Default)]
 struct Slow {
     asked: Notify,
@@ -254,7 +255,7 @@ async fn a_host_that_wants_another_key_does_not_wait_for_a_passphrase() {
     let locked = dir.path().join("locked");
     keygen(&locked, &["-t", "ed25519", "-N", "open sesame"]);
     let public = fs::read_to_string(locked.with_extension("pub")).unwrap();
-    let (wants_locked, wants_open) = (Setup::default().authorize(public).start(), Sshd::start());
+    let (wants_locked, wants_open) = (sshd().authorize(public).start(), sshd().start());
 
     let person = Arc::new(Slow::default());
     let connector = Connector::new().prompter(person.clone());
@@ -274,7 +275,7 @@ async fn a_host_that_wants_another_key_does_not_wait_for_a_passphrase() {
 
 #[tokio::test]
 async fn keys_of_algorithms_that_are_not_accepted_are_not_offered() {
-    let sshd = Sshd::start();
+    let sshd = debug_sshd().start();
     let dir = tempfile::tempdir().unwrap();
     let rsa = dir.path().join("rsa");
     keygen(&rsa, &["-t", "rsa", "-b", "2048"]);
@@ -282,7 +283,7 @@ async fn keys_of_algorithms_that_are_not_accepted_are_not_offered() {
     target.auth.identities.insert(0, explicit(&rsa));
     target.auth.key_algorithms = vec!["ssh-ed25519".to_owned()];
     open(&target).await;
-    // One key, asked about and signed with.
+    // The key that was offered is the one that signs.
     assert_eq!(attempts(&sshd).len(), 2, "{:?}", attempts(&sshd));
     target.auth.key_algorithms = vec!["ecdsa-sha2-nistp256".to_owned()];
     let error = refused(&target).await;
@@ -292,7 +293,7 @@ async fn keys_of_algorithms_that_are_not_accepted_are_not_offered() {
 
 #[tokio::test]
 async fn a_key_is_offered_once_only() {
-    let sshd = Sshd::start();
+    let sshd = debug_sshd().start();
     let dir = tempfile::tempdir().unwrap();
     let wrong = dir.path().join("wrong");
     keygen(&wrong, &["-t", "ed25519"]);
@@ -305,7 +306,7 @@ async fn a_key_is_offered_once_only() {
     target.auth.key = Some(Secret::new(fs::read_to_string(&wrong).unwrap()));
     let error = refused(&target).await;
     let ConnectErrorKind::AuthFailed { user, tried, offered } = &error.kind else { panic!("{error}") };
-    assert_eq!(*user, common::whoami());
+    assert_eq!(*user, common::current_user());
     assert_eq!(tried.len(), 1, "{tried:?}");
     assert_eq!(offered, &["publickey"]);
     assert_eq!((error.phase, error.host.as_str()), (Phase::Auth, target.host_string.as_str()));
@@ -319,12 +320,12 @@ async fn certificates_are_offered_with_their_keys() {
     keygen(&at("ca"), &["-t", "ed25519"]);
     keygen(&at("id"), &["-t", "ed25519"]);
     let signed = std::process::Command::new("ssh-keygen")
-        .args(["-q", "-I", "test", "-n", &common::whoami(), "-s"])
+        .args(["-q", "-I", "test", "-n", &common::current_user(), "-s"])
         .arg(at("ca"))
         .arg(at("id.pub"))
         .status();
     assert!(signed.unwrap().success());
-    let sshd = Setup::default().line(format!("TrustedUserCAKeys {}", at("ca.pub").display())).start();
+    let sshd = sshd().config(format!("TrustedUserCAKeys {}", at("ca.pub").display())).start();
     let mut target = sshd.target_without_auth();
     // Beside its key.
     target.auth.identities = vec![explicit(at("id"))];
@@ -334,7 +335,7 @@ async fn certificates_are_offered_with_their_keys() {
     target.auth.identities = Vec::new();
     target.auth.agent = Some(agent.socket.clone());
     open(&target).await;
-    // Named on its own, with the key elsewhere.
+    // Named separately, with the key elsewhere.
     fs::rename(at("id-cert.pub"), at("elsewhere")).unwrap();
     target.auth.agent = None;
     target.auth.identities = vec![explicit(at("id"))];
@@ -345,7 +346,7 @@ async fn certificates_are_offered_with_their_keys() {
 
 #[tokio::test]
 async fn a_key_file_that_is_missing_or_no_key_is_named() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let mut target = sshd.target();
     let junk = sshd.path("junk");
     fs::write(&junk, "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n").unwrap();
@@ -360,7 +361,7 @@ async fn a_key_file_that_is_missing_or_no_key_is_named() {
 
 #[tokio::test]
 async fn without_anything_to_try_the_server_is_asked_what_it_takes() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let error = refused(&sshd.target_without_auth()).await;
     let ConnectErrorKind::AuthFailed { tried, offered, .. } = &error.kind else { panic!("{error}") };
     assert!(tried.is_empty(), "{tried:?}");
@@ -369,7 +370,7 @@ async fn without_anything_to_try_the_server_is_asked_what_it_takes() {
 
 #[tokio::test]
 async fn a_host_key_is_refused_accepted_or_asked_about() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let with = |check| {
         let mut target = sshd.target();
         target.host_keys.check = check;
@@ -389,7 +390,7 @@ async fn a_host_key_is_refused_accepted_or_asked_about() {
     let (result, _) = open(HostKeyCheck::Ask, Person::with(&[])).await;
     assert!(matches!(result.err().unwrap().kind, ConnectErrorKind::Prompt(_)));
     assert!(attempts(&sshd).is_empty(), "nothing may be sent before the key is trusted");
-    assert!(!sshd.known_hosts().exists());
+    assert!(!sshd.recorded().exists());
 
     let (result, events) = open(HostKeyCheck::Off, Person::with(&[])).await;
     result.unwrap();
@@ -406,15 +407,15 @@ async fn the_key_that_is_known_is_the_one_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let rsa = dir.path().join("host_rsa");
     keygen(&rsa, &["-t", "rsa", "-b", "2048"]);
-    let sshd = Setup::default().line(format!("HostKey {}", rsa.display())).start();
+    let sshd = sshd().config(format!("HostKey {}", rsa.display())).start();
     let public = fs::read_to_string(dir.path().join("host_rsa.pub")).unwrap();
-    fs::write(sshd.known_hosts(), format!("[127.0.0.1]:{} {public}", sshd.port)).unwrap();
+    fs::write(sshd.recorded(), format!("[127.0.0.1]:{} {public}", sshd.port())).unwrap();
     let mut target = sshd.target();
     target.host_keys.check = HostKeyCheck::Strict;
     open(&target).await;
 }
 
-/// A listener on loopback whose connections are `serve`d.
+/// A listener on loopback that passes its connections to `serve`.
 async fn server<F: Future<Output = ()> + Send>(
     serve: impl Fn(tokio::net::TcpStream) -> F + Send + Sync + 'static,
 ) -> Target {
@@ -431,15 +432,15 @@ async fn server<F: Future<Output = ()> + Send>(
 #[tokio::test]
 async fn each_phase_has_its_limit_and_its_name() {
     let short = Some(Duration::from_millis(200));
-    // Says nothing.
+    // Sends nothing.
     let mut target = server(async |_socket| std::future::pending().await).await;
     target.timeouts.banner = short;
     let error = refused(&target).await;
     assert!(
-        matches!(error.kind, ConnectErrorKind::TimedOut { phase: Phase::Banner, setting: "banner_timeout", .. }),
+        matches!(error.kind, ConnectErrorKind::TimedOut { phase: Phase::Banner, setting: TimeLimit::Banner, .. }),
         "{error}"
     );
-    // Says who it is and no more.
+    // Sends its version and nothing more.
     let mut target = server(async |mut socket: tokio::net::TcpStream| {
         socket.write_all(b"SSH-2.0-silent\r\n").await.unwrap();
         let _ = socket.read_to_end(&mut Vec::new()).await;
@@ -448,7 +449,7 @@ async fn each_phase_has_its_limit_and_its_name() {
     target.timeouts.banner = short;
     let error = refused(&target).await;
     assert!(matches!(error.kind, ConnectErrorKind::TimedOut { phase: Phase::KeyExchange, .. }), "{error}");
-    // Speaks something else, endlessly.
+    // Sends something else, endlessly.
     let target = server(
         async |mut socket: tokio::net::TcpStream| {
             while socket.write_all(b"HTTP/1.1 400 Bad Request\r\n").await.is_ok() {}
@@ -462,13 +463,13 @@ async fn each_phase_has_its_limit_and_its_name() {
 
 #[tokio::test]
 async fn what_does_not_answer_is_told_apart() {
-    // A port that was free a moment ago.
+    // A port that was free before.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let error = refused(&Target::new(format!("127.0.0.1:{port}").parse().unwrap())).await;
     assert!(matches!(error.kind, ConnectErrorKind::Refused { .. }), "{error}");
-    // 255.255.255.255 leads nowhere and never leaves the machine.
+    // 255.255.255.255 is unreachable and never leaves the machine.
     let error = refused(&Target::new("255.255.255.255".parse().unwrap())).await;
     assert!(matches!(error.kind, ConnectErrorKind::Unreachable { .. }), "{error}");
     let error = refused(&Target::new("no-such-host.invalid".parse().unwrap())).await;
@@ -482,7 +483,7 @@ async fn what_does_not_answer_is_told_apart() {
 
 #[tokio::test]
 async fn the_address_family_and_the_bind_address_are_kept() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let mut target = sshd.target();
     target.host = "localhost".to_owned();
     target.address_family = fabric_core::target::AddressFamily::Inet;
@@ -491,7 +492,7 @@ async fn the_address_family_and_the_bind_address_are_kept() {
     assert!(run(&*session, "echo $SSH_CONNECTION").await.text().starts_with("127.0.0.77 "));
     target.address_family = fabric_core::target::AddressFamily::Inet6;
     refused(&target).await;
-    // sshd is on one of the addresses that the name may have.
+    // sshd listens on one of the name's possible addresses.
     target.address_family = fabric_core::target::AddressFamily::Any;
     target.bind_address = None;
     open(&target).await;
@@ -523,12 +524,12 @@ async fn a_host_certificate_is_trusted_through_its_authority() {
     };
     for (principal, good) in [("127.0.0.1", true), ("elsewhere", false)] {
         sign(principal);
-        let sshd = Setup::default()
-            .line(format!("HostKey {}", at("host").display()))
-            .line(format!("HostCertificate {}", at("host-cert.pub").display()))
+        let sshd = sshd()
+            .config(format!("HostKey {}", at("host").display()))
+            .config(format!("HostCertificate {}", at("host-cert.pub").display()))
             .start();
         let ca = fs::read_to_string(at("ca.pub")).unwrap();
-        fs::write(sshd.known_hosts(), format!("@cert-authority [127.0.0.1]:* {ca}")).unwrap();
+        fs::write(sshd.recorded(), format!("@cert-authority [127.0.0.1]:* {ca}")).unwrap();
         let mut target = sshd.target();
         target.host_keys.check = HostKeyCheck::Strict;
         if good {
@@ -543,9 +544,9 @@ async fn a_host_certificate_is_trusted_through_its_authority() {
 
 #[tokio::test]
 async fn a_revoked_key_is_refused_whatever_the_policy() {
-    let sshd = Sshd::start();
-    let public = fs::read_to_string(sshd.path("host_ed25519.pub")).unwrap();
-    fs::write(sshd.known_hosts(), format!("@revoked * {public}[127.0.0.1]:{} {public}", sshd.port)).unwrap();
+    let sshd = sshd().start();
+    let public = fs::read_to_string(sshd.path("host_key.pub")).unwrap();
+    fs::write(sshd.recorded(), format!("@revoked * {public}[127.0.0.1]:{} {public}", sshd.port())).unwrap();
     for check in [HostKeyCheck::AcceptNew, HostKeyCheck::Off] {
         let mut target = sshd.target();
         target.host_keys.check = check;
@@ -560,7 +561,7 @@ async fn a_key_that_cannot_be_opened_is_passed_over() {
     let dir = tempfile::tempdir().unwrap();
     let locked = dir.path().join("locked");
     keygen(&locked, &["-t", "ed25519", "-N", "secret"]);
-    let sshd = Setup::default().authorize(fs::read_to_string(dir.path().join("locked.pub")).unwrap()).start();
+    let sshd = sshd().authorize(fs::read_to_string(dir.path().join("locked.pub")).unwrap()).start();
     let mut target = sshd.target_without_auth();
     target.auth.identities = vec![explicit(&locked), explicit(sshd.key())];
     open(&target).await;

@@ -1,4 +1,4 @@
-//! Plugins, and above all bad ones: each is an error that names its file, never a crash.
+//! Plugins, mostly bad ones: each is an error with the name of its file, never a crash.
 #![cfg(feature = "plugins")]
 
 use std::mem::offset_of;
@@ -12,7 +12,7 @@ use fabric_plugin_sdk::abi::Table;
 use fabric_transport::connector::Connector;
 use fabric_transport::plugin::Plugin;
 
-/// A library of C source, in a directory of its own that no other user may write.
+/// A library from C source, in a directory of its own that no other user may write.
 struct Built {
     _dir: tempfile::TempDir,
     file: PathBuf,
@@ -34,14 +34,14 @@ fn build(source: &str) -> Built {
     Built { _dir: dir, file }
 }
 
-/// A transport whose `open` is the given body; everything else is as it should be.
+/// A transport with this body of `open`; everything else is correct.
 fn transport(open: &str) -> Built {
     let describe = r#"static char text[] = "{\"kind\":\"transport\",\"summary\":\"s\",\"options\":{\"depth\":{\"type\":\"integer\",\"doc\":\"how deep\"}}}";
     out->ptr = (uint8_t *)text; out->len = sizeof text - 1; out->capacity = 0; return FABRIC_OK;"#;
     transport_by(describe, open)
 }
 
-/// One with this `describe`.
+/// A plugin with this `describe`.
 fn described(describe: &str) -> Built {
     transport_by(describe, "return FABRIC_OK;")
 }
@@ -70,7 +70,7 @@ fn refused(built: &Built) -> String {
     error.to_string()
 }
 
-/// A table whose fields the statements change before it is handed out.
+/// A table that these statements change before it is returned.
 fn entry(statements: &str) -> Built {
     build(&format!(
         r#"
@@ -106,10 +106,10 @@ fn what_is_no_plugin_is_refused_with_its_reason() {
         (entry("t.name.ptr = (const uint8_t *)\"a b\";"), "is not a scheme"),
         (entry("t.describe = 0;"), "no function `describe`"),
         (entry("t.describe = garbage;"), "not UTF-8"),
-        (entry("t.describe = nonsense;"), "its description is not understood"),
+        (entry("t.describe = nonsense;"), "its description is invalid"),
         (entry("t.describe = huge;"), "bytes long"),
-        (entry("t.describe = hang;"), "did not say what it is within 5 s"),
-        (entry(""), "is a gateway without the functions of one"),
+        (entry("t.describe = hang;"), "did not describe itself within 5 s"),
+        (entry(""), "has the kind gateway, but not its functions"),
         (build("int x;"), "has no symbol fabric_plugin_entry"),
     ];
     for (built, reason) in &expect {
@@ -122,11 +122,11 @@ fn what_is_no_plugin_is_refused_with_its_reason() {
 fn what_is_no_library_for_this_machine_is_refused() {
     let built = transport("return FABRIC_OK;");
     let mut bytes = std::fs::read(&built.file).unwrap();
-    // The machine of an ELF file: one that exists, but not here.
+    // An ELF machine that exists, but isn't this one.
     bytes[18] ^= 0x55;
     std::fs::write(&built.file, &bytes).unwrap();
     assert!(refused(&built).contains("is not a library for this system"));
-    // Mapped, what is cut off is a crash.
+    // Mapping a truncated file would crash.
     bytes[18] ^= 0x55;
     for length in [bytes.len() / 2, 1024, 63, 20] {
         std::fs::write(&built.file, &bytes[..length]).unwrap();
@@ -147,7 +147,7 @@ fn what_a_library_lacks_is_told() {
     assert!(!text.contains("not a library"), "{text}");
 }
 
-/// Colours, titles and the like are for whoever owns the terminal.
+/// Colours, titles and the like would change the user's terminal.
 #[tokio::test]
 async fn what_a_plugin_says_does_not_reach_the_terminal_as_it_is() {
     let said = r#"static char t[] = "red\033[2J\nline"; error->ptr = (uint8_t *)t; error->len = sizeof t - 1;
@@ -227,7 +227,7 @@ async fn bad_answers_are_errors_of_that_host() {
         r#"static char t[] = "the moon is full"; error->ptr = (uint8_t *)t; error->len = 16; return FABRIC_FAILED;"#;
     let text = open(&transport(said), none.clone()).await;
     assert!(text.contains("the moon is full"), "{text}");
-    // Opens, but its processes have descriptors that are not open, or not its to give.
+    // Opens, but its processes have descriptors that are not open, or that it doesn't own.
     let text = open(&transport("return FABRIC_OK;"), none.clone()).await;
     assert!(text.contains("it gave descriptor -1, which is not its to give"), "{text}");
 }
@@ -252,7 +252,7 @@ async fn options_are_checked_before_the_plugin_sees_them() {
     assert!(text.contains("unknown option `dept`: did you mean `depth`?"), "{text}");
     let text = open(&built, serde_json::json!({"depth": "sesame"})).await;
     assert!(text.contains("option `depth` is a text, expected a whole number: how deep"), "{text}");
-    // Which may have been meant to be a secret.
+    // It may be a secret.
     assert!(!text.contains("sesame"), "{text}");
     let text = open(&built, serde_json::json!("sesame")).await;
     assert!(text.contains("its options are a text, expected a table") && !text.contains("sesame"), "{text}");

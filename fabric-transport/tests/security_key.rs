@@ -1,12 +1,12 @@
 //! A key of a security token (`sk-ssh-ed25519@openssh.com`) held by an agent, with a real sshd.
 //!
-//! No agent signs so without a token, so this one does what such an agent and its token do together.
+//! No agent signs this way without a token, so the test does what an agent and its token do together.
 
 mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{Setup, open, refused, run};
+use common::{SshdExt, debug_sshd, open, refused, run};
 use fabric_core::ConnectErrorKind;
 use sha2::{Digest as _, Sha256};
 use ssh_key::private::Ed25519Keypair;
@@ -16,7 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 const KIND: &[u8] = b"sk-ssh-ed25519@openssh.com";
 const APPLICATION: &[u8] = b"ssh:";
-/// Of the flags in a signature: the token was touched.
+/// A flag of a signature: the token was touched.
 const TOUCHED: u8 = 1;
 
 /// The agent protocol (draft-ietf-sshm-ssh-agent).
@@ -47,8 +47,8 @@ impl Token {
         PublicKey::from_bytes(&self.public_blob()).unwrap().to_openssh().unwrap()
     }
 
-    /// Signs as the token does: the application, its flags and its counter are part of what is signed
-    /// (PROTOCOL.u2f of OpenSSH).
+    /// Signs as the token does: the application, its flags and its counter are part of the signed data (PROTOCOL.u2f of
+    /// OpenSSH).
     fn sign(&self, data: &[u8]) -> Vec<u8> {
         let tail = [&[self.flags][..], &42u32.to_be_bytes()].concat();
         let signed = [&Sha256::digest(APPLICATION)[..], &tail, &Sha256::digest(data)[..]].concat();
@@ -82,7 +82,7 @@ impl Token {
                 let (data, _flags) = take(rest);
                 [&[SIGN_RESPONSE][..], &string(&self.sign(data))].concat()
             }
-            // Such as `session-bind@openssh.com`, which older agents don't know.
+            // Such as `session-bind@openssh.com`, which older agents don't support.
             _ => vec![FAILURE],
         }
     }
@@ -99,7 +99,7 @@ async fn request(stream: &mut UnixStream) -> Option<Vec<u8>> {
     Some(request)
 }
 
-/// A `string` of the protocol, which a message as a whole is too.
+/// A `string` of the protocol; a whole message has the same form.
 fn string(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat()
 }
@@ -113,15 +113,15 @@ fn take(bytes: &[u8]) -> (&[u8], &[u8]) {
 async fn a_touched_token_logs_in_and_an_untouched_one_does_not() {
     for flags in [TOUCHED, 0] {
         let token = Token::new(flags);
-        let sshd = Setup::default().authorize(token.authorized()).start();
+        let sshd = debug_sshd().authorize(token.authorized()).start();
         let mut target = sshd.target_without_auth();
-        target.auth.agent = Some(token.serve(sshd.dir.path()));
+        target.auth.agent = Some(token.serve(&sshd.path("")));
         if flags == TOUCHED {
             let session = open(&target).await;
             assert_eq!(run(&*session, "echo in").await.text(), "in\n");
-            assert!(sshd.log().contains("ED25519-SK"), "{}", sshd.log());
+            assert!(sshd.settled_log().contains("ED25519-SK"), "{}", sshd.settled_log());
         } else {
-            // Proves that sshd looks at what the token signed.
+            // Checks that sshd verifies the signature.
             let error = refused(&target).await;
             let ConnectErrorKind::AuthFailed { tried, .. } = &error.kind else { panic!("{error}") };
             assert!(tried[0].starts_with("agent key sk-ssh-ed25519@openssh.com SHA256:"), "{error}");

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Done, Events, Setup, Sshd, command, finish, is_alive, open, refused, retry, run};
+use common::{Done, Events, SshdExt, command, debug_sshd, end_of, finish, is_alive, open, refused, run, sshd};
 use fabric_core::transport::{ProcessEvent, PtyRequest, StopOutcome, WindowSize, WriteOptions};
 use fabric_core::{ConnectErrorKind, Emitter, EventKind, ExitStatus, SessionError, Signal};
 use fabric_transport::connector::Connector;
@@ -21,7 +21,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn a_command_runs_over_a_key_and_a_new_host_is_recorded() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let (emitter, events) = Events::new();
     let connector = Connector::new();
     let session = connector.open(&sshd.target(), &emitter).await.unwrap();
@@ -35,7 +35,7 @@ async fn a_command_runs_over_a_key_and_a_new_host_is_recorded() {
     let events = events.take();
     assert!(events.iter().any(|e| matches!(e, EventKind::HostKeyRecorded { .. })), "{events:?}");
     assert!(events.iter().any(|e| matches!(e, EventKind::Connected { .. })), "{events:?}");
-    // Known now, so it is not recorded again.
+    // Known now, so it isn't recorded again.
     let (emitter, events) = Events::new();
     connector.open(&sshd.target(), &emitter).await.unwrap();
     assert!(!events.take().iter().any(|e| matches!(e, EventKind::HostKeyRecorded { .. })));
@@ -43,20 +43,20 @@ async fn a_command_runs_over_a_key_and_a_new_host_is_recorded() {
 
 #[tokio::test]
 async fn a_changed_key_is_refused_before_anything_is_sent() {
-    let sshd = Sshd::start();
+    let sshd = debug_sshd().start();
     common::keygen(&sshd.path("other"), &["-t", "ed25519"]);
     let other = std::fs::read_to_string(sshd.path("other.pub")).unwrap();
-    std::fs::write(sshd.known_hosts(), format!("# one line before\n[127.0.0.1]:{} {other}", sshd.port)).unwrap();
+    std::fs::write(sshd.recorded(), format!("# one line before\n[127.0.0.1]:{} {other}", sshd.port())).unwrap();
     let (emitter, _events) = Events::new();
     let error = Connector::new().open(&sshd.target(), &emitter).await.err().unwrap();
     let ConnectErrorKind::HostKeyChanged { line, .. } = &error.kind else { panic!("{error}") };
     assert_eq!(*line, 2);
-    assert!(!sshd.log().contains("userauth-request"), "{}", sshd.log());
+    assert!(!sshd.settled_log().contains("userauth-request"), "{}", sshd.settled_log());
 }
 
 #[tokio::test]
 async fn files_are_reached_over_one_channel() {
-    let sshd = Sshd::start();
+    let sshd = debug_sshd().start();
     let session = open(&sshd.target()).await;
     let files = session.files().await.unwrap();
     let path = sshd.path("hello");
@@ -64,12 +64,12 @@ async fn files_are_reached_over_one_channel() {
     files.write_file(path, &WriteOptions::default(), &mut &b"content"[..], &|_| {}).await.unwrap();
     let again = session.files().await.unwrap();
     assert_eq!(again.stat(path).await.unwrap().size, Some(7));
-    assert_eq!(sshd.log().matches("Starting session: subsystem 'sftp'").count(), 1);
+    assert_eq!(sshd.settled_log().matches("Starting session: subsystem 'sftp'").count(), 1);
 }
 
 #[tokio::test]
 async fn stdin_goes_through_at_full_length_and_ends() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let mut process = session.spawn(&command("sha256sum")).await.unwrap();
     let data: Vec<u8> = (0..10_000_000_u32).map(|n| (n % 251) as u8).collect();
@@ -86,7 +86,7 @@ async fn stdin_goes_through_at_full_length_and_ends() {
 
 #[tokio::test]
 async fn stdin_fails_once_the_process_is_gone() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let mut process = session.spawn(&command("exec <&-; sleep 0.1; exit 0")).await.unwrap();
     let data = vec![0; 8 << 20];
@@ -101,7 +101,7 @@ async fn stdin_fails_once_the_process_is_gone() {
 
 #[tokio::test]
 async fn a_terminal_has_the_size_asked_for_and_follows_changes() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let size = WindowSize::new(120, 40);
     let pty = Some(PtyRequest::new("xterm-256color", size));
@@ -120,7 +120,7 @@ async fn a_terminal_has_the_size_asked_for_and_follows_changes() {
 
 #[tokio::test]
 async fn a_signal_is_told_apart_from_an_exit_status() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let done = run(&*session, "kill -USR1 $$").await;
     assert!(matches!(done.exit, Some(ExitStatus::Signal { signal: Signal::Usr1, .. })), "{done:?}");
@@ -129,14 +129,15 @@ async fn a_signal_is_told_apart_from_an_exit_status() {
 #[tokio::test]
 async fn a_host_whose_output_nobody_takes_is_not_read_and_not_taken_for_dead() {
     const SIZE: u64 = 200_000_000;
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let mut target = sshd.target();
     target.keepalive.interval = Some(Duration::from_millis(50));
     target.keepalive.count = 2;
     let session = open(&target).await;
     let mut process = session.spawn(&command(format!("head -c {SIZE} /dev/zero; echo end >&2"))).await.unwrap();
-    // Several times as long as keepalives need to find a host dead.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Several times as long as keepalives need to detect a dead host.
+    let ended = tokio::time::timeout(Duration::from_secs(1), session.closed()).await;
+    assert!(ended.is_err(), "{ended:?}");
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let resident: u64 = resident.trim().split(' ').next().unwrap().parse().unwrap();
@@ -155,9 +156,9 @@ async fn a_host_whose_output_nobody_takes_is_not_read_and_not_taken_for_dead() {
 
 #[tokio::test]
 async fn a_channel_that_nobody_reads_holds_no_other_up() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
-    // 6 MB fit into the store; without a task that drains the channel, a few messages would be the end.
+    // 6 MB fit into the store; without a task that drains the channel, it would stop after a few messages.
     let unread = session.spawn(&command("head -c 6000000 /dev/zero | tr '\\0' x; sleep 1000")).await.unwrap();
     assert_eq!(run(&*session, "echo other").await.text(), "other\n");
     drop(unread);
@@ -166,7 +167,7 @@ async fn a_channel_that_nobody_reads_holds_no_other_up() {
 
 #[tokio::test]
 async fn large_output_arrives_whole() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let done = run(&*session, "head -c 50000000 /dev/zero; echo end >&2").await;
     assert_eq!((done.stdout.len(), done.stderr.as_slice()), (50_000_000, &b"end\n"[..]));
@@ -174,26 +175,25 @@ async fn large_output_arrives_whole() {
 
 #[tokio::test]
 async fn dropped_processes_give_their_channels_back() {
-    let sshd = Setup::default().line("MaxSessions 2").start();
+    let sshd = sshd().config("MaxSessions 2").start();
     let session = open(&sshd.target()).await;
     for _ in 0..10 {
-        // `cat` ends when its input does, which the closed channel is.
-        drop(retry(async || session.spawn(&command("cat")).await.ok()).await);
-        let done = retry(async || session.spawn(&command("true")).await.ok()).await;
-        finish(done).await;
+        // `cat` ends at the end of its input, which is the closed channel.
+        drop(session.spawn(&command("cat")).await.unwrap());
+        run(&*session, "true").await;
     }
 }
 
 #[tokio::test]
 async fn commands_wait_for_room_on_the_connection() {
-    let sshd = Setup::default().line("MaxSessions 2").start();
+    let sshd = sshd().config("MaxSessions 2").start();
     let mut target = sshd.target();
     target.timeouts.channel = Some(Duration::from_secs(2));
     let session = open(&target).await;
     let each = (0..12).map(async |n| run(&*session, &format!("echo {n}")).await.text().to_owned());
     let said = futures_util::future::join_all(each).await;
     assert_eq!(said, (0..12).map(|n| format!("{n}\n")).collect::<Vec<_>>());
-    // In the end it is an error.
+    // The last one is an error.
     let held = [session.spawn(&command("cat")).await.unwrap(), session.spawn(&command("cat")).await.unwrap()];
     let error = session.spawn(&command("true")).await.unwrap_err();
     assert!(matches!(error, SessionError::ChannelRefused { .. }), "{error}");
@@ -203,21 +203,27 @@ async fn commands_wait_for_room_on_the_connection() {
 
 #[tokio::test]
 async fn a_server_that_takes_no_session_at_all_is_not_waited_for() {
-    let sshd = Setup::default().line("MaxSessions 0").start();
+    let sshd = debug_sshd().config("MaxSessions 0").start();
     let session = open(&sshd.target()).await;
     let began = std::time::Instant::now();
     let error = session.spawn(&command("true")).await.unwrap_err();
     assert!(matches!(error, SessionError::ChannelRefused { .. }), "{error}");
-    assert_eq!(sshd.log().matches("no more sessions").count(), 1, "{:?} {}", began.elapsed(), sshd.log());
+    assert_eq!(
+        sshd.settled_log().matches("no more sessions").count(),
+        1,
+        "{:?} {}",
+        began.elapsed(),
+        sshd.settled_log()
+    );
 }
 
 #[tokio::test]
 async fn stopping_ends_the_process_and_its_children() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let pty = || Some(PtyRequest::new("xterm", WindowSize::default()));
     for (name, pty) in [("plain", None), ("terminal", pty())] {
-        // Brothers that must survive, before and after it.
+        // Sibling processes that must survive, started before and after it.
         let before = session.spawn(&command("cat")).await.unwrap();
         let pids = sshd.path(name);
         let text = format!("sleep 1000 & echo $! > {0}; echo $$ >> {0}; echo ready; wait", pids.display());
@@ -242,7 +248,7 @@ async fn stopping_ends_the_process_and_its_children() {
 
 #[tokio::test]
 async fn stopping_kills_what_ignores_the_first_signal() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let mut process = session.spawn(&command("trap '' TERM HUP; echo $$; while :; do sleep 1; done")).await.unwrap();
     let Some(ProcessEvent::Stdout(pid)) = process.next().await else { panic!("no pid") };
@@ -252,7 +258,7 @@ async fn stopping_kills_what_ignores_the_first_signal() {
 
 #[tokio::test]
 async fn several_processes_are_stopped_at_once() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let mut processes = Vec::new();
     for n in 0..3 {
@@ -266,18 +272,18 @@ async fn several_processes_are_stopped_at_once() {
 #[tokio::test]
 async fn what_cannot_be_stopped_is_said() {
     // As root, sshd passes no signals on, and there is no second channel.
-    let sshd = Setup::default().line("MaxSessions 1").start();
+    let sshd = sshd().config("MaxSessions 1").start();
     let session = open(&sshd.target()).await;
     let process = session.spawn(&command("sleep 1000")).await.unwrap();
     match process.control.stop(Duration::from_millis(100)).await {
         StopOutcome::Unknown(reason) => assert!(reason.contains("channel"), "{reason}"),
-        StopOutcome::Ended => assert_ne!(common::whoami(), "root"),
+        StopOutcome::Ended => assert_ne!(common::current_user(), "root"),
     }
 }
 
 #[tokio::test]
 async fn a_cut_connection_is_told_to_everything_on_it() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let mut process = session.spawn(&command("echo $PPID; cat")).await.unwrap();
     let Some(ProcessEvent::Stdout(pid)) = process.next().await else { panic!("no pid") };
@@ -292,7 +298,7 @@ async fn a_cut_connection_is_told_to_everything_on_it() {
 
 #[tokio::test]
 async fn variables_are_sent_where_the_host_takes_them() {
-    let sshd = Setup::default().line("AcceptEnv FAB_*").start();
+    let sshd = sshd().config("AcceptEnv FAB_*").start();
     let mut target = sshd.target();
     target.send_env = vec![("FAB_TARGET".to_owned(), "one".to_owned())];
     let session = open(&target).await;
@@ -303,7 +309,7 @@ async fn variables_are_sent_where_the_host_takes_them() {
 
 #[tokio::test]
 async fn compression_and_chosen_algorithms_work() {
-    let sshd = Setup::default().line("Compression yes").start();
+    let sshd = debug_sshd().config("Compression yes").start();
     let mut target = sshd.target();
     target.compression = true;
     target.algorithms.ciphers = vec!["aes256-ctr".to_owned()];
@@ -311,7 +317,7 @@ async fn compression_and_chosen_algorithms_work() {
     target.algorithms.kex = vec!["curve25519-sha256".to_owned()];
     let session = open(&target).await;
     assert_eq!(run(&*session, "head -c 3000000 /dev/zero").await.stdout.len(), 3_000_000);
-    let log = sshd.log();
+    let log = sshd.settled_log();
     assert!(
         log.contains(
             "kex: client->server cipher: aes256-ctr MAC: hmac-sha2-512-etm@openssh.com compression: zlib@openssh.com"
@@ -327,7 +333,7 @@ async fn compression_and_chosen_algorithms_work() {
 
 #[tokio::test]
 async fn fifty_sessions_at_once() {
-    let sshd = Setup::default().line("MaxStartups 10:30:100").start();
+    let sshd = sshd().config("MaxStartups 10:30:100").start();
     let connector = Connector::new();
     let target = sshd.target();
     let all = (0..50).map(|n| {
@@ -342,7 +348,7 @@ async fn fifty_sessions_at_once() {
 
 #[tokio::test]
 async fn a_host_that_has_gone_silent_is_noticed_and_can_be_left() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let mut target = sshd.target();
     target.keepalive.interval = Some(Duration::from_millis(100));
     target.keepalive.count = 2;
@@ -355,7 +361,7 @@ async fn a_host_that_has_gone_silent_is_noticed_and_can_be_left() {
     let reason = session.closed().await;
     assert!(reason.to_string().contains("keepalive"), "{reason}");
 
-    // Without keepalives it is not noticed, but closing takes no longer for it.
+    // Without keepalives it isn't noticed, and closing doesn't take longer.
     signal("-CONT");
     target.keepalive.interval = None;
     let session = open(&target).await;
@@ -363,7 +369,7 @@ async fn a_host_that_has_gone_silent_is_noticed_and_can_be_left() {
     let Some(ProcessEvent::Stdout(pid)) = process.next().await else { panic!("no pid") };
     let pid = str::from_utf8(&pid).unwrap().trim().to_owned();
     std::process::Command::new("kill").args(["-STOP", &pid]).status().unwrap();
-    // More than any window: the connection waits for its peer.
+    // More than any window: the connection waits for the server.
     let full = tokio::time::timeout(Duration::from_millis(500), process.stdin.write_all(&vec![0; 64 << 20])).await;
     assert!(full.is_err());
     session.close().await;
@@ -374,7 +380,7 @@ async fn a_host_that_has_gone_silent_is_noticed_and_can_be_left() {
 #[tokio::test]
 async fn keys_are_exchanged_again_in_the_middle_of_data() {
     for compression in [false, true] {
-        let sshd = Setup::default().line("RekeyLimit 1M").line("Compression yes").start();
+        let sshd = debug_sshd().config("RekeyLimit 1M").config("Compression yes").start();
         let mut target = sshd.target();
         target.compression = compression;
         let session = open(&target).await;
@@ -389,13 +395,13 @@ async fn keys_are_exchanged_again_in_the_middle_of_data() {
         let done = finish(process).await;
         writing.await.unwrap();
         assert!(done.stdout == data, "{} of {} bytes, {:?}", done.stdout.len(), data.len(), done.lost);
-        assert!(sshd.log().matches("rekey").count() > 4);
+        assert!(sshd.settled_log().matches("rekey").count() > 4);
     }
 }
 
 #[tokio::test]
 async fn keys_are_exchanged_again_in_the_middle_of_a_file() {
-    let sshd = Setup::default().line("RekeyLimit 1M").start();
+    let sshd = debug_sshd().config("RekeyLimit 1M").start();
     let session = open(&sshd.target()).await;
     let files = session.files().await.unwrap();
     let data: Vec<u8> = (0..12_000_000_u32).map(|n| (n.wrapping_mul(n) % 249) as u8).collect();
@@ -405,12 +411,12 @@ async fn keys_are_exchanged_again_in_the_middle_of_a_file() {
     let mut back = Vec::new();
     files.read_file(path, 0, &mut back, &|_| {}).await.unwrap();
     assert!(back == data, "{} of {} bytes", back.len(), data.len());
-    assert!(sshd.log().matches("rekey").count() > 8);
+    assert!(sshd.settled_log().matches("rekey").count() > 8);
 }
 
 #[tokio::test]
 async fn stopping_works_while_input_is_stuck_and_output_floods() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let mut process = session.spawn(&command("sleep 1000")).await.unwrap();
     let stuck = tokio::time::timeout(Duration::from_millis(300), process.stdin.write_all(&vec![0; 64 << 20])).await;
@@ -427,7 +433,7 @@ async fn stopping_works_while_input_is_stuck_and_output_floods() {
 
 #[tokio::test]
 async fn a_dropped_session_is_a_closed_one() {
-    let sshd = Sshd::start();
+    let sshd = sshd().start();
     let session = open(&sshd.target()).await;
     let pid = run(&*session, "echo $PPID").await.text().trim().to_owned();
     session.files().await.unwrap();
@@ -435,5 +441,5 @@ async fn a_dropped_session_is_a_closed_one() {
     drop(session);
     assert!(is_alive(&pid), "a process keeps its session");
     drop(process);
-    retry(async || (!is_alive(&pid)).then_some(())).await;
+    end_of(&pid).await;
 }

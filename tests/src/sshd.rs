@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::guard::Guard;
 use crate::tool::{is_root, tool};
@@ -52,6 +54,8 @@ impl Sshd {
             exports: String::new(),
             max_startups: None,
             sftp: Some("internal-sftp".to_owned()),
+            log_level: "VERBOSE",
+            authorized: String::new(),
         }
     }
 
@@ -105,9 +109,46 @@ impl Sshd {
         })
     }
 
-    /// What the servers have logged so far, at level VERBOSE.
+    /// What the servers have logged so far, at level VERBOSE unless another was asked for. What they have just done may be
+    /// missing still.
     pub fn log(&self) -> String {
         self.log.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same with all that they have done until now: a connection of its own, which the first one logs, comes behind it.
+    #[track_caller]
+    pub fn settled_log(&self) -> String {
+        let host = &self.hosts[0];
+        let stream = TcpStream::connect((host.address, host.port)).expect("the server takes connections");
+        let own = stream.local_addr().expect("its address");
+        self.wait_for_log(&format!("Connection from {} port {} on", own.ip(), own.port()), 1);
+        self.log()
+    }
+
+    /// Waits until the log is as wanted, for tests whose own tasks have to go on meanwhile.
+    pub async fn logged(&self, wanted: impl Fn(&str) -> bool) {
+        let logged = async {
+            loop {
+                let mut changed = std::pin::pin!(self.log.changed.notified());
+                changed.as_mut().enable();
+                if wanted(&self.log()) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let logged = tokio::time::timeout(START_LIMIT, logged).await;
+        assert!(logged.is_ok(), "the log of sshd isn't as wanted:\n{}", self.log());
+    }
+
+    /// A file in the directory of the servers.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The port, which all addresses have.
+    pub fn port(&self) -> u16 {
+        self.hosts[0].port
     }
 
     /// Waits until the log has `needle` this many times.
@@ -123,6 +164,7 @@ impl Sshd {
 struct Log {
     text: Mutex<String>,
     grown: Condvar,
+    changed: Notify,
 }
 
 impl Log {
@@ -131,6 +173,7 @@ impl Log {
         text.push_str(line);
         text.push('\n');
         self.grown.notify_all();
+        self.changed.notify_waiters();
     }
 
     /// Waits until the text is as expected; `false` if it isn't in time.
@@ -150,6 +193,8 @@ pub struct SshdBuilder {
     exports: String,
     max_startups: Option<String>,
     sftp: Option<String>,
+    log_level: &'static str,
+    authorized: String,
 }
 
 impl SshdBuilder {
@@ -181,6 +226,18 @@ impl SshdBuilder {
             "ForceCommand case $SSH_ORIGINAL_COMMAND in \
              internal-sftp*) exec {shell} -c {sftp};; *) exec {shell} -c \"$SSH_ORIGINAL_COMMAND\";; esac"
         ))
+    }
+
+    /// `LogLevel`. Default: `VERBOSE`.
+    pub fn log_level(mut self, level: &'static str) -> Self {
+        self.log_level = level;
+        self
+    }
+
+    /// Lets a public key in, beside that of [`Sshd::key`].
+    pub fn authorize(mut self, public_key: impl AsRef<str>) -> Self {
+        let _ = writeln!(self.authorized, "{}", public_key.as_ref().trim_end());
+        self
     }
 
     /// A variable of the servers' own environment; the value may have no quote.
@@ -247,7 +304,8 @@ impl SshdBuilder {
         fs::create_dir(dir.join("home")).expect("a home");
         make_key(&dir.join("host_key"));
         make_key(&dir.join("client_key"));
-        fs::copy(dir.join("client_key.pub"), dir.join("authorized_keys")).expect("authorized_keys");
+        let own = fs::read_to_string(dir.join("client_key.pub")).expect("the client's public key");
+        fs::write(dir.join("authorized_keys"), own + &self.authorized).expect("authorized_keys");
 
         let addresses = self.addresses();
         let port = free_port(self.first);
@@ -265,7 +323,10 @@ impl SshdBuilder {
                 writer.add(&line);
             }
         });
-        let failed = |text: &str| ["Bind to port", "fatal:", "onfiguration"].iter().any(|sign| text.contains(sign));
+        let failed = |text: &str| {
+            let mut said = text.lines().filter(|line| !line.starts_with("debug"));
+            said.any(|line| ["Bind to port", "fatal:", "onfiguration"].iter().any(|sign| line.contains(sign)))
+        };
         let in_time = log.wait(|text| text.matches("Server listening on").count() == addresses.len() || failed(text));
         let text = log.text.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if !in_time || failed(&text) {
@@ -313,7 +374,7 @@ impl SshdBuilder {
                  PrintMotd no\n\
                  PrintLastLog no\n\
                  UseDNS no\n\
-                 LogLevel VERBOSE\n\
+                 LogLevel {log_level}\n\
                  AcceptEnv FABRIC_TEST_*\n\
                  {sftp}\
                  SetEnv FABRIC_SSHD={tag}\n\
@@ -321,6 +382,7 @@ impl SshdBuilder {
                  SetEnv FABRIC_SSHD={tag} HOME={dir}/home\n",
                 self.max_startups.as_deref().unwrap_or("1000:30:2000"),
                 me = current_user(),
+                log_level = self.log_level,
                 sftp = self.sftp.as_ref().map(|command| format!("Subsystem sftp {command}\n")).unwrap_or_default(),
             );
             let file = PathBuf::from(format!("{dir}/sshd_config.{number}"));
@@ -337,7 +399,8 @@ dir=$1 tag=$2 sshd=$3
 shift 3
 servers=
 for config; do
-    "$sshd" -D -e -f "$config" &
+    # Without the guard's traps, which would let it miss a TERM at its start.
+    (trap - INT TERM HUP PIPE; exec "$sshd" -D -e -f "$config") &
     servers="$servers $!"
 done
 "#;

@@ -1,5 +1,6 @@
 //! Why there is no session with a host.
 
+use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -194,7 +195,7 @@ pub enum ConnectErrorKind {
         /// How long it was given.
         after: Duration,
         /// The setting that says so.
-        setting: &'static str,
+        setting: TimeLimit,
     },
     /// The server didn't answer a password within `auth_timeout`.
     #[error(
@@ -215,6 +216,8 @@ pub enum ConnectErrorKind {
         phase: Phase,
         /// What it said, if anything.
         reason: String,
+        /// Whether it refuses this address for a while, after logins that failed (`PerSourcePenalties` of sshd).
+        penalised: bool,
     },
     /// The two sides have no algorithm in common, or the peer doesn't speak SSH.
     #[error("handshake failed: {reason}")]
@@ -273,6 +276,31 @@ pub enum ConnectErrorKind {
 impl From<Problem> for ConnectErrorKind {
     fn from(problem: Problem) -> Self {
         Self::Setting(problem.into())
+    }
+}
+
+/// A time limit, which is written as the setting that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimeLimit {
+    /// `timeout`.
+    Connect,
+    /// `banner_timeout`.
+    Banner,
+    /// `auth_timeout`.
+    Auth,
+    /// `channel_timeout`.
+    Channel,
+}
+
+impl fmt::Display for TimeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "timeout",
+            Self::Banner => "banner_timeout",
+            Self::Auth => "auth_timeout",
+            Self::Channel => "channel_timeout",
+        })
     }
 }
 

@@ -17,9 +17,9 @@ use crate::command::CommandError;
 use crate::outcome::{CommandOutcome, TransferOutcome};
 use crate::prompt::PromptError;
 
-pub use connect::{ConnectError, ConnectErrorKind, Phase};
+pub use connect::{ConnectError, ConnectErrorKind, Phase, TimeLimit};
 pub use file::{FileError, FileErrorKind};
-pub use session::SessionError;
+pub use session::{ChannelRefusal, SessionError};
 
 /// Why a command, a transfer or anything else on a connection failed.
 ///

@@ -9,10 +9,14 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum SessionError {
     /// The server refused a channel: too many (MaxSessions), or forbidden.
-    #[error("the server refused a channel: {reason}")]
+    #[error("the server refused a channel: {reason}{}", words(.said))]
     ChannelRefused {
-        /// Its words.
+        /// Why, by the protocol.
+        why: ChannelRefusal,
+        /// What was asked for, and what the refusal means.
         reason: String,
+        /// The server's own words; empty if it had none.
+        said: String,
     },
     /// This side closed the session.
     #[error("the connection is closed")]
@@ -57,4 +61,22 @@ pub enum SessionError {
         /// What it cannot do.
         what: &'static str,
     },
+}
+
+/// Why a server refused a channel (RFC 4254, section 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChannelRefusal {
+    /// Its configuration forbids it.
+    Prohibited,
+    /// It could not connect to where the channel leads; OpenSSH also says so of too many sessions.
+    ConnectFailed,
+    /// It is short of something, such as sessions on one connection (`MaxSessions`).
+    ResourceShortage,
+    /// Another reason, or none.
+    Other,
+}
+
+fn words(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
 }

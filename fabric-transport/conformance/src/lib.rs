@@ -1,6 +1,6 @@
-//! What every transport must do, as a suite to run against one.
+//! A test suite for transports.
 //!
-//! The transports of `fabric-transport` pass it, and so do the plugins that come with Fabric; the author of another
+//! The transports of `fabric-transport` and the plugins that come with Fabric pass it. The author of another transport
 //! runs it in a test with one line:
 //!
 //! ```no_run
@@ -11,9 +11,9 @@
 //!
 //! or, for a plugin's library, with [`run_plugin`].
 //!
-//! The host behind the session needs a POSIX shell with the usual utilities. Each case works in a directory
-//! of its own that it removes. Cases that a transport cannot have ([`NAMES`] has all) are left out by name, so
-//! that what it lacks is written down.
+//! The host of the session needs a POSIX shell with the usual utilities. Each case works in a directory of its own,
+//! which it removes. Cases that a transport can't pass are excluded by name ([`NAMES`] has all), so that its limits are
+//! written down.
 
 mod files;
 mod processes;
@@ -26,7 +26,7 @@ use fabric_core::{ExitStatus, Process, ProcessEvent, Session};
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncWriteExt as _;
 
-/// No case takes longer than this, whatever the transport does.
+/// The time limit of a case.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// Why a case failed.
@@ -62,11 +62,11 @@ cases! {
     files::modes_and_links_are_kept,
 }
 
-/// Runs every case but those named in `without`, one after another, and then closes the session.
+/// Runs all cases except those named in `without`, one after another, and then closes the session.
 ///
 /// # Panics
 ///
-/// With the names of the cases that failed, and why. Also for a name in `without` that is no case.
+/// With the names of the cases that failed, and why. Also for a name in `without` that isn't a case.
 pub async fn run(session: Arc<dyn Session>, without: &[&str]) {
     for name in without {
         assert!(NAMES.contains(name), "there is no case `{name}`");
@@ -89,7 +89,7 @@ pub async fn run(session: Arc<dyn Session>, without: &[&str]) {
     assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
 }
 
-/// [`run`] on a session that the plugin in `file` opens with `target`: for a transport, whatever its host string names;
+/// [`run`] on a session that the plugin in `file` opens with `target`: for a transport, the target of its host string;
 /// for a gateway, an SSH server behind it.
 ///
 /// ```no_run
@@ -102,7 +102,7 @@ pub async fn run(session: Arc<dyn Session>, without: &[&str]) {
 ///
 /// # Panics
 ///
-/// As [`run`]; and if the plugin cannot be loaded or opens no session.
+/// As [`run`]; and if the plugin can't be loaded or opens no session.
 pub async fn run_plugin(file: impl AsRef<std::path::Path>, target: &fabric_core::Target, without: &[&str]) {
     let plugin = fabric_transport::plugin::Plugin::load(file.as_ref()).unwrap_or_else(|error| panic!("{error}"));
     let connector = plugin.register(fabric_transport::Connector::new());
@@ -110,7 +110,7 @@ pub async fn run_plugin(file: impl AsRef<std::path::Path>, target: &fabric_core:
     run(session.unwrap_or_else(|error| panic!("{error}")), without).await;
 }
 
-/// Fails with a text unless what is asserted holds.
+/// Returns an error with this text unless the condition holds.
 macro_rules! ensure {
     ($holds:expr, $($text:tt)+) => {
         if !$holds {
@@ -132,7 +132,7 @@ async fn start(session: &Arc<dyn Session>, line: &str) -> Result<Process, Failur
     session.spawn(&command(line)).await.map_err(|error| format!("cannot start `{line}`: {error}"))
 }
 
-/// What a process printed and how it ended.
+/// A process's output and exit status.
 #[derive(Debug)]
 struct Said {
     stdout: Vec<u8>,

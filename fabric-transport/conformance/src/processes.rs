@@ -1,4 +1,4 @@
-//! Processes: streams, ends, input, several at a time, stopping, terminals.
+//! Processes: streams, exit statuses, input, several at once, stopping, terminals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) async fn exit_status_is_told(session: Arc<dyn Session>) -> Result<(),
 
 pub(super) async fn a_signal_is_told(session: Arc<dyn Session>) -> Result<(), Failure> {
     let said = run_line(&session, "kill -TERM $$").await?;
-    // A shell between may turn it into a status.
+    // A shell in between may turn it into a status.
     ensure!(matches!(&said.exit, ExitStatus::Signal { signal: Signal::Term, .. } | ExitStatus::Code(143)), "{said:?}");
     Ok(())
 }
@@ -36,7 +36,7 @@ pub(super) async fn end_of_input_ends_a_reader(session: Arc<dyn Session>) -> Res
     Ok(())
 }
 
-/// More than any window or buffer between holds, so that all of them fill up and empty again.
+/// More than all windows and buffers on the way hold, so that they fill up and empty again.
 pub(super) async fn bytes_both_ways_are_exact(session: Arc<dyn Session>) -> Result<(), Failure> {
     const LENGTH: usize = 100_000_000;
     const PIECE: usize = 1 << 20;
@@ -97,7 +97,7 @@ pub(super) async fn output_is_whole_when_the_process_ends(session: Arc<dyn Sessi
 }
 
 pub(super) async fn one_stream_may_end_before_the_other(session: Arc<dyn Session>) -> Result<(), Failure> {
-    // Waits for input after standard output has ended, so that the order is sure.
+    // Waits for input after standard output has ended, so that the order is certain.
     let mut process = start(&session, "exec >&-; echo ready >&2; read line; echo $line >&2; exit 4").await?;
     match process.next().await {
         Some(ProcessEvent::Stderr(bytes)) if bytes == "ready\n" => {}
@@ -115,7 +115,7 @@ pub(super) async fn processes_run_beside_each_other(session: Arc<dyn Session>) -
     for number in 0..COUNT {
         processes.push(start(&session, &format!("read line; echo {number} $line")).await?);
     }
-    // Answered in the other order, so that none of them can have waited for another.
+    // Answered in reverse order, so that none of them can have waited for another.
     for (number, mut process) in processes.into_iter().enumerate().rev() {
         process.stdin.write_all(b"go\n").await.map_err(|error| error.to_string())?;
         let said = gather(process).await?;
@@ -125,7 +125,7 @@ pub(super) async fn processes_run_beside_each_other(session: Arc<dyn Session>) -
 }
 
 pub(super) async fn an_unread_process_holds_up_no_other(session: Arc<dyn Session>) -> Result<(), Failure> {
-    // More than pipes and sockets hold, but within what a transport must keep for a slow reader.
+    // More than pipes and sockets hold, but within what a transport must buffer for a slow reader.
     let flood = start(&session, "head -c 4000000 /dev/zero").await?;
     let said = run_line(&session, "echo other").await?;
     ensure!(said.stdout == b"other\n", "{said:?}");
@@ -135,7 +135,7 @@ pub(super) async fn an_unread_process_holds_up_no_other(session: Arc<dyn Session
 }
 
 pub(super) async fn a_dropped_process_harms_nothing(session: Arc<dyn Session>) -> Result<(), Failure> {
-    // Fewer than sshd lets a connection have at once (MaxSessions): it frees them when the processes have ended.
+    // Fewer than sshd allows at once on a connection (MaxSessions): it frees them when the processes have ended.
     for _ in 0..5 {
         drop(start(&session, "while :; do echo flood; done").await?);
     }
@@ -145,7 +145,7 @@ pub(super) async fn a_dropped_process_harms_nothing(session: Arc<dyn Session>) -
 }
 
 pub(super) async fn a_process_is_stopped(session: Arc<dyn Session>) -> Result<(), Failure> {
-    // A child of the shell, so that stopping must reach the whole group; the shell says its number.
+    // A child of the shell, so that stopping must reach the whole group; the shell prints its number.
     let mut process = start(&session, "sleep 1000 & echo $!; wait").await?;
     let pid = match process.next().await {
         Some(ProcessEvent::Stdout(bytes)) => String::from_utf8_lossy(&bytes).trim().to_owned(),
@@ -154,7 +154,7 @@ pub(super) async fn a_process_is_stopped(session: Arc<dyn Session>) -> Result<()
     let stopped = process.control.stop(Duration::from_secs(5)).await;
     ensure!(stopped == StopOutcome::Ended, "{stopped:?}");
     gather(process).await?;
-    // One that has ended but that was not waited for yet (state Z) runs no more.
+    // A zombie (state Z) doesn't run any more.
     let said =
         run_line(&session, &format!("case $(ps -o stat= -p {pid}) in ''|Z*) echo gone;; *) echo alive;; esac")).await?;
     ensure!(said.stdout == b"gone\n", "process {pid} is alive after stop()");
@@ -175,7 +175,7 @@ pub(super) async fn a_terminal_has_its_size(session: Arc<dyn Session>) -> Result
     ensure!(seen.contains("31 101"), "{seen:?}");
     let size = WindowSize::new(120, 50);
     process.control.resize(size).await.map_err(|error| format!("resize: {error}"))?;
-    // It may come by another way than input does, so the process itself looks until it is there.
+    // It may come on another way than input does, so the process itself waits for it.
     let said = gather(process).await?;
     ensure!(said.stdout().contains("50 120"), "{said:?}");
     Ok(())

@@ -1,4 +1,4 @@
-//! What all hosts of a fleet share: who may log in, and what runs there.
+//! What all hosts of a fleet share: credentials, and the environment of processes.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,14 +23,14 @@ pub(super) struct Access {
     pub(super) shell: PathBuf,
     pub(super) env: Vec<(String, String)>,
     pub(super) answers: Option<Answers>,
-    /// The fleet's own names, which its hosts can resolve.
+    /// The names of the fleet's hosts, which its hosts can resolve.
     pub(super) names: HashMap<String, IpAddr>,
     pub(super) ended: CancellationToken,
     pub(super) groups: Groups,
 }
 
 impl Access {
-    /// The methods that are offered at first.
+    /// The methods that are offered first.
     pub(super) fn methods(&self) -> MethodSet {
         if let Some(first) = self.required.first() {
             return MethodSet::from(&[*first][..]);

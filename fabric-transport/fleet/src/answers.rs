@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// What a host says to a command instead of running it.
+/// A host's answer to a command that isn't run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
@@ -29,12 +29,12 @@ impl Answer {
 /// Decides, by host name and command, whether a command is answered (`Some`) or run (`None`).
 pub type Answers = Arc<dyn Fn(&str, &[u8]) -> Option<Answer> + Send + Sync>;
 
-/// The answers of a cheap host, for benchmarks in which the server must not be what is measured:
+/// The answers of a cheap host, for benchmarks that must not measure the server:
 ///
 /// * `true`, `:` and `false`;
 /// * `exit N`;
-/// * `echo WORDS`, where no word has a character that a shell would look at;
-/// * `lines COUNT WIDTH`, which no shell has: so many lines of so many bytes, line end included.
+/// * `echo WORDS`, if no word has a character that is special in a shell;
+/// * `lines COUNT WIDTH`, which isn't a command of the shell: that many lines of that many bytes, line end included.
 ///
 /// Everything else is run.
 pub fn cheap() -> Answers {

@@ -1,4 +1,4 @@
-//! Making a fleet.
+//! Building a fleet.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,16 +24,16 @@ use super::host::{FleetHost, HostState};
 use super::method::Method;
 use super::paths::{Paths, write, write_private};
 
-/// Where the hosts of a fleet listen.
+/// The addresses of a fleet's hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Addresses {
-    /// One address each from this one on, all with the same port.
+    /// One address each, from this one on, all with the same port.
     Each(Ipv4Addr),
     /// All on this address, with one port each.
     One(Ipv4Addr),
 }
 
-/// Says what a [`Fleet`] is to be.
+/// Builds a [`Fleet`].
 #[must_use = "a builder does nothing until it is started"]
 pub struct FleetBuilder {
     names: Vec<String>,
@@ -76,20 +76,20 @@ impl Default for FleetBuilder {
 }
 
 impl Fleet {
-    /// A builder of one host with everything at its default.
+    /// A builder of one host with the defaults.
     pub fn builder() -> FleetBuilder {
         FleetBuilder::default()
     }
 }
 
 impl FleetBuilder {
-    /// This many hosts, called `host1`, `host2`, ... Default: 1.
+    /// The number of hosts, called `host1`, `host2`, ... Default: 1.
     pub fn hosts(mut self, count: usize) -> Self {
         self.names = (1..=count).map(|n| format!("host{n}")).collect();
         self
     }
 
-    /// Hosts of these names.
+    /// Uses these host names.
     pub fn names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.names = names.into_iter().map(Into::into).collect();
         self
@@ -101,50 +101,50 @@ impl FleetBuilder {
         self
     }
 
-    /// All hosts on `127.0.0.1`, with a port each: for systems whose loopback has only one address.
+    /// All hosts on `127.0.0.1`, with one port each: for systems whose loopback has only one address.
     pub fn one_address(mut self) -> Self {
         self.addresses = Addresses::One(Ipv4Addr::LOCALHOST);
         self
     }
 
-    /// The port that all hosts listen on. Default: one that is free.
+    /// The port of all hosts. Default: one that is free.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// The directory for keys, configuration and the hosts' directories; made if missing, kept when the fleet ends.
+    /// The directory for keys, configuration and the hosts' directories; created if missing, kept when the fleet ends.
     /// Default: a temporary one, removed when the fleet ends.
     pub fn root(mut self, dir: impl Into<PathBuf>) -> Self {
         self.root = Some(dir.into());
         self
     }
 
-    /// One host key for all hosts rather than one for each, which is cheaper for thousands of them.
+    /// One host key for all hosts instead of one each, which is cheaper for thousands of them.
     pub fn one_host_key(mut self) -> Self {
         self.one_host_key = true;
         self
     }
 
-    /// Who may log in. Default: any user with the key.
+    /// The user who may log in. Default: any user with the key.
     pub fn users<U: Into<String>>(mut self, users: impl IntoIterator<Item = U>) -> Self {
         self.users = users.into_iter().map(Into::into).collect();
         self
     }
 
-    /// A further public key that may log in, as a line of `authorized_keys` without options.
+    /// Another public key that may log in, as a line of `authorized_keys` without options.
     pub fn authorized_key(mut self, key: impl Into<String>) -> Self {
         self.authorized.push(key.into());
         self
     }
 
-    /// Also lets people in with this password.
+    /// Also accepts this password.
     pub fn password(mut self, password: impl Into<Secret>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// Also lets people in who answer these questions, asked all at once (RFC 4256).
+    /// Also accepts the answers to these questions, which are asked all at once (RFC 4256).
     pub fn keyboard_interactive<Q: Into<String>, A: Into<Secret>>(
         mut self,
         questions: impl IntoIterator<Item = (Q, A)>,
@@ -153,14 +153,14 @@ impl FleetBuilder {
         self
     }
 
-    /// Methods that must all succeed, in this order, for a login (`AuthenticationMethods`). Default: any
-    /// one of those that are set up.
+    /// Methods that must all succeed, in this order, for a login (`AuthenticationMethods`). Default: any one of the
+    /// methods that are set up.
     pub fn require(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.required = methods.into_iter().map(Method::kind).collect();
         self
     }
 
-    /// How many sessions one connection may have open (`MaxSessions`). Default: 10, as sshd's.
+    /// How many sessions a connection may have open (`MaxSessions`). Default: 10, as in sshd.
     pub fn max_sessions(mut self, count: usize) -> Self {
         self.max_sessions = count;
         self
@@ -178,19 +178,19 @@ impl FleetBuilder {
         self
     }
 
-    /// Commands that are answered without starting a process; for benchmarks, [`cheap`](super::cheap).
+    /// Commands that are answered without a process; for benchmarks, use [`cheap`](super::cheap).
     pub fn answers(mut self, answers: Answers) -> Self {
         self.answers = Some(answers);
         self
     }
 
-    /// How all hosts misbehave from the start; see [`FleetHost::set_faults`] for one host.
+    /// The faults of all hosts from the start; see [`FleetHost::set_faults`] for one host.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// Starts the fleet on the current tokio runtime. When this returns, every host takes connections.
+    /// Starts the fleet on the current tokio runtime, and returns once every host accepts connections.
     pub async fn start(self) -> Result<Fleet, FleetError> {
         check_names(&self.names)?;
         allow_files(self.names.len());
@@ -260,13 +260,13 @@ impl FleetBuilder {
         };
         let hosts = root.join("hosts");
         std::fs::create_dir_all(&hosts).map_err(|error| FleetError::File { path: hosts.clone(), error })?;
-        // What a command's `pwd -P` says is what the fleet says.
+        // So that a command's `pwd -P` prints the path that the fleet reports.
         let real = root.canonicalize().map_err(|error| FleetError::File { path: root, error })?;
         Ok((real, temporary))
     }
 
-    /// A listener for each host. A port that is free on the first address may be taken on another: then the next
-    /// free one is tried.
+    /// A listener for each host. A port that is free on the first address may be used on another: then the next free
+    /// one is tried.
     async fn listen(&self) -> Result<Vec<TcpListener>, FleetError> {
         const TRIES: usize = 20;
         let addresses = self.host_addresses()?;
@@ -337,15 +337,15 @@ fn check_names(names: &[String]) -> Result<(), FleetError> {
     Ok(())
 }
 
-/// Raises the soft limit on open files where a fleet of this size wouldn't fit: a host has a listener, and each
-/// connection a socket and perhaps the pipes of a process.
+/// Raises the soft limit of open files if a fleet of this size needs more: a host has a listener, and each connection a
+/// socket and perhaps the pipes of a process.
 fn allow_files(hosts: usize) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = 256 + 6 * hosts as u64;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < wanted) {
         let raised = limit.maximum.map_or(wanted, |most| most.min(wanted));
-        // Where it isn't allowed, the listener that doesn't fit says so by its own error.
+        // If that isn't allowed, the listener that doesn't fit reports an error.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
     }
 }

@@ -1,4 +1,4 @@
-//! One client's connection to one host: logging in, and what the client asks for on its channels.
+//! A client's connection to a host: login, and the requests on its channels.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use super::sftp;
 use super::stream::FaultyStream;
 use super::terminal::Terminal;
 
-/// Takes connections until the fleet ends.
+/// Accepts connections until the fleet ends.
 pub(super) async fn accept(host: Arc<HostState>, listener: TcpListener) {
     let ended = host.access.ended.clone();
     loop {
@@ -34,7 +34,7 @@ pub(super) async fn accept(host: Arc<HostState>, listener: TcpListener) {
                 host.accepted.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(serve(Arc::clone(&host), socket, peer));
             }
-            // Out of file descriptors: leave what waits in the queue until something has been closed.
+            // Out of descriptors: new connections wait in the queue until something is closed.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
         }
     }
@@ -44,7 +44,7 @@ async fn serve(host: Arc<HostState>, mut socket: TcpStream, peer: SocketAddr) {
     let faults = host.faults();
     let connection = host.connection_token();
     if host.penalised(peer.ip()) {
-        // The words of sshd.
+        // The text of sshd.
         let _ = socket.write_all(b"Not allowed at this time\r\n").await;
         return;
     }
@@ -52,7 +52,7 @@ async fn serve(host: Arc<HostState>, mut socket: TcpStream, peer: SocketAddr) {
     if let Some(limit) = faults.max_startups
         && limit.refuses(starting.others, rand::random_range(0..100))
     {
-        // The words of sshd.
+        // The text of sshd.
         let _ = socket.write_all(b"Exceeded MaxStartups\r\n").await;
         return;
     }
@@ -66,13 +66,13 @@ async fn serve(host: Arc<HostState>, mut socket: TcpStream, peer: SocketAddr) {
     let _ = socket.set_nodelay(true);
     let stream = FaultyStream::new(socket, connection.clone(), &faults);
     let client = Client::new(Arc::clone(&host), peer, &connection, starting);
-    // Peers that break off or talk nonsense are what this server is for: there is no one to report to.
+    // A client that disconnects or breaks the protocol is expected here, and there is nobody to report it to.
     if let Ok(session) = russh::server::run_stream(Arc::clone(&host.config), stream, client).await {
         let _ = session.await;
     }
 }
 
-/// Does what comes before SSH; says whether SSH follows.
+/// The part of a connection before SSH; returns whether SSH follows.
 async fn greet(socket: &mut TcpStream, greeting: &Greeting) -> bool {
     match greeting {
         Greeting::Version => true,
@@ -99,7 +99,7 @@ async fn greet(socket: &mut TcpStream, greeting: &Greeting) -> bool {
     }
 }
 
-/// Reads until the client gives up.
+/// Reads until the client disconnects.
 async fn wait_for_end(socket: &mut TcpStream) {
     let _ = tokio::io::copy(socket, &mut tokio::io::sink()).await;
 }
@@ -133,7 +133,7 @@ struct Client {
     starting: Option<Starting>,
     channels: HashMap<ChannelId, Slot>,
     remotes: HashMap<(String, u32), Remote>,
-    /// Ends what serves the channels when the connection has ended.
+    /// Stops the tasks of its channels when the connection has ended.
     ended: CancellationToken,
     _end: DropGuard,
 }
@@ -142,16 +142,16 @@ struct Client {
 struct Slot {
     feed: Option<Feed>,
     kind: Kind,
-    /// Ends what serves the channel when it is closed.
+    /// Stops the task of the channel when it is closed.
     _end: DropGuard,
 }
 
 enum Kind {
-    /// A session on which nothing runs yet.
+    /// A session without a process yet.
     Idle(Box<Idle>),
     /// A session with a process.
     Process(Running),
-    /// A session with files, or a forward.
+    /// A session with SFTP, or a forward.
     Busy,
 }
 
@@ -181,7 +181,7 @@ impl Client {
         }
     }
 
-    /// Notes who tries; says whether that user may.
+    /// Records the attempt; returns whether that user may log in.
     fn attempt(&mut self, user: &str) -> bool {
         if !self.attempted {
             self.attempted = true;
@@ -192,12 +192,12 @@ impl Client {
         users.is_empty() || users.iter().any(|known| known == user)
     }
 
-    /// A refusal; as with sshd, the same method may be tried again.
+    /// A refusal; as in sshd, the same method may be tried again.
     fn reject(&self) -> Auth {
         Auth::Reject { proceed_with_methods: Some(self.host.access.methods()), partial_success: false }
     }
 
-    /// What a method's success or failure comes to.
+    /// The result of a method's success or failure.
     fn judge(&mut self, method: MethodKind, right: bool) -> Auth {
         let required = &self.host.access.required;
         if required.is_empty() {
@@ -228,7 +228,7 @@ impl Client {
         self.channels.values().filter(counts).count()
     }
 
-    /// A new channel's slot; `kind` gets its input and how long to serve it.
+    /// A new channel's slot; `kind` gets its input and how long it lasts.
     fn open(&mut self, channel: ChannelId, kind: impl FnOnce(Input, Life) -> Kind) {
         let (feed, input) = input::queue();
         let life = Life { closed: self.ended.child_token(), ended: self.ended.clone() };
@@ -243,7 +243,7 @@ impl Client {
         }
     }
 
-    /// Takes an idle session for something to serve it.
+    /// Takes an idle session for a process or a subsystem.
     fn take(&mut self, channel: ChannelId, kind: Kind) -> Option<Box<Idle>> {
         let slot = self.channels.get_mut(&channel)?;
         match std::mem::replace(&mut slot.kind, kind) {
@@ -255,7 +255,7 @@ impl Client {
         }
     }
 
-    /// Whether there was something that listened there.
+    /// Whether there was such a listener.
     async fn stop_listening(&mut self, at: (String, u32)) -> bool {
         match self.remotes.remove(&at) {
             Some(remote) => {
@@ -365,7 +365,7 @@ impl Handler for Client {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         if self.faults().refuse_channels || self.sessions() >= self.host.access.max_sessions {
-            // What sshd says beyond MaxSessions.
+            // sshd's message when MaxSessions is exceeded.
             reply.reject(ChannelOpenFailure::ConnectFailed).await;
             return Ok(());
         }

@@ -13,40 +13,39 @@ pub enum FleetError {
     /// A file or directory of the fleet.
     #[error("the fleet's {}: {error}", .path.display())]
     File {
-        /// Which.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// An address cannot be listened on.
     #[error("the fleet cannot listen on {address}: {error}")]
     Listen {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// An address was asked for that isn't a loopback one.
-    #[error("the fleet listens on loopback addresses only, and {address} is none")]
+    /// The first address isn't a loopback address.
+    #[error("the fleet listens on loopback addresses only, and {address} isn't one")]
     NotLoopback {
-        /// Which.
+        /// The address.
         address: IpAddr,
     },
-    /// More hosts than addresses.
+    /// More hosts than loopback addresses.
     #[error("{asked} hosts are more than the {most} that a fleet can have")]
     TooMany {
         /// How many were asked for.
         asked: usize,
-        /// How many there can be.
+        /// How many are possible.
         most: usize,
     },
-    /// A name that cannot be a host's: empty, twice there, or with characters that a path or a host string has no
-    /// place for.
+    /// An invalid host name: empty, a duplicate, or with characters that a path or a host string can't contain.
     #[error("`{name}` cannot be a host's name in the fleet: {reason}")]
     Name {
         /// The name.
         name: String,
-        /// Why not.
+        /// What is wrong with it.
         reason: &'static str,
     },
     /// A key could not be made, read or written.

@@ -1,8 +1,8 @@
-//! How a host misbehaves.
+//! Faults of a host.
 
 use std::time::{Duration, Instant};
 
-/// What a host does wrong. The default is nothing.
+/// What a host does wrong. Default: nothing.
 ///
 /// ```
 /// use fabric_transport_fleet::{Faults, Greeting};
@@ -14,31 +14,31 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Faults {
-    /// What comes first on a connection.
+    /// The beginning of a connection.
     pub greeting: Greeting,
-    /// How connections are refused while many are not logged in yet.
+    /// How connections are refused while many others aren't logged in yet.
     pub max_startups: Option<MaxStartups>,
-    /// How addresses are refused for a while from which logins have failed.
+    /// How addresses with failed logins are refused for a while.
     pub penalties: Option<Penalties>,
-    /// After this many bytes towards the client the connection is cut.
+    /// After this many bytes to the client, the connection is cut.
     pub cut_after: Option<u64>,
-    /// After this many bytes towards the client nothing more goes either way, and the connection stays open: a
-    /// host that lost its power.
+    /// After this many bytes to the client, nothing is sent in either direction, and the connection stays open: a host
+    /// without power.
     pub stall_after: Option<u64>,
-    /// After this many bytes towards the client every byte is wrong.
+    /// After this many bytes to the client, every byte is wrong.
     pub garble_after: Option<u64>,
-    /// What becomes of a command's exit status.
+    /// How a command's exit status is sent.
     pub exit: ExitFault,
     /// Refuses every session channel.
     pub refuse_channels: bool,
-    /// Names, as raw bytes, that every SFTP directory listing has besides the real ones, each shown as a regular
-    /// file of 3 bytes.
+    /// Names, as raw bytes, that every SFTP directory listing contains besides the real ones, each as a regular file of
+    /// 3 bytes.
     pub listing: Vec<Vec<u8>>,
-    /// The length that the frame of every SFTP answer claims to have, whatever it has.
+    /// The length that every SFTP reply's frame claims, whatever its real length.
     pub sftp_frame: Option<u32>,
 }
 
-/// What comes first on a connection.
+/// The beginning of a connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Greeting {
@@ -47,26 +47,26 @@ pub enum Greeting {
     Version,
     /// Nothing: the connection is closed at once.
     Close,
-    /// Nothing for so long, and then the version line.
+    /// Nothing for this time, and then the version line.
     Late(Duration),
     /// Nothing, for as long as the client waits.
     Silence,
     /// These bytes instead of the version line, and then nothing.
     Raw(Vec<u8>),
-    /// Lines without end, none of which is a version line.
+    /// Endless lines, none of which is a version line.
     Endless,
 }
 
-/// sshd's `MaxStartups begin:rate:full`: once `begin` connections are not logged in yet, new ones are closed with a
-/// probability of `rate` percent, which grows to certainty at `full`.
+/// sshd's `MaxStartups begin:rate:full`: while `begin` connections aren't logged in yet, new ones are closed with a
+/// probability of `rate` percent, which grows to 100 percent at `full`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MaxStartups {
-    /// From this many on.
+    /// From this many connections on.
     pub begin: usize,
     /// With this probability at first, in percent.
     pub rate: u32,
-    /// From this many on always.
+    /// From this many connections on, always.
     pub full: usize,
 }
 
@@ -76,8 +76,8 @@ impl MaxStartups {
         Self { begin, rate, full }
     }
 
-    /// Whether to refuse a connection while `waiting` others are not logged in; `chance` is a random number below
-    /// 100. The arithmetic is sshd's.
+    /// Whether to refuse a connection while `waiting` others aren't logged in; `chance` is a random number below 100.
+    /// The arithmetic is sshd's.
     pub(super) fn refuses(self, waiting: usize, chance: u32) -> bool {
         if waiting < self.begin {
             return false;
@@ -91,18 +91,18 @@ impl MaxStartups {
     }
 }
 
-/// sshd's `PerSourcePenalties` (OpenSSH 9.8): what a client's address gets for connections that come to nothing. It adds
-/// up, and while it is more than `min`, connections from there are closed with `Not allowed at this time`.
+/// sshd's `PerSourcePenalties` (OpenSSH 9.8): the penalties of a client's address for failed connections. They add up,
+/// and while the sum is more than `min`, connections are closed with `Not allowed at this time`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Penalties {
-    /// For a login that failed (`authfail`).
+    /// For a failed login (`authfail`).
     pub failed: Duration,
     /// For a connection that ended without trying to log in (`noauth`).
     pub unused: Duration,
-    /// How much must add up before anything is refused.
+    /// The sum from which connections are refused.
     pub min: Duration,
-    /// How much can add up.
+    /// The largest sum.
     pub max: Duration,
 }
 
@@ -119,29 +119,29 @@ impl Default for Penalties {
 }
 
 impl Penalties {
-    /// What is still due at `now`, with `more` on top.
+    /// The rest of the penalties at `now`, plus `more`.
     pub(super) fn add(self, until: Option<Instant>, now: Instant, more: Duration) -> Instant {
         (until.unwrap_or(now).max(now) + more).min(now + self.max)
     }
 
-    /// Whether an address is refused at `now` that has this much due.
+    /// Whether an address with this much is refused at `now`.
     pub(super) fn refuses(self, until: Instant, now: Instant) -> bool {
         until.saturating_duration_since(now) > self.min
     }
 }
 
-/// What becomes of a command's exit status.
+/// How a command's exit status is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitFault {
-    /// It is sent.
+    /// As usual.
     #[default]
     None,
-    /// It is never sent; the channel just closes.
+    /// Not at all; the channel is closed without it.
     Missing,
-    /// It is sent before the command is started.
+    /// Before the command is started.
     First,
-    /// It is sent, and the channel never closes.
+    /// As usual, and the channel is never closed.
     NeverCloses,
 }
 

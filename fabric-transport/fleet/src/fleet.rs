@@ -11,7 +11,7 @@ use super::error::FleetError;
 use super::host::FleetHost;
 use super::paths::{Paths, write};
 
-/// N SSH hosts, until it is dropped.
+/// N SSH hosts, which run until this value is dropped.
 pub struct Fleet {
     pub(super) hosts: Vec<FleetHost>,
     pub(super) access: Arc<Access>,
@@ -20,7 +20,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// The hosts, in the order in which they were asked for.
+    /// The hosts, in the order of the builder.
     pub fn hosts(&self) -> &[FleetHost] {
         &self.hosts
     }
@@ -40,7 +40,7 @@ impl Fleet {
         &self.paths.root
     }
 
-    /// The private key that logs in everywhere, in OpenSSH's format, readable by its owner only.
+    /// The private key that can log in everywhere, in OpenSSH's format, readable by its owner only.
     pub fn client_key(&self) -> &Path {
         &self.paths.client_key
     }
@@ -50,7 +50,7 @@ impl Fleet {
         &self.paths.known_hosts
     }
 
-    /// An ssh_config that knows the hosts by name, complete for `ssh -F` and `sftp -F`.
+    /// An ssh_config with the hosts' names, complete for `ssh -F` and `sftp -F`.
     pub fn ssh_config(&self) -> &Path {
         &self.paths.ssh_config
     }

@@ -1,5 +1,4 @@
-//! Streams through a host: to ports and sockets it reaches, from ports and sockets it listens on, to the client's
-//! agent. Loopback only.
+//! Streams through a host: to and from its ports and sockets, and to the client's agent. Loopback only.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,7 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::access::Access;
 use super::input::{Input, Life, Output, drain};
 
-/// Where a client wants to go from the host.
+/// The destination of a client's stream.
 pub(super) enum Destination {
     /// Host and port (RFC 4254, section 7.2).
     Tcp(String, u32),
@@ -26,7 +25,7 @@ pub(super) enum Destination {
     Unix(PathBuf),
 }
 
-/// Connects for the client, answers its request, and carries bytes until both sides have ended.
+/// Connects, answers the client's request, and copies bytes until both sides have ended.
 pub(super) async fn direct(
     access: Arc<Access>,
     destination: Destination,
@@ -67,7 +66,7 @@ async fn connect(access: &Access, host: &str, port: u32) -> Result<TcpStream, Ch
         let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
         both.map(|ip| SocketAddr::new(ip, port)).to_vec()
     } else {
-        // No lookup: a question to a name server would be a packet that leaves this machine.
+        // No name is looked up: a query to a name server would be a packet that leaves this machine.
         return Err(ChannelOpenFailure::ConnectFailed);
     };
     if addresses.iter().any(|address| !address.ip().is_loopback()) {
@@ -78,8 +77,8 @@ async fn connect(access: &Access, host: &str, port: u32) -> Result<TcpStream, Ch
     Ok(stream)
 }
 
-/// Carries bytes both ways; each direction ends by itself. What the client had sent when it closed the channel is still
-/// delivered.
+/// Copies bytes in both directions; each ends by itself. Data that the client sent before it closed the channel is
+/// still delivered.
 async fn carry(stream: impl AsyncRead + AsyncWrite, mut input: Input, output: Output, closed: &CancellationToken) {
     let (mut read, mut write) = tokio::io::split(stream);
     let inward = async {
@@ -103,15 +102,15 @@ async fn carry(stream: impl AsyncRead + AsyncWrite, mut input: Input, output: Ou
     let _ = output.close().await;
 }
 
-/// Carries what came in on a listener to a channel that the client has opened for it.
+/// Copies a listener's connection to a channel that the client has opened for it.
 async fn carry_back(stream: impl AsyncRead + AsyncWrite, channel: Channel<Msg>) {
     let (read, write) = channel.split();
     let (input, closed) = drain(read);
     carry(stream, input, write, &closed).await;
 }
 
-/// A port or socket that a host listens on for a client, until dropped.
-/// What was accepted before goes on, as with sshd, until the connection ends.
+/// A port or socket on which a host listens for a client, until dropped.
+/// Accepted connections go on, as in sshd, until the client's connection ends.
 pub(super) struct Remote {
     socket: Option<PathBuf>,
     accepting: JoinHandle<()>,
@@ -129,7 +128,7 @@ impl Drop for Remote {
 /// How many free ports are tried until one is free on both addresses.
 const PORTS: usize = 20;
 
-/// One port on both loopback addresses; 0 is a free one.
+/// Listens on one port of both loopback addresses; 0 is a free one.
 async fn loopback(port: u16) -> io::Result<(TcpListener, TcpListener)> {
     let mut tries = 0;
     loop {
@@ -143,14 +142,15 @@ async fn loopback(port: u16) -> io::Result<(TcpListener, TcpListener)> {
 }
 
 impl Remote {
-    /// Stops listening; when this returns, nothing is accepted any more.
+    /// Stops listening; nothing is accepted after this returns.
     pub(super) async fn close(mut self) {
         self.accepting.abort();
-        // Cancelled: that is what was asked for.
+        // Cancelled, as requested.
         let _ = (&mut self.accepting).await;
     }
 
-    /// Listens on a port of both loopback addresses, whatever interface was asked for: `GatewayPorts no`, sshd's default.
+    /// Listens on a port of both loopback addresses, whatever interface the client asked for: `GatewayPorts no`, sshd's
+    /// default.
     pub(super) async fn listen(
         address: &str,
         port: u32,
@@ -183,7 +183,7 @@ impl Remote {
         Ok((Self { socket: None, accepting }, bound))
     }
 
-    /// Listens on a unix socket; `name` is what the client called it.
+    /// Listens on a unix socket; `name` is the client's name for it.
     pub(super) fn listen_unix(
         name: &str,
         path: &Path,
@@ -211,7 +211,7 @@ impl Remote {
     }
 }
 
-/// The socket at which processes reach the client's agent, until dropped.
+/// The socket for processes to reach the client's agent, until dropped.
 pub(super) struct Agent {
     dir: TempDir,
     _end: DropGuard,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 use rustix::process::{Pid, kill_process_group, test_kill_process_group};
 
-/// The process groups that the fleet has started and that may still have members.
+/// The process groups of a fleet that may still have members.
 #[derive(Default)]
 pub(super) struct Groups(Mutex<HashSet<Pid>>);
 
@@ -14,14 +14,14 @@ impl Groups {
         self.0.lock().insert(group);
     }
 
-    /// Forgets a group whose leader has ended, unless it has left something behind.
+    /// Forgets a group whose leader has ended, unless other members remain.
     pub(super) fn leader_ended(&self, group: Pid) {
         if test_kill_process_group(group).is_err() {
             self.0.lock().remove(&group);
         }
     }
 
-    /// Ends all of them.
+    /// Kills all of them.
     pub(super) fn kill_all(&self) {
         for group in self.0.lock().drain() {
             let _ = kill_process_group(group, rustix::process::Signal::KILL);

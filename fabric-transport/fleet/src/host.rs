@@ -27,44 +27,44 @@ impl FleetHost {
         &self.0.name
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.0.address
     }
 
-    /// Its directory: `$HOME`, and where commands and relative SFTP paths start.
+    /// Its directory: `$HOME`, and the start of commands and relative SFTP paths.
     pub fn dir(&self) -> &Path {
         &self.0.dir
     }
 
-    /// Misbehaves from now on, in new connections; what concerns commands and files, in old ones too.
+    /// Sets its faults: for new connections, and for commands and files of existing ones.
     pub fn set_faults(&self, faults: Faults) {
         *self.0.faults.lock() = Arc::new(faults);
     }
 
-    /// Cuts every connection that there is now, without a word.
+    /// Cuts all current connections, without a message.
     pub fn cut(&self) {
         let mut connections = self.0.connections.lock();
         std::mem::replace(&mut *connections, self.0.access.ended.child_token()).cancel();
     }
 
-    /// How many TCP connections were accepted so far.
+    /// How many TCP connections were accepted.
     pub fn accepted(&self) -> usize {
         self.0.accepted.load(Ordering::Relaxed)
     }
 
-    /// How many logins succeeded so far.
+    /// How many logins succeeded.
     pub fn logins(&self) -> usize {
         self.0.logins.load(Ordering::Relaxed)
     }
 
-    /// How many of its clients have sent a single byte of authentication so far.
+    /// How many clients have sent anything for authentication.
     pub fn attempts(&self) -> usize {
         self.0.attempts.load(Ordering::Relaxed)
     }
 }
 
-/// What the connections of one host share.
+/// The state that the connections of a host share.
 pub(super) struct HostState {
     pub(super) name: String,
     pub(super) address: SocketAddr,
@@ -74,9 +74,9 @@ pub(super) struct HostState {
     pub(super) accepted: AtomicUsize,
     pub(super) logins: AtomicUsize,
     pub(super) attempts: AtomicUsize,
-    /// Connections that are not logged in yet, for `MaxStartups`.
+    /// The number of connections that aren't logged in yet, for `MaxStartups`.
     pub(super) starting: AtomicUsize,
-    /// Until when the addresses of clients have penalties.
+    /// Until when clients' addresses are penalised.
     penalties: Mutex<HashMap<IpAddr, Instant>>,
     pub(super) public_key: PublicKey,
     faults: Mutex<Arc<Faults>>,
@@ -94,7 +94,7 @@ impl HostState {
     ) -> io::Result<Self> {
         let mut preferred = russh::Preferred::DEFAULT;
         let mut ciphers = preferred.cipher.to_vec();
-        // russh has it but doesn't offer it; sshd does.
+        // russh supports it but doesn't offer it; sshd does.
         ciphers.push(russh::cipher::AES_128_GCM);
         preferred.cipher = Cow::Owned(ciphers);
         Ok(Self {
@@ -123,19 +123,19 @@ impl HostState {
         })
     }
 
-    /// How it misbehaves at the moment.
+    /// Its current faults.
     pub(super) fn faults(&self) -> Arc<Faults> {
         Arc::clone(&self.faults.lock())
     }
 
-    /// Whether connections from this address are refused at the moment.
+    /// Whether connections from this address are refused now.
     pub(super) fn penalised(&self, address: IpAddr) -> bool {
         let Some(rule) = self.faults().penalties else { return false };
         let penalties = self.penalties.lock();
         penalties.get(&address).is_some_and(|until| rule.refuses(*until, Instant::now()))
     }
 
-    /// Notes a connection from this address that came to nothing, after an attempt to log in or without one.
+    /// Records a failed connection from this address, with or without an attempt to log in.
     pub(super) fn penalise(&self, address: IpAddr, attempted: bool) {
         let Some(rule) = self.faults().penalties else { return };
         let mut penalties = self.penalties.lock();

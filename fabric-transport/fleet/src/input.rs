@@ -1,7 +1,7 @@
-//! What a client sends on a channel, on its way to whoever takes it.
+//! The data of a client's channel, queued for its reader.
 //!
-//! russh hands data over inside the task that serves the whole connection: one process that doesn't read its standard
-//! input would stop every other channel, the one that is to kill it included. So data is queued here, up to a bound.
+//! russh passes data on in the task of the whole connection: a process that doesn't read its standard input would block
+//! every other channel, including the one that is to kill it. So data is queued here, up to a limit.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-/// How many bytes wait for one reader before the connection stands still.
+/// How many bytes may wait for a reader before the connection blocks.
 const BOUND: usize = 16 << 20;
 
-/// The end that the connection fills; dropping it is end-of-file.
+/// The end that the connection writes; dropping it is end-of-file.
 pub(super) struct Feed {
     queue: mpsc::UnboundedSender<Bytes>,
     space: Arc<Semaphore>,
 }
 
-/// The end that is read.
+/// The end for the reader.
 pub(super) struct Input {
     queue: mpsc::UnboundedReceiver<Bytes>,
     space: Arc<Semaphore>,
@@ -34,7 +34,7 @@ pub(super) fn queue() -> (Feed, Input) {
 }
 
 impl Feed {
-    /// Adds data, once there is space for it. What is no longer read is dropped.
+    /// Adds data, once there is space for it. Data without a reader is dropped.
     pub(super) async fn push(&self, data: Bytes) {
         let size = data.len().min(BOUND) as u32;
         if let Ok(permit) = self.space.acquire_many(size).await {
@@ -59,7 +59,7 @@ impl Drop for Input {
     }
 }
 
-/// The input of a channel that this side opened, and what ends when the client closes it.
+/// The input of a channel that this side opened, and a token for the end of the channel.
 pub(super) fn drain(mut channel: ChannelReadHalf) -> (Input, CancellationToken) {
     let (feed, input) = queue();
     let closed = CancellationToken::new();
@@ -73,19 +73,19 @@ pub(super) fn drain(mut channel: ChannelReadHalf) -> (Input, CancellationToken) 
             }
         }
         drop(feed);
-        // Whatever comes after end-of-file must not fill russh's own queue.
+        // Data after end-of-file must not fill russh's own queue.
         while channel.wait().await.is_some() {}
         drop(guard);
     });
     (input, closed)
 }
 
-/// How long what serves a channel may go on.
+/// How long a channel's task may run.
 #[derive(Clone)]
 pub(super) struct Life {
-    /// Ends with the channel: the client takes no more output.
+    /// Until the channel is closed: the client reads no more output.
     pub(super) closed: CancellationToken,
-    /// Ends with the connection: nothing is of use any more.
+    /// Until the connection ends.
     pub(super) ended: CancellationToken,
 }
 

@@ -1,4 +1,4 @@
-//! The embedded fleet: one process that is N SSH hosts on loopback, for the demo, for tests and for benchmarks.
+//! The embedded fleet: N SSH hosts on loopback in one process, for the demo, for tests and for benchmarks.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,18 +15,17 @@
 //! ```
 //!
 //! Each host has an address and a key of its own, and a directory that is `$HOME` and the working directory of
-//! everything that runs there. Commands run in the real `/bin/sh`, terminals are real, files are served over
-//! SFTP, ports are forwarded. What OpenSSH's sshd does is what a host does: where they differ, it is a mistake.
+//! everything that runs there. Commands run in the real `/bin/sh`, terminals are real, files are served over SFTP, and
+//! ports are forwarded. A host behaves like OpenSSH's sshd; a difference is a bug.
 //!
-//! # What is promised, and what is not
+//! # Guarantees and limits
 //!
-//! * Nothing listens on, or connects to, anything but loopback addresses; other ones are refused.
-//! * Only the throw-away key that [`Fleet::client_key`] names logs in, unless the builder says otherwise. Whoever
-//!   logs in runs commands as the user this program runs as: a host's directory is where commands start, not a wall
-//!   around them.
-//! * Dropping the [`Fleet`] ends every connection and kills every process that its hosts have started. A fleet that
-//!   made its own directory removes it.
-//! * [`Faults`] make a host misbehave, from the first byte to the last.
+//! * Listeners and connections use only loopback addresses; others are refused.
+//! * Only the temporary key [`Fleet::client_key`] can log in, unless the builder adds others. A client runs commands as
+//! the user of this program: a host's directory is where commands start, not a sandbox.
+//! * Dropping the [`Fleet`] ends every connection and kills every process of its hosts. A directory that the fleet
+//! created is removed.
+//! * [`Faults`] make a host misbehave at any point of a connection.
 
 mod access;
 mod answers;

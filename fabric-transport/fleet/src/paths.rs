@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::FleetError;
 
-/// Where the fleet keeps what.
+/// The paths of a fleet's files.
 pub(super) struct Paths {
     pub(super) client_key: PathBuf,
     pub(super) client_public: PathBuf,

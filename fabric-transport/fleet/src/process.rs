@@ -1,4 +1,4 @@
-//! Processes on a host: the login shell's, with pipes or a terminal.
+//! Processes of a host: of the login shell, with pipes or a terminal.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -26,15 +26,15 @@ use super::terminal::{Terminal, cells};
 const STDERR: u32 = 1;
 const READ_SIZE: usize = 32 * 1024;
 
-/// What is to run.
+/// What to run.
 pub(super) enum What {
     /// The login shell.
     Shell,
-    /// A command, in the login shell.
+    /// A command, run by the login shell.
     Command(Vec<u8>),
 }
 
-/// What is to run, and with what around it.
+/// What to run, and its environment.
 pub(super) struct Spec {
     pub(super) what: What,
     pub(super) user: String,
@@ -44,11 +44,11 @@ pub(super) struct Spec {
     pub(super) agent: Option<Agent>,
 }
 
-/// The handle on a running process.
+/// A handle of a running process.
 pub(super) struct Running {
     group: Pid,
     terminal: Option<OwnedFd>,
-    /// Gone when the channel is closed: a session that no longer counts.
+    /// Dropped when the channel is closed: the session no longer counts.
     served: Weak<()>,
 }
 
@@ -66,7 +66,7 @@ impl Running {
         self.served.strong_count() > 0
     }
 
-    /// Gives its terminal, if it has one, another size.
+    /// Resizes its terminal, if it has one.
     pub(super) fn resize(&self, columns: u32, rows: u32) {
         if let Some(terminal) = &self.terminal {
             let _ = rustix::termios::tcsetwinsize(terminal, winsize(cells(columns), cells(rows)));
@@ -78,7 +78,7 @@ fn winsize(columns: u16, rows: u16) -> rustix::termios::Winsize {
     rustix::termios::Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
-/// Sends what takes no process.
+/// Sends a prepared answer, without a process.
 pub(super) async fn answer(answer: Answer, output: Output, faults: Arc<Faults>) {
     let sent = async {
         output.data_bytes(answer.stdout).await?;
@@ -92,8 +92,8 @@ pub(super) async fn answer(answer: Answer, output: Output, faults: Arc<Faults>) 
     let _: Result<(), russh::Error> = sent.await;
 }
 
-/// Starts a process and serves it until it, or its channel, has ended. `None` if it cannot be started, which the
-/// client learns of it as with sshd: by an exit status.
+/// Starts a process and serves it until it, or its channel, has ended. `None` if it can't be started, which the client
+/// sees as with sshd: as an exit status.
 pub(super) fn start(
     host: &Arc<HostState>,
     mut spec: Spec,
@@ -119,7 +119,8 @@ pub(super) fn start(
     let group = child.id().and_then(|id| Pid::from_raw(id as i32))?;
     host.access.groups.add(group);
     let host = Arc::clone(host);
-    // What the client sent before it closed the channel still reaches a pipe; a terminal is hung up at once. As sshd.
+    // Data that the client sent before it closed the channel still reaches a pipe; a terminal is hung up at once. As in
+    // sshd.
     let outputs = match streams {
         Streams::Pipes { stdin, stdout, stderr } => {
             tokio::spawn(life.ended.clone().run_until_cancelled_owned(pump_in(input, stdin)));
@@ -136,7 +137,7 @@ pub(super) fn start(
     tokio::spawn(async move {
         let mut child = child;
         tokio::select! {
-            // The client has gone: the pipes are dropped, which by itself ends nothing, as with sshd.
+            // The client is gone: the pipes are dropped, which doesn't end a process by itself, as in sshd.
             () = closed.cancelled() => {}
             () = serve(&mut child, outputs, &channel) => {}
         }
@@ -156,7 +157,7 @@ fn host_shell(spec: &Spec) -> &'static str {
     }
 }
 
-/// What connects a process with its channel.
+/// The connection between a process and its channel.
 enum Streams {
     Pipes {
         stdin: tokio::process::ChildStdin,
@@ -240,7 +241,7 @@ impl Chan {
         self.output.id()
     }
 
-    /// Tells how the process ended.
+    /// Sends the exit status.
     async fn tell(&self, status: ExitStatus) {
         if let Some(code) = status.code() {
             let _ = self.output.exit_status(code as u32).await;
@@ -252,7 +253,7 @@ impl Chan {
         }
     }
 
-    /// Tells it at the end, and closes the channel.
+    /// Sends the exit status last, and closes the channel.
     async fn end(&self, status: ExitStatus) {
         let _ = self.output.eof().await;
         match self.faults.exit {
@@ -267,7 +268,7 @@ impl Chan {
     }
 }
 
-/// Where a process's output comes from.
+/// The source of a process's output.
 enum Outputs {
     Pipes(tokio::process::ChildStdout, tokio::process::ChildStderr),
     Terminal(pty_process::OwnedReadPty, OwnedFd),
@@ -279,7 +280,7 @@ async fn serve(child: &mut Child, outputs: Outputs, channel: &Chan) {
     }
     let status = match outputs {
         Outputs::Pipes(stdout, stderr) => {
-            // A process that a shell left in the background may hold the pipes open; sshd waits for those, too.
+            // A background process of a shell may hold the pipes open; sshd waits for it too.
             tokio::join!(
                 pump_out(stdout, &channel.output, None),
                 pump_out(stderr, &channel.output, Some(STDERR)),
@@ -321,7 +322,7 @@ async fn send(to: &Output, data: &[u8], extended: Option<u32>) -> Result<(), rus
     }
 }
 
-/// Pumps a terminal's output until its process has ended; what others hold it open for is not waited for, as in sshd.
+/// Copies a terminal's output until its process has ended, without waiting for others that hold it open, as in sshd.
 async fn terminal_out(
     child: &mut Child,
     mut from: pty_process::OwnedReadPty,
@@ -334,13 +335,13 @@ async fn terminal_out(
         tokio::select! {
             read = from.read(&mut buffer), if open => match read {
                 Ok(count) if count > 0 => open = send(to, &buffer[..count], None).await.is_ok(),
-                // Linux says EIO once the terminal is closed everywhere.
+                // Linux reports EIO when the terminal is closed everywhere.
                 _ => open = false,
             },
             status = child.wait() => break status,
         }
     };
-    // What was written before the end is in the terminal still; the descriptor doesn't block.
+    // Output from before the end is still in the terminal; the descriptor doesn't block.
     while open {
         match rustix::io::read(&rest, &mut *buffer) {
             Ok(count) if count > 0 => open = send(to, &buffer[..count], None).await.is_ok(),
@@ -369,11 +370,11 @@ fn sig(number: i32) -> Sig {
         (S::Usr2, Sig::Custom("USR2".into())),
     ];
     let found = known.into_iter().find(|(signal, _)| signal.number().map(i32::from) == Some(number));
-    // The form that sshd gives to those without a name of their own.
+    // The name that sshd sends for signals without a standard name.
     found.map_or_else(|| Sig::Custom(format!("SIG@{number}")), |(_, sig)| sig)
 }
 
-/// The protocol's signal in our words.
+/// The protocol's signal as ours.
 pub(super) fn signal(signal: &Sig) -> Signal {
     match signal {
         Sig::Custom(name) => Signal::from_name(name),

@@ -1,4 +1,4 @@
-//! A client's connection as a byte stream that can be ended, cut, stalled and garbled.
+//! A client's connection as a byte stream that can be ended, cut, stalled and corrupted.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ pub(super) struct FaultyStream {
     inner: TcpStream,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     written: u64,
-    /// Who waits for something to read, and must learn of a cut that a write has brought about.
+    /// A reader that waits, and must be woken when a write cuts the connection.
     reader: Option<Waker>,
     cut_after: u64,
     stall_after: u64,
@@ -36,10 +36,10 @@ impl FaultyStream {
         }
     }
 
-    /// Whether the connection is to end now; else the task is woken when it is.
+    /// Whether the connection must end now; else the task is woken when it must.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.ended.as_mut().poll(cx).is_ready() || self.written >= self.cut_after {
-            // Nothing is flushed: the client sees a reset rather than an orderly end.
+            // Nothing is flushed: the client sees a reset instead of an orderly end.
             let _ = socket2::SockRef::from(&self.inner).set_linger(Some(std::time::Duration::ZERO));
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
@@ -67,7 +67,7 @@ impl AsyncWrite for FaultyStream {
             return Poll::Pending;
         }
         let written = self.written;
-        // The next point at which behaviour changes: what comes before it goes out unchanged.
+        // The next point at which behaviour changes: everything before it is sent unchanged.
         let next = [self.cut_after, self.stall_after, self.garble_after].into_iter().filter(|at| *at > written).min();
         let room = next.map_or(u64::MAX, |at| at - written);
         let part = &data[..data.len().min(usize::try_from(room).unwrap_or(usize::MAX))];

@@ -1,4 +1,4 @@
-//! The terminal that a client asks for (RFC 4254, sections 6.2 and 8).
+//! The terminal of a client's request (RFC 4254, sections 6.2 and 8).
 
 use std::os::fd::AsFd;
 
@@ -7,7 +7,7 @@ use rustix::termios::{
     InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 
-/// What a client asked for.
+/// The requested terminal.
 pub(super) struct Terminal {
     /// `$TERM`.
     pub(super) term: String,
@@ -21,7 +21,7 @@ impl Terminal {
         Self { term: term.to_owned(), size: (cells(columns), cells(rows)), modes: modes.to_vec() }
     }
 
-    /// Gives a new terminal the modes that were asked for. One that cannot be set is left as it is, as in sshd.
+    /// Sets the requested modes of a new terminal. Errors are ignored, as in sshd.
     pub(super) fn apply_modes(&self, terminal: impl AsFd) {
         let Ok(mut termios) = tcgetattr(&terminal) else { return };
         for (mode, value) in &self.modes {
@@ -31,7 +31,7 @@ impl Terminal {
     }
 }
 
-/// A number of rows or columns that fits into a terminal's own fields.
+/// A number of rows or columns, clamped to the system's range.
 pub(super) fn cells(count: u32) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX)
 }

@@ -1,4 +1,4 @@
-//! How a connection is put together.
+//! Building a connection.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::slot::SessionSlot;
 use super::terminal::Terminal;
 use crate::connector::Connector;
 
-/// Puts a [`Connection`] together. Nothing but the host is needed.
+/// Builds a [`Connection`]. Only the host is required.
 #[must_use = "a builder does nothing until it is built"]
 pub struct ConnectionBuilder {
     host: String,
@@ -29,13 +29,13 @@ pub struct ConnectionBuilder {
 }
 
 impl Connection {
-    /// A connection to a target that is complete, such as one that a resolver gave.
+    /// A connection to a complete target, such as one from a resolver.
     pub fn to(target: impl Into<Arc<Target>>) -> ConnectionBuilder {
         ConnectionBuilder::to(target.into())
     }
 
-    /// A connection to `[user@]host[:port]`, to be completed: usually by a [`resolver`](ConnectionBuilder::resolver), which
-    /// finds keys, agent, ssh_config and known_hosts.
+    /// A connection to `[user@]host[:port]`. Give it a [`resolver`](ConnectionBuilder::resolver) to find keys, agent,
+    /// ssh_config and known_hosts.
     pub fn builder(host: impl Into<String>) -> ConnectionBuilder {
         ConnectionBuilder::new(host.into())
     }
@@ -63,7 +63,7 @@ impl ConnectionBuilder {
         }
     }
 
-    /// The login user. An error if the host string has one too, be it the same (Fabric 3).
+    /// The login user. An error if the host string has one too, even the same (Fabric 3).
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());
         self
@@ -81,22 +81,22 @@ impl ConnectionBuilder {
         self
     }
 
-    /// What turns the host string into settings and a target. `fabric_config::Config::load()?` is what makes it `ssh`: it
-    /// reads ssh_config and finds the user's keys, agent and known_hosts. Default: the settings themselves, without reading
-    /// a file and without keys, agent and known_hosts.
+    /// Resolves the host string to settings and a target. With `fabric_config::Config::load()?` a connection behaves as
+    /// `ssh`: it reads ssh_config and finds the user's keys, agent and known_hosts. Default: the settings alone, without
+    /// files, keys, agent and known_hosts.
     pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
         self.resolver = Some(Box::new(resolver));
         self
     }
 
-    /// What opens sessions. Connections that are given clones of one share jump hosts, answers to questions and limits of
-    /// logins. Default: one of its own.
+    /// What opens sessions. Connections with clones of one connector share jump hosts, answers to prompts and the limits of
+    /// logins. Default: a new one.
     pub fn connector(mut self, connector: Connector) -> Self {
         self.connector = Some(connector);
         self
     }
 
-    /// What is asked for a `sudo` password. Default: the connector's.
+    /// What prompts for a `sudo` password. Default: the connector's.
     pub fn prompter(mut self, prompter: impl Prompter + 'static) -> Self {
         self.prompter = Some(Arc::new(prompter));
         self
@@ -108,25 +108,24 @@ impl ConnectionBuilder {
         self
     }
 
-    /// Cancelling `token` ends running commands with [`Error::Interrupted`]. Default: nothing does.
+    /// Cancelling `token` stops running commands with [`Error::Interrupted`]. Default: none.
     pub fn interrupt(mut self, token: CancellationToken) -> Self {
         self.interrupt = token;
         self
     }
 
-    /// The local terminal, whose type and size pseudo-terminals take and whose resizing they follow.
-    /// Default: `xterm`, 80 by 24.
+    /// The local terminal: pseudo-terminals have its type and size, and follow its resizing. Default: `xterm`, 80 by 24.
     pub fn terminal(mut self, terminal: Terminal) -> Self {
         self.terminal = Some(terminal);
         self
     }
 
-    /// The connection; nothing is opened yet.
+    /// Builds the connection, without opening it.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] for a user or port given twice; [`Error::Connect`] in [`Phase::Resolve`] for what is
-    /// no host string, and for settings that make no sense.
+    /// [`Error::Usage`] for a user or port given twice; [`Error::Connect`] in [`Phase::Resolve`] for an invalid host
+    /// string or setting.
     pub fn build(self) -> Result<Connection, Error> {
         let wrong = |reason: String| ConnectError::new(self.host.clone(), Phase::Resolve, Problem::new(reason).into());
         let host = match &self.target {

@@ -1,4 +1,4 @@
-//! What of a stream is kept for the outcome.
+//! The captured part of a stream.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -7,24 +7,22 @@ use bytes::{Bytes, BytesMut};
 use fabric_core::Captured;
 use tokio::task::JoinHandle;
 
-/// How much of a stream is kept in memory; what is longer goes to a temporary file, all of it.
+/// How much of a stream is kept in memory; a longer one is moved to a temporary file.
 const IN_MEMORY: usize = 8 * 1024 * 1024;
 
-/// How much is gathered before it is written there.
+/// How much is gathered before a write to the file.
 const BATCH: usize = 1024 * 1024;
 
-/// The bytes of one stream, or the last of them. Every byte is moved a bounded number of times, however
-/// many pieces it comes in.
-///
-/// This is the one place that decides where output is kept.
+/// The bytes of one stream, or the last of them. Each byte is copied a bounded number of times, however small the
+/// pieces are.
 #[derive(Debug)]
 pub(super) struct Capture {
     kept: BytesMut,
-    /// How much is kept of the end.
+    /// How many bytes of the end are kept.
     limit: Option<usize>,
     dropped: bool,
     spilled: Spilled,
-    /// Why the file can't be written. What comes after it is not kept.
+    /// Why the file can't be written. Later output is not kept.
     failed: Option<io::Error>,
 }
 
@@ -33,7 +31,7 @@ pub(super) struct Capture {
 enum Spilled {
     Nothing,
     Here(File, u64),
-    /// It is being written to.
+    /// A write is in progress.
     Writing(JoinHandle<io::Result<(File, u64)>>),
 }
 
@@ -44,7 +42,7 @@ impl Capture {
         Self { kept: BytesMut::new(), limit, dropped: false, spilled: Spilled::Nothing, failed: None }
     }
 
-    /// Takes further bytes in. They are not lost if this is given up while it waits.
+    /// Adds bytes. They are not lost if this future is dropped while it waits.
     pub(super) async fn push(&mut self, bytes: &[u8]) {
         if self.failed.is_some() {
             return;
@@ -67,7 +65,7 @@ impl Capture {
         }
     }
 
-    /// All that belongs into a file is there after this; to be called before [`Capture::finish`].
+    /// Waits until the file is written; to be called before [`Capture::finish`].
     pub(super) async fn settle(&mut self) {
         if !matches!(self.spilled, Spilled::Nothing) {
             self.ready().await;
@@ -76,7 +74,7 @@ impl Capture {
         }
     }
 
-    /// The bytes, and whether earlier ones were dropped because there is a limit; or why they were not kept.
+    /// The bytes, and whether earlier ones were dropped because of the limit; or why they were not kept.
     pub(super) fn finish(mut self) -> io::Result<(Captured, bool)> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -90,7 +88,7 @@ impl Capture {
         Ok((Bytes::from(self.kept).into(), self.dropped))
     }
 
-    /// Waits for what is being written.
+    /// Waits for the write in progress.
     async fn ready(&mut self) {
         let Spilled::Writing(writing) = &mut self.spilled else { return };
         let written = writing.await.unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -104,7 +102,7 @@ impl Capture {
         };
     }
 
-    /// Has what is in memory written to the file, on a thread that may wait for the disk.
+    /// Writes what is in memory to the file, on a blocking thread.
     fn spill(&mut self) {
         if self.failed.is_some() {
             return;

@@ -1,29 +1,29 @@
-//! Which host has which place on this machine, where several hosts send something.
+//! The local paths that several hosts send files to.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-/// The local files and directories that the hosts of one execution have got, so that none gets over what another one has.
+/// The local files and directories that the hosts of one execution have written, so that no host overwrites another's.
 ///
-/// A program that gets files from many hosts at once gives all their connections one
+/// A program that gets files from many hosts at once shares one among all their connections
 /// ([`Connection::with_destinations`](super::Connection::with_destinations)).
 #[derive(Debug)]
 pub struct Destinations {
-    /// Which host has what.
+    /// The host that has each path.
     hosts: Mutex<HashMap<Vec<u8>, String>>,
     refuse: bool,
     warned: AtomicBool,
 }
 
 impl Destinations {
-    /// For hosts at the same time: what a host has got is refused to all others.
+    /// For hosts that run at the same time: a path of one host is refused to all others.
     pub fn at_once() -> Self {
         Self::new(true)
     }
 
-    /// For hosts one after the other: what a host has got may have been used by then, so that others get over it, with
+    /// For hosts that run one after another: a later one may overwrite files, which may have been used by then; there is
     /// one warning.
     pub fn in_turn() -> Self {
         Self::new(false)
@@ -33,7 +33,7 @@ impl Destinations {
         Self { hosts: Mutex::default(), refuse, warned: AtomicBool::new(false) }
     }
 
-    /// Whether a place is refused that another host has.
+    /// Whether another host's path is refused.
     pub fn refuses(&self) -> bool {
         self.refuse
     }
@@ -43,7 +43,7 @@ impl Destinations {
         !self.warned.swap(true, Ordering::Relaxed)
     }
 
-    /// Takes places for `host`, all at once. `taken` is called for each that another host had; its error ends it.
+    /// Takes paths for `host`, atomically. `taken` is called for each that another host has; its error ends the call.
     pub(crate) fn claim<T, E>(
         &self,
         host: &str,
@@ -63,10 +63,10 @@ impl Destinations {
     }
 }
 
-/// A place that a host asks for, links resolved.
+/// A path that a host wants to write, links resolved.
 pub(crate) struct Claim<T> {
     pub(crate) place: Vec<u8>,
-    /// The directory that it goes into only because it is there.
+    /// The directory that it goes into because it exists.
     pub(crate) into: Option<Vec<u8>>,
     /// What it is for.
     pub(crate) of: T,

@@ -1,4 +1,4 @@
-//! Drives a running command to its end: output out, input in, and the ways in which it can be cut short.
+//! Drives a running command to its end: its output, its input, timeouts and interrupts.
 
 use std::io;
 use std::pin::pin;
@@ -27,29 +27,29 @@ use super::terminal::Terminal;
 use super::watch::Silence;
 use crate::commands::{HELD, Started};
 
-/// How long a command has to end by the Ctrl-C that it was sent (`remote_interrupt`) before it is stopped.
+/// How long a command has to end after Ctrl-C (`remote_interrupt`) before it is stopped.
 const CTRL_C: Duration = Duration::from_secs(3);
 
-/// How long a watched command may print nothing before that is warned of.
+/// How long a watched command may print nothing before there is a warning.
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// How long the rest of the output of a stopped command may take to arrive.
 const REST: Duration = Duration::from_secs(1);
 
-/// Everything around a process that has been started.
+/// A started process, and what is needed until its end.
 pub(super) struct Drive {
-    /// The session lives as long as the connection is in use.
+    /// Keeps the session open.
     connection: Connection,
     verb: Verb,
     silent: bool,
     began: Instant,
     timeout: Option<Duration>,
-    /// `None` where there is nothing to end: in a dry run, and when it is disowned.
+    /// `None` if there is nothing to stop: in a dry run, and once it is disowned.
     started: Option<Started>,
     warn: bool,
     stop: CancellationToken,
     interrupt: CancellationToken,
-    /// Where Ctrl-C is typed for the command before it is stopped.
+    /// Where Ctrl-C is sent before the command is stopped.
     ctrl_c: Option<mpsc::UnboundedSender<Feed>>,
     stdin: Stdin,
     echo_stdin: bool,
@@ -79,13 +79,13 @@ impl Drive {
         let Prepared { outcome, sudo, .. } = prepared;
         let (feed, orders) = mpsc::unbounded_channel();
         let linewise = connection.settings.linewise;
-        // Only a terminal makes a signal of it.
+        // Only a terminal turns it into a signal.
         let ctrl_c = (outcome.pty && connection.settings.remote_interrupt == Some(true)).then(|| feed.clone());
         let stream = |which, sink| OneStream {
             shown: !outcome.hidden.contains(&which),
             sink,
             watching: options.watchers.iter().map(|watcher| watcher.start()).collect(),
-            // The stream that `sudo` speaks on. The other one may be ahead of it, with the command's output.
+            // The stream that `sudo` writes to. The command's output on the other one may come before it.
             scanner: sudo
                 .clone()
                 .filter(|_| outcome.pty == (which == Stream::Stdout))
@@ -130,7 +130,7 @@ impl Drive {
         }
     }
 
-    /// Nothing ends the command any more.
+    /// Nothing stops the command any more.
     pub(super) fn disown(mut self) -> Self {
         self.interrupt = CancellationToken::new();
         if let Some(started) = self.started.take() {
@@ -162,7 +162,7 @@ impl Drive {
                     match pump(stdin, self.stdin, self.orders, options).await {
                         // The end of the input is not the end of the command.
                         Ok(()) => std::future::pending().await,
-                        // A part of it must not pass for all of it.
+                        // The command must not take a part of it for all.
                         Err(error) => unread(host, &error),
                     }
                 }
@@ -218,7 +218,7 @@ impl Drive {
         };
         let emitter = output.emitter.clone();
         let cut_off = output.cut_off.take();
-        // Transports know when a process and its group have ended, and not always what else it has started.
+        // Transports know when a process and its group have ended, but not always about its other processes.
         if cut.is_some() && output.waiting && still_running.is_none() {
             still_running = Some(HELD.to_owned());
         }
@@ -264,7 +264,7 @@ fn unread(host: String, error: &io::Error) -> Error {
     Error::Session { host, error }
 }
 
-/// Nobody may take a part of the output for all of it.
+/// An error, because a part of the output must not be taken for all of it.
 fn not_kept(host: String, outcome: &CommandOutcome, error: &io::Error) -> Error {
     let dir = std::env::temp_dir();
     let what = format!("the output of `{}` can't be kept in a file in {}", outcome.command, dir.display());
@@ -280,7 +280,7 @@ fn finished(verb: Verb, outcome: &CommandOutcome, ok: bool) -> EventKind {
     EventKind::command_finished(verb, outcome.command.clone(), &outcome.exit, ok, outcome.duration)
 }
 
-/// Waits until the command is to be stopped because the run is; first it is sent the Ctrl-C, where it gets that.
+/// Waits until the run is interrupted, and sends Ctrl-C first if the command gets that.
 async fn interrupted(interrupt: CancellationToken, ctrl_c: Option<mpsc::UnboundedSender<Feed>>) {
     interrupt.cancelled().await;
     if ctrl_c.is_some_and(|typed| typed.send(Feed::Answer(Bytes::from_static(b"\x03"))).is_ok()) {
@@ -288,7 +288,7 @@ async fn interrupted(interrupt: CancellationToken, ctrl_c: Option<mpsc::Unbounde
     }
 }
 
-/// Gives the time a command had, once it is over; never without a limit.
+/// Returns the command's time limit once it has passed; never returns without one.
 async fn deadline(began: Instant, timeout: Option<Duration>) -> Duration {
     match timeout.and_then(|after| Some((after, began.checked_add(after)?))) {
         Some((after, at)) => {
@@ -299,7 +299,7 @@ async fn deadline(began: Instant, timeout: Option<Duration>) -> Duration {
     }
 }
 
-/// Tells the process each new size of the local terminal; never ends.
+/// Resizes the process's terminal with the local one; never returns.
 async fn follow_size(terminal: Option<Terminal>, control: Arc<dyn ProcessControl>) {
     if let Some(mut sizes) = terminal.map(|terminal| terminal.sizes()) {
         while sizes.changed().await.is_ok() {

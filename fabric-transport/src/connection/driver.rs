@@ -5,31 +5,31 @@ use std::time::Duration;
 use fabric_core::error::SessionError;
 use tokio::runtime::Handle;
 
-/// How long another runtime may take to run a task that does nothing. One that is in use takes no time.
+/// How long another runtime may take to run an empty task. A running one needs no time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The runtime in which something was begun.
+/// The runtime in which a session was opened.
 #[derive(Clone)]
 pub(super) struct Driver(Option<Handle>);
 
-/// What became of it.
+/// The state of a [`Driver`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum DriverState {
     /// It runs.
     Running,
     /// It was shut down, and its tasks with it.
     Gone,
-    /// It is there, and runs no tasks: a runtime of one thread outside `block_on`.
+    /// It runs no tasks: a runtime of one thread outside of `block_on`.
     Idle,
 }
 
 impl Driver {
-    /// The one in which this is called.
+    /// The current runtime.
     pub(super) fn current() -> Self {
         Self(Handle::try_current().ok())
     }
 
-    /// Free of cost in the runtime itself.
+    /// Costs nothing in the runtime itself.
     pub(super) async fn state(&self) -> DriverState {
         let Some(own) = &self.0 else { return DriverState::Running };
         if Handle::try_current().is_ok_and(|here| here.id() == own.id()) {

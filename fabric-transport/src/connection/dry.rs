@@ -1,7 +1,7 @@
-//! What a dry run has in the place of a host: everything that would be done is an event, and none of it is done.
+//! The host of a dry run: every action is an event instead.
 //!
-//! Whoever makes a process, a stream, a listener or a change to a file gets it from a [`Session`] or from
-//! [`process`]. So this is the one place where a dry run differs. What only looks is done: files are read.
+//! Processes, streams, listeners and changes of files all come from a [`Session`] or from [`process`], so only this
+//! module differs in a dry run. Reading is allowed.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::handle::Connection;
 
-/// A process that has done nothing and ended with `status`.
+/// A process that does nothing and ends with `status`.
 pub(super) fn process(status: u32) -> Process {
     let ended = Ended(Some(ExitStatus::Code(status)));
     Process::new(tokio::io::sink(), ended, Arc::new(Ended(None)))
@@ -49,14 +49,14 @@ impl ProcessControl for Ended {
     }
 }
 
-/// A stream with nothing in it.
+/// An empty stream.
 pub(super) fn stream() -> BoxStream {
     Box::new(tokio::io::join(tokio::io::empty(), tokio::io::sink()))
 }
 
-/// A session with a host that is only looked at.
+/// A session with a host that is only read.
 pub(super) struct DrySession {
-    /// The host itself.
+    /// The real host.
     host: Connection,
     closed: CancellationToken,
 }
@@ -119,7 +119,7 @@ impl Session for DrySession {
     }
 }
 
-/// A listener to which no connection is made.
+/// A listener that gets no connections.
 pub(super) struct DryListener {
     pub(super) port: Option<NonZeroU16>,
     pub(super) closed: CancellationToken,
@@ -141,7 +141,7 @@ impl Listener for DryListener {
     }
 }
 
-/// A host's files, which are read and not changed.
+/// A host's files, read-only.
 struct DryFiles(Connection);
 
 impl DryFiles {

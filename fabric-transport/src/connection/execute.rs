@@ -1,4 +1,4 @@
-//! A command that is asked for becomes a process.
+//! Starting the process of a command request.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -20,11 +20,11 @@ use super::stdin::Stdin;
 use super::watch::Responder;
 use crate::local::LocalSession;
 
-/// How long a command has to end by itself when it is stopped.
+/// How long a stopped command has to end after TERM, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl CommandRequest {
-    /// Starts the command and returns a handle on it; it goes on in the background.
+    /// Starts the command in the background and returns a handle on it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,12 +50,12 @@ impl CommandRequest {
         Ok(Running::new(process, drive, stop, stdin))
     }
 
-    /// Starts the command and forgets about it: nothing is shown or captured, and no error is reported.
+    /// Starts the command and detaches from it: its output is neither shown nor captured, and errors are not reported.
     ///
-    /// Nothing here ends it: no interrupt, not [`Connection::close`](super::Connection::close), not the end of this program, as in Fabric 3. What it
-    /// prints or reads goes over the connection, though. Once that has gone, a write ends most programs (SIGPIPE): give it
-    /// `>/dev/null 2>&1 </dev/null`. A terminal that is closed ends what runs there (SIGHUP), and a plugin's transport
-    /// may end all that it has started.
+    /// It is not stopped by an interrupt, by [`Connection::close`](super::Connection::close), or by the end of this
+    /// program, as in Fabric 3. Its input and output still go over the connection. Once that has gone, a write ends most
+    /// programs (SIGPIPE): use `>/dev/null 2>&1 </dev/null`. Closing a terminal ends its processes (SIGHUP), and the
+    /// transport of a plugin may end all that it has started.
     pub async fn disown(mut self) -> Result<(), Error> {
         self.options.hide = Hide::Both;
         self.options.capture_limit = Some(Some(0));
@@ -71,7 +71,7 @@ impl CommandRequest {
         drive.run(process).await
     }
 
-    /// Starts the process; in a dry run, one that does nothing. However a command is asked for, it comes by here.
+    /// Starts the process, or in a dry run one that does nothing. Every command comes through here.
     async fn open(mut self, stop: CancellationToken) -> Result<(Process, Drive), Error> {
         let mut prepared = prepare(&self)?;
         let outcome = &prepared.outcome;

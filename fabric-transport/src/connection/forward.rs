@@ -17,12 +17,12 @@ use super::dry::DryListener;
 use super::handle::Connection;
 use crate::local;
 
-/// How much is on its way in each direction of one forwarded connection.
+/// The buffer of each direction of a forwarded connection, in bytes.
 const BUFFER: usize = 64 * 1024;
 
 /// One end of a forward: a port, or a unix socket.
 ///
-/// A port alone is one of `localhost`. Text is read as `PORT`, `HOST:PORT`, `[IPV6]:PORT`, or with a slash as the path of a
+/// A port alone is a port of `localhost`. Text is `PORT`, `HOST:PORT`, `[IPV6]:PORT`, or with a slash the path of a
 /// socket.
 ///
 /// ```
@@ -36,14 +36,13 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Endpoint {
-    /// A host and port, as the side sees them that dials or listens.
+    /// A host and port, resolved by the side that dials or listens.
     Tcp(String, u16),
     /// A unix socket.
     Unix(PathBuf),
 }
 
-/// A port of `localhost`: listened on, both loopback addresses, as with ssh; connected to, whichever of its addresses
-/// answers.
+/// A port of `localhost`: both loopback addresses to listen on, as with ssh; to connect to, whichever answers.
 impl From<u16> for Endpoint {
     fn from(port: u16) -> Self {
         Self::Tcp("localhost".to_owned(), port)
@@ -68,9 +67,11 @@ impl From<PathBuf> for Endpoint {
     }
 }
 
-/// A text that is no [`Endpoint`].
+/// A text that can't be parsed as an [`Endpoint`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no end of a forward: expected PORT, HOST:PORT, [IPV6]:PORT or the path of a socket with a slash")]
+#[error(
+    "{text:?} is not an address for a forward: expected PORT, HOST:PORT, [IPV6]:PORT or the path of a socket with a slash"
+)]
 pub struct EndpointError {
     text: String,
 }
@@ -90,7 +91,7 @@ impl std::str::FromStr for Endpoint {
         }
         let (host, port) = text.rsplit_once(':').unwrap_or(("localhost", text));
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        // Of an address of IPv6 without brackets, the end would be taken for a port.
+        // The end of an IPv6 address without brackets would be taken for a port.
         let host = bare.or_else(|| Some(host).filter(|host| !host.is_empty() && !host.contains([':', '[', ']'])));
         match (host, port.parse()) {
             (Some(host), Ok(port)) => Ok(Self::Tcp(host.to_owned(), port)),
@@ -149,7 +150,7 @@ enum Side {
     Remote,
 }
 
-/// A forward that is asked for, to be awaited: it listens once that has given the [`Forward`].
+/// A request for a forward, to be awaited. It listens once the [`Forward`] is returned.
 #[must_use = "a forward does nothing until it is awaited"]
 pub struct ForwardRequest {
     connection: Connection,
@@ -164,8 +165,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The host can't be reached; or an address can't be listened on, by its name, of several any one that this machine
-    /// has.
+    /// The host can't be reached, or one of the addresses to listen on can't be bound.
     ///
     /// ```no_run
     /// # async fn example(connection: fabric_transport::Connection) -> Result<(), fabric_core::Error> {
@@ -204,7 +204,7 @@ impl ForwardRequest {
             (None, Endpoint::Tcp(_, port)) if *port != 0 => Endpoint::from(*port),
             (None, _) => {
                 let host = connection.host_string();
-                return Err(Error::Usage(format!("{host}: say where the forward from {listen} leads to")));
+                return Err(Error::Usage(format!("{host}: the forward from {listen} needs a destination")));
             }
         };
         let failed = |source| connection.session_error(source);
@@ -217,7 +217,7 @@ impl ForwardRequest {
             }
             Side::Local => {
                 let listener = local::listen(&listen.address()).await.map_err(failed)?;
-                // A host that can't be reached is found now, not by who connects.
+                // An unreachable host is an error now, not when something connects.
                 connection.open().await?;
                 listener
             }
@@ -239,10 +239,10 @@ impl IntoFuture for ForwardRequest {
     }
 }
 
-/// A forward that listens, until it is dropped or closed; with it end the connections that it carries.
+/// A forward that listens until it is dropped or closed, which also ends the forwarded connections.
 ///
-/// Each connection is on its own: one that can't be carried on is closed with a warning, and harms no other.
-/// An end of one direction is passed on and leaves the other open.
+/// Connections are independent: one that can't be forwarded is closed with a warning. The end of one direction is passed
+/// on and leaves the other open.
 #[derive(Debug)]
 pub struct Forward {
     port: Option<u16>,
@@ -256,15 +256,15 @@ impl Forward {
         self.port
     }
 
-    /// Whether it still listens: not after the host that listened has gone.
+    /// Whether it still listens; false after the listening host has gone.
     pub fn is_listening(&self) -> bool {
         !self.task.is_finished()
     }
 
-    /// Stops listening and ends what is carried; returns once that is done.
+    /// Stops listening, ends the forwarded connections, and returns once that is done.
     pub async fn close(mut self) {
         self.stop.cancel();
-        // A panic of the task has been told by its hook.
+        // A panic of the task was reported by the panic hook.
         let _ = (&mut self.task).await;
     }
 }
@@ -297,7 +297,7 @@ async fn serve(
         }
     }
     if !stop.is_cancelled() {
-        // The listener has ended by itself; what is being carried may go on to its own end.
+        // Only the listener has ended; open connections continue.
         tokio::select! {
             () = stop.cancelled() => {}
             () = async { while carried.join_next().await.is_some() {} } => {}

@@ -18,9 +18,8 @@ use crate::part_names::PartNames;
 
 /// A handle on one host, cheap to clone; clones share the session.
 ///
-/// Making one opens nothing. The first `run`, `sudo`, `put`, `get` or forward does, and several at once
-/// share that one opening. A session that has died is opened anew by the next use. [`Connection::close`],
-/// or dropping the last clone, ends the session.
+/// The session is opened by the first `run`, `sudo`, `put`, `get` or forward; concurrent requests share it. A session that
+/// broke is opened again by the next request. [`Connection::close`], or dropping the last clone, ends the session.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,13 +43,13 @@ pub struct Connection {
     pub(super) destinations: Option<Arc<Destinations>>,
 }
 
-/// What all clones of a connection share, whatever name each of them has for the host.
+/// The state that all clones of a connection share, also under different names of the host.
 pub(super) struct ConnectionState {
     pub(super) connector: Connector,
     pub(super) prompter: Arc<dyn Prompter>,
     pub(super) slot: SessionSlot,
     pub(super) commands: Arc<Commands>,
-    /// The password for `sudo` that a person gave, so that they are asked once.
+    /// The `sudo` password that the user entered, so that they are asked once.
     pub(super) sudo_password: tokio::sync::Mutex<Option<Secret>>,
 }
 
@@ -76,7 +75,7 @@ impl Connection {
         &self.target.host
     }
 
-    /// The login user, if one is known; else it is the user who runs this program.
+    /// The login user, if it is known; otherwise it is the user who runs this program.
     pub fn user(&self) -> Option<&str> {
         self.target.user.as_deref()
     }
@@ -86,7 +85,7 @@ impl Connection {
         self.target.port
     }
 
-    /// Everything that is needed to connect.
+    /// All that is needed to connect.
     pub fn target(&self) -> &Target {
         &self.target
     }
@@ -101,11 +100,10 @@ impl Connection {
         &self.emitter
     }
 
-    /// The same host and session with other settings (`with settings(..):` of Fabric 1). Nothing has to be
-    /// restored, since this connection stays as it is.
+    /// The same host and session with other settings (`with settings(..):` of Fabric 1). This connection is unchanged, so
+    /// there is nothing to restore.
     ///
-    /// Settings that steer how a session is opened (`user`, `timeout`, `gateway`, ..) have no effect here:
-    /// there is one session.
+    /// Settings for opening a session (`user`, `timeout`, `gateway`, ..) have no effect, as the session is shared.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -130,8 +128,8 @@ impl Connection {
         Self { settings: settings.into(), ..self.clone() }
     }
 
-    /// The same session by another name of its host: everything that is said from now on is about that one. `None`
-    /// where the targets are not reached by one session (see [`SessionKey`]).
+    /// The same session under another name of its host, which events and errors then have. `None` if one session can't
+    /// serve both targets (see [`SessionKey`]).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -155,7 +153,7 @@ impl Connection {
         same.then(|| Self { target, emitter, ..self.clone() })
     }
 
-    /// The same host and session with events going elsewhere: to those of another task, for example.
+    /// The same host and session; events go to another emitter, such as that of another task.
     #[must_use]
     pub fn with_emitter(&self, emitter: &Emitter) -> Self {
         Self { emitter: emitter.for_host(self.host_string()), ..self.clone() }
@@ -167,30 +165,30 @@ impl Connection {
         Self { interrupt: token, ..self.clone() }
     }
 
-    /// The same host and session; these streams of commands are not shown, unless a command asks for it
+    /// The same host and session; these streams of commands are not shown by default
     /// ([`CommandRequest::hide`](super::CommandRequest::hide)).
     #[must_use]
     pub fn with_hidden(&self, hide: impl Into<Hide>) -> Self {
         Self { manner: Manner { hide: hide.into(), ..self.manner }, ..self.clone() }
     }
 
-    /// The same host and session; whether commands and transfers emit events, unless they say otherwise
+    /// The same host and session; whether commands and transfers emit events by default
     /// ([`CommandRequest::echo`](super::CommandRequest::echo)).
     #[must_use]
     pub fn with_echo(&self, echo: bool) -> Self {
         Self { manner: Manner { silent: !echo, ..self.manner }, ..self.clone() }
     }
 
-    /// The same host and session; whether what is asked of it is an event instead of done, unless a request says
-    /// otherwise ([`CommandRequest::dry`](super::CommandRequest::dry)): commands however they are started, shells, transfers, forwards, streams,
-    /// and changes by [`files`](Self::files), [`sftp`](Self::sftp) and [`session`](Self::session). Files that
-    /// are only read are read, for which the session is opened.
+    /// The same host and session; whether requests only emit events by default
+    /// ([`CommandRequest::dry`](super::CommandRequest::dry)): commands, shells, transfers, forwards, streams, and changes by
+    /// [`files`](Self::files), [`sftp`](Self::sftp) and [`session`](Self::session). Files can still be read, which opens the
+    /// session.
     #[must_use]
     pub fn with_dry(&self, dry: bool) -> Self {
         Self { manner: Manner { dry, ..self.manner }, ..self.clone() }
     }
 
-    /// The same host and session; no file that it sends gets over what another host of the same `destinations` sent.
+    /// The same host and session; its files don't overwrite those of other hosts with the same `destinations`.
     #[must_use]
     pub fn with_destinations(&self, destinations: Arc<Destinations>) -> Self {
         Self { destinations: Some(destinations), ..self.clone() }
@@ -204,24 +202,23 @@ impl Connection {
         self.manner
     }
 
-    /// Opens the session now, unless it stands.
+    /// Opens the session now, unless it is open.
     pub async fn open(&self) -> Result<(), Error> {
         self.session().await.map(drop)
     }
 
-    /// Whether a session stands, as far as this side can know without asking; false after the host was
-    /// noticed to be gone.
+    /// Whether the session is open, as far as this side knows without asking the host.
     pub fn is_connected(&self) -> bool {
         self.shared.slot.is_open()
     }
 
-    /// Ends the commands that run here, be they awaited, [started](super::CommandRequest::start) or given up, and then the
-    /// session. Those that were [disowned](super::CommandRequest::disown) go on. Clones see [`Error::Interrupted`].
+    /// Stops the running commands, whether they are awaited, [started](super::CommandRequest::start) or dropped, and then
+    /// ends the session. [Disowned](super::CommandRequest::disown) commands continue. Clones see [`Error::Interrupted`].
     ///
-    /// A command is ended as by [`Running::stop`](super::Running::stop): it has its [`grace`](super::CommandRequest::grace) time, and what can't be ended
-    /// is given up some ten seconds later. Whoever gives a future up, by `tokio::time::timeout` for example, should close
-    /// the connection: the command is stopped in the background, which a runtime that ends cuts short. Only commands of
-    /// this machine are killed at once, by the drop itself.
+    /// A command is stopped as by [`Running::stop`](super::Running::stop): it has its
+    /// [`grace`](super::CommandRequest::grace) time, and is given up about ten seconds later if it can't be stopped. After
+    /// dropping a future, for example by `tokio::time::timeout`, close the connection: the command is stopped in the
+    /// background, which doesn't finish if the runtime ends. Only local commands are killed by the drop itself.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -243,7 +240,7 @@ impl Connection {
         self.shared.connector.parts()
     }
 
-    /// Without what settings add to each command: for commands of this crate's own.
+    /// Without what settings add to each command, for this crate's own commands.
     pub(crate) fn plain(&self) -> Self {
         let mut plain = self.with(|settings| {
             settings.cwd.clear();
@@ -262,7 +259,7 @@ impl Connection {
         plain
     }
 
-    /// Does `work` unless the run is interrupted, which gives [`Error::Interrupted`].
+    /// Does `work`; an interrupt of the run ends it with [`Error::Interrupted`].
     pub(crate) async fn unless_interrupted<T>(&self, what: &str, work: impl Future<Output = T>) -> Result<T, Error> {
         tokio::select! {
             biased;

@@ -1,4 +1,4 @@
-//! Cuts a stream of bytes where it may be shown: at line ends, or at least between characters.
+//! Cuts a stream of bytes at line ends, or at least between characters, so that the pieces can be shown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,19 +8,19 @@ use bytes::{Bytes, BytesMut};
 /// A line that is longer is shown in parts.
 const LONGEST_LINE: usize = 1024 * 1024;
 
-/// The same where the lines of all hosts together take more than [`ROOM`].
+/// The same if the lines of all hosts together take more than [`ROOM`].
 const SHORTER: usize = 16 * 1024;
 
-/// How much all hosts may hold of lines that have not ended.
+/// How many bytes of unfinished lines all hosts together may hold.
 const ROOM: usize = 16 * 1024 * 1024;
 
-/// Takes pieces as they come and gives out what may be shown by now.
+/// Takes pieces as they arrive and returns what can be shown.
 #[derive(Debug)]
 pub(super) struct Lines {
     /// Whole lines only.
     linewise: bool,
     held: BytesMut,
-    /// What all hosts hold.
+    /// The bytes that all hosts hold.
     all: Arc<AtomicUsize>,
 }
 
@@ -31,7 +31,7 @@ impl Drop for Lines {
 }
 
 impl Lines {
-    /// `all` counts what everybody holds who has it.
+    /// `all` counts the bytes that its owners hold together.
     pub(super) fn new(linewise: bool, all: Arc<AtomicUsize>) -> Self {
         Self { linewise, held: BytesMut::new(), all }
     }
@@ -40,7 +40,7 @@ impl Lines {
         if self.all.load(Ordering::Relaxed) > ROOM { SHORTER } else { LONGEST_LINE }
     }
 
-    /// What may be shown, if anything, and whether it ends within a line.
+    /// What can be shown, if anything, and whether it ends within a line.
     pub(super) fn push(&mut self, bytes: &Bytes) -> Option<(Bytes, bool)> {
         let before = self.held.len();
         let shown = self.take(bytes);
@@ -79,15 +79,14 @@ impl Lines {
         self.held.is_empty()
     }
 
-    /// What is left at the end of the stream.
+    /// The rest, at the end of the stream.
     pub(super) fn finish(&mut self) -> Option<(Bytes, bool)> {
         self.all.fetch_sub(self.held.len(), Ordering::Relaxed);
         (!self.held.is_empty()).then(|| (self.held.split().freeze(), true))
     }
 }
 
-/// How many bytes at the end of `held` + `bytes`, but of `bytes` at most, are the beginning of a character
-/// of which more may come.
+/// How many bytes at the end of `held` + `bytes`, but of `bytes` at most, are the beginning of an incomplete character.
 fn unfinished(held: &[u8], bytes: &[u8]) -> usize {
     let at = |back: usize| match bytes.len().checked_sub(back) {
         Some(index) => bytes.get(index),

@@ -7,8 +7,8 @@
 //!            --forward_local, ..-> Forward        --.await--> a guard
 //! ```
 //!
-//! Every request is awaited directly and takes its options as methods; what a request doesn't say comes
-//! from the connection's [`Settings`](fabric_core::Settings).
+//! Requests are awaited directly and have their options as methods; defaults come from the connection's
+//! [`Settings`](fabric_core::Settings).
 
 mod builder;
 mod capture;

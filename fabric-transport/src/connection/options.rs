@@ -1,4 +1,4 @@
-//! What can be said about a command, beside its text.
+//! The options of a command.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +73,7 @@ impl From<String> for ShellChoice {
     }
 }
 
-/// What every request begins with, for its own methods to change.
+/// The defaults of every request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Manner {
     pub(crate) hide: Hide,
@@ -83,7 +83,7 @@ pub(crate) struct Manner {
 
 pub(super) type Sink = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// What the methods said; `None` leaves a thing to the settings, where "no limit" is `Some(None)`.
+/// The options of a request; `None` is as in the settings, and `Some(None)` no limit.
 #[derive(Default)]
 #[allow(clippy::option_option)]
 pub(super) struct CommandOptions {

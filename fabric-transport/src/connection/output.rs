@@ -1,4 +1,4 @@
-//! What a command prints: between us and `sudo`, captured, watched, written and shown.
+//! The output of a command: the dialogue with `sudo`, capturing, watching, writing and showing.
 
 use std::io;
 use std::time::Instant;
@@ -19,24 +19,24 @@ use super::stdin::Feed;
 use super::sudo::{Dialogue, Scanned, Scanner};
 use super::watch::{Silence, Watching};
 
-/// What becomes of the output.
+/// Handles the output of a command.
 pub(super) struct OutputSide {
     pub(super) host: String,
     pub(super) emitter: Emitter,
     pub(super) feed: mpsc::UnboundedSender<Feed>,
     pub(super) combine_stderr: bool,
-    /// What a watched command printed last; `None` once its silence was warned of, or where it never is.
+    /// For the warning about a silent command; `None` once there was one, or for a command without watchers.
     pub(super) silence: Option<Silence>,
     pub(super) stdout: OneStream,
     pub(super) stderr: OneStream,
     pub(super) sudo: Option<Dialogue>,
-    /// Whether `sudo` has let the command start; true without `sudo`.
+    /// Whether `sudo` has started the command; true without `sudo`.
     pub(super) announced: bool,
-    /// How the process ended, and when that was heard.
+    /// How the process ended, and when its status came.
     pub(super) exit: Option<(ExitStatus, Instant)>,
-    /// Why output is missing that came before the exit status.
+    /// Why output from before the exit status is missing.
     pub(super) cut_off: Option<SessionError>,
-    /// Whether more output is waited for.
+    /// Whether this waits for more output.
     pub(super) waiting: bool,
 }
 
@@ -64,7 +64,7 @@ impl OutputSide {
                 }
                 ProcessEvent::Lost(source) => return Err(self.session_error(source)),
             }
-            // A host that never pauses must not keep timeouts from being seen.
+            // Timeouts must be polled, even if the host never pauses.
             tokio::task::consume_budget().await;
         }
         self.waiting = false;
@@ -78,13 +78,13 @@ impl OutputSide {
         }
     }
 
-    /// Bytes as they came: what is between us and `sudo` is taken out first.
+    /// Handles bytes as they arrived: the dialogue with `sudo` is taken out first.
     async fn take(&mut self, stream: Stream, bytes: Bytes) -> Result<(), Error> {
         if self.announced {
             return self.show(stream, bytes).await;
         }
         let Some(scanner) = &mut self.stream(stream).scanner else {
-            // A `sudo_prefix` that swallows the announcement must not keep the input back for ever.
+            // The input must not be held back forever if a `sudo_prefix` removes the announcement.
             let _ = self.feed.send(Feed::Open);
             return self.show(stream, bytes).await;
         };
@@ -119,7 +119,7 @@ impl OutputSide {
         Ok(())
     }
 
-    /// Bytes of the command: captured, watched, written and shown.
+    /// Handles bytes of the command: captures, watches, writes and shows them.
     async fn show(&mut self, stream: Stream, bytes: Bytes) -> Result<(), Error> {
         let stream = if self.combine_stderr { Stream::Stdout } else { stream };
         self.stream(stream).capture.push(&bytes).await;
@@ -134,7 +134,7 @@ impl OutputSide {
             }
         }
         if one.shown {
-            // Before, so that what waits to be shown counts among what is held.
+            // Before, so that waiting bytes count among those that are held.
             emitter.ready().await;
             if let Some((data, partial)) = one.lines.push(&bytes) {
                 emitter.emit(EventKind::Output(Output::new(stream, data).partial(partial)));
@@ -166,7 +166,7 @@ impl OutputSide {
         !self.stdout.watching.is_empty()
     }
 
-    /// What comes next, and a warning where nothing does for long.
+    /// The next event; warns if there is none for long.
     async fn next(&mut self, output: &mut Box<dyn ProcessOutput>) -> Option<ProcessEvent> {
         self.waiting = true;
         let mut next = std::future::poll_fn(|cx| output.poll_next(cx));
@@ -183,7 +183,7 @@ impl OutputSide {
         next.await
     }
 
-    /// Shows what was held back for want of a line end.
+    /// Shows an unfinished last line.
     pub(super) async fn finish(&mut self) {
         if let Err(error) = self.let_go().await {
             tracing::debug!(%error, "the last output");
@@ -199,7 +199,7 @@ impl OutputSide {
         }
     }
 
-    /// Fills in how the command ended and what it printed; an error is why that could not be kept.
+    /// Adds the status and the output to the outcome; an error if the output could not be kept.
     pub(super) fn fill(self, outcome: &mut CommandOutcome) -> io::Result<()> {
         outcome.exit = self.exit.map_or(ExitStatus::Unknown, |(status, _)| status);
         let stdout = self.stdout.capture.finish();

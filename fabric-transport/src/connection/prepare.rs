@@ -1,4 +1,4 @@
-//! What a request and the settings make of a command line: the text for the wire and what is around it.
+//! From a request and the settings to the rendered command.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::sudo::Texts;
 /// A command, ready to be started.
 pub(super) struct Prepared {
     pub(super) spawn: SpawnRequest,
-    /// The outcome as far as it is known before the command runs.
+    /// The outcome, as far as it is known before the command runs.
     pub(super) outcome: CommandOutcome,
     /// What to look for in the output of `sudo`.
     pub(super) sudo: Option<Texts>,

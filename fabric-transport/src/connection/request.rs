@@ -1,4 +1,4 @@
-//! A command that is asked for, with its options.
+//! A request for a command, and its options.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +14,12 @@ use super::watch::Watcher;
 
 /// A command of [`Connection::run`], [`Connection::sudo`] or [`Connection::local`], to be awaited.
 ///
-/// Awaiting it gives the [`CommandOutcome`](fabric_core::CommandOutcome), or [`Error::UnexpectedExit`](fabric_core::Error::UnexpectedExit) for a status that doesn't count as
-/// success (see [`CommandRequest::warn`]). Dropping the future stops the command. What no method says comes
-/// from the connection's settings, named with each method.
+/// Awaiting it returns the [`CommandOutcome`](fabric_core::CommandOutcome), or
+/// [`Error::UnexpectedExit`](fabric_core::Error::UnexpectedExit) for a status that doesn't count as success (see
+/// [`CommandRequest::warn`]). Dropping the future stops the command. Defaults come from the connection's settings, which
+/// each method names.
 ///
-/// Output is bytes: the outcome has exactly those that came. Text is UTF-8; what is not shows as U+FFFD.
+/// Output is bytes, and the outcome has them unchanged. As text it is UTF-8; invalid bytes are shown as U+FFFD.
 #[must_use = "a command does nothing until it is awaited or started"]
 pub struct CommandRequest {
     pub(super) connection: Connection,
@@ -49,16 +50,16 @@ impl Connection {
         CommandRequest::new(self.clone(), Verb::Run, command.into())
     }
 
-    /// Runs a command on the host by `sudo`, its directory, prefixes and environment included.
+    /// Runs a command on the host with `sudo`, including its directory, prefixes and environment.
     ///
-    /// The password comes from `sudo_passwords`, `sudo_password`, `passwords` or `password`, else a person
-    /// is asked, once for each host. `sudo` asks for it with a random text (or `sudo_prompt`), which
-    /// no output can imitate and which doesn't show in the outcome.
+    /// The password comes from `sudo_passwords`, `sudo_password`, `passwords` or `password`; otherwise the user is asked,
+    /// once for each host. The prompt of `sudo` is a random text (or `sudo_prompt`), which no output can imitate and which
+    /// is not part of the outcome.
     pub fn sudo(&self, command: impl Into<Vec<u8>>) -> CommandRequest {
         CommandRequest::new(self.clone(), Verb::Sudo, command.into())
     }
 
-    /// Runs a command on this machine, with the same options and the same outcome; opens nothing.
+    /// Runs a command on this machine, with the same options and the same outcome, without opening a session.
     ///
     /// It starts in `lcwd` and inherits this program's environment. `cwd`, `use_shell`, `always_use_pty` and
     /// `combine_stderr` don't apply (Fabric 1).
@@ -73,8 +74,8 @@ impl CommandRequest {
         Self { connection, verb, line, options: CommandOptions { hide, silent, dry, ..CommandOptions::default() } }
     }
 
-    /// Wraps the command in a shell: `true` is the one of the `shell` setting, a text is that one. Default:
-    /// as `use_shell` says, which is no; the login shell reads the command, as with `ssh`.
+    /// Wraps the command in a shell: `true` is the `shell` setting, a text another shell. Default: as `use_shell` says,
+    /// which is no; the login shell reads the command, as with `ssh`.
     pub fn shell(mut self, shell: impl Into<ShellChoice>) -> Self {
         self.options.shell = Some(shell.into());
         self
@@ -86,21 +87,20 @@ impl CommandRequest {
         self
     }
 
-    /// Sets an environment variable to exactly these bytes, on top of `shell_env`.
+    /// Sets an environment variable to exactly these bytes, in addition to `shell_env`.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         self.options.env.push((name.into(), value.into()));
         self
     }
 
-    /// Whether the variables of this call are all there are: `shell_env` is left out and a local command
-    /// doesn't inherit this program's environment. Default: no.
+    /// Whether the environment has only the variables of this call: without `shell_env`, and for a local command without
+    /// this program's environment. Default: no.
     pub fn replace_env(mut self, replace: bool) -> Self {
         self.options.replace_env = replace;
         self
     }
 
-    /// Changes the directory, below `cwd` (`lcwd` for a local command) unless it is absolute or starts with
-    /// `~`. Nests.
+    /// Changes the directory, relative to `cwd` (`lcwd` for a local command). Nests.
     pub fn cd(mut self, dir: impl Into<Vec<u8>>) -> Self {
         self.options.cd.push(dir.into());
         self
@@ -118,7 +118,7 @@ impl CommandRequest {
         self
     }
 
-    /// Which streams are not shown, that is, make no events: `true` is both. Default: none, or as
+    /// Which streams emit no events and so are not shown: `true` is both. Default: none, or as
     /// [`Connection::with_hidden`] says.
     pub fn hide(mut self, hide: impl Into<Hide>) -> Self {
         self.options.hide = hide.into();
@@ -131,8 +131,9 @@ impl CommandRequest {
         self
     }
 
-    /// Whether to only tell what would be run ([`EventKind::Planned`](fabric_core::EventKind::Planned)), also by [`start`](Self::start) and
-    /// [`disown`](Self::disown); nothing is opened, and the outcome is an empty success. Default: no, or as [`Connection::with_dry`] says.
+    /// Whether to only emit what would be run ([`EventKind::Planned`](fabric_core::EventKind::Planned)), also with
+    /// [`start`](Self::start) and [`disown`](Self::disown); nothing is opened, and the outcome is an empty success. Default:
+    /// no, or as [`Connection::with_dry`] says.
     pub fn dry(mut self, dry: bool) -> Self {
         self.options.dry = dry;
         self
@@ -145,8 +146,8 @@ impl CommandRequest {
         self
     }
 
-    /// How long it may take before it is stopped; `None` is as long as it likes. What it printed until then
-    /// is in [`Error::TimedOut`](fabric_core::Error::TimedOut). Default: as `command_timeout` says.
+    /// How long it may take before it is stopped; `None` is no limit. [`Error::TimedOut`](fabric_core::Error::TimedOut) has
+    /// its output so far. Default: as `command_timeout` says.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.timeout = Some(timeout.into());
         self
@@ -164,51 +165,48 @@ impl CommandRequest {
         self
     }
 
-    /// How many bytes of each stream the outcome keeps, from its end and in memory; `None` is all, of which more
-    /// than 8 MiB go to a temporary file (in `TMPDIR`, without a name). Default: `capture_buffer_size`.
+    /// How many of the last bytes of each stream the outcome keeps, in memory. `None` is all; more than 8 MiB are kept in a
+    /// temporary file (in `TMPDIR`, without a name). Default: `capture_buffer_size`.
     pub fn capture_limit(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.options.capture_limit = Some(bytes.into());
         self
     }
 
-    /// What it reads: bytes, a reader ([`Stdin::reader`]), or this program's own standard input. Default:
-    /// nothing.
+    /// Its standard input: bytes, a reader ([`Stdin::reader`]), or this program's standard input. Default: nothing.
     ///
-    /// The end of it is passed on, except with watchers: a closed input can't be answered on, so it stays open until
-    /// the command ends.
+    /// The end of the input is passed on, except with watchers: for their answers it stays open until the command ends.
     pub fn stdin(mut self, stdin: impl Into<Stdin>) -> Self {
         self.options.stdin = stdin.into();
         self
     }
 
-    /// Whether what it reads is shown among what it prints. It is not captured. Default: no; a terminal
-    /// echoes by itself.
+    /// Whether its input is shown too. It is not captured. Default: no; a terminal echoes its input.
     pub fn echo_stdin(mut self, echo: bool) -> Self {
         self.options.echo_stdin = echo;
         self
     }
 
-    /// Is given the bytes of standard output as they come, besides the events.
+    /// Where the bytes of standard output are written as they arrive, in addition to the events.
     pub fn out_stream(mut self, sink: impl AsyncWrite + Send + Unpin + 'static) -> Self {
         self.options.out_stream = Some(Box::new(sink));
         self
     }
 
-    /// Is given the bytes of standard error as they come, besides the events.
+    /// Where the bytes of standard error are written as they arrive, in addition to the events.
     pub fn err_stream(mut self, sink: impl AsyncWrite + Send + Unpin + 'static) -> Self {
         self.options.err_stream = Some(Box::new(sink));
         self
     }
 
-    /// Watches both streams and answers; besides the `prompts` setting. Several may watch, and as often as their
-    /// patterns match: the input stays open until the command ends.
+    /// Watches both streams and answers, in addition to the `prompts` setting. There may be several watchers, and each
+    /// answers every match. The input stays open until the command ends.
     pub fn watch(mut self, watcher: impl Watcher + 'static) -> Self {
         self.options.watchers.push(Arc::new(watcher));
         self
     }
 
-    /// After how long without output a command that is watched is warned of, once: it may be asking what no pattern
-    /// answers. Default: 15 s.
+    /// After how long without output there is a warning about a watched command, which may be waiting for an answer that
+    /// no pattern gives. Default: 15 s.
     pub fn silence(mut self, silence: Duration) -> Self {
         self.options.silence = Some(silence);
         self
@@ -232,12 +230,12 @@ impl CommandRequest {
         self
     }
 
-    /// Nothing of it is shown and failing is no error (`quiet=True` of Fabric 1).
+    /// Shows nothing, and a failure is no error (`quiet=True` of Fabric 1).
     pub fn quiet(self) -> Self {
         self.hide(true).echo(false).warn(true)
     }
 
-    /// How long it has to end by itself when it is stopped, before it is killed. Default: 5 s.
+    /// How long it has to end after TERM when it is stopped, before it is killed. Default: 5 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options.grace = Some(grace);
         self

@@ -1,4 +1,4 @@
-//! A handle on a command that goes on in the background.
+//! A handle on a command that runs in the background.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::drive::Drive;
 use super::driver::Driver;
 
-/// How much may be written to a handle's input before the command has taken it.
+/// How many bytes of input may wait for the command.
 pub(super) const PIPE: usize = 64 * 1024;
 
-/// A running command (the `Promise` of Fabric 3). Its output is read on, shown and captured whether or not
-/// somebody waits. Dropping the handle stops the command.
+/// A running command (the `Promise` of Fabric 3). Its output is read, shown and captured even while this is not awaited.
+/// Dropping the handle stops the command.
 pub struct Running {
     task: JoinHandle<Result<CommandOutcome, Error>>,
     control: Arc<dyn ProcessControl>,
@@ -33,8 +33,8 @@ impl Running {
         Self { task: tokio::spawn(drive.run(process)), control, stop, stdin, host, driver }
     }
 
-    /// What the command reads, if it was started with [`Stdin::Handle`](super::Stdin::Handle); dropping it is
-    /// end-of-file. The second call gives nothing.
+    /// The command's standard input, if it was started with [`Stdin::Handle`](super::Stdin::Handle); dropping it is
+    /// end-of-file. A second call returns `None`.
     pub fn take_stdin(&mut self) -> Option<DuplexStream> {
         self.stdin.take()
     }
@@ -62,7 +62,7 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// [`Error::Interrupted`] if it could not be ended: its `still_running` says why. If the command had ended by itself, its
+    /// [`Error::Interrupted`] if it could not be stopped: its `still_running` says why. If the command had ended already, its
     /// error, as from [`wait`](Self::wait).
     pub async fn stop(self) -> Result<CommandOutcome, Error> {
         self.stop.cancel();
@@ -72,7 +72,7 @@ impl Running {
         }
     }
 
-    /// Sends it a signal. Over SSH there is no answer to that, and servers may ignore it.
+    /// Sends it a signal. SSH has no answer to that, and servers may ignore it.
     pub async fn signal(&self, signal: Signal) -> Result<(), Error> {
         self.control.signal(signal).await.map_err(|source| self.error(source))
     }

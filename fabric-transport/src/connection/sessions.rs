@@ -1,4 +1,4 @@
-//! The session of a connection, and what is reached over it without a command.
+//! The session of a connection, its files and its gateway.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::handle::Connection;
 use super::working_files::WorkingFiles;
 
 impl Connection {
-    /// The session, opened if need be: for what this type has no method for. In a dry run, one that only looks.
+    /// The session, opened if needed, for operations that this type has no method for. In a dry run it is read-only.
     pub async fn session(&self) -> Result<Arc<dyn Session>, Error> {
         if self.manner.dry {
             return Ok(Arc::new(DrySession::new(self)));
@@ -20,18 +20,17 @@ impl Connection {
         }
         let open = || self.shared.connector.open(&self.target, &self.emitter);
         let opened = self.unless_interrupted("connect", self.shared.slot.get(open)).await?;
-        // Whoever was faster may have another name for the host.
+        // A concurrent request may have opened it under another name of the host.
         Ok(opened.map_err(|error| error.with_host(self.host_string()))?)
     }
 
-    /// The host's files, over one channel that all of this connection's transfers share.
+    /// The host's files, over one channel that all transfers of this connection share.
     pub async fn files(&self) -> Result<Arc<dyn Files>, Error> {
         let session = self.session().await?;
         self.shared.slot.files(&session).await.map_err(|source| self.session_error(source))
     }
 
-    /// The host's files by paths from a working directory: the same value each time, as long as the session
-    /// stands.
+    /// The host's files with a working directory: the same value each time while the session is open.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -47,8 +46,7 @@ impl Connection {
         Ok(self.shared.slot.working_files(&session, &self.target.host_string, self.manner.dry, files))
     }
 
-    /// The byte stream on which a session with the target would run, through its gateway if it has one: for
-    /// those who bring a protocol of their own. It is a new stream each time.
+    /// A new byte stream to the target, through its gateway if it has one, for another protocol.
     pub async fn open_gateway(&self) -> Result<BoxStream, Error> {
         if self.manner.dry {
             self.emitter.plan("connect", self.host_string());

@@ -1,4 +1,4 @@
-//! Input that several commands read, each of them whole.
+//! Input that several commands read, each from its beginning.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -13,14 +13,13 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::stdin::{CHUNK, Stdin};
 
-/// How much is kept in memory; what is longer goes to a temporary file, all of it.
+/// How much is kept in memory; a longer input is moved to a temporary file.
 const IN_MEMORY: usize = 8 * 1024 * 1024;
 
-/// Input that any number of commands read from its beginning, one after another or at the same time: what one of them
-/// has read is kept for the others, in memory or beyond 8 MiB in a temporary file (in `TMPDIR`, without a name). Cheap
-/// to clone; clones share it.
+/// Input that any number of commands read from its beginning, one after another or at the same time. It is kept in memory,
+/// or if it is longer than 8 MiB in a temporary file (in `TMPDIR`, without a name). Cheap to clone; clones share it.
 ///
-/// No more is read of the source than some command asks for.
+/// The source is read only as far as a command asks for.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -65,7 +64,7 @@ impl SharedInput {
         Self::of(super::stdin::inherited())
     }
 
-    /// What comes out of the pipe or device at a path. It is opened at once; why it can't be is an error of whoever reads.
+    /// The content of the pipe or device at a path, which is opened at once. Readers get the error if that fails.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self::of(super::stdin::pipe(path.into()))
     }
@@ -75,7 +74,7 @@ impl SharedInput {
         Self { kept: Arc::new(Mutex::new(kept)), waiting: Arc::default() }
     }
 
-    /// Whether nothing of it has been read: no command has asked for it so far, or there is nothing in it.
+    /// Whether nothing has been read: no command has asked for it, or it is empty.
     pub fn is_empty(&self) -> bool {
         self.kept.lock().length == 0
     }
@@ -93,7 +92,7 @@ impl std::fmt::Debug for SharedInput {
 }
 
 impl Kept {
-    /// What is kept from there on, as far as it fits.
+    /// Copies kept bytes from `at` on, as many as fit.
     fn copy(&self, at: u64, buf: &mut ReadBuf<'_>) -> io::Result<u64> {
         let room = usize::try_from(self.length - at).map_or(buf.remaining(), |left| left.min(buf.remaining()));
         match &self.place {
@@ -101,7 +100,7 @@ impl Kept {
                 let at = usize::try_from(at).map_err(io::Error::other)?;
                 buf.put_slice(&bytes[at..at + room]);
             }
-            // It was written a moment ago: the system has it in memory.
+            // It was written just now: the system has it in memory.
             Storage::File(file) => {
                 file.read_exact_at(buf.initialize_unfilled_to(room), at)?;
                 buf.advance(room);
@@ -129,7 +128,7 @@ impl Kept {
         Ok(())
     }
 
-    /// Reads on; whether there may be more now.
+    /// Reads more; returns whether there may be more now.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(source) = &mut self.source else { return Poll::Ready(()) };
         self.buffer.resize(CHUNK, 0);
@@ -148,7 +147,7 @@ impl Kept {
     }
 }
 
-/// Whoever waits for more.
+/// Tasks that wait for more.
 #[derive(Default)]
 struct Waiting(Mutex<Vec<Waker>>);
 

@@ -1,4 +1,4 @@
-//! A person at a host: an interactive login shell.
+//! Interactive login shells.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -14,34 +14,33 @@ use super::options::Hide;
 use super::request::CommandRequest;
 use super::stdin::Stdin;
 
-/// A login shell that is asked for, to be awaited; see [`Connection::shell`].
+/// A request for a login shell, to be awaited; see [`Connection::shell`].
 #[must_use = "a shell does nothing until it is awaited"]
 pub struct ShellRequest {
     request: CommandRequest,
     line: Option<Vec<u8>>,
-    /// Whether something comes before the shell.
+    /// Whether the shell is the end of a command with a directory, prefixes or variables.
     guarded: bool,
 }
 
 /// A login shell of the user's.
 const LOGIN_SHELL: &str = r#"exec sh -c 'exec "${SHELL:-/bin/sh}" -l'"#;
 
-/// Not a login shell, so that `PATH` stays as it is: what login shells read often sets it anew.
+/// Not a login shell, so that `PATH` is kept: the start files of login shells often reset it.
 const SHELL: &str = r#"exec sh -c 'exec "${SHELL:-/bin/sh}"'"#;
 
 impl Connection {
-    /// Runs an interactive login shell, with a terminal, between the streams that are given: bytes go both
-    /// ways as they are, and nothing is captured. Gives its exit status, whatever it is (Fabric 3's documentation; its
-    /// program raised).
+    /// Runs an interactive login shell with a terminal, between the given streams. Bytes are passed unchanged both ways, and
+    /// nothing is captured. Returns its exit status, whatever it is (as Fabric 3 documents; it raised an error).
     ///
-    /// It is opened in `cwd`, after `command_prefixes`, with `path` and `shell_env` (Fabric 1 and 3 ignored them); what
-    /// else is about commands doesn't apply. Where one of them fails, which a command that does nothing else finds out
-    /// before, there is no shell: [`Error::UnexpectedExit`]. With `path` the shell is no login shell.
+    /// It starts in `cwd`, after `command_prefixes`, with `path` and `shell_env` (Fabric 1 and 3 ignored them); other
+    /// settings of commands don't apply. These are checked by a command before; if one fails there is no shell:
+    /// [`Error::UnexpectedExit`]. With `path` it is not a login shell.
     ///
-    /// In a dry run none is opened, and the status is 0.
+    /// In a dry run there is no shell, and the status is 0.
     ///
-    /// Where the target's ssh_config says so, it is another command or a subsystem, with or without a terminal
-    /// ([`Shell`](fabric_core::target::Shell)), or an error (`SessionType none`).
+    /// The target's ssh_config may name another command or a subsystem, with or without a terminal
+    /// ([`Shell`](fabric_core::target::Shell)), or none, which is an error (`SessionType none`).
     ///
     /// The local terminal, raw mode included, is the caller's; see
     /// [`ConnectionBuilder::terminal`](super::ConnectionBuilder::terminal) for its size.

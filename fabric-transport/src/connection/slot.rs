@@ -1,4 +1,4 @@
-//! The one session of a connection: opened by the first who needs it, shared, opened anew when it died.
+//! The session of a connection: opened by the first request, shared, and opened again after it broke.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use super::working_files::WorkingFiles;
 #[derive(Default)]
 pub(super) struct SessionSlot {
     current: Mutex<Option<Current>>,
-    /// Held while opening; has the last failure and its number.
+    /// Locked while opening; has the last failure and its number.
     opening: tokio::sync::Mutex<Option<(u64, ConnectError)>>,
-    /// How many openings have ended.
+    /// How many attempts to open have ended.
     ended: AtomicU64,
 }
 
-/// What is opened once a session.
+/// What is opened once for each session.
 #[derive(Default)]
 struct Memo {
     files: tokio::sync::OnceCell<Arc<dyn Files>>,
-    /// With the working directory of each name of the host, apart for what is done and for a dry run.
+    /// With a working directory for each name of the host; separate for dry runs.
     working: Mutex<HashMap<(HostString, bool), Arc<WorkingFiles>>>,
 }
 
@@ -35,8 +35,8 @@ struct Current {
 }
 
 impl SessionSlot {
-    /// The session that stands, or the one that `open` yields. Who comes while another opens gets what that
-    /// one gets, be it a session or an error.
+    /// The open session, or the one that `open` returns. Calls that wait for another's attempt get its result, a session
+    /// or an error.
     pub(super) async fn get<F>(&self, open: impl FnOnce() -> F) -> Result<Arc<dyn Session>, ConnectError>
     where
         F: Future<Output = Result<Arc<dyn Session>, ConnectError>>,
@@ -101,7 +101,7 @@ impl SessionSlot {
         self.standing().is_some()
     }
 
-    /// Waits for an opening under way, so that nothing stands afterwards.
+    /// Waits for an attempt in progress, so that no session is open afterwards.
     pub(super) async fn close(&self) {
         let _opening = self.opening.lock().await;
         let current = self.lock().take();
@@ -110,7 +110,7 @@ impl SessionSlot {
         }
     }
 
-    /// For the last owner's drop; without a runtime the session's own drop has to do.
+    /// For the drop of the last owner; without a runtime the session is only dropped.
     pub(super) fn close_in_background(&mut self) {
         let current = self.lock().take();
         if let (Some(current), Ok(runtime)) = (current, tokio::runtime::Handle::try_current()) {
@@ -118,7 +118,7 @@ impl SessionSlot {
         }
     }
 
-    /// The session, if one stands; an error if nothing moves its bytes, which would keep its user waiting without end.
+    /// The session, if it is open; an error if its runtime does nothing, which would block its user forever.
     pub(super) async fn usable(&self) -> Result<Option<Arc<dyn Session>>, SessionError> {
         let Some((session, driver)) = self.standing_with(|current| (current.session.clone(), current.driver.clone()))
         else {
@@ -137,7 +137,7 @@ impl SessionSlot {
         }
     }
 
-    /// The session, if one stands.
+    /// The session, if it is open.
     pub(super) fn standing(&self) -> Option<Arc<dyn Session>> {
         self.standing_with(|current| current.session.clone())
     }

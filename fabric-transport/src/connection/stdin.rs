@@ -1,4 +1,4 @@
-//! What a command reads: the caller's input, the answers of watchers, and end-of-file at the right moment.
+//! The standard input of a command: the caller's input, the answers of watchers, and end-of-file.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::mpsc;
 
-/// How much of the input is on its way at once.
+/// How much input is read at once.
 pub(super) const CHUNK: usize = 64 * 1024;
 
 /// The end-of-file character of a terminal (VEOF, termios(3)).
@@ -26,35 +26,37 @@ const END_OF_TRANSMISSION: &[u8] = &[4];
 #[derive(Default)]
 #[non_exhaustive]
 pub enum Stdin {
-    /// There is none: the command finds end-of-file. The default.
+    /// None: the command finds end-of-file. The default.
     #[default]
     None,
     /// The standard input of this program.
     Inherit,
     /// These bytes.
     Bytes(Bytes),
-    /// What [`Running::take_stdin`](super::Running::take_stdin) is given; without a handle it is none.
+    /// A handle, from [`Running::take_stdin`](super::Running::take_stdin). Without [`start`](super::CommandRequest::start) it
+    /// is empty.
     Handle,
-    /// What can be read from here.
+    /// From this reader.
     Reader(Box<dyn AsyncRead + Send + Unpin>),
-    /// What a person types while the command runs.
+    /// Keys that the user types while the command runs.
     Keyboard(Arc<dyn Keyboard>),
 }
 
-/// Who has the keys of a terminal.
+/// The keys of a terminal.
 pub trait Keyboard: Send + Sync {
-    /// What is typed from now on, for a command with or without a pseudo-terminal: with one, each key is the command's, which
-    /// also shows it; without one, lines are. It ends at Ctrl-D. Dropping it gives the keys back. `None`: there are none.
+    /// What is typed from now on, for a command with or without a pseudo-terminal: with one, each key, which the command
+    /// also echoes; without one, whole lines. It ends at Ctrl-D. Dropping the reader returns the keys. `None` if there are
+    /// no keys.
     fn open(&self, pty: bool) -> Option<Box<dyn AsyncRead + Send + Unpin>>;
 }
 
 impl Stdin {
-    /// What can be read from `reader`.
+    /// From `reader`.
     pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
         Self::Reader(Box::new(reader))
     }
 
-    /// What is in a file. Of a pipe or device that is what one command reads of it; [`SharedInput::file`] keeps it for more.
+    /// The content of a file. The content of a pipe or device is for one command; [`SharedInput::file`] keeps it for more.
     ///
     /// # Errors
     ///
@@ -69,7 +71,7 @@ impl Stdin {
         Ok(Self::reader(file))
     }
 
-    /// Whether this program's standard input is a file that isn't empty, or a pipe or socket in which something waits.
+    /// Whether this program's standard input is a file that isn't empty, or a pipe or socket with unread data.
     pub fn has_something() -> bool {
         use rustix::fs::FileType;
         let stat = rustix::fs::fstat(rustix::stdio::stdin());
@@ -77,14 +79,14 @@ impl Stdin {
         stat.is_ok_and(|stat| is_file(&stat) && stat.st_size > 0) || Self::waiting() > 0
     }
 
-    /// Whether this is about the file that is this program's standard input.
+    /// Whether this is the file that is this program's standard input.
     pub fn is_inherited(about: &std::fs::Metadata) -> bool {
         use std::os::unix::fs::MetadataExt as _;
         let own = rustix::stdio::stdin().try_clone_to_owned().and_then(|own| std::fs::File::from(own).metadata());
         own.is_ok_and(|own| (own.dev(), own.ino()) == (about.dev(), about.ino()))
     }
 
-    /// How many bytes wait in the pipe or socket that is this program's standard input. They are not read; elsewhere it is 0.
+    /// How many unread bytes are in the pipe or socket that is this program's standard input; 0 for others.
     pub fn waiting() -> u64 {
         use rustix::fs::FileType;
         let stdin = rustix::stdio::stdin();
@@ -95,7 +97,7 @@ impl Stdin {
         }
     }
 
-    /// What it reads from, for a command with a pseudo-terminal or without; `None` for nothing.
+    /// The reader, for a command with a pseudo-terminal or without; `None` for no input.
     pub(super) fn into_reader(self, pty: bool) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
         match self {
             Self::None | Self::Handle => None,
@@ -166,29 +168,29 @@ impl From<&String> for Stdin {
     }
 }
 
-/// What the output side tells the input side.
+/// A message from the output side to the input side.
 pub(super) enum Feed {
     /// Write this now.
     Answer(Bytes),
     /// Write this and a line end now.
     Password(Secret),
-    /// `sudo` reads no more: the caller's input may flow.
+    /// `sudo` has finished reading: the caller's input may be written.
     Open,
 }
 
-/// How a pump begins.
+/// The options of [`pump`].
 pub(super) struct PumpOptions {
     /// Whether the caller's input has to wait for [`Feed::Open`].
     pub(super) gated: bool,
-    /// Whether there is no end-of-file: a watcher may have to answer as long as the command runs.
+    /// Whether to keep the input open: watchers may answer while the command runs.
     pub(super) keep_open: bool,
-    /// Whether the far end is a terminal, whose end-of-file is a character.
+    /// Whether the command has a terminal, where end-of-file is a character.
     pub(super) pty: bool,
     /// Where the caller's input is shown.
     pub(super) echo: Option<Emitter>,
 }
 
-/// Writes the caller's input and the answers to the command, until it takes no more; an error if the input can't be read.
+/// Writes the caller's input and the answers to the command while it reads; an error if the input can't be read.
 pub(super) async fn pump(
     mut stdin: Box<dyn AsyncWrite + Send + Unpin>,
     source: Stdin,
@@ -243,7 +245,7 @@ pub(super) async fn pump(
                 let bytes = buffer.split().freeze();
                 buffer.reserve(CHUNK);
                 at_line_start = bytes.ends_with(b"\n");
-                // The command may well end without reading everything.
+                // The command may end without reading everything.
                 if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
                     return Ok(());
                 }
@@ -256,21 +258,21 @@ pub(super) async fn pump(
     }
 }
 
-/// The standard input of this program; `None` where nothing can come.
+/// The standard input of this program; `None` if it is empty.
 pub(super) fn inherited() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
     if is_null() { None } else { waited_for(|| Ok(rustix::stdio::stdin())) }
 }
 
-/// What comes out of a pipe or device at a path.
+/// The content of a pipe or device at a path.
 pub(super) fn pipe(path: PathBuf) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
     // A named pipe is open once it has a writer.
     waited_for(move || std::fs::File::open(path))
 }
 
-/// What comes out of what may keep its reader waiting.
+/// A reader of a file that may block.
 ///
-/// A thread waits for it and reads only what is there and asked for, so that it ends with the command and takes nothing
-/// that a later command should read but what was typed while this one ran.
+/// A thread waits for data and reads only what is available and asked for. So it ends with the command, and takes no input
+/// of a later command except what was typed while this one ran.
 fn waited_for<F: AsFd>(
     open: impl FnOnce() -> io::Result<F> + Send + 'static,
 ) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
@@ -295,7 +297,7 @@ fn waited_for<F: AsFd>(
     Some(Box::new(Inherited { ask, asked: false, receive, rest: Bytes::new(), _stop: stop }))
 }
 
-/// Waits for input and reads; `None` if stopped before there is any.
+/// Waits for input and reads it; `None` if it was stopped before.
 fn read_unless(stopped: &OwnedFd, source: BorrowedFd<'_>, buffer: &mut [u8]) -> Option<io::Result<usize>> {
     loop {
         let mut ready = [PollFd::from_borrowed_fd(source, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
@@ -312,7 +314,7 @@ fn read_unless(stopped: &OwnedFd, source: BorrowedFd<'_>, buffer: &mut [u8]) -> 
     }
 }
 
-/// Whether nothing can come: programs that are started by others are often given `/dev/null`.
+/// Whether it is `/dev/null`, which programs that are started by others often have.
 fn is_null() -> bool {
     let null = rustix::fs::stat("/dev/null").map(|null| null.st_rdev);
     null.is_ok() && rustix::fs::fstat(rustix::stdio::stdin()).map(|stdin| stdin.st_rdev) == null

@@ -1,9 +1,9 @@
-//! The dialogue with `sudo`: recognising its prompt, answering it, and telling when it is over.
+//! The dialogue with `sudo`: recognising its prompt, answering it, and noticing its end.
 //!
-//! `sudo` prompts with a random text, and the command to announce itself with another as soon as
-//! it runs. Both are taken out of the output. Between them only `sudo` speaks and reads, so a prompt that
-//! comes again means that the password was wrong, an end without an announcement that `sudo` refused, and
-//! nothing of the caller's standard input is sent before the announcement, where `sudo` would read it.
+//! `sudo` prompts with a random text, and the command prints another one as soon as it runs. Both are removed from the
+//! output. Only `sudo` reads and writes between them. So a second prompt means that the password was wrong, and an end
+//! without the command's text that `sudo` refused. The caller's input is sent after that text, since `sudo` would read it
+//! before.
 
 use bytes::{Bytes, BytesMut};
 use fabric_core::{Emitter, Error, PromptKind, PromptRequest, Prompter as _, RefusePrompts, Secret, Settings};
@@ -11,7 +11,7 @@ use memchr::memmem;
 
 use super::handle::Connection;
 
-/// What is found in the output of a command that `sudo` starts.
+/// A piece of the output of a command with `sudo`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Scanned {
     /// Output.
@@ -22,7 +22,7 @@ pub(super) enum Scanned {
     Announcement,
 }
 
-/// The texts to look for.
+/// The texts to search for.
 #[derive(Debug, Clone)]
 pub(super) struct Texts {
     pub(super) prompt: String,
@@ -37,12 +37,12 @@ impl Texts {
     }
 }
 
-/// Looks for the texts in one stream, over the borders of its pieces.
+/// Searches for the texts in one stream, also across pieces.
 pub(super) struct Scanner {
     texts: Texts,
-    /// The end of what came, where it may be the beginning of a text.
+    /// The end of the output, if it may be the beginning of a text.
     held: BytesMut,
-    /// With a terminal, `sudo` ends the line on which it asked, once it has its answer.
+    /// With a terminal, `sudo` ends the line of its prompt once it has the answer.
     ends_line: bool,
     skip_line_end: bool,
 }
@@ -82,7 +82,7 @@ impl Scanner {
         found
     }
 
-    /// What was held back, once nothing more is looked for.
+    /// What was held back, at the end of the search.
     pub(super) fn finish(&mut self) -> Bytes {
         self.held.split().freeze()
     }
@@ -105,10 +105,10 @@ impl Scanner {
     }
 }
 
-/// Who answers `sudo`, and what was answered so far.
+/// Answers `sudo`.
 pub(super) struct Dialogue {
     connection: Connection,
-    /// A password given with the call, which comes before all others.
+    /// A password of the request, which takes precedence.
     given: Option<Secret>,
     answers: u32,
 }
@@ -118,19 +118,19 @@ impl Dialogue {
         Self { connection, given, answers: 0 }
     }
 
-    /// Whether `sudo` has been given a password.
+    /// Whether a password was sent to `sudo`.
     pub(super) fn has_answered(&self) -> bool {
         self.answers > 0
     }
 
-    /// The error for a password that `sudo` refused; one that a person gave is forgotten.
+    /// The error for a refused password; one that the user entered is forgotten.
     pub(super) async fn refused(&self) -> Error {
         *self.connection.shared.sudo_password.lock().await = None;
         Error::SudoRefused { host: self.connection.host_string().to_owned(), user: self.user() }
     }
 
-    /// The password for a prompt. A second prompt means that the first password was wrong: one from the
-    /// settings is not tried twice, a person is asked again, as often as `sudo` asks.
+    /// The password for a prompt. A second prompt means that the first password was wrong: one from the settings is not
+    /// tried again, but the user is asked again, as often as `sudo` asks.
     pub(super) async fn answer(&mut self) -> Result<Secret, Error> {
         let again = self.answers > 0;
         self.answers += 1;
@@ -139,7 +139,7 @@ impl Dialogue {
         if let Some(password) = self.given.clone().or_else(set) {
             return if again { Err(self.refused().await) } else { Ok(password) };
         }
-        // Held while asking, so that concurrent commands of this host share the answer.
+        // Locked while asking, so that concurrent commands of this host share the answer.
         let mut known = shared.sudo_password.lock().await;
         if let Some(password) = known.clone().filter(|_| !again) {
             return Ok(password);

@@ -1,9 +1,9 @@
-//! The local terminal, as far as a remote one follows it.
+//! The local terminal, which remote ones follow.
 
 use fabric_core::transport::{PtyRequest, WindowSize};
 use tokio::sync::watch;
 
-/// The type and size of the terminal that pseudo-terminals on hosts take after.
+/// The type and size of the local terminal, for pseudo-terminals on hosts.
 #[derive(Debug, Clone)]
 pub struct Terminal {
     term: String,
@@ -11,18 +11,18 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// A terminal of this type (`$TERM`) whose size is the one in `size`, as it changes.
+    /// A terminal of this type (`$TERM`) with the size in `size`, which may change.
     pub fn new(term: impl Into<String>, size: watch::Receiver<WindowSize>) -> Self {
         Self { term: term.into(), size }
     }
 
-    /// A terminal of this type and size, which doesn't change.
+    /// A terminal of this type and a fixed size.
     pub fn fixed(term: impl Into<String>, size: WindowSize) -> Self {
         Self::new(term, watch::channel(size).1)
     }
 
-    /// The terminal on standard output or standard input of this program, followed by a task of the runtime
-    /// for as long as it is in use; `None` if there is none. `term` is `$TERM`.
+    /// The terminal on standard output or standard input of this program; `None` if there is none. `term` is `$TERM`. A
+    /// task of the runtime follows its size while it is in use.
     pub fn of_this_program(term: impl Into<String>) -> Option<Self> {
         let (tell, size) = watch::channel(local_size()?);
         let mut resized = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()).ok()?;

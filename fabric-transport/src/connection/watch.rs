@@ -1,4 +1,4 @@
-//! Answers to what a command asks: watchers on its output.
+//! Watchers, which answer prompts in the output of a command.
 
 use std::time::Duration;
 
@@ -6,21 +6,20 @@ use bytes::{Bytes, BytesMut};
 use fabric_core::Error;
 use regex::bytes::Regex;
 
-/// How far back a pattern is looked for in output that has not been answered. A prompt is shorter.
+/// How many bytes of unanswered output are searched for a pattern. A prompt is shorter.
 const WINDOW: usize = 4096;
 
 /// Watches the output of commands and answers on their standard input.
 ///
-/// A watcher is asked for a fresh [`Watching`] for each stream of each command, so that one watcher can serve
-/// many commands.
+/// A watcher makes a new [`Watching`] for each stream of each command, so that it can serve many commands.
 pub trait Watcher: Send + Sync {
-    /// Begins to watch one stream.
+    /// Starts to watch one stream.
     fn start(&self) -> Box<dyn Watching>;
 }
 
-/// One stream being watched.
+/// A watched stream.
 pub trait Watching: Send {
-    /// The next bytes of the stream; gives what to write to the command, or [`Refused`] to end it.
+    /// Takes the next bytes of the stream; returns what to write to the command, or [`Refused`] to stop it.
     fn see(&mut self, bytes: &[u8]) -> Result<Vec<Bytes>, Refused>;
 }
 
@@ -58,8 +57,8 @@ pub struct Responder {
 impl Responder {
     /// Answers `pattern` with `response`, which must hold its own line end.
     ///
-    /// The pattern sees bytes; `.` matches a line end too (Fabric 3). Classes by Unicode properties (`\p{..}`) are not
-    /// known, as in Python. What has been matched is not looked at again, and at most the last 4 KiB of what has not.
+    /// The pattern matches bytes; `.` matches a line end too (Fabric 3). Unicode classes (`\p{..}`) are not supported, as in
+    /// Python. Matched output is not searched again, and at most the last 4 KiB of other output are.
     pub fn new(pattern: &str, response: impl Into<Bytes>) -> Result<Self, Error> {
         Ok(Self { pattern: compile(pattern)?, response: response.into() })
     }
@@ -107,7 +106,7 @@ impl Watcher for FailingResponder {
 struct Answering {
     responder: Responder,
     sentinel: Option<Regex>,
-    /// What came since the last match.
+    /// The output since the last match.
     unseen: BytesMut,
     answered: bool,
 }
@@ -138,7 +137,7 @@ impl Watching for Answering {
     }
 }
 
-/// What a watched command printed last, for the warning that it has been silent for long.
+/// For the warning about a silent command: the last line that it printed.
 pub(super) struct Silence {
     /// For how long.
     pub(super) after: Duration,

@@ -13,13 +13,12 @@ use fabric_core::transport::{DirEntry, FileChanges, FileKind, FileStat, Files, P
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A host's files, by paths that start in a working directory of its own.
+/// A host's files, with relative paths from a working directory.
 ///
-/// It has the methods of [`Files`], and short ones for whole files. See
-/// [`Connection::sftp`](super::Connection::sftp).
+/// It has the methods of [`Files`], and short ones for whole files. See [`Connection::sftp`](super::Connection::sftp).
 pub struct WorkingFiles {
     files: Arc<dyn Files>,
-    /// Empty is the login directory.
+    /// Empty for the login directory.
     dir: Mutex<Vec<u8>>,
 }
 
@@ -28,7 +27,7 @@ impl WorkingFiles {
         Self { files, dir: Mutex::default() }
     }
 
-    /// Changes the working directory, which must be one.
+    /// Changes the working directory. An error if it is no directory.
     pub async fn chdir(&self, path: impl AsRef<[u8]>) -> Result<(), FileError> {
         let full = self.files.canonicalize(&self.at(path.as_ref())).await?;
         if self.files.stat(&full).await?.kind != FileKind::Directory {
@@ -38,20 +37,20 @@ impl WorkingFiles {
         Ok(())
     }
 
-    /// The working directory, absolute.
+    /// The absolute path of the working directory.
     pub async fn cwd(&self) -> Result<Vec<u8>, FileError> {
         self.files.canonicalize(&self.at(b".")).await
     }
 
-    /// All of a file, which is an error where that is more than 256 MiB: [`Connection::get`](super::Connection::get) takes any,
-    /// and so does [`read_file`](Files::read_file).
+    /// The content of a file; an error if it has more than 256 MiB. [`Connection::get`](super::Connection::get) and
+    /// [`read_file`](Files::read_file) have no limit.
     pub async fn read(&self, path: impl AsRef<[u8]>) -> Result<Bytes, FileError> {
         let mut content = Small(Vec::new());
         self.read_file(path.as_ref(), 0, &mut content, &|_| ()).await?;
         Ok(content.0.into())
     }
 
-    /// Makes or replaces a file, in place; [`Connection::put`](super::Connection::put) does it safely.
+    /// Creates or overwrites a file, in place; [`Connection::put`](super::Connection::put) does it atomically.
     pub async fn write(&self, path: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Result<(), FileError> {
         let mut content = content.as_ref();
         self.write_file(path.as_ref(), &WriteOptions::default(), &mut content, &|_| ()).await?;
@@ -61,7 +60,7 @@ impl WorkingFiles {
     fn at(&self, path: &[u8]) -> Vec<u8> {
         let mut full = self.dir.lock().clone();
         if path.starts_with(b"~") {
-            // No shell is here to expand it: it is a name.
+            // There is no shell to expand it: it is a name.
             join_dir(&mut full, &[b"./", path].concat());
         } else {
             join_dir(&mut full, path);
@@ -70,16 +69,16 @@ impl WorkingFiles {
     }
 }
 
-/// What a file may have that is read as a whole.
+/// The most bytes of a file that is read as a whole.
 const MOST: usize = 256 << 20;
 
-/// Content that doesn't get long.
+/// Bounded content.
 struct Small(Vec<u8>);
 
 impl AsyncWrite for Small {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         if self.0.len() + data.len() > MOST {
-            let text = format!("it has more than the {} MiB that are read at once", MOST >> 20);
+            let text = format!("it has more than {} MiB, the most that is read at once", MOST >> 20);
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::FileTooLarge, text)));
         }
         self.0.extend_from_slice(data);

@@ -1,4 +1,4 @@
-//! Answers that a person gave, for the other hosts that ask the same.
+//! Passwords that the user entered, for other hosts with the same prompt.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use fabric_core::{PromptError, PromptKind, PromptRequest, Prompter, Secret};
 use parking_lot::Mutex;
 
-/// The passwords that were entered in a run, by user and host, and the last one of each user as default
-/// (as Fabric 1 remembers them). Each has a number, later ones a higher one.
+/// The passwords that were entered in a run, by user and host, and the last one of each user as default (as in
+/// Fabric 1). They are numbered in the order of entry.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     entered: Mutex<Entered>,
-    /// One question at a time: who waits may find the answer given when it is their turn.
+    /// One prompt at a time: its answer may serve those that wait.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -43,11 +43,11 @@ impl Answers {
     }
 }
 
-/// The [`Prompter`] of one login: gives each remembered password once and then asks.
+/// The [`Prompter`] of one login: returns each remembered password once, and then asks.
 pub(super) struct Remembering {
     pub(super) answers: Arc<Answers>,
     pub(super) prompter: Arc<dyn Prompter>,
-    /// The number of the last answer that was given to this login, which did not help.
+    /// The number of the last answer that this login has tried.
     tried: Mutex<u64>,
 }
 

@@ -1,13 +1,11 @@
-//! How many logins may be in progress at once, host by host and in all.
+//! Limits the number of concurrent logins, for each host and in total.
 //!
-//! sshd drops connections that have not logged in yet once there are too many (`MaxStartups`, by default
-//! at random from 10 on) or when it holds something against their address (`PerSourcePenalties`). So logins
-//! to one address begin with fewer than that, become more while they succeed and fewer when one is dropped,
-//! and one that was dropped is tried again after a while.
+//! sshd drops connections before login if there are too many (`MaxStartups`, by default at random from 10 on), or from
+//! addresses with penalties (`PerSourcePenalties`). So the limit for an address starts lower, grows while logins succeed,
+//! and shrinks when one is dropped. A dropped login is tried again after a while.
 //!
-//! Logins in all are what costs this side processor time and memory: ten thousand hosts at once would make each
-//! other wait until servers give them up. A login that takes long waits for another login, a host that is down or far
-//! away, and no longer counts.
+//! The total is limited because logins cost processor time and memory: with ten thousand at once, servers would time out.
+//! A login that takes long waits for another login or a host that is down or far away, and no longer counts.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -18,29 +16,29 @@ use fabric_core::{ConnectError, ConnectErrorKind, Emitter, EventKind, Phase};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
-use crate::retry::{PENALISED, RETRIES, wait_after};
+use crate::retry::{RETRIES, wait_after};
 
 /// Below sshd's first limit of 10, with room for other clients.
 const START: f64 = 8.0;
 
-/// sshd refuses everything from 100 on.
+/// sshd refuses all from 100 on.
 const MOST: f64 = 90.0;
 
-/// How often where the server holds something against this address, which passes after 15 s at the earliest: for 25 s.
+/// How often to retry if the server penalises this address, which lasts at least 15 s: for 25 s.
 const RETRIES_IF_PENALISED: u32 = 8;
 
 /// Waits longer than this are reported.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 
-/// How many logins to all addresses begin together, and may be in progress once that went well: more make a run of
-/// thousands of hosts no faster on two cores.
+/// How many logins in total may be in progress at first, and after successful ones. More don't make a run of thousands of
+/// hosts faster on two cores.
 const START_IN_ALL: f64 = 128.0;
 const MOST_IN_ALL: f64 = 512.0;
 
-/// So many may wait for their turn before [`Governor::ready`] holds back who would only wait behind them.
+/// How many logins may wait before [`Governor::ready`] does.
 const MOST_WAITING: usize = 64;
 
-/// So long a login counts among those in all.
+/// How long a login counts in the total.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// The logins in progress of a run.
@@ -48,7 +46,7 @@ const BUSY: Duration = Duration::from_secs(1);
 pub(super) struct Governor {
     gates: Mutex<HashMap<String, Arc<Gate>>>,
     all: Arc<Gate>,
-    /// How many wait for their turn among all.
+    /// How many logins wait for the total.
     waiting: watch::Sender<usize>,
 }
 
@@ -64,7 +62,7 @@ impl Default for Governor {
 pub(super) enum Who {
     /// A host's own.
     Host,
-    /// A gateway's, which hosts that count already wait for.
+    /// A gateway's, for hosts that are counted already.
     Gateway,
 }
 
@@ -83,7 +81,7 @@ struct Logins {
 }
 
 impl Governor {
-    /// Does `login` to `address` when there is room for it, and again if it is dropped.
+    /// Does `login` to `address` once the limits allow it, and again if it is dropped.
     pub(super) async fn run<T, F>(
         &self,
         address: String,
@@ -123,13 +121,13 @@ impl Governor {
         }
     }
 
-    /// Waits until a further login would not have to wait long for its turn.
+    /// Waits until a further login would not wait long.
     pub(super) async fn ready(&self) {
         // The sender lives as long as this.
         let _ = self.waiting.subscribe().wait_for(|waiting| *waiting < MOST_WAITING).await;
     }
 
-    /// A login as one of those in all.
+    /// A login that counts in the total.
     async fn counted<T>(&self, login: impl Future<Output = Result<T, ConnectError>>) -> Result<T, ConnectError> {
         let permit = {
             let _waits = Waits::among(&self.waiting);
@@ -155,12 +153,10 @@ impl Governor {
     }
 }
 
-/// How often to try again. Where the server ended it before it began, nothing has happened yet, so that it is safe.
+/// How often to retry. That is safe if the server ended the connection before the login began.
 fn retries_after(error: &ConnectError) -> u32 {
     match &error.kind {
-        ConnectErrorKind::Dropped { phase: Phase::Banner, reason } if reason.contains(PENALISED) => {
-            RETRIES_IF_PENALISED
-        }
+        ConnectErrorKind::Dropped { phase: Phase::Banner, penalised: true, .. } => RETRIES_IF_PENALISED,
         ConnectErrorKind::Dropped { phase: Phase::Banner | Phase::KeyExchange, .. } => RETRIES,
         _ => 0,
     }
@@ -185,7 +181,7 @@ impl Gate {
         loop {
             let changed = self.changed.notified();
             if self.try_enter() {
-                // One more may fit.
+                // Another one may be allowed.
                 self.changed.notify_one();
                 return LoginPermit(self.clone());
             }
@@ -200,7 +196,7 @@ impl Gate {
         fits
     }
 
-    /// One more after as many successes as there may be logins at once.
+    /// Increases the limit by one after as many successes as it allows at once.
     fn grow_slowly(&self) {
         let limit = self.state().limit;
         self.grow(1.0 / limit);
@@ -219,7 +215,7 @@ impl Gate {
     }
 }
 
-/// A login that waits for its turn.
+/// A waiting login.
 struct Waits<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Waits<'a> {
@@ -251,8 +247,8 @@ mod tests {
 
     use super::*;
 
-    fn dropped(reason: &str) -> ConnectError {
-        let kind = ConnectErrorKind::Dropped { phase: Phase::Banner, reason: reason.to_owned() };
+    fn dropped(penalised: bool) -> ConnectError {
+        let kind = ConnectErrorKind::Dropped { phase: Phase::Banner, reason: String::new(), penalised };
         ConnectError::new("h", Phase::Banner, kind)
     }
 
@@ -304,7 +300,7 @@ mod tests {
         let governor = Governor::default();
         let tries = AtomicUsize::new(0);
         let busy_twice =
-            || async { if tries.fetch_add(1, Ordering::SeqCst) < 2 { Err(dropped("")) } else { Ok("in") } };
+            || async { if tries.fetch_add(1, Ordering::SeqCst) < 2 { Err(dropped(false)) } else { Ok("in") } };
         assert_eq!(run(&governor, "a", Who::Host, busy_twice).await.unwrap(), "in");
 
         let tries = AtomicUsize::new(0);
@@ -320,11 +316,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_server_that_holds_something_against_us_is_given_longer() {
         let governor = Governor::default();
-        for (words, longest, tries) in [(PENALISED, 39, 9), ("Exceeded MaxStartups", 10, 7)] {
+        for (penalised, longest, tries) in [(true, 39, 9), (false, 10, 7)] {
             let tried = AtomicUsize::new(0);
             let login = || async {
                 tried.fetch_add(1, Ordering::SeqCst);
-                Err::<(), _>(dropped(&format!("it said \"{words}\"")))
+                Err::<(), _>(dropped(penalised))
             };
             let began = tokio::time::Instant::now();
             run(&governor, "a", Who::Host, login).await.unwrap_err();

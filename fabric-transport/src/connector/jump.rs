@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use fabric_core::error::{ChannelRefusal, TimeLimit};
 use fabric_core::settings::Problem;
 use fabric_core::transport::BoxStream;
 use fabric_core::{ConnectError, ConnectErrorKind, Phase, Session, SessionError, SessionKey, Target};
@@ -15,11 +16,11 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OnceCell;
 
-/// So many streams share one gateway session: all their traffic goes through one cipher and one socket,
-/// and a stream that stalls must not hold many hosts up. sshd's MaxSessions doesn't count them.
+/// How many streams share one gateway session. Their traffic goes through one cipher and one socket, and a stalled stream
+/// must not block many hosts. sshd's MaxSessions doesn't count them.
 const STREAMS: usize = 8;
 
-/// An unused gateway is kept for a moment, for the next host of a serial run.
+/// How long an unused gateway is kept for the next host of a serial run.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The gateway sessions of a run.
@@ -34,7 +35,7 @@ struct SharedSession {
     streams: AtomicUsize,
 }
 
-/// A place on a gateway session, given back when dropped.
+/// A stream's share of a gateway session, until it is dropped.
 struct StreamShare {
     jumps: Arc<Jumps>,
     key: SessionKey,
@@ -42,8 +43,8 @@ struct StreamShare {
 }
 
 impl Jumps {
-    /// Opens a stream to `target` through `hop`, whose session is opened by `open` if there is none with
-    /// room, and says how long that took once there was a session.
+    /// Opens a stream to `target` through `hop`, whose session `open` opens if none has room. Returns also how long the
+    /// stream took on the open session.
     pub(super) async fn stream<F>(
         self: &Arc<Self>,
         target: &Target,
@@ -56,7 +57,7 @@ impl Jumps {
         let gateway = hop.host_string.as_str();
         let failed = |kind| ConnectError::new(target.host_string.as_str(), Phase::Gateway, kind);
         let (host, port) = target.address();
-        // A session that broke since it was last used is replaced, once.
+        // A session that has broken since its last use is replaced once.
         for last in [false, true] {
             let place = self.place(hop);
             let opened = place.slot.session.get_or_init(&open).await.clone();
@@ -64,7 +65,7 @@ impl Jumps {
                 Ok(session) => session,
                 Err(error) => {
                     place.retire();
-                    // Whoever opened it may have written it in another way.
+                    // It may have been opened under another name of the host.
                     let error = Box::new(error.with_host(gateway));
                     return Err(failed(ConnectErrorKind::Gateway { gateway: gateway.to_owned(), error }));
                 }
@@ -106,7 +107,7 @@ impl Jumps {
             slots.push(slot.clone());
             slot
         };
-        // Under the lock, as is every other change.
+        // Changed under the lock only.
         slot.streams.fetch_add(1, Ordering::Relaxed);
         StreamShare { jumps: self.clone(), key, slot }
     }
@@ -159,7 +160,7 @@ impl Drop for StreamShare {
         let slots = self.jumps.slots.lock();
         let left = self.slot.streams.fetch_sub(1, Ordering::Relaxed) - 1;
         drop(slots);
-        // Without a runtime the program is ending, and the sockets with it.
+        // Without a runtime the program is ending, which closes the sockets.
         if left == 0
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
@@ -174,33 +175,32 @@ impl Drop for StreamShare {
     }
 }
 
-/// What a gateway said besides the protocol's reason.
-fn words(reason: &str) -> String {
-    let said = ["prohibited: ", "failed: ", "shortage: "].iter().find_map(|known| reason.split_once(known));
-    said.map_or_else(String::new, |(_, said)| format!(": {said}"))
-}
-
-/// What it means that a gateway would not open a stream.
+/// Why a gateway didn't open a stream.
 fn refused(gateway: &str, host: &str, port: u16, error: SessionError) -> ConnectErrorKind {
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     match error {
         SessionError::TimedOut { after, .. } => {
-            ConnectErrorKind::TimedOut { phase: Phase::Gateway, after, setting: "channel_timeout" }
+            ConnectErrorKind::TimedOut { phase: Phase::Gateway, after, setting: TimeLimit::Channel }
         }
-        SessionError::ChannelRefused { reason } if reason.contains("prohibited") => Problem::new(format!(
-            "gateway {gateway} does not forward to {address} (see its AllowTcpForwarding, PermitOpen){}",
-            words(&reason)
-        ))
-        .into(),
-        SessionError::ChannelRefused { reason } => {
-            let reason = format!("gateway {gateway} could not connect to it{}", words(&reason));
+        SessionError::ChannelRefused { why, said, .. } => {
+            let said = if said.is_empty() { said } else { format!(": {said}") };
+            if why == ChannelRefusal::Prohibited {
+                return Problem::new(format!(
+                    "gateway {gateway} does not forward to {address} (see its AllowTcpForwarding, PermitOpen){said}"
+                ))
+                .into();
+            }
+            let reason = format!("gateway {gateway} could not connect to it{said}");
             ConnectErrorKind::Unreachable { address, reason }
         }
-        other => ConnectErrorKind::Dropped { phase: Phase::Gateway, reason: format!("gateway {gateway}: {other}") },
+        other => {
+            let reason = format!("gateway {gateway}: {other}");
+            ConnectErrorKind::Dropped { phase: Phase::Gateway, reason, penalised: false }
+        }
     }
 }
 
-/// A stream with its place on the gateway session, which its errors name.
+/// A stream with its share of the gateway session. Its errors name the gateway.
 struct JumpStream {
     stream: BoxStream,
     gateway: String,

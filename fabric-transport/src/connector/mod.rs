@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use fabric_core::error::TimeLimit;
 use fabric_core::settings::Problem;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{
@@ -28,13 +29,13 @@ use crate::local::LocalTransport;
 use crate::part_names::PartNames;
 use crate::retry::jittered;
 
-/// Before the second of several tries (`connection_attempts`); each further wait is twice as long.
+/// The wait before the second attempt (`connection_attempts`); each further one is twice as long.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
-/// Opens sessions with targets by whatever transport and gateway they name.
+/// Opens sessions with targets, by their transport and gateway.
 ///
-/// One value serves a whole run. It is cheap to clone; clones share what should be shared: gateway sessions, passwords that
-/// were entered, keys that were opened, and the count of logins in progress.
+/// One connector serves a whole run. It is cheap to clone; clones share gateway sessions, entered passwords, opened keys,
+/// and the count of logins in progress.
 ///
 /// ```no_run
 /// use fabric_core::{Emitter, Gateway, Target};
@@ -63,12 +64,12 @@ struct ConnectorState {
     answers: Arc<Answers>,
     governor: Arc<Governor>,
     jumps: Arc<Jumps>,
-    /// What runs on the connections that use it.
+    /// The commands on the connections that use it.
     commands: Arc<Mutex<Vec<Weak<Commands>>>>,
     parts: Arc<PartNames>,
-    /// What targets wanted said, and was.
+    /// Warnings of targets that were emitted.
     warned: Arc<Mutex<HashSet<String>>>,
-    /// How much is held of lines that have not ended, in bytes.
+    /// How many bytes of unfinished lines are held.
     held: Arc<AtomicUsize>,
 }
 
@@ -84,26 +85,26 @@ impl std::fmt::Debug for Connector {
     }
 }
 
-/// Where a [`Connector`] turns for transports and gateways that it does not have, when a host asks for one.
+/// Finds transports and gateways that a [`Connector`] doesn't have, when a host needs one.
 ///
-/// The methods may block: they are called on threads that may.
+/// The methods may block: they are called on blocking threads.
 pub trait Lookup: Send + Sync {
     /// The transport of this name.
     fn transport(&self, name: &str) -> Option<Arc<dyn Transport>>;
 
-    /// What dials gateways of this scheme.
+    /// The dialer of gateways with this scheme.
     fn gateway(&self, scheme: &str) -> Option<Arc<dyn GatewayDialer>>;
 
-    /// Why there is none, or what to do about it, for the error of the host that asked.
+    /// Why there is none, or what to do about it, for the error of the host.
     fn hint(&self, name: &str) -> Option<String>;
 }
 
-/// What a gateway has yielded.
+/// A stream from a gateway.
 struct Dialled {
     stream: BoxStream,
-    /// How long it took, once the gateway itself stood.
+    /// How long it took once the gateway was connected.
     took: Duration,
-    /// Who can tell why it failed.
+    /// What may explain a failure.
     witness: Option<command::Witness>,
 }
 
@@ -111,7 +112,7 @@ struct Dialled {
 type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Session>, ConnectError>> + Send + 'a>>;
 
 impl Connector {
-    /// Knows the transport `local` and, with the feature `ssh`, `ssh`; asks no questions.
+    /// Has the transport `local` and, with the feature `ssh`, `ssh`; refuses prompts.
     pub fn new() -> Self {
         let inner = ConnectorState {
             transports: HashMap::new(),
@@ -141,36 +142,36 @@ impl Connector {
         self
     }
 
-    /// Adds what dials gateways of a scheme, a plugin for example.
+    /// Adds a dialer for gateways with this scheme, such as a plugin.
     #[must_use]
     pub fn gateway(mut self, scheme: &str, dialer: impl GatewayDialer + 'static) -> Self {
         Arc::make_mut(&mut self.inner).gateways.insert(scheme.to_owned(), Arc::new(dialer));
         self
     }
 
-    /// Where to turn for transports and gateways that were not added. Default: nowhere.
+    /// Finds transports and gateways that were not added. Default: none.
     #[must_use]
     pub fn lookup(mut self, lookup: impl Lookup + 'static) -> Self {
         Arc::make_mut(&mut self.inner).lookup = Some(Arc::new(lookup));
         self
     }
 
-    /// What answers questions for passwords, passphrases and unknown host keys. Default: they are refused.
+    /// Answers prompts for passwords, passphrases and unknown host keys. Default: they are refused.
     #[must_use]
     pub fn prompter(mut self, prompter: impl Prompter + 'static) -> Self {
         Arc::make_mut(&mut self.inner).prompter = Arc::new(prompter);
         self
     }
 
-    /// The shell that runs ProxyCommands; OpenSSH takes `$SHELL`. Default: `/bin/sh`.
+    /// The shell that runs ProxyCommands (in OpenSSH `$SHELL`). Default: `/bin/sh`.
     #[must_use]
     pub fn shell(mut self, shell: impl Into<PathBuf>) -> Self {
         Arc::make_mut(&mut self.inner).shell = shell.into();
         self
     }
 
-    /// Where the key is kept by which this user's unfinished files are recognised: a directory of the user's own, made
-    /// when it is first needed. Default: nowhere, so that a later run neither resumes nor removes what is left.
+    /// The user's directory for the key that marks this user's unfinished files, created when needed. Default: none; then a
+    /// later run neither resumes nor removes them.
     #[must_use]
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         Arc::make_mut(&mut self.inner).parts = Arc::new(PartNames::with_state(dir.into()));
@@ -189,19 +190,19 @@ impl Connector {
         &self.inner.prompter
     }
 
-    /// Opens a session with `target`, trying as often as its timeouts say where another try may help.
+    /// Opens a session with `target`, with as many attempts as its timeouts say if another one may help.
     pub async fn open(&self, target: &Target, events: &Emitter) -> Result<Arc<dyn Session>, ConnectError> {
         tracing::trace!(route = "a session with a host, over its gateways");
         self.open_boxed(target, Who::Host, events).await
     }
 
-    /// Waits until a further session would not only wait in line: whoever opens thousands does well to wait for it
-    /// before each, so that what is prepared for those that wait takes no memory.
+    /// Waits until a further session would not wait for many others. Wait for it before each of thousands of sessions, to
+    /// save the memory of prepared ones that wait.
     pub async fn ready(&self) {
         self.inner.governor.ready().await;
     }
 
-    /// The byte stream that the target's gateway yields; `None` without one.
+    /// The byte stream of the target's gateway; `None` without one.
     pub(crate) async fn gateway_stream(
         &self,
         target: &Target,
@@ -210,15 +211,15 @@ impl Connector {
         Ok(self.dial(target, events).await?.map(|dialled| dialled.stream))
     }
 
-    /// Ends what runs on all connections that use it, as [`Connection::close`](crate::Connection::close) does, and closes
-    /// all gateway sessions; what still runs through them is lost.
+    /// Stops the commands of all connections that use it, as [`Connection::close`](crate::Connection::close) does, and
+    /// closes all gateway sessions; sessions through them are lost.
     pub async fn close_all(&self) {
         let all: Vec<_> = self.commands().iter().filter_map(Weak::upgrade).collect();
         futures_util::future::join_all(all.iter().map(|commands| commands.stop_all())).await;
         self.inner.jumps.close_all().await;
     }
 
-    /// The commands of one more connection.
+    /// Adds the commands of another connection.
     pub(crate) fn watch_over(&self, commands: &Arc<Commands>) {
         let mut all = self.commands();
         if all.len() == all.capacity() {
@@ -297,7 +298,7 @@ impl Connector {
         }
     }
 
-    /// Yields the stream of the target's gateway.
+    /// Opens the stream of the target's gateway.
     async fn dial(&self, target: &Target, events: &Emitter) -> Result<Option<Dialled>, ConnectError> {
         let failed = |kind| ConnectError::new(target.host_string.as_str(), Phase::Gateway, kind);
         let (stream, took, witness) = match way(target) {
@@ -332,8 +333,8 @@ impl Connector {
         Ok(Some(Dialled { stream, took, witness }))
     }
 
-    /// What was added under a name, else what is found by looking for it. `hint` is for the error, where it is better
-    /// than the lookup's.
+    /// What was added under a name, otherwise what the lookup finds. A `hint` for the error takes precedence over the
+    /// lookup's.
     async fn find<T: Clone + Send + 'static>(
         &self,
         name: &str,
@@ -367,8 +368,8 @@ fn names<T>(of: &HashMap<String, T>) -> String {
     names.join(", ")
 }
 
-/// The gateway in the way of a target. One that is the target itself is left out, but not what is before it. Where the same
-/// address stands for another machine there, it is under other checks.
+/// The gateway of a target. If that is the target itself it is skipped, but not its own gateway. The same address with
+/// other host key checks is another machine.
 fn way(target: &Target) -> Option<&Gateway> {
     let mut gateway = target.gateway.as_ref();
     while let Some(Gateway::Jump(hop)) = gateway
@@ -380,9 +381,9 @@ fn way(target: &Target) -> Option<&Gateway> {
     gateway
 }
 
-/// Names the gateway whose stream has ended before the login.
+/// Adds the name of the gateway whose stream ended before the login.
 fn through(target: &Target, mut error: ConnectError) -> ConnectError {
-    if let ConnectErrorKind::Dropped { phase, reason } = &mut error.kind
+    if let ConnectErrorKind::Dropped { phase, reason, .. } = &mut error.kind
         && *phase != Phase::Gateway
         && let Some(gateway) = way(target)
     {
@@ -396,21 +397,23 @@ fn through(target: &Target, mut error: ConnectError) -> ConnectError {
     error
 }
 
-/// Whether a failure before the login may come from the command that carries the connection.
+/// Whether a failure before the login may come from the proxy command.
 fn may_be_the_gateways(error: &ConnectError) -> bool {
     matches!(error.phase, Phase::Banner | Phase::KeyExchange)
         && matches!(error.kind, ConnectErrorKind::Dropped { .. } | ConnectErrorKind::Handshake { .. })
 }
 
-/// An error of a target behind a gateway, with the limit as it is set, not what the gateway left of it.
+/// An error of a target behind a gateway, with the limit as it was set, not the remaining time.
 fn of_the_whole(mut error: ConnectError, whole: Option<Duration>) -> ConnectError {
-    if let (ConnectErrorKind::TimedOut { setting: "timeout", after, .. }, Some(whole)) = (&mut error.kind, whole) {
+    if let (ConnectErrorKind::TimedOut { setting: TimeLimit::Connect, after, .. }, Some(whole)) =
+        (&mut error.kind, whole)
+    {
         *after = whole;
     }
     error
 }
 
-/// `user@address:port`, as events show it.
+/// `user@address:port`, for events.
 fn address(target: &Target) -> String {
     let (host, port) = target.address();
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
@@ -420,7 +423,7 @@ fn address(target: &Target) -> String {
     }
 }
 
-/// What logins are counted by: the address, and where it is seen from.
+/// The key for counting logins: the address, and the gateway to it.
 fn governed(target: &Target) -> String {
     let (host, port) = target.address();
     let seen_from = match &target.gateway {

@@ -16,13 +16,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{oneshot, watch};
 
-/// So much of a command's standard error is kept for an error message.
+/// How much of a command's standard error is kept for an error message.
 const STDERR_TAIL: usize = 2048;
 
-/// How long a command is waited for once the connection has ended, to tell how it did, before it is killed.
+/// How long to wait for the command after the connection has ended, for its status, before it is killed.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// What is known of a gateway command, for the case that the connection fails.
+/// What is known about a proxy command, for errors.
 #[derive(Debug, Clone)]
 pub(crate) struct Witness {
     command: String,
@@ -31,7 +31,7 @@ pub(crate) struct Witness {
     ended: watch::Receiver<Option<String>>,
 }
 
-/// Starts a command through the user's shell and yields its pipes, as OpenSSH does: `SHELL -c "exec COMMAND"`.
+/// Starts a command with the user's shell and returns its pipes, as OpenSSH does: `SHELL -c "exec COMMAND"`.
 ///
 /// Tokens such as `%h` are expanded already. The command has a process group of its own, so that Ctrl-C
 /// reaches it only through us, and ends when the stream is dropped.
@@ -60,7 +60,7 @@ pub(crate) fn dial(shell: &Path, command: &str) -> Result<(BoxStream, Witness), 
     Ok((Box::new(stream), Witness { command: command.to_owned(), stderr: tail, ended }))
 }
 
-/// A command that is ended, with all that it started, when this is dropped.
+/// A command that is ended, with its process group, when this is dropped.
 struct Running {
     child: Child,
     group: Option<Pid>,
@@ -68,8 +68,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // The shell has been replaced by the command, or has others under it, which get the chance to clean
-        // up; the child itself is killed right after this.
+        // The shell was replaced by the command, or has children, which can clean up; the child itself is killed next.
         if let Some(group) = self.group {
             let _ = kill_process_group(group, Signal::TERM);
         }
@@ -94,14 +93,14 @@ async fn attend(
         }
     };
     let running = async {
-        // What it left running may hold its standard error open.
+        // Its background processes may hold its standard error open.
         let (status, _) = tokio::join!(command.child.wait(), tokio::time::timeout(LAST_WORDS, reading));
         end.send_replace(Some(status.map_or_else(|error| error.to_string(), |status| status.to_string())));
     };
     tokio::pin!(running);
     tokio::select! {
         () = &mut running => {}
-        // One that closed its output before us may still be about to say why, and to end by itself.
+        // A command that has closed its output may be about to write an error and to end.
         silent = closed => if silent.unwrap_or(false) {
             let _ = tokio::time::timeout(LAST_WORDS, running).await;
         }
@@ -109,8 +108,8 @@ async fn attend(
 }
 
 impl Witness {
-    /// The command's part in a connection that failed before the login: how it ended and what it said.
-    /// `None` if it runs and has said nothing.
+    /// How the command ended and its standard error, for a connection that failed before the login. `None` if it runs and
+    /// has written nothing.
     pub(crate) async fn testimony(mut self) -> Option<ConnectErrorKind> {
         let ended = tokio::time::timeout(LAST_WORDS * 2, self.ended.wait_for(Option::is_some)).await;
         let status = ended.ok().and_then(Result::ok).and_then(|status| status.clone());
@@ -128,7 +127,7 @@ impl Witness {
 
 /// The pipes of a command; dropping it ends the command.
 struct CommandStream {
-    /// `None` once it is shut down: a pipe has no other way to say so.
+    /// `None` once it is shut down, which closes the pipe.
     stdin: Option<ChildStdin>,
     stdout: ChildStdout,
     /// Whether the command has closed its output.
@@ -139,7 +138,7 @@ struct CommandStream {
 impl Drop for CommandStream {
     fn drop(&mut self) {
         if let Some(close) = self.close.take() {
-            // Nobody listens any more if the command has ended.
+            // There is no receiver if the command has ended.
             let _ = close.send(self.silent);
         }
     }

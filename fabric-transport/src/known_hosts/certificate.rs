@@ -1,4 +1,4 @@
-//! Whether a host certificate is in order (OpenSSH's PROTOCOL.certkeys).
+//! Checking host certificates (OpenSSH's PROTOCOL.certkeys).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,30 +10,30 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CertificateFault {
-    /// It is one of a user.
+    /// It is a user certificate.
     #[error("it is a user's certificate, not a host's")]
     NotAHost,
-    /// Its time has not come.
+    /// It is not valid yet.
     #[error("it is not valid before {0} seconds after 1970")]
     NotYetValid(u64),
-    /// Its time is over.
+    /// It has expired.
     #[error("it expired {0} seconds after 1970")]
     Expired(u64),
-    /// It is made out to other names.
-    #[error("it is made out to {}, not to this host", .0.join(", "))]
+    /// It is for other names.
+    #[error("it is for {}, not for this host", .0.join(", "))]
     OtherHost(Vec<String>),
     /// It has critical options, of which none is defined for hosts.
-    #[error("it has the critical option {0}, which is not known")]
+    #[error("it has the unsupported critical option {0}")]
     CriticalOption(String),
-    /// It is signed with an algorithm that is not taken: SHA-1 or DSA (`CASignatureAlgorithms`).
+    /// It is signed with an algorithm that is not accepted: SHA-1 or DSA (`CASignatureAlgorithms`).
     #[error("it is signed with {0}, which is not accepted")]
     SignatureAlgorithm(String),
-    /// The signature is not right.
+    /// The signature is wrong.
     #[error("its signature is wrong")]
     Signature,
 }
 
-/// Checks all but whether its authority is trusted. No principals stands for any name.
+/// Checks all except whether its authority is trusted. A certificate without principals is for any name.
 pub(super) fn validate(
     certificate: &Certificate,
     principals: &[String],
@@ -63,7 +63,7 @@ pub(super) fn validate(
         }
         _ => {}
     }
-    // That the authority is trusted is what led here; left to check is its signature.
+    // The authority is trusted already; its signature remains to be checked.
     let authority = certificate.signature_key().fingerprint(HashAlg::Sha256);
     certificate.validate_at(now, [&authority]).map_err(|_| CertificateFault::Signature)
 }

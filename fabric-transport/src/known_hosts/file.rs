@@ -1,4 +1,4 @@
-//! A file with its index, kept up with what is on disk.
+//! A file with its index, kept up to date.
 
 use std::collections::HashSet;
 use std::fs::Metadata;
@@ -21,7 +21,7 @@ pub(super) struct File {
     stamp: Option<Stamp>,
 }
 
-/// What tells whether a file is still the one that was read.
+/// What identifies a version of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -51,7 +51,7 @@ impl File {
         Ok(file)
     }
 
-    /// Lines that are in no file.
+    /// Lines without a file.
     pub(super) fn of_text(path: &str, text: &[u8]) -> Self {
         let mut index = Index::default();
         index.add(text);
@@ -62,8 +62,8 @@ impl File {
         FileLine { file: self.path.clone(), line }
     }
 
-    /// Whether the file on disk is another one than was read. If that can't be found out, it counts as a change, so
-    /// that reading it tells.
+    /// Whether the file on disk differs from the one that was read. If that is unknown it counts as a change, so that
+    /// reading it reports the error.
     pub(super) fn has_changed(&self) -> bool {
         match std::fs::metadata(&self.path) {
             Ok(about) => self.stamp != Some(Stamp::from(&about)),
@@ -87,7 +87,7 @@ impl File {
         }
     }
 
-    /// Reads the file again through a descriptor that stands at its beginning.
+    /// Reads the file again through a descriptor at its beginning.
     pub(super) fn refresh_from(&mut self, open: &mut std::fs::File) -> Result<(), ReadError> {
         let mut read = || -> io::Result<_> {
             // Before the content: a change while it is read is then seen as a change.
@@ -109,8 +109,8 @@ impl File {
         open.metadata().is_ok_and(|about| self.stamp == Some(Stamp::from(&about)))
     }
 
-    /// Takes in what this process has just written at the end of the file, which it holds locked; if that is not all
-    /// that has happened to it, it is read again the next time.
+    /// Adds lines that this process has just appended to the locked file; after other changes it is read again the next
+    /// time.
     pub(super) fn appended(&mut self, written: &[u8], open: &std::fs::File) {
         let mut content = std::mem::take(&mut self.content);
         let before = content.len();

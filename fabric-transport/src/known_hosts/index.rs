@@ -8,7 +8,7 @@ use ssh_key::public::KeyData;
 use super::line::{self, BadLineReason, HashedName, Marker, Names};
 use super::pattern;
 
-/// What one line says.
+/// The key of a line.
 #[derive(Debug)]
 pub(super) struct KeyEntry {
     pub(super) line: usize,
@@ -16,7 +16,7 @@ pub(super) struct KeyEntry {
     pub(super) key: KeyData,
 }
 
-/// The entries of a file, in its order, and ways to find those of a name. Grows at its end only.
+/// The entries of a file, in order, with indexes by name. Append-only.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     entries: Vec<KeyEntry>,
@@ -29,7 +29,7 @@ pub(super) struct Index {
     /// Entries that are revocations, a second time.
     revocations: Vec<(Revoked, u32)>,
     bad_lines: Vec<(usize, BadLineReason)>,
-    /// What was found for a name among how many of the hashed lines.
+    /// Results for names, with how many of the hashed lines were searched.
     found: Mutex<HashMap<Box<[u8]>, HashedHits>>,
 }
 
@@ -47,7 +47,7 @@ enum Revoked {
 }
 
 impl Index {
-    /// Takes in further lines.
+    /// Adds lines.
     pub(super) fn add(&mut self, text: &[u8]) {
         for line in text.split_inclusive(|&c| c == b'\n') {
             self.lines += 1;
@@ -123,7 +123,7 @@ impl Index {
         matching.map(|(_, at)| &self.entries[*at as usize])
     }
 
-    /// The hashed entries of a name. Every hashed line is tried once a name.
+    /// The hashed entries of a name. Every hashed line is tried once for each name.
     fn hashed_under(&self, name: &[u8]) -> Vec<u32> {
         if self.hashed.is_empty() {
             return Vec::new();

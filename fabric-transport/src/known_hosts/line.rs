@@ -8,13 +8,13 @@ use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 use thiserror::Error;
 
-/// What a line says of its key, beyond that it is the host's.
+/// The marker of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Marker {
     /// It signs certificates of hosts (`@cert-authority`).
     CertAuthority,
-    /// It must not be accepted, in whatever way (`@revoked`).
+    /// It must not be accepted (`@revoked`).
     Revoked,
 }
 
@@ -31,15 +31,15 @@ pub enum BadLineReason {
     /// The key cannot be decoded.
     #[error("the key cannot be decoded")]
     Key,
-    /// The key is of another type than the word before it says.
-    #[error("the key is not of the type that is written before it")]
+    /// The key's type differs from the word before it.
+    #[error("the key's type differs from the one written before it")]
     KeyType,
     /// The hashed name cannot be decoded.
     #[error("the hashed name cannot be decoded")]
     Hash,
 }
 
-/// A line that was understood.
+/// A parsed line.
 #[derive(Debug)]
 pub(super) struct Line<'a> {
     pub(super) marker: Option<Marker>,
@@ -56,10 +56,10 @@ pub(super) enum Names<'a> {
     Hashed(HashedName),
 }
 
-/// A name that can be recognised and not read.
+/// A hashed name, which can be compared but not read.
 #[derive(Debug, Clone)]
 pub(super) struct HashedName {
-    /// With the salt taken in already, which is half of the work.
+    /// Initialised with the salt, which is half of the work.
     salted: Hmac<Sha1>,
     hash: [u8; HASH],
 }

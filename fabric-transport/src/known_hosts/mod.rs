@@ -1,30 +1,25 @@
-//! Host keys: what is known about a host, and recording what is new (sshd(8), "SSH_KNOWN_HOSTS FILE
-//! FORMAT").
+//! known_hosts files: checking host keys, and recording new ones (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
 //!
-//! [`KnownHosts`] is one shared index of the user's and the system's files. It answers for a [`Host`] and
-//! the key or certificate that it shows ([`KnownHosts::check`]), says which host-key algorithms to ask for
-//! ([`KnownHosts::algorithms`]), and records new keys so that many processes can do so at once
-//! ([`KnownHosts::record`]). The rules are OpenSSH's:
+//! [`KnownHosts`] is a shared index of the user's and the system's files. It checks the key or certificate of a [`Host`]
+//! ([`KnownHosts::check`]), orders host-key algorithms ([`KnownHosts::algorithms`]), and records new keys, also from many
+//! processes at once ([`KnownHosts::record`]). The rules are OpenSSH's:
 //!
-//! * Any matching line with the key accepts it; keys of other lines then don't matter. `@revoked` beats
-//!   all, for the key itself, for a certificate's key and for the key of its authority.
-//! * Names are plain, wildcards (`*`, `?`), negated (`!name` takes the line away from the hosts it
-//!   matches) or hashed (`|1|salt|hash`, compared in constant time); letter case does not count. A port
-//!   other than 22 is looked up as `[host]:port`, and if nothing is known under that, a key known without
-//!   port is taken as well.
-//! * `HostKeyAlias` stands for name and port at once.
+//! * A matching line with the key accepts it, whatever other lines have. `@revoked` takes precedence, for the key itself,
+//!   for a certificate's key and for the key of its authority.
+//! * Names are plain, wildcards (`*`, `?`), negated (`!name` excludes the hosts that it matches) or hashed
+//!   (`|1|salt|hash`, compared in constant time). Case doesn't matter. A port other than 22 is looked up as `[host]:port`;
+//!   if nothing is known under that, a key known without port is accepted too.
+//! * `HostKeyAlias` replaces name and port.
 //! * A `@cert-authority` line vouches for host certificates: the right type, an intact signature that is
 //!   not SHA-1, within its time, for this name, without critical options. A certificate without such a
 //!   line is judged by the plain key in it.
-//! * A line that cannot be read is skipped and reported ([`KnownHosts::bad_lines`]). A file that exists
-//!   and cannot be read is an error: an unreadable file is not an empty one.
+//! * An invalid line is skipped and reported ([`KnownHosts::bad_lines`]). A file that exists and can't be read is an error.
 //!
-//! A file is parsed once and read again when it has changed on disk; if it has only grown, only what is
-//! new is parsed. Plain names are found in a map. Hashed names cost one HMAC for each line, are only
-//! looked through where their answer matters, and what was found for a name is kept.
+//! A file is parsed once, and again when it has changed on disk; if it has only grown, only the new part. Plain names are in
+//! a map. Hashed names cost one HMAC for each line; they are searched only if needed, and the results are kept.
 //!
-//! All calls block for as long as the disk does: microseconds, as long as files don't change. `record` also
-//! waits for other processes that record.
+//! All calls block for disk access: microseconds while files don't change. `record` also waits for other processes that
+//! record.
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -78,12 +73,12 @@ use index::KeyEntry;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Host {
-    /// Its name or address as it was asked for. Each further name counts as much as the first: add none
-    /// that an attacker may choose, such as an address from the DNS.
+    /// Its name or address, as configured. All names are equivalent: don't add one that an attacker may choose, such as an
+    /// address from the DNS.
     pub names: Vec<String>,
     /// The port.
     pub port: u16,
-    /// What stands for names and port (`HostKeyAlias`).
+    /// The alias that replaces names and port (`HostKeyAlias`).
     pub alias: Option<String>,
 }
 
@@ -93,14 +88,14 @@ impl Host {
         Self { names: vec![name.into()], port, alias: None }
     }
 
-    /// With `HostKeyAlias`, where there is one.
+    /// Sets `HostKeyAlias`, if there is one.
     #[must_use]
     pub fn alias(mut self, alias: Option<String>) -> Self {
         self.alias = alias;
         self
     }
 
-    /// What lines are looked up, and new ones recorded, under.
+    /// The names for looking up and recording keys.
     fn keys(&self) -> Vec<String> {
         match &self.alias {
             Some(alias) => vec![alias.to_ascii_lowercase()],
@@ -109,12 +104,12 @@ impl Host {
         }
     }
 
-    /// What else is tried where nothing is known under [`Self::keys`].
+    /// The alternative names if nothing is known under [`Self::keys`].
     fn keys_without_port(&self) -> Option<Vec<String>> {
         (self.alias.is_none() && self.port != 22).then(|| self.principals())
     }
 
-    /// What a certificate must be made out to.
+    /// The names that a certificate must be for.
     fn principals(&self) -> Vec<String> {
         match &self.alias {
             Some(alias) => vec![alias.to_ascii_lowercase()],
@@ -129,7 +124,7 @@ impl Host {
 pub struct FileLine {
     /// The file.
     pub file: PathBuf,
-    /// The line, counted from 1, comments and empty lines too.
+    /// The line number, from 1.
     pub line: usize,
 }
 
@@ -139,32 +134,31 @@ impl fmt::Display for FileLine {
     }
 }
 
-/// A key that is known of a host.
+/// A known key of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KnownKey {
-    /// Where it stands.
+    /// Its line.
     pub place: FileLine,
-    /// What the line says of it.
+    /// Its marker.
     pub marker: Option<Marker>,
     /// The key.
     pub key: PublicKey,
 }
 
-/// What is known about the key that a host shows.
+/// The result of checking a host's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
     /// It is the host's key, or an authority on this line vouches for it.
     Known(FileLine),
-    /// Nothing is known of this host.
+    /// The host is unknown.
     Unknown,
-    /// Other keys are known of this host, and this one isn't: there may be a man in the middle.
+    /// The host is known with other keys: there may be a man in the middle.
     Changed(Vec<KnownKey>),
     /// The key, or the authority of its certificate, is revoked by this line.
     Revoked(FileLine),
-    /// An authority on this line would vouch for the certificate, but it is not in order; nor is its plain
-    /// key known.
+    /// The authority on this line would vouch for the certificate, but that is invalid; its plain key isn't known either.
     BadCertificate {
         /// The line of the authority.
         place: FileLine,
@@ -173,7 +167,7 @@ pub enum Verdict {
     },
 }
 
-/// A line that says nothing that could be understood. It is skipped, as OpenSSH does.
+/// An invalid line. It is skipped, as in OpenSSH.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{place}: {reason}")]
 #[non_exhaustive]
@@ -184,7 +178,7 @@ pub struct BadLine {
     pub reason: BadLineReason,
 }
 
-/// A file exists and cannot be read. As its content isn't known, no key can be called unknown.
+/// A file exists and can't be read, so that no key can be considered unknown.
 #[derive(Debug, Error)]
 #[error("cannot read {}: {error}; host keys cannot be checked without it", .file.display())]
 #[non_exhaustive]
@@ -204,14 +198,14 @@ pub struct KnownHosts {
 }
 
 impl KnownHosts {
-    /// Reads the user's files (`UserKnownHostsFile`) and the system's (`GlobalKnownHostsFile`). Those that
-    /// don't exist are empty, and are read once they do.
+    /// Reads the user's files (`UserKnownHostsFile`) and the system's (`GlobalKnownHostsFile`). Missing files count as empty,
+    /// and are read once they exist.
     pub fn load(user: &[PathBuf], system: &[PathBuf]) -> Result<Self, ReadError> {
         let files: Result<Vec<_>, _> = user.iter().chain(system).map(|path| File::read(path)).collect();
         Ok(Self { files: RwLock::new(files?), user_files: user.len() })
     }
 
-    /// What is known about this host and the key it shows. Certificates are judged as of `now`.
+    /// Checks the key of a host. Certificates must be valid at `now`.
     pub fn check(&self, host: &Host, key: &HostKey, now: SystemTime) -> Result<Verdict, ReadError> {
         self.check_with(b"", host, key, now)
     }
@@ -229,14 +223,14 @@ impl KnownHosts {
         let verdict = judge(&files, &host.keys(), host, key, now);
         let Some(keys) = host.keys_without_port().filter(|_| verdict == Verdict::Unknown) else { return Ok(verdict) };
         match judge(&files, &keys, host, key, now) {
-            // What is known without port says nothing against another key on this port.
+            // A key known without port doesn't contradict another one on this port.
             Verdict::Changed(_) => Ok(Verdict::Unknown),
             verdict => Ok(verdict),
         }
     }
 
-    /// Puts the host-key algorithms for which a key of the host is known first, so that a host with several
-    /// keys shows the one that is known; the order is otherwise left alone (as OpenSSH does).
+    /// Moves host-key algorithms with a known key of the host to the front, so that a host with several keys shows the known
+    /// one; otherwise the order is kept (as in OpenSSH).
     ///
     /// ```
     /// # use fabric_transport::known_hosts::{Host, KnownHosts};
@@ -281,7 +275,7 @@ impl KnownHosts {
         Ok(order)
     }
 
-    /// All that is known of a host, in the order of files and lines.
+    /// All known keys of a host, in the order of files and lines.
     pub fn keys(&self, host: &Host) -> Result<Vec<KnownKey>, ReadError> {
         let files = self.current()?;
         let files: Vec<&File> = files.iter().collect();
@@ -298,23 +292,22 @@ impl KnownHosts {
         files.iter().flat_map(bad).collect()
     }
 
-    /// Records a new key of a host in the first of the user's files: one line with all its names, or one a
-    /// name if they are to be hashed (`HashKnownHosts`).
+    /// Records a new key of a host in the first of the user's files: one line with all its names, or hashed one line for each
+    /// (`HashKnownHosts`).
     ///
-    /// Many processes may do this at once. Each holds an advisory lock on the file and reads it again
-    /// under it, so that a key that another one recorded meanwhile is not recorded twice
-    /// ([`Recorded::Already`]) and a different one is not added to it ([`RecordError::Conflict`]). The file
-    /// is made with mode 0600, its directory with 0700; a last line without an end is ended first. A
-    /// certificate's plain key is recorded.
+    /// Many processes may do this at once. Each locks the file (advisory) and reads it again, so that a key that another
+    /// process has recorded meanwhile is not recorded twice ([`Recorded::Already`]), and no different key is added
+    /// ([`RecordError::Conflict`]). The file is created with mode 0600, its directory with 0700. Of a certificate the plain
+    /// key is recorded.
     pub fn record(&self, host: &Host, key: &HostKey, hash: bool) -> Result<Recorded, RecordError> {
         let mut files = self.files.write();
         let file = files.first_mut().filter(|_| self.user_files > 0).ok_or(RecordError::NoFile)?;
         record::record(file, &host.keys(), key.data(), hash)
     }
 
-    /// How the keys that a host announces, once it was trusted for the one that it has shown, differ from those in the user's
-    /// files. `None` where these must stay as they are, by OpenSSH's rules for `UpdateHostKeys`: they don't know the shown
-    /// key; a line for the host has a marker, a pattern or further names; or one of the keys stands under another name too.
+    /// The difference between a host's announced keys and those in the user's files. `None` if these must not be changed, by
+    /// OpenSSH's rules for `UpdateHostKeys`: they don't have the shown key; a line for the host has a marker, a pattern or
+    /// further names; or one of the keys is also known under another name.
     pub(crate) fn outdated(
         &self,
         host: &Host,
@@ -326,9 +319,9 @@ impl KnownHosts {
         Ok(update::outdated(&files[..self.user_files], name, shown, announced))
     }
 
-    /// Makes the user's files agree with what a host announces: `new` keys, whose possession it has proved, come into the first
-    /// one; of all of them, lines for the host alone go whose keys are not `announced`. Other lines stay as they are, comments
-    /// too. A file is locked as by [`record`](Self::record), and replaced in one step.
+    /// Updates the user's files to a host's announcement: adds `new` keys, which it has proven to hold, to the first file, and
+    /// removes lines for the host alone with keys that are not `announced`. Other lines and comments are kept. A file is
+    /// locked as by [`record`](Self::record), and replaced atomically.
     pub(crate) fn update(
         &self,
         host: &Host,
@@ -355,16 +348,16 @@ impl KnownHosts {
     }
 }
 
-/// Where lines of `KnownHostsCommand` are said to stand.
+/// The file name of lines of `KnownHostsCommand`.
 const COMMAND: &str = "KnownHostsCommand";
 
 const CERTIFICATE_SUFFIX: &str = "-cert-v01@openssh.com";
 
-/// The type of key that an algorithm's signatures are made with.
+/// The key type of an algorithm.
 pub(crate) fn key_type_of(algorithm: &str) -> &str {
     match algorithm.strip_suffix(CERTIFICATE_SUFFIX).unwrap_or(algorithm) {
         "rsa-sha2-256" | "rsa-sha2-512" => "ssh-rsa",
-        // The certificates of security keys end differently.
+        // Certificate names of security keys have another ending.
         "sk-ssh-ed25519" => "sk-ssh-ed25519@openssh.com",
         "sk-ecdsa-sha2-nistp256" => "sk-ecdsa-sha2-nistp256@openssh.com",
         plain => plain,
@@ -380,20 +373,18 @@ fn entries<'a>(files: &[&'a File], keys: &[String]) -> Vec<(&'a File, &'a KeyEnt
     files.iter().flat_map(|&file| file.index.entries(keys).into_iter().map(move |entry| (file, entry))).collect()
 }
 
-/// Enough entries to ask for the right algorithms: the hashed ones are left out where a plain key is known
-/// without them, since looking for them is what costs.
+/// Enough entries to choose algorithms: without the hashed ones, which are expensive to find, if a plain key is known.
 fn entries_for_algorithms<'a>(files: &[&'a File], keys: &[String]) -> Vec<(&'a File, &'a KeyEntry)> {
     let not_hashed = |file: &'a File| file.index.entries_by(keys, false).into_iter().map(move |entry| (file, entry));
     let found: Vec<_> = files.iter().copied().flat_map(not_hashed).collect();
     if found.iter().any(|(_, entry)| entry.marker.is_none()) { found } else { entries(files, keys) }
 }
 
-/// What the lines under these names say about a key.
+/// Checks a key against the lines for these names.
 fn judge(files: &[&File], keys: &[String], host: &Host, key: &HostKey, now: SystemTime) -> Verdict {
     let certificate = key.certificate();
     let authority = certificate.map(ssh_key::Certificate::signature_key);
-    // Few lines are revocations, and each of them counts: these are always looked at, and one for the host
-    // on port 22 is taken to mean the host.
+    // Revocations are few and always checked; one for the host on port 22 applies to every port.
     let revocable = [keys, &host.principals()].concat();
     for &file in files {
         let mut revocations = file.index.revocations(&revocable);
@@ -402,7 +393,7 @@ fn judge(files: &[&File], keys: &[String], host: &Host, key: &HostKey, now: Syst
             return Verdict::Revoked(file.place(entry.line));
         }
     }
-    // A hit among the lines that are cheap to find spares looking through the hashed ones.
+    // Plain names first: a hit saves searching the hashed ones.
     let (mut others, mut fault) = (Vec::new(), None);
     for hashed in [false, true] {
         for &file in files {

@@ -1,4 +1,4 @@
-//! Recording a new key, by many processes at once.
+//! Recording a new key, also by many processes at once.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -14,13 +14,13 @@ use super::key::KeyError;
 use super::line::{HashedName, Marker};
 use super::{KnownKey, ReadError, known_key};
 
-/// What came of recording a key.
+/// The result of recording a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recorded {
     /// It was written.
     Added,
-    /// It is there already.
+    /// It was there already.
     Already,
 }
 
@@ -28,15 +28,13 @@ pub enum Recorded {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// There is no file of the user's.
-    #[error("there is no known_hosts file of the user's to record a key in")]
+    /// The user has no file.
+    #[error("there is no user known_hosts file to record a key in")]
     NoFile,
-    /// A name that would mean something else in the file: empty, or with white space, a comma, a wildcard,
-    /// or a first letter that is a sign.
-    #[error("{0:?} is not a host name that could be recorded")]
+    /// A name with a different meaning in the file: empty, or with white space, a comma, a wildcard or a leading sign.
+    #[error("the host name {0:?} cannot be recorded")]
     Name(String),
-    /// Other keys of the host are there, perhaps just recorded by another process, or this one is revoked
-    /// there.
+    /// The host has other keys there, perhaps just recorded by another process, or this one is revoked.
     #[error("another key of the host is recorded at {}", .0.place)]
     Conflict(Box<KnownKey>),
     /// The key cannot be written as text.
@@ -68,7 +66,7 @@ pub(super) fn record(file: &mut File, names: &[String], key: &KeyData, hash: boo
         file.refresh_from(&mut open)?;
     }
 
-    // Another process may have been here since the host was looked up.
+    // Another process may have changed the file since the lookup.
     let mut unknown = Vec::new();
     for name in names {
         let entries = file.index.entries(std::slice::from_ref(name));
@@ -93,7 +91,7 @@ pub(super) fn record(file: &mut File, names: &[String], key: &KeyData, hash: boo
     Ok(Recorded::Added)
 }
 
-/// What is written of a key: one line with all names, or one a name if they are to be hashed.
+/// The lines for a key: one with all names, or hashed one for each name.
 pub(super) fn lines(names: &[&str], key: &KeyData, hash: bool) -> Result<String, RecordError> {
     let key = PublicKey::from(key.clone()).to_openssh().map_err(|error| RecordError::Key(KeyError(error)))?;
     let names: Vec<String> = if hash {
@@ -107,14 +105,14 @@ pub(super) fn lines(names: &[&str], key: &KeyData, hash: bool) -> Result<String,
 /// Writes lines at the end of a locked file.
 pub(super) fn append(file: &mut File, open: &mut std::fs::File, lines: &str) -> io::Result<()> {
     let end_of_last = if file.last_byte().is_some_and(|last| last != b'\n') { "\n" } else { "" };
-    // In one go, for those who don't lock.
+    // In one write, for programs that don't lock.
     let written = format!("{end_of_last}{lines}");
     open.write_all(written.as_bytes())?;
     file.appended(written.as_bytes(), open);
     Ok(())
 }
 
-/// Opens the file, made if need be, and locks it until it is closed.
+/// Opens the file, created if it is missing, and locks it until it is closed.
 pub(super) fn open_locked(path: &Path) -> io::Result<std::fs::File> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
@@ -122,8 +120,7 @@ pub(super) fn open_locked(path: &Path) -> io::Result<std::fs::File> {
     loop {
         let open = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         open.lock()?;
-        // While this waited for the lock, another file may have been put in its place, as
-        // `ssh-keygen -R` does.
+        // Meanwhile the file may have been replaced, as by `ssh-keygen -R`.
         let (locked, there) = (open.metadata()?, std::fs::metadata(path));
         if there.is_ok_and(|there| (there.dev(), there.ino()) == (locked.dev(), locked.ino())) {
             return Ok(open);
@@ -131,7 +128,7 @@ pub(super) fn open_locked(path: &Path) -> io::Result<std::fs::File> {
     }
 }
 
-/// Whether a name stands for itself in the file.
+/// Whether a name is literal in the file.
 fn is_recordable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(['|', '@', '#', '!'])

@@ -1,5 +1,4 @@
-//! The keys that a host has now (`UpdateHostKeys` of ssh_config(5)): which of them are new, which are no longer in use, and
-//! putting the user's files right.
+//! Updating known keys to those that a host announces (`UpdateHostKeys` of ssh_config(5)).
 
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
@@ -13,7 +12,7 @@ use super::file::File;
 use super::index::KeyEntry;
 use super::record::{self, RecordError};
 
-/// How the keys that a host has differ from those that the user's files know of it.
+/// The difference between a host's keys and those in the user's files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Outdated {
     /// Keys that are not known.
@@ -22,11 +21,10 @@ pub(crate) struct Outdated {
     pub(crate) old: Vec<KeyData>,
 }
 
-/// What the user's files say of a host that has shown one key and announces these. `None` where they are to be left alone, by
-/// OpenSSH's rules: they don't know the key that was shown; a line for the host has a marker, a pattern or further names;
-/// or one of the keys stands under another name too.
+/// Compares the announced keys with the user's files. `None` if these must not be changed; see
+/// [`KnownHosts::outdated`](super::KnownHosts::outdated).
 pub(super) fn outdated(files: &[File], name: &str, shown: &KeyData, announced: &[KeyData]) -> Option<Outdated> {
-    // Nearly always all is as it was. Lines with hashed names, which cost more to look through, then don't matter.
+    // Usually nothing has changed, and the expensive hashed names don't matter.
     let plain: Vec<&KeyEntry> =
         files.iter().flat_map(|file| file.index.entries_by(&[name.to_owned()], false)).collect();
     let is_plain = |key: &KeyData| plain.iter().any(|entry| entry.key == *key);
@@ -52,7 +50,7 @@ pub(super) fn outdated(files: &[File], name: &str, shown: &KeyData, announced: &
     (!elsewhere).then_some(Outdated { new, old })
 }
 
-/// The entries of a host; `None` where one of its lines says more than that.
+/// The entries of a host; `None` if one of its lines has a marker, a pattern or further names.
 fn entries_of<'a>(file: &'a File, name: &str) -> Option<Vec<&'a KeyEntry>> {
     let names = [name.to_owned()];
     let entries = file.index.entries(&names);
@@ -64,8 +62,7 @@ fn entries_of<'a>(file: &'a File, name: &str) -> Option<Vec<&'a KeyEntry>> {
     entries.iter().all(own).then_some(entries)
 }
 
-/// Makes the user's files know of a host what it has: `new` keys come into the first one, and of each the host's lines go
-/// whose keys are not among `announced`. All other lines stay as they are.
+/// Adds `new` keys of a host to the first file, and removes its lines with other keys than `announced` from all files.
 pub(super) fn update(
     files: &mut [File],
     name: &str,
@@ -83,7 +80,7 @@ pub(super) fn update(
         if !file.is_still(&open) {
             file.refresh_from(&mut open)?;
         }
-        // Another process may have been here meanwhile.
+        // Another process may have changed the file meanwhile.
         let Some(entries) = entries_of(file, name) else { return Ok(()) };
         let old: HashSet<usize> =
             entries.iter().filter(|entry| !announced.contains(&entry.key)).map(|entry| entry.line).collect();
@@ -107,10 +104,9 @@ pub(super) fn update(
     Ok(())
 }
 
-/// Puts a new file in a file's place, of the same mode and owner, in one step. Who waits for the lock on the old one sees
-/// that it is no longer there.
+/// Replaces a file atomically, with the same mode and owner. Processes that wait for the lock on the old one notice that.
 fn replace(path: &Path, old: &fs::File, content: &[u8]) -> io::Result<()> {
-    // A link stays one.
+    // A link is kept.
     let path = fs::canonicalize(path)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{:016x}", rand::random::<u64>()));

@@ -1,8 +1,8 @@
-//! Errors of this machine's system.
+//! Errors of the local system.
 
 use fabric_core::SessionError;
 
-/// What the system of this machine said no to.
+/// The kind of a local system error.
 pub(super) fn system(what: impl Into<String>, error: impl std::fmt::Display) -> SessionError {
     SessionError::System { what: what.into(), reason: error.to_string() }
 }

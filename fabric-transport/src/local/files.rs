@@ -1,4 +1,4 @@
-//! Files of this machine, by the words of [`Files`].
+//! Local files as [`Files`].
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -13,10 +13,10 @@ use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{DirEntry, FileChanges, FileKind, FileStat, Files, Progress, WriteOptions};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// How much is read or written at once.
+/// The size of a read or write.
 const CHUNK: usize = 256 * 1024;
 
-/// The files of this machine; relative paths start in one directory.
+/// Local files; relative paths start in one directory.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalFiles {
     dir: PathBuf,
@@ -32,7 +32,7 @@ impl LocalFiles {
         self.dir.join(OsStr::from_bytes(path))
     }
 
-    /// Does blocking work elsewhere, and puts the path into its error.
+    /// Runs blocking work on another thread, and adds the path to its error.
     async fn work<T: Send + 'static>(
         &self,
         what: &'static str,
@@ -79,7 +79,7 @@ impl Files for LocalFiles {
             for entry in fs::read_dir(at)? {
                 let entry = entry?;
                 let name = entry.file_name().into_vec();
-                // One that is gone by now is no entry any more.
+                // An entry that is gone by now is skipped.
                 if let (true, Ok(meta)) = (name.starts_with(&prefix) && name.ends_with(&suffix), entry.metadata()) {
                     found.push(DirEntry::new(name, stat_of(&meta)));
                 }
@@ -196,7 +196,7 @@ impl Files for LocalFiles {
     }
 }
 
-/// Opens a file as it is to be written.
+/// Opens a file for writing.
 pub(crate) fn open_to_write(at: &Path, options: &WriteOptions) -> io::Result<fs::File> {
     let mut open = fs::OpenOptions::new();
     open.write(true).truncate(options.truncate).mode(options.mode.unwrap_or(0o666));
@@ -213,7 +213,7 @@ pub(crate) fn open_to_write(at: &Path, options: &WriteOptions) -> io::Result<fs:
     Ok(file)
 }
 
-/// Gives a file what it is to have in the end.
+/// Sets the final attributes of a file.
 pub(crate) fn change(at: &Path, changes: &FileChanges) -> io::Result<()> {
     if let Some(size) = changes.size {
         fs::OpenOptions::new().write(true).open(at)?.set_len(size)?;
@@ -230,7 +230,7 @@ pub(crate) fn change(at: &Path, changes: &FileChanges) -> io::Result<()> {
     Ok(())
 }
 
-/// What this machine says about a file.
+/// The attributes of a file.
 pub(crate) fn stat_of(meta: &Metadata) -> FileStat {
     let kind = match meta.file_type() {
         t if t.is_file() => FileKind::File,
@@ -247,7 +247,7 @@ pub(crate) fn stat_of(meta: &Metadata) -> FileStat {
         .modified(meta.modified().ok())
 }
 
-/// The far side's error: here it is this machine that is the host.
+/// An error of the remote side: here, the local machine is the host.
 fn kind_of(error: &io::Error) -> FileErrorKind {
     match error.kind() {
         io::ErrorKind::NotFound => FileErrorKind::NotFound,

@@ -1,4 +1,4 @@
-//! Process groups: signals to them, and whether anything in them still lives.
+//! Process groups: signals to them, and whether any of their processes still runs.
 
 use std::io;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use fabric_core::transport::StopOutcome;
 use rustix::process::{Pid, Signal as Number, kill_process_group, test_kill_process_group};
 use tokio::time::{Instant, sleep};
 
-/// How long the system gets to end what was killed.
+/// How long killed processes may take to end.
 pub(super) const AFTER_KILL: Duration = Duration::from_secs(2);
 
-/// The system does not report when a group has become empty; it has to be asked.
+/// The system doesn't report when a group has become empty, so it is polled.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// The system's number of a signal.
@@ -44,7 +44,7 @@ pub(super) fn number_of(signal: &Signal) -> Option<Number> {
     })
 }
 
-/// The signal of a number that the system reported.
+/// The signal of a system number.
 pub(super) fn signal_of(number: i32) -> Signal {
     const NAMES: [&str; 20] = [
         "ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2", "CONT",
@@ -63,7 +63,7 @@ pub(super) fn send(group: Pid, signal: Number) -> io::Result<()> {
     }
 }
 
-/// TERM, then KILL to what is left after `grace`, and what came of it.
+/// Sends TERM, then KILL to the rest after `grace`; returns the result.
 pub(super) async fn stop(groups: &[Pid], grace: Duration) -> StopOutcome {
     let mut refused = None;
     for (signal, patience) in [(Number::TERM, grace), (Number::KILL, AFTER_KILL)] {
@@ -82,13 +82,13 @@ pub(super) async fn stop(groups: &[Pid], grace: Duration) -> StopOutcome {
         }
     }
     StopOutcome::Unknown(match refused {
-        Some(error) => format!("this machine refused the signal: {error}"),
+        Some(error) => format!("the system refused the signal: {error}"),
         None => "it did not end after SIGKILL".to_owned(),
     })
 }
 
-/// Whether a process of the group still runs. Dead ones that were not reaped yet don't count: in a
-/// container without an init they stay for ever.
+/// Whether a process of the group still runs. Zombies don't count: in a container without an init they are never
+/// reaped.
 fn lives(group: Pid) -> bool {
     if test_kill_process_group(group) == Err(rustix::io::Errno::SRCH) {
         return false;
@@ -99,7 +99,7 @@ fn lives(group: Pid) -> bool {
     }
 }
 
-/// `pid (name) state ppid pgrp ..`, where the name may hold anything (proc(5)).
+/// `pid (name) state ppid pgrp ..`; the name may contain any character (proc(5)).
 fn runs_in(stat: &std::path::Path, group: Pid) -> bool {
     let Ok(text) = std::fs::read(stat) else { return false };
     let Some(end) = text.iter().rposition(|b| *b == b')') else { return false };

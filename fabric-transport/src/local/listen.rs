@@ -1,4 +1,4 @@
-//! Streams and listeners of this machine.
+//! Local streams and listeners.
 
 use std::ffi::OsStr;
 use std::io;
@@ -28,7 +28,8 @@ pub(crate) async fn connect_unix(path: &[u8]) -> Result<BoxStream, SessionError>
     Ok(Box::new(stream.map_err(|error| system(format!("connect to {}", path.display()), error))?))
 }
 
-/// Binds before it returns. `""` is all interfaces, IPv4 and IPv6; a name is all its addresses, as with ssh.
+/// The addresses are bound before this returns. `""` is all interfaces, IPv4 and IPv6; a name is all its addresses, as
+/// in ssh.
 pub(crate) async fn listen(at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
     match at {
         ListenAddress::Tcp { host, port } => {
@@ -54,23 +55,23 @@ pub(crate) async fn listen(at: &ListenAddress) -> Result<Box<dyn Listener>, Sess
     }
 }
 
-/// How many free ports are tried until one is found that is free on every address.
+/// How many free ports are tried until one is free on every address.
 const PORTS: usize = 20;
 
-/// What listens on one port of several addresses.
+/// Listeners on one port of several addresses.
 pub(crate) struct TcpSockets {
     listeners: Vec<TcpListener>,
     pub(crate) port: u16,
 }
 
 impl TcpSockets {
-    /// On every address of `host`, with 0 on a port that is free on all of them. `localhost` has both loopback addresses,
-    /// whatever the hosts file says and in which order. An address that this machine doesn't have at all is left out, as
-    /// ssh does, if there is another one.
+    /// Listens on every address of `host`; with 0, on a port that is free on all of them. `localhost` is both loopback
+    /// addresses, whatever the hosts file contains. As in ssh, an address that this machine doesn't have is left out if
+    /// there is another one.
     ///
     /// # Errors
     ///
-    /// Which address and port can't be bound, and why.
+    /// The address and port that can't be bound, and why.
     pub(crate) async fn bind(host: &str, port: u16) -> Result<Self, SessionError> {
         let addresses = if host.eq_ignore_ascii_case("localhost") {
             vec![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
@@ -119,7 +120,7 @@ impl TcpSockets {
     }
 }
 
-/// Whether this machine has no such address, or no such family.
+/// Whether this machine doesn't have the address, or its family.
 fn is_no_address(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(Errno::from_io_error(error), Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT))
@@ -138,7 +139,7 @@ impl Listener for Tcp {
 
     async fn accept(&mut self) -> Option<BoxStream> {
         let (stream, _) = until_accepted(|| self.sockets.as_ref().map(TcpSockets::accept)).await?;
-        // Refused only on a socket that has ended, which its reader finds out by itself.
+        // Fails only on a socket that has ended, which its reader finds out by itself.
         let _ = stream.set_nodelay(true);
         Some(Box::new(stream))
     }
@@ -179,7 +180,7 @@ impl Drop for Unix {
     }
 }
 
-/// Accepts; a connection that broke before it was accepted, or a lack of descriptors, ends no listener.
+/// Accepts; the listener survives a connection that broke before it was accepted, and a lack of descriptors.
 async fn until_accepted<T, F: Future<Output = std::io::Result<T>>>(mut accept: impl FnMut() -> Option<F>) -> Option<T> {
     loop {
         match accept()?.await {

@@ -1,9 +1,8 @@
 //! The `local` transport: this machine as a host.
 //!
-//! Processes are started by `/bin/sh -c` in a process group of their own, with or without a
-//! pseudo-terminal; files are this machine's files; streams are sockets. What holds for a host holds here,
-//! so that a task cannot tell the difference: a session starts in the home directory, relative paths are
-//! relative to it, and stopping a process stops its group.
+//! Processes are started by `/bin/sh -c` in a process group of their own, with or without a pseudo-terminal; files are
+//! local files; streams are sockets. The behaviour is that of a remote host: a session starts in the home directory,
+//! relative paths are relative to it, and stopping a process stops its group.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,10 +39,10 @@ pub(crate) use files::{LocalFiles, change, open_to_write};
 pub(crate) use listen::{connect, connect_unix, listen};
 use process::LocalControl;
 
-/// How long what still runs on a session that is closed has to end by itself.
+/// How long remaining processes of a closed session have to end by themselves.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
-/// Opens sessions with this machine, whatever host the target names.
+/// Opens sessions with this machine, whatever the target's host.
 #[derive(Debug, Clone, Default)]
 pub struct LocalTransport {
     dir: Option<PathBuf>,
@@ -51,8 +50,7 @@ pub struct LocalTransport {
 }
 
 impl LocalTransport {
-    /// Sessions that start in the home directory, as a login would: `$HOME`, else what the password
-    /// database says.
+    /// Sessions that start in the home directory, like a login: `$HOME`, else the directory in the password database.
     pub fn new() -> Self {
         Self::default()
     }
@@ -62,7 +60,7 @@ impl LocalTransport {
         Self { dir: Some(dir.into()), login_shell: None }
     }
 
-    /// The shell of those who ask for no command. Default: `$SHELL`, else `/bin/sh`.
+    /// The shell for requests without a command. Default: `$SHELL`, else `/bin/sh`.
     #[must_use]
     pub fn login_shell(mut self, shell: impl Into<PathBuf>) -> Self {
         self.login_shell = Some(shell.into());
@@ -94,13 +92,13 @@ pub struct LocalSession {
     dir: PathBuf,
     clear_env: bool,
     login_shell: Option<PathBuf>,
-    /// What was started and may still run; ended when the session is closed.
+    /// Started processes that may still run; stopped when the session is closed.
     running: Mutex<Vec<Weak<LocalControl>>>,
     open: watch::Sender<bool>,
 }
 
 impl LocalSession {
-    /// A session that starts in the directory in which this program runs.
+    /// A session that starts in the current directory of this program.
     pub fn here() -> Self {
         Self::in_dir(".")
     }
@@ -116,14 +114,14 @@ impl LocalSession {
         }
     }
 
-    /// Whether processes are started without the environment of this program. Default: they inherit it.
+    /// Whether processes start without the environment of this program. Default: they inherit it.
     #[must_use]
     pub fn clear_env(mut self, clear: bool) -> Self {
         self.clear_env = clear;
         self
     }
 
-    /// The shell of those who ask for no command. Default: `$SHELL`, else `/bin/sh`.
+    /// The shell for requests without a command. Default: `$SHELL`, else `/bin/sh`.
     #[must_use]
     pub fn login_shell(mut self, shell: impl Into<PathBuf>) -> Self {
         self.login_shell = Some(shell.into());
@@ -169,7 +167,7 @@ impl Session for LocalSession {
     }
 
     async fn closed(&self) -> SessionError {
-        // The sender lives as long as this session does.
+        // The sender lives as long as this session.
         let _ = self.open.subscribe().wait_for(|open| !open).await;
         SessionError::Closed
     }

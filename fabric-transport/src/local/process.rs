@@ -1,4 +1,4 @@
-//! Processes of this machine: pipes or a pseudo-terminal, a group of their own, and how they end.
+//! Local processes: pipes or a pseudo-terminal, a process group, and the exit status.
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -27,12 +27,12 @@ use tokio_util::io::poll_read_buf;
 use super::error::system;
 use super::group;
 
-/// How much is read at once.
+/// The size of a read.
 const CHUNK: usize = 64 * 1024;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
-/// Starts what `request` asks for in `dir`.
+/// Starts the process of `request` in `dir`.
 pub(super) fn spawn(
     request: &SpawnRequest,
     dir: &Path,
@@ -64,7 +64,7 @@ pub(super) fn spawn(
     }
 }
 
-/// The user's shell, told by the leading dash of its name that it is a login shell, as sshd does.
+/// The user's shell; the leading dash of its name makes it a login shell, as with sshd.
 fn login_shell(shell: Option<&Path>) -> Command {
     let users = || std::env::var_os("SHELL").filter(|s| !s.is_empty()).unwrap_or_else(|| "/bin/sh".into());
     let shell = shell.map_or_else(users, |shell| shell.as_os_str().to_owned());
@@ -109,7 +109,7 @@ fn with_terminal(command: Command, size: WindowSize) -> Result<(Process, Arc<Loc
     Ok((Process::new(write, output, control.clone()), control))
 }
 
-/// Reaps the child and tells everybody how it ended.
+/// Reaps the child and reports its exit status.
 fn watch_over(
     mut child: Child,
     terminal: Option<OwnedFd>,
@@ -143,7 +143,7 @@ fn exit_status(status: std::process::ExitStatus) -> ExitStatus {
     }
 }
 
-/// Both streams, each in turn, and the exit status; nothing is read before it is asked for.
+/// Both streams, alternately, and the exit status; nothing is read before the caller asks.
 struct LocalOutput {
     stdout: Option<Reader>,
     stderr: Option<Reader>,
@@ -178,7 +178,7 @@ impl ProcessOutput for LocalOutput {
     }
 }
 
-/// The next bytes of a stream; `None` at its end, when the stream is let go.
+/// The next bytes of a stream; at its end the stream is dropped, and this returns `None`.
 fn poll_chunk(
     slot: &mut Option<Reader>,
     buffer: &mut BytesMut,
@@ -213,7 +213,7 @@ impl AsyncRead for Terminal {
     }
 }
 
-/// A pipe that is closed by shutting it down, as the trait promises; tokio's pipes only close on drop.
+/// A pipe that is closed by a shutdown, as the trait requires; tokio's pipes only close on drop.
 struct UntilShutdown<W>(Option<W>);
 
 impl<W: AsyncWrite + Unpin> AsyncWrite for UntilShutdown<W> {
@@ -234,7 +234,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for UntilShutdown<W> {
     }
 }
 
-/// Signals, size and end of a process of this machine.
+/// Signals, size and exit status of a local process.
 pub(super) struct LocalControl {
     id: rustix::process::Pid,
     terminal: Option<OwnedFd>,
@@ -247,8 +247,8 @@ impl LocalControl {
         self.disowned.load(Ordering::Relaxed)
     }
 
-    /// The process's own group and, at a terminal, the one in its foreground: a shell with job control
-    /// gives each of its jobs a group.
+    /// The process's own group and, on a terminal, the foreground group: a shell with job control starts each job in a
+    /// group of its own.
     fn groups(&self) -> Vec<rustix::process::Pid> {
         let mut groups = vec![self.id];
         let foreground = self.terminal.as_ref().and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok());
@@ -275,7 +275,7 @@ impl ProcessControl for LocalControl {
 
     fn kill(&self) -> bool {
         for group in self.groups() {
-            // One that refuses can't be ended by waiting either.
+            // A process that can't be stopped wouldn't end by waiting either.
             let _ = group::send(group, rustix::process::Signal::KILL);
         }
         true
@@ -288,7 +288,7 @@ impl ProcessControl for LocalControl {
     async fn stop(&self, grace: Duration) -> StopOutcome {
         let groups = self.groups();
         let outcome = group::stop(&groups, grace).await;
-        // So that whoever asks next also finds the process itself reaped.
+        // So that the process is reaped before anyone else asks.
         if outcome == StopOutcome::Ended {
             let _ = tokio::time::timeout(group::AFTER_KILL, ended(self.exit.clone())).await;
         }

@@ -9,19 +9,19 @@ use fabric_core::transport::{DirEntry, FileChanges, FileKind, FileStat, Files, P
 use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// How much is read or written at once.
+/// The size of a read or write.
 const CHUNK: usize = 64 * 1024;
 
-/// How many symbolic links a path may lead through, as on Linux (path_resolution(7)).
+/// How many symbolic links a path may contain, as on Linux (path_resolution(7)).
 const LINKS: usize = 40;
 
-/// What new files and directories don't get of the mode that is asked for.
+/// The umask: bits that new files and directories don't get.
 const UMASK: u32 = 0o022;
 
-/// Where relative paths start, and what `.` is.
+/// The login directory: where relative paths start.
 const HOME: &[u8] = b"/home/user";
 
-/// A file tree in memory. The login directory is `/home/user`; `/tmp` is there too.
+/// A file tree in memory, with the login directory `/home/user` and with `/tmp`.
 pub struct MemoryFiles {
     /// By absolute, normalised path; the root is `/`.
     nodes: Mutex<BTreeMap<Vec<u8>, Node>>,
@@ -52,7 +52,7 @@ impl Default for MemoryFiles {
 }
 
 impl MemoryFiles {
-    /// Puts a file there, with the directories above it.
+    /// Creates or replaces a file, with its parent directories.
     pub fn insert(&self, path: impl AsRef<[u8]>, content: impl Into<Vec<u8>>) {
         let path = absolute(path.as_ref());
         let mut nodes = self.lock();
@@ -64,7 +64,7 @@ impl MemoryFiles {
         nodes.insert(path, Node::new(Content::File(content.into()), 0o644));
     }
 
-    /// The content of the file there, links followed.
+    /// The content of the file at `path`; links are followed.
     pub fn content(&self, path: impl AsRef<[u8]>) -> Option<Vec<u8>> {
         let nodes = self.lock();
         let path = resolve(&nodes, path.as_ref(), true).ok()?;
@@ -74,7 +74,7 @@ impl MemoryFiles {
         }
     }
 
-    /// Every path there is, as text, in order.
+    /// All paths in order, as text.
     pub fn paths(&self) -> Vec<String> {
         self.lock().keys().map(|path| String::from_utf8_lossy(path).into_owned()).collect()
     }
@@ -83,7 +83,7 @@ impl MemoryFiles {
         self.nodes.lock()
     }
 
-    /// Works on the tree, with the path resolved, and puts the path into the error.
+    /// Resolves the path, calls the operation on the tree, and adds the path to its error.
     fn with<T>(
         &self,
         what: &'static str,
@@ -128,7 +128,7 @@ impl Node {
     }
 }
 
-/// Absolute, without `.`, `..` and doubled slashes; links are not looked at.
+/// Absolute, without `.`, `..` and doubled slashes; links are not followed.
 fn absolute(path: &[u8]) -> Vec<u8> {
     let whole = if path.starts_with(b"/") { path.to_vec() } else { [HOME, b"/", path].concat() };
     let mut out = Vec::new();
@@ -154,7 +154,7 @@ fn parent(path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Follows the links on the way, and the last one if `follow`. What is above must be there; the last part
+/// Follows the links of the parent directories, and the last one if `follow`. The parents must exist; the last part
 /// need not.
 fn resolve(nodes: &BTreeMap<Vec<u8>, Node>, path: &[u8], follow: bool) -> Result<Vec<u8>, FileErrorKind> {
     let start = if path.starts_with(b"/") { b"/".to_vec() } else { HOME.to_vec() };
@@ -199,7 +199,7 @@ fn node<'a>(nodes: &'a BTreeMap<Vec<u8>, Node>, path: &[u8]) -> Result<&'a Node,
     nodes.get(path).ok_or(FileErrorKind::NotFound)
 }
 
-/// What may be put under a new name: nothing is there, and a directory is above.
+/// Whether a name is free: nothing exists there, and its parent is a directory.
 fn free(nodes: &BTreeMap<Vec<u8>, Node>, path: &[u8]) -> Result<(), FileErrorKind> {
     if nodes.contains_key(path) {
         return Err(FileErrorKind::Exists);

@@ -1,4 +1,4 @@
-//! One host in memory: what it answers, what it was asked, and its sessions.
+//! A host in memory: its answers, the commands it got, and its sessions.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fabric_core::error::{ConnectErrorKind, Phase, SessionError};
+use fabric_core::error::{ChannelRefusal, ConnectErrorKind, Phase, SessionError};
 use fabric_core::transport::{BoxStream, ListenAddress, Listener, Program, PtyRequest, SpawnRequest};
 use fabric_core::{ConnectError, Files, Process, Session, Target};
 use parking_lot::{Mutex, MutexGuard};
@@ -18,7 +18,7 @@ use super::process::{self, MemoryStdin};
 use super::reply::Reply;
 use crate::local::LocalSession;
 
-/// What a host was asked to run.
+/// A command that a host got.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Asked {
@@ -28,9 +28,9 @@ pub struct Asked {
     pub user: Option<String>,
     /// The rendered command; empty for a login shell.
     pub command: Vec<u8>,
-    /// The pseudo-terminal, if one was asked for.
+    /// The pseudo-terminal, if the request has one.
     pub pty: Option<PtyRequest>,
-    /// Variables that came beside the command.
+    /// Variables of the request, beside the command.
     pub env: Vec<(String, Vec<u8>)>,
 }
 
@@ -47,7 +47,7 @@ type Dial = Arc<dyn Fn(&str, u16) -> Option<BoxStream> + Send + Sync>;
 /// A host in memory.
 pub struct MemoryHost {
     name: String,
-    /// Whom to turn to where this host has no answer.
+    /// Where answers come from that this host doesn't have itself.
     base: Option<Arc<MemoryHost>>,
     files: Mutex<Option<Arc<MemoryFiles>>>,
     state: Mutex<HostState>,
@@ -59,7 +59,7 @@ struct HostState {
     answers: Vec<Answer>,
     shell: Option<PathBuf>,
     dial: Option<Dial>,
-    /// Each with how many connections it is for; `None` is all.
+    /// Each with the number of connections that it applies to; `None` is all.
     refusals: Vec<(Option<u32>, Phase, ConnectErrorKind)>,
     delay: Option<Duration>,
     asked: Vec<(Asked, Arc<MemoryStdin>)>,
@@ -76,29 +76,30 @@ impl MemoryHost {
         self.state.lock()
     }
 
-    /// Answers exactly this rendered command.
+    /// Sets the answer to exactly this rendered command.
     pub fn on(&self, command: impl Into<Vec<u8>>, reply: Reply) -> &Self {
         self.state().exact.insert(command.into(), reply);
         self
     }
 
-    /// Answers rendered commands in which this pattern is found. Later patterns and closures come first.
+    /// Sets the answer to rendered commands that contain a match of this pattern. Later patterns and closures come
+    /// first.
     ///
     /// # Panics
     ///
-    /// If it is no regular expression.
+    /// If the pattern is no valid regular expression.
     pub fn on_match(&self, pattern: &str, reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> &Self {
         let pattern = Regex::new(pattern).unwrap_or_else(|error| panic!("{error}"));
         self.answer(move |asked| pattern.is_match(&asked.command).then(|| reply(asked)))
     }
 
-    /// Answers what `answer` has a reply to.
+    /// Answers the commands for which `answer` returns a reply.
     pub fn answer(&self, answer: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static) -> &Self {
         self.state().answers.push(Arc::new(answer));
         self
     }
 
-    /// Has this machine's `sh` run, in `dir`, what nothing else answers.
+    /// Runs all other commands with the local `sh`, in `dir`.
     pub fn run_by_sh(&self, dir: impl Into<PathBuf>) -> &Self {
         self.state().shell = Some(dir.into());
         self
@@ -110,25 +111,25 @@ impl MemoryHost {
         self
     }
 
-    /// Refuses the next `times` connections in this way.
+    /// Refuses the next `times` connections with this error.
     pub fn refuse(&self, times: u32, phase: Phase, kind: ConnectErrorKind) -> &Self {
         self.state().refusals.push((Some(times), phase, kind));
         self
     }
 
-    /// Refuses every further connection in this way.
+    /// Refuses every further connection with this error.
     pub fn refuse_all(&self, phase: Phase, kind: ConnectErrorKind) -> &Self {
         self.state().refusals.push((None, phase, kind));
         self
     }
 
-    /// Lets each connection take so long.
+    /// Delays each connection by this time.
     pub fn connect_delay(&self, time: Duration) -> &Self {
         self.state().delay = Some(time);
         self
     }
 
-    /// Breaks all sessions with this host, as if the network had gone.
+    /// Breaks all sessions with this host, as if the network were gone.
     pub fn vanish(&self) {
         for session in self.state().sessions.drain(..) {
             session.send_replace(Some(SessionError::Lost { reason: "the host vanished".to_owned() }));
@@ -145,28 +146,28 @@ impl MemoryHost {
         self.files.lock().get_or_insert_default().clone()
     }
 
-    /// The rendered commands it was asked to run, as text, in order.
+    /// The rendered commands that it got, as text, in order.
     pub fn commands(&self) -> Vec<String> {
         self.state().asked.iter().map(|(asked, _)| asked.text()).collect()
     }
 
-    /// Everything it was asked to run, in order.
+    /// All requests that it got, in order.
     pub fn asked(&self) -> Vec<Asked> {
         self.state().asked.iter().map(|(asked, _)| asked.clone()).collect()
     }
 
-    /// What the standard input of the `nth` command it was asked to run has got so far; `None` where
-    /// there was no such command. What a real `sh` got is not known.
+    /// The standard input of the `nth` command so far; `None` if there was no such command. The input of a real `sh`
+    /// isn't recorded.
     pub fn stdin(&self, nth: usize) -> Option<Vec<u8>> {
         self.state().asked.get(nth).map(|(_, stdin)| stdin.seen())
     }
 
-    /// How many connections there were, refused attempts included.
+    /// How many connections were attempted, refused ones included.
     pub fn connects(&self) -> usize {
         self.state().connects
     }
 
-    /// How many sessions stand.
+    /// How many sessions are open.
     pub fn open_sessions(&self) -> usize {
         self.state().sessions.iter().filter(|session| session.borrow().is_none()).count()
     }
@@ -221,18 +222,18 @@ struct MemorySession {
     host: Arc<MemoryHost>,
     user: Option<String>,
     ended: watch::Sender<Option<SessionError>>,
-    /// What runs commands by a real shell, once one was asked for.
+    /// Sessions of the local `sh`, if it is used.
     shell: OnceLock<Arc<LocalSession>>,
 }
 
 impl MemorySession {
-    /// The real shell of this session; it ends, and what it runs, when the session does.
+    /// The local `sh` of this session, which ends with the session, together with its processes.
     fn shell(&self, dir: PathBuf) -> &LocalSession {
         self.shell.get_or_init(|| {
             let shell = Arc::new(LocalSession::in_dir(dir).login_shell("/bin/sh"));
             let (ending, mut ended) = (Arc::clone(&shell), self.ended.subscribe());
             tokio::spawn(async move {
-                // An error is a session that was dropped; its processes are no longer seen.
+                // An error means that the session was dropped, and its processes with it.
                 let _ = ended.wait_for(Option::is_some).await;
                 ending.close().await;
             });
@@ -278,8 +279,11 @@ impl Session for MemorySession {
     async fn open_stream(&self, host: &str, port: u16) -> Result<BoxStream, SessionError> {
         self.check()?;
         let dial = self.host.find(|host| host.state().dial.clone());
-        dial.and_then(|dial| dial(host, port))
-            .ok_or_else(|| SessionError::ChannelRefused { reason: format!("nothing at {host} port {port}") })
+        dial.and_then(|dial| dial(host, port)).ok_or_else(|| SessionError::ChannelRefused {
+            why: ChannelRefusal::ConnectFailed,
+            reason: format!("nothing at {host} port {port}"),
+            said: String::new(),
+        })
     }
 
     async fn listen(&self, at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
@@ -301,7 +305,7 @@ impl Session for MemorySession {
     }
 
     async fn closed(&self) -> SessionError {
-        // The sender lives as long as this session does.
+        // The sender lives as long as this session.
         match self.ended.subscribe().wait_for(Option::is_some).await {
             Ok(why) => why.clone().unwrap_or(SessionError::Closed),
             Err(_) => SessionError::Closed,

@@ -1,9 +1,8 @@
-//! The `memory` transport: hosts that are data, for tests of whatever runs commands on hosts.
+//! The `memory` transport: hosts in memory, for tests of code that runs commands on hosts.
 //!
-//! A host answers commands by what a test has told it: fixed replies, patterns, closures, a real `sh`.
-//! It keeps its files in memory and remembers what it was asked. Hosts that were not mentioned exist too and
-//! answer as [`MemoryTransport::every_host`] says, so that a fleet of ten thousand costs a map entry each;
-//! an idle host has no task.
+//! A host's answers come from the test: fixed replies, patterns, closures, or a real `sh`. It keeps its files in memory
+//! and records its commands. Other hosts exist too and answer as [`MemoryTransport::every_host`] does, so that ten
+//! thousand hosts cost one map entry each; an idle host has no task.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,12 +56,12 @@ impl MemoryTransport {
         Self::named("memory")
     }
 
-    /// A transport of this name; as `ssh` it replaces the real one.
+    /// A transport of this name; `ssh` replaces the real one.
     pub fn named(name: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { name: name.into(), hosts: Mutex::default(), every: Arc::new(MemoryHost::new("*", None)) })
     }
 
-    /// The host of this name (its [`Target::host`]); made if it is new.
+    /// The host of this name (its [`Target::host`]); created if it is new.
     pub fn host(&self, name: &str) -> Arc<MemoryHost> {
         let mut hosts = self.hosts.lock();
         if let Some(host) = hosts.get(name) {
@@ -73,12 +72,12 @@ impl MemoryTransport {
         host
     }
 
-    /// What all hosts answer that have no answer of their own. Its files belong to no host.
+    /// The answers of all hosts for commands that they have no own answer to. Its files belong to no host.
     pub fn every_host(&self) -> &MemoryHost {
         &self.every
     }
 
-    /// The names of the hosts that were mentioned or connected to.
+    /// The names of all hosts that were used or connected to.
     pub fn known(&self) -> Vec<String> {
         let mut names: Vec<_> = self.hosts.lock().keys().cloned().collect();
         names.sort_unstable();

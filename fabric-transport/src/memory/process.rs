@@ -1,4 +1,4 @@
-//! A process of a memory host: a script that is played as it is asked for output, without a task.
+//! A process of a memory host: a script that runs as its output is read, without a task.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -23,7 +23,7 @@ use super::reply::{Reply, ReplyStep};
 
 type Ended = Pin<Box<dyn Future<Output = SessionError> + Send>>;
 
-/// Starts to play `reply`; `session` tells when the session ends.
+/// Starts `reply`; `session` reports the end of the session.
 pub(super) fn start(
     reply: Reply,
     stdin: Arc<MemoryStdin>,
@@ -42,7 +42,7 @@ pub(super) fn start(
         let sent = stop.wait_for(Option::is_some).await.ok().and_then(|signal| signal.clone());
         match sent {
             Some(signal) => signal,
-            // The control is gone, so that no signal can be sent.
+            // The control is dropped, so no signal can be sent.
             None => std::future::pending().await,
         }
     });
@@ -148,7 +148,7 @@ struct MemoryControl {
 
 #[async_trait]
 impl ProcessControl for MemoryControl {
-    /// A signal other than to stop or to go on ends the script.
+    /// A signal other than STOP or CONT ends the script.
     async fn signal(&self, signal: Signal) -> Result<(), SessionError> {
         if self.refuses.is_none() {
             self.stopped.send_replace(Some(signal));
@@ -169,7 +169,7 @@ impl ProcessControl for MemoryControl {
     }
 }
 
-/// How much may be written that the script has not read.
+/// How much may be written before the script reads it.
 const ROOM: usize = 1024 * 1024;
 
 /// The standard input of a process: what was written, and how much of it the script has read.
@@ -196,7 +196,7 @@ impl MemoryStdin {
         self.lock().bytes.clone()
     }
 
-    /// A line without its end; the rest at the end of input, `None` where there is none.
+    /// A line without its line end; the rest at the end of input, `None` if there is none.
     fn poll_line(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut written = self.lock();
         let unread = &written.bytes[written.read..];

@@ -1,4 +1,4 @@
-//! What a command of a memory host does: a script of steps.
+//! What a command of a memory host does: a list of steps.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use fabric_core::outcome::Stream;
 use fabric_core::transport::StopOutcome;
 use fabric_core::{ExitStatus, SessionError, Signal};
 
-/// What a command does, step by step, and how it ends: by status 0 unless something else is said.
+/// What a command does, step by step, and its exit status. Default: 0.
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
     pub(super) steps: Vec<ReplyStep>,
@@ -47,55 +47,55 @@ impl Reply {
         Self::ok().exit(code)
     }
 
-    /// Then prints this to standard output, as one piece.
+    /// Then prints this to standard output, in one write.
     #[must_use]
     pub fn out(self, bytes: impl Into<Bytes>) -> Self {
         self.then(ReplyStep::Print(Stream::Stdout, bytes.into()))
     }
 
-    /// Then prints this to standard error, as one piece.
+    /// Then prints this to standard error, in one write.
     #[must_use]
     pub fn err(self, bytes: impl Into<Bytes>) -> Self {
         self.then(ReplyStep::Print(Stream::Stderr, bytes.into()))
     }
 
-    /// Then does nothing for so long.
+    /// Then pauses for this time.
     #[must_use]
     pub fn delay(self, time: Duration) -> Self {
         self.then(ReplyStep::Wait(time))
     }
 
-    /// Then waits for a line on its standard input, and goes on whatever it is.
+    /// Then reads a line of its standard input, and goes on whatever it is.
     #[must_use]
     pub fn read_line(self) -> Self {
         self.then(ReplyStep::ReadLine(None))
     }
 
-    /// Then waits for a line on its standard input; any other line, or none, ends it with status 1.
+    /// Then reads a line of its standard input; if it is another one, or none, it ends with status 1.
     #[must_use]
     pub fn expect_line(self, line: impl Into<Bytes>) -> Self {
         self.then(ReplyStep::ReadLine(Some(line.into())))
     }
 
-    /// Then copies its standard input to its standard output until end-of-file, as `cat` does.
+    /// Then copies its standard input to its standard output until end-of-file, like `cat`.
     #[must_use]
     pub fn echo_stdin(self) -> Self {
         self.then(ReplyStep::EchoStdin)
     }
 
-    /// Then does nothing until it is stopped.
+    /// Then blocks until it is stopped.
     #[must_use]
     pub fn hang(self) -> Self {
         self.then(ReplyStep::Hang)
     }
 
-    /// Then prints `piece` again and again until `bytes` have been printed.
+    /// Then prints `piece` repeatedly until `bytes` were printed.
     #[must_use]
     pub fn flood(self, stream: Stream, piece: impl Into<Bytes>, bytes: u64) -> Self {
         self.then(ReplyStep::Flood(stream, piece.into(), bytes))
     }
 
-    /// Then the connection to the host breaks.
+    /// Then breaks the connection to the host.
     #[must_use]
     pub fn die(self) -> Self {
         self.then(ReplyStep::Die(SessionError::Lost { reason: "the host died".to_owned() }))
@@ -115,14 +115,14 @@ impl Reply {
         self
     }
 
-    /// Ends without saying how.
+    /// Ends without an exit status.
     #[must_use]
     pub fn without_status(mut self) -> Self {
         self.exit = Some(ExitStatus::Unknown);
         self
     }
 
-    /// Cannot be stopped, for this reason.
+    /// Can't be stopped, for this reason.
     #[must_use]
     pub fn unstoppable(mut self, reason: impl Into<String>) -> Self {
         self.stop = Some(StopOutcome::Unknown(reason.into()));

@@ -1,4 +1,4 @@
-//! Calling a plugin, with a time limit; the call is cancelled when its result is no longer wanted.
+//! Calls of a plugin, with a time limit; a call is cancelled when its result is no longer needed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use super::handle::{Backend, Plugin};
 use super::library::Library;
 use super::perform::{Answer, Answered, Call, CallError, lost, on_a_thread, thread};
 
-/// How much longer than its time limit a call may take until it is given up: it was asked to stop then.
+/// How much longer than its limit a call may take until it is abandoned: it has been asked to stop at the limit.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
-/// How long a plugin may take to end a session; it is left to itself then.
+/// How long a plugin may take to end a session before it is abandoned.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Where a plugin's code runs now. What it opened there is known there alone.
+/// Where a plugin's code runs at the moment. Its sessions are valid only there.
 #[derive(Debug, Clone)]
 pub(super) enum LiveBackend {
     Library(Arc<Library>),
@@ -25,7 +25,7 @@ pub(super) enum LiveBackend {
 }
 
 impl LiveBackend {
-    /// Where the plugin can be asked; a child that has crashed is replaced first.
+    /// Where the plugin can be called; a child that crashed is replaced first.
     pub(super) async fn of(plugin: &Plugin) -> Result<Self, CallError> {
         let child = match &plugin.0.backend {
             Backend::Library(library) => return Ok(Self::Library(library.clone())),
@@ -36,13 +36,13 @@ impl LiveBackend {
         }
         let (started, starting) = oneshot::channel();
         let child: Arc<Child> = child.clone();
-        // Nobody may wait for it any more.
+        // The caller may have stopped waiting.
         let start = move || drop(started.send(child.running()));
         thread("plugin-start", start)?;
         starting.await.map_err(|_| lost())?.map(Self::Child).map_err(CallError::Failed)
     }
 
-    /// Whether what was opened there is still there.
+    /// Whether sessions opened there are still valid.
     pub(super) fn is_alive(&self) -> bool {
         match self {
             Self::Library(_) => true,
@@ -64,7 +64,7 @@ impl LiveBackend {
     }
 }
 
-/// Asks for what is about a target and not yet about a session; also tells where the answer holds.
+/// Makes a call about a target that has no session yet; also returns where its answer is valid.
 pub(super) async fn first(
     plugin: &Plugin,
     to: fn(String) -> Call,
@@ -77,7 +77,7 @@ pub(super) async fn first(
     Ok((place, answer))
 }
 
-/// Asks, and waits for at most `limit`. Where the plugin lives makes no difference.
+/// Makes a call and waits for at most `limit`, in this process or in a child.
 pub(super) async fn call(place: &LiveBackend, call: Call, limit: Duration) -> Result<Answer, CallError> {
     let (mut answered, waiting) = place.ask(call)?;
     if let Ok(answer) = tokio::time::timeout(limit, &mut answered).await {
@@ -90,14 +90,14 @@ pub(super) async fn call(place: &LiveBackend, call: Call, limit: Duration) -> Re
     }
 }
 
-/// Tells a plugin that a session has ended, and gives it a moment for that, as this program may be at its end.
+/// Tells the plugin that a session has ended, and waits a moment for it, as this program may be about to exit.
 pub(super) async fn closed(place: &LiveBackend, session: u64) {
-    // If that fails, its session has ended with it.
+    // If that fails, its session has ended as well.
     let _ = call(place, Call::Close(session), CLOSING).await;
 }
 
-/// Tells a plugin that a session has ended. Not waited for.
+/// Tells the plugin that a session has ended, without waiting.
 pub(super) fn close(place: &LiveBackend, session: u64) {
-    // If that fails, its session has ended with it.
+    // If that fails, its session has ended as well.
     drop(place.ask(Call::Close(session)));
 }

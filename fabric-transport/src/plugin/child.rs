@@ -1,4 +1,4 @@
-//! A plugin in a process of its own, so that even a crash of it is only an error of the hosts it served.
+//! A plugin in a child process: even a crash is only an error of the hosts that used it.
 
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -19,21 +19,21 @@ use super::library::{self, Library};
 use super::perform::{Answer, Answered, Call, CallError, on_a_thread};
 use super::wire;
 
-/// What a program and its child say to each other.
+/// The messages between a program and its child.
 #[derive(Serialize, Deserialize)]
 enum Question {
     Call(Call),
     Cancel,
 }
 
-/// An answer without its descriptors: which of them there are.
+/// An answer without its descriptors: only which of them there are.
 #[derive(Debug, Serialize, Deserialize)]
 struct Told {
     session: u64,
     fds: Vec<bool>,
 }
 
-/// How to start a child that hosts a plugin; it is started again when it has crashed.
+/// How to start a child for a plugin; it is started again after a crash.
 #[derive(Debug)]
 pub(super) struct Child {
     program: Vec<String>,
@@ -41,7 +41,7 @@ pub(super) struct Child {
     running: Mutex<Option<Arc<ChildProcess>>>,
 }
 
-/// A child that was started. It may have ended since.
+/// A started child. It may have ended since.
 #[derive(Debug)]
 pub(super) struct ChildProcess {
     socket: UnixStream,
@@ -56,18 +56,18 @@ struct Calls {
     ended: Option<String>,
 }
 
-/// Calls a call off when it is dropped; harmless once it is answered.
+/// Cancels a call when it is dropped; without effect after the answer.
 pub(super) struct CallGuard(Arc<ChildProcess>, u64);
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
-        // A child that has gone has nothing to call off.
+        // A child that is gone has nothing to cancel.
         let _ = self.0.send(self.1, &Question::Cancel);
     }
 }
 
 impl Child {
-    /// Starts `program FILE`, which must call [`host`], and hears what the plugin is.
+    /// Starts `program FILE`, which must call [`host`], and reads the plugin's description.
     pub(super) fn start(program: &[String], file: &Path) -> Result<(Self, Introduction), PluginLoadError> {
         let error = |reason: String| PluginLoadError::new(file, &reason);
         let child = Self { program: program.to_vec(), file: file.to_owned(), running: Mutex::new(None) };
@@ -76,12 +76,12 @@ impl Child {
         Ok((child, introduction))
     }
 
-    /// The child that runs, unless it has crashed or is being started.
+    /// The running child, unless it has crashed or is being started.
     pub(super) fn alive(&self) -> Option<Arc<ChildProcess>> {
         self.running.try_lock()?.as_ref().filter(|running| running.is_alive()).cloned()
     }
 
-    /// The same; one that has crashed is replaced, which takes a while.
+    /// The same; a child that crashed is replaced, which takes a while.
     pub(super) fn running(&self) -> Result<Arc<ChildProcess>, String> {
         let mut running = self.running.lock();
         match running.as_ref().filter(|running| running.is_alive()) {
@@ -95,7 +95,7 @@ impl Child {
         let (program, args) = self.program.split_first().ok_or("no program is given to host plugins")?;
         let mut command = Command::new(program);
         command.args(args).arg(&self.file).stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
-        // Ctrl-C is the program's to handle; the child ends when the program does.
+        // The program handles Ctrl-C; the child ends with the program.
         command.process_group(0);
         let mut process = command.spawn().map_err(|e| format!("cannot start {program}: {e}"))?;
         drop(command);
@@ -104,7 +104,7 @@ impl Child {
             Ok(Some(introduction)) => introduction,
             Ok(None) => return Err(ended(process.wait().ok(), said.as_ref())),
             Err(why) => {
-                // It may hang, and is of no use. It may as well have ended by itself.
+                // It may hang, and is no longer needed. It may also have ended already.
                 let _ = process.kill();
                 let _ = process.wait();
                 return Err(why);
@@ -123,14 +123,14 @@ impl Child {
     }
 }
 
-/// What the child says first: `None` if it ended without a word, an error if it has no plugin for us.
+/// The child's first message: `None` if it ended without one, an error if it can't host the plugin.
 fn introduced(socket: &UnixStream) -> Result<Option<Introduction>, String> {
     let limit = library::LOAD_LIMIT * 2;
     socket.set_read_timeout(Some(limit)).map_err(|e| e.to_string())?;
     let frame = match wire::receive(socket) {
         Ok(frame) => frame,
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            return Err(format!("its process did not say what it is within {} s", limit.as_secs_f64()));
+            return Err(format!("its process did not describe itself within {} s", limit.as_secs_f64()));
         }
         Err(_) => return Ok(None),
     };
@@ -141,7 +141,7 @@ fn introduced(socket: &UnixStream) -> Result<Option<Introduction>, String> {
 
 impl Drop for ChildProcess {
     fn drop(&mut self) {
-        // The child ends when its socket does.
+        // The child ends when its socket is closed.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }
@@ -163,7 +163,7 @@ impl ChildProcess {
             state.waiting.insert(number, answer);
             number
         };
-        // If it cannot be sent the child has gone, and the reader says so to all that wait.
+        // If the request can't be sent, the child is gone, and the reader reports that to all waiting calls.
         let _ = self.send(number, &Question::Call(call));
         Ok((answered, CallGuard(self.clone(), number)))
     }
@@ -189,7 +189,7 @@ impl ChildProcess {
             Ok(Err(error)) => Err(error),
             Err(error) => Err(CallError::Failed(error.to_string())),
         };
-        // Whoever waited may have given up.
+        // The caller may have stopped waiting.
         let _ = waiting.send(answer);
     }
 
@@ -202,7 +202,7 @@ impl ChildProcess {
     }
 }
 
-/// How the child came to its end, with the last that it said.
+/// How the child ended, with the last line of its standard error.
 fn ended(status: Option<ExitStatus>, said: Option<&LastWords>) -> String {
     let how = match status.map(|status| (status.signal(), status)) {
         Some((Some(signal), _)) => format!("it crashed (signal {signal})"),
@@ -215,16 +215,16 @@ fn ended(status: Option<ExitStatus>, said: Option<&LastWords>) -> String {
     }
 }
 
-/// The end of what a child writes to its standard error: read as it comes, so that a talkative plugin never waits.
+/// The last part of a child's standard error: read at once, so that a plugin with much output never blocks.
 struct LastWords {
     tail: Arc<Mutex<Vec<u8>>>,
     reading: mpsc::Receiver<()>,
 }
 
 impl LastWords {
-    /// Bytes kept: room for a panic's message.
+    /// How much is kept: enough for a panic's message.
     const KEPT: usize = 4096;
-    /// What the child started may hold its standard error open after its end; then what came so far must do.
+    /// Processes of the child may keep its standard error open after its end; then the output so far is used.
     const PATIENCE: Duration = Duration::from_secs(1);
 
     fn of(mut stderr: ChildStderr) -> std::io::Result<Self> {
@@ -232,7 +232,7 @@ impl LastWords {
         let (ended, reading) = mpsc::channel();
         let kept = tail.clone();
         let read = move || {
-            // Dropped, and so told, when there is no more.
+            // Dropped, which signals the end of the output.
             let _ended: mpsc::Sender<()> = ended;
             let mut buffer = [0; Self::KEPT];
             while let Ok(read @ 1..) = stderr.read(&mut buffer) {
@@ -254,8 +254,8 @@ impl LastWords {
     }
 }
 
-/// The whole life of a child that hosts a plugin for [`Plugin::load_isolated`](super::Plugin::load_isolated): `socket` is its standard
-/// input. Returns when the program at the other end has gone.
+/// The main function of a child that hosts a plugin for [`Plugin::load_isolated`](super::Plugin::load_isolated);
+/// `socket` is its standard input. Returns when the program at the other end is gone.
 pub fn host(file: &Path, socket: UnixStream) {
     let socket = Arc::new(socket);
     let library = library::load(file);
@@ -296,7 +296,7 @@ fn answer(
         let borrowed: Vec<_> = fds.iter().map(OwnedFd::as_fd).collect();
         if let Ok(json) = serde_json::to_vec(&told) {
             let _turn = sending.lock();
-            // A program that has gone needs no answer.
+            // A program that is gone needs no answer.
             let _ = wire::send(&socket, number, &json, &borrowed);
         }
     };
@@ -309,7 +309,7 @@ fn answer(
                 cancels.lock().remove(&number);
                 reply(answer);
             };
-            // Without a thread there is no answer, and the asker's time limit says so.
+            // Without a thread there is no answer, and the caller's time limit reports it.
             let _ = std::thread::Builder::new().name("plugin-answer".to_owned()).spawn(wait);
         }
         Err(error) => reply(Err(error)),

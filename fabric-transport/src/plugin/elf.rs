@@ -1,11 +1,12 @@
-//! What is wrong with a file that the dynamic linker would not say, or not survive saying.
+//! Checks of a library that the dynamic linker doesn't report, or would crash on.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-/// Refuses what is no ELF file for this machine, and one that ends before its segments do: mapped, it is a SIGBUS.
+/// Refuses a file that is no ELF file for this machine, or that ends before its segments do: mapping it would cause a
+/// SIGBUS.
 pub(super) fn check(path: &Path) -> Result<(), String> {
     let read = |error: io::Error| format!("cannot be read: {error}");
     let file = File::open(path).map_err(read)?;
@@ -13,9 +14,9 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     let mut header = Vec::new();
     (&file).take(64).read_to_end(&mut header).map_err(read)?;
     if !header.starts_with(b"\x7fELF") {
-        return Err("is not a library for this system: it is no ELF file".to_owned());
+        return Err("is not a library for this system: not an ELF file".to_owned());
     }
-    let cut_off = || format!("is cut off: it has {length} bytes, and its header speaks of more. Copy it again");
+    let cut_off = || format!("is truncated: it has {length} bytes, and its header refers to more. Copy it again");
     let header = Fields::of(&header).ok_or_else(cut_off)?;
     if Fields::of_this_program().is_some_and(|own| own.machine() != header.machine()) {
         return Err("is not a library for this system: it was built for another".to_owned());
@@ -33,7 +34,7 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A header's numbers, in its own byte order and width.
+/// A header's numbers, in its byte order and width.
 #[derive(Clone, Copy)]
 struct Fields<'a> {
     bytes: &'a [u8],
@@ -63,14 +64,14 @@ impl<'a> Fields<'a> {
         Some((self.wide, self.big_endian, self.number(18, 2)?))
     }
 
-    /// Where the program headers are, how long each is, and how many there are.
+    /// Where the program headers are, the length of each, and their number.
     fn segments(&self) -> Option<(u64, u16, u16)> {
         let (at, size) = if self.wide { (self.number(32, 8)?, 54) } else { (self.number(28, 4)?, 42) };
         let short = |at| u16::try_from(self.number(at, 2)?).ok();
         Some((at, short(size)?, short(size + 2)?))
     }
 
-    /// Where the part of the file ends that a program header speaks of.
+    /// The end of the part of the file that a program header refers to.
     fn segment_end(&self) -> Option<u64> {
         let (offset, length) = if self.wide { ((8, 8), (32, 8)) } else { ((4, 4), (16, 4)) };
         self.number(offset.0, offset.1)?.checked_add(self.number(length.0, length.1)?)

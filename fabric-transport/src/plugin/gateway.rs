@@ -24,17 +24,17 @@ impl GatewayDialer for PluginGateway {
     async fn dial(&self, target: &Target, url: &str, password: Option<&Secret>) -> Result<BoxStream, ConnectError> {
         let shown = Gateway::shown(url);
         let error = |reason: String| {
-            // A plugin, or its proxy, may repeat what it was given.
+            // A plugin, or its proxy, may repeat the password in an error.
             let secret = password.map(Secret::expose).filter(|secret| !secret.is_empty());
             let reason = secret.map_or(reason.clone(), |secret| reason.replace(secret, "***"));
             self.0.error(target, Phase::Gateway, reason.replace(url, &shown))
         };
-        // What goes through a gateway is a connection like any other.
+        // Options of a connection apply as in any other.
         let limit = target.timeouts.connect.unwrap_or(NO_LIMIT);
         let mut request = DialRequest::new(url, target.host.as_str(), target.port);
         request.password = password.map(|password| password.expose().to_owned());
         request.user.clone_from(&target.user);
-        // More than it has, so that the error comes from here.
+        // Longer than the plugin's own limit, so that the error comes from here.
         request.timeout_ms = u64::try_from((limit + call::GRACE).as_millis()).ok();
         request.options = self.0.options(target).map_err(error)?;
         let asked = call::first(&self.0, Call::Dial, &request, limit).await;

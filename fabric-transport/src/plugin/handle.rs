@@ -12,7 +12,7 @@ use super::child::Child;
 use super::introduction::{Introduction, PluginLoadError};
 use super::library::{self, Library};
 
-/// A loaded plugin. Cloning is cheap; the library stays loaded to the end of the program.
+/// A loaded plugin. Cloning is cheap; the library stays loaded until the program ends.
 #[derive(Clone, Debug)]
 pub struct Plugin(pub(super) Arc<Loaded>);
 
@@ -31,26 +31,27 @@ pub(super) enum Backend {
 }
 
 impl Plugin {
-    /// Loads a plugin, after checking that no other user can have put it there.
+    /// Loads a plugin, after checking that no other user can have written it.
     ///
-    /// The same file is loaded once: a second call gives the first's plugin.
+    /// A file is loaded once: a second call returns the same plugin.
     ///
     /// # Errors
     ///
-    /// A file that others may write (or whose directory, or that of a link to it, they may write, unless it is
-    /// sticky), one that is no library, of another architecture or cut off, one that lacks the entry symbol, another
-    /// ABI version, a table too small, a description that makes no sense, or none within five seconds.
+    /// A file that other users may write (or whose directory, or that of a link to it, they may write, unless it is
+    /// sticky); a file that is no library, of another architecture, or truncated; a library without the entry symbol,
+    /// with another ABI version, a table that is too small, an invalid description, or none within five seconds.
     pub fn load(file: &Path) -> Result<Self, PluginLoadError> {
         let library = library::load(file)?;
         Ok(Self::new(library.file.clone(), library.introduction.clone(), Backend::Library(library)))
     }
 
     /// Loads a plugin in a child process: `program` with the file as its last argument, which must call
-    /// [`host`](super::host). A crash there is an error of the hosts it served; the next call starts a new child.
+    /// [`host`](super::host). A crash of the child is an error of the hosts that used it; the next call starts a new
+    /// child.
     ///
     /// # Errors
     ///
-    /// Those of [`Plugin::load`], and a child that cannot be started.
+    /// Those of [`Plugin::load`], and a child that can't be started.
     pub fn load_isolated(file: &Path, program: &[String]) -> Result<Self, PluginLoadError> {
         let (child, introduction) = Child::start(program, file)?;
         Ok(Self::new(file.to_owned(), introduction, Backend::Child(Arc::new(child))))
@@ -60,7 +61,7 @@ impl Plugin {
         Self(Arc::new(Loaded { file, introduction: introduction.harmless(), backend }))
     }
 
-    /// The scheme or transport name that it serves.
+    /// The scheme or transport name that it implements.
     pub fn name(&self) -> &str {
         &self.0.introduction.name
     }
@@ -81,7 +82,7 @@ impl Plugin {
         &self.0.file
     }
 
-    /// What it is, and which options it takes.
+    /// Its description, with its options.
     pub fn description(&self) -> &Description {
         &self.0.introduction.description
     }
@@ -92,20 +93,20 @@ impl Plugin {
         ConnectError::new(target.host_string.as_str(), phase, ConnectErrorKind::Plugin { plugin, reason })
     }
 
-    /// Checks the user's options against the description, before the plugin sees them.
+    /// Checks the user's options against the description, before the plugin gets them.
     fn check_options(&self, options: &Options) -> Result<(), String> {
         let known = &self.description().options;
         for (name, value) in options {
             let Some(spec) = known.get(name) else {
                 let hint = match nearest(name, known.keys().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None if known.is_empty() => "it takes none".to_owned(),
+                    None if known.is_empty() => "it has no options".to_owned(),
                     None => format!("it takes {}", known.keys().cloned().collect::<Vec<_>>().join(", ")),
                 };
                 return Err(format!("unknown option `{name}`: {hint}"));
             };
             if !spec.kind.fits(value) {
-                // Not the value itself, which may be a secret.
+                // Without the value, which may be a secret.
                 return Err(format!("option `{name}` is {}, expected {}: {}", type_of(value), spec.kind, spec.doc));
             }
         }
@@ -138,10 +139,10 @@ fn type_of(value: &serde_json::Value) -> &'static str {
     }
 }
 
-/// How long a call may take where no setting limits it.
+/// The time limit of a call without a setting for it.
 pub(super) const NO_LIMIT: Duration = Duration::from_hours(1);
 
-/// How long opening a session may take: as long as connecting and greeting would.
+/// The time limit for opening a session: the time for connecting and the banner together.
 pub(super) fn limit(target: &Target) -> Duration {
     let timeouts = &target.timeouts;
     timeouts.connect.map_or(NO_LIMIT, |connect| connect.saturating_add(timeouts.key_exchange()).min(NO_LIMIT))

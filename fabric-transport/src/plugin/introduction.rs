@@ -1,4 +1,4 @@
-//! What a plugin says about itself, and why one is refused.
+//! A plugin's description of itself, and why a plugin is refused.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use fabric_plugin_sdk::Description;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What a plugin says it is.
+/// A plugin's description of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Introduction {
     pub(super) name: String,
@@ -16,7 +16,7 @@ pub(super) struct Introduction {
 }
 
 impl Introduction {
-    /// The same for people to read. What it serves and takes is found by the same texts.
+    /// The same for people to read. Names of plugins and options are taken from the raw texts.
     pub(super) fn harmless(mut self) -> Self {
         self.version = harmless(&self.version);
         let about = &mut self.description;
@@ -32,8 +32,8 @@ impl Introduction {
     }
 }
 
-/// A text from a plugin, or from its peer, in which nothing speaks to a terminal: control characters
-/// and changes of direction are U+FFFD, and white space is a blank.
+/// A text from a plugin, or from its peer, that is safe to print: control characters and changes of direction become
+/// U+FFFD, and white space a blank.
 pub(super) fn harmless(text: &str) -> String {
     let direction = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let replaced = |c: char| match c {
@@ -44,14 +44,14 @@ pub(super) fn harmless(text: &str) -> String {
     text.trim().chars().map(replaced).collect()
 }
 
-/// Why a file is not taken as a plugin.
+/// Why a file can't be loaded as a plugin.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("plugin {file}: {reason}")]
 #[non_exhaustive]
 pub struct PluginLoadError {
     /// The file.
     pub file: String,
-    /// What is wrong with it, and what to do.
+    /// The error, and what to do.
     pub reason: String,
 }
 

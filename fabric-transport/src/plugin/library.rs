@@ -1,4 +1,4 @@
-//! Loading a library and reading its table: with [`perform`](super::perform), the only unsafe code of this crate.
+//! Loading a library and reading its table. Only this file and [`perform`](super::perform) have unsafe code.
 #![allow(unsafe_code, reason = "a C ABI is crossed here")]
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::introduction::{Introduction, PluginLoadError};
 
-/// A library that is loaded for good.
+/// A loaded library; it is never unloaded.
 pub(super) struct Library {
     pub(super) file: PathBuf,
     pub(super) introduction: Introduction,
@@ -30,13 +30,13 @@ impl std::fmt::Debug for Library {
     }
 }
 
-/// How long loading may take, the plugin's description of itself included.
+/// The time limit for loading, the plugin's description included.
 pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a plugin must not take the place of.
+/// Names that a plugin must not replace.
 const BUILT_IN: [&str; 2] = ["ssh", "local"];
 
-/// One instance a file for the whole program, as a library's statics are.
+/// One instance per file in the whole program, as a library has its statics once.
 static LOADED: Mutex<Option<HashMap<PathBuf, Arc<Library>>>> = Mutex::new(None);
 
 pub(super) fn load(file: &Path) -> Result<Arc<Library>, PluginLoadError> {
@@ -47,7 +47,7 @@ pub(super) fn load(file: &Path) -> Result<Arc<Library>, PluginLoadError> {
     if let Some(library) = loaded().get_or_insert_with(HashMap::new).get(&path) {
         return Ok(library.clone());
     }
-    // Its code runs for the first time: on a thread that may be left behind.
+    // The library's code runs for the first time here, on a thread that may be abandoned.
     let (opened, opening) = mpsc::channel();
     let there = path.clone();
     std::thread::Builder::new()
@@ -56,7 +56,7 @@ pub(super) fn load(file: &Path) -> Result<Arc<Library>, PluginLoadError> {
         .map_err(|e| error(e.to_string()))?;
     let library = opening.recv_timeout(LOAD_LIMIT).map_err(|stuck| match stuck {
         mpsc::RecvTimeoutError::Timeout => {
-            error(format!("did not say what it is within {} s", LOAD_LIMIT.as_secs_f64()))
+            error(format!("did not describe itself within {} s", LOAD_LIMIT.as_secs_f64()))
         }
         mpsc::RecvTimeoutError::Disconnected => error("its thread ended without an answer".to_owned()),
     })?;
@@ -64,7 +64,7 @@ pub(super) fn load(file: &Path) -> Result<Arc<Library>, PluginLoadError> {
     Ok(loaded().get_or_insert_with(HashMap::new).entry(path).or_insert(library).clone())
 }
 
-/// Refuses what another user could have written or replaced: a library runs with all our rights.
+/// Refuses a file that another user could have written or replaced: a library runs with all rights of this program.
 /// `given` may be a link to `path`.
 fn check_owner(given: &Path, path: &Path) -> Result<(), String> {
     const OTHERS_WRITE: u32 = 0o022;
@@ -104,11 +104,11 @@ fn open(path: &Path) -> Result<Library, String> {
     // SAFETY: running the initialisers of a library that only the user or root could have put there is what
     // the user asked for.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| {
-        // What the dynamic linker says, where it says anything.
+        // The dynamic linker's message, if it has one.
         let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         format!("cannot be loaded: {why}")
     })?;
-    // Never unloaded: its threads and thread-local destructors may outlive any use we know of.
+    // Never unloaded: its threads and thread-local destructors may run later.
     let library: &'static libloading::Library = Box::leak(Box::new(library));
     // SAFETY: the ABI fixes the type of this symbol.
     let entry = unsafe { library.get::<Entry>(ENTRY_SYMBOL) }
@@ -135,7 +135,7 @@ fn open(path: &Path) -> Result<Library, String> {
     Ok(Library { file: path.to_owned(), introduction, table })
 }
 
-/// Reads version and size first, and no field beyond size.
+/// Reads version and size first, and no field beyond the size.
 fn read_table(table: *const Table) -> Result<Table, String> {
     if table.is_null() {
         return Err("its entry returned nothing".to_owned());
@@ -173,7 +173,7 @@ fn describe(table: &Table) -> Result<Description, String> {
         return Err(format!("cannot describe itself: {why}"));
     }
     let description: Description =
-        serde_json::from_str(&text).map_err(|e| format!("its description is not understood: {e}"))?;
+        serde_json::from_str(&text).map_err(|e| format!("its description is invalid: {e}"))?;
     let complete = match description.kind {
         fabric_plugin_sdk::PluginKind::Gateway => table.dial.is_some(),
         fabric_plugin_sdk::PluginKind::Transport => table.open.is_some() && table.spawn.is_some(),
@@ -182,13 +182,13 @@ fn describe(table: &Table) -> Result<Description, String> {
     if complete {
         Ok(description)
     } else {
-        Err(format!("is a {:?} without the functions of one", description.kind).to_lowercase())
+        Err(format!("has the kind {:?}, but not its functions", description.kind).to_lowercase())
     }
 }
 
-/// Copies a plugin's text and gives its memory back.
+/// Copies a plugin's text and frees it.
 pub(super) fn take(table: &Table, buf: Buf) -> Result<String, String> {
-    /// Longer than any message that makes sense.
+    /// Longer than any sensible message.
     const LONGEST: usize = 1024 * 1024;
     if buf.ptr.is_null() {
         return Ok(String::new());

@@ -1,7 +1,7 @@
 //! Gateways and transports that are loaded at run time (feature `plugins`).
 //!
-//! [`Plugin::load`] takes a shared library that speaks the ABI of `fabric-plugin-sdk`; [`find`] looks for
-//! them where the user keeps them. A loaded plugin joins a run as a gateway or as a transport:
+//! [`Plugin::load`] loads a shared library with the ABI of `fabric-plugin-sdk`; [`find`] searches the user's plugin
+//! directories. A loaded plugin is used as a gateway or as a transport:
 //!
 //! ```no_run
 //! use fabric_transport::connector::Connector;
@@ -15,11 +15,10 @@
 //!
 //! # What a broken plugin can do
 //!
-//! A panic, an error, nonsense in an answer, a bad descriptor: an error of the host that was being
-//! reached. A call that hangs: the same, once its time is up; the thread it hangs on is left behind, and the
-//! end of the program does not wait for it. A library is never unloaded, as its threads may still be in it.
-//! A segmentation fault ends the program, unless the plugin was loaded by [`Plugin::load_isolated`]: then it
-//! ends a child process, and is an error of the hosts that the child was serving.
+//! A panic, an error, an invalid answer or a bad descriptor is an error of the host in question. So is a call that
+//! hangs, after its time limit; its thread is abandoned, and the program's exit doesn't wait for it. A library is never
+//! unloaded, as its threads may still use it. A segmentation fault ends the program, unless the plugin was loaded by
+//! [`Plugin::load_isolated`]: then it ends a child process, and is an error of the hosts that used it.
 
 mod call;
 mod child;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::introduction::harmless;
 use super::library::{Library, take};
 
-/// What can be asked of a plugin; the texts are its JSON requests, and may hold a password.
+/// A call of a plugin; the texts are its JSON requests, and may contain a password.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) enum Call {
     Dial(String),
@@ -24,7 +24,7 @@ pub(super) enum Call {
     Close(u64),
 }
 
-/// What a plugin answers: descriptors, some of which may be left out, and a session's number.
+/// A plugin's answer: descriptors, some of which may be missing, and a session's number.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) session: u64,
@@ -32,14 +32,14 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The descriptor at this place.
+    /// The descriptor at this index.
     pub(super) fn take_fd(&mut self, at: usize) -> Result<OwnedFd, CallError> {
         let fd = self.fds.get_mut(at).and_then(Option::take);
         fd.ok_or_else(|| CallError::Failed("a descriptor is missing from its answer".to_owned()))
     }
 }
 
-/// Why a call came to nothing; the plugin's name is added by who tells it.
+/// Why a call failed; the caller adds the plugin's name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum CallError {
     Unsupported,
@@ -61,7 +61,7 @@ pub(super) fn lost() -> CallError {
     CallError::Failed("its thread ended without an answer".to_owned())
 }
 
-/// Runs on a thread that the program's end does not wait for.
+/// Runs on a thread that the program's exit doesn't wait for.
 pub(super) fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), CallError> {
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     started.map(drop).map_err(|error| CallError::Failed(error.to_string()))
@@ -69,21 +69,21 @@ pub(super) fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<
 
 pub(super) type Answered = oneshot::Receiver<Result<Answer, CallError>>;
 
-/// Performs a call on a thread that the program's end does not wait for. Dropping what is returned beside
-/// the answer makes the call's cancel descriptor readable.
+/// Performs a call on a thread that the program's exit doesn't wait for. The second value makes the call's cancel
+/// descriptor readable when it is dropped.
 pub(super) fn on_a_thread(library: Arc<Library>, call: Call) -> Result<(Answered, std::io::PipeWriter), CallError> {
     let failed = |error: std::io::Error| CallError::Failed(error.to_string());
     let (cancel, waiting) = std::io::pipe().map_err(failed)?;
     let (answer, answered) = oneshot::channel();
     let run = move || {
-        // What comes too late is dropped here, descriptors included.
+        // A late answer is dropped here, descriptors included.
         let _ = answer.send(perform(&library, &call, cancel.as_fd()));
     };
     thread("plugin", run)?;
     Ok((answered, waiting))
 }
 
-/// The call itself, here and now.
+/// Performs the call on this thread.
 fn perform(library: &Library, call: &Call, cancel: BorrowedFd<'_>) -> Result<Answer, CallError> {
     let table = &library.table;
     let cancel = cancel.as_raw_fd();
@@ -136,14 +136,14 @@ fn check(library: &Library, status: i32, error: Buf) -> Result<(), CallError> {
     }
 }
 
-/// Takes over the descriptors that a plugin gave away: all, or none where one of them cannot be.
+/// Takes ownership of the descriptors that a plugin returned: of all, or of none if one is invalid.
 fn adopt(given: &[c_int]) -> Result<Vec<Option<OwnedFd>>, CallError> {
-    // Of a process's four, standard error may be left out.
+    // Of a process's four descriptors, standard error may be missing.
     let left_out = |at: usize, fd: c_int| given.len() == 4 && at == 2 && fd < 0;
     for (at, fd) in given.iter().copied().enumerate().filter(|(at, fd)| !left_out(*at, *fd)) {
         // SAFETY: only asks whether it is open, and not where it is negative.
         let is_open = || rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(fd) }).is_ok();
-        // 0 to 2 are this program's own, whatever the plugin thinks.
+        // 0 to 2 belong to this program, whatever the plugin returns.
         let wrong = if fd <= 2 {
             "which is not its to give"
         } else if given[..at].contains(&fd) {

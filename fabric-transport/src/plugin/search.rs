@@ -1,4 +1,4 @@
-//! Where plugins are looked for.
+//! Where to search for plugins.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -15,35 +15,35 @@ use crate::connector::{Connector, Lookup};
 use crate::gateway::GatewayDialer;
 
 impl Plugin {
-    /// Makes it known to a connector, as what it is.
+    /// Registers it with a connector, as a gateway or a transport.
     #[must_use]
     pub fn register(&self, connector: Connector) -> Connector {
         match self.description().kind {
             PluginKind::Gateway => connector.gateway(self.name(), PluginGateway::new(self.clone())),
             PluginKind::Transport => connector.transport(PluginTransport::new(self.clone())),
-            // One that this program doesn't know is refused when it is loaded.
+            // A kind that this program doesn't know is refused when the plugin is loaded.
             _ => connector,
         }
     }
 }
 
-/// A file that was found, and what became of it.
+/// A file that was found, and the result of loading it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FoundPlugin {
     /// The file.
     pub file: PathBuf,
-    /// The plugin in it, or why it is not taken.
+    /// The plugin in it, or why it could not be loaded.
     pub plugin: Result<Plugin, PluginLoadError>,
 }
 
-/// Loads the given files and the libraries in the given directories, in that order, by name within a
-/// directory. A directory that is not there has none. The first plugin of a name is the one that serves it.
+/// Loads the given files, then the libraries in the given directories, in this order, and by name within a directory. A
+/// missing directory is empty. Of several plugins with one name, the first is used.
 pub fn find(files: &[PathBuf], directories: &[PathBuf]) -> Vec<FoundPlugin> {
     find_by(files, directories, Plugin::load)
 }
 
-/// The same with another way to load each, such as [`Plugin::load_isolated`].
+/// The same with another function to load each, such as [`Plugin::load_isolated`].
 pub fn find_by(
     files: &[PathBuf],
     directories: &[PathBuf],
@@ -62,7 +62,7 @@ pub fn find_by(
     found
 }
 
-/// The first plugin of a name serves it.
+/// Of several plugins with one name, the first is used.
 fn refuse_doubles(found: &mut [FoundPlugin]) {
     let mut first: HashMap<(PluginKind, String), PathBuf> = HashMap::new();
     for FoundPlugin { file, plugin } in found {
@@ -87,8 +87,8 @@ fn libraries(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Plugins that are looked for when a host first asks for something that a connector does not have. One that
-/// can't be loaded is an error of the hosts that asked for it, and of no others.
+/// Plugins that are searched for when a host first needs a gateway or transport that the connector doesn't have. A
+/// plugin that can't be loaded is an error only of the hosts that need it.
 ///
 /// ```no_run
 /// use fabric_transport::connector::Connector;
@@ -105,7 +105,7 @@ impl OnDemand {
         Self(LazyLock::new(Box::new(find)))
     }
 
-    /// The names of all that is found, which looks for them.
+    /// The names of all plugins that are found; this searches for them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|found| Some(found.plugin.as_ref().ok()?.name()))
     }

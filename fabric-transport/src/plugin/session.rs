@@ -28,7 +28,7 @@ use super::stream::FdStream;
 use crate::sftp::{CloseReason, SftpError};
 use crate::shell_files::{NO_SFTP, OnSession, ScriptHost, ShellFiles};
 
-/// How much is read from a process at once.
+/// The size of a read from a process.
 const CHUNK: usize = 64 * 1024;
 
 pub(super) struct PluginTransport(Plugin);
@@ -76,7 +76,7 @@ impl Transport for PluginTransport {
     }
 }
 
-/// Closed when the last process and the session itself are gone.
+/// Closed when the last process and the session itself are dropped.
 struct OpenSession {
     plugin: Plugin,
     place: LiveBackend,
@@ -115,7 +115,7 @@ struct PluginSession(Arc<OpenSession>);
 impl Session for PluginSession {
     async fn spawn(&self, request: &SpawnRequest) -> Result<Process, SessionError> {
         let inner = &self.0;
-        // Whether its place is still there, that says itself, and why not.
+        // If the plugin's child process is gone, the call below reports it, with the reason.
         if !inner.open.load(Ordering::SeqCst) {
             return Err(SessionError::Closed);
         }
@@ -202,7 +202,7 @@ impl Session for PluginSession {
     }
 
     async fn closed(&self) -> SessionError {
-        // Cannot fail: the sender is in `self`.
+        // Can't fail: the sender is in `self`.
         let _ = self.0.closed.subscribe().wait_for(|closed| *closed).await;
         SessionError::Closed
     }
@@ -222,7 +222,7 @@ impl ScriptHost for std::sync::Weak<OpenSession> {
     }
 }
 
-/// Reads the control descriptor to its end; the last thing said is how the process ended.
+/// Reads the control descriptor to its end; the last message is the exit status.
 async fn read_end(control: impl AsyncRead + Unpin) -> ExitStatus {
     let mut lines = BufReader::new(control).lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -233,7 +233,7 @@ async fn read_end(control: impl AsyncRead + Unpin) -> ExitStatus {
                 return ExitStatus::Signal { signal, core_dumped, message: String::new() };
             }
             Ok(_) => tracing::debug!(line, "a plugin's control line is of a later version"),
-            Err(error) => tracing::debug!(%error, "a plugin's control line is not understood"),
+            Err(error) => tracing::debug!(%error, "invalid control line of a plugin"),
         }
     }
     ExitStatus::Unknown
@@ -246,7 +246,7 @@ async fn wait_end(mut exit: watch::Receiver<Option<ExitStatus>>) -> ExitStatus {
     }
 }
 
-/// Closes its descriptor at shutdown, as a pipe has no other end of file.
+/// Closes its descriptor at shutdown, as a pipe has no other way to signal end-of-file.
 struct PluginStdin(Option<FdStream>);
 
 impl AsyncWrite for PluginStdin {
@@ -275,7 +275,7 @@ struct PluginOutput {
     stderr: Option<FdStream>,
     exit: Option<Pin<Box<dyn Future<Output = ExitStatus> + Send>>>,
     buffer: BytesMut,
-    /// Until the end.
+    /// Reads to the end.
     session: Option<Arc<OpenSession>>,
 }
 
@@ -324,7 +324,7 @@ impl ProcessOutput for PluginOutput {
         if self.stdout.is_some() || self.stderr.is_some() || self.exit.is_some() {
             return Poll::Pending;
         }
-        // Where the plugin's own process has gone, the ends of the streams may be its own.
+        // If the plugin's own process is gone, the ends of the streams may be a consequence.
         match self.session.take().filter(|session| !session.place.is_alive()) {
             Some(_) => {
                 let gone = io::Error::other("the plugin's process ended before it could say that this was all");
@@ -369,7 +369,7 @@ impl ProcessControl for PluginControl {
                 return outcome;
             }
             if let Err(error) = self.signal(signal).await {
-                // The control descriptor closes when the process has ended.
+                // The control descriptor is closed when the process has ended.
                 return self.outcome().unwrap_or_else(|| StopOutcome::Unknown(error.to_string()));
             }
             if self.ended_within(limit).await
@@ -383,7 +383,7 @@ impl ProcessControl for PluginControl {
 }
 
 impl PluginControl {
-    /// What is known of the process's end; `None` while nothing is.
+    /// The known exit status; `None` if there is none yet.
     fn outcome(&self) -> Option<StopOutcome> {
         self.exit.borrow().as_ref().map(|status| match status {
             ExitStatus::Unknown => StopOutcome::Unknown("the plugin cannot tell whether it has ended".to_owned()),

@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What a gateway gave: a TCP connection is treated as if it had been dialled here, down to its acknowledgements.
+/// A gateway's stream: a TCP connection gets the same options as one that was dialled here.
 pub(super) fn byte_stream(fd: OwnedFd) -> io::Result<BoxStream> {
     let stream = sockopt::socket_type(&fd) == Ok(SocketType::STREAM);
     let family = sockopt::socket_domain(&fd);
@@ -49,7 +49,7 @@ impl AsyncRead for FdStream {
                     buf.advance(read);
                     return Poll::Ready(Ok(()));
                 }
-                // The other side of a pseudo-terminal has closed: its end of file.
+                // The other side of a pseudo-terminal is closed: end of file.
                 Ok(Err(error)) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => return Poll::Ready(Ok(())),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(Err(error)) => return Poll::Ready(Err(error)),
@@ -77,7 +77,7 @@ impl AsyncWrite for FdStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match rustix::net::shutdown(self.0.as_fd(), rustix::net::Shutdown::Write) {
-            // Not a socket: closing the descriptor is its end of file.
+            // Not a socket: end-of-file is signalled by closing the descriptor.
             Ok(()) | Err(Errno::NOTSOCK | Errno::NOTCONN) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(error.into())),
         }

@@ -1,7 +1,7 @@
 //! Messages with descriptors between a program and the child that hosts a plugin for it.
 //!
-//! A frame is a header (the number of the call, the length of the JSON that follows), with which the
-//! descriptors travel (SCM_RIGHTS), and the JSON.
+//! A frame is a header (the call's number, and the length of the JSON), together with the descriptors (SCM_RIGHTS), and
+//! then the JSON.
 
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;

@@ -1,12 +1,11 @@
-//! What SFTP says about a file, and what it can change about one.
+//! Attributes of files, as SFTP reports and sets them.
 
 use bytes::{BufMut, BytesMut};
 
 use super::error::ProtocolError;
 use super::fields::Fields;
 
-/// Attributes of a file. In an answer, `None` is what the server did not tell; in a request, what is to
-/// stay as it is.
+/// Attributes of a file. In a reply, `None` means that the server didn't send it; in a request, that it stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attributes {
@@ -32,7 +31,7 @@ pub enum FileType {
     Symlink,
     /// A device, pipe or socket.
     Other,
-    /// Not told.
+    /// Not known: the server didn't send permissions.
     Unknown,
 }
 
@@ -48,12 +47,12 @@ impl Attributes {
         Self { permissions: Some(mode), ..Self::default() }
     }
 
-    /// Whether there is nothing in it.
+    /// Whether no attribute is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The kind of file that the permissions tell.
+    /// The kind of file, from the permissions.
     pub fn file_type(&self) -> FileType {
         match self.permissions.map(|mode| mode & 0o170_000) {
             Some(0o100_000) => FileType::File,

@@ -1,4 +1,4 @@
-//! The client: its start and the operations on paths.
+//! The client: its start, and the operations on paths.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use super::wire::{FrameBuffer, Request, decode_version, packet};
 
 /// An SFTP client on one byte stream. Cheap to clone; all clones share the stream.
 ///
-/// Every operation takes `&self`, and any number may run at once. The stream is dropped with the last
-/// clone and the last [`RemoteFile`](super::RemoteFile) and [`ReadDir`](super::ReadDir) made by it.
+/// Every operation takes `&self`, and any number may run at once. The stream is dropped with the last clone of the
+/// client and its last [`RemoteFile`](super::RemoteFile) and [`ReadDir`](super::ReadDir).
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(super) conversation: Arc<Conversation>,
@@ -31,7 +31,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Greets the server and starts the task that serves the client on the current tokio runtime.
+    /// Exchanges versions with the server and starts a task for the client on the current tokio runtime.
     ///
     /// Takes one round trip. Dropping the future drops the stream.
     pub async fn start<S>(stream: S) -> Result<Self, SftpError>
@@ -42,7 +42,7 @@ impl Client {
         Self::start_on(reader, writer).await
     }
 
-    /// [`Self::start`] on a stream that comes in two halves, such as the pipes of a process.
+    /// [`Self::start`] for a stream in two halves, such as the pipes of a process.
     pub async fn start_on<R, W>(mut reader: R, mut writer: W) -> Result<Self, SftpError>
     where
         R: AsyncRead + Send + Unpin + 'static,
@@ -56,9 +56,9 @@ impl Client {
         Ok(Self { conversation, extensions, limits, lanes: None, _turn: None })
     }
 
-    /// Lets long writes go over further channels to the same server where the window of one holds them up
-    /// ([`Write`](super::Write)). `open` opens one and starts a client on it, or gives `None`: then the write
-    /// does without. Some five are open at once, while they are written to.
+    /// Lets long writes use further channels to the same server if the channel's window limits one of them
+    /// ([`Write`](super::Write)). `open` opens a channel and starts a client on it; if it returns `None`, the write
+    /// does without. About five are open at once, only while they are used.
     #[must_use]
     pub fn further_channels<F>(mut self, open: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
@@ -68,23 +68,23 @@ impl Client {
         self
     }
 
-    /// The client of a further channel, which keeps that and its turn as long as it is there.
+    /// The client of a further channel, which holds the channel and its turn.
     pub(super) fn of_lane(lane: Lane<Self>) -> Self {
         Self { _turn: Some(Arc::new(lane.turn)), ..lane.client }
     }
 
-    /// Which extensions the server offers.
+    /// The extensions of the server.
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
     }
 
-    /// How much one request carries, and how many files may be open. The server is asked once, when the
-    /// client starts; this waits for its answer.
+    /// The largest read and write, and how many files may be open. The client asks the server once, when it starts;
+    /// this waits for the reply.
     pub async fn limits(&self) -> Limits {
         self.limits.clone().await
     }
 
-    /// Waits until the conversation is over and says why. Never resolves while all is well.
+    /// Waits for the end of the conversation and returns its reason. Pending as long as the conversation works.
     pub async fn closed(&self) -> CloseReason {
         self.conversation.closed().await
     }
@@ -105,7 +105,7 @@ impl Client {
         self.conversation.submit(request, Expected::Handle).await?.handle(about).await
     }
 
-    /// An extended request, if the server offers it.
+    /// An extended request, if the server has the extension.
     pub(super) fn extended(
         &self,
         about: About<'_>,
@@ -124,7 +124,7 @@ impl Client {
     }
 }
 
-/// Checks a path that is about to be sent.
+/// Checks a path before it is sent.
 pub(super) fn about<'a>(operation: &'static str, path: &'a [u8]) -> Result<About<'a>, SftpError> {
     if path.len() > usize::from(u16::MAX) || path.contains(&0) {
         return Err(SftpError::BadPath { operation });
@@ -132,11 +132,11 @@ pub(super) fn about<'a>(operation: &'static str, path: &'a [u8]) -> Result<About
     Ok(About { operation, path })
 }
 
-/// How much of a text that comes instead of an answer is shown, and how long the rest of its first line is waited for.
+/// How much of a text in place of a reply is shown, and how long the client waits for the rest of its first line.
 const TEXT: usize = 200;
 const REST: Duration = Duration::from_millis(100);
 
-/// Exchanges versions: 3 is asked for, and nothing else is understood.
+/// Exchanges versions; only version 3 is supported.
 async fn greet<R, W>(
     reader: &mut R,
     writer: &mut W,
@@ -150,7 +150,7 @@ where
         writer.write_all(&[0, 0, 0, 5, packet::INIT, 0, 0, 0, 3]).await?;
         writer.flush().await
     };
-    // What doesn't read it may still say why.
+    // A server that closes its input may still have sent a reason.
     if let Err(error) = asking.await {
         tracing::debug!(%error, "the SFTP server takes no greeting");
     }
@@ -177,7 +177,7 @@ where
     }
 }
 
-/// Sends the question now and leaves its answer to whoever needs it first.
+/// Sends the request now; the first operation that needs the reply waits for it.
 async fn ask_for_limits(
     conversation: &Arc<Conversation>,
     extensions: &Extensions,
@@ -190,7 +190,7 @@ async fn ask_for_limits(
     let limits = async move {
         let Some(mut call) = call else { return Limits::default() };
         let answer = call.extended(About { operation: "limits", path: b"" }).await;
-        // Without an answer the smallest size is safe, and what is wrong shows at the next request.
+        // Without a reply the smallest size is safe, and the next request reports the error.
         answer.ok().and_then(|body| Limits::decode(body).ok()).unwrap_or_default()
     };
     limits.boxed().shared()

@@ -6,11 +6,11 @@ use super::driver::{About, Call, Expected, OpenHandle};
 use super::error::{ProtocolError, SftpError, StatusCode};
 use super::wire::{Name, Request, packet};
 
-/// How many requests for further entries are under way at once, so that a long directory on a long link
-/// does not cost a round trip for every hundred entries.
+/// How many requests for further entries are sent ahead, so that a long directory doesn't take a round trip for every
+/// hundred entries.
 const AHEAD: usize = 4;
 
-/// Reads a directory, bit by bit, in the server's order. Dropping it closes the directory.
+/// Reads a directory in parts, in the server's order. Dropping it closes the directory.
 #[derive(Debug)]
 pub struct ReadDir {
     handle: OpenHandle,
@@ -24,11 +24,10 @@ impl ReadDir {
         Self { handle, path: path.to_owned(), calls: VecDeque::new(), ended: false }
     }
 
-    /// The next entries, as many as the server sends at once (100 with OpenSSH), without `.` and `..`;
-    /// `None` at the end. May be dropped and called again.
+    /// The next entries, as many as the server sends at once (OpenSSH: 100), without `.` and `..`; `None` at the end.
+    /// Safe to drop and call again.
     ///
-    /// How many there will be is up to the server: whoever collects them wants a limit, as
-    /// [`Self::collect`] has.
+    /// The server decides how many entries there are. [`Self::collect`] takes a limit.
     pub async fn next_batch(&mut self) -> Result<Option<Vec<Name>>, SftpError> {
         while !self.ended {
             while self.calls.len() < AHEAD {
@@ -41,7 +40,7 @@ impl ReadDir {
             let answer = first.names(about).await;
             self.calls.pop_front();
             match answer {
-                // A server that has nothing to say is at its end; OpenSSH's client takes it so as well.
+                // An empty reply counts as the end, as in OpenSSH's client.
                 Ok(names) if names.is_empty() => self.ended = true,
                 Ok(mut names) => {
                     names.retain(|entry| entry.name != b"." && entry.name != b"..");

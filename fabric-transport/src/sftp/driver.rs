@@ -1,7 +1,7 @@
-//! The conversation: one task that moves frames, and the table of requests that wait for an answer.
+//! The conversation: a task that reads and writes frames, and the table of requests that wait for a reply.
 //!
-//! A request is put into the writer's queue whole and its answer finds the caller through its id, so that
-//! a caller may go away at any moment without affecting others. The reader never waits for a caller.
+//! A request is put into the writer's queue as a whole, and its reply finds the caller by its id. So a caller may be
+//! dropped at any moment without an effect on others. The reader never waits for a caller.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -17,11 +17,11 @@ use super::attributes::Attributes;
 use super::error::{CloseReason, ProtocolError, SftpError, StatusCode, StatusError, printable};
 use super::wire::{FrameBuffer, Name, Reply, Request, packet};
 
-/// How many bytes of requests wait to be written before callers have to. Four writes of the largest size:
-/// enough to keep the stream busy, little enough for a thousand connections in one process.
+/// How many bytes of requests may be queued before callers wait. Four writes of the largest size: enough to keep the
+/// stream busy, and little enough for a thousand connections in one process.
 const QUEUE_BYTES: usize = 1024 * 1024;
 
-/// Requests are gathered up to this size into one write to the stream.
+/// Requests are collected up to this size into one write to the stream.
 const BATCH_BYTES: usize = 32 * 1024;
 
 /// The part of a client that its handles share.
@@ -48,7 +48,7 @@ impl Drop for Conversation {
 }
 
 impl Conversation {
-    /// Starts the task that serves it. `frames` is what has been read already.
+    /// Starts the task. `frames` contains what has been read already.
     pub(super) fn start<R, W>(reader: R, writer: W, frames: FrameBuffer) -> Arc<Self>
     where
         R: AsyncRead + Send + Unpin + 'static,
@@ -67,12 +67,12 @@ impl Conversation {
             };
             ending.with(reason);
         });
-        // It was made above and is set here only.
+        // Created above, and set only here.
         let _ = conversation.task.set(task.abort_handle());
         conversation
     }
 
-    /// Sends a request, once there is room for it, and gives what its answer can be awaited by.
+    /// Sends a request as soon as there is room for it; the result waits for the reply.
     pub(super) async fn submit(self: &Arc<Self>, request: Request, expected: Expected) -> Result<Call, SftpError> {
         let size = request.frame_len().min(QUEUE_BYTES) as u32;
         match self.budget.clone().acquire_many_owned(size).await {
@@ -97,20 +97,20 @@ impl Conversation {
         Ok(call)
     }
 
-    /// Makes a place for an answer: the id of the request that is to be sent next, and what waits for it.
+    /// Allocates an id for the next request, and what waits for its reply.
     pub(super) fn expect(self: &Arc<Self>, expected: Expected) -> Result<(u32, Call), SftpError> {
         let (answer, answered) = oneshot::channel();
         let id = self.waiting.register(expected, answer)?;
         Ok((id, Call { answered, conversation: self.clone() }))
     }
 
-    /// Sends the frame of a request whose answer is expected.
+    /// Sends the frame of a request whose reply is expected.
     pub(super) fn post(&self, frame: Bytes, budget: Option<OwnedSemaphorePermit>) {
-        // A failure means that the task has just ended, which the answer's channel tells as well.
+        // A failure means that the task has just ended, which the reply's channel reports too.
         let _ = self.queue.send(Queued { frame, _budget: budget });
     }
 
-    /// The shortest time in which a request was answered so far.
+    /// The shortest time that a reply took so far.
     pub(super) fn round_trip(&self) -> Option<Duration> {
         let nanos = self.waiting.round_trip.load(Ordering::Relaxed);
         (nanos < u64::MAX).then(|| Duration::from_nanos(nanos))
@@ -121,12 +121,12 @@ impl Conversation {
         self.waiting.confirmed.load(Ordering::Relaxed)
     }
 
-    /// Further bytes of writes were confirmed.
+    /// Counts further confirmed bytes of writes.
     pub(super) fn confirm(&self, bytes: u64) {
         self.waiting.confirmed.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Why it is over; only meaningful once it is.
+    /// The reason of the end; only meaningful after the end.
     fn reason(&self) -> CloseReason {
         self.waiting.closed.get().cloned().unwrap_or(CloseReason::Shutdown)
     }
@@ -141,7 +141,7 @@ impl Conversation {
     }
 }
 
-/// Wakes everybody with the reason when the task ends, even if it is dropped with its runtime.
+/// Passes the reason to all waiting requests when the task ends, even if it is dropped with its runtime.
 struct Ending {
     waiting: Arc<Waiting>,
     budget: Arc<Semaphore>,
@@ -160,12 +160,12 @@ impl Drop for Ending {
     }
 }
 
-/// The requests that wait for an answer.
+/// The requests that wait for a reply.
 #[derive(Debug)]
 struct Waiting {
     table: Mutex<Table>,
     closed: SetOnce<CloseReason>,
-    /// The shortest time an answer took, in nanoseconds.
+    /// The shortest time that a reply took, in nanoseconds.
     round_trip: AtomicU64,
     /// Bytes of writes that were confirmed.
     confirmed: AtomicU64,
@@ -189,8 +189,8 @@ struct Table {
     closed: bool,
 }
 
-/// A place in the table. The id of a request is its place and how often the place was used before, so that
-/// a second answer to the same request is noticed.
+/// A slot of the table. A request's id is the number of its slot and how often the slot was used before, so that a
+/// second reply to the same request is noticed.
 #[derive(Debug)]
 struct Slot {
     round: u16,
@@ -234,7 +234,7 @@ impl Waiting {
         let slots = {
             let mut table = self.table.lock();
             table.closed = true;
-            // The first reason stands.
+            // The first reason is kept.
             let _ = self.closed.set(reason);
             std::mem::take(&mut table.slots)
         };
@@ -242,7 +242,7 @@ impl Waiting {
     }
 }
 
-/// What a request's answer must be, unless it is an error status.
+/// What the reply to a request must be, unless it is an error status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     Status,
@@ -266,7 +266,7 @@ impl Expected {
         }
     }
 
-    /// Whether this reply is an answer to such a request at all.
+    /// Whether this reply is of the expected kind.
     fn check(self, reply: &Reply) -> Result<(), ProtocolError> {
         match (self, reply) {
             (Self::Data(asked), Reply::Data(data)) if data.len() > asked as usize => {
@@ -284,15 +284,15 @@ impl Expected {
     }
 }
 
-/// An answer on its way to its caller.
+/// A reply on its way to the caller.
 #[derive(Debug)]
 enum Answer {
     Handle(OpenHandle),
     Other(Reply),
 }
 
-/// An open file or directory of the server. Dropping it closes it there, wherever that happens: also if
-/// the answer that brings it is no longer waited for.
+/// An open file or directory of the server. Dropping it closes it there, also while the reply that contains it is still
+/// on its way.
 #[derive(Debug)]
 pub(super) struct OpenHandle {
     handle: Bytes,
@@ -308,7 +308,7 @@ impl OpenHandle {
         &self.conversation
     }
 
-    /// Sends the request to close it, behind all that was sent before, and gives its answer.
+    /// Sends the request to close it, behind all earlier requests; the result waits for the reply.
     pub(super) fn close(mut self) -> Result<Call, SftpError> {
         let handle = std::mem::take(&mut self.handle);
         self.conversation.enqueue(close_request(&handle), Expected::Status, None)
@@ -318,7 +318,7 @@ impl OpenHandle {
 impl Drop for OpenHandle {
     fn drop(&mut self) {
         if !self.handle.is_empty() {
-            // Without a place in the queue's budget, as this cannot wait; the answer is of no interest.
+            // Not counted in the queue's budget, as this can't wait; the reply is ignored.
             let _ = self.conversation.enqueue(close_request(&self.handle), Expected::Status, None);
         }
     }
@@ -335,7 +335,7 @@ pub(super) struct About<'a> {
     pub(super) path: &'a [u8],
 }
 
-/// A request that was sent and whose answer can be awaited. Dropping it ignores the answer.
+/// A sent request whose reply can be awaited. Dropping it ignores the reply.
 #[derive(Debug)]
 pub(super) struct Call {
     answered: oneshot::Receiver<Answer>,
@@ -343,7 +343,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Waits for the answer; `mut` and by reference, so that a `select!` may give up and come back.
+    /// Waits for the reply; by `&mut`, so that a `select!` can stop waiting and continue later.
     async fn answer(&mut self, about: About<'_>) -> Result<Answer, SftpError> {
         match (&mut self.answered).await {
             Ok(Answer::Other(Reply::Status(code, message))) if code != 0 => {
@@ -359,7 +359,7 @@ impl Call {
         }
     }
 
-    /// Whether the answer has come, or will never come.
+    /// Whether the reply has come, or will never come.
     pub(super) fn is_answered(&self) -> bool {
         !self.answered.is_empty() || self.answered.is_terminated()
     }
@@ -414,7 +414,7 @@ impl Answer {
     }
 }
 
-/// Reads answers and hands them out until the stream ends or the server breaks the protocol.
+/// Reads replies and passes them on until the stream ends or the server breaks the protocol.
 async fn read_frames<R: AsyncRead + Unpin>(
     mut reader: R,
     mut frames: FrameBuffer,
@@ -449,19 +449,19 @@ fn hand_out(frame: Bytes, waiting: &Waiting, conversation: &Weak<Conversation>) 
     expected.check(&reply)?;
     let reply = match reply {
         Reply::Handle(handle) => match conversation.upgrade() {
-            // Copied, lest a small handle keep the buffer of a large read alive.
+            // Copied, so that a small handle doesn't keep the buffer of a large read alive.
             Some(conversation) => Answer::Handle(OpenHandle { handle: Bytes::copy_from_slice(&handle), conversation }),
-            // Nobody is left to want it, and the stream is about to be closed.
+            // All handles of the client are dropped; the stream is about to be closed.
             None => return Ok(()),
         },
         other => Answer::Other(other),
     };
-    // An answer that is no longer waited for is dropped here, and a handle in it closed.
+    // A reply that nobody waits for is dropped here, and a handle in it closed.
     let _ = answer.send(reply);
     Ok(())
 }
 
-/// Writes requests until the stream fails; small ones are gathered.
+/// Writes requests until the stream fails; small ones are collected into one write.
 async fn write_frames<W: AsyncWrite + Unpin>(mut writer: W, mut queue: mpsc::UnboundedReceiver<Queued>) -> CloseReason {
     loop {
         // The sender is dropped with the last handle of the client, which ends this task anyway.
@@ -475,7 +475,7 @@ async fn write_frames<W: AsyncWrite + Unpin>(mut writer: W, mut queue: mpsc::Unb
                     write_out(&mut writer, &mut batch).await?;
                     writer.write_all(&queued.frame).await?;
                 } else {
-                    // Once for all that is gathered: it would grow in steps, and be copied in each.
+                    // Reserved once for all of them, as growing in steps would copy the data each time.
                     batch.reserve(2 * BATCH_BYTES - batch.len());
                     batch.extend_from_slice(&queued.frame);
                     if batch.len() >= BATCH_BYTES {

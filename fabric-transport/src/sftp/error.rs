@@ -1,4 +1,4 @@
-//! What can go wrong in an SFTP conversation.
+//! Errors of an SFTP conversation.
 
 use std::fmt;
 use std::io;
@@ -6,29 +6,28 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// What the server answered instead of doing what was asked
-/// (draft-ietf-secsh-filexfer-02, section 7; OpenSSH's error codes are the same).
+/// Error codes of the server (draft-ietf-secsh-filexfer-02, section 7; OpenSSH uses the same).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StatusCode {
-    /// Done; never seen as an error.
+    /// Success; never part of an error.
     Ok,
-    /// Nothing more to read.
+    /// End of file, or of a directory.
     Eof,
     /// No such file or directory.
     NoSuchFile,
-    /// The remote user may not.
+    /// Permission denied.
     PermissionDenied,
-    /// It failed, and version 3 of the protocol has no word for why. "Exists already", "directory not
-    /// empty", "disk full" and "too many open files" all end up here.
+    /// Failure; version 3 of the protocol has no code for the reason. "Exists already", "directory not empty", "disk
+    /// full" and "too many open files" are all reported like this.
     Failure,
-    /// The server could not read the request.
+    /// The server could not parse the request.
     BadMessage,
-    /// The server has no connection of its own to what it serves.
+    /// The server has no connection to what it serves.
     NoConnection,
-    /// The server lost that connection.
+    /// The server lost the connection to what it serves.
     ConnectionLost,
-    /// The server does not have this operation.
+    /// The server doesn't support this operation.
     Unsupported,
     /// A code of a later version of the protocol.
     Other(u32),
@@ -68,36 +67,36 @@ impl fmt::Display for StatusCode {
     }
 }
 
-/// A status other than success, with what was asked.
+/// An error status, and what the request was.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{operation} {path}: {code}{}", words(*.code, .message))]
 #[non_exhaustive]
 pub struct StatusError {
     /// The request: `open`, `write`, `mkdir`, ...
     pub operation: &'static str,
-    /// The path asked about, as text.
+    /// The path of the request, as text.
     pub path: String,
     /// The server's code.
     pub code: StatusCode,
-    /// The server's own words, made printable and cut to 1,000 characters.
+    /// The server's message, made printable and cut to 1,000 characters.
     pub message: String,
 }
 
-/// The server's words, unless they only repeat the code.
+/// The server's message, unless it only repeats the code.
 fn words(code: StatusCode, message: &str) -> String {
     if code.to_string().starts_with(&message.to_ascii_lowercase()) { String::new() } else { format!(" ({message})") }
 }
 
-/// How the server broke the protocol. The conversation is over: what follows could not be trusted.
+/// How the server broke the protocol. The conversation is over, as nothing after that could be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A frame announced more bytes than any answer may have; nothing was allocated for it.
+    /// A frame announced more bytes than a reply may have; nothing was allocated for it.
     #[error("a frame of {length} bytes, {limit} are allowed")]
     FrameTooLong {
-        /// What the frame announced.
+        /// The announced length.
         length: u32,
-        /// What is allowed.
+        /// The limit.
         limit: u32,
     },
     /// A frame too short for its type and request id.
@@ -107,28 +106,28 @@ pub enum ProtocolError {
     #[error("{0} is cut short")]
     Truncated(&'static str),
     /// A frame goes on after its last field.
-    #[error("{extra} bytes too many in {packet}")]
+    #[error("{packet} has {extra} bytes too many")]
     TrailingBytes {
         /// The packet's name.
         packet: &'static str,
-        /// How many bytes are too many.
+        /// How many bytes remain.
         extra: usize,
     },
     /// A packet type that a server doesn't send.
-    #[error("packet type {0} is not one that a server sends")]
+    #[error("unexpected packet type {0}")]
     UnknownPacket(u8),
-    /// An answer to a request that is not open.
-    #[error("an answer to request {0}, which is not open")]
+    /// A reply to a request that doesn't wait for one.
+    #[error("an answer to the unknown request {0}")]
     UnknownId(u32),
-    /// An answer of another kind than the request calls for.
+    /// A reply of another kind than the request requires.
     #[error("{got} in answer to a request for {expected}")]
     UnexpectedReply {
-        /// The packet that came.
+        /// The packet received.
         got: &'static str,
-        /// What was due.
+        /// The packet expected.
         expected: &'static str,
     },
-    /// A server that does not speak version 3.
+    /// A server that doesn't support version 3.
     #[error("the server speaks version {0} of the protocol, version 3 is needed")]
     Version(u32),
     /// More data than the read asked for.
@@ -136,16 +135,16 @@ pub enum ProtocolError {
     TooMuchData {
         /// The length of the read.
         asked: u32,
-        /// What came.
+        /// The number of bytes received.
         got: usize,
     },
-    /// A directory handle longer than any server makes them (RFC draft: 256 bytes).
+    /// A directory handle that is too long (the draft's limit is 256 bytes).
     #[error("a handle of {0} bytes, 256 are allowed")]
     HandleTooLong(usize),
-    /// A directory that does not end.
+    /// A directory listing without end.
     #[error("a directory of more than {0} entries")]
     EndlessDirectory(usize),
-    /// A path was asked for, and other than one came.
+    /// The reply must contain exactly one path, and didn't.
     #[error("{0} names in answer to a request for one")]
     NotOneName(usize),
 }
@@ -154,7 +153,7 @@ pub enum ProtocolError {
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The server closed its side. If it crashed, or took offence at a request, this is all one sees.
+    /// The server closed its side. A server that crashed, or that rejects a request, does the same.
     #[error("the server closed the SFTP channel")]
     Eof,
     /// The server closed its side in the middle of a frame.
@@ -163,19 +162,19 @@ pub enum CloseReason {
     /// The byte stream failed.
     #[error("the SFTP channel failed: {0}")]
     Io(Arc<io::Error>),
-    /// The first that came is text, and no answer of an SFTP server.
+    /// The server's first output is text, not an SFTP reply.
     #[error(
         "the login shell printed \"{beginning}\" where SFTP was to begin: a start-up file of the account (~/.bashrc, for \
          one) must print nothing where no terminal is, or the account allows no login"
     )]
     Text {
-        /// How the text begins, made printable and cut.
+        /// The beginning of the text, made printable.
         beginning: String,
     },
     /// The server broke the protocol.
     #[error("the SFTP server broke the protocol: {0}")]
     Protocol(ProtocolError),
-    /// The task that serves the client was ended, with its runtime.
+    /// The client's task was ended together with its runtime.
     #[error("the SFTP client was shut down")]
     Shutdown,
 }
@@ -196,13 +195,13 @@ impl From<io::Error> for CloseReason {
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum SftpError {
-    /// The server said no. The conversation goes on.
+    /// The server answered with an error. The conversation goes on.
     #[error(transparent)]
     Status(#[from] Box<StatusError>),
     /// The conversation is over.
     #[error(transparent)]
     Closed(#[from] CloseReason),
-    /// The server does not offer the protocol extension that this needs. Nothing was sent.
+    /// The server doesn't offer the extension that this needs. Nothing was sent.
     #[error("{operation}: the server does not offer {extension}")]
     Unsupported {
         /// The operation.
@@ -210,26 +209,26 @@ pub enum SftpError {
         /// The extension's name.
         extension: &'static str,
     },
-    /// A path that no server could take: it holds a NUL byte or has more than 65,535 bytes. Nothing was
-    /// sent, as OpenSSH's server ends the conversation over it.
+    /// An invalid path: it contains a NUL byte or has more than 65,535 bytes. Nothing was sent, as OpenSSH's server
+    /// would end the conversation.
     #[error("{operation}: a path must have no NUL byte and at most 65535 bytes")]
     BadPath {
         /// The operation.
         operation: &'static str,
     },
-    /// A link, or another file than the one that was there, where a regular file was to be written without following
-    /// links. Nothing was written.
+    /// A write without following links found a link, or another file than the regular file that was there. Nothing was
+    /// written.
     #[error("it is not the regular file that it was")]
     NotTheFile,
-    /// More than 65,536 requests wait for an answer. Nothing was sent; wait for some of them.
+    /// More than 65,536 requests wait for a reply. Nothing was sent; wait for some of them first.
     #[error("too many SFTP requests wait for an answer")]
     TooManyRequests,
-    /// This side's source could not be read, or its sink not written.
+    /// The local source could not be read, or the local sink not written.
     #[error("{during}: {error}")]
     Local {
         /// `reading the source` or `writing the sink`.
         during: &'static str,
-        /// What happened.
+        /// The error.
         error: Arc<io::Error>,
     },
 }
@@ -241,7 +240,7 @@ impl From<ProtocolError> for SftpError {
 }
 
 impl SftpError {
-    /// The server's code, if it was the server that said no.
+    /// The server's code, if the server answered with an error.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Status(error) => Some(error.code),
@@ -250,7 +249,7 @@ impl SftpError {
     }
 }
 
-/// A server's free text, fit to be shown: control characters made visible, bounded.
+/// A text of the server, made safe to show: control characters are made visible, and the length is limited.
 pub(crate) fn printable(text: &[u8]) -> String {
     let mut shown = String::new();
     for c in String::from_utf8_lossy(text).chars().take(1_000) {

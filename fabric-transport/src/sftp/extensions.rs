@@ -1,4 +1,4 @@
-//! The extensions of OpenSSH that are used (PROTOCOL, section 4), and what they answer.
+//! The OpenSSH extensions that the client uses (PROTOCOL, section 4), and their replies.
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ pub(super) const LIMITS: &str = "limits@openssh.com";
 pub(super) const EXPAND_PATH: &str = "expand-path@openssh.com";
 pub(super) const COPY_DATA: &str = "copy-data";
 
-/// Which extensions a server offers.
+/// The extensions of a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extensions {
     offered: Vec<(Bytes, Bytes)>,
@@ -26,13 +26,12 @@ impl Extensions {
         Self { offered }
     }
 
-    /// The data that the server gave with this extension, its version as a rule; `None` if it is not
-    /// offered.
+    /// The data of this extension, usually its version; `None` if the server doesn't offer it.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.offered.iter().find(|(offered, _)| offered == name.as_bytes()).map(|(_, data)| &data[..])
     }
 
-    /// Whether the server offers it, in the version this client knows.
+    /// Whether the server offers it, in the version that this client supports.
     ///
     /// ```
     /// # use fabric_transport::sftp::Extensions;
@@ -40,38 +39,38 @@ impl Extensions {
     /// ```
     pub fn has(&self, name: &str) -> bool {
         let version: &[u8] = if name == STATVFS { b"2" } else { b"1" };
-        // posix-rename has been offered with other versions than its "1" by servers in use; it has one form.
+        // Some servers offer posix-rename with other versions than "1"; its form is the same.
         self.get(name).is_some_and(|data| data == version || name == POSIX_RENAME)
     }
 }
 
-/// What a server takes and gives at most (`limits@openssh.com`).
+/// The limits of a server (`limits@openssh.com`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The most bytes that one read is asked for.
+    /// The largest read.
     pub read: u32,
-    /// The most bytes that one write carries.
+    /// The largest write.
     pub write: u32,
-    /// How many handles may be open; `None` if the server does not say.
+    /// How many handles may be open; `None` if the server doesn't say.
     pub open_handles: Option<u64>,
 }
 
 impl Default for Limits {
-    /// What every server must take: 32 KiB either way.
+    /// What every server must support: 32 KiB in both directions.
     fn default() -> Self {
         Self { read: DEFAULT_CHUNK, write: DEFAULT_CHUNK, open_handles: None }
     }
 }
 
 impl Limits {
-    /// Reads the answer. Zero means that the server does not say; what is absurd is bounded.
+    /// Parses the reply. Zero means that the server doesn't say; absurd values are clamped.
     pub(super) fn decode(body: Bytes) -> Result<Self, ProtocolError> {
         const WHAT: &str = "the answer to limits@openssh.com";
         let mut fields = Fields(body);
         let [packet, read, write, handles] =
             [fields.u64(WHAT)?, fields.u64(WHAT)?, fields.u64(WHAT)?, fields.u64(WHAT)?];
-        // The head of a write and the server's own idea of what counts as the packet.
+        // The header of a write, and what else the server may count as part of the packet.
         let packet = if packet == 0 { u64::from(MAX_FRAME) } else { packet };
         let bounded = |limit: u64| {
             let limit = if limit == 0 { u64::from(DEFAULT_CHUNK) } else { limit };
@@ -81,19 +80,19 @@ impl Limits {
     }
 }
 
-/// About the file system that holds a path (`statvfs@openssh.com`, statvfs(3)).
+/// A path's file system (`statvfs@openssh.com`, statvfs(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileSystem {
-    /// The unit in which the numbers of blocks are counted, in bytes.
+    /// The size of a block, in bytes.
     pub block_size: u64,
-    /// All blocks.
+    /// The number of blocks.
     pub blocks: u64,
     /// Free blocks.
     pub free_blocks: u64,
     /// Blocks that are free for users other than root.
     pub available_blocks: u64,
-    /// All inodes.
+    /// The number of inodes.
     pub inodes: u64,
     /// Free inodes.
     pub free_inodes: u64,

@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes};
 
 use super::error::ProtocolError;
 
-/// What is left of a frame, taken field by field.
+/// The rest of a frame, read field by field.
 #[derive(Debug)]
 pub(super) struct Fields(pub(super) Bytes);
 

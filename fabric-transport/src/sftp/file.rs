@@ -11,8 +11,8 @@ use super::error::SftpError;
 use super::extensions;
 use super::wire::{Request, packet};
 
-/// A file that the server has open. Dropping it closes it without waiting; [`Self::close`] also tells
-/// whether that went well, which after writing one wants to know.
+/// An open file of the server. Dropping it closes it without waiting; [`Self::close`] also reports errors, which matter
+/// after writing.
 #[derive(Debug)]
 pub struct RemoteFile {
     pub(super) handle: OpenHandle,
@@ -25,8 +25,8 @@ impl RemoteFile {
         Self { handle, client, path: path.to_owned() }
     }
 
-    /// One read: up to `length` bytes at `offset`, perhaps fewer; none at the end of the file. No more
-    /// than [`Limits::read`](super::Limits::read) is asked for.
+    /// One read: up to `length` bytes at `offset`, perhaps fewer; none at the end of the file. The client asks for no
+    /// more than [`Limits::read`](super::Limits::read).
     pub async fn read_at(&self, offset: u64, length: u32) -> Result<Bytes, SftpError> {
         let length = length.min(self.client.limits().await.read);
         match self.submit_read(offset, length).await?.data(self.about("read")).await {
@@ -35,7 +35,7 @@ impl RemoteFile {
         }
     }
 
-    /// Writes all of `data` at `offset`, in as many requests as it takes, all under way at once.
+    /// Writes all of `data` at `offset`, in as many requests as needed, all of them sent ahead.
     pub async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), SftpError> {
         let mut calls = Vec::new();
         let chunk = self.client.limits().await.write as usize;
@@ -48,7 +48,7 @@ impl RemoteFile {
         Ok(())
     }
 
-    /// About the file.
+    /// Its attributes.
     pub async fn stat(&self) -> Result<Attributes, SftpError> {
         self.submit(packet::FSTAT, Expected::Attributes).await?.attributes(self.about("fstat")).await
     }
@@ -58,13 +58,13 @@ impl RemoteFile {
         self.submit_set_stat(attributes).await?.status(self.about("fsetstat")).await
     }
 
-    /// Waits until the server has it on its disk (`fsync@openssh.com`).
+    /// Waits until the server has written it to disk (`fsync@openssh.com`).
     pub async fn sync(&self) -> Result<(), SftpError> {
         self.submit_sync().await?.status(self.about("fsync")).await
     }
 
-    /// Has the server copy `length` bytes of it from `offset` to `to` at `to_offset`, or all to the end for `None`
-    /// (`copy-data`). Nothing comes over the wire.
+    /// Has the server copy `length` bytes from `offset` to `to` at `to_offset`, or everything to the end if `None`
+    /// (`copy-data`). No content is sent over the network.
     pub async fn copy_to(
         &self,
         offset: u64,
@@ -74,24 +74,24 @@ impl RemoteFile {
     ) -> Result<(), SftpError> {
         let about = self.about("copy-data");
         let request = self.client.extended(about, extensions::COPY_DATA, 2 * 260 + 24)?;
-        // 0 is "to the end" (OpenSSH's PROTOCOL, section 4.12).
+        // 0 means "to the end" (OpenSSH's PROTOCOL, section 4.12).
         let length = length.map_or(0, NonZeroU64::get);
         let request = request.string(self.handle.bytes()).u64(offset).u64(length);
         self.client.status(about, request.string(to.handle.bytes()).u64(to_offset)).await
     }
 
-    /// Closes it and waits for the server's answer.
+    /// Closes it and waits for the server's reply.
     pub async fn close(self) -> Result<(), SftpError> {
         let about = About { operation: "close", path: &self.path };
         self.handle.close()?.status(about).await
     }
 
-    /// Changes attributes, syncs and closes, in one round trip. Of several errors the first counts.
+    /// Changes attributes, syncs and closes, in one round trip. The first error is returned.
     pub async fn finish(self, attributes: &Attributes, sync: bool) -> Result<(), SftpError> {
         self.send_finish(attributes, sync).await?.confirm().await
     }
 
-    /// Sends all that ends the work on a file, behind what was sent before.
+    /// Sends the last requests of the work on a file, behind all earlier ones.
     pub(super) async fn send_finish(self, attributes: &Attributes, sync: bool) -> Result<Finishing, SftpError> {
         let mut calls = Vec::with_capacity(3);
         if !attributes.is_empty() {
@@ -143,7 +143,7 @@ impl RemoteFile {
     }
 }
 
-/// The end of the work on a file, sent and not yet confirmed.
+/// The last requests of the work on a file: sent, not confirmed yet.
 #[derive(Debug)]
 pub(super) struct Finishing {
     path: Vec<u8>,

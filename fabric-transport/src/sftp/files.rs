@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Attributes, Client, CloseReason, FileType, OpenFlags, SftpError, StatusCode, Write};
 
-/// The most entries of one directory that are collected; a server that sends more is taken to be hostile.
+/// The most entries of one directory; a server that sends more is considered hostile.
 const MAX_ENTRIES: usize = 4_000_000;
 
 #[async_trait]
@@ -129,7 +129,7 @@ impl Files for Client {
     }
 }
 
-/// What an operation needed to find at its path.
+/// What an operation needs to find at its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     File,
@@ -138,10 +138,10 @@ enum Wanted {
 }
 
 impl Client {
-    /// The error in the words of [`FileErrorKind`]. Version 3 says "failure" for much that has a name, so
-    /// that the path is looked at again to tell what stood in the way.
+    /// The error as [`FileErrorKind`]. Version 3 says "failure" for many reasons, so the path is checked again to find
+    /// out which.
     async fn explain(&self, what: &'static str, path: &[u8], wanted: Wanted, error: SftpError) -> FileError {
-        // OpenSSH says "no such file" where a part of the path is no directory.
+        // OpenSSH says "no such file" if a part of the path is no directory.
         if matches!(error, SftpError::Status(ref status)
             if matches!(status.operation, "open" | "read" | "opendir" | "mkdir" | "rmdir" | "remove" | "symlink")
                 && matches!(status.code, StatusCode::Failure | StatusCode::NoSuchFile))
@@ -166,7 +166,7 @@ impl Client {
     }
 }
 
-/// The error in the words of [`FileErrorKind`], from itself alone.
+/// The error as [`FileErrorKind`], without looking at the path.
 fn plain(what: &'static str, path: &[u8], error: SftpError) -> FileError {
     let kind = match error {
         SftpError::Status(status) => match status.code {
@@ -205,7 +205,7 @@ fn stat_of(attributes: Attributes) -> FileStat {
 }
 
 fn attributes_of(changes: &FileChanges) -> Attributes {
-    // 32 bits of seconds: from 1970 to 2106; times outside are moved to the nearer end.
+    // 32 bits of seconds: from 1970 to 2106; other times are clamped.
     let seconds = |time: SystemTime| {
         time.duration_since(UNIX_EPOCH).map_or(0, |since| u32::try_from(since.as_secs()).unwrap_or(u32::MAX))
     };

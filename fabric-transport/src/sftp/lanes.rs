@@ -1,12 +1,12 @@
-//! Further channels to the same server, for a write that one channel's window holds up.
+//! Further channels to the same server, for a write that is limited by one channel's window.
 //!
-//! A server takes only so much on a channel that it has not read (2 MiB in OpenSSH), which is all that gets
-//! through in one round trip, however much the link could carry. Each channel has a window of its own, so a
-//! long write goes over several. Whether the window is the limit is measured: what is confirmed in a round
-//! trip is then about as much as a window. On a short link it is far less, and one channel does best.
+//! A server accepts only so much unread data on a channel (2 MiB in OpenSSH), which is the most that a channel can
+//! carry in one round trip. Each channel has a window of its own, so a long write uses several. Whether the window is
+//! the limit is measured: if so, about one window of data is confirmed in each round trip. On a short link it is far
+//! less, and one channel is fastest.
 //!
-//! Many small files are written over a further channel, too: a server serves each by a process of its own, which is what holds
-//! them up on a short link.
+//! Many small files are written over a further channel too: the server has a process for each channel, and that process
+//! is the limit on a short link.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,30 +17,30 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::driver::Conversation;
 
-/// How many channels one client opens besides its own. With sshd's window, six carry 240 MB/s over a round
-/// trip of 50 ms; hosts allow ten sessions on a connection (`MaxSessions`), and commands need some.
+/// How many channels a client opens besides its own. With sshd's window, six carry 240 MB/s over a round trip of 50 ms.
+/// Servers allow ten sessions on a connection (`MaxSessions`), and commands need some of them.
 const FURTHER: usize = 5;
 
-/// As much confirmed in the time of one round trip means that the window is the limit: half of sshd's.
+/// If this much is confirmed in one round trip, the window is the limit: half of sshd's.
 const WINDOW_BOUND: u128 = 1024 * 1024;
 
-/// Shorter round trips aren't told apart from the time that a busy machine takes to answer.
+/// Shorter round trips can't be distinguished from the reply time of a busy machine.
 const SHORTEST_ROUND_TRIP: Duration = Duration::from_millis(2);
 
 /// Opens one more channel to the server, and a client on it; `None` if the server refuses.
 pub(super) type Opener<C> = dyn Fn() -> BoxFuture<'static, Option<C>> + Send + Sync;
 
-/// What a client may open besides its own channel.
+/// The further channels of a client.
 pub(super) struct Lanes<C> {
     open: Arc<Opener<C>>,
     free: Arc<Semaphore>,
 }
 
-/// A client on a channel of its own. Dropping it closes the channel, and another write may have one.
+/// A client on a channel of its own. Dropping it closes the channel, and another write may open one.
 #[derive(Debug)]
 pub(super) struct Lane<C> {
     pub(super) client: C,
-    /// What keeps its place among those that may be open at once.
+    /// Counts as one of the channels that may be open at once.
     pub(super) turn: OwnedSemaphorePermit,
 }
 
@@ -55,7 +55,7 @@ impl<C: 'static> Lanes<C> {
         Self { open, free: Arc::new(Semaphore::new(FURTHER)) }
     }
 
-    /// Opens all that may still be opened. A channel that is refused is one fewer.
+    /// Opens all channels that are still allowed. One that is refused is left out.
     pub(super) fn open(&self) -> impl Iterator<Item = BoxFuture<'static, Option<Lane<C>>>> {
         std::iter::from_fn(|| {
             let turn = self.free.clone().try_acquire_owned().ok()?;
@@ -72,7 +72,7 @@ impl<C> fmt::Debug for Lanes<C> {
     }
 }
 
-/// Looks whether the window of a conversation's channel is what holds its writes up.
+/// Measures whether a channel's window limits its writes.
 #[derive(Debug)]
 pub(super) struct Pace {
     since: Instant,
@@ -84,7 +84,7 @@ impl Pace {
         Self { since: Instant::now(), confirmed: conversation.confirmed() }
     }
 
-    /// To be asked now and then, as writes are confirmed.
+    /// Called from time to time, as writes are confirmed.
     pub(super) fn is_window_bound(&mut self, conversation: &Conversation) -> bool {
         let Some(round_trip) = conversation.round_trip().filter(|time| *time >= SHORTEST_ROUND_TRIP) else {
             return false;

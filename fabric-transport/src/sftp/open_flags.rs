@@ -11,16 +11,16 @@ impl OpenFlags {
     pub const READ: Self = Self(0x01);
     /// For writing.
     pub const WRITE: Self = Self(0x02);
-    /// Writes go to the end, wherever the request says.
+    /// Writes go to the end, whatever their offset.
     pub const APPEND: Self = Self(0x04);
-    /// Make the file if there is none.
+    /// Create the file if it doesn't exist.
     pub const CREATE: Self = Self(0x08);
     /// Empty the file.
     pub const TRUNCATE: Self = Self(0x10);
-    /// Fail if there is one; needs `CREATE`.
+    /// Fail if the file exists; needs `CREATE`.
     pub const EXCLUSIVE: Self = Self(0x20);
 
-    /// As the protocol has them.
+    /// The bits of the protocol.
     pub const fn bits(self) -> u32 {
         self.0
     }

@@ -1,4 +1,4 @@
-//! What a client does with files and directories by their paths.
+//! Operations on files and directories by path.
 
 use super::attributes::Attributes;
 use super::client::{Client, about};
@@ -11,8 +11,8 @@ use super::open_flags::OpenFlags;
 use super::wire::{Request, packet};
 
 impl Client {
-    /// Opens a file. `attributes` apply if it is made: only permissions are heeded by OpenSSH, and the
-    /// server's umask is applied to them.
+    /// Opens a file. `attributes` apply if it is created: OpenSSH uses only the permissions, and applies the server's
+    /// umask to them.
     pub async fn open(&self, path: &[u8], flags: OpenFlags, attributes: &Attributes) -> Result<RemoteFile, SftpError> {
         let about = about("open", path)?;
         let handle = self.open_handle(about, flags, attributes).await?;
@@ -26,21 +26,21 @@ impl Client {
         Ok(ReadDir::new(call.handle(about).await?, path))
     }
 
-    /// About a file, links followed.
+    /// The attributes of a file; links are followed.
     pub async fn stat(&self, path: &[u8]) -> Result<Attributes, SftpError> {
         let about = about("stat", path)?;
         let mut call = self.conversation.submit(on_path(packet::STAT, path), Expected::Attributes).await?;
         call.attributes(about).await
     }
 
-    /// About a file or a link itself.
+    /// The attributes of a file, or of a link itself.
     pub async fn lstat(&self, path: &[u8]) -> Result<Attributes, SftpError> {
         let about = about("lstat", path)?;
         let mut call = self.conversation.submit(on_path(packet::LSTAT, path), Expected::Attributes).await?;
         call.attributes(about).await
     }
 
-    /// Changes a file's attributes, links followed.
+    /// Changes a file's attributes; links are followed.
     pub async fn set_stat(&self, path: &[u8], attributes: &Attributes) -> Result<(), SftpError> {
         let request = Request::new(packet::SETSTAT, path.len() + 40).string(path).attributes(attributes);
         self.status(about("setstat", path)?, request).await
@@ -53,7 +53,7 @@ impl Client {
         self.status(about, request.string(path).attributes(attributes)).await
     }
 
-    /// Makes a directory; the server's umask applies to the permissions.
+    /// Creates a directory; the server's umask applies to the permissions.
     pub async fn make_dir(&self, path: &[u8], attributes: &Attributes) -> Result<(), SftpError> {
         let request = Request::new(packet::MKDIR, path.len() + 40).string(path).attributes(attributes);
         self.status(about("mkdir", path)?, request).await
@@ -76,10 +76,10 @@ impl Client {
         self.status(about("rename", from)?, request).await
     }
 
-    /// Renames over whatever `to` is, in one step (`posix-rename@openssh.com`, rename(2)).
+    /// Renames, and atomically replaces `to` (`posix-rename@openssh.com`, rename(2)).
     ///
-    /// Where the server does not offer that, `to` is removed first if it is in the way: not in one
-    /// step, and not if it is a directory.
+    /// If the server doesn't offer that, and `to` exists, `to` is removed first: not atomically, and not if it is a
+    /// directory.
     pub async fn replace(&self, from: &[u8], to: &[u8]) -> Result<(), SftpError> {
         about("rename", to)?;
         let about = about("rename", from)?;
@@ -95,7 +95,7 @@ impl Client {
         }
     }
 
-    /// Makes `link` a second name of the file `target` (`hardlink@openssh.com`).
+    /// Creates `link` as another name of the file `target` (`hardlink@openssh.com`).
     pub async fn hard_link(&self, target: &[u8], link: &[u8]) -> Result<(), SftpError> {
         about("hardlink", target)?;
         let about = about("hardlink", link)?;
@@ -103,34 +103,34 @@ impl Client {
         self.status(about, request.string(target).string(link)).await
     }
 
-    /// Makes `link` a symbolic link to `target`.
+    /// Creates `link` as a symbolic link to `target`.
     ///
-    /// The arguments go out in OpenSSH's order, target first, which is the reverse of the draft's and what
-    /// other servers have followed (OpenSSH's PROTOCOL, section 4.1).
+    /// The arguments are sent in OpenSSH's order, target first, which is the reverse of the draft's; other servers have
+    /// followed OpenSSH (OpenSSH's PROTOCOL, section 4.1).
     pub async fn symlink(&self, target: &[u8], link: &[u8]) -> Result<(), SftpError> {
         about("symlink", target)?;
         let request = Request::new(packet::SYMLINK, target.len() + link.len() + 8).string(target).string(link);
         self.status(about("symlink", link)?, request).await
     }
 
-    /// Where a symbolic link points.
+    /// The target of a symbolic link.
     pub async fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, SftpError> {
         self.one_name(about("readlink", path)?, on_path(packet::READLINK, path)).await
     }
 
-    /// The absolute path of a path, links resolved; of `.`, where relative paths start.
+    /// The absolute path of a path, with links resolved; of `.`, the directory of relative paths.
     pub async fn real_path(&self, path: &[u8]) -> Result<Vec<u8>, SftpError> {
         self.one_name(about("realpath", path)?, on_path(packet::REALPATH, path)).await
     }
 
-    /// [`Self::real_path`] that also understands `~` and `~user` (`expand-path@openssh.com`).
+    /// Like [`Self::real_path`], and expands `~` and `~user` (`expand-path@openssh.com`).
     pub async fn expand_path(&self, path: &[u8]) -> Result<Vec<u8>, SftpError> {
         let about = about("expand-path", path)?;
         let request = self.extended(about, extensions::EXPAND_PATH, path.len() + 4)?;
         self.one_name(about, request.string(path)).await
     }
 
-    /// About the file system that holds a path (`statvfs@openssh.com`).
+    /// The file system of a path (`statvfs@openssh.com`).
     pub async fn file_system(&self, path: &[u8]) -> Result<FileSystem, SftpError> {
         let about = about("statvfs", path)?;
         let request = self.extended(about, extensions::STATVFS, path.len() + 4)?.string(path);

@@ -1,4 +1,4 @@
-//! Reading a file from beginning to end, through reads that overlap.
+//! Reading a file from beginning to end, with overlapping reads.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use super::file::RemoteFile;
 use super::max_window;
 use super::open_flags::OpenFlags;
 
-/// How many reads a file begins with at least. Enough for a short link; and as many answers as may have to wait
-/// in memory for a sink that is slower than the link.
+/// The least number of reads that a file starts with. Enough for a short link; as many replies may have to wait in
+/// memory for a sink that is slower than the link.
 const FIRST_WINDOW: usize = 16;
 
-/// What a long link is taken to carry before that shows, in bytes a second.
+/// The assumed speed of a long link until it is measured, in bytes a second.
 const FIRST_PACE: u128 = 320 * 1024 * 1024;
 
-/// Reads don't get smaller than this, however little a server gives.
+/// Reads don't get smaller than this, however little a server returns.
 const MIN_CHUNK: u32 = 4096;
 
 impl Client {
-    /// Copies a file's content from `offset` to its end into `sink` and gives the number of bytes.
+    /// Copies a file's content from `offset` to its end into `sink` and returns the number of bytes.
     ///
     /// A file of one request takes two round trips. See [`RemoteFile::read_to`].
     pub async fn read_file<W>(
@@ -44,13 +44,11 @@ impl Client {
 }
 
 impl RemoteFile {
-    /// Copies its content from `offset` to its end into `sink`, flushes the sink, and gives the number of
-    /// bytes.
+    /// Copies its content from `offset` to its end into `sink`, flushes the sink, and returns the number of bytes.
     ///
-    /// Reads overlap. Their number grows while the server's answers have to be waited for and stays where
-    /// the sink is the slower side, so that what is kept in memory is what the link needs. A file that
-    /// grows meanwhile is read to where its end is by then, and so is one whose length the server does not
-    /// know, as in `/proc`.
+    /// Reads overlap. Their number grows while the client waits for the server and stays the same while the sink is
+    /// slower, so that the memory used is what the link needs. A file that grows meanwhile is read to its end at that
+    /// time, and so is one whose length the server doesn't know, as in `/proc`.
     pub async fn read_to<W>(&self, offset: u64, sink: &mut W, progress: Progress<'_>) -> Result<u64, SftpError>
     where
         W: AsyncWrite + Send + Unpin + ?Sized,
@@ -70,19 +68,19 @@ impl RemoteFile {
 
 struct Reading<'a> {
     file: &'a RemoteFile,
-    /// Reads under way: one after the other in the file, without gaps.
+    /// Sent reads: consecutive parts of the file, without gaps.
     under_way: VecDeque<Piece>,
-    /// How many of them there may be.
+    /// The most reads at once.
     window: usize,
     /// Where the next read began when that number last grew.
     grown_at: u64,
-    /// Where the next read begins, and how much it asks for.
+    /// Where the next read begins, and its length.
     offset: u64,
     chunk: u32,
-    /// Where the file ends, as the server said or else as far as one dares to ask ahead. One read from
-    /// there on finds out.
+    /// Where the file ends: as the server said, or else how far to read ahead. A single read from there on finds the
+    /// real end.
     presumed_end: u64,
-    /// What the server said.
+    /// The length that the server reported.
     stated_end: Option<u64>,
     ended: bool,
 }
@@ -94,7 +92,7 @@ struct Piece {
 }
 
 impl<'a> Reading<'a> {
-    /// Asks for the file's length, and in the same breath for its first piece.
+    /// Asks for the file's length and its first part in one round trip.
     async fn start(file: &'a RemoteFile, offset: u64) -> Result<Self, SftpError> {
         let chunk = file.client.limits().await.read;
         let mut stat = file.submit_stat().await?;
@@ -113,11 +111,11 @@ impl<'a> Reading<'a> {
         };
         reading.ask(chunk).await?;
         match stat.attributes(file.about("fstat")).await {
-            // Files in /proc are regular and say that they are empty.
+            // Files in /proc are regular, with a reported length of 0.
             Ok(attributes) if attributes.file_type() == FileType::File => {
                 reading.stated_end = attributes.size.filter(|size| *size > 0);
             }
-            // Some servers don't know about open files.
+            // Some servers don't support attributes of open files.
             Ok(_) | Err(SftpError::Status(_)) => {}
             Err(error) => return Err(error),
         }
@@ -133,7 +131,7 @@ impl<'a> Reading<'a> {
         self.fill().await?;
         let Some(piece) = self.under_way.front_mut() else { return Ok(None) };
         if !piece.call.is_answered() && piece.offset >= self.grown_at {
-            // The link is the slower side: ask for twice as much ahead, once for each round trip.
+            // The link is the slower side: doubles the reads ahead, once each round trip.
             self.window = (self.window * 2).min(max_window(self.chunk));
             self.grown_at = self.offset;
         }
@@ -174,22 +172,22 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// After `given` bytes in answer to a read of `length` at `offset`.
+    /// After a reply of `given` bytes to a read of `length` at `offset`.
     async fn go_on(&mut self, offset: u64, length: u32, given: u32) -> Result<(), SftpError> {
         let (end, missing) = (offset + u64::from(given), length - given);
         if missing == 0 {
             if end > self.presumed_end {
-                // It is longer than was said, or nothing was said: ask ahead as far as there is now.
+                // It is longer than reported, or no length was reported: read ahead as far as it goes now.
                 self.presumed_end = self.offset + u64::from(self.chunk) * (self.under_way.len() as u64 + 1);
             }
         } else if self.stated_end == Some(end) {
-            // It ends where the server said it would, and the server had no more.
+            // It ends where the server said, and there was no more.
             self.ended = true;
         } else {
             let call = self.file.submit_read(end, missing).await?;
             self.under_way.push_front(Piece { offset: end, length: missing, call });
             if end < self.presumed_end {
-                // A server that gives less than it is asked for: ask for what it gives.
+                // The server returns less than the request asks for: ask for that much.
                 self.chunk = self.chunk.min(given.max(MIN_CHUNK));
             }
         }

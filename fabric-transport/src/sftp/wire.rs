@@ -1,7 +1,7 @@
 //! The wire format of SFTP version 3: frames, requests and replies as bytes.
 //!
-//! Pure functions of bytes (draft-ietf-secsh-filexfer-02 and OpenSSH's PROTOCOL, section 4). Nothing here
-//! allocates on the word of a peer: a length is checked against what is there before it is used.
+//! Pure functions of bytes (draft-ietf-secsh-filexfer-02 and OpenSSH's PROTOCOL, section 4). Nothing here allocates
+//! because a peer announces a length: it is checked against the bytes that are there first.
 
 use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 
@@ -9,15 +9,15 @@ use super::attributes::Attributes;
 use super::error::ProtocolError;
 use super::fields::Fields;
 
-/// The longest frame that is read or sent: OpenSSH's `SFTP_MAX_MSG_LENGTH` (256 KiB) and some slack for
-/// servers that count the header separately.
+/// The longest frame that is read or written: OpenSSH's `SFTP_MAX_MSG_LENGTH` (256 KiB) and some extra for servers that
+/// count the header separately.
 pub const MAX_FRAME: u32 = 256 * 1024 + 1024;
 
-/// What one read or write carries where the server states no limit: 32 KiB, which every server must take.
+/// The largest read and write if the server states no limit: 32 KiB, which every server must support.
 pub const DEFAULT_CHUNK: u32 = 32 * 1024;
 
-/// The most that one read or write carries, whatever the server offers, so that its frame stays below
-/// [`MAX_FRAME`]: 255 KiB, which is also what OpenSSH's server offers.
+/// The largest read and write, whatever the server offers, so that the frame stays below [`MAX_FRAME`]: 255 KiB, which
+/// is also what OpenSSH's server offers.
 pub const MAX_CHUNK: u32 = 255 * 1024;
 
 /// The packet types of version 3.
@@ -52,10 +52,10 @@ pub mod packet {
     pub const EXTENDED_REPLY: u8 = 201;
 }
 
-/// Cuts a byte stream into frames.
+/// Splits a byte stream into frames.
 ///
-/// Bytes go in through [`FrameBuffer::space`], whole frames come out of [`FrameBuffer::next_frame`] as
-/// slices of the very bytes that were read.
+/// Bytes go in through [`FrameBuffer::space`]; whole frames come out of [`FrameBuffer::next_frame`] as slices of the
+/// buffer.
 ///
 /// ```
 /// use bytes::BufMut;
@@ -72,10 +72,10 @@ pub struct FrameBuffer {
 }
 
 impl FrameBuffer {
-    /// Where few bytes are due, as many are asked for: many short answers then cost one read.
+    /// If few bytes are missing, this many are read: many short replies then take one read.
     const READ_AHEAD: usize = 16 * 1024;
-    /// Beyond the end of a long frame only this much is asked for, since it has to be moved once the next
-    /// long frame calls for a buffer of its own.
+    /// At most this much is read beyond the end of a long frame, since it has to be copied when the next long frame
+    /// needs a buffer of its own.
     const OVERSHOOT: usize = 4 * 1024;
 
     /// The next whole frame without its length field, or `None` if more bytes are needed.
@@ -94,27 +94,27 @@ impl FrameBuffer {
         Ok(Some(self.buffer.split_to(length as usize).freeze()))
     }
 
-    /// Room for the bytes that are read next: what the frame at hand still lacks and some more. Call it
-    /// after [`Self::next_frame`] gave `None`.
+    /// Room for the next read: what the current frame still needs, and some more. Call it after [`Self::next_frame`]
+    /// returned `None`.
     pub fn space(&mut self) -> impl BufMut + Send + '_ {
         let whole = self.announced().map_or(0, |length| 4 + length.min(MAX_FRAME) as usize);
         let lacking = whole.saturating_sub(self.buffer.len());
         let room = if lacking > Self::READ_AHEAD { lacking + Self::OVERSHOOT } else { Self::READ_AHEAD };
         if self.buffer.is_empty() {
-            // What a long frame needed would otherwise be held on to while nothing happens.
+            // Otherwise the memory for a long frame would be kept while the connection is idle.
             self.buffer = BytesMut::new();
         }
         self.buffer.reserve(room);
         (&mut self.buffer).limit(room)
     }
 
-    /// Whether a frame has begun and not ended.
+    /// Whether a frame is incomplete.
     pub fn is_partial(&self) -> bool {
         !self.buffer.is_empty()
     }
 
-    /// What has come, where it is text: the first frame of a server begins with a zero byte, as its length is small, and
-    /// nothing that a shell prints does.
+    /// The received bytes, if they are text: a server's first frame begins with a zero byte, as its length is small,
+    /// and a shell's output doesn't.
     pub(super) fn text(&self) -> Option<&[u8]> {
         self.buffer.first().filter(|first| **first != 0).map(|_| &self.buffer[..])
     }
@@ -124,7 +124,7 @@ impl FrameBuffer {
     }
 }
 
-/// A request being put together. Its id is given last, by [`Request::seal`].
+/// A request that is being built. Its id comes last, by [`Request::seal`].
 ///
 /// ```
 /// use fabric_transport::sftp::wire::{Request, packet};
@@ -141,7 +141,7 @@ impl Request {
     /// Length, type and id.
     const HEAD: usize = 4 + 1 + 4;
 
-    /// A request of type `packet`, with room for `capacity` further bytes.
+    /// A request of type `packet`, with capacity for `capacity` further bytes.
     pub fn new(packet: u8, capacity: usize) -> Self {
         let mut frame = BytesMut::with_capacity(Self::HEAD + capacity);
         frame.put_u32(0);
@@ -150,26 +150,26 @@ impl Request {
         Self { frame }
     }
 
-    /// The named extended request.
+    /// The extended request of this name.
     pub fn extended(name: &str, capacity: usize) -> Self {
         Self::new(packet::EXTENDED, 4 + name.len() + capacity).string(name.as_bytes())
     }
 
-    /// Appends a number.
+    /// Appends a 32-bit number.
     #[must_use]
     pub fn u32(mut self, value: u32) -> Self {
         self.frame.put_u32(value);
         self
     }
 
-    /// Appends a long number.
+    /// Appends a 64-bit number.
     #[must_use]
     pub fn u64(mut self, value: u64) -> Self {
         self.frame.put_u64(value);
         self
     }
 
-    /// Appends a length and as many bytes.
+    /// Appends a length and the bytes.
     #[must_use]
     pub fn string(mut self, value: &[u8]) -> Self {
         self.frame.put_u32(value.len() as u32);
@@ -189,7 +189,7 @@ impl Request {
         self.frame.len()
     }
 
-    /// The finished frame, with this id.
+    /// The complete frame, with this id.
     pub fn seal(mut self, id: u32) -> Bytes {
         let length = (self.frame.len() - 4) as u32;
         self.frame[..4].copy_from_slice(&length.to_be_bytes());
@@ -198,8 +198,7 @@ impl Request {
     }
 }
 
-/// A write request that is filled from a source: the data is read into its place in the frame, so
-/// that it is not copied once more.
+/// A write request that is filled from a source: the data is read directly into the frame, without another copy.
 #[derive(Debug)]
 pub struct WriteRequest {
     request: Request,
@@ -208,14 +207,14 @@ pub struct WriteRequest {
 }
 
 impl WriteRequest {
-    /// A write of up to `chunk` bytes to an open file, with room for `capacity` of them to begin with.
+    /// A write of up to `chunk` bytes to an open file, with capacity for `capacity` of them at first.
     pub fn new(handle: &[u8], chunk: usize, capacity: usize) -> Self {
         let fields = 4 + handle.len() + 8 + 4;
         let request = Request::new(packet::WRITE, fields + capacity.min(chunk)).string(handle).u64(0).u32(0);
         Self { head: request.frame_len(), request, chunk }
     }
 
-    /// Room for data that it still takes; call it again until [`Self::is_full`].
+    /// Room for more data; call it again until [`Self::is_full`].
     pub fn space(&mut self) -> impl BufMut + Send + '_ {
         let left = self.chunk - self.len();
         if self.request.frame.capacity() == self.request.frame.len() {
@@ -225,7 +224,7 @@ impl WriteRequest {
         (&mut self.request.frame).limit(room)
     }
 
-    /// How many bytes of data it has.
+    /// The number of bytes of data.
     pub fn len(&self) -> usize {
         self.request.frame.len() - self.head
     }
@@ -235,7 +234,7 @@ impl WriteRequest {
         self.len() == 0
     }
 
-    /// Whether it takes no more data.
+    /// Whether there is no more room.
     pub fn is_full(&self) -> bool {
         self.len() >= self.chunk
     }
@@ -278,25 +277,25 @@ pub const MAX_HANDLE: usize = 256;
 pub struct Name {
     /// The name: any bytes, not checked.
     pub name: Vec<u8>,
-    /// What the server says about it.
+    /// Its attributes, from the server.
     pub attributes: Attributes,
 }
 
-/// An answer of the server.
+/// A reply of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// A code and the server's words about it.
+    /// A code and the server's message.
     Status(u32, Bytes),
     /// An open file or directory.
     Handle(Bytes),
-    /// A piece of a file.
+    /// Data of a file.
     Data(Bytes),
     /// Entries of a directory, or one path.
     Names(Vec<Name>),
-    /// About a file.
+    /// Attributes of a file.
     Attributes(Attributes),
-    /// The answer to an extended request, not looked into.
+    /// The reply to an extended request, not parsed.
     Extended(Bytes),
 }
 
@@ -313,7 +312,7 @@ impl Reply {
         }
     }
 
-    /// Reads a frame as the answer to a request: the request's id and what was answered.
+    /// Parses a frame as the reply to a request: its id and the content.
     pub fn decode(frame: Bytes) -> Result<(u32, Self), ProtocolError> {
         let mut fields = Fields(frame);
         let packet = fields.u8("a packet type")?;
@@ -357,7 +356,7 @@ impl Reply {
     }
 }
 
-/// Reads a frame as the server's first one: its version and its extensions, by name.
+/// Parses the server's first frame: its version, and its extensions by name.
 pub fn decode_version(frame: Bytes) -> Result<(u32, Vec<(Bytes, Bytes)>), ProtocolError> {
     let mut fields = Fields(frame);
     match fields.u8("a packet type")? {

@@ -1,4 +1,4 @@
-//! Writing a file from beginning to end, through writes that overlap.
+//! Writing a file from beginning to end, with overlapping writes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,29 +19,29 @@ use super::max_window;
 use super::open_flags::OpenFlags;
 use super::wire::WriteRequest;
 
-/// How much room a file's first write begins with; most files are smaller than the largest write.
+/// The capacity of a file's first write; most files are smaller than the largest write.
 const FIRST_ROOM: usize = 16 * 1024;
 
 /// How [`Client::write_file`] writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Write {
-    /// How the file is opened. Default: it is made or emptied.
+    /// How the file is opened. Default: it is created or emptied.
     pub flags: OpenFlags,
-    /// Whether to refuse a symbolic link, or anything else than a regular file, before anything is written. Version 3
-    /// can't open without following links: what is open is compared with what the path names, in one round trip.
-    /// Default: no.
+    /// Whether to refuse a symbolic link, or anything but a regular file, before writing. Version 3 can't open a file
+    /// without following links: the open file is compared with the path's own attributes, in one round trip. Default:
+    /// no.
     pub no_follow: bool,
-    /// What a file that is made gets at once; the server's umask applies to permissions.
+    /// Attributes of a file at its creation; the server's umask applies to permissions.
     pub created_with: Attributes,
     /// Where in the file to begin. Default: 0.
     pub offset: u64,
-    /// What the file gets in the end, whatever the umask. Default: nothing.
+    /// Attributes that are set at the end, whatever the umask. Default: none.
     pub finish_with: Attributes,
-    /// Whether to wait until the server has it on its disk (`fsync@openssh.com`). Default: no.
+    /// Whether to wait until the server has written it to disk (`fsync@openssh.com`). Default: no.
     pub sync: bool,
-    /// Whether the file has no holes at any time, so that what was cut short can be gone on with at its end.
-    /// It is then written over one channel, however long the link. Default: no.
+    /// Whether the file must never have holes, so that an interrupted write can be resumed at its end. Only one channel
+    /// is then used, even on a long link. Default: no.
     pub in_order: bool,
 }
 
@@ -60,11 +60,11 @@ impl Default for Write {
 }
 
 impl Client {
-    /// Writes all of `source` into a file and gives the number of bytes.
+    /// Writes all of `source` into a file and returns the number of bytes.
     ///
-    /// A file of one request takes two round trips: once it is open, its content, its attributes and its
-    /// closing go out together. `progress` gets the number of bytes that the server has confirmed. After an error the file
-    /// may have holes: what was confirmed last is not where it ends.
+    /// A file of one request takes two round trips: after it is open, its content, its attributes and the request to
+    /// close it are sent together. `progress` gets the number of bytes that the server has confirmed. After an error
+    /// the file may have holes before its end.
     pub async fn write_file<R>(
         &self,
         path: &[u8],
@@ -84,7 +84,7 @@ impl Client {
             writing.pace = Some(Pace::new(&self.conversation));
         }
         writing.send_all(source, progress).await?;
-        // Its times, for one, are not to change any more once they are set.
+        // Its times, for example, must not change after they are set.
         writing.settle_lanes(progress).await?;
         let sent = writing.sent;
         let mut unconfirmed = std::mem::take(&mut writing.unconfirmed);
@@ -110,8 +110,8 @@ impl RemoteFile {
         Err(SftpError::NotTheFile)
     }
 
-    /// Writes all of `source` into it from `offset` on, waits for the server to confirm it, and gives the
-    /// number of bytes. See [`Client::write_file`].
+    /// Writes all of `source` into it from `offset` on, waits for the server's confirmation, and returns the number of
+    /// bytes. See [`Client::write_file`].
     pub async fn write_from<R>(&self, offset: u64, source: &mut R, progress: Progress<'_>) -> Result<u64, SftpError>
     where
         R: AsyncRead + Send + Unpin + ?Sized,
@@ -131,13 +131,13 @@ struct Writing<'a> {
     chunk: usize,
     window: usize,
     sent: u64,
-    /// Writes under way, in the order they were sent, with their lengths.
+    /// Unconfirmed writes with their lengths, in the order in which they were sent.
     unconfirmed: VecDeque<(u64, Call)>,
-    /// Finds out whether to open further channels, if that may be done.
+    /// Decides whether to open further channels, if that is allowed.
     pace: Option<Pace>,
     opening: FuturesUnordered<BoxFuture<'static, Option<OpenLane>>>,
     lanes: Vec<OpenLane>,
-    /// What went out on a channel that then failed.
+    /// What was sent on a channel that failed later.
     again: Vec<Piece>,
 }
 
@@ -148,14 +148,14 @@ struct OpenLane {
     _lane: Lane<Client>,
 }
 
-/// What happens while writes are under way.
+/// The events of a write.
 enum WriteStep {
     Own(Result<u64, SftpError>),
     Lane(usize, Result<u64, SftpError>),
     Opened(Option<OpenLane>),
 }
 
-/// Where in the file which bytes belong.
+/// Which bytes belong where in the file.
 struct Piece {
     offset: u64,
     data: Bytes,
@@ -178,7 +178,7 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Sends all of the source; part of it may not be confirmed yet.
+    /// Sends all of the source; part of it may be unconfirmed after this.
     async fn send_all<R>(&mut self, source: &mut R, progress: Progress<'_>) -> Result<(), SftpError>
     where
         R: AsyncRead + Send + Unpin + ?Sized,
@@ -208,17 +208,17 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// How many writes are under way.
+    /// How many writes are unconfirmed.
     fn under_way(&self) -> usize {
         self.unconfirmed.len() + self.lanes.iter().map(|lane| lane.unconfirmed.len()).sum::<usize>()
     }
 
-    /// Sends what comes next in the file, over whatever channel has room for it.
+    /// Sends the next part of the file, on any channel that has room for it.
     async fn send(&mut self, full: WriteRequest, progress: Progress<'_>) -> Result<(), SftpError> {
         let (length, offset, size) = (full.len(), self.offset + self.sent, full.frame_len());
         self.sent += length as u64;
         let own = self.file.handle.conversation();
-        // With nothing of ours under way there is nothing to wait for: others keep the channel busy.
+        // Without a write of our own there is nothing to wait for: others keep the channel busy.
         while self.under_way() > 0 && !self.lanes.is_empty() && own.room(size).is_none() {
             let free =
                 self.lanes.iter_mut().filter_map(|lane| Some((lane.file.handle.conversation().room(size)?, lane)));
@@ -228,7 +228,7 @@ impl<'a> Writing<'a> {
             };
             let conversation = lane.file.handle.conversation();
             let Ok((id, call)) = conversation.expect(Expected::Status) else {
-                // It has ended just now, which its next answer tells, or its lack of room.
+                // It has just ended, which its next reply reports, or its lack of room.
                 break;
             };
             let frame = full.to(lane.file.handle.bytes()).at(offset).seal(id);
@@ -242,8 +242,8 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// Waits for the confirmation of a write, the oldest of its channel, and gives its length; 0 if something
-    /// else happened. May be dropped and called again.
+    /// Waits for the confirmation of a write, the oldest of its channel, and returns its length; 0 if something else
+    /// happened. Safe to drop and call again.
     async fn confirm_one(&mut self) -> Result<u64, SftpError> {
         while let Some(Piece { offset, data }) = self.again.last() {
             let mut request = WriteRequest::new(self.file.handle.bytes(), data.len(), data.len());
@@ -283,7 +283,7 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Opens further channels if the window of the one there is turns out to be the limit.
+    /// Opens further channels if the window of the first one turns out to be the limit.
     fn consider_lanes(&mut self) {
         let (Some(lanes), Some(pace)) = (&self.file.client.lanes, &mut self.pace) else { return };
         if !pace.is_window_bound(self.file.handle.conversation()) {
@@ -300,7 +300,7 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Waits for what went over further channels, and closes them.
+    /// Waits for the writes on further channels, and closes them.
     async fn settle_lanes(&mut self, progress: Progress<'_>) -> Result<(), SftpError> {
         self.pace = None;
         self.opening.clear();
@@ -322,7 +322,7 @@ impl OpenLane {
     }
 }
 
-/// Waits for the confirmation of the oldest write and gives its length. May be dropped and called again.
+/// Waits for the confirmation of the oldest write and returns its length. Safe to drop and call again.
 async fn confirm_front(file: &RemoteFile, unconfirmed: &mut VecDeque<(u64, Call)>) -> Result<u64, SftpError> {
     let Some((length, call)) = unconfirmed.front_mut() else { return Ok(0) };
     let length = *length;

@@ -1,17 +1,17 @@
-//! What a host's shell says about files.
+//! Attributes of files, from a host's shell.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fabric_core::transport::{FileKind, FileStat};
 
-/// `st`, which says for each file what it is, in a line of its own: by `stat` of GNU and busybox or that of the BSDs, else by
-/// `ls`, which doesn't say exact times. `$how` is empty, or `-L` to follow links.
+/// `st` prints a line with the attributes of each file, with `stat` of GNU, busybox or the BSDs, otherwise with `ls`, which
+/// has no exact times. `$how` is empty, or `-L` to follow links.
 pub(super) const ST: &str = "nl=$(printf '\\nx'); nl=${nl%x}; how=; \
     if stat -c %f / >/dev/null 2>&1; then st() { stat $how -c '%f %s %u %g %X %Y' -- \"$@\"; }; \
     elif stat -f %Xp / >/dev/null 2>&1; then st() { stat $how -f '%Xp %z %u %g %a %m' -- \"$@\"; }; \
     else st() { for f; do l=$(ls -dn $how -- \"$f\") || return; l=${l%%$nl*}; printf '%s\\n' \"$l\"; done; }; fi; ";
 
-/// A line of `st`.
+/// Parses a line of `st`.
 pub(super) fn parse(line: &[u8]) -> Option<FileStat> {
     let text = String::from_utf8_lossy(line);
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
@@ -22,7 +22,7 @@ pub(super) fn parse(line: &[u8]) -> Option<FileStat> {
 fn by_stat(words: &[&str]) -> Option<FileStat> {
     let &[mode, size, uid, gid, accessed, modified] = words else { return None };
     let mode = u32::from_str_radix(mode, 16).ok()?;
-    // Before 1970 there is a minus sign.
+    // Times before 1970 have a minus sign.
     let time = |seconds: &str| {
         let seconds: i64 = seconds.parse().ok()?;
         let far = Duration::from_secs(seconds.unsigned_abs());
@@ -91,7 +91,7 @@ pub(super) fn stamp(time: SystemTime) -> String {
     format!("{year:04}{month:02}{day:02}{:02}{:02}.{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
-/// Seconds since 1970; what is before that is 0.
+/// Seconds since 1970; 0 for earlier times.
 pub(super) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,17 +1,17 @@
-//! What a script of ours prints, told apart from what the host's start-up files print before, behind and beside it.
+//! Separates a script's output from that of the host's start-up files.
 //!
-//! Each stream begins with a mark that nothing else can print, since it is random and is nowhere written as a whole;
-//! standard output ends with another one and the script's status. So nothing that a `.bashrc` says is taken for an answer, and
-//! output that was cut short isn't taken for all of it.
+//! Each stream begins with a mark that nothing else can print, since it is random and never sent as a whole. Standard output
+//! ends with another mark and the script's status. So output of a `.bashrc` is no answer, and output that was cut short is
+//! detected.
 
 use bytes::{Bytes, BytesMut};
 use fabric_core::command::quote;
 use fabric_core::error::FileErrorKind;
 use memchr::memmem;
 
-/// How much of what was printed before the script is kept for an error.
+/// How much of the output before the script is kept for an error.
 const KEPT: usize = 256;
-/// The digits of the status behind the mark at the end.
+/// The digits of the status after the final mark.
 const STATUS: usize = 3;
 
 /// The marks of one script.
@@ -24,7 +24,7 @@ impl ScriptFrame {
         Self { halves: [rand::random::<u64>(), rand::random()].map(|half| format!("{half:016x}")) }
     }
 
-    /// The whole script, in which `"$1"`, `"$2"`.. are the arguments, whatever bytes they hold.
+    /// The whole script, with `"$1"`, `"$2"`.. as the arguments, of any bytes.
     pub(super) fn around(&self, script: &str, arguments: &[&[u8]]) -> Result<Vec<u8>, FileErrorKind> {
         let [first, second] = &self.halves;
         let mut text = b"LC_ALL=C; export LC_ALL; set --".to_vec();
@@ -52,7 +52,7 @@ impl ScriptFrame {
         format!("{first}+{second}").into_bytes()
     }
 
-    /// What the script itself has printed to standard error, or all of it where the script was not run.
+    /// The script's own standard error, or all of it if the script did not run.
     pub(super) fn errors<'a>(&self, stderr: &'a [u8]) -> &'a [u8] {
         let begin = self.begin();
         memmem::find(stderr, &begin).map_or(stderr, |at| &stderr[at + begin.len()..])
@@ -63,7 +63,7 @@ impl ScriptFrame {
     }
 }
 
-/// Finds a script's own output in what comes.
+/// Finds a script's own output.
 pub(super) struct Reader {
     begin: Vec<u8>,
     end: Vec<u8>,
@@ -72,10 +72,10 @@ pub(super) struct Reader {
 }
 
 enum At {
-    /// Before it, with the beginning of what was printed there.
+    /// Before it, with the beginning of other output.
     Noise(Vec<u8>),
     Within,
-    /// Behind it, with its status.
+    /// After it, with its status.
     Behind(u8),
 }
 
@@ -84,14 +84,14 @@ enum At {
 pub(super) enum End {
     /// With this status.
     Status(u8),
-    /// In the middle of it.
+    /// Cut short.
     Cut,
-    /// It never began; the beginning of what was printed instead.
+    /// It never began; with the beginning of other output.
     Missing(Vec<u8>),
 }
 
 impl Reader {
-    /// Takes further bytes, and gives those that are the script's own.
+    /// Takes bytes, and returns the script's own among them.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Bytes {
         self.pending.extend_from_slice(bytes);
         if let At::Noise(noise) = &mut self.at {

@@ -1,9 +1,8 @@
-//! A host's files through its shell: `cat`, `stat`, `mv`, ... as scripts for `sh`.
+//! A host's files through its shell: `cat`, `stat`, `mv` and others in scripts for `sh`.
 //!
-//! It is what there is by `sudo`, with a plugin's transport that has nothing better, and on a host without SFTP. The promises
-//! are those of any [`Files`]: names and content are any bytes, a file that is written has its whole length in the end
-//! or is an error, and little of it is in memory. What is needed is a POSIX shell and its usual utilities, those of busybox for
-//! one.
+//! Used with `sudo`, for transports of plugins without files, and on hosts without SFTP. The guarantees are those of any
+//! [`Files`]: names and content are any bytes, a written file is complete or an error, and memory is bounded. The host needs
+//! a POSIX shell and the usual utilities, such as busybox.
 
 mod facts;
 mod frame;
@@ -25,11 +24,11 @@ pub(crate) use self::run::{ERRORS, Ended, Runner, Scripts};
 #[cfg(any(feature = "ssh", feature = "plugins"))]
 pub(crate) use self::run::{OnSession, ScriptHost};
 
-/// What is said once where it takes the place of SFTP.
+/// The warning when it replaces SFTP.
 #[cfg(any(feature = "ssh", feature = "plugins"))]
 pub(crate) const NO_SFTP: &str = "the host has no SFTP server: files go through its shell, by `cat`, one after another";
 
-/// Files by scripts that `R` runs.
+/// Files, by scripts that `R` runs.
 pub(crate) struct ShellFiles<R>(Scripts<R>);
 
 impl<R: Runner> ShellFiles<R> {
@@ -37,7 +36,7 @@ impl<R: Runner> ShellFiles<R> {
         Self(Scripts::new(runner))
     }
 
-    /// Whether the host runs scripts at all.
+    /// Checks that the host runs scripts.
     #[cfg(any(feature = "ssh", feature = "plugins"))]
     pub(crate) async fn probe(&self) -> Result<(), FileErrorKind> {
         self.0.output(":", &[]).await.map(drop)
@@ -53,7 +52,7 @@ impl<R: Runner> ShellFiles<R> {
         facts::parse(&said).ok_or_else(|| strange(what, path))
     }
 
-    /// The entries of a directory that this pattern of the shell matches.
+    /// The entries of a directory that match a shell pattern.
     async fn list(&self, pattern: &str, arguments: &[&[u8]]) -> Result<Vec<DirEntry>, FileError> {
         let script = [ST, LIST[0], pattern, LIST[1]].concat();
         let said = self.run("list", &script, arguments).await?;
@@ -69,7 +68,7 @@ impl<R: Runner> ShellFiles<R> {
             let mut lines = lines.split(|b| *b == b'\n').filter(|line| !line.is_empty());
             for name in names.drain(..) {
                 match lines.next() {
-                    // It is gone by now.
+                    // It was removed meanwhile.
                     Some(b"-") => {}
                     line => {
                         let stat = line.and_then(facts::parse).ok_or_else(strange)?;
@@ -85,7 +84,7 @@ impl<R: Runner> ShellFiles<R> {
     }
 }
 
-/// What prints the checksum of `$1`.
+/// Prints the checksum of `$1`.
 const CHECKSUM: &str = "for sum in sha256sum 'shasum -a 256' 'openssl dgst -sha256 -r'; do \
     command -v ${sum%% *} >/dev/null 2>&1 && exec $sum <\"$1\"; done; \
     echo the host has no sha256sum, shasum or openssl >&2; exit 127";
@@ -103,8 +102,8 @@ impl<R: Runner> Scripts<R> {
     }
 }
 
-/// Lists `$1`: names, each ended by NUL, a hundred at most; another NUL; a line about each; NUL. The pattern comes between, in
-/// which `$p` and `$s` are `$2` and `$3`.
+/// Lists `$1`: up to a hundred names, each ended by NUL; another NUL; a line with attributes for each; NUL. The pattern is
+/// inserted between; `$p` and `$s` in it are `$2` and `$3`.
 const LIST: [&str; 2] = [
     "ls -d -- \"$1/\" >/dev/null && cd -- \"$1\" || exit; [ -r . ] || { echo Permission denied >&2; exit 1; }; \
      p=$2; s=$3; set --; \
@@ -115,11 +114,11 @@ const LIST: [&str; 2] = [
      [ $# = 0 ] || group \"$@\"",
 ];
 
-/// `mv` would move into a directory, and into one that a link leads to.
+/// `mv` alone would move into a directory, or into the target of a link.
 const RENAME: &str = "if [ -L \"$2\" ] && [ -d \"$2\" ]; then rm -f -- \"$2\" || exit; fi; \
     if [ -d \"$2\" ]; then echo Is a directory >&2; exit 1; fi; mv -f -- \"$1\" \"$2\"";
 
-/// `ln` would make it in a directory that is there.
+/// `ln` alone would create the link in an existing directory.
 const SYMLINK: &str =
     "if [ -e \"$1\" ] || [ -L \"$1\" ]; then echo File exists >&2; exit 1; fi; ln -s -- \"$2\" \"$1\"";
 
@@ -127,11 +126,11 @@ const CANONICALIZE: &str = "readlink -f -- \"$1\" 2>/dev/null || { ls -d -- \"$1
     if [ -d \"$1\" ]; then cd -P -- \"$1\" && pwd -P; \
     else d=$(dirname -- \"$1\"); b=$(basename -- \"$1\"); cd -P -- \"$d\" && printf '%s/%s\\n' \"$(pwd -P)\" \"$b\"; fi; }";
 
-/// What is open as descriptor 3 is the regular file that `$1` names, and no link led to it.
+/// Checks that descriptor 3 is the regular file `$1`, not opened through a link.
 const NOT_A_LINK: &str = "{ { [ ! -L \"$1\" ] && [ -f \"$1\" ] && [ \"$1\" -ef /dev/fd/3 ]; } || \
     { echo it is not the regular file that it was >&2; false; }; }";
 
-/// What changes the file `$1`, as commands that each begin with `&&`.
+/// Commands that change the file `$1`, each with a leading `&&`.
 fn change(script: &mut String, changes: &FileChanges) {
     // Writing to a String cannot fail.
     if let Some(size) = changes.size {
@@ -156,7 +155,7 @@ fn change(script: &mut String, changes: &FileChanges) {
     }
 }
 
-/// What writes its input to `$1`, and says in the end what that is.
+/// A script that writes its input to `$1`, and prints the attributes of the result.
 fn write_script(options: &WriteOptions) -> String {
     let mut script = ST.to_owned();
     if let Some(mode) = options.mode {
@@ -169,13 +168,13 @@ fn write_script(options: &WriteOptions) -> String {
     if options.create {
         script.push_str(&write);
     } else {
-        // Any redirection may make the file.
+        // Any redirection may create the file.
         let over_its_beginning = options.no_follow && options.offset == 0 && !options.truncate;
         let probe =
             if over_its_beginning { format!("{DD} if=/dev/null of=/dev/null 2>/dev/null") } else { "false".to_owned() };
         let _ = write!(script, "if {probe}; then {DD} of=\"$1\"; else {IS_THERE} && {write}; fi");
     }
-    // A redirection makes no file that can be executed.
+    // A redirection creates no executable file.
     if let Some(mode) = options.mode.filter(|mode| mode & 0o111 != 0 && options.changes.mode.is_none()) {
         script.push_str(" && ");
         script.push_str(&chmod(mode));
@@ -191,10 +190,10 @@ fn write_script(options: &WriteOptions) -> String {
 
 const IS_THERE: &str = "ls -d -- \"$1\" >/dev/null";
 
-/// GNU's `dd`, which writes over the beginning of a file that is there and no link.
+/// GNU's `dd`, which overwrites the beginning of an existing file that is no link.
 const DD: &str = "dd bs=65536 conv=notrunc,nocreat oflag=nofollow status=none";
 
-/// What writes its input to `$1`.
+/// A command that writes its input to `$1`.
 fn write_input(options: &WriteOptions) -> String {
     let offset = options.offset;
     match (options.no_follow, options.truncate || options.exclusive) {
@@ -209,7 +208,7 @@ fn write_input(options: &WriteOptions) -> String {
 }
 
 fn strange(what: &'static str, path: &[u8]) -> FileError {
-    FileError::new(what, path, FileErrorKind::Protocol("its answer makes no sense".to_owned()))
+    FileError::new(what, path, FileErrorKind::Protocol("its answer is invalid".to_owned()))
 }
 
 fn without_line_end(mut said: Vec<u8>) -> Vec<u8> {
@@ -240,7 +239,7 @@ impl<R: Runner> Files for ShellFiles<R> {
     }
 
     async fn read_dir_matching(&self, path: &[u8], prefix: &[u8], suffix: &[u8]) -> Result<Vec<DirEntry>, FileError> {
-        // The letters before keep a prefix from becoming an option's name.
+        // The leading letter prevents that a prefix is read as an option.
         let (prefix, suffix) = ([b"x", prefix].concat(), [b"x", suffix].concat());
         self.list("\"${p#x}\"*\"${s#x}\"", &[path, &prefix, &suffix]).await
     }
@@ -266,7 +265,7 @@ impl<R: Runner> Files for ShellFiles<R> {
     }
 
     async fn symlink(&self, to: &[u8], path: &[u8]) -> Result<(), FileError> {
-        // What it says is any text: a dash at its beginning stays.
+        // The text of a link may begin with a dash.
         let text = [b"x", to].concat();
         let script = format!("set -- \"$1\" \"${{2#x}}\"; {SYMLINK}");
         self.run("link", &script, &[path, &text]).await.map(drop)
@@ -310,7 +309,7 @@ impl<R: Runner> Files for ShellFiles<R> {
         let fed = self.0.feed(&write_script(options), &[path], source, progress).await;
         let (sent, said) = fed.map_err(|kind| FileError::new("write", path, kind))?;
         let stat = facts::parse(&said).ok_or_else(|| strange("write", path))?;
-        // What is written over the beginning of a file may leave more behind it.
+        // After overwriting the beginning of a file there may be more behind it.
         let whole = options.truncate || options.exclusive || options.offset > 0;
         let expected = options.changes.size.or_else(|| whole.then_some(options.offset + sent));
         match (expected, stat.size) {

@@ -161,11 +161,11 @@ impl<R: Runner> Scripts<R> {
             End::Status(status) => {
                 Err(kind_of(frame.errors(&ended.stderr), &ExitStatus::Code(status.into()), arguments.first()))
             }
-            End::Cut => Err(FileErrorKind::Failed(format!("what the host prints breaks off ({})", ended.exit))),
+            End::Cut => Err(FileErrorKind::Failed(format!("the host's output was cut short ({})", ended.exit))),
             End::Missing(noise) if ended.stderr.trim_ascii().is_empty() && !noise.is_empty() => {
                 let noise = printable(&noise);
                 Err(FileErrorKind::Failed(format!(
-                    "the host runs no script, and its login shell printed \"{noise}\" instead ({})",
+                    "the host cannot run scripts: its login shell printed \"{noise}\" instead ({})",
                     ended.exit
                 )))
             }

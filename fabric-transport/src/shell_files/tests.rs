@@ -1,4 +1,4 @@
-//! The scripts, with the utilities of this system and with those of busybox only.
+//! The scripts, with the utilities of this system and with those of busybox.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use super::run::Ended;
 use super::{Runner, Scripts, ShellFiles};
 
-/// A shell of this machine that finds its utilities in one directory.
+/// A local shell that finds its utilities in one directory.
 struct Shell {
     program: &'static [&'static str],
     path: String,
@@ -56,7 +56,7 @@ impl Runner for Shell {
     }
 }
 
-/// busybox with links to all that it can do but `without`, in `dir`.
+/// busybox with links to all of its applets except `without`, in `dir`.
 fn busybox(dir: &Path, without: &[&str]) -> Shell {
     let path = std::env::var_os("PATH").unwrap();
     let program = std::env::split_paths(&path).map(|dir| dir.join("busybox")).find(|file| file.exists());
@@ -98,7 +98,7 @@ async fn a_checksum_is_that_of_busybox() {
     assert_eq!(sum, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
-/// `exact`: times are said, and links and lengths are within reach.
+/// `exact`: times are known, and links and lengths are supported.
 async fn check<R: Runner>(files: &ShellFiles<R>, exact: bool) {
     let temp = tempfile::tempdir().unwrap();
     let at = |name: &[u8]| [temp.path().as_os_str().as_encoded_bytes(), b"/", name].concat();
@@ -115,7 +115,7 @@ async fn check<R: Runner>(files: &ShellFiles<R>, exact: bool) {
         assert!(read == content);
         assert_eq!(files.stat(&path).await.unwrap().size, Some(700_001));
     }
-    // More than are looked at together.
+    // More than one request asks for.
     for n in 0..205 {
         std::fs::write(temp.path().join(format!("dir/more{n}")), "").unwrap();
     }
@@ -132,7 +132,7 @@ async fn check<R: Runner>(files: &ShellFiles<R>, exact: bool) {
     assert_eq!(files.read_dir_matching(&at(b"dir"), b"more", b"").await.unwrap().len(), 205);
     assert!(files.read_dir_matching(&at(b"dir"), b"none", b"").await.unwrap().is_empty());
 
-    // Over the beginning, and cut.
+    // Over the beginning, and truncated.
     let path = at(b"dir/plain");
     let over = WriteOptions::default()
         .truncate(false)
@@ -173,7 +173,7 @@ async fn check<R: Runner>(files: &ShellFiles<R>, exact: bool) {
     }
     let real = std::fs::canonicalize(temp.path().join("dir")).unwrap();
     assert_eq!(files.canonicalize(&at(b"to_dir")).await.unwrap(), real.as_os_str().as_encoded_bytes());
-    // A link to a directory is replaced, and nothing is moved into that.
+    // A link to a directory is replaced, and nothing is moved into the directory.
     files.rename(&at(b"dir/-n"), &at(b"to_dir")).await.unwrap();
     assert_eq!(files.lstat(&at(b"to_dir")).await.unwrap().kind, FileKind::File);
     assert!(files.rename(&at(b"to_dir"), &at(b"dir")).await.is_err());

@@ -18,22 +18,21 @@ impl std::fmt::Debug for Agent {
     }
 }
 
-/// Connects to the agent on behalf of the host, and tells it so: keys may be constrained to the hosts
-/// through which they are asked for.
+/// Connects to the agent on behalf of a host, and binds the session: keys may be restricted to hosts.
 pub(super) async fn connect_forwarded(
     socket: &Path,
     binding: Option<&AgentSessionBinding>,
 ) -> Result<Box<dyn AgentStream + Send + Unpin>, russh::keys::Error> {
     let mut client = AgentClient::connect_uds(socket).await?;
     if let Some(binding) = binding {
-        // As for logins, an agent that doesn't know this serves all the same.
+        // Agents that don't support this still work.
         let _ = client.bind_session(binding, true).await;
     }
     Ok(client.into_inner())
 }
 
 impl Agent {
-    /// Connects, tells the agent which host it is for, and asks which keys it has.
+    /// Connects, binds the session, and lists the keys.
     pub(super) async fn open(
         socket: &Path,
         binding: Option<&AgentSessionBinding>,
@@ -41,8 +40,7 @@ impl Agent {
         let text = |error: russh::keys::Error| error.to_string();
         let mut client = AgentClient::connect_uds(socket).await.map_err(text)?;
         if let Some(binding) = binding {
-            // Agents without destination constraints (OpenSSH before 8.9, others) refuse this; their keys
-            // serve all the same.
+            // Agents without destination constraints (OpenSSH before 8.9, others) refuse this; their keys still work.
             let _ = client.bind_session(binding, false).await;
         }
         let identities = client.request_identities().await.map_err(text)?;

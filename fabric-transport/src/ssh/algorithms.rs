@@ -1,4 +1,4 @@
-//! Which algorithms are offered, and in which order.
+//! The algorithms that are offered, and their order.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,11 @@ use ssh_key::{Algorithm, EcdsaCurve, HashAlg};
 use super::Failure;
 use super::host_keys::HostKeyVerifier;
 
-/// What to offer to `target`; `verifier` knows which host keys are worth asking for.
+/// The algorithms for `target`; `verifier` orders those of host keys.
 pub(super) async fn preferred(target: &Target, verifier: &dyn HostKeyVerifier) -> Result<Preferred, Failure> {
     let wanted = &target.algorithms;
     let mut kex = choose("KexAlgorithms", wanted, &wanted.kex, &kex_order())?;
-    // Not algorithms but announcements, which OpenSSH's lists don't hold (RFC 8308; strict key exchange).
+    // Not algorithms but announcements, which OpenSSH's lists don't contain (RFC 8308; strict key exchange).
     kex.extend([kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT]);
     let (plain, certified) = host_keys(target, verifier).await?;
     Ok(Preferred {
@@ -36,7 +36,7 @@ async fn host_keys(
     let wanted = &target.algorithms.host_keys;
     let mut names = choose("HostKeyAlgorithms", &target.algorithms, wanted, &host_key_order())?;
     let mut certificates = true;
-    // An order that a person gave stands, as in OpenSSH; additions to the default one are none.
+    // The user's own order is kept, as in OpenSSH; changes to the default list don't count as one.
     if wanted.first().is_none_or(|first| first.starts_with(['+', '-'])) {
         names.sort_by_key(|name| name.certified);
         let offered = names.iter().map(Named::name).collect();
@@ -60,12 +60,12 @@ fn kex_order() -> Vec<kex::Name> {
         kex::DH_G16_SHA512,
         kex::DH_G18_SHA512,
         kex::DH_G14_SHA256,
-        // Last: the group is as large as the server likes, and 8192 bits take seconds.
+        // Last: the server chooses the size of the group, and 8192 bits take seconds.
         kex::DH_GEX_SHA256,
     ]
 }
 
-/// AES-GCM where the processor has instructions for it; ChaCha20 is the faster one elsewhere.
+/// AES-GCM first if the processor has instructions for it; otherwise ChaCha20 is faster.
 fn cipher_order(aes: bool) -> Vec<cipher::Name> {
     let gcm = [cipher::AES_128_GCM, cipher::AES_256_GCM];
     let chacha = [cipher::CHACHA20_POLY1305];
@@ -109,7 +109,7 @@ fn host_key_order() -> Vec<HostKeyName> {
 
 /// Something with a name on the wire.
 trait Named: Clone {
-    /// `None`: there is no such thing here.
+    /// `None` if it is not supported.
     fn from_name(name: &str) -> Option<Self>;
     fn name(&self) -> String;
 }
@@ -118,7 +118,7 @@ macro_rules! named {
     ($($name:ty),*) => {$(
         impl Named for $name {
             fn from_name(name: &str) -> Option<Self> {
-                // What switches protection off is no choice.
+                // Algorithms without protection can't be chosen.
                 Self::try_from(name).ok().filter(|_| !matches!(name, "none" | "clear"))
             }
             fn name(&self) -> String {
@@ -153,8 +153,8 @@ impl Named for HostKeyName {
     }
 }
 
-/// The wanted names that exist here; a list that begins with `+`, `-` or `^` changes the default one, as
-/// in ssh_config(5).
+/// The supported ones of the configured names; a list that begins with `+`, `-` or `^` changes the default, as in
+/// ssh_config(5).
 fn choose<T: Named>(
     keyword: &str,
     algorithms: &Algorithms,
@@ -192,11 +192,8 @@ fn choose<T: Named>(
     if chosen.is_empty() {
         let have: Vec<String> = default.iter().map(Named::name).collect();
         let place = algorithms.places.get(keyword).map(|place| format!(" at {place}")).unwrap_or_default();
-        let reason = format!(
-            "{keyword} `{}`{place} names nothing that is known here (there are {})",
-            wanted.join(","),
-            have.join(", ")
-        );
+        let reason =
+            format!("{keyword} `{}`{place} names no known algorithm (known: {})", wanted.join(","), have.join(", "));
         return Err((Phase::KeyExchange, Problem::new(reason).into()));
     }
     Ok(chosen)

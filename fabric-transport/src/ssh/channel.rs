@@ -1,9 +1,8 @@
 //! Channels that are always read, and closed when they are dropped.
 //!
-//! russh hands what arrives for a channel over in the task that serves the whole connection: while a
-//! channel's queue is full, nothing else moves, keepalives and key exchanges included. So each channel has
-//! a task of its own that empties the queue into a [`Store`]. A consumer that has fallen far behind makes its
-//! host wait: once the store is full the connection isn't read any more, and nothing more comes.
+//! russh passes messages to a channel in the task that serves the whole connection: while a channel's queue is full,
+//! nothing else is served, keepalives and key exchanges included. So each channel has a task that moves messages into a
+//! [`Store`]. If a consumer falls far behind, the store is full, the connection is no longer read, and the host waits.
 
 use std::io;
 use std::pin::Pin;
@@ -21,13 +20,13 @@ use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOw
 use super::state::SessionState;
 use super::store::Store;
 
-/// How much of a stream through a host is kept for a consumer that is slower than it.
+/// How many bytes of a stream through a host are kept for a slower consumer.
 const STREAM_STORE: usize = 32 << 20;
 
-/// What a message takes besides its bytes.
+/// The memory for a message besides its bytes.
 pub(super) const MESSAGE: usize = 128;
 
-/// Both ends of a channel's life: it is closed when its consumers are gone, and they learn of its end.
+/// The life of a channel: it is closed when its consumers are gone, and they are notified of its end.
 #[derive(Debug, Clone)]
 pub(super) struct Life {
     /// Cancelled when the channel is no longer used.
@@ -45,17 +44,17 @@ impl Life {
 /// How long a subsystem may take to end when its input has.
 const SUBSYSTEM_END: Duration = Duration::from_secs(1);
 
-/// What becomes of a channel that is no longer used.
+/// How an unused channel is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unwanted {
-    /// It is closed at once.
+    /// Immediately.
     Close,
-    /// What runs on it is given the time to end.
+    /// After its subsystem had time to end.
     WindUp,
 }
 
-/// Reads a channel until it is closed or no longer used, then closes it from this side too. Says whether the host has
-/// closed it: else the connection ended, and what was on its way is lost.
+/// Reads a channel until it is closed or unused, then closes it from this side too. Returns whether the host has closed it;
+/// otherwise the connection ended, and messages may be lost.
 pub(super) async fn drain<F>(
     mut channel: ChannelReadHalf,
     writer: Arc<ChannelWriteHalf<Msg>>,
@@ -79,7 +78,7 @@ where
     let (given_up, closed) = tokio::select! {
         biased;
         closed = reading => (false, closed),
-        // The connection's task may be waiting for us to take something.
+        // The connection's task may be waiting for us to take a message.
         () = cut.cancelled() => (false, false),
         () = life.unused.cancelled() => (true, false),
     };
@@ -90,18 +89,17 @@ where
                 () = cut.cancelled() => {}
             }
         }
-        // First, because the connection's task may be waiting to hand something over, and would never see
-        // that we want to close. What comes for a channel without a receiver is dropped.
+        // First, because the connection's task may be waiting to pass a message, and would never see the request to close.
+        // Messages for a channel without a receiver are dropped.
         drop(channel);
-        // An answer to it is of no interest; a connection that is gone has closed the channel anyway.
+        // The answer doesn't matter; without a connection the channel is closed anyway.
         let _ = writer.close().await;
     }
     life.closed.cancel();
     closed
 }
 
-/// The writing side of a channel: fails once the channel is closed, instead of waiting for room that a
-/// closed channel never gets.
+/// The writing side of a channel. It fails once the channel is closed, instead of waiting for its window forever.
 pub(super) struct ChannelWriter {
     writer: Pin<Box<dyn AsyncWrite + Send>>,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -151,15 +149,15 @@ impl AsyncWrite for ChannelWriter {
     }
 }
 
-/// Ends the input of what runs on a channel and waits for the host to close it: what russh hears of a channel that this
-/// side has closed it keeps to itself, so that only so it is known when the host counts it no more.
+/// Ends the input of a channel's subsystem and waits for the host to close the channel. russh doesn't report messages for
+/// a channel that this side has closed, so only this shows when the host no longer counts it.
 async fn wind_up(channel: &mut ChannelReadHalf, writer: &ChannelWriteHalf<Msg>) {
     let end = async {
-        // A connection that is gone has closed the channel.
+        // Without a connection the channel is closed.
         let _ = writer.eof().await;
     };
     let closed = async { while !matches!(channel.wait().await, None | Some(ChannelMsg::Close)) {} };
-    // Side by side, because the connection's task may be waiting to hand something over.
+    // Concurrently, because the connection's task may be waiting to pass a message.
     let _ = tokio::time::timeout(SUBSYSTEM_END, async { tokio::join!(end, closed) }).await;
 }
 
@@ -173,11 +171,11 @@ pub(super) struct ChannelIo {
     errors: Arc<Mutex<Vec<u8>>>,
 }
 
-/// How much of what is said to standard error is kept beside a stream.
+/// How many bytes of standard error are kept for a stream.
 const ERRORS: usize = 512;
 
 impl ChannelIo {
-    /// The beginning of what comes by standard error.
+    /// The beginning of its standard error.
     pub(super) fn errors(&self) -> Arc<Mutex<Vec<u8>>> {
         self.errors.clone()
     }
@@ -192,7 +190,7 @@ impl ChannelIo {
         ended.as_ref().map(|reason| io::Error::new(io::ErrorKind::ConnectionReset, reason.to_string()))
     }
 
-    /// The channel of a subsystem, which holds something until the host has closed it.
+    /// The channel of a subsystem; `held` is dropped once the host has closed it.
     pub(super) fn of_subsystem(channel: Channel<Msg>, shared: Arc<SessionState>, held: impl Send + 'static) -> Self {
         Self::serve(channel, shared, Some(held))
     }
@@ -245,7 +243,7 @@ impl AsyncRead for ChannelIo {
         while self.rest.is_empty() {
             match ready!(self.store.poll_next(cx)) {
                 Some(data) => self.rest = data,
-                // The end of a channel is the end of its bytes; the end of its connection is an error.
+                // The end of a channel is end-of-file; the end of its connection is an error.
                 None => return Poll::Ready(self.lost().map_or(Ok(()), Err)),
             }
         }

@@ -1,14 +1,14 @@
-//! Time limits that don't count the time in which a person is asked.
+//! Time limits that exclude the time of prompts.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// The clock of one connection attempt. A question stops it; after the answer it starts afresh.
+/// The clock of one connection attempt. A prompt stops it; after the answer it restarts.
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
-    /// Since when the step under way has taken; `None` while a person is asked.
+    /// When the current step began; `None` during a prompt.
     step: watch::Sender<Option<Instant>>,
     /// The same for all steps together.
     whole: watch::Sender<Option<Instant>>,
@@ -24,7 +24,7 @@ impl Clock {
         Self { step: now(), whole: now() }
     }
 
-    /// Waits for a person: the clock stands still.
+    /// Waits for a prompt, with the clock stopped.
     pub(super) async fn while_asking<T>(&self, question: impl Future<Output = T>) -> T {
         self.step.send_replace(None);
         self.whole.send_replace(None);
@@ -32,12 +32,12 @@ impl Clock {
         question.await
     }
 
-    /// The time is counted from now on.
+    /// Restarts the clock.
     pub(super) fn restart(&self) {
         self.step.send_replace(Some(Instant::now()));
     }
 
-    /// Waits for `work`, at most `limit` from now or from the last question's answer.
+    /// Waits for `work`, at most `limit` from now or from the answer to the last prompt.
     pub(super) fn limit<T>(
         &self,
         limit: Option<Duration>,
@@ -47,7 +47,7 @@ impl Clock {
         within(&self.step, limit, work)
     }
 
-    /// The same for work of many steps, each of which may have a limit of its own.
+    /// The same for work with many steps, which may have their own limits.
     pub(super) fn limit_whole<T>(
         &self,
         limit: Option<Duration>,
@@ -67,7 +67,7 @@ async fn within<T>(
     let mut since = since.subscribe();
     let expired = async {
         loop {
-            // Without a deadline where it is beyond all time.
+            // No deadline if it can't be represented.
             let deadline = since.borrow_and_update().and_then(|since| since.checked_add(limit));
             tokio::select! {
                 () = sleep_until(deadline) => return,

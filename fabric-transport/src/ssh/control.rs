@@ -1,4 +1,4 @@
-//! What this side knows of a process, and what it can tell it.
+//! The control side of a process: its state and signals.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,11 +20,11 @@ pub(super) struct Control {
     pub(super) link: Arc<Link>,
     pub(super) writer: Arc<ChannelWriteHalf<Msg>>,
     pub(super) store: Arc<Store<ProcessEvent>>,
-    /// Cancelled when the process has ended, as far as the server says.
+    /// Cancelled when the server has reported the end of the process.
     pub(super) ended: CancellationToken,
-    /// Cancelled when all of its output has come, or nothing more can.
+    /// Cancelled when all of its output has arrived, or no more can.
     pub(super) whole: CancellationToken,
-    /// How many messages about it have come.
+    /// How many messages of its channel have arrived.
     pub(super) heard: Arc<AtomicUsize>,
     pub(super) life: Life,
     pub(super) order: u64,
@@ -42,8 +42,8 @@ impl Control {
         self.ended.cancelled().await;
     }
 
-    /// Waits until its output has ended too, for as long as more comes within `pause`; says whether it has. Else
-    /// something that it has started holds that open.
+    /// Waits until its output has ended too, as long as more arrives within `pause`; returns whether it has. Otherwise a
+    /// background process holds it open.
     pub(super) async fn is_whole(&self, pause: Duration) -> bool {
         loop {
             let heard = self.heard.load(Ordering::Relaxed);
@@ -56,12 +56,12 @@ impl Control {
         }
     }
 
-    /// Where it stands among the processes of the session.
+    /// Its position among the processes of the session.
     pub(super) fn position(&self) -> Option<Position> {
         self.link.processes.position(self.order)
     }
 
-    /// How many processes of the session have ended while something holds their output open.
+    /// How many processes of the session have ended with output that is still open.
     pub(super) fn held(&self) -> usize {
         self.link.processes.held.load(Ordering::SeqCst)
     }
@@ -71,7 +71,7 @@ impl Control {
         self.link.processes.stopping.lock().await
     }
 
-    /// Unread output no longer stops the connection, over which the process is to be ended.
+    /// From now on unread output doesn't block the connection, which is needed to stop the process.
     pub(super) fn make_way(&self) {
         self.store.never_wait();
     }

@@ -1,9 +1,10 @@
-//! This machine's own socket to a host: every address is tried, each within its limit.
+//! Connecting a socket to a host: every address is tried, each with the limit.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
+use fabric_core::error::TimeLimit;
 use fabric_core::settings::Problem;
 use fabric_core::target::AddressFamily;
 use fabric_core::transport::BoxStream;
@@ -17,11 +18,11 @@ use super::stream::QuickAck;
 /// How many names are looked up at once.
 const LOOKUPS: usize = 12;
 
-/// What looks names up: getaddrinfo(3), or what a test puts in its place.
+/// A resolver: getaddrinfo(3), or a test double.
 type Resolver = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 
-/// Looks names up, a few at a time. Each takes a thread of its own for as long as the resolver takes: what else blocks,
-/// and hosts that have no name, don't wait for a name server that doesn't answer.
+/// Looks names up, a few at a time, each on its own thread. So other blocking work, and hosts given by address, don't wait
+/// for a name server that doesn't answer.
 #[derive(Debug)]
 pub(super) struct Lookups {
     places: Semaphore,
@@ -39,18 +40,17 @@ impl Lookups {
         Self { places: Semaphore::new(LOOKUPS), resolver }
     }
 
-    /// The addresses of a name, found within `limit`. A thread that takes longer is left to itself, and its place taken
-    /// by another.
+    /// The addresses of a name, found within `limit`. A thread that takes longer is abandoned, and another may start.
     async fn find(&self, host: &str, port: u16, limit: Option<Duration>) -> Result<Vec<SocketAddr>, ConnectErrorKind> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        // An error would mean that the semaphore was closed, which never happens.
+        // The semaphore is never closed.
         let _place = self.places.acquire().await.ok();
         let (tell, told) = tokio::sync::oneshot::channel();
         let (resolver, name) = (self.resolver, host.to_owned());
         let looking = std::thread::Builder::new().name("lookup".to_owned()).spawn(move || {
-            // Nobody may be waiting any more.
+            // The caller may have gone.
             let _ = tell.send(resolver(&name, port));
         });
         let not_found = |reason| ConnectErrorKind::NameNotFound { name: host.to_owned(), reason };
@@ -59,7 +59,7 @@ impl Lookups {
             Some(after) => tokio::time::timeout(after, told).await.map_err(|_| ConnectErrorKind::TimedOut {
                 phase: Phase::Lookup,
                 after,
-                setting: "timeout",
+                setting: TimeLimit::Connect,
             })?,
             None => told.await,
         };
@@ -68,8 +68,8 @@ impl Lookups {
     }
 }
 
-/// Connects to the target's address, and says how long that took. As with OpenSSH, the limit counts for each address anew,
-/// and not for looking the name up, which has the same for itself.
+/// Connects to the target's address, and returns how long that took. As with OpenSSH, the limit is for each address
+/// separately; the lookup of the name has the same limit.
 pub(super) async fn dial(target: &Target, lookups: &Lookups) -> Result<(BoxStream, Duration), Failure> {
     let (host, port) = target.address();
     let addresses = lookup(host, port, target, lookups).await?;
@@ -101,14 +101,14 @@ async fn first_of(
     Err((Phase::Connect, none_of(failed, target)))
 }
 
-/// What to say where no address could be connected to: of several, what was wrong with each.
+/// The error if no address could be connected to: with several, the reason for each.
 fn none_of(mut failed: Vec<(SocketAddr, ConnectErrorKind)>, target: &Target) -> ConnectErrorKind {
     let (name, port) = target.address();
     if failed.len() <= 1 {
         return failed.pop().map_or_else(
             || ConnectErrorKind::NameNotFound {
                 name: name.to_owned(),
-                reason: "it has no address of the wanted family".to_owned(),
+                reason: "it has no address of the requested family".to_owned(),
             },
             |(_, kind)| kind,
         );
@@ -142,13 +142,13 @@ async fn lookup(host: &str, port: u16, target: &Target, lookups: &Lookups) -> Re
     Ok(addresses)
 }
 
-/// The resolver's own words, without the frame that std puts around them.
+/// The resolver's message, without the prefix from std.
 fn lookup_reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.strip_prefix("failed to lookup address information: ").map(str::to_owned).unwrap_or(text)
 }
 
-/// The address of `BindAddress` that is of the same family as `to`.
+/// The address of `BindAddress` with the same family as `to`.
 async fn source(name: &str, to: SocketAddr, target: &Target, lookups: &Lookups) -> Result<SocketAddr, Failure> {
     let wrong = |reason: String| (Phase::Connect, Problem::new(reason).into());
     if let Ok(address) = name.parse::<IpAddr>() {
@@ -169,7 +169,7 @@ async fn connect(
         let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // Nagle's algorithm against delayed acknowledgements costs 40 ms a command.
         socket.set_nodelay(true)?;
-        // As OpenSSH's TCPKeepAlive: a vanished peer is noticed in the end, without traffic of ours.
+        // As OpenSSH's TCPKeepAlive: a vanished peer is noticed eventually, without our own traffic.
         socket.set_keepalive(true)?;
         if let Some(from) = from {
             socket.bind(from)?;
@@ -180,7 +180,7 @@ async fn connect(
         Some(limit) => tokio::time::timeout(limit, connecting).await.map_err(|_| ConnectErrorKind::TimedOut {
             phase: Phase::Connect,
             after: limit,
-            setting: "timeout",
+            setting: TimeLimit::Connect,
         })?,
         None => connecting.await,
     };
@@ -240,7 +240,7 @@ mod tests {
 
     static LOOKING: AtomicUsize = AtomicUsize::new(0);
     static MOST: AtomicUsize = AtomicUsize::new(0);
-    /// Nobody goes on before all places are taken.
+    /// All wait until every place is taken.
     static TOGETHER: Barrier = Barrier::new(LOOKUPS);
 
     #[tokio::test]
@@ -260,11 +260,12 @@ mod tests {
     #[tokio::test]
     async fn a_name_server_that_does_not_answer_is_waited_for_as_long_as_a_connection() {
         let lookups = Lookups::by(|_, _| {
-            std::thread::sleep(Duration::from_secs(3));
-            Ok(Vec::new())
+            loop {
+                std::thread::park();
+            }
         });
         let limit = Duration::from_millis(50);
-        // More than there are places: those who gave up made room.
+        // More than there are places: lookups that timed out free theirs.
         let names: Vec<String> = (0..2 * LOOKUPS).map(|n| format!("host{n}")).collect();
         let gave_up = futures_util::future::join_all(names.iter().map(|name| lookups.find(name, 22, Some(limit))));
         for result in gave_up.await {

@@ -1,7 +1,7 @@
-//! The files of a session, by SFTP; on a host without it, by its shell.
+//! The files of a session, over SFTP, or on a host without it by its shell.
 //!
-//! All transfers of a session share one SFTP channel, which stays open between them. Where the server has no room for
-//! another session it is closed as soon as it is unused, and opened anew when it is needed.
+//! All transfers of a session share one SFTP channel, which stays open between them. If the server has no room for another
+//! session channel, it is closed once it is unused, and opened again when needed.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::shell_files::{NO_SFTP, OnSession, ScriptHost, ShellFiles};
 /// Why there is no SFTP client.
 enum NoClient {
     Error(SessionError),
-    /// The host has no SFTP server, as this says.
+    /// The host has no SFTP server, for this reason.
     NoServer(String),
 }
 
@@ -53,7 +53,7 @@ async fn start(link: &Arc<Link>, no_room: NoRoom) -> Result<Client, NoClient> {
     let errors = stream.errors();
     let started = link.within("the SFTP server", Client::start(stream)).await?;
     started.map_err(|error| match error {
-        // A connection that ends is another error.
+        // The end of the connection is another error.
         SftpError::Closed(CloseReason::Eof) => {
             let said = printable(errors.lock().trim_ascii());
             NoClient::NoServer(if said.is_empty() { "it ended at once".to_owned() } else { said })
@@ -83,7 +83,7 @@ async fn by_shell(link: &Arc<Link>, why: &str) -> Result<Arc<dyn Files>, Session
 
 #[async_trait]
 impl ScriptHost for Arc<Link> {
-    /// A dropbear whose channels come and go at the same time ends the connection over an assertion (2022.83).
+    /// dropbear (2022.83) fails an assertion if channels are opened and closed at the same time.
     fn at_once(&self) -> usize {
         1
     }
@@ -119,12 +119,12 @@ impl SshFiles {
             return Ok(lease(client));
         }
         let _opening = sftp.opening.lock().await;
-        // Who held it may have opened it.
+        // It may have been opened meanwhile.
         if let Some(client) = sftp.open().await {
             return Ok(lease(client));
         }
         let client = start(&self.link, NoRoom::Wait).await?;
-        // The client is the link's, which must not be kept by it.
+        // The link owns the client, which must not keep it alive.
         let link = Arc::downgrade(&self.link);
         let client = client.further_channels(move || {
             let link = link.clone();
@@ -135,19 +135,19 @@ impl SshFiles {
         });
         let mut current = sftp.client.write().await;
         *current = Some(client);
-        // It can't be closed before it was used.
+        // It can't be closed before its first use.
         Ok(lease(RwLockWriteGuard::downgrade(current)))
     }
 
-    /// [`Self::client`] for something to do with `path`.
+    /// [`Self::client`] for an operation on `path`.
     async fn sftp(&self, path: &[u8]) -> Result<Lease<'_>, FileError> {
         self.client().await.map_err(|reason| FileError::new("reach", path, FileErrorKind::Session(reason.into())))
     }
 }
 
-/// The client while it is used.
+/// The client, while it is used.
 struct Lease<'a> {
-    /// `None` at the end of this.
+    /// `None` once this is being dropped.
     client: Option<RwLockReadGuard<'a, Option<Client>>>,
     room: &'a Room,
 }

@@ -1,4 +1,4 @@
-//! What russh calls when the server does something by itself.
+//! russh's callbacks for messages that the server sends unasked.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use super::state::{ListenKey, SessionState};
 use super::updates::Update;
 use crate::known_hosts::{HostKey, PublicKey};
 
-/// So much of what the server says before the login is kept, besides what came with the last of it.
+/// How many bytes of the server's banner are kept, apart from its last message.
 const BANNER: usize = 16 << 10;
 
-/// So many characters of what it says to a channel.
+/// How many characters of its reason for refusing a channel.
 const REFUSAL: usize = 200;
 
 /// The errors that can come out of the task that serves a connection.
@@ -46,16 +46,16 @@ pub(super) struct Handler {
     pub(super) context: OpenContext,
     pub(super) verifier: Arc<dyn HostKeyVerifier>,
     pub(super) clock: Clock,
-    /// Gets the proof that the host's key was checked.
+    /// Where the proof goes that the host's key was checked.
     pub(super) verified: Arc<Mutex<Option<Verified>>>,
-    /// The plain key that was trusted for what it is, until the host announces its others.
+    /// The plain key that was trusted, until the host announces its other keys.
     pub(super) shown: Option<PublicKey>,
     pub(super) shared: Arc<SessionState>,
 }
 
 impl Handler {
-    /// Who listens there. Servers don't all repeat the address as it was asked for, so the port alone may
-    /// have to do, and one that was chosen just now is not known yet.
+    /// The listener of a key. Not all servers repeat the address of the request, so the port alone may have to match, and a
+    /// port that the server has just chosen is not known yet.
     fn listener(&self, key: &ListenKey) -> Option<mpsc::UnboundedSender<BoxStream>> {
         let listeners = self.shared.listeners();
         if let Some(listener) = listeners.get(key) {
@@ -81,7 +81,7 @@ impl Handler {
 }
 
 impl Drop for Handler {
-    /// However the connection's task ends, no one waits for it in vain.
+    /// However the connection's task ends, waiters are notified.
     fn drop(&mut self) {
         self.shared.end(SessionError::Lost { reason: "the connection ended".to_owned() });
         self.shared.over.cancel();
@@ -93,7 +93,7 @@ impl russh::client::Handler for Handler {
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
         let mut kept = self.shared.banner.lock();
-        // A server may go on for ever.
+        // A server may never stop.
         if kept.len() < BANNER {
             kept.push_str(banner);
         }
@@ -108,7 +108,7 @@ impl russh::client::Handler for Handler {
         _: &str,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        // sshd's words where it has nothing to say.
+        // sshd's text if it has no reason.
         let said = if description == "open failed" { "" } else { description };
         let said = said.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(REFUSAL).collect();
         self.shared.refusals.lock().push_back(said);
@@ -121,11 +121,11 @@ impl russh::client::Handler for Handler {
             PublicKeyOrCertificate::Certificate(certificate) => HostKey::of_certificate(certificate.clone()),
         };
         let check = host_keys::check(&*self.verifier, &self.target, &key, &self.context);
-        // Whether the answer comes from a file or from a person: it is not the server that is slow.
+        // Whether a file or the user answers: the server doesn't cause the delay.
         let verified = self.clock.while_asking(check).await.map_err(HandlerError::Refused)?;
         if let Some(agent) = self.target.auth.agent.as_ref().filter(|_| self.target.forward_agent && verified.is_full())
         {
-            // It is there already where keys are exchanged anew.
+            // It is set already after another key exchange.
             let _ = self.shared.agent.set(agent.clone());
         }
         let wanted = verified.vouches() && self.target.host_keys.update != UpdateHostKeys::No;
@@ -181,7 +181,7 @@ impl russh::client::Handler for Handler {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        // Asked for per process only; a server that opens one by itself gets nothing.
+        // It is requested for processes only; a server that opens one unasked gets nothing.
         let Some(agent) = self.shared.agent.get().cloned() else {
             reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
             return Ok(());
@@ -190,7 +190,7 @@ impl russh::client::Handler for Handler {
         let shared = self.shared.clone();
         tokio::spawn(async move {
             let mut stream = ChannelIo::new(channel, shared.clone());
-            // An agent that is gone closes the channel: the program there sees that there is none.
+            // Without an agent the channel is closed, and the program there has none.
             if let Ok(mut agent) = agent::connect_forwarded(&agent, shared.binding.get()).await {
                 let _ = tokio::io::copy_bidirectional(&mut stream, &mut agent).await;
             }
@@ -256,7 +256,7 @@ impl russh::client::Handler for Handler {
         };
         let done = match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
-                // It can say so once only.
+                // This happens only once.
                 let _ = self.shared.goodbye.set(info);
                 Ok(())
             }
@@ -267,7 +267,7 @@ impl russh::client::Handler for Handler {
     }
 }
 
-/// What a broken connection means to a person.
+/// A broken connection, as text for the user.
 pub(super) fn lost_text(error: &russh::Error) -> String {
     match error {
         russh::Error::Disconnect | russh::Error::HUP => "the server closed the connection".to_owned(),
@@ -275,7 +275,7 @@ pub(super) fn lost_text(error: &russh::Error) -> String {
             "the server closed the connection".to_owned()
         }
         russh::Error::IO(error) => error.to_string(),
-        // russh decodes it before it hands it over, so that it can't be passed over here.
+        // russh decodes it before the callback, so it can't be skipped here.
         russh::Error::SshEncoding(russh::keys::ssh_encoding::Error::CharacterEncoding) => {
             "the server sent text that is not UTF-8, most likely its login banner (`Banner` in sshd_config), which this \
              client can't read; until that is UTF-8, use `ssh`, or the transport `openssh` (-H openssh://HOST)"

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fabric_core::error::TimeLimit;
 use fabric_core::transport::{BoxStream, OpenContext};
 use fabric_core::{ConnectErrorKind, Phase, Target};
 use parking_lot::Mutex;
@@ -16,45 +17,46 @@ use super::state::SessionState;
 use super::store::Pool;
 use super::stream::{Greeting, Watched};
 use super::{Failure, algorithms};
-use crate::retry::PENALISED;
 
-/// Messages that wait for a channel's reader before the connection's task has to wait for it: 64 KiB of the
-/// longest that may come.
+/// How many messages may wait for a channel's reader before the connection's task waits: 64 KiB of the longest.
 const CHANNEL_BUFFER: usize = 2;
 
-/// How much a host may send ahead on a channel. At least half of it is open at any time, which on a link of 50 ms is
-/// 320 MB/s; 2 MiB would be 20. What is kept here is bounded by the stores, not by this.
+/// How much a host may send ahead on a channel. At least half of it is open at any time, which at 50 ms is 320 MB/s; 2 MiB
+/// would be 20. Memory is bounded by the stores, not by this.
 const WINDOW: u32 = 32 << 20;
 
-/// The largest packet, as OpenSSH's client has it. sshd sends no larger ones, and of each there are some on their way through
-/// russh for each host whose output isn't taken.
+/// The largest packet, as in OpenSSH's client. sshd sends no larger ones, and russh buffers some for each host whose output
+/// isn't taken.
 const PACKET: u32 = 32 << 10;
 
-/// The same where there are many connections.
+/// The same with many connections.
 const CROWDED_PACKET: u32 = 16 << 10;
 
-/// What sshd says before it closes a connection because too many are logging in (`MaxStartups`).
+/// What sshd sends before it closes a connection from an address with penalties (`PerSourcePenalties`, OpenSSH 9.8).
+const PENALISED: &str = "Not allowed at this time";
+
+/// What sshd sends before it closes a connection because too many clients are logging in (`MaxStartups`).
 const BUSY: &str = "Exceeded MaxStartups";
 
-/// How a stream reaches its host.
+/// The way of a stream to its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// By a socket of its own.
+    /// A socket.
     Own,
-    /// Through a gateway, which others may use too.
+    /// A gateway, which others may share.
     Shared,
 }
 
-/// A connection whose host's key was checked, before login.
+/// A connection with a checked host key, before the login.
 pub(super) struct VerifiedConnection {
     pub(super) handle: Handle<Handler>,
     pub(super) shared: Arc<SessionState>,
     pub(super) clock: Clock,
-    /// There is no other way to this than through the check.
+    /// Only the check makes one.
     pub(super) proof: Verified,
 }
 
-/// Does all that comes before the login, on a stream whose connecting has taken `spent`.
+/// Does all before the login, on a stream that took `spent` to connect.
 pub(super) async fn handshake(
     stream: BoxStream,
     spent: Duration,
@@ -95,15 +97,15 @@ pub(super) async fn handshake(
         }
     };
     let (limit, left, setting) = if timeouts.banner.is_some() {
-        (timeouts.banner, timeouts.banner, "banner_timeout")
+        (timeouts.banner, timeouts.banner, TimeLimit::Banner)
     } else {
-        (timeouts.connect, timeouts.connect.map(|limit| limit.saturating_sub(spent)), "timeout")
+        (timeouts.connect, timeouts.connect.map(|limit| limit.saturating_sub(spent)), TimeLimit::Connect)
     };
     let connected = if let Some(connected) = clock.limit(left, version).await.map_err(|_| late(limit, setting))? {
         connected
     } else {
         let limit = Some(timeouts.key_exchange());
-        clock.limit(limit, connecting).await.map_err(|_| late(limit, "banner_timeout"))?
+        clock.limit(limit, connecting).await.map_err(|_| late(limit, TimeLimit::Banner))?
     };
     let handle = match connected {
         Ok(handle) => handle,
@@ -131,7 +133,7 @@ fn config(target: &Target, preferred: russh::Preferred, crowded: bool) -> Config
         channel_buffer_size: CHANNEL_BUFFER,
         preferred,
         keepalive_interval: target.keepalive.interval,
-        // What silence means is decided at the stream.
+        // The stream decides about silence.
         keepalive_max: 0,
         ..Config::default()
     }
@@ -150,7 +152,7 @@ fn failed(error: &russh::Error, phase: Phase, greeting: &Greeting) -> ConnectErr
         russh::Error::IO(error) if error.kind() == std::io::ErrorKind::InvalidData => not_ssh(greeting),
         russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_) => {
             let said = greeting.line();
-            // It would say the same again.
+            // It would answer the same again.
             if phase == Phase::Banner && said.starts_with("HTTP/") {
                 return not_ssh(greeting);
             }
@@ -159,16 +161,16 @@ fn failed(error: &russh::Error, phase: Phase, greeting: &Greeting) -> ConnectErr
                 russh::Error::IO(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => error.to_string(),
                 _ => String::new(),
             };
-            ConnectErrorKind::Dropped { phase, reason }
+            ConnectErrorKind::Dropped { phase, reason, penalised: phase == Phase::Banner && said == PENALISED }
         }
         other => ConnectErrorKind::Handshake { reason: lost_text(other) },
     }
 }
 
-/// What the words mean that sshd closes a connection with.
+/// What sshd's last line means.
 fn meaning(said: &str) -> &'static str {
     match said {
-        PENALISED => ": for a while it takes nothing from this address, after logins that failed (PerSourcePenalties)",
+        PENALISED => ": it refuses this address for a while, after failed logins (PerSourcePenalties)",
         BUSY => ": too many clients are logging in there (MaxStartups)",
         _ => "",
     }

@@ -1,4 +1,4 @@
-//! Whether a host's key is to be trusted.
+//! Checking host keys.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::known_hosts::{
     FileLine, Host, HostKey, KnownHosts, PublicKey, ReadError, RecordError, Recorded, Verdict, key_type_of,
 };
 
-/// Decides whether a host's key is to be trusted.
+/// Decides whether a host's key is trusted.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -50,30 +50,29 @@ use crate::known_hosts::{
 /// ```
 #[async_trait]
 pub trait HostKeyVerifier: Send + Sync {
-    /// The host-key algorithms in the order in which to ask `target` for them: known ones first, or a host
-    /// with several keys would show an unknown one. Algorithms of certificates come last in
-    /// `offered`, and are asked for only if they no longer do in the answer.
+    /// The host-key algorithms in order of preference for `target`: those of known keys first, since a host with several
+    /// keys would otherwise show an unknown one. In `offered`, algorithms of certificates come last; they are requested only
+    /// if the result has them earlier.
     async fn order(&self, target: &Target, offered: Vec<String>) -> Result<Vec<String>, ConnectErrorKind>;
 
-    /// Whether `target` may be spoken to, given that it shows `key`. An error refuses it, before any byte
-    /// of a login is sent.
+    /// Whether `target` is trusted with this `key`. An error refuses it before any byte of a login is sent.
     async fn verify(&self, target: &Target, key: &HostKey, context: &OpenContext) -> Result<Trust, ConnectErrorKind>;
 
-    /// What to do about the keys that `target` announces, after it was fully trusted for the plain key `shown`
-    /// (`UpdateHostKeys`). They prove nothing yet. Must not take long, as the connection waits. Default: nothing.
+    /// What changes by the keys that `target` announces after it was fully trusted for the plain key `shown`
+    /// (`UpdateHostKeys`). The keys are not proven yet. It must be quick, since the connection waits. Default: nothing.
     async fn announced(&self, _target: &Target, _shown: &PublicKey, _keys: Vec<PublicKey>) -> Option<KeyUpdate> {
         None
     }
 
-    /// Takes an update over whose new keys `target` has proved to hold. Default: nothing.
+    /// Records an update. `target` has proven that it holds the new keys. Default: nothing.
     async fn update(&self, _target: &Target, _update: KeyUpdate, _context: &OpenContext) {}
 }
 
-/// What a host's announcement of its keys changes.
+/// The changes by a host's announcement of its keys.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct KeyUpdate {
-    /// Keys to be recorded, if the host proves to hold them.
+    /// Keys to record, if the host proves to hold them.
     pub new: Vec<PublicKey>,
     /// How many known keys it no longer has.
     pub old: usize,
@@ -82,42 +81,42 @@ pub struct KeyUpdate {
 }
 
 impl KeyUpdate {
-    /// A host announces these keys, and nothing changes yet.
+    /// These announced keys, without a change.
     pub fn new(announced: Vec<PublicKey>) -> Self {
         Self { new: Vec::new(), old: 0, announced }
     }
 }
 
-/// How far a host is trusted that may be spoken to.
+/// How far a host is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
-    /// As the host that it says it is.
+    /// It is the expected host.
     Full,
-    /// The same, for a key that was unknown until now (`StrictHostKeyChecking accept-new`): it doesn't vouch for others.
+    /// The same, but its key was unknown until now (`StrictHostKeyChecking accept-new`): it doesn't vouch for other keys.
     New,
-    /// It shows another key than the one that is known: it gets nothing that it could use elsewhere, neither passwords
-    /// and answers nor an agent (OpenSSH with `StrictHostKeyChecking no`).
+    /// Its key differs from the known one: it gets no passwords, answers or agent, which it could use elsewhere (OpenSSH
+    /// with `StrictHostKeyChecking no`).
     Keys,
 }
 
-/// That a host's key was checked. Only [`check`] makes one, and a login cannot begin without.
+/// Proof that a host's key was checked. Only [`check`] makes one, and a login needs it.
 #[derive(Debug)]
 pub(super) struct Verified(Trust);
 
 impl Verified {
-    /// Whether the host may have what it could use elsewhere.
+    /// Whether the host may get secrets that it could use elsewhere.
     pub(super) fn is_full(&self) -> bool {
         self.0 != Trust::Keys
     }
 
-    /// Whether the key was trusted before, or by a person: what the host says of its other keys counts.
+    /// Whether the key was trusted before, or by the user: then the host may announce its other keys.
     pub(super) fn vouches(&self) -> bool {
         self.0 == Trust::Full
     }
 }
 
-/// Has the key checked.
+/// Checks the key.
 pub(super) async fn check(
     verifier: &dyn HostKeyVerifier,
     target: &Target,
@@ -135,7 +134,7 @@ pub(super) async fn check(
     verifier.verify(target, key, context).await.map(Verified)
 }
 
-/// Whether a list of keys, one a line, has the key that a host shows, or that of the authority that vouches for it.
+/// Whether a list of keys, one a line, contains the shown key or the key of its authority.
 fn is_revoked(key: &HostKey, list: &[u8]) -> Result<bool, String> {
     if list.starts_with(b"SSHKRL\n\0") {
         return Err(
@@ -147,19 +146,19 @@ fn is_revoked(key: &HostKey, list: &[u8]) -> Result<bool, String> {
     let authority = key.certificate().map(ssh_key::Certificate::signature_key);
     let list = String::from_utf8_lossy(list);
     let lines = list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    // A line that is no key revokes nothing, as with ssh.
+    // Lines without a key are ignored, as with ssh.
     let mut revoked = lines.filter_map(|line| line.parse::<PublicKey>().ok());
     Ok(revoked.any(|revoked| revoked.data() == key.data() || Some(revoked.data()) == authority))
 }
 
-/// Bytes of known_hosts files that take less than a millisecond to read.
+/// A size of known_hosts files that takes less than a millisecond to read.
 const LITTLE: u64 = 64 * 1024;
 
 /// Checks against the known_hosts files that the target's [`HostKeyPolicy`](fabric_core::HostKeyPolicy)
 /// names, as OpenSSH does ([`known_hosts`](crate::known_hosts)).
 #[derive(Debug, Default)]
 pub struct KnownHostsVerifier {
-    /// By the user's files. Each set of files is read once for all hosts, by the first; the others wait for it.
+    /// By the user's files. Each set of files is read once, by the first host that needs it.
     indexes: Mutex<HashMap<Vec<PathBuf>, OfUser>>,
 }
 
@@ -176,7 +175,7 @@ impl KnownHostsVerifier {
         };
         let load = || async move {
             let (user, system) = (user.clone(), system.clone());
-            // What is read in no time is not worth a thread.
+            // Small files are not worth a thread.
             let size: u64 = user.iter().chain(&system).map(|file| file.metadata().map_or(0, |file| file.len())).sum();
             let load = move || KnownHosts::load(&user, &system);
             let loaded = if size < LITTLE { load() } else { blocking(load).await? };
@@ -204,7 +203,7 @@ impl KnownHostsVerifier {
             )),
             Err(RecordError::Conflict(other)) => return Err(changed(target, key, &other.place)),
             Err(RecordError::Read(error)) => return Err(unreadable(error)),
-            // As with ssh: the host is not less trusted for that.
+            // As with ssh: the host is trusted all the same.
             Err(error) => context.events.warn(format!("the new host key of {name} was accepted, but {error}")),
         }
         Ok(())
@@ -249,7 +248,7 @@ impl HostKeyVerifier for KnownHostsVerifier {
                 let name = lookup_name(target);
                 let (trust, why) = match policy {
                     HostKeyCheck::Lax => {
-                        (Trust::Keys, "`StrictHostKeyChecking no` takes it, without passwords and agents")
+                        (Trust::Keys, "`StrictHostKeyChecking no` accepts it, without passwords and agents")
                     }
                     _ => (Trust::Full, "`disable_known_hosts` takes it"),
                 };
@@ -258,7 +257,7 @@ impl HostKeyVerifier for KnownHostsVerifier {
             }
             _ if policy == HostKeyCheck::Off => Ok(Trust::Full),
             Verdict::BadCertificate { place, fault } => Err(ConnectErrorKind::HostKeyRefused {
-                reason: format!("the authority at {place} does not vouch for its certificate: {fault}"),
+                reason: format!("the authority at {place} does not confirm its certificate: {fault}"),
             }),
             Verdict::Changed(known) => match known.first() {
                 Some(other) => Err(changed(target, key, &other.place)),
@@ -281,7 +280,7 @@ impl HostKeyVerifier for KnownHostsVerifier {
         }
         keys.retain(|key| !key.data().is_certificate());
         let announced: Vec<KeyData> = keys.iter().map(|key| key.data().clone()).collect();
-        // One that doesn't have the key that it has just shown is not to be believed.
+        // An announcement without the shown key is not trusted.
         if !announced.contains(shown.data()) {
             return None;
         }
@@ -309,21 +308,21 @@ impl HostKeyVerifier for KnownHostsVerifier {
                     context.events.emit(EventKind::host_key_recorded(fingerprint, file.clone().unwrap_or_default()));
                 }
             }
-            // The host is not less trusted for that, and nothing has been lost.
+            // The host is trusted all the same, and nothing is lost.
             Ok(Err(error)) => tracing::warn!(%error, "host keys not updated"),
             Err(error) => tracing::warn!(%error, "host keys not updated"),
         }
     }
 }
 
-/// Whether a key is of a kind that would be asked for (`HostKeyAlgorithms`).
+/// Whether keys of this kind would be requested (`HostKeyAlgorithms`).
 fn is_wanted(target: &Target, key: &PublicKey) -> bool {
     let algorithms = &target.algorithms.host_keys;
     let changes_default = algorithms.first().is_none_or(|first| first.starts_with(['+', '-', '^']));
     changes_default || algorithms.iter().any(|name| key_type_of(name) == key.algorithm())
 }
 
-/// Asks a person whether to take over what a host says of its keys; without one to ask, the answer is no.
+/// Asks the user whether to record the announced keys; the answer is no if prompts are refused.
 async fn ask_about(target: &Target, update: &KeyUpdate, context: &OpenContext) -> bool {
     let fingerprints = update.new.iter().map(|key| format!("{} {}", key.algorithm(), key.fingerprint()));
     let fingerprint = fingerprints.collect::<Vec<_>>().join(", ");
@@ -331,7 +330,7 @@ async fn ask_about(target: &Target, update: &KeyUpdate, context: &OpenContext) -
     let old =
         if update.old == 0 { String::new() } else { format!(" It no longer has {} of its known keys.", update.old) };
     let message = format!(
-        "The host {} has updated its keys, by its known one.{new}{old} Accept updated host keys (yes/no)?",
+        "The host {} has updated its keys, confirmed by its known one.{new}{old} Accept updated host keys (yes/no)?",
         lookup_name(target)
     );
     let request =
@@ -339,7 +338,7 @@ async fn ask_about(target: &Target, update: &KeyUpdate, context: &OpenContext) -
     context.prompter.ask(request).await.is_ok_and(|answer| answer.expose().eq_ignore_ascii_case("yes"))
 }
 
-/// What the target's `KnownHostsCommand` prints before a key has been shown, or for one that has; nothing without.
+/// The output of the target's `KnownHostsCommand`, before a key is shown or for a shown one; empty without the command.
 async fn known_hosts_command(target: &Target, key: Option<&HostKey>) -> Result<Vec<u8>, ConnectErrorKind> {
     let Some(words) = &target.host_keys.command else { return Ok(Vec::new()) };
     let name = lookup_name(target);
@@ -395,7 +394,7 @@ async fn ask(target: &Target, key: &HostKey, context: &OpenContext) -> Result<bo
     Ok(context.prompter.ask(request).await?.expose().eq_ignore_ascii_case("yes"))
 }
 
-/// What the host is looked up under.
+/// The host, as it is looked up.
 fn host(target: &Target) -> Host {
     Host::new(target.host.clone(), target.port).alias(target.host_keys.alias.clone())
 }
@@ -434,9 +433,9 @@ fn unreadable(error: ReadError) -> ConnectErrorKind {
     ConnectErrorKind::KnownHosts { file, reason: format!("cannot be read: {}", error.error) }
 }
 
-/// On a thread of its own, for what waits for the disk or for other processes.
+/// On a blocking thread, for work that waits for the disk or for other processes.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ConnectErrorKind> {
     let done = tokio::task::spawn_blocking(work).await;
-    // Only a panic or the end of the runtime can come between.
+    // Only a panic or the end of the runtime is an error.
     done.map_err(|error| Problem::new(format!("checking host keys failed: {error}")).into())
 }

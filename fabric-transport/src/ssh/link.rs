@@ -1,10 +1,11 @@
-//! The connection of a session, and opening channels on it.
+//! The connection of a session, and opening its channels.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fabric_core::command::LoginShell;
+use fabric_core::error::ChannelRefusal;
 use fabric_core::transport::BoxStream;
 use fabric_core::{Emitter, SessionError, Target};
 use russh::client::{Handle, Msg};
@@ -21,37 +22,37 @@ use super::updates::ProveKeys;
 use crate::known_hosts::PublicKey;
 use crate::retry::{RETRIES, wait_after};
 
-/// What to do about a session channel that the server has no room for.
+/// What to do if the server has no room for a session channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoRoom {
-    /// Do without.
+    /// Go without.
     DoWithout,
-    /// Wait until there is some.
+    /// Wait until it has.
     Wait,
 }
 
-/// What a session and everything that was started on it share.
+/// The state that a session shares with all that was started on it.
 pub(super) struct Link {
     pub(super) handle: Handle<Handler>,
     pub(super) shared: Arc<SessionState>,
-    /// How long opening a channel may take.
+    /// The time limit for opening a channel.
     pub(super) limit: Option<Duration>,
     /// Variables for every process (`SendEnv`, `SetEnv`).
     pub(super) env: Vec<(String, String)>,
     /// The processes in the order in which they were started.
     pub(super) processes: Registry,
-    /// Which shell reads the commands, once that mattered.
+    /// The login shell, once it was needed.
     pub(super) login_shell: tokio::sync::OnceCell<LoginShell>,
-    /// Held while the host is asked to listen.
+    /// Locked while the host is asked to listen.
     pub(super) listening: tokio::sync::Mutex<()>,
     /// The room for session channels.
     pub(super) room: Arc<Room>,
-    /// The SFTP client, once there was a use for one.
+    /// The SFTP client, once it was needed.
     pub(super) sftp: SftpSlot,
     pub(super) events: Emitter,
 }
 
-/// A channel, or why there is none and what the server said.
+/// A channel, or why there is none and the server's words.
 type Opened = Result<Channel<Msg>, (russh::Error, String)>;
 
 impl Link {
@@ -75,7 +76,7 @@ impl Link {
         link
     }
 
-    /// Opens a channel for a stream; asks again where the server says that it is short of something.
+    /// Opens a channel for a stream; retries if the server is short of resources.
     pub(super) async fn open_stream<F>(
         self: &Arc<Self>,
         what: &str,
@@ -100,13 +101,15 @@ impl Link {
         unreachable!("retries are bounded")
     }
 
-    /// Opens a session channel; where the server has no room for it, an unused SFTP channel is closed.
+    /// Opens a session channel; if the server has no room for it, an unused SFTP channel is closed.
     pub(super) async fn open_session(
         self: &Arc<Self>,
         no_room: NoRoom,
     ) -> Result<(Channel<Msg>, ChannelPermit), SessionError> {
         const WHAT: &str = "a session channel";
         let refused = |how_many: &str| SessionError::ChannelRefused {
+            why: ChannelRefusal::ResourceShortage,
+            said: String::new(),
             reason: format!(
                 "{WHAT}: it takes no more sessions on one connection (`MaxSessions` in its sshd_config){how_many}"
             ),
@@ -153,8 +156,8 @@ impl Link {
         }
     }
 
-    /// Whether a session was refused because there are too many. OpenSSH says only that it failed, others that it is
-    /// prohibited; where the server has taken one before, it can be meant so only.
+    /// Whether a session channel was refused because there are too many. OpenSSH only reports a failure, others that it is
+    /// prohibited; if the server has opened one before, that is the only possible meaning.
     fn lacks_room(&self, error: &russh::Error) -> bool {
         match error {
             russh::Error::ChannelOpenFailure(ChannelOpenFailure::ResourceShortage) => true,
@@ -167,8 +170,8 @@ impl Link {
 
     /// Asks the server for a channel.
     ///
-    /// The request is finished even if the caller goes away meanwhile: a channel that the server has
-    /// opened must be closed again, or it would count against its limit (`MaxSessions`) for good.
+    /// The request completes even if this future is dropped: an opened channel must be closed, or the server would count it
+    /// (`MaxSessions`) for ever.
     async fn open_once(
         self: &Arc<Self>,
         what: &str,
@@ -182,7 +185,7 @@ impl Link {
                 opened => opened.map_err(|error| (error, String::new())),
             };
             if let Err(Ok(unwanted)) = answer.send(opened) {
-                // The connection may be gone, and the channel with it.
+                // Without a connection the channel is closed.
                 let _ = unwanted.close().await;
             }
         });
@@ -210,34 +213,35 @@ impl Link {
     /// Waits until the session has ended.
     pub(super) async fn over(&self) {
         let mut ended = self.shared.ended.subscribe();
-        // What `wait_for` yields locks the value: held while the value is read again, with a writer in between,
-        // it would never be let go.
+        // The result of `wait_for` locks the value, and would deadlock a writer and a second reader.
         drop(ended.wait_for(Option::is_some).await);
     }
 
-    /// What it means that a channel wasn't opened, with what the server said.
+    /// The error of a refused channel, with the server's words.
     fn refused(&self, what: &str, error: &russh::Error, said: &str) -> SessionError {
-        match self.error(what, error) {
-            SessionError::ChannelRefused { reason } if !said.is_empty() => {
-                SessionError::ChannelRefused { reason: format!("{reason}: {said}") }
-            }
-            error => error,
+        let mut refused = self.error(what, error);
+        if let SessionError::ChannelRefused { said: words, .. } = &mut refused {
+            said.clone_into(words);
         }
+        refused
     }
 
-    /// What russh's error means for the caller.
+    /// Converts russh's error.
     pub(super) fn error(&self, what: &str, error: &russh::Error) -> SessionError {
         match error {
-            russh::Error::ChannelOpenFailure(reason) => SessionError::ChannelRefused {
-                reason: match reason {
-                    ChannelOpenFailure::ConnectFailed => format!("{what}: connect failed"),
+            russh::Error::ChannelOpenFailure(failure) => {
+                let (why, meaning) = match failure {
+                    ChannelOpenFailure::ConnectFailed => (ChannelRefusal::ConnectFailed, "connect failed".to_owned()),
                     ChannelOpenFailure::AdministrativelyProhibited => {
-                        format!("{what}: administratively prohibited")
+                        (ChannelRefusal::Prohibited, "administratively prohibited".to_owned())
                     }
-                    ChannelOpenFailure::ResourceShortage => format!("{what}: resource shortage"),
-                    other => format!("{what}: {other:?}"),
-                },
-            },
+                    ChannelOpenFailure::ResourceShortage => {
+                        (ChannelRefusal::ResourceShortage, "resource shortage".to_owned())
+                    }
+                    other => (ChannelRefusal::Other, format!("{other:?}")),
+                };
+                SessionError::ChannelRefused { why, reason: format!("{what}: {meaning}"), said: String::new() }
+            }
             russh::Error::RequestDenied => SessionError::RequestRefused { what: what.to_owned() },
             _ => self.shared.reason(),
         }
@@ -251,7 +255,7 @@ impl ProveKeys for Link {
     }
 }
 
-/// russh takes paths as text only.
+/// russh supports paths as text only.
 pub(super) fn utf8(path: &[u8]) -> Result<String, SessionError> {
     String::from_utf8(path.to_vec()).map_err(|_| SessionError::Unsupported { what: "socket paths that are not UTF-8" })
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::link::{Link, utf8};
 use super::state::ListenKey;
 
-/// What listens until it is closed or dropped.
+/// A listener on the host, until it is closed or dropped.
 struct RemoteListener {
     link: Arc<Link>,
     key: ListenKey,
@@ -22,8 +22,8 @@ struct RemoteListener {
 
 /// Asks the host to listen.
 pub(super) async fn listen(link: &Arc<Link>, at: &ListenAddress) -> Result<Box<dyn Listener>, SessionError> {
-    // One at a time: the port of a request for any port is known only with the answer, and a connection
-    // may be announced right behind that.
+    // One at a time: a port that the server chooses is known only with its answer, and a connection may be announced right
+    // after it.
     let _one = link.listening.lock().await;
     let key = match at {
         ListenAddress::Tcp { host, port } => ListenKey::Tcp(host.clone(), port.map_or(0, |port| port.get().into())),
@@ -35,7 +35,7 @@ pub(super) async fn listen(link: &Arc<Link>, at: &ListenAddress) -> Result<Box<d
     };
     let (sender, streams) = mpsc::unbounded_channel();
     link.shared.listeners().insert(key.clone(), sender);
-    // From here on, a failure or a caller that goes away takes it back.
+    // From here on, an error or a dropped future cancels it.
     let mut listener = RemoteListener { link: link.clone(), key, port: None, streams, open: true };
     let asked = match &listener.key {
         ListenKey::Tcp(host, port) => {
@@ -70,7 +70,7 @@ pub(super) async fn listen(link: &Arc<Link>, at: &ListenAddress) -> Result<Box<d
 }
 
 impl RemoteListener {
-    /// Nothing listens any more, or never did.
+    /// Removes the listener.
     fn forget(&mut self) {
         self.open = false;
         self.link.shared.listeners().remove(&self.key);
@@ -107,7 +107,7 @@ impl Drop for RemoteListener {
 }
 
 async fn cancel(link: &Link, key: &ListenKey) {
-    // A server that refuses to stop gets its connections refused.
+    // If the server refuses to stop, its connections are refused.
     let _ = match key {
         ListenKey::Tcp(host, port) => {
             link.within("the end of listening", link.handle.cancel_tcpip_forward(host.clone(), *port)).await

@@ -1,4 +1,4 @@
-//! Which shell reads what is sent.
+//! The user's login shell, which reads the commands.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use super::process;
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much of the answer is kept: it is at the end.
+/// How many of the last bytes are kept: the answer is at the end.
 const KEPT: usize = 64 * 1024;
 
-/// Starts a process whose command the user's login shell reads.
+/// Starts a process, with its command in a form that the user's login shell can read.
 pub(super) async fn spawn(link: &Arc<Link>, request: &SpawnRequest) -> Result<Process, SessionError> {
     let request = for_login_shell(link, request).await?;
     process::spawn(link, &request).await
 }
 
-/// The request as the login shell must be given it. The host is asked for its shell once, before the first command
-/// that depends on it.
+/// The request in a form for the login shell. The host is asked for its shell once, before the first command that depends
+/// on it.
 async fn for_login_shell<'a>(
     link: &Arc<Link>,
     request: &'a SpawnRequest,
@@ -41,11 +41,11 @@ async fn for_login_shell<'a>(
         what: format!("the login shell is {shell}, which needs the command in another form"),
         reason: format!("{error}; put it into a file on the host and run that"),
     })?;
-    tracing::debug!(%shell, command = %String::from_utf8_lossy(&text), "the command as the login shell gets it");
+    tracing::debug!(%shell, command = %String::from_utf8_lossy(&text), "the command for the login shell");
     Ok(Cow::Owned(request.clone().program(Program::Command(text))))
 }
 
-/// A host that doesn't say gets its commands as they are.
+/// Without an answer commands are sent unchanged.
 async fn ask(link: &Arc<Link>) -> LoginShell {
     let program = Program::Command(LoginShell::QUESTION.to_vec());
     let asking = async {
@@ -64,11 +64,11 @@ async fn ask(link: &Arc<Link>) -> LoginShell {
     match tokio::time::timeout(PATIENCE, asking).await {
         Ok(Ok(shell)) => shell,
         Ok(Err(error)) => {
-            tracing::debug!(%error, "the host doesn't say what its login shell is");
+            tracing::debug!(%error, "the login shell is unknown");
             LoginShell::Other
         }
         Err(_) => {
-            tracing::debug!("the host doesn't say in time what its login shell is");
+            tracing::debug!("the login shell was not known in time");
             LoginShell::Other
         }
     }

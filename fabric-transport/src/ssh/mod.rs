@@ -6,14 +6,14 @@
 //!                    algorithms)  agent, interactive)
 //! ```
 //!
-//! * `dial` makes this machine's socket; a gateway's stream takes the same path from there on.
-//! * The host's key is checked by a [`HostKeyVerifier`] inside the key exchange; what a login needs is a
-//!   value that only a passed check can make, so nothing can be sent to an unverified host.
-//! * A login goes through the methods in OpenSSH's order, and a failed one says all that was tried.
-//! * Every channel has a task that always reads it, because russh hands data to channels in the task that
-//!   serves the whole connection: an unread channel would stop all others.
+//! * `dial` connects a socket; a gateway's stream is handled in the same way from there on.
+//! * A [`HostKeyVerifier`] checks the host's key within the key exchange. A login needs a value that only a passed check
+//!   makes, so nothing can be sent to an unverified host.
+//! * A login tries methods in OpenSSH's order; its error lists all that was tried.
+//! * Every channel has a task that reads it, because russh passes data to channels in the task that serves the whole
+//!   connection: an unread channel would block all others.
 //!
-//! russh is named in this folder only.
+//! Only this folder uses russh.
 
 mod agent;
 mod algorithms;
@@ -45,8 +45,8 @@ mod updates;
 pub use host_keys::{HostKeyVerifier, KeyUpdate, KnownHostsVerifier, Trust};
 pub use transport::SshTransport;
 
-/// Whether this build can log in by GSSAPI (Kerberos): the feature `gssapi`. Keys are exchanged by it in no build.
+/// Whether this build can log in by GSSAPI (Kerberos), with the feature `gssapi`. There is no GSSAPI key exchange.
 pub const GSSAPI: bool = cfg!(feature = "gssapi");
 
-/// What failed in which phase; [`SshTransport::open`] adds the host.
+/// The phase and kind of a failure; [`SshTransport::open`] adds the host.
 type Failure = (fabric_core::Phase, fabric_core::ConnectErrorKind);

@@ -1,5 +1,6 @@
 //! Processes on the host.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -28,7 +29,7 @@ pub(super) async fn spawn(link: &Arc<Link>, request: &SpawnRequest) -> Result<Pr
 }
 
 async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) -> Result<Process, SessionError> {
-    // What ends another process has other ways.
+    // A helper that stops another process has an alternative.
     let no_room = if listing == Listing::Listed { NoRoom::Wait } else { NoRoom::DoWithout };
     let Started { channel, permit, entry, first } = start(link, request, listing, no_room).await?;
     let (reader, writer) = channel.split();
@@ -59,12 +60,12 @@ async fn spawn_as(link: &Arc<Link>, request: &SpawnRequest, listing: Listing) ->
 /// Starts a subsystem whose input and output are one stream.
 pub(super) async fn subsystem(link: &Arc<Link>, name: &str, no_room: NoRoom) -> Result<ChannelIo, SessionError> {
     let request = SpawnRequest::new(Program::Subsystem(name.to_owned()));
-    // A subsystem speaks when it is spoken to, so that nothing has come before the answer.
+    // A subsystem writes only in answer to requests, so nothing came before the server's answer.
     let Started { channel, permit, entry, .. } = start(link, &request, Listing::Listed, no_room).await?;
     Ok(ChannelIo::of_subsystem(channel, link.shared.clone(), (permit, entry)))
 }
 
-/// What the task of a process's channel has.
+/// The state of the task that reads a process's channel.
 struct Reading {
     link: Arc<Link>,
     store: Arc<Store<ProcessEvent>>,
@@ -76,7 +77,7 @@ struct Reading {
     first: Option<ChannelMsg>,
 }
 
-/// Reads a process's channel to its end. An exit status doesn't say that all output has come: servers send it first.
+/// Reads a process's channel to its end. Output may follow the exit status: some servers send that first.
 async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life: Life, reading: Reading) {
     let Reading { link, store, ended, whole, heard, permit, entry, first } = reading;
     let held = AtomicBool::new(false);
@@ -91,7 +92,7 @@ async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life:
         if matches!(message, ChannelMsg::Eof) {
             all_came();
         }
-        // There is only one end, however often a server tells it.
+        // Only the first exit status counts.
         let event =
             event(&message).filter(|(event, _)| !(matches!(event, ProcessEvent::Exit(_)) && ended.is_cancelled()));
         if matches!(event, Some((ProcessEvent::Exit(_), _))) {
@@ -126,7 +127,7 @@ async fn read(reader: ChannelReadHalf, writer: Arc<ChannelWriteHalf<Msg>>, life:
     store.finish();
 }
 
-/// A channel that is closed if it comes to nothing.
+/// A channel that is closed when this is dropped.
 struct Unused(Option<(Channel<Msg>, ChannelPermit)>);
 
 impl Unused {
@@ -143,7 +144,7 @@ impl Drop for Unused {
     fn drop(&mut self) {
         if let Some((channel, permit)) = self.0.take() {
             tokio::spawn(async move {
-                // The connection may be gone, and the channel with it.
+                // Without a connection the channel is closed.
                 let _ = channel.close().await;
                 drop(permit);
             });
@@ -151,16 +152,16 @@ impl Drop for Unused {
     }
 }
 
-/// A channel on which something runs.
+/// A channel with a running process.
 struct Started {
     channel: Channel<Msg>,
     permit: ChannelPermit,
     entry: ProcessEntry,
-    /// What came before the server's answer.
+    /// A message from before the server's answer.
     first: Option<ChannelMsg>,
 }
 
-/// Opens a channel and starts what is wanted on it.
+/// Opens a channel and starts the program on it.
 async fn start(
     link: &Arc<Link>,
     request: &SpawnRequest,
@@ -171,9 +172,9 @@ async fn start(
     loop {
         let mut channel = Unused(Some(link.open_session(no_room).await?));
         match ask(link, channel.get(), request, listing).await {
-            // What is refused has not run: a server answers before that (RFC 4254, section 6.5). dropbear closes some channels
-            // instead, where others have just ended.
-            Err(SessionError::RequestRefused { what }) if what == COMMAND && refusals < REFUSALS => {
+            // A refused command has not run: servers answer before they start it (RFC 4254, section 6.5). dropbear closes some
+            // channels instead if others have just ended.
+            Err(NotStarted::CommandRefused) if refusals < REFUSALS => {
                 tracing::debug!(refusals, "the server refused the command, trying again");
                 drop(channel);
                 tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(refusals)).await;
@@ -188,18 +189,59 @@ async fn start(
     }
 }
 
-/// A command, as what a server may refuse; how often it may do so, and how long the first pause is before it is asked again.
-const COMMAND: &str = "the command";
+/// A request on a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Request {
+    Terminal,
+    Shell,
+    Command,
+    Subsystem(String),
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Terminal => f.write_str("a terminal"),
+            Self::Shell => f.write_str("a shell"),
+            Self::Command => f.write_str("the command"),
+            Self::Subsystem(name) => write!(f, "the subsystem {name}"),
+        }
+    }
+}
+
+/// Why nothing was started on a channel.
+enum NotStarted {
+    /// The server refused the command.
+    CommandRefused,
+    Error(SessionError),
+}
+
+impl From<SessionError> for NotStarted {
+    fn from(error: SessionError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<NotStarted> for SessionError {
+    fn from(reason: NotStarted) -> Self {
+        match reason {
+            NotStarted::CommandRefused => Self::RequestRefused { what: Request::Command.to_string() },
+            NotStarted::Error(error) => error,
+        }
+    }
+}
+
+/// How often a refused command is requested again, and the first pause before that.
 const REFUSALS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
-/// Sends all requests at once and then waits for the answers: one round trip instead of one each.
+/// Sends all requests and then waits for the answers: one round trip instead of one for each.
 async fn ask(
     link: &Arc<Link>,
     channel: &mut Channel<Msg>,
     request: &SpawnRequest,
     listing: Listing,
-) -> Result<(ProcessEntry, Option<ChannelMsg>), SessionError> {
+) -> Result<(ProcessEntry, Option<ChannelMsg>), NotStarted> {
     let lost = |error: russh::Error| link.error("a session channel", &error);
     let mut awaited = Vec::new();
     if request.forward_agent && link.shared.agent.get().is_some() {
@@ -208,13 +250,13 @@ async fn ask(
     if let Some(PtyRequest { term, size, .. }) = &request.pty {
         let (columns, rows) = (u32::from(size.columns), u32::from(size.rows));
         channel.request_pty(true, term, columns, rows, 0, 0, &[]).await.map_err(lost)?;
-        awaited.push("a terminal".to_owned());
+        awaited.push(Request::Terminal);
     }
     for (name, value) in &link.env {
         channel.set_env(false, name, value).await.map_err(lost)?;
     }
     for (name, value) in &request.env {
-        // russh sends text only. The host may drop variables anyway; what must arrive is in the command.
+        // russh sends text only. Hosts may drop variables anyway; required ones are in the command.
         if let Ok(value) = str::from_utf8(value) {
             channel.set_env(false, name, value).await.map_err(lost)?;
         }
@@ -231,9 +273,9 @@ async fn ask(
         link.processes.add(*order, listing)
     };
     awaited.push(match &request.program {
-        Program::Shell => "a shell".to_owned(),
-        Program::Command(_) => COMMAND.to_owned(),
-        Program::Subsystem(name) => format!("the subsystem {name}"),
+        Program::Shell => Request::Shell,
+        Program::Command(_) => Request::Command,
+        Program::Subsystem(name) => Request::Subsystem(name.clone()),
     });
     for what in awaited {
         let answer = async {
@@ -241,32 +283,33 @@ async fn ask(
                 match channel.wait().await {
                     Some(ChannelMsg::Success) => return Some(Answer::Yes),
                     Some(ChannelMsg::Failure | ChannelMsg::Close) => return Some(Answer::No),
-                    // Servers that start a program before they answer: it runs, whatever was asked besides.
+                    // Some servers start the program before they answer: it runs in any case.
                     Some(message) if event(&message).is_some() => return Some(Answer::Output(message)),
                     Some(_) => {}
                     None => return None,
                 }
             }
         };
-        match link.within(&what, answer).await? {
+        match link.within(&what.to_string(), answer).await? {
             Some(Answer::Yes) => {}
-            Some(Answer::No) => return Err(SessionError::RequestRefused { what }),
+            Some(Answer::No) if what == Request::Command => return Err(NotStarted::CommandRefused),
+            Some(Answer::No) => return Err(SessionError::RequestRefused { what: what.to_string() }.into()),
             Some(Answer::Output(message)) => return Ok((entry, Some(message))),
-            None => return Err(link.shared.reason()),
+            None => return Err(link.shared.reason().into()),
         }
     }
     Ok((entry, None))
 }
 
-/// What a server says to a request.
+/// A server's answer to a request.
 enum Answer {
     Yes,
     No,
-    /// Nothing yet, but what runs has said something.
+    /// None yet, but the program has written something.
     Output(ChannelMsg),
 }
 
-/// What a channel's message says about its process, and how much memory it takes.
+/// The process event of a channel's message, and the memory for it.
 fn event(message: &ChannelMsg) -> Option<(ProcessEvent, usize)> {
     match message {
         ChannelMsg::Data { data } => {
@@ -287,7 +330,7 @@ fn event(message: &ChannelMsg) -> Option<(ProcessEvent, usize)> {
     }
 }
 
-/// The protocol's signal in our words.
+/// Converts the protocol's signal.
 fn signal(signal: &Sig) -> Signal {
     match signal {
         Sig::ABRT => Signal::Abrt,

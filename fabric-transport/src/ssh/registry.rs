@@ -1,4 +1,4 @@
-//! Which processes of a session live.
+//! The live processes of a session.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,36 +6,36 @@ use std::sync::atomic::AtomicUsize;
 
 use parking_lot::Mutex;
 
-/// The processes of a session that have not ended, in the order in which the server was asked for them.
+/// The live processes of a session, in the order of their requests.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    /// Held while a request is queued, so that the order here is the order on the wire.
+    /// Locked while a request is queued, so that the order here is the order on the wire.
     pub(super) order: tokio::sync::Mutex<u64>,
     live: Arc<Mutex<BTreeSet<u64>>>,
-    /// Held by who ends one: while it is looked for, nothing else may come or go.
+    /// Locked while one is being stopped: until it is found, no other may start or be stopped.
     pub(super) stopping: tokio::sync::Mutex<()>,
-    /// How many have ended while something holds their output open.
+    /// How many have ended with output that is still open.
     pub(super) held: AtomicUsize,
 }
 
-/// Whether a process counts among those of its session.
+/// Whether a process counts in the [`Registry`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listing {
     Listed,
-    /// A helper of ours, which the script in [`stop`](super::stop) knows by its name.
+    /// A helper, which the script of [`stop`](super::stop) recognises by its name.
     Unlisted,
 }
 
-/// A process's place in the [`Registry`], until it is dropped.
+/// A process's entry in the [`Registry`], until it is dropped.
 pub(super) struct ProcessEntry {
     live: Arc<Mutex<BTreeSet<u64>>>,
     pub(super) order: u64,
 }
 
-/// Where a process stands among those of its session.
+/// The position of a process among those of its session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Position {
-    /// How many were started before it and still live.
+    /// How many live ones were started before it.
     pub(super) index: usize,
     /// How many live in all.
     pub(super) live: usize,

@@ -1,9 +1,9 @@
 //! The room for session channels on a connection.
 //!
-//! A server takes only so many at once (`MaxSessions` in sshd_config; some devices one) and doesn't say how many: one too
-//! many is refused. Nothing is asked or counted ahead of a refusal, so that a server with room costs nothing. Who is
-//! refused waits in a line, whose first alone asks again: when a channel has ended, and now and then, because what the
-//! server still counts after this side has closed it can't be seen from here.
+//! A server limits their number (`MaxSessions` in sshd_config; some devices one) and doesn't announce it: one too many is
+//! refused. This side reacts only to refusals, so a server with room costs nothing. Refused requests wait in a queue, and
+//! only its first is repeated: when a channel has ended, and now and then, because the server may count a channel longer
+//! than this side.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,34 +17,34 @@ use tokio::sync::futures::Notified;
 
 use crate::retry::{RETRIES, wait_after};
 
-/// The longest wait between two questions is the one after so many.
+/// After how many retries the wait doesn't grow any more.
 const SLOWEST: u32 = 4;
 
-/// How long what is about to end may take.
+/// How long a channel that is being closed may take.
 const SOON: Duration = Duration::from_secs(1);
 
-/// After so long a message says what is waited for.
+/// After how long there is a warning.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// What is known of the room on one connection.
+/// The room on one connection.
 pub(super) struct Room {
     line: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
     /// How many channels are open.
     held: AtomicUsize,
-    /// How many are asked for now.
+    /// How many requests are in progress.
     asked: AtomicUsize,
-    /// Whether the server has ever taken one.
+    /// Whether the server has ever opened one.
     was_taken: AtomicBool,
-    /// When a channel was opened or ended last.
+    /// When a channel was last opened or closed.
     moved: Mutex<Instant>,
     freed: Notify,
-    /// Whether a person has been told.
+    /// Whether there was a warning.
     told: AtomicBool,
     events: Emitter,
 }
 
-/// What an open channel holds; dropped once it is closed.
+/// An open channel's share; dropped once it is closed.
 pub(super) struct ChannelPermit(Arc<Room>);
 
 impl Drop for ChannelPermit {
@@ -77,7 +77,7 @@ impl Room {
         ChannelPermit(self.clone())
     }
 
-    /// Something has ended for which others may wait.
+    /// Notifies waiters that a channel has ended.
     pub(super) fn free(&self) {
         *self.moved() = Instant::now();
         self.freed.notify_waiters();
@@ -88,13 +88,13 @@ impl Room {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
-    /// Counts a request until what this gives is dropped.
+    /// Counts a request until the result is dropped.
     pub(super) fn ask(&self) -> Count<'_> {
         Count::new(&self.asked)
     }
 
-    /// Whether one who is refused while asking may be one too many: the server has taken a session on this connection, or
-    /// is about to take another's.
+    /// Whether a refusal may mean too many sessions: the server has opened one on this connection, or may be opening another
+    /// now.
     pub(super) fn may_be_full(&self) -> bool {
         self.was_taken.load(Ordering::SeqCst) || self.asked.load(Ordering::SeqCst) > 1
     }
@@ -104,24 +104,24 @@ impl Room {
     }
 }
 
-/// One who wants a channel.
+/// A request for a channel.
 pub(super) struct Wanted<'a> {
     room: &'a Room,
     came: Instant,
-    /// How long nothing may move.
+    /// How long to wait without a change.
     limit: Option<Duration>,
     turn: Option<Turn<'a>>,
     retries: u32,
     freed: Pin<Box<Notified<'a>>>,
 }
 
-/// A place at the head of the line.
+/// The head of the queue.
 struct Turn<'a> {
     _line: tokio::sync::MutexGuard<'a, ()>,
     _waiting: Count<'a>,
 }
 
-/// Counts one as long as it is there.
+/// Increments a counter until it is dropped.
 pub(super) struct Count<'a>(&'a AtomicUsize);
 
 impl<'a> Count<'a> {
@@ -143,19 +143,19 @@ impl<'a> Wanted<'a> {
         Self { room, came: Instant::now(), limit, turn: None, retries: 0, freed }
     }
 
-    /// Where others wait already, waits behind them.
+    /// Waits behind other waiting requests, if there are any.
     pub(super) async fn in_turn(&mut self) {
         if self.turn.is_none() && self.room.is_wanted() {
             self.queue().await;
         }
     }
 
-    /// To be called before each request: what ends from here on isn't missed.
+    /// To be called before each request, so that a channel that ends from here on isn't missed.
     pub(super) fn watch(&mut self) {
         self.freed.set(self.room.freed.notified());
     }
 
-    /// Waits for what is about to end.
+    /// Waits for a channel that is being closed.
     pub(super) async fn soon(&mut self) {
         let _ = tokio::time::timeout(SOON, self.freed.as_mut()).await;
     }
@@ -166,13 +166,12 @@ impl<'a> Wanted<'a> {
         self.turn = Some(Turn { _line: line, _waiting: waiting });
     }
 
-    /// Waits until it is time to ask again after a refusal, or says why there is no sense in it. `ending`: a channel is
-    /// about to end.
+    /// Waits until it is time to retry after a refusal; an error says why not to. `ending`: a channel is being closed.
     pub(super) async fn again(&mut self, ending: bool) -> Result<(), String> {
         if self.turn.is_none() {
             self.queue().await;
             if !ending {
-                // A server that was asked right behind the end of another session may not have seen to that yet.
+                // The server may not have handled the end of another session yet.
                 return Ok(());
             }
         }
@@ -180,7 +179,7 @@ impl<'a> Wanted<'a> {
         let mut wait = wait_after(self.retries.min(SLOWEST));
         if held == 0 {
             if self.retries >= RETRIES {
-                return Err("it still counts one that has ended here, such as a command that was cut short".to_owned());
+                return Err("it still counts one that has ended here, such as a stopped command".to_owned());
             }
         } else if let Some(limit) = self.limit {
             let left = (self.came.max(*self.room.moved()) + limit).saturating_duration_since(Instant::now());
@@ -197,7 +196,7 @@ impl<'a> Wanted<'a> {
             );
         }
         self.retries += 1;
-        // Either is a reason to ask.
+        // Retry in either case.
         let _ = tokio::time::timeout(wait, self.freed.as_mut()).await;
         Ok(())
     }

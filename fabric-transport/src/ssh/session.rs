@@ -74,15 +74,15 @@ impl Session for SshSession {
     }
 
     async fn close(&self) {
-        // Rarely is there one, and it began with the session.
+        // There rarely is one.
         self.link.shared.updates.end(GOODBYE).await;
         self.link.shared.end(SessionError::Closed);
         let politely = async {
-            // There is no connection left to say it on.
+            // Ignored if the connection has ended.
             let _ = self.link.handle.disconnect(Disconnect::ByApplication, "", "").await;
             self.link.shared.over.cancelled().await;
         };
-        // A connection that waits for its peer hears nothing else.
+        // A connection that waits for its peer doesn't react.
         let _ = tokio::time::timeout(GOODBYE, politely).await;
         self.link.shared.cut.cancel();
     }

@@ -9,16 +9,16 @@ use crate::sftp::Client;
 /// The SFTP client of a session, while there is one.
 #[derive(Default)]
 pub(super) struct SftpSlot {
-    /// Read by who uses it.
+    /// Read-locked while it is used.
     pub(super) client: RwLock<Option<Client>>,
-    /// Held while it is opened.
+    /// Locked while it is opened.
     pub(super) opening: Mutex<()>,
     /// Whether the host has no SFTP server.
     pub(super) is_missing: AtomicBool,
 }
 
 impl SftpSlot {
-    /// Begins to close the channel if it is unused; says whether it does.
+    /// Begins to close the channel if it is unused; returns whether it does.
     pub(super) fn make_way(&self) -> bool {
         self.client.try_write().is_ok_and(|mut client| client.take().is_some())
     }

@@ -1,8 +1,8 @@
-//! When a peer from which nothing comes is taken for dead.
+//! When a silent peer is considered dead.
 //!
-//! russh asks a silent server for a sign of life at a given interval; what the silence means is decided here, at
-//! the stream. russh itself doesn't see it while it writes, and takes a host for dead behind a gateway whose connection
-//! isn't read because another host's output isn't taken.
+//! russh sends keepalives to a silent server at an interval; the stream decides here what silence means. russh doesn't
+//! notice answers while it writes, and would consider a host dead if the gateway's connection isn't read because of
+//! another host's unread output.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,32 +16,32 @@ use tokio_util::sync::CancellationToken;
 
 use super::store::Pool;
 
-/// Where the way is a gateway's, its own connection has so much longer to say what is the matter, at most.
+/// How much longer, at most, a stream through a gateway may be silent, so that the gateway's own error comes first.
 const GATEWAY_FIRST: Duration = Duration::from_secs(1);
 
-/// Counts how often in a row nothing came in the time after which the peer is asked.
+/// Counts keepalive intervals without an answer.
 ///
-/// It is about time in which this side waits for the peer. One that isn't read is not asked either.
+/// Only time in which this side waits for the peer counts. An unread peer gets no keepalives either.
 pub(super) struct Silence {
     keepalive: Keepalive,
-    /// Cancelled after login. Before, other time limits count, and a person may be asked.
+    /// Cancelled after the login. Before that there are other time limits, and prompts.
     begun: CancellationToken,
-    /// Set where the stream is a gateway's, which other hosts may hold up.
+    /// Set for a stream through a gateway, which other hosts may block.
     shared_way: Option<Arc<Pool>>,
-    /// Made when it is first needed.
+    /// Created when it is first needed.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Since when the peer is waited for, or since it was asked last; `None` if it isn't waited for.
+    /// When waiting for the peer, or its last keepalive, began; `None` while not waiting.
     since: Option<Instant>,
     missed: u32,
 }
 
 impl Silence {
-    /// `shared_way` is what the sessions of a transport have in common, where this one's stream is a gateway's.
+    /// `shared_way` is the pool of the transport if this stream goes through a gateway.
     pub(super) fn new(keepalive: &Keepalive, begun: CancellationToken, shared_way: Option<Arc<Pool>>) -> Self {
         Self { keepalive: keepalive.clone(), begun, shared_way, timer: None, since: None, missed: 0 }
     }
 
-    /// Nothing is watched for.
+    /// Never considers the peer dead.
     #[cfg(test)]
     pub(super) fn off() -> Self {
         Self::new(&Keepalive::default().interval(None).count(0), CancellationToken::new(), None)
@@ -52,12 +52,12 @@ impl Silence {
         self.keepalive.interval.is_some() && self.begun.is_cancelled()
     }
 
-    /// Something came from the peer, or it took what had waited.
+    /// The peer has sent or accepted data.
     pub(super) fn broken(&mut self) {
         self.since = None;
     }
 
-    /// The peer is waited for; an error once that has been in vain for too long.
+    /// Waits for the peer; ready with an error once it is considered dead.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let Some(interval) = self.keepalive.interval.filter(|_| self.is_watched()) else { return Poll::Pending };
         let mut since = *self.since.get_or_insert_with(|| {
@@ -65,7 +65,7 @@ impl Silence {
             Instant::now()
         });
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(since + interval)));
-        // It is moved on only when it is over: most waits are short.
+        // Reset only when it has elapsed: most waits are short.
         loop {
             ready!(timer.as_mut().poll(cx));
             let now = Instant::now();
@@ -89,7 +89,7 @@ impl Silence {
     }
 }
 
-/// Why a connection is given up.
+/// Why a connection is ended.
 #[derive(Debug)]
 struct Dead(Duration);
 
@@ -97,7 +97,7 @@ impl fmt::Display for Dead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "nothing has come from the host for {} s, no answers to keepalives either (settings keepalive, ServerAliveCountMax)",
+            "nothing has come from the host for {} s, not even answers to keepalives (settings keepalive, ServerAliveCountMax)",
             self.0.as_secs_f64()
         )
     }

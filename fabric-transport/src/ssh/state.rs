@@ -1,4 +1,4 @@
-//! What is known of a session by its channels, its handler and its login.
+//! The state that a session shares with its channels, its handler and its login.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -15,40 +15,40 @@ use tokio_util::sync::CancellationToken;
 use super::store::Pool;
 use super::updates::Updates;
 
-/// What session, channels and the handler share.
+/// The state that session, channels and handler share.
 pub(super) struct SessionState {
     /// Why the session has ended, once it has.
     pub(super) ended: watch::Sender<Option<SessionError>>,
-    /// With what words the server has disconnected, if it has.
+    /// The server's disconnect message, if it has sent one.
     pub(super) goodbye: OnceLock<RemoteDisconnectInfo>,
-    /// What the server said before the login (RFC 4252, section 5.4).
+    /// The server's banner (RFC 4252, section 5.4).
     pub(super) banner: Mutex<String>,
-    /// What the server said to channels that it didn't open, in its order.
+    /// The server's reasons for refusing channels, in order.
     pub(super) refusals: Mutex<VecDeque<String>>,
-    /// Where connections to our listeners on the host go.
+    /// Our listeners on the host.
     listeners: Mutex<HashMap<ListenKey, mpsc::UnboundedSender<BoxStream>>>,
-    /// The user's agent, for the hosts that may use it, once their keys are checked.
+    /// The user's agent, if the host may use it and its key was checked.
     pub(super) agent: OnceLock<PathBuf>,
-    /// What binds an agent to this connection, known once the keys are exchanged.
+    /// What binds an agent to this connection, after the key exchange.
     pub(super) binding: OnceLock<AgentSessionBinding>,
-    /// What the channels of this session and of the transport's others may keep.
+    /// The memory that the channels of all sessions of the transport share.
     pub(super) pool: Arc<Pool>,
-    /// What becomes of the keys that the host announces.
+    /// The keys that the host announces.
     pub(super) updates: Updates,
-    /// Cancelled to cut the connection off, whatever it is waiting for.
+    /// Cancelled to end the connection, whatever it waits for.
     pub(super) cut: CancellationToken,
-    /// Cancelled when the task that serves the connection is gone.
+    /// Cancelled when the task that serves the connection has ended.
     pub(super) over: CancellationToken,
     /// Cancelled once the login is done.
     pub(super) logged_in: CancellationToken,
 }
 
-/// What a listener is known by when the server announces a connection.
+/// The key of a listener when the server announces a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum ListenKey {
-    /// By address and port; while the host is choosing a port, by port 0.
+    /// Address and port; port 0 while the host is choosing one.
     Tcp(String, u32),
-    /// By its path.
+    /// The path of a socket.
     Unix(String),
 }
 
@@ -70,7 +70,7 @@ impl SessionState {
         }
     }
 
-    /// Tells everybody why the session has ended; the first reason stands.
+    /// Ends the session for this reason, unless it has ended.
     pub(super) fn end(&self, reason: SessionError) {
         self.ended.send_if_modified(|ended| {
             let first = ended.is_none();
@@ -82,8 +82,8 @@ impl SessionState {
         self.listeners().clear();
     }
 
-    /// What the server said to the channel that it has just refused; russh tells it after the refusal, from the task that
-    /// serves the connection.
+    /// The server's reason for the refusal of a channel. russh reports it after the refusal, from the task that serves the
+    /// connection.
     pub(super) async fn refusal(&self) -> String {
         const TURNS: u32 = 20;
         for _ in 0..TURNS {
@@ -95,7 +95,7 @@ impl SessionState {
         String::new()
     }
 
-    /// Why the session has ended, as far as is known.
+    /// Why the session has ended, if that is known.
     pub(super) fn reason(&self) -> SessionError {
         let lost = || SessionError::Lost { reason: "the connection ended".to_owned() };
         self.ended.borrow().clone().unwrap_or_else(lost)

@@ -1,14 +1,13 @@
-//! Ending a process on the host, and making sure of it.
+//! Stopping a process on the host, and making sure that it ended.
 //!
-//! The protocol has a signal request, but no answer to it, and sshd ignores it for root and for forced
-//! commands. So a second channel on the same connection does the work: what sshd starts for any channel of
-//! a connection are children of one process, hence brothers of the shell that runs our script. Which of
-//! them is the one to end follows from the order in which they were started, and is checked against their
-//! number; if it is not certain, nothing is killed and the answer says why.
+//! The protocol's signal request has no answer, and sshd ignores it for root and for forced commands. So a script on a
+//! second channel of the same connection stops the process. The processes that sshd starts for the channels of a
+//! connection have one parent, which is also the parent of the script's shell. The right one is identified by the order
+//! in which they were started, checked by their number. If it is not certain, nothing is killed, and the answer says why.
 //!
-//! A process that has ended may have left others behind that hold its output open (`server &`), for which its channel
-//! stays open too. They are known by the connection in their environment, by a session whose leader has gone, and by
-//! a pipe to the server; only where there is one such session, and one such channel, they are ended.
+//! A process that has ended may have left others behind that hold its output, and so its channel, open (`server &`). They
+//! are identified by the connection in their environment, by a session whose leader has gone, and by a pipe to the server.
+//! They are stopped only if there is one such session, and one such channel.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -20,27 +19,27 @@ use super::control::Control;
 use super::registry::Position;
 use crate::commands::HELD;
 
-/// For the channel, the shell and what the script has to look through, besides the grace time.
+/// The time for the channel, the shell and the script, in addition to the grace time.
 const OVERHEAD: Duration = Duration::from_secs(8);
 
-/// Between the end of a process and that of its output.
+/// The time between the end of a process and that of its output.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// Between the end of a process and the server's word of it.
+/// The time between the end of a process and the server's report.
 const REPORT: Duration = Duration::from_secs(2);
 
-/// The script says less, whatever the start files of the login shell print before. Where more comes, the host runs another
-/// program in its place, such as a forced command.
+/// The script prints less, including the start files of the login shell. If there is more, the host runs another program
+/// instead, such as a forced command.
 const LONGEST_ANSWER: usize = 256 << 10;
 
-/// Looks the process up, sends TERM to all of its process group and session, KILL to what is left after
-/// the grace time, and prints `ended` or why not. Where the server has given it no group of its own, as dropbear
-/// does without a terminal, it and its descendants (`kin`) are meant.
+/// Finds the process, sends TERM to its process group and session, KILL to the rest after the grace time, and prints
+/// `ended` or why not. If it has no process group of its own, as with dropbear without a terminal, it and its descendants
+/// (`kin`) are stopped.
 ///
-/// With `left` for `$1` it does so with the session that was left behind, where `$2` channels wait for one.
+/// With `left` for `$1` it stops the session that was left behind; `$2` channels wait for one.
 ///
 /// One line without single quotes, `!` or newlines, so that csh and fish pass it on to `sh` too. `$1` is
-/// the place of the process among `$2` that live on this connection, `$3` the tenths of seconds to wait.
+/// the position of the process among the `$2` live ones of this connection, `$3` the grace time in tenths of seconds.
 /// Linux is read from /proc, because slim systems have no `ps`.
 const SCRIPT: &str = concat!(
     "exec 2>/dev/null; want=$1; live=$2; grace=$3; me=$$; top=$PPID; ",
@@ -55,7 +54,7 @@ const SCRIPT: &str = concat!(
     "mine() { tr \"\\0\" \"\\n\" </proc/$1/environ | grep -qxF \"SSH_CONNECTION=$SSH_CONNECTION\"; }; ",
     "readers() { ls -l $1 | grep ^lr | grep -cF -- \"-> $pipe\"; }; ",
     "holds() { for fd in 1 2; do pipe=$(readlink /proc/$1/fd/$fd); case $pipe in pipe:*) ;; *) continue;; esac; ",
-    // The server's own end can be seen by root only; who else reads from it is in a pipeline.
+    // Only root can see the server's end; another reader is in a pipeline.
     "[ $(readers \"/proc/[0-9]*/fd\") = $(readers /proc/$top/fd) ] && return 0; done; return 1; }; ",
     "left() { list | while read -r at id up group session state; do case $state in Z*) continue;; esac; ",
     "[ -e /proc/$session ] && continue; mine $id || continue; holds $id && echo $session; done | sort -u; }; ",
@@ -65,7 +64,7 @@ const SCRIPT: &str = concat!(
     "members() { list | sort -n | while read -r at id up group session state; do case $state in Z*) continue;; esac; ",
     "if [ $group = $it ] || [ $session = $it ]; then echo $id; continue; fi; ",
     "case \"$kin\" in *\" $id \"* | *\" $up \"*) kin=\"$kin$id \"; echo $id;; esac; done; }; ",
-    // What it has started in sessions of their own is left alone; where it is on the terminal, that is said.
+    // Processes that it has started in their own sessions are left alone, and reported if they use the terminal.
     "tty() { for fd in 0 1 2; do case $(readlink /proc/$1/fd/$fd) in /dev/pts/*) return 0;; esac; done; return 1; }; ",
     "away() { list | sort -n | while read -r at id up group session state; do case \"$tree\" in *\" $up \"*) ;; ",
     "*) continue;; esac; tree=\"$tree$id \"; [ $group = $it ] && continue; [ $session = $it ] && continue; ",
@@ -80,18 +79,17 @@ const SCRIPT: &str = concat!(
     "if [ \"$left\" ]; then echo \"away:$left\"; else echo ended; fi",
 );
 
-/// Ends the process behind `control`. `run` starts another process on the same connection, which doesn't count among the
-/// others.
+/// Stops the process of `control`. `run` starts an unlisted process on the same connection.
 pub(super) async fn stop<F>(control: &Control, run: impl Fn(SpawnRequest) -> F, grace: Duration) -> StopOutcome
 where
     F: Future<Output = Result<Process, SessionError>>,
 {
     let script = async |which: &str, live| by_script(&run, which, live, grace).await;
     control.make_way();
-    // Side by side, they would take each other's scripts for processes, and one another's for their own.
+    // One at a time: concurrent scripts would count each other.
     let _turn = control.turn().await;
     let work = async {
-        // The list may be out of step for a moment, when another process of the connection ends just now.
+        // The list may be outdated for a moment if another process of the connection is ending.
         let mut reason = String::new();
         for pause in [0, 50, 100, 200] {
             tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -128,7 +126,7 @@ where
     }
 }
 
-/// After the end of everything that could be found.
+/// After all that could be found has ended.
 async fn output_ends(control: &Control) -> StopOutcome {
     if control.is_whole(REPORT).await {
         StopOutcome::Ended
@@ -139,16 +137,16 @@ async fn output_ends(control: &Control) -> StopOutcome {
     }
 }
 
-/// Ends what a process that has ended left behind, if that holds its output open.
+/// Stops background processes of a process that has ended, if they hold its output open.
 async fn what_is_left<F>(control: &Control, left: F) -> StopOutcome
 where
     F: Future<Output = Result<String, SessionError>>,
 {
-    // What floods never pauses; it is ended all the same.
+    // Constant output doesn't prevent it.
     if tokio::time::timeout(SETTLE, control.is_whole(SETTLE)).await == Ok(true) {
         return StopOutcome::Ended;
     }
-    // Where several wait for such an end, it isn't certain which of them waits for which.
+    // With several such channels it isn't certain which of them is the right one.
     if control.held() == 1 {
         match left.await {
             Ok(answer) if answer == "ended" => return output_ends(control).await,
@@ -199,9 +197,9 @@ where
     })
 }
 
-/// What is left where there is no second channel: the protocol's own signals.
+/// Without a second channel: by the protocol's own signals.
 async fn by_signal(control: &Control, grace: Duration, error: &SessionError) -> StopOutcome {
-    // Both within the grace time: whoever interrupts the run waits no longer for it.
+    // Both within the grace time, so that an interrupt doesn't take longer.
     let report = REPORT.min(grace / 2);
     for (signal, wait) in [(Signal::Term, grace.saturating_sub(report)), (Signal::Kill, report)] {
         if control.send_signal(&signal).await.is_ok() && tokio::time::timeout(wait, control.ended()).await.is_ok() {

@@ -1,4 +1,4 @@
-//! What has come on channels and was not taken yet, bounded for all sessions of a transport together.
+//! Buffers between channels and their consumers, bounded for all sessions of a transport together.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,28 +10,27 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How much of a command's output is kept for a consumer that is slower than the host, as long as the
-/// [`Pool`] has room.
+/// How many bytes of a command's output are kept for a slower consumer while the [`Pool`] has room.
 pub(super) const OUTPUT_STORE: usize = 8 << 20;
 
-/// What each channel may keep whatever the others do, where they are few.
+/// How many bytes each channel may always keep, with few channels.
 const SHARE: usize = 256 << 10;
 
-/// The same where they are many; a message has up to twice as much.
+/// The same with many channels; a message has up to twice as much.
 const LEAST_SHARE: usize = 16 << 10;
 
-/// How much the shares of all channels make together, as long as they are not the least ones.
+/// The sum of the shares of all channels, unless they are the least ones.
 const SHARES: usize = 32 << 20;
 
-/// How much all channels of a transport keep beyond their shares.
+/// How many bytes all channels of a transport may keep beyond their shares.
 const POOL: usize = 16 << 20;
 
-/// Of what is dropped, so much is read in a row, and then nothing for so long: 16 MB/s. A host that floods faster would take the
-/// time on both sides that ending it needs.
+/// Dropped output is read in pieces of this size with pauses between: 16 MB/s. Reading faster would take processor time on
+/// both sides from stopping the process.
 const PIECE: usize = 32 << 10;
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The memory that the stores of all sessions of one transport have in common.
+/// The memory that the stores of all sessions of one transport share.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     used: AtomicUsize,
@@ -39,7 +38,7 @@ pub(super) struct Pool {
     waits: Mutex<Waits>,
 }
 
-/// When hosts had to wait for room.
+/// When connections weren't read because of full stores.
 #[derive(Debug, Default)]
 struct Waits {
     /// How many do now.
@@ -47,7 +46,7 @@ struct Waits {
     last: Option<Instant>,
 }
 
-/// A host that waits for room until this is dropped.
+/// A connection that isn't read until this is dropped.
 struct Wait<'a>(&'a Pool);
 
 impl Drop for Wait<'_> {
@@ -59,12 +58,12 @@ impl Drop for Wait<'_> {
 }
 
 impl Pool {
-    /// What each of the channels that there are now may keep.
+    /// How many bytes each of the current channels may always keep.
     fn share(&self) -> usize {
         (SHARES / self.channels.load(Ordering::Relaxed).max(1)).clamp(LEAST_SHARE, SHARE)
     }
 
-    /// Whether there are so many that each must do with less.
+    /// Whether there are so many channels that each has less.
     pub(super) fn is_crowded(&self) -> bool {
         self.channels.load(Ordering::Relaxed) > SHARES / SHARE
     }
@@ -78,7 +77,7 @@ impl Pool {
         Wait(self)
     }
 
-    /// Whether a connection wasn't read since then because what had come from it wasn't taken.
+    /// Whether a connection was not read at some time since then, because of a full store.
     pub(super) fn has_waited_since(&self, since: Instant) -> bool {
         let waits = self.waits();
         waits.now > 0 || waits.last.is_some_and(|last| last >= since)
@@ -98,11 +97,11 @@ struct Stored<T> {
     queue: VecDeque<(T, usize)>,
     bytes: usize,
     limit: usize,
-    /// Nothing more will come.
+    /// There are no more items to come.
     finished: bool,
-    /// Nobody wants any more.
+    /// The consumer has gone.
     discard: bool,
-    /// What doesn't fit is dropped, a little at a time, instead of waited for.
+    /// Items that don't fit are dropped, slowly, instead of waiting for room.
     lossy: bool,
     /// How much was dropped since the last pause.
     dropped: usize,
@@ -137,7 +136,7 @@ impl<T> Store<T> {
         self.inner.lock()
     }
 
-    /// Puts `item` in, and waits until there is room for the next.
+    /// Adds `item`, and waits until there is room for the next.
     pub(super) async fn push(&self, item: T, size: usize) {
         match self.put(item, size) {
             Room::Enough => return,
@@ -172,8 +171,8 @@ impl<T> Store<T> {
         if inner.lossy || self.fits(inner.bytes, inner.limit) { Room::Enough } else { Room::None }
     }
 
-    /// Whether more may come when so much is here. Room that others make in the pool isn't told: the consumer
-    /// has something to take then, and taking tells it.
+    /// Whether there is room for more with this many bytes. Room in the pool from others causes no notification: the consumer
+    /// has items to take then, which notifies.
     fn fits(&self, bytes: usize, limit: usize) -> bool {
         bytes <= self.pool.share() || (bytes <= limit && self.pool.used.load(Ordering::Relaxed) <= POOL)
     }
@@ -190,7 +189,7 @@ impl<T> Store<T> {
         inner.wake();
     }
 
-    /// Nobody wants any more: what is here and what still comes is dropped.
+    /// The consumer has gone: all items are dropped.
     pub(super) fn discard(&self) {
         let mut inner = self.lock();
         inner.discard = true;
@@ -204,8 +203,8 @@ impl<T> Store<T> {
         self.pool.used.fetch_sub(std::mem::take(&mut inner.bytes), Ordering::Relaxed);
     }
 
-    /// From now on nothing waits: what doesn't fit is dropped, so that what comes behind it on the
-    /// connection is seen. There is room for as much again, for a consumer that is only a little behind.
+    /// From now on items that don't fit are dropped, so that later messages of the connection are read. The limit is doubled
+    /// for a consumer that is only a little slower.
     pub(super) fn never_wait(&self) {
         let mut inner = self.lock();
         if !inner.lossy {
@@ -220,7 +219,7 @@ impl<T> Store<T> {
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut inner = self.lock();
         if let Some((item, size)) = inner.queue.pop_front() {
-            // Whatever the share was when it came.
+            // Whatever the share was when it was added.
             let may_be_waited_for = inner.bytes > LEAST_SHARE;
             inner.bytes -= size;
             self.pool.used.fetch_sub(size, Ordering::Relaxed);

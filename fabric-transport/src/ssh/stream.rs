@@ -1,5 +1,4 @@
-//! What stands between a socket and russh: prompt acknowledgements, buffered reads, and a watch on the
-//! server's first lines.
+//! Between the socket and russh: prompt acknowledgements, buffered reads, and the server's first lines.
 
 use std::io;
 use std::ops::Range;
@@ -21,25 +20,25 @@ use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOw
 use super::silence::Silence;
 use super::store::Pool;
 
-/// russh reads a packet in two calls; from a buffer they cost no system call each. It begins small, since most of
-/// thousands of connections never need more, and grows while reads fill it.
+/// russh reads a packet in two calls, which a buffer serves without a system call each. It starts small, since most of
+/// thousands of connections need no more, and grows while reads fill it.
 const FIRST_BUFFER: usize = 4 * 1024;
 const LARGEST_BUFFER: usize = 64 * 1024;
 
-/// The largest where there are many connections.
+/// The largest with many connections.
 const CROWDED_BUFFER: usize = 16 * 1024;
 
-/// So many reads belong to setting a session up.
+/// How many reads belong to the setup of a session.
 const SETUP_READS: u32 = 64;
 
-/// A socket that doesn't keep an acknowledgement back while the session is set up.
+/// A socket that doesn't delay acknowledgements during the setup of a session.
 ///
-/// sshd leaves Nagle's algorithm on until a session has started, so that one of its small packets waits
-/// for our acknowledgement, which Linux delays by 40 ms. It is asked for when something was read and there is nothing more:
-/// what was written meanwhile has brought it along, and to send one alone costs as much as any packet.
+/// sshd uses Nagle's algorithm until a session has started, so its small packets wait for our acknowledgement, which Linux
+/// delays by 40 ms. It is requested after a read if there is nothing more to read: packets written meanwhile carried it
+/// already, and a separate one costs as much as any packet.
 ///
-/// Once the writing side is shut down, the goodbye is with the kernel, and the end is read: whoever closes a session doesn't
-/// wait for the server to close its side, which takes sshd some milliseconds.
+/// Once the writing side is shut down, reads return end-of-file: closing a session doesn't wait for the server to close its
+/// side, which takes sshd some milliseconds.
 pub(crate) struct QuickAck {
     socket: TcpStream,
     left: u32,
@@ -56,7 +55,7 @@ impl QuickAck {
     fn acknowledge(&mut self) {
         if std::mem::take(&mut self.owes) {
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            // Only speed is lost where the option is missing.
+            // Without the option it is only slower.
             let _ = socket2::SockRef::from(&self.socket).set_tcp_quickack(true);
         }
     }
@@ -98,20 +97,20 @@ impl AsyncWrite for QuickAck {
     }
 }
 
-/// A gateway's stream on which writing doesn't wait.
+/// A gateway's stream with non-blocking writes.
 ///
-/// russh doesn't read while it writes. If what it writes waits for a window on the gateway's connection, and
-/// the word of that window waits behind data which it doesn't read, both wait for ever. How much is kept here is
-/// bounded by the windows that the server behind the gateway gives, a few MiB for each channel.
+/// russh doesn't read while it writes. If a write waits for a window of the gateway's connection, and the window message
+/// waits behind data that russh doesn't read, there is a deadlock. The buffer here is bounded by the windows of the server
+/// behind the gateway, a few MiB for each channel.
 pub(crate) struct NeverWaits {
     reader: ReadHalf<BoxStream>,
-    /// Taken when all is written.
+    /// `None` once it is shut down.
     queue: Option<mpsc::UnboundedSender<Bytes>>,
     kept: Arc<Kept>,
     _dropped: DropGuard,
 }
 
-/// What is on its way.
+/// The bytes that are not written yet.
 #[derive(Default)]
 struct Kept {
     bytes: AtomicUsize,
@@ -119,10 +118,10 @@ struct Kept {
 }
 
 impl NeverWaits {
-    /// What is beyond any window is waited for after all.
+    /// More bytes than any window do wait.
     const LIMIT: usize = 64 << 20;
 
-    /// How long the last of it may take to go out after the last write.
+    /// How long the rest may take after the last write.
     const LAST: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(stream: BoxStream) -> Self {
@@ -132,7 +131,7 @@ impl NeverWaits {
         let told = kept.clone();
         let dropped = CancellationToken::new();
         let over = dropped.clone();
-        // It ends with what it writes to, which reading tells too, or after the last write.
+        // It ends with the stream, which reads notice too, or after the last write.
         tokio::spawn(async move {
             let writing = async {
                 while let Some(bytes) = queued.recv().await {
@@ -190,7 +189,7 @@ impl AsyncWrite for NeverWaits {
     }
 }
 
-/// What the server said before the key exchange: its version line, and what it put before that.
+/// The server's lines before the key exchange: its version line, and those before it.
 #[derive(Debug, Default)]
 pub(super) struct Greeting {
     complete: AtomicBool,
@@ -209,24 +208,24 @@ struct GreetingLines {
 }
 
 impl Greeting {
-    /// The longest line before the version line, and the most of them, as OpenSSH's client has it.
+    /// The longest line before the version line, and the most lines, as in OpenSSH's client.
     const LONGEST: usize = 8 * 1024;
     const MOST: usize = 1024;
 
-    /// So much of a line is shown.
+    /// How many bytes of a line are shown.
     const SHOWN: usize = 255;
 
-    /// Whether the version line has come.
+    /// Whether the version line was received.
     pub(super) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
     }
 
-    /// Waits for the version line; one may wait.
+    /// Waits for the version line. For one waiter.
     pub(super) async fn completed(&self) {
         self.completed.notified().await;
     }
 
-    /// The version line, else the first that isn't blank, as text that is safe to show.
+    /// The version line, otherwise the first line that isn't blank, escaped.
     pub(super) fn line(&self) -> String {
         let lines = self.lines.lock();
         let line = if lines.first.is_empty() || lines.last.starts_with(b"SSH-") { &lines.last } else { &lines.first };
@@ -234,8 +233,8 @@ impl Greeting {
         String::from_utf8_lossy(shown).trim_end().escape_debug().to_string()
     }
 
-    /// Takes in lines up to the version line, which is returned with what it took; an error if the server speaks
-    /// another version of the protocol, or says too much before.
+    /// Reads lines up to the version line. Returns how many bytes it took, and the version line; an error if the server has
+    /// another version of the protocol, or sends too much before.
     fn read(&self, bytes: &[u8]) -> io::Result<(usize, Option<Vec<u8>>)> {
         let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
         let mut lines = self.lines.lock();
@@ -269,22 +268,22 @@ impl Greeting {
     }
 }
 
-/// A buffered stream that begins with the server's version line, and which can be cut.
+/// A buffered stream that begins with the server's version line, and that can be cut.
 ///
-/// What a server, or a program in between, says before that line (RFC 4253, section 4.2) is kept in the [`Greeting`]:
-/// russh takes less of it than OpenSSH's client does.
+/// Lines of a server, or of a program in between, before that line (RFC 4253, section 4.2) are kept in the [`Greeting`]:
+/// russh accepts fewer than OpenSSH's client.
 pub(super) struct Watched {
     stream: BoxStream,
     buffer: Box<[u8]>,
-    /// What of the buffer was read and not taken yet.
+    /// The unread part of the buffer.
     unread: Range<usize>,
-    /// What of the version line was not taken yet.
+    /// The unread part of the version line.
     version: Vec<u8>,
     greeting: Arc<Greeting>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     pool: Arc<Pool>,
     silence: Silence,
-    /// Whether the peer hasn't taken what was last written.
+    /// Whether the last write is pending.
     stalled: bool,
 }
 
@@ -312,7 +311,7 @@ impl Watched {
         (this, greeting)
     }
 
-    /// Fills the empty buffer by one read, which gives nothing at the end of the stream.
+    /// Fills the empty buffer with one read; it stays empty at the end of the stream.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let largest = if self.pool.is_crowded() { CROWDED_BUFFER } else { LARGEST_BUFFER };
         if self.buffer.len() > largest {
@@ -328,7 +327,7 @@ impl Watched {
         Poll::Ready(Ok(()))
     }
 
-    /// What waits for the peer no longer waits once the stream is cut, or the peer is taken for dead.
+    /// Makes a pending result an error once the stream is cut, or the peer is considered dead.
     fn or_cut<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_pending() {
             if self.cut.as_mut().poll(cx).is_ready() {
@@ -339,7 +338,7 @@ impl Watched {
         result
     }
 
-    /// russh doesn't read while it writes: what comes meanwhile is a sign of life all the same.
+    /// Reads while russh writes, since data from the peer shows that it is alive.
     fn hear(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.silence.is_watched()
             && self.unread.is_empty()
@@ -350,7 +349,7 @@ impl Watched {
         Ok(())
     }
 
-    /// A write as far as the peer takes it.
+    /// Handles the result of a write.
     fn written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let stalled = written.is_pending();
         if stalled {
@@ -418,7 +417,7 @@ mod tests {
     async fn writing_to_a_gateway_does_not_wait_and_all_of_it_arrives() {
         let (near, mut far) = tokio::io::duplex(1000);
         let mut stream = NeverWaits::new(Box::new(near));
-        // Nobody reads yet.
+        // There is no reader yet.
         stream.write_all(&vec![7; 1_000_000]).await.unwrap();
         stream.shutdown().await.unwrap();
         stream.write_all(b"more").await.unwrap_err();

@@ -18,8 +18,7 @@ use super::stream::NeverWaits;
 
 /// Opens sessions over SSH.
 ///
-/// One value serves any number of hosts, and should: decrypted keys are kept for its lifetime, so that a
-/// passphrase is asked for once a run.
+/// Use one for all hosts: it keeps decrypted keys, so that a passphrase is asked for once.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -58,7 +57,7 @@ impl SshTransport {
         }
     }
 
-    /// Checks host keys by a rule of the caller's own.
+    /// Sets the check of host keys.
     #[must_use]
     pub fn verifier(mut self, verifier: impl HostKeyVerifier + 'static) -> Self {
         self.verifier = Arc::new(verifier);
@@ -98,7 +97,7 @@ impl Transport for SshTransport {
             None => dial::dial(target, &self.lookups).await.map_err(failed)?,
         };
         let verified = handshake::handshake(stream, spent, way, target, self.verifier.clone(), context, &self.pool);
-        // In the time that the server takes to begin.
+        // While the server takes its time to answer.
         let (verified, ()) = tokio::join!(verified, self.keys.read_ahead(target));
         let verified = verified.map_err(failed)?;
         let login = auth::login(verified, target, context, &self.keys).await.map_err(failed)?;

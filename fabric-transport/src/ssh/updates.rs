@@ -1,4 +1,4 @@
-//! What a host says of its keys after login (`hostkeys-00@openssh.com`), proved beside what else is done.
+//! The host keys that a host announces after login (`hostkeys-00@openssh.com`), proven in the background.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,14 +16,14 @@ use crate::known_hosts::PublicKey;
 /// How long a host may take to prove its keys.
 const PROOF: Duration = Duration::from_secs(10);
 
-/// A session whose host can be asked to prove that it has keys.
+/// A session whose host can be asked to prove that it holds keys.
 #[async_trait]
 pub(super) trait ProveKeys: Send + Sync {
-    /// An error unless the host has all of them.
+    /// An error unless the host holds all of them.
     async fn prove_keys(&self, keys: Vec<PublicKey>) -> Result<(), russh::Error>;
 }
 
-/// An announcement that changes something, and all that is needed to take it over.
+/// An announcement with changes, and what is needed to record it.
 pub(super) struct Update {
     pub(super) keys: KeyUpdate,
     pub(super) target: Target,
@@ -31,21 +31,21 @@ pub(super) struct Update {
     pub(super) context: OpenContext,
 }
 
-/// The update of a session's host keys: it waits for the session, and the session's end for it.
+/// The update of a session's host keys. It waits for the session, and the end of the session waits for it.
 #[derive(Default)]
 pub(super) struct Updates(Mutex<UpdateState>);
 
 #[derive(Default)]
 enum UpdateState {
-    /// Neither the session nor an announcement is there.
+    /// There is neither a session nor an announcement.
     #[default]
     Neither,
-    /// An announcement came while the login was being finished.
+    /// An announcement came before the session was complete.
     Announced(Box<Update>),
     Session(Weak<dyn ProveKeys>),
     Running {
         task: JoinHandle<()>,
-        /// Whether a person is asked.
+        /// Whether the user is asked.
         asks: bool,
     },
     /// The session has ended.
@@ -53,7 +53,7 @@ enum UpdateState {
 }
 
 impl Updates {
-    /// An announcement, of which only the first counts.
+    /// Handles an announcement; only the first counts.
     pub(super) fn announced(&self, update: Update) {
         self.advance(|state| match state {
             UpdateState::Neither => UpdateState::Announced(Box::new(update)),
@@ -62,7 +62,7 @@ impl Updates {
         });
     }
 
-    /// The session stands.
+    /// The session is complete.
     pub(super) fn begin(&self, link: Weak<dyn ProveKeys>) {
         self.advance(|state| match state {
             UpdateState::Neither => UpdateState::Session(link),
@@ -71,7 +71,7 @@ impl Updates {
         });
     }
 
-    /// Waits for what is under way, at most `limit` unless a person is asked; then it ends.
+    /// Waits for an update in progress, at most `limit` unless the user is asked, and ends it.
     pub(super) async fn end(&self, limit: Duration) {
         let mut running = None;
         self.advance(|state| {
@@ -81,7 +81,7 @@ impl Updates {
             UpdateState::Over
         });
         match running {
-            // The answer may be of no use any more, but the question is not withdrawn.
+            // A prompt is not withdrawn, even if its answer is not needed any more.
             Some((task, true)) => drop(task.await),
             Some((mut task, false)) => {
                 let _ = tokio::time::timeout(limit, &mut task).await;

@@ -16,11 +16,11 @@ use super::options::TransferOptions;
 use super::progress::Progress;
 use crate::connection::Connection;
 
-/// How long an interrupted transfer waits for the host to remove what is not finished.
+/// How long an interrupted transfer waits for the host to remove unfinished files.
 const LONGEST_REMOVAL: Duration = Duration::from_secs(3);
 
 impl Engine {
-    /// Begins a transfer between these paths, of so many bytes if that is known, and says so.
+    /// Begins a transfer between these paths, with its size if that is known, and emits its start.
     pub(super) fn begin(
         connection: &Connection,
         direction: Direction,
@@ -44,7 +44,7 @@ impl Engine {
         (Arc::new(engine), Arc::new(Progress::start(emitter, direction, here, there, size, began)))
     }
 
-    /// Ends a transfer and says so: `first` is the first file that failed, or why the whole of it did.
+    /// Ends a transfer and emits its end. `first` is the first file that failed, or why all did.
     pub(super) fn end(
         &self,
         progress: &Progress,
@@ -59,7 +59,7 @@ impl Engine {
         ended
     }
 
-    /// Does `work` unless the run is interrupted, and leaves nothing half done behind, if the host still answers.
+    /// Does `work` unless the run is interrupted; unfinished files are removed if the host still answers.
     pub(super) async fn unless_interrupted<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let ended = self.connection.unless_interrupted(self.verb(), work).await.and_then(|done| done);
         self.removals.close();
@@ -68,7 +68,7 @@ impl Engine {
     }
 }
 
-/// What a whole transfer comes to: its outcome, or an error where a file failed and that is not a warning.
+/// The result of a transfer: its outcome, or an error if a file failed and that is not a warning.
 fn judge(
     connection: &Connection,
     options: &TransferOptions,

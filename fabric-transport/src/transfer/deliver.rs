@@ -1,4 +1,4 @@
-//! Brings files from one side to the other: many at once, each under a temporary name until it is whole.
+//! Transfers files: many at once, each under a temporary name until it is complete.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -23,18 +23,18 @@ use super::unfinished::{Part, Unfinished};
 use super::{local, streams, verify};
 use crate::paths;
 
-/// How many files are taken on together, whose small ones are opened and read in one step, and how much is read in it.
+/// How many files form a lot, whose small ones are opened and read in one step, and how many bytes are read in it.
 const TOGETHER: usize = 64;
 const TOGETHER_BYTES: u64 = 8 * local::SMALL as u64;
-/// How many such lots ahead of the files under way.
+/// How many lots are read ahead.
 const LOTS_AHEAD: usize = 2;
-/// So many small files are put over two channels.
+/// From how many small files on two channels are used.
 const MANY: usize = 256;
 
-/// A file that was opened before its turn, or why it could not be.
+/// A file that was opened ahead, or why it couldn't be.
 type ReadAhead = Result<local::Source, FileError>;
 
-/// Files that follow one another, cut into lots: no more than [`TOGETHER`], and no more than [`TOGETHER_BYTES`] to read.
+/// Cuts a sequence of files into lots of at most [`TOGETHER`] files, with at most [`TOGETHER_BYTES`] to read.
 fn lots(jobs: &[Job]) -> Vec<Range<usize>> {
     let mut lots = Vec::new();
     let (mut start, mut bytes) = (0, 0);
@@ -51,7 +51,7 @@ fn lots(jobs: &[Job]) -> Vec<Range<usize>> {
 }
 
 impl Engine {
-    /// Brings all files over, and fills the outcome in.
+    /// Transfers all files, and adds them to the outcome. Returns the first error.
     pub(super) async fn run(
         &self,
         jobs: Vec<Job>,
@@ -59,9 +59,9 @@ impl Engine {
         progress: &Progress,
         outcome: &mut TransferOutcome,
     ) -> Option<FileError> {
-        // How much room there is, and how much of it one takes that isn't small.
+        // The number of permits, and how many a large file takes.
         let (room, large) = match self.options.concurrency {
-            // What goes into a stream goes one after the other.
+            // Files for a stream go one after another.
             _ if jobs.iter().any(|job| job.into_stream) => (1, 1),
             Some(files) => (files, 1),
             None => (AT_ONCE * SMALL_FOR_ONE as usize, SMALL_FOR_ONE),
@@ -79,7 +79,7 @@ impl Engine {
             .map(|(index, source)| {
                 let (job, free, further) = (&jobs[index], &free, &further);
                 async move {
-                    // It is never closed.
+                    // The semaphore is never closed.
                     let _room = free.acquire_many(if job.is_small() { 1 } else { large }).await;
                     let over = further.get().filter(|_| index % 2 == 1 && job.is_small());
                     self.deliver(job, source, over, progress).await.err().map(|error| (index, error))
@@ -94,7 +94,7 @@ impl Engine {
             }
             future::pending::<Infallible>().await
         };
-        // There is no waiting for the channel: it is used once it is open.
+        // Transfers don't wait for the channel; it is used once it is open.
         let delivering = Box::pin(async {
             tokio::select! {
                 biased;
@@ -116,9 +116,9 @@ impl Engine {
         first
     }
 
-    /// Opens the small files among those that are put, all at once.
+    /// Opens the small files of a put, all at once.
     async fn read_ahead(&self, jobs: &[Job], lot: Range<usize>) -> Vec<(usize, Option<ReadAhead>)> {
-        // With these not every file is read, or not from its beginning.
+        // With these options not every file is read, or not from its beginning.
         let wanted = self.direction == Direction::Put && !self.options.skip_same && !self.options.resume;
         let ahead = |index: &usize| wanted && jobs[*index].is_small();
         let small: Vec<&[u8]> = lot.clone().filter(ahead).map(|index| &*jobs[index].from).collect();
@@ -127,9 +127,7 @@ impl Engine {
         lot.map(|index| (index, ahead(&index).then(|| opened.next()).flatten())).collect()
     }
 
-    /// One file, from what is there to its final name.
-    ///
-    /// It is written `over` a further channel, if there is one.
+    /// Transfers one file, up to its final name. It is written `over` a further channel, if there is one.
     async fn deliver(
         &self,
         job: &Job,
@@ -157,7 +155,7 @@ impl Engine {
                 self.keep_owner(&part.path, replaced.as_ref()).await;
                 Ok(())
             };
-            // Few files need it, and all would have to make room for it.
+            // Boxed, since few files need it and it would make the future of each larger.
             let instead =
                 |error, part| Box::pin(self.instead_of_replacing(error, job, part, &to, replaced.as_ref(), progress));
             let mut renamed = false;
@@ -186,7 +184,7 @@ impl Engine {
                 Err(error) => Err(error),
             };
             if over.take().is_some() && matches!(&written, Err(FileError { kind: FileErrorKind::Session(_), .. })) {
-                // That channel has ended; what became of it doesn't matter to what is written anew.
+                // That channel has ended; the file is written again over the first one.
                 unfinished.over(self.target()).settle(false, true).await;
                 part = self.fresh_part(&to);
                 continue;
@@ -194,18 +192,18 @@ impl Engine {
             let differs = matches!(&written, Err(FileError { kind: FileErrorKind::Differs(_), .. }));
             unfinished.settle(renamed, differs || written.is_ok()).await;
             if differs && part.offset > 0 {
-                // What was there did not belong to it: once more from the beginning.
+                // The existing part didn't belong to it: restart from the beginning.
                 part = Part { offset: 0, is_there: false, ..part };
                 continue;
             }
-            // The temporary name means nothing to a reader.
+            // Errors have the final name.
             return written.map_err(|error| {
                 if error.path == paths::text(&part.path) { error.with_path(paths::text(&to)) } else { error }
             });
         }
     }
 
-    /// Writes what is missing of a part, and proves it.
+    /// Writes the missing rest of a part, and verifies it.
     async fn fill(
         &self,
         job: &Job,
@@ -245,7 +243,7 @@ impl Engine {
         Ok(())
     }
 
-    /// A stream of unknown length as a file on the host; of `stat` only the mode counts.
+    /// Writes a stream of unknown length to a file on the host; of `stat` only the mode is used.
     pub(super) async fn deliver_stream(
         &self,
         source: &mut (dyn AsyncRead + Send + Unpin),
@@ -262,7 +260,7 @@ impl Engine {
         let mut renamed = false;
         let written = async {
             if replaced.is_some() {
-                // A stream can be read once: whether there can be a part is found out before that.
+                // A stream can be read only once, so whether a part can be created is checked before.
                 if let Err(error) = self.remote.write_file(&part.path, &options, &mut tokio::io::empty(), &|_| ()).await
                 {
                     let replaced = self.may_go_in_place(error, replaced.as_ref())?;
@@ -288,7 +286,7 @@ impl Engine {
         written.map(|()| to)
     }
 
-    /// Where a file really goes, and what it replaces there: through a link, not in its place.
+    /// The real path of a file, links followed, and the file that it replaces.
     async fn place(&self, to: &[u8], existing: &Existing) -> Result<(Vec<u8>, Option<FileStat>), FileError> {
         let target = self.target();
         let known = match existing {
@@ -306,7 +304,7 @@ impl Engine {
             Some(stat) if stat.kind == FileKind::Symlink => match target.stat(to).await {
                 Ok(stat) if stat.kind == FileKind::Directory => wrong("it is a directory"),
                 Ok(stat) => Ok((target.canonicalize(to).await?, Some(stat))),
-                // It points nowhere; nothing is lost by replacing it.
+                // It is dangling, and can be replaced.
                 Err(_) => Ok((to.to_vec(), None)),
             },
             Some(stat) if stat.kind == FileKind::Directory => wrong("it is a directory"),

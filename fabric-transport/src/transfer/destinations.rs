@@ -1,4 +1,4 @@
-//! Where things go on this machine, and what several hosts put there.
+//! Local destinations, and conflicts between hosts.
 
 use std::path::Path;
 
@@ -11,16 +11,16 @@ use crate::connection::Connection;
 use crate::connection::destinations::{Claim, Which};
 use crate::paths;
 
-/// Where a file or a tree goes.
+/// The destination of a file or a tree.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LocalPlace {
     pub(super) path: Vec<u8>,
-    /// The directory that it goes into only because it is there: a tree of another host, perhaps.
+    /// The directory that it goes into because it exists: it may be the tree of another host.
     pub(super) into: Option<Vec<u8>>,
 }
 
 impl Connection {
-    /// Takes local places for this host.
+    /// Takes local destinations for this host.
     pub(super) fn claim<'a>(&self, places: impl IntoIterator<Item = &'a LocalPlace>) -> Result<(), Error> {
         let Some(destinations) = self.destinations() else { return Ok(()) };
         // Links may have changed since the last time.
@@ -40,7 +40,7 @@ impl Connection {
             if destinations.refuses() {
                 return Err(Error::Usage(format!("{host}: {shown} has what {other} sent: {APART}")));
             }
-            // What a later step has moved away is safe.
+            // A file that a later step has moved away is safe.
             if std::fs::symlink_metadata(local::path(path)).is_ok() && destinations.is_first_warning() {
                 self.emitter().warn(format!("{shown} gets over what {other} sent: {APART}"));
             }
@@ -49,11 +49,11 @@ impl Connection {
     }
 }
 
-/// What keeps hosts apart.
+/// How to avoid conflicts.
 pub const APART: &str = "`{host}` or `{host}-{port}` in the local path keeps hosts apart";
 
-/// Where a [`get`](Connection::get) of `remote` puts things on this machine, as far as that is known without asking
-/// the host, links resolved: two that are equal get over each other. `None` where what is there takes any number, as `/dev/null` does.
+/// The local destination of a [`get`](Connection::get) of `remote`, links resolved, as far as it is known without asking the
+/// host: equal ones overwrite each other. `None` for one that accepts any number of files, such as `/dev/null`.
 ///
 /// # Errors
 ///
@@ -77,7 +77,7 @@ pub fn destination(target: &Target, lcwd: &str, remote: &str, to: &Path) -> Resu
     }
     key = Resolved::default().place(&key);
     if glob::is_pattern(remote.as_bytes()) {
-        // Which names match isn't known: only the same pattern is taken to match the same ones.
+        // The matching names are unknown: only an equal pattern is assumed to match the same ones.
         key = [&key[..], b"\0", remote.as_bytes()].concat();
     }
     Ok(Some(key))

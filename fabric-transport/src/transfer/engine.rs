@@ -1,4 +1,4 @@
-//! Both sides of a transfer, and what its parts share.
+//! Both sides of a transfer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,18 +18,18 @@ use crate::connection::Connection;
 use crate::paths;
 use crate::shell_files::Scripts;
 
-/// How many files are under way at once.
+/// How many files are transferred at once.
 pub(super) const AT_ONCE: usize = 32;
 /// How many small files take the place of another: together fewer than the 100 that old servers keep open (OpenSSH before 5.1).
 pub(super) const SMALL_FOR_ONE: u32 = 3;
 /// How many checksums a host computes at once.
 pub(super) const CHECKSUMS_AT_ONCE: usize = 4;
 
-/// What a transfer has written in place.
+/// The files that a transfer has written in place.
 #[derive(Default)]
 pub(super) struct WrittenInPlace {
     pub(super) done: Mutex<Vec<Vec<u8>>>,
-    /// What is being written on the host.
+    /// Those that are being written on the host.
     pub(super) under_way: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Engine {
     pub(super) local: Arc<dyn Files>,
     /// Bounds the commands that compute checksums: hosts allow few sessions at once (MaxSessions).
     pub(super) checksums: Semaphore,
-    /// Removals of what was given up, under way.
+    /// Removals of abandoned files that are in progress.
     pub(super) removals: TaskTracker,
     pub(super) in_place: WrittenInPlace,
 }
@@ -64,7 +64,7 @@ impl Engine {
         }
     }
 
-    /// The side that is written.
+    /// The files of the side that is written.
     pub(super) fn target(&self) -> &Arc<dyn Files> {
         match self.direction {
             Direction::Put => &self.remote,
@@ -84,7 +84,7 @@ impl Engine {
     }
 
     pub(super) async fn remote_sha256(&self, path: &[u8]) -> Result<String, FileError> {
-        // It is never closed.
+        // The semaphore is never closed.
         let _turn = self.checksums.acquire().await;
         match self.remote.sha256(path).await? {
             Some(sum) => Ok(sum),

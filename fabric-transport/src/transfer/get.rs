@@ -26,17 +26,17 @@ use super::template::{DEFAULT, File, Template, Values};
 use crate::connection::Connection;
 use crate::paths;
 
-/// Where what is got goes.
+/// The destination of a get.
 #[non_exhaustive]
 pub enum Destination {
-    /// A path with placeholders; empty is the default, `{host}/{path}`.
+    /// A path with placeholders; an empty one is the default, `{host}/{path}`.
     Path(PathBuf),
-    /// The bytes of one file.
+    /// A writer, for the content of one file.
     Writer(Box<dyn AsyncWrite + Send + Unpin>),
 }
 
 impl Destination {
-    /// The bytes of one file go here.
+    /// Writes the content of one file to `writer`.
     pub fn writer(writer: impl AsyncWrite + Send + Unpin + 'static) -> Self {
         Self::Writer(Box::new(writer))
     }
@@ -48,7 +48,7 @@ impl<P: Into<PathBuf>> From<P> for Destination {
     }
 }
 
-/// A transfer from the host that is asked for, to be awaited; see [`Connection::get`].
+/// A request for a transfer from the host, to be awaited; see [`Connection::get`].
 #[must_use = "a transfer does nothing until it is awaited"]
 pub struct Get {
     connection: Connection,
@@ -58,20 +58,19 @@ pub struct Get {
 }
 
 impl Connection {
-    /// Gets a file, a directory with all that is in it, or everything a pattern matches, from the host.
+    /// Gets a file, a directory with its content, or all matches of a pattern, from the host.
     ///
-    /// `local` may hold placeholders: `{host}` `{user}` `{port}`, and for each file `{path}` (from what was
-    /// asked for on), `{basename}` and `{dirname}` (absolute, on the host); `%(host)s`, `%(path)s`,
-    /// `%(basename)s` and `%(dirname)s` as in Fabric 1. Empty is `{host}/{path}`. Relative paths start in
-    /// `lcwd`; missing directories are made.
+    /// `local` may have placeholders: `{host}`, `{user}`, `{port}`, and for each file `{path}` (relative to the requested
+    /// path), `{basename}` and `{dirname}` (absolute, on the host); `%(host)s`, `%(path)s`, `%(basename)s` and
+    /// `%(dirname)s` as in Fabric 1. Empty is `{host}/{path}`. Relative paths start in `lcwd`; missing directories are
+    /// created.
     ///
-    /// A file goes into a directory that is there or a path that ends in `/`, else it becomes it. A directory
-    /// goes into one that is there, else it becomes it. On the host relative paths start in `cwd`, that in the
-    /// login directory, which is what `~` means too. Links are followed, unless [`links`](Get::links) says something
-    /// else.
+    /// If `local` is a directory or ends in `/`, a file is written into it, otherwise to that path. If it is a directory, a
+    /// directory is copied into it, otherwise to that path. On the host relative paths start in `cwd`, which starts in the
+    /// login directory; so does `~`. Links are followed, unless [`links`](Get::links) says otherwise.
     ///
-    /// Two files that would become one are an error before anything is got. Into a device or a pipe, `/dev/stdout` for
-    /// example, any number are written, one after the other.
+    /// Two files with the same destination are an error before anything is transferred. Any number of files can be written
+    /// to a device or a pipe, such as `/dev/stdout`, one after another.
     pub fn get(&self, remote: impl Into<Vec<u8>>, local: impl Into<Destination>) -> Get {
         Get {
             connection: self.clone(),
@@ -152,7 +151,7 @@ impl IntoFuture for Get {
     }
 }
 
-/// Puts what is got where it belongs.
+/// Writes files and directories to their destinations.
 async fn get_paths(
     engine: &Arc<Engine>,
     roots: Vec<Root>,
@@ -182,7 +181,7 @@ async fn get_paths(
             let (to, into_stream) = places.of_file(&from, &paths::join(&name, &file.below), &mut taken).await;
             plan.files.push(Job { from, to, stat: file.stat, existing: Existing::Unknown, into_stream });
         }
-        // Each file has a place of its own, so that links have nothing to lead to.
+        // Each file has its own destination, so links can't lead to another one.
         plan.left_out.extend(tree.links.iter().map(|link| paths::join(&path, &link.below)));
     }
     plan.check(host, Direction::Get)?;
@@ -196,17 +195,17 @@ async fn get_paths(
     Ok(first)
 }
 
-/// Where things go on this machine.
+/// The local destinations of a get.
 struct Places<'a> {
     engine: &'a Engine,
     template: &'a Template,
     values: Values,
-    /// Whether there are several files or directories, so that the path must be a directory.
+    /// Whether there are several roots, so that the path must be a directory.
     several: bool,
 }
 
 impl Places<'_> {
-    /// Where a file goes, and whether that is a stream, which any number may go into; any other place is taken.
+    /// The destination of a file, and whether it is a stream, which accepts any number; any other is added to `taken`.
     async fn of_file(&self, absolute: &[u8], path: &[u8], taken: &mut Vec<LocalPlace>) -> (Vec<u8>, bool) {
         let expanded = self.template.expand(&self.values, &File { absolute, path });
         let to = self.local(&expanded);
@@ -221,7 +220,7 @@ impl Places<'_> {
         (take(taken, to, into, paths::base(path)), false)
     }
 
-    /// Where a tree goes, which is taken.
+    /// The destination of a tree, which is added to `taken`.
     async fn of_dir(&self, absolute: &[u8], name: &[u8], taken: &mut Vec<LocalPlace>) -> Vec<u8> {
         let to = self.local(&self.template.expand(&self.values, &File { absolute, path: name }));
         let into = !self.template.keeps_trees() && (self.several || self.is_dir(&to).await);
@@ -238,7 +237,7 @@ impl Places<'_> {
     }
 }
 
-/// Takes a place, or that of `name` in it, and gives its path.
+/// Adds a destination, or `name` in it, to `taken`, and returns its path.
 fn take(taken: &mut Vec<LocalPlace>, to: Vec<u8>, into: bool, name: &[u8]) -> Vec<u8> {
     let place = if into {
         LocalPlace { path: paths::join(&to, name), into: Some(to) }

@@ -1,4 +1,4 @@
-//! Names by pattern: `*`, `?` and `[..]`, in any part of a path.
+//! Patterns in paths: `*`, `?` and `[..]`, in any component.
 
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{FileKind, Files};
@@ -6,13 +6,12 @@ use globset::GlobBuilder;
 
 use crate::paths;
 
-/// Whether a path holds a pattern.
+/// Whether a path contains a pattern.
 pub(super) fn is_pattern(path: &[u8]) -> bool {
     path.iter().any(|b| matches!(b, b'*' | b'?' | b'['))
 }
 
-/// The paths that match, in order. As in a shell, a name that begins with a dot is matched only by a
-/// pattern that does.
+/// The matching paths, sorted. As in a shell, a name with a leading dot is matched only by a pattern with one.
 pub(super) async fn expand(files: &dyn Files, pattern: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
     let start: &[u8] = if pattern.starts_with(b"/") { b"/" } else { b"" };
     let mut found = vec![start.to_vec()];
@@ -26,7 +25,7 @@ pub(super) async fn expand(files: &dyn Files, pattern: &[u8]) -> Result<Vec<Vec<
                 next.extend(matches(files, here, part).await?.into_iter().map(|name| paths::join(&dir, &name)));
             } else {
                 let path = paths::join(&dir, part);
-                // What comes before a pattern is only looked up when it is listed.
+                // Components before a pattern are looked up by the listing.
                 if !last || files.lstat(&path).await.is_ok() {
                     next.push(path);
                 }

@@ -1,8 +1,8 @@
-//! Files that can't be replaced by a rename: in a directory that can't be written, bind-mounted, or another user's in a sticky
-//! directory. They are written in place, as scp does, which isn't done at once.
+//! Files that can't be replaced by a rename: in a read-only directory, bind-mounted, or another user's in a sticky directory.
+//! They are written in place, as by scp, which is not atomic.
 //!
-//! Nothing is touched before the whole new content has been read. On this machine the old content is kept until the new one is
-//! there, and comes back if that fails.
+//! The whole new content is read before anything is changed. On this machine the old content is kept until the new one is
+//! written, and restored if that fails.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -25,19 +25,19 @@ use super::progress::Progress;
 use super::unfinished::Part;
 use crate::local::change;
 
-/// Where the new content of a file comes from.
+/// The new content of a file.
 pub(super) enum Content<'a> {
-    /// From where it is copied from, maybe once more.
+    /// The source of a job, and whether it is read again.
     Source(&'a Job, bool),
-    /// From a stream that nothing was read from yet.
+    /// A stream, unread.
     Stream(&'a mut (dyn AsyncRead + Send + Unpin)),
-    /// From a stream that was read: its part has it.
+    /// A part, which a stream was written to.
     Part(&'a Part),
 }
 
 impl Engine {
-    /// What is to be written in place where replacing it failed with `error`; that is the error where there is nothing, where
-    /// something else failed, and with `atomic`.
+    /// The file to write in place after replacing it failed with `error`. Returns `error` if there is no file, if something
+    /// else failed, and with `atomic`.
     pub(super) fn may_go_in_place<'a>(
         &self,
         error: FileError,
@@ -48,7 +48,7 @@ impl Engine {
             | FileErrorKind::Failed(_)
             | FileErrorKind::Unsupported
             | FileErrorKind::Exists => true,
-            // The side that is written is this one.
+            // Only if this machine is the side that is written.
             FileErrorKind::Local(_) => self.direction == Direction::Get,
             _ => false,
         };
@@ -60,13 +60,13 @@ impl Engine {
         Ok(replaced)
     }
 
-    /// Whether a part was never made.
+    /// Whether a part was not created.
     pub(super) async fn is_missing(&self, part: &Part) -> bool {
         let found = self.target().lstat(&part.path).await;
         matches!(found, Err(FileError { kind: FileErrorKind::NotFound, .. }))
     }
 
-    /// What becomes of a file that failed with `error` because it can't be replaced; its part is whole, if there is one.
+    /// Writes a file in place if `error` means that it can't be replaced. If there is a part it is complete.
     pub(super) async fn instead_of_replacing(
         &self,
         error: FileError,
@@ -78,7 +78,7 @@ impl Engine {
     ) -> Result<(), FileError> {
         let replaced = self.may_go_in_place(error, replaced)?;
         match self.direction {
-            // Its bytes are counted once.
+            // Bytes are counted once.
             Direction::Put => {
                 let content = Content::Source(job, part.is_some());
                 self.put_in_place(content, to, &job.stat, replaced, progress).await
@@ -98,7 +98,7 @@ impl Engine {
     ) -> Result<(), FileError> {
         let mut changes = self.changes(source, None);
         changes.mode = changes.mode.filter(|mode| replaced.mode != Some(*mode));
-        // Whether it can be opened is found out before anything is changed.
+        // Check that it can be opened before anything is changed.
         let mut options = WriteOptions::default().truncate(false).create(false).no_follow(true);
         self.remote.write_file(to, &options, &mut tokio::io::empty(), &|_| ()).await?;
         let (from, counted) = match &content {
@@ -136,7 +136,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The whole of what is to be written, in a file without a name, and its length.
+    /// Copies the whole content to a file without a name; returns it and its length.
     async fn spool(&self, content: Content<'_>) -> Result<(File, u64), FileError> {
         let failed =
             |error: io::Error| FileError::new("write", "a copy of it", FileErrorKind::Local(error.to_string()));
@@ -156,7 +156,7 @@ impl Engine {
         Ok((file, size))
     }
 
-    /// Writes `to` on this machine in place, from its part if that is whole.
+    /// Writes `to` on this machine in place, from its part if there is one.
     pub(super) async fn get_in_place(
         &self,
         job: &Job,
@@ -184,14 +184,14 @@ impl Engine {
             (spool.path().to_owned(), Some(spool))
         };
         let work = Replacement { content: path, to: local::path(to), changes, sync: self.options.sync };
-        // It goes on to its end even if it is no longer waited for.
+        // It completes even if this future is dropped.
         let replaced = self.removals.spawn_blocking(move || work.carry_out()).await;
         replaced.map_err(io::Error::other).flatten().map_err(failed)?;
         self.in_place.done.lock().push(to.to_vec());
         Ok(())
     }
 
-    /// What an interrupt comes to where files were being written in place.
+    /// The error of an interrupt, which names a file that was being written in place.
     pub(super) fn interrupted(&self, error: Error) -> Error {
         let under_way = self.in_place.under_way.lock();
         match (&error, under_way.first()) {
@@ -206,7 +206,7 @@ impl Engine {
 
 const INCOMPLETE: &str = "it was being written in place, so that it may be incomplete";
 
-/// New content for a file of this machine, which stays the file that it is.
+/// New content for a local file, written in place.
 struct Replacement {
     content: PathBuf,
     to: PathBuf,
@@ -234,7 +234,7 @@ impl Replacement {
         Err(io::Error::other(format!("{error}; the old content can't be put back ({again}) and is in {kept}")))
     }
 
-    /// Where the old content is kept: beside it, or where temporary files are.
+    /// The file for the old content: beside it, or in the directory for temporary files.
     fn kept_old(&self) -> io::Result<NamedTempFile> {
         let prefix = [OsStr::new("."), self.to.file_name().unwrap_or_default(), OsStr::new(".")];
         let prefix: OsString = prefix.into_iter().collect();

@@ -1,6 +1,6 @@
-//! Parts that a transfer left behind which was killed or lost its host: the next one to the same name removes them, if they
-//! are surely dead. Trees find them in the listings that they need anyway; for single files their directory is listed
-//! while they are on their way.
+//! Parts that killed or disconnected transfers have left behind. The next transfer to the same name removes those that are
+//! certainly dead. For trees they are found in the listings, which are needed anyway; for single files the directory is
+//! listed during the transfer.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -15,33 +15,33 @@ use super::engine::Engine;
 use crate::part_names::{self, ENDING, PartName};
 use crate::paths;
 
-/// How much longer than the transfer itself it may take to look for them; a directory may have any number of entries.
+/// How much longer than the transfer itself the search may take; a directory may have any number of entries.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// Where parts may have been left, and those that were seen.
+/// Parts that were seen, and directories to search.
 #[derive(Default)]
 pub(super) struct Leftovers {
     seen: Vec<(Vec<u8>, Option<SystemTime>)>,
-    /// Directories to look through, each with the names whose parts count.
+    /// Directories to search, each with the names whose parts count.
     unseen: HashMap<Vec<u8>, HashSet<Vec<u8>>>,
-    /// Those that are to be gone on with.
+    /// Parts to be resumed.
     wanted: HashSet<Vec<u8>>,
 }
 
 impl Leftovers {
-    /// Parts of this file may be beside it.
+    /// Searches for parts of this file beside it.
     pub(super) fn look_for(&mut self, engine: &Engine, path: &[u8]) {
         let beside = engine.beside(path);
         let name = part_names::kept(paths::base(&beside)).to_vec();
         self.unseen.entry(paths::parent(&beside).to_vec()).or_default().insert(name);
     }
 
-    /// This part is to be gone on with.
+    /// Keeps a part, which is to be resumed.
     pub(super) fn keep(&mut self, path: &[u8]) {
         self.wanted.insert(paths::base(path).to_vec());
     }
 
-    /// What is in a directory; `counts` says of which names parts count.
+    /// Takes parts from the listing of a directory; `counts` selects the names whose parts count.
     pub(super) fn see<'a>(
         &mut self,
         dir: &[u8],
@@ -56,7 +56,7 @@ impl Leftovers {
 }
 
 impl Engine {
-    /// Does `work`, and removes meanwhile what is surely dead.
+    /// Does `work`, and meanwhile removes dead parts.
     pub(super) async fn while_sweeping<T>(&self, leftovers: Leftovers, work: impl Future<Output = T>) -> T {
         let (mut sweep, mut work) = (pin!(self.sweep(leftovers)), pin!(work));
         let mut swept = false;
@@ -99,7 +99,7 @@ impl Engine {
             && let Some(part) = PartName::parse(paths::base(path))
             && self.direction == Direction::Put
         {
-            // By the clock there: the one here may be another.
+            // By the clock of that side.
             let now = self.probe(&paths::join(paths::parent(path), part.of)).await.ok();
             let now = now.and_then(|probe| probe.modified);
             doubtful.retain(|(_, modified)| part_names::is_old(*modified, now));
@@ -113,7 +113,7 @@ impl Engine {
         .await;
     }
 
-    /// The parts in a directory. On this machine each is looked through once: thousands of hosts may send files there.
+    /// The parts in a directory. A local one is searched once only, since thousands of hosts may send files there.
     async fn look(&self, dir: &[u8], names: &HashSet<Vec<u8>>) -> Result<Vec<DirEntry>, FileError> {
         if self.direction == Direction::Get && !self.connection.parts().is_new(dir) {
             return Ok(Vec::new());

@@ -19,7 +19,7 @@ use crate::local::{LocalFiles, change, open_to_write};
 /// How much of a local file is read or written at once.
 const CHUNK: usize = 1024 * 1024;
 
-/// What is less than this is read at once.
+/// Smaller files are read or written in one step.
 pub(super) const SMALL: usize = 64 * 1024;
 
 /// All files of this machine, by absolute paths.
@@ -38,8 +38,7 @@ pub(super) fn bytes(path: &Path) -> Vec<u8> {
 /// A file that is being read.
 pub(super) type Source = Chain<Cursor<Box<[u8]>>, Either<File, Empty>>;
 
-/// Opens a file to be read from `offset` on. A small one is read at once: a thread for what blocks is asked once for each,
-/// and not for every step.
+/// Opens a file to be read from `offset` on. A small one is read in one step, which needs a blocking thread only once.
 pub(super) async fn open_to_read(at: &[u8], offset: u64) -> Result<Source, FileError> {
     let path = path(at);
     let open = move || open(&path, offset, &mut Vec::with_capacity(SMALL));
@@ -47,7 +46,7 @@ pub(super) async fn open_to_read(at: &[u8], offset: u64) -> Result<Source, FileE
     opened.map(Opened::source).map_err(|error| failed("read", at, &error))
 }
 
-/// Opens several files to be read from their beginning, with one thread asked once for all of them.
+/// Opens several files to be read from their beginning, in one step on a blocking thread.
 pub(super) async fn open_all_to_read(all: &[&[u8]]) -> Vec<Result<Source, FileError>> {
     let paths: Vec<PathBuf> = all.iter().map(|at| path(at)).collect();
     let open = move || {
@@ -93,7 +92,8 @@ impl Opened {
     }
 }
 
-/// A file that is written. A small one is made and written at once, when all of it is there, for the same reason.
+/// A file that is written. A small one is created and written in one step, once its content is complete, for the same
+/// reason.
 pub(super) struct Sink<'a> {
     at: &'a [u8],
     options: &'a WriteOptions,
@@ -101,7 +101,7 @@ pub(super) struct Sink<'a> {
 }
 
 enum SinkState {
-    /// All that came so far.
+    /// The content so far.
     Small(Vec<u8>),
     Opening(JoinHandle<io::Result<std::fs::File>>),
     Large(File),
@@ -112,7 +112,7 @@ impl<'a> Sink<'a> {
         Self { at, options, state: SinkState::Small(Vec::new()) }
     }
 
-    /// What makes the file, with what came so far in it.
+    /// Creates the file, with the content so far.
     fn begin(&mut self) -> impl FnOnce() -> io::Result<std::fs::File> + Send + use<> {
         let head = match &mut self.state {
             SinkState::Small(head) => std::mem::take(head),
@@ -145,7 +145,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Writes what is left, and gives the file what `options` say it gets in the end.
+    /// Writes the rest, and applies the final changes of `options`.
     pub(super) async fn finish(mut self) -> Result<(), FileError> {
         let at = self.at;
         let finish = async {
@@ -174,7 +174,7 @@ impl<'a> Sink<'a> {
 
 impl AsyncWrite for Sink<'_> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        // What is to be gone on with after an interruption has to be there.
+        // A file that can be resumed must exist after an interruption.
         let may_wait = !self.options.in_order;
         if let SinkState::Small(head) = &mut self.state
             && may_wait
@@ -208,14 +208,14 @@ pub(super) fn failed(what: &'static str, at: &[u8], error: &io::Error) -> FileEr
     FileError::new(what, at, kind)
 }
 
-/// Directories that were made for a transfer; those still empty are taken back unless it is kept.
+/// Directories that were created for a transfer, to be removed if they stay empty.
 #[derive(Default)]
 pub(super) struct MadeDirs {
     made: Vec<Vec<u8>>,
 }
 
 impl MadeDirs {
-    /// Makes a directory and those above it, as far as they are missing.
+    /// Creates a directory and missing ones above it.
     pub(super) async fn make(&mut self, files: &dyn Files, dir: &[u8]) -> Result<(), FileError> {
         let mut missing = Vec::new();
         let mut at = dir;
@@ -230,7 +230,7 @@ impl MadeDirs {
         for dir in missing.into_iter().rev() {
             match files.create_dir(dir, None).await {
                 Ok(()) => self.made.push(dir.to_vec()),
-                // Somebody else was faster.
+                // It was created meanwhile.
                 Err(_) if files.stat(dir).await.is_ok() => {}
                 Err(error) => return Err(error),
             }
@@ -238,7 +238,7 @@ impl MadeDirs {
         Ok(())
     }
 
-    /// Takes back what is empty.
+    /// Removes the empty ones.
     pub(super) async fn undo(self, files: &dyn Files) {
         for dir in self.made.iter().rev() {
             if files.remove_dir(dir).await.is_err() {

@@ -1,19 +1,19 @@
 //! Files to and from a host, over any transport's [`Files`](fabric_core::Files).
 //!
 //! [`Connection::put`](crate::Connection::put) and [`Connection::get`](crate::Connection::get) take a file, a
-//! directory, a glob or a stream. What is promised for each file:
+//! directory, a pattern or a stream. Guarantees:
 //!
-//! * **Whole or not at all.** It is written under a temporary name beside its target and renamed; what fails
-//!   leaves neither a half-written file nor the temporary one. A target that is a link is written where the
-//!   link points; a replaced file keeps its mode. Only one that can't be replaced by a rename is written in place, with a
-//!   warning, or is an error ([`Put::atomic`]).
-//! * **Inside the target.** Names that a host lists are used only if they are one plain name: nothing can be
-//!   written outside the directory that was asked for. Links are followed on both sides, or copied as links
-//!   after everything else ([`Links`]).
-//! * **One source for one target.** Two files that would become one are an error before anything is moved.
-//! * **All of them.** One file that fails doesn't keep the others; the outcome lists it with its reason.
+//! * **Atomic.** A file is written under a temporary name beside its target and renamed; after a failure there is neither an
+//!   incomplete nor a temporary file. If the target is a link, the file that it leads to is replaced. A replaced file keeps
+//!   its mode. A file that can't be replaced by a rename is written in place, with a warning, or is an error
+//!   ([`Put::atomic`]).
+//! * **Inside the target.** Names that a host lists are used only if they are a single path component, so nothing can be
+//!   written outside of the given directory. Links are followed on both sides, or copied as links after all files
+//!   ([`Links`]).
+//! * **One source for each target.** Two files with the same target are an error before anything is transferred.
+//! * **Independent files.** A failed file doesn't stop the others; the outcome lists it with its error.
 //!
-//! Many files are under way at once. Byte names survive; text is made of them only to be shown.
+//! Many files are transferred at once. Names are bytes, and converted to text only to be shown.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,4 +1,4 @@
-//! Which mode, owner and times what is written gets.
+//! The mode, owner and times of written files.
 
 use fabric_core::error::FileError;
 use fabric_core::outcome::Direction;
@@ -7,16 +7,16 @@ use fabric_core::transport::{FileChanges, FileKind, FileStat, WriteOptions};
 use super::engine::Engine;
 use super::unfinished::Part;
 
-/// What its owner needs to go on with a file, and to put something into a directory.
+/// The permissions that the owner needs to resume a file, and to write into a directory.
 const OWN_FILE: u32 = 0o600;
 pub(super) const OWN_DIRECTORY: u32 = 0o700;
 
 impl Engine {
-    /// How a file is written that replaces this one.
+    /// How to write a part that replaces a file.
     pub(super) fn write_options(&self, source: &FileStat, replaced: Option<&FileStat>, part: &Part) -> WriteOptions {
         let changes = self.changes(source, replaced);
         let mode = match changes.mode {
-            // Whatever is going to be secret is so from its first byte on.
+            // Secret from the first byte on.
             Some(_) => Some(OWN_FILE),
             None if part.lasting => self.made_with(source).map(|mode| mode | OWN_FILE),
             None => self.made_with(source),
@@ -30,20 +30,20 @@ impl Engine {
             .mode(mode)
             .changes(changes)
             .sync(self.options.sync)
-            // What is left of it is gone on with at its end.
+            // It is resumed at its end.
             .in_order(part.lasting)
     }
 
-    /// The mode that something new is made with, under the umask of the side that is written; `None` leaves it to that.
+    /// The mode for creating a file, subject to the umask of the written side; `None` is that side's default.
     pub(super) fn made_with(&self, source: &FileStat) -> Option<u32> {
         source.mode.filter(|_| self.options.mirror_mode != Some(false)).map(|mode| mode & 0o777)
     }
 
-    /// What is not the side's own to decide: the mode, and times if they are asked for.
+    /// The changes to a written file: its mode, and its times if they are to be kept.
     pub(super) fn changes(&self, source: &FileStat, replaced: Option<&FileStat>) -> FileChanges {
         let bits = match self.direction {
             Direction::Put => 0o7777,
-            // What a host says must not make a program of this machine run as another user.
+            // A host must not be able to create a set-user-ID program on this machine.
             Direction::Get => 0o777,
         };
         let mirrored = source.mode.filter(|_| self.options.mirror_mode == Some(true));
@@ -55,7 +55,7 @@ impl Engine {
             .times(times.map(|modified| (source.accessed.unwrap_or(modified), modified)))
     }
 
-    /// Takes from a part that was to last what its owner had to have meanwhile.
+    /// Removes permissions that the owner of a part needed only to resume it.
     pub(super) async fn settle_mode(
         &self,
         source: &FileStat,
@@ -71,7 +71,7 @@ impl Engine {
         self.narrow(&part.path, mode).await
     }
 
-    /// Takes from something that was just made what `mode` doesn't have; the umask it was made under is not known here.
+    /// Removes permissions from a new file that `mode` doesn't have; the umask is not known here.
     pub(super) async fn narrow(&self, path: &[u8], mode: u32) -> Result<(), FileError> {
         let Some(given) = self.target().stat(path).await?.mode else { return Ok(()) };
         let changes = FileChanges::default().mode(given & (mode | 0o7000));

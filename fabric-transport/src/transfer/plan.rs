@@ -1,4 +1,4 @@
-//! All that a transfer is going to write, worked out before any of it is.
+//! Everything that a transfer will write, determined before it starts.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -20,20 +20,20 @@ use super::walk::Tree;
 use crate::part_names;
 use crate::paths;
 
-/// How many of several names a message has.
+/// How many names a message lists.
 const SHOWN: usize = 5;
 
 #[derive(Default)]
 pub(super) struct Plan {
     pub(super) files: Vec<Job>,
     pub(super) trees: Vec<Copy>,
-    /// What could not be looked at, by the path on the side that is read.
+    /// What could not be read, by source path.
     pub(super) failed: Vec<(Vec<u8>, FileError)>,
-    /// Links that are left out, by the path on the side that is read.
+    /// Skipped links, by source path.
     pub(super) left_out: Vec<Vec<u8>>,
 }
 
-/// A directory that is copied with all that is in it.
+/// A directory that is copied with its content.
 pub(super) struct Copy {
     pub(super) from: Vec<u8>,
     pub(super) to: Vec<u8>,
@@ -41,13 +41,13 @@ pub(super) struct Copy {
 }
 
 impl Plan {
-    /// Takes over what listing a tree said.
+    /// Takes errors and skipped links from the listing of a tree.
     pub(super) fn note(&mut self, root: &[u8], tree: &mut Tree) {
         self.failed.extend(tree.failed.drain(..).map(|(below, error)| (paths::join(root, &below), error)));
         self.left_out.extend(tree.left_out.drain(..).map(|below| paths::join(root, &below)));
     }
 
-    /// Fails where two sources would become one file; on this machine by other ways, too.
+    /// Fails if two sources have the same target; for local ones links are resolved.
     pub(super) fn check(&self, host: &str, direction: Direction) -> Result<(), Error> {
         if self.files.len() + self.trees.len() < 2 {
             return Ok(());
@@ -89,7 +89,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Makes the local directories above all of it.
+    /// Creates the local directories above the targets.
     pub(super) async fn make_above(&self, engine: &Engine, made: &mut MadeDirs) -> Result<(), FileError> {
         let mut above: Vec<&[u8]> = self.files.iter().map(|job| paths::parent(&job.to)).collect();
         above.extend(self.trees.iter().map(|copy| paths::parent(&copy.to)));
@@ -101,7 +101,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Carries it out, and fills the outcome in; gives the first failure of a file.
+    /// Executes the plan, and adds to the outcome; returns the first error of a file.
     pub(super) async fn carry_out(
         self,
         engine: &Arc<Engine>,
@@ -170,7 +170,7 @@ impl Plan {
 }
 
 impl Engine {
-    /// Says what was written in place, and enters it into the outcome.
+    /// Warns about files that were written in place, and adds them to the outcome.
     pub(super) fn tell_in_place(&self, outcome: &mut TransferOutcome) {
         let paths = self.in_place.take();
         outcome.in_place.extend(paths.iter().map(|path| paths::text(path)));
@@ -185,7 +185,7 @@ impl Engine {
         }
     }
 
-    /// Says what was not followed, and enters it into the outcome.
+    /// Warns about skipped links, and adds them to the outcome.
     fn tell_links(&self, outcome: &mut TransferOutcome, left_out: &[Vec<u8>], refused: &[Vec<u8>]) {
         let links = |count: usize| format!("{count} {}", if count == 1 { "link" } else { "links" });
         let verb = self.verb();

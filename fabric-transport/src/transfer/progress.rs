@@ -1,4 +1,4 @@
-//! Tells how a transfer goes on: a start, now and then how far it is, an end.
+//! The events of a transfer: its start, its progress, its end.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ impl Progress {
         Self { emitter, direction, local, remote, size, bytes: AtomicU64::new(0), began, told }
     }
 
-    /// Further bytes have moved.
+    /// Adds transferred bytes.
     pub(super) fn add(&self, bytes: u64) {
         let so_far = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let mut told = self.told.lock();

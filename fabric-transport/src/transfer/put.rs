@@ -26,7 +26,7 @@ use super::scripts::by_sudo;
 use crate::connection::Connection;
 use crate::paths;
 
-/// What is put. Text and paths name a file; bytes (`b".."`, `Vec<u8>`, [`Bytes`]) are its content.
+/// The source of a put. Text and paths name a file; bytes (`b".."`, `Vec<u8>`, [`Bytes`]) are its content.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,11 +41,11 @@ use crate::paths;
 pub enum Source {
     /// A file, a directory or a pattern. Relative paths start in `lcwd`; `~` is the home directory.
     Path(PathBuf),
-    /// What can be read from here, to the end.
+    /// The content of a reader.
     Reader {
-        /// From here.
+        /// The reader.
         reader: Box<dyn AsyncRead + Send + Unpin>,
-        /// How many bytes there are, for progress, where that is known.
+        /// How many bytes it has, for progress, if that is known.
         size: Option<u64>,
     },
 }
@@ -58,12 +58,12 @@ impl Source {
         Self::reader(std::io::Cursor::new(bytes)).size(size)
     }
 
-    /// What can be read from `reader`.
+    /// The content of `reader`.
     pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
         Self::Reader { reader: Box::new(reader), size: None }
     }
 
-    /// How many bytes the reader gives, which events then report. Files and bytes say so themselves.
+    /// How many bytes the reader has, for events. Files and bytes have a known size.
     #[must_use]
     pub fn size(mut self, bytes: u64) -> Self {
         if let Self::Reader { size, .. } = &mut self {
@@ -110,27 +110,26 @@ impl<const N: usize> From<&[u8; N]> for Source {
     }
 }
 
-/// A transfer to the host that is asked for, to be awaited; see [`Connection::put`].
+/// A request for a transfer to the host, to be awaited; see [`Connection::put`].
 #[must_use = "a transfer does nothing until it is awaited"]
 pub struct Put {
     connection: Connection,
     source: Source,
     remote: Vec<u8>,
-    /// The mode that a stream is taken to have.
+    /// The mode of a stream.
     source_mode: Option<u32>,
     options: TransferOptions,
 }
 
 impl Connection {
-    /// Puts a file, a directory with all that is in it, everything a pattern matches, or a stream on the
-    /// host.
+    /// Puts a file, a directory with its content, all matches of a pattern, or a stream on the host.
     ///
-    /// A file goes into `remote` if that is a directory or ends in `/`, else it becomes `remote`. A directory
-    /// goes into `remote` if that is one, else it becomes it. Relative paths start in `cwd`, that in the login
-    /// directory, which is what an empty path and `~` mean too. A stream has no name: it needs a file's.
+    /// If `remote` is a directory or ends in `/`, a file is written into it, otherwise to that path. If it is a directory, a
+    /// directory is copied into it, otherwise to that path. Relative paths start in `cwd`, which starts in the login
+    /// directory; so do an empty path and `~`. For a stream, `remote` must be the path of a file.
     ///
-    /// Links below a directory are followed, unless [`links`](Put::links) says something else. Two files that would
-    /// become one are an error before anything is put.
+    /// Links below a directory are followed, unless [`links`](Put::links) says otherwise. Two files with the same target are
+    /// an error before anything is transferred.
     pub fn put(&self, local: impl Into<Source>, remote: impl Into<Vec<u8>>) -> Put {
         Put {
             connection: self.clone(),
@@ -145,21 +144,20 @@ impl Connection {
 impl Put {
     option_methods!();
 
-    /// Whether missing directories above the target are made. Default: no.
+    /// Whether to create missing directories above the target. Default: no.
     pub fn parents(mut self, parents: bool) -> Self {
         self.options.parents = parents;
         self
     }
 
-    /// Where on the host a file is until it is whole. Default: beside its target, which alone makes sure that
-    /// it appears there at once.
+    /// The directory on the host for unfinished files. Default: beside the target. In another file system the final rename is
+    /// not atomic.
     pub fn temp_dir(mut self, dir: impl Into<Vec<u8>>) -> Self {
         self.options.temp_dir = Some(dir.into());
         self
     }
 
-    /// The permission bits that a stream is taken to have, as a file would. Default: none, so that the host decides
-    /// about a new one.
+    /// The permission bits of a stream, as if it were a file. Default: none, so that a new file has the host's default.
     pub fn source_mode(mut self, mode: u32) -> Self {
         self.source_mode = Some(mode);
         self
@@ -172,7 +170,7 @@ impl Put {
         let mut outcome = TransferOutcome::new(&host, Direction::Put);
         let (path, given) = match &self.source {
             Source::Path(path) if path.as_os_str().is_empty() => {
-                // Joined with a directory, it would be all of that.
+                // Joined with a directory, it would be that directory.
                 let host = connection.host_string();
                 return Err(Error::Usage(format!("{host}: put needs the path of a file or directory")));
             }
@@ -190,7 +188,7 @@ impl Put {
         let connection = connection.with_dry(false);
         let failed = |error| Error::File { host: host.clone(), error };
 
-        // What is missing here is found before anything is opened.
+        // Missing local files are an error before anything is opened.
         let roots = match &path {
             Some(path) => find(&local::files(), &local::bytes(path), &self.options).await.map_err(failed)?,
             None => Vec::new(),
@@ -233,7 +231,7 @@ impl IntoFuture for Put {
     }
 }
 
-/// Puts files and directories where they belong.
+/// Writes files and directories to their targets.
 async fn put_paths(
     engine: &Arc<Engine>,
     roots: Vec<Root>,

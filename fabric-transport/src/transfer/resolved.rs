@@ -1,4 +1,4 @@
-//! Where local paths lead, whatever links are on the way.
+//! Resolving links in local paths.
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,23 +6,22 @@ use std::path::{Component, Path, PathBuf};
 
 use super::local;
 
-/// How many links are followed that lead to what isn't there, as Linux does (`ELOOP`, path_resolution(7)).
+/// How many dangling links are followed, as in Linux (`ELOOP`, path_resolution(7)).
 const LINKS: usize = 40;
 
-/// Local paths with the links in them resolved, as far as there is something: two that are equal are one file. What is
-/// known of directories is kept.
+/// Resolves the links in local paths, as far as they exist: equal results are the same file. Directories are cached.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
     dirs: HashMap<PathBuf, PathBuf>,
 }
 
 impl Resolved {
-    /// The place of a file or directory that may be a link itself: it is written through links.
+    /// The path of a file or directory, which may be a link itself, as writing follows links.
     pub(super) fn place(&mut self, path: &[u8]) -> Vec<u8> {
         local::bytes(&self.of(&local::path(path), LINKS))
     }
 
-    /// The place of something below a directory, of which only the directory is resolved.
+    /// The path of an entry of a directory; only the directory is resolved.
     pub(super) fn below(&mut self, path: &[u8]) -> Vec<u8> {
         let path = local::path(path);
         match (path.parent(), path.file_name()) {
@@ -49,7 +48,7 @@ impl Resolved {
             return path.to_owned();
         }
         if let Ok(to) = fs::read_link(path) {
-            // Another one may have made by then what it leads to.
+            // Its target may be created later.
             return self.of(&parent.join(to), links - 1);
         }
         let mut place = self.dir(parent, links);
@@ -58,7 +57,7 @@ impl Resolved {
             Some(Component::ParentDir) => drop(place.pop()),
             _ => {}
         }
-        // Behind `new/..` there may be links again.
+        // After `new/..` there may be links again.
         if place == path { place } else { self.of(&place, links - 1) }
     }
 }

@@ -1,4 +1,4 @@
-//! What a path or a pattern of the side that is read names.
+//! The files and directories that a source path or pattern names.
 
 use fabric_core::error::{FileError, FileErrorKind};
 use fabric_core::transport::{FileKind, FileStat, Files};
@@ -9,21 +9,21 @@ use super::options::TransferOptions;
 use super::walk::{Tree, walk};
 use crate::paths;
 
-/// How many files and directories that match a pattern are looked at together.
+/// How many matches of a pattern are examined at once.
 const AT_ONCE: usize = 32;
 
 /// A file or directory that was named or matched.
 pub(super) struct Root {
     pub(super) path: Vec<u8>,
-    /// Its own name, one plain name; empty for `/`.
+    /// Its name, a single component; empty for `/`.
     pub(super) name: Vec<u8>,
     pub(super) stat: FileStat,
-    /// What is below it, if it is a directory.
+    /// Its content, if it is a directory.
     pub(super) tree: Option<Tree>,
 }
 
 impl Root {
-    /// How many bytes there are to move, if all files say so.
+    /// How many bytes it has, if all sizes are known.
     pub(super) fn size(&self) -> Option<u64> {
         match &self.tree {
             Some(tree) => tree.files.iter().map(|file| file.stat.size).sum(),
@@ -32,7 +32,7 @@ impl Root {
     }
 }
 
-/// The files and directories that `path` names or, if it is a pattern and no file has that very name, matches.
+/// The file or directory at `path`, or if there is none the matches of the pattern.
 pub(super) async fn find(files: &dyn Files, path: &[u8], options: &TransferOptions) -> Result<Vec<Root>, FileError> {
     let paths = match files.stat(path).await {
         Ok(_) => vec![path.to_vec()],
@@ -53,7 +53,7 @@ async fn root(files: &dyn Files, path: Vec<u8>, options: &TransferOptions) -> Re
     let stat = files.stat(&path).await?;
     let tree = match stat.kind {
         FileKind::Directory => Some(walk(files, &path, stat.clone(), options.links).await),
-        // Not every host says what a file is.
+        // Not every host reports the kind of a file.
         FileKind::File | FileKind::Unknown => None,
         // Reading a device or a pipe may never end.
         FileKind::Symlink | FileKind::Other => {

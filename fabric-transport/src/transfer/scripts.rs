@@ -11,7 +11,7 @@ use tokio::io::DuplexStream;
 use crate::connection::{Connection, Stdin};
 use crate::shell_files::{ERRORS, Ended, Runner, ShellFiles};
 
-/// Runs scripts as commands of a connection, by `sudo` for one.
+/// Runs scripts as commands of a connection, also with `sudo`.
 pub(crate) struct OnConnection {
     connection: Connection,
     sudo: bool,
@@ -46,7 +46,7 @@ impl Runner for OnConnection {
     }
 }
 
-/// The host's files as the user sees them that `sudo` becomes.
+/// The host's files, accessed with `sudo` as its user.
 pub(super) fn by_sudo(connection: &Connection) -> Arc<dyn Files> {
     Arc::new(ShellFiles::new(OnConnection::new(connection, true)))
 }

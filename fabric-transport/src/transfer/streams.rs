@@ -1,4 +1,4 @@
-//! Devices and pipes of this machine, into which what comes from hosts is written as it comes.
+//! Local devices and pipes as destinations of a get.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -13,21 +13,21 @@ use tokio_util::either::Either;
 
 use super::local;
 
-/// How often it is tried to open a named pipe that has no reader yet. There is no event for that.
+/// The pause between attempts to open a named pipe without a reader. There is no event to wait for.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Whether what is at `path` takes content as it comes: a pipe or a character device.
+/// Whether there is a pipe or a character device at `path`.
 pub(super) async fn is_stream(path: &[u8]) -> bool {
     let about = tokio::fs::metadata(local::path(path)).await.map(|meta| meta.file_type());
     about.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device())
 }
 
-/// Whether a path names what this process has open, whatever that is.
+/// Whether a path names an open file of this process.
 pub(super) fn is_name_of_stream(path: &[u8]) -> bool {
     is_open_here(path).is_some()
 }
 
-/// What a name of an open file says behind its directory: the number, or the name of a standard stream.
+/// The last part of such a path: a number, or the name of a standard stream.
 fn is_open_here(path: &[u8]) -> Option<&str> {
     let path = std::str::from_utf8(path).ok()?;
     let number = path.strip_prefix("/dev/fd/").or_else(|| path.strip_prefix("/proc/self/fd/"));
@@ -39,7 +39,7 @@ pub(super) type Stream = Either<File, pipe::Sender>;
 pub(super) async fn open(at: &[u8]) -> Result<Stream, FileError> {
     let path = local::path(at);
     let opened = match is_open_here(at) {
-        // A further description of the same file would have a place of its own in it.
+        // Opening it again would start at the beginning of the file.
         Some("stdout" | "1") => io::stdout().as_fd().try_clone_to_owned().map(file),
         Some("stderr" | "2") => io::stderr().as_fd().try_clone_to_owned().map(file),
         _ => open_path(&path).await,

@@ -4,10 +4,10 @@ use fabric_core::{Error, Target};
 
 use crate::paths;
 
-/// Where what is got goes unless something else is said.
+/// The default destination of a get.
 pub(super) const DEFAULT: &[u8] = b"{host}/{path}";
 
-/// What placeholders stand for, the file's own left out.
+/// The values of placeholders, without those of each file.
 #[derive(Debug, Clone)]
 pub(super) struct Values {
     /// The host part, as written.
@@ -29,12 +29,12 @@ impl Values {
     }
 }
 
-/// The file that a path is made for.
+/// The file that a path is for.
 #[derive(Debug, Clone)]
 pub(super) struct File<'a> {
     /// Its absolute path on the host.
     pub(super) absolute: &'a [u8],
-    /// Its path from what was asked for on, the last part of that included.
+    /// Its path from the last component of the requested path on.
     pub(super) path: &'a [u8],
 }
 
@@ -74,7 +74,7 @@ impl Key {
 }
 
 impl Template {
-    /// Reads placeholders. `{{` and `}}` are braces; other texts with `%` stay as they are (Fabric 1).
+    /// Parses placeholders. `{{` and `}}` are braces; other uses of `%` are unchanged (Fabric 1).
     pub(super) fn parse(text: &[u8]) -> Result<Self, Error> {
         let mut parts = Vec::new();
         let mut plain = Vec::new();
@@ -120,13 +120,13 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Whether each file has a path of its own.
+    /// Whether each file has its own path.
     pub(super) fn is_of_file(&self) -> bool {
         use Key::{Basename, Dirname, Path};
         self.0.iter().any(|part| matches!(part, Part::Key { key: Dirname | Basename | Path, .. }))
     }
 
-    /// Whether what is in a directory keeps its place in it: `path` comes last, and nothing else is of a file.
+    /// Whether files keep their paths below a directory: `path` is last, and the only placeholder of files.
     pub(super) fn keeps_trees(&self) -> bool {
         let keys = |part: &Part| matches!(part, Part::Key { key: Key::Dirname | Key::Basename | Key::Path, .. });
         matches!(self.0.last(), Some(Part::Key { key: Key::Path, .. }))

@@ -1,4 +1,4 @@
-//! Directories and links of a tree, on the side that is written.
+//! Writing the directories and links of a tree.
 
 use std::collections::HashMap;
 
@@ -12,17 +12,17 @@ use super::modes::OWN_DIRECTORY;
 use super::walk::{Tree, TreeEntry};
 use crate::paths;
 
-/// A link that leads through more links leads nowhere (path_resolution(7)).
+/// How many links a link may lead through (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// A directory of the side that is written.
+/// A directory on the written side.
 pub(super) struct Inside {
-    /// What was in it.
+    /// Its entries before the transfer.
     pub(super) entries: HashMap<Vec<u8>, FileStat>,
     is_new: bool,
 }
 
-/// What became of the links that are copied as links.
+/// The result of copying links.
 #[derive(Default)]
 pub(super) struct Linked {
     pub(super) made: Vec<Vec<u8>>,
@@ -35,7 +35,7 @@ fn depth(dir: &TreeEntry) -> usize {
     if dir.below.is_empty() { 0 } else { dir.below.split(|b| *b == b'/').count() }
 }
 
-/// Directories that are equally deep, the deepest last.
+/// Directories by depth, the deepest last.
 fn levels(directories: &[TreeEntry]) -> Vec<Vec<&TreeEntry>> {
     let mut levels: Vec<Vec<&TreeEntry>> = Vec::new();
     for dir in directories {
@@ -47,7 +47,7 @@ fn levels(directories: &[TreeEntry]) -> Vec<Vec<&TreeEntry>> {
 }
 
 impl Engine {
-    /// Makes the directories of a tree, and says what is in each.
+    /// Creates the directories of a tree, and returns their entries.
     pub(super) async fn make_tree(
         &self,
         root: &[u8],
@@ -79,7 +79,7 @@ impl Engine {
                 if let Some(mode) = stat.mode.filter(|mode| mode & OWN_DIRECTORY != OWN_DIRECTORY)
                     && self.options.mirror_mode == Some(true)
                 {
-                    // It gets its own mode when all is in it.
+                    // Its own mode is set when its content is complete.
                     let changes = FileChanges::default().mode(mode | OWN_DIRECTORY);
                     target.set_stat(path, &changes).await?;
                 }
@@ -92,8 +92,7 @@ impl Engine {
         }
     }
 
-    /// Gives directories their modes and times; the deepest first, so that none is closed or touched while something is
-    /// still put into it.
+    /// Sets the modes and times of directories; the deepest first, so that none is changed before its content is complete.
     pub(super) async fn finish_tree(
         &self,
         root: &[u8],
@@ -127,7 +126,7 @@ impl Engine {
         self.target().set_stat(&path, &changes).await
     }
 
-    /// Makes the links of a tree, whose own path is `from`.
+    /// Creates the links of the tree at `from`.
     pub(super) async fn make_links(&self, from: &[u8], to: &[u8], tree: &Tree) -> Linked {
         let mut linked = Linked::default();
         if tree.links.is_empty() {
@@ -141,7 +140,7 @@ impl Engine {
         let mut wanted = Vec::new();
         for link in &tree.links {
             let text = match self.direction {
-                // What leads where is the business of those whose tree it is.
+                // Our own tree's links may lead anywhere.
                 Direction::Put => Some(link.to.clone()),
                 Direction::Get => within.text(&link.below, &link.to),
             };
@@ -188,15 +187,15 @@ impl Engine {
     }
 }
 
-/// Tells which links of a host's tree lead to a place inside it.
+/// Checks which links of a host's tree lead inside it.
 struct Within<'a> {
     links: HashMap<&'a [u8], &'a [u8]>,
-    /// The tree's absolute path, as it was asked for and as it really is.
+    /// The tree's absolute path, as requested and with links resolved.
     starts: Vec<Vec<u8>>,
 }
 
 impl Within<'_> {
-    /// What the link says on this machine; `None` where it leads out of the tree.
+    /// The text of the link on this machine; `None` if it leads out of the tree.
     fn text(&self, below: &[u8], to: &[u8]) -> Option<Vec<u8>> {
         self.resolve(below)?;
         if !to.starts_with(b"/") {
@@ -216,11 +215,11 @@ impl Within<'_> {
         })
     }
 
-    /// Goes the way that the link leads, through other links of the tree, as the kernel does; `None` where that leads out.
+    /// Follows the link, also through other links of the tree, as the kernel does; `None` if it leads out.
     fn resolve(&self, below: &[u8]) -> Option<()> {
         let parts = |path: &[u8]| path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect::<Vec<_>>();
         let mut at: Vec<Vec<u8>> = Vec::new();
-        // What is still to be gone, in reverse: the link itself comes first.
+        // The remaining components, in reverse, with the link itself first.
         let mut rest = parts(below);
         let mut links = 0;
         while let Some(part) = rest.pop() {

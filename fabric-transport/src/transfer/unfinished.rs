@@ -1,5 +1,4 @@
-//! Files under their temporary names: new ones, those that are gone on with, and what becomes of them when a transfer ends
-//! before they are whole.
+//! Parts: new ones, those to be resumed, and their removal when a transfer ends before they are complete.
 
 use std::sync::Arc;
 
@@ -18,15 +17,15 @@ use crate::paths;
 /// A file under its temporary name.
 pub(super) struct Part {
     pub(super) path: Vec<u8>,
-    /// How much of it is there.
+    /// How many bytes exist.
     pub(super) offset: u64,
     pub(super) is_there: bool,
-    /// Whether it is left for a later try.
+    /// Whether it is kept for resuming.
     pub(super) lasting: bool,
 }
 
 impl Engine {
-    /// The part that becomes `to`: what an earlier try left if that belongs to it, else a new one.
+    /// The part for `to`: one to be resumed if it belongs to it, otherwise a new one.
     pub(super) async fn part(&self, job: &Job, to: &[u8]) -> Result<Part, FileError> {
         let lasting = self.options.resume.then(|| self.lasting_name(job, to)).flatten();
         let Some(path) = lasting else { return Ok(self.fresh_part(to)) };
@@ -43,7 +42,7 @@ impl Engine {
         {
             return Ok(Part { path, offset, is_there: true, lasting: true });
         }
-        // It is not ours, or doesn't fit.
+        // It is another user's, or doesn't fit.
         match self.target().remove_file(&path).await {
             Ok(()) => Ok(Part { path, offset: 0, is_there: false, lasting: true }),
             Err(error) => {
@@ -58,14 +57,14 @@ impl Engine {
         Part { path, offset: 0, is_there: false, lasting: false }
     }
 
-    /// The name of a part that a later try finds again.
+    /// The name of a part that can be resumed.
     pub(super) fn lasting_name(&self, job: &Job, to: &[u8]) -> Option<Vec<u8>> {
         let host = self.connection.host_string();
         let whole = Whole { host, direction: self.direction, from: &job.from, to: &job.to, stat: &job.stat };
         self.connection.parts().lasting(&self.beside(to), &whole)
     }
 
-    /// What the part of `to` is beside of.
+    /// The path that the part of `to` is beside of.
     pub(super) fn beside(&self, to: &[u8]) -> Vec<u8> {
         match (&self.options.temp_dir, self.direction) {
             (Some(dir), Direction::Put) => paths::join(dir, paths::base(to)),
@@ -73,7 +72,7 @@ impl Engine {
         }
     }
 
-    /// What a part of this file gets that is made now: whose it is, and what time it is there.
+    /// The attributes of a new part: its owner, and the current time on that side.
     pub(super) async fn probe(&self, of: &[u8]) -> Result<FileStat, FileError> {
         let path = self.connection.parts().fresh(of);
         let options = WriteOptions::default().exclusive(true).mode(0o600);
@@ -89,7 +88,7 @@ impl Engine {
     }
 }
 
-/// A part that is removed unless it got its final name or is to last, also when the transfer is given up.
+/// Removes a part when this is dropped, unless it has its final name or is kept.
 pub(super) struct Unfinished {
     files: Arc<dyn Files>,
     removals: TaskTracker,
@@ -111,13 +110,13 @@ impl Unfinished {
         }
     }
 
-    /// What is written over `files` is removed over them too, after what is still on its way.
+    /// Removes it over `files`, where it is written, after pending writes.
     pub(super) fn over(mut self, files: &Arc<dyn Files>) -> Self {
         self.files = files.clone();
         self
     }
 
-    /// It got its final name, or failed; what is of no use to a later try doesn't last.
+    /// It has its final name (`done`), or failed; a `useless` part is not kept.
     pub(super) async fn settle(mut self, done: bool, useless: bool) {
         if let Some(path) = self.path.take()
             && !done
@@ -130,7 +129,7 @@ impl Unfinished {
 
 async fn remove(files: &dyn Files, parts: &PartNames, path: &[u8]) {
     match files.remove_file(path).await {
-        // It may never have been made.
+        // It may not exist.
         Ok(()) | Err(FileError { kind: FileErrorKind::NotFound, .. }) => {}
         Err(_) => parts.abandon(path),
     }

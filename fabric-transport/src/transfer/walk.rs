@@ -1,4 +1,4 @@
-//! What is below a directory of the side that is read.
+//! Listing the tree below a source directory.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use tokio::sync::OnceCell;
 use super::options::Links;
 use crate::paths;
 
-/// A tree that is deeper is taken for a loop.
+/// A deeper tree is considered a loop.
 const DEEPEST: usize = 128;
 
-/// How many directories are listed at once, and how many links are looked at.
+/// How many directories are listed at once, and how many links examined.
 const AT_ONCE: usize = 32;
 
-/// A directory or file below the start, by the names that lead to it.
+/// A directory or file below the start.
 #[derive(Debug, Clone)]
 pub(super) struct TreeEntry {
-    /// Its names from the start on, joined by `/`; all plain.
+    /// Its path from the start, of plain names.
     pub(super) below: Vec<u8>,
-    /// What it is, links followed.
+    /// Its attributes, links followed.
     pub(super) stat: FileStat,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct TreeEntry {
 #[derive(Debug, Clone)]
 pub(super) struct TreeLink {
     pub(super) below: Vec<u8>,
-    /// What it says.
+    /// Its text.
     pub(super) to: Vec<u8>,
 }
 
@@ -41,30 +41,30 @@ pub(super) struct Tree {
     pub(super) files: Vec<TreeEntry>,
     /// Links that are to be copied as links.
     pub(super) links: Vec<TreeLink>,
-    /// Links that are left out.
+    /// Skipped links.
     pub(super) left_out: Vec<Vec<u8>>,
-    /// What could not be looked at.
+    /// What could not be read.
     pub(super) failed: Vec<(Vec<u8>, FileError)>,
 }
 
-/// A directory that is still to be listed.
+/// A directory to be listed.
 struct Unlisted {
     below: Vec<u8>,
     depth: usize,
     place: Arc<Ancestry>,
 }
 
-/// Where a directory is, as far as that is known.
+/// The directories that contain a directory.
 enum Ancestry {
     Start,
-    /// A directory in another one.
+    /// A named entry of another directory.
     Named(Vec<u8>, Arc<Ancestry>),
-    /// Where a link led to, by its absolute path, and what the link is in.
+    /// The target of a link, by its absolute path, and the directory of the link.
     Linked(Vec<u8>, Arc<Ancestry>),
 }
 
 impl Ancestry {
-    /// The absolute paths of the directory and of all that it is in.
+    /// The absolute paths of the directory and of all that contain it.
     fn chain(&self, start: &[u8]) -> Vec<Vec<u8>> {
         match self {
             Self::Start => vec![start.to_vec()],
@@ -83,7 +83,7 @@ impl Ancestry {
     }
 }
 
-/// One entry of a directory, as it is to be taken.
+/// An entry of a directory.
 enum ListedEntry {
     Is(FileStat, Option<Vec<u8>>),
     Link(Vec<u8>),
@@ -166,7 +166,7 @@ struct Walk<'a> {
     files: &'a dyn Files,
     root: &'a [u8],
     links: Links,
-    /// Where the start really is; only links to directories make that matter.
+    /// The resolved path of the start; needed only for links to directories.
     start: OnceCell<Vec<u8>>,
 }
 
@@ -207,7 +207,7 @@ impl Walk<'_> {
         Ok(listed)
     }
 
-    /// What a link leads to, unless that is a directory that it is in.
+    /// The target of a link; an error if it contains the link.
     async fn follow(&self, path: &[u8], within: &Ancestry) -> Result<ListedEntry, FileError> {
         let stat = self.files.stat(path).await?;
         if stat.kind != FileKind::Directory {

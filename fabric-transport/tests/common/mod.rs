@@ -1,100 +1,63 @@
-//! A real sshd on loopback, with keys and configuration of its own, for the tests of this crate.
+//! Shared code of this crate's tests.
 
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "shared by several test programs")]
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::Duration;
 
 use fabric_core::target::{HostKeyCheck, Identity};
 use fabric_core::transport::{Process, ProcessEvent, Program, SpawnRequest};
 use fabric_core::{ConnectError, Emitter, Event, EventKind, EventSink, ExitStatus, Session, Target};
 use fabric_transport::connector::Connector;
-use tempfile::TempDir;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tests::SshdBuilder;
 
-/// An sshd that ends with this value.
-pub struct Sshd {
-    pub dir: TempDir,
-    pub port: u16,
-    child: Child,
+pub use tests::{Sshd, current_user};
+
+/// An sshd of the harness on 127.0.0.1.
+pub fn sshd() -> SshdBuilder {
+    Sshd::builder().first(Ipv4Addr::LOCALHOST)
 }
 
-/// How to set one up.
-#[derive(Default)]
-pub struct Setup {
-    lines: Vec<String>,
-    keys: Vec<String>,
+/// One that logs every request too. It also writes debug messages to the standard error of commands.
+pub fn debug_sshd() -> SshdBuilder {
+    sshd().log_level("DEBUG1")
 }
 
-impl Setup {
-    /// Adds a line to sshd_config; of a keyword, the first value wins.
-    #[must_use]
-    pub fn line(mut self, line: impl Into<String>) -> Self {
-        self.lines.push(line.into());
-        self
+/// Helpers for an sshd of the harness.
+pub trait SshdExt {
+    /// A known_hosts file beside the server.
+    fn recorded(&self) -> PathBuf;
+
+    /// A target with [`Sshd::key`], which records the host's key.
+    fn target(&self) -> Target;
+
+    fn target_without_auth(&self) -> Target;
+}
+
+impl SshdExt for Sshd {
+    fn recorded(&self) -> PathBuf {
+        self.path("known_hosts")
     }
 
-    /// Lets a public key in, beside the one of [`Sshd::key`].
-    #[must_use]
-    pub fn authorize(mut self, public_key: impl Into<String>) -> Self {
-        self.keys.push(public_key.into());
-        self
+    fn target(&self) -> Target {
+        let mut target = self.target_without_auth();
+        target.auth.identities = vec![Identity::new(self.key())];
+        target
     }
 
-    pub fn start(self) -> Sshd {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        keygen(&at("host_ed25519"), &["-t", "ed25519"]);
-        keygen(&at("user_ed25519"), &["-t", "ed25519"]);
-        let mut authorized = fs::read_to_string(at("user_ed25519.pub")).unwrap();
-        for key in &self.keys {
-            authorized.push_str(key.trim_end());
-            authorized.push('\n');
-        }
-        fs::write(at("authorized_keys"), authorized).unwrap();
-        // Taken and given back: sshd cannot say which port it got.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut config = self.lines.join("\n");
-        let _ = write!(
-            config,
-            "
-Port {port}
-ListenAddress 127.0.0.1
-HostKey {0}/host_ed25519
-PidFile none
-AuthorizedKeysFile {0}/authorized_keys
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-PermitRootLogin yes
-MaxStartups 200
-AllowStreamLocalForwarding yes
-LogLevel DEBUG1
-Subsystem sftp internal-sftp
-",
-            dir.path().display()
-        );
-        fs::write(at("sshd_config"), config).unwrap();
-        // sshd wants this directory for its unprivileged half.
-        let _ = fs::create_dir_all("/run/sshd");
-        let mut child = Command::new("/usr/sbin/sshd")
-            .arg("-D")
-            .arg("-f")
-            .arg(at("sshd_config"))
-            .arg("-E")
-            .arg(at("log"))
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("sshd must be installed (Debian: openssh-server)");
-        wait_for(&at("log"), &format!("Server listening on 127.0.0.1 port {port}"), &mut child);
-        Sshd { dir, port, child }
+    fn target_without_auth(&self) -> Target {
+        let mut target = Target::new(format!("{}@127.0.0.1:{}", current_user(), self.port()).parse().unwrap());
+        target.host_keys.check = HostKeyCheck::AcceptNew;
+        target.host_keys.user_files = vec![self.recorded()];
+        target
     }
 }
 
@@ -108,71 +71,7 @@ pub fn keygen(path: &Path, arguments: &[&str]) {
     assert!(command.stdin(Stdio::null()).status().expect("ssh-keygen must be installed").success());
 }
 
-fn wait_for(log: &Path, text: &str, child: &mut Child) {
-    // sshd has no other way to say that it is ready.
-    for _ in 0..2000 {
-        if fs::read_to_string(log).is_ok_and(|log| log.contains(text)) {
-            return;
-        }
-        if let Some(status) = child.try_wait().unwrap() {
-            panic!("sshd ended with {status}: {}", fs::read_to_string(log).unwrap_or_default());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("sshd did not start: {}", fs::read_to_string(log).unwrap_or_default());
-}
-
-impl Sshd {
-    pub fn start() -> Self {
-        Setup::default().start()
-    }
-
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// The private key that is let in.
-    pub fn key(&self) -> PathBuf {
-        self.path("user_ed25519")
-    }
-
-    pub fn known_hosts(&self) -> PathBuf {
-        self.path("known_hosts")
-    }
-
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap()
-    }
-
-    /// A target with that key, which records the host's key beside the server.
-    pub fn target(&self) -> Target {
-        let mut target = self.target_without_auth();
-        target.auth.identities = vec![Identity::new(self.key())];
-        target
-    }
-
-    pub fn target_without_auth(&self) -> Target {
-        let user = whoami();
-        let mut target = Target::new(format!("{user}@127.0.0.1:{}", self.port).parse().unwrap());
-        target.host_keys.check = HostKeyCheck::AcceptNew;
-        target.host_keys.user_files = vec![self.known_hosts()];
-        target
-    }
-}
-
-pub fn whoami() -> String {
-    let output = Command::new("id").arg("-un").output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// An ssh-agent with keys, that ends with this value.
+/// An ssh-agent with keys, which ends with this value.
 pub struct Agent {
     pub socket: PathBuf,
     child: Child,
@@ -187,7 +86,7 @@ impl Agent {
         agent
     }
 
-    /// One without keys that has this program confirm signatures.
+    /// An agent without keys, which confirms signatures by this program.
     pub fn asking(dir: &Path, program: impl AsRef<std::ffi::OsStr>) -> Self {
         let socket = dir.join("agent.sock");
         let mut child = Command::new("ssh-agent")
@@ -219,7 +118,7 @@ impl Drop for Agent {
     }
 }
 
-/// Keeps the events it gets.
+/// Collects events.
 pub struct Events(mpsc::Receiver<Event>);
 
 struct Sink(std::sync::Mutex<mpsc::Sender<Event>>);
@@ -241,7 +140,7 @@ impl Events {
     }
 }
 
-/// What a process printed and how it ended.
+/// A process's output and exit status.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Done {
     pub stdout: Vec<u8>,
@@ -277,28 +176,30 @@ pub async fn run(session: &dyn Session, text: impl AsRef<[u8]>) -> Done {
     finish(session.spawn(&command(text)).await.unwrap()).await
 }
 
-/// A session by a connector of its own.
+/// Opens a session with a new connector.
 pub async fn open(target: &Target) -> Arc<dyn Session> {
     Connector::new().open(target, &Emitter::none()).await.unwrap()
 }
 
-/// The error of a session that must not come about.
+/// The error of a session that must fail.
 pub async fn refused(target: &Target) -> ConnectError {
     Connector::new().open(target, &Emitter::none()).await.err().expect("the connection must fail")
 }
 
-/// Tries until there is something: for what another program does in its own time.
-pub async fn retry<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..1000 {
-        if let Some(found) = attempt().await {
-            return found;
+/// Waits for the end of a process, which may not be a child of this one.
+pub async fn end_of(pid: &str) {
+    let pid = Pid::from_raw(pid.trim().parse().expect("a number")).expect("not 0");
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        // Readable once it has ended.
+        Ok(process) => {
+            let wait = move || poll(&mut [PollFd::new(&process, PollFlags::IN)], None);
+            tokio::task::spawn_blocking(wait).await.unwrap().unwrap();
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        Err(error) => assert_eq!(error, Errno::SRCH, "the process can be waited for"),
     }
-    panic!("it did not happen within 10 s");
 }
 
-/// Whether a process is there and no zombie.
+/// Whether a process exists and isn't a zombie.
 pub fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))

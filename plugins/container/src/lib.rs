@@ -1,18 +1,18 @@
-//! A transport into containers and the like: by docker, podman, kubectl, nsenter, chroot, or any command of
-//! one's own that runs a command elsewhere.
+//! A transport into containers and similar, by docker, podman, kubectl, nsenter, chroot, or any command that runs a
+//! command elsewhere.
 //!
-//! `transport = "container"` or `container://[user@]name`. The option `runtime` chooses how (default:
-//! `docker`); `command` is a template of one's own, in which `{host}` and `{user}` stand for the target's and
-//! to which `sh -c COMMAND` is appended:
+//! `transport = "container"` or `container://[user@]name`. The option `runtime` selects the runtime (default:
+//! `docker`); `command` is a custom command, in which `{host}` and `{user}` stand for the target's and to which `sh -c
+//! COMMAND` is appended:
 //!
 //! ```toml
 //! [hosts."jail*".transport_options.container]
 //! command = ["jexec", "-U", "{user}", "{host}"]
 //! ```
 //!
-//! Signals reach what runs by nsenter, chroot and commands of one's own. docker, podman and kubectl pass none on, nor
-//! does a command of one's own that `client` says is one like them: stopping a process ends its client, and says that
-//! it may still be running.
+//! Signals reach processes of nsenter, chroot and custom commands. docker, podman and kubectl don't pass signals on,
+//! nor does a custom command with the option `client`: stopping a process ends its client, and the error says that the
+//! process may still be running.
 
 use std::process::Command;
 
@@ -21,14 +21,14 @@ use fabric_plugin_sdk::{
     TransportSession, export_plugin,
 };
 
-/// How a runtime runs a command: its words, what it takes for a terminal, and how it becomes a user.
+/// How a runtime runs a command: its words, those for a terminal, and those for a user.
 struct Runtime {
     name: &'static str,
     words: &'static [&'static str],
     terminal: &'static [&'static str],
     user: &'static [&'static str],
     target: &'static [&'static str],
-    /// Whether its command is the client of a process elsewhere, which signals do not reach.
+    /// Whether its command is only a client of a process elsewhere, which signals don't reach.
     client: bool,
 }
 
@@ -175,7 +175,7 @@ impl Session {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         if !request.env.is_empty() {
-            // Inside, as runtimes do not hand their own environment on.
+            // Set inside, as runtimes don't pass their own environment on.
             command.arg("env").args(request.env.iter().map(|(name, value)| format!("{name}={value}")));
         }
         command.args(request.words(&self.shell));
@@ -183,7 +183,7 @@ impl Session {
     }
 }
 
-/// A word with each `{name}` replaced. In a path, what stands for a name is one part of it and leads nowhere else.
+/// A word with each `{name}` replaced. In a path, the value must be a single component, without `..`.
 fn filled<'a>(word: &str, stands_for: impl Fn(&str) -> Option<&'a str>) -> Result<String, PluginError> {
     let is_path = word.contains('/');
     let (mut out, mut rest) = (String::new(), word);
@@ -279,7 +279,7 @@ mod tests {
             assert!(error.contains("cannot be part of the path `/srv/{host}`"), "{error}");
             assert!(open_host(host, None, json!({"runtime": "chroot"})).is_err());
         }
-        // No path, but kubectl's way of naming.
+        // Not a path, but kubectl's syntax.
         assert!(open_host("deploy/web", None, json!({"runtime": "kubectl"})).is_ok());
     }
 }

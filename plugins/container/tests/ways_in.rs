@@ -1,4 +1,4 @@
-//! The plugin by every way that runs without a container service; the clients of services by stand-ins.
+//! The plugin with the runtimes that work without a container service; services are replaced by scripts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ async fn output(session: &Arc<dyn Session>, line: &str) -> String {
     String::from_utf8_lossy(&said).into_owned()
 }
 
-/// Clients of services pass no signals on, and the plugin is honest about it.
+/// Clients of services don't pass signals on, and the plugin's error says so.
 async fn assert_unknown_when_stopped(session: &Arc<dyn Session>) {
     let program = Program::Command(b"echo ready; read line".to_vec());
     let mut process = session.spawn(&SpawnRequest::new(program)).await.expect("a process");
@@ -70,7 +70,7 @@ async fn the_suite_passes_in_namespaces_of_their_own() {
 async fn the_suite_passes_by_nsenter() {
     needs_root();
     let plugin = BuiltPlugin::new("container");
-    // A process with a host name of its own, to see that its namespaces are entered.
+    // A process with a host name of its own, to check that its namespaces are entered.
     let mut holder = tokio::process::Command::new("unshare")
         .args(["--uts", "--mount", "sh", "-c", "hostname inside; echo; read line"])
         .stdin(std::process::Stdio::piped())
@@ -86,8 +86,8 @@ async fn the_suite_passes_by_nsenter() {
     conformance::run(session, &[]).await;
 }
 
-/// Stand-ins: a script in the place of the client, which checks the words it gets and runs the command here. They show
-/// that the words are right, and that what a client passes on reaches the run; not that a service understands them.
+/// A script in place of the client, which checks its arguments and runs the command here. This tests the arguments, and
+/// that output and status arrive; not that a service accepts them.
 #[tokio::test(flavor = "multi_thread")]
 async fn stand_ins_for_clients_of_services_get_their_words() {
     let plugin = BuiltPlugin::new("container");
@@ -109,7 +109,7 @@ async fn stand_ins_for_clients_of_services_get_their_words() {
     }
 }
 
-/// A command of one's own may be the client of a process elsewhere, as `kubectl -n shop exec` is.
+/// A custom command may be a client of a process elsewhere, such as `kubectl -n shop exec`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_ones_own_is_not_said_to_have_stopped_anything() {
     let plugin = BuiltPlugin::new("container");

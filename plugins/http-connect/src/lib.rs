@@ -1,4 +1,4 @@
-//! A gateway through HTTP proxies that know CONNECT (RFC 9110, section 9.3.6), with basic authentication.
+//! A gateway through HTTP proxies with CONNECT (RFC 9110, section 9.3.6), with basic authentication.
 //!
 //! `gateway = "http-connect://[user[:password]@]proxy[:8080]"`. The proxy resolves the target's name.
 
@@ -11,7 +11,7 @@ use fabric_plugin_sdk::{
     Cancel, Description, DialRequest, GatewayPlugin, Handshake, OptionKind, PluginError, Proxy, export_plugin,
 };
 
-/// An answer's header longer than this is no answer.
+/// The longest accepted header of an answer.
 const LONGEST_HEADER: usize = 64 * 1024;
 
 #[derive(Default)]
@@ -67,7 +67,7 @@ fn header(request: &DialRequest, login: Option<&str>) -> Result<String, PluginEr
 /// Any 2xx is a tunnel.
 fn check(answer: &[u8], request: &DialRequest, login: Option<&str>) -> Result<(), PluginError> {
     let text = String::from_utf8_lossy(answer);
-    // For people to read, however long the proxy has made it, and even if it repeats what we sent.
+    // Safe to print, even if it is long or repeats what was sent.
     let line = text.lines().next().unwrap_or_default();
     let line = login.map_or_else(|| line.to_owned(), |login| line.replace(login, "***"));
     let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
@@ -76,7 +76,7 @@ fn check(answer: &[u8], request: &DialRequest, login: Option<&str>) -> Result<()
     let code = words.next().filter(|word| word.starts_with("HTTP/1.")).and_then(|_| words.next()?.parse::<u16>().ok());
     match code {
         Some(200..300) => Ok(()),
-        // 401 is what tinyproxy says.
+        // tinyproxy answers with 401.
         Some(401 | 407) => Err(PluginError::new(format!(
             "it wants a login or refused it ({line}): write gateway = \"http-connect://user:password@proxy\""
         ))),

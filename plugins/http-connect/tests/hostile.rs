@@ -1,4 +1,4 @@
-//! Proxies that do not keep to the protocol: each is an error in time; what follows an answer is not touched.
+//! Proxies that break the protocol: each is an error in time; data after a valid answer isn't consumed.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use fabric_core::Target;
 use fabric_transport_conformance as conformance;
 use tests::{BuiltPlugin, Sshd};
 
-/// A proxy for one connection: reads the request, and then does this.
+/// A proxy for one connection: reads the request, and then runs this.
 fn proxy(then: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address");
@@ -71,7 +71,7 @@ async fn silence_is_an_error_when_time_is_up() {
     assert!(text.ends_with(&late), "{text}");
 }
 
-/// Where the `@proxy` was forgotten, what is left may be a password.
+/// Without the `@proxy`, the rest may be a password.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistyped_address_is_told_without_what_may_be_a_password() {
     let (plugin, sshd) = (BuiltPlugin::new("http-connect"), Sshd::shared());

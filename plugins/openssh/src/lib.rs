@@ -1,9 +1,9 @@
-//! A transport by the system's `ssh`: everything that ssh can (GSSAPI key exchange, PKCS#11, its own
-//! ssh_config), with one multiplexed connection a host.
+//! A transport that uses the system's `ssh`, with all its features (GSSAPI key exchange, PKCS#11, its own ssh_config)
+//! and one multiplexed connection a host.
 //!
-//! `transport = "openssh"` or `openssh://[user@]host[:port]`. `ssh` reads its own configuration, with the lines of
-//! the setting `ssh_options` above it, and never asks: keys must be in the agent or without a passphrase (`BatchMode`). It passes
-//! no signals on: stopping a process ends its channel, and says that it may still be running.
+//! `transport = "openssh"` or `openssh://[user@]host[:port]`. `ssh` reads its own configuration, with the lines of the
+//! setting `ssh_options` before it, and never prompts: keys must be in the agent or without a passphrase (`BatchMode`).
+//! It doesn't pass signals on: stopping a process closes its channel, and the error says that it may still be running.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -19,7 +19,7 @@ use fabric_plugin_sdk::{
     TransportSession, export_plugin,
 };
 
-/// How often to look whether the connection stands yet.
+/// How often to check whether the connection is ready.
 const LOOK: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
@@ -43,11 +43,11 @@ impl TransportPlugin for OpenSsh {
 
 export_plugin!(transport OpenSsh);
 
-/// Runs `$2...`, which ends with its standard input: so no connection outlives whoever opened it, not even one that was
-/// killed. The directory `$1` goes with it.
+/// Runs `$2...` until standard input is closed, so that no connection outlives the program, even if it was killed.
+/// Removes the directory `$1`.
 ///
-/// `ssh` may lose a signal that comes just before it waits for something, so one is not enough. One that its
-/// configuration has sent into the background (`ForkAfterAuthentication`) is ended by its socket.
+/// `ssh` may lose a signal that arrives just before it waits for something, so the signal is repeated. An `ssh` in the
+/// background (`ForkAfterAuthentication` in its configuration) is ended by its socket.
 const WITH_US: &str = r#"
 dir=$1
 shift
@@ -71,13 +71,13 @@ fi
 rm -rf "$dir"
 "#;
 
-/// Options of `ssh` that take a value, by their letter (ssh(1)).
+/// Options of `ssh` with a value, by letter (ssh(1)).
 const WITH_VALUE: &str = "BbcDEeFIiJLlmOoPpQRSWw";
 
-/// Those by which it would do something else than be a connection that ends when told to.
+/// Options with which it would not be a connection that can be ended.
 const NOT_A_CONNECTION: &str = "fGOQSVW";
 
-/// Refuses arguments with which `ssh` would not be the plugin's to end, and words that would be a host.
+/// Refuses arguments with which the plugin could not end `ssh`, and words that would be taken as the host.
 fn check_args(args: &[String]) -> Result<(), PluginError> {
     let wrong = |what: &str| Err(PluginError::new(format!("option `args`: {what}")));
     let mut words = args.iter();
@@ -119,8 +119,8 @@ fn connect_timeout(timeout: Duration) -> [String; 2] {
     ["-o".to_owned(), format!("ConnectTimeout={}", timeout.as_secs().max(1))]
 }
 
-/// What of the words of an `ssh` that has failed tells why: the last line, and for a host key also which it is and what
-/// stands against it.
+/// The reason in the output of an `ssh` that failed: the last line, and for a host key also the key and the conflicting
+/// line.
 fn reason(said: &str) -> String {
     const ABOUT_KEYS: [&str; 4] = ["Host key for ", "Offending ", "SHA256:", "Host certificate"];
     let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -137,7 +137,7 @@ fn reason(said: &str) -> String {
     format!("{} {}", last, told.join("; "))
 }
 
-/// A running master and the socket by which others join it.
+/// A running master and its socket, which clients use.
 struct Session {
     program: String,
     args: Vec<String>,
@@ -180,7 +180,7 @@ impl Session {
         master.arg("-S").arg(dir.path().join("s")).args(&args).arg("--").arg(&request.host);
         let errors = tempfile::tempfile()?;
         master.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(errors.try_clone()?);
-        // Ctrl-C is Fabric's to handle, which may still need the connection.
+        // Fabric handles Ctrl-C, and may still need the connection.
         master.process_group(0);
         let child = master.spawn().map_err(|error| PluginError::new(format!("cannot start sh: {error}")))?;
         let (host, dir, master) = (request.host.clone(), dir.keep(), std::sync::Mutex::new(child));
@@ -189,7 +189,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Until the master's socket is there, or the master has ended with its reason.
+    /// Waits for the master's socket, or for the end of the master with its reason.
     fn wait(&self, cancel: Cancel<'_>, mut errors: std::fs::File) -> Result<(), PluginError> {
         use std::io::{Read as _, Seek as _};
         let until = Instant::now() + self.timeout;
@@ -207,7 +207,7 @@ impl Session {
             if Instant::now() > until {
                 return Err(PluginError::new(format!("no connection within {} s", self.timeout.as_secs_f64())));
             }
-            // `ssh` has no other way of telling that its socket listens.
+            // `ssh` has no other way to report that its socket is ready.
             std::thread::sleep(LOOK);
         }
         Ok(())
@@ -221,12 +221,12 @@ impl Session {
         self.master.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// `ssh` as a client of the master; options must follow before the host.
+    /// `ssh` as a client of the master; options must come before the host.
     fn client(&self, options: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["-o", "ControlMaster=no", "-o", "BatchMode=yes"]).arg("-S").arg(self.socket());
-        // For a master that does not answer, and for the connection of its own that `ssh` makes where the server gives
-        // the master no further session.
+        // For a master that doesn't answer, and for the separate connection that `ssh` opens if the server refuses the
+        // master another session.
         command.args(connect_timeout(self.timeout));
         command.args(options).args(&self.args).arg("--").arg(&self.host);
         command
@@ -258,7 +258,7 @@ impl TransportSession for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Closes its standard input first. It may have ended by itself; what counts is that it is gone and waited for.
+        // Closes its standard input first. It may have ended by itself; this only makes sure that it has.
         let _ = self.master().wait();
     }
 }

@@ -7,11 +7,11 @@ use fabric_core::{Phase, ProcessEvent, Target};
 use fabric_transport_conformance as conformance;
 use tests::{BuiltPlugin, Kdc, Server, Sshd, current_user, tool};
 
-/// What `ssh` cannot do: it passes no signal on (see `stopping_says_what_is_not_known`), and ends with 255 where the
-/// command was ended by one.
+/// What `ssh` can't do: it doesn't pass signals on (see `stopping_says_what_is_not_known`), and exits with 255 if a
+/// signal ended the command.
 const WITHOUT: [&str; 2] = ["a_process_is_stopped", "a_signal_is_told"];
 
-/// A target whose ssh reads a configuration of its own, and logs in with the harness's key.
+/// A target whose ssh reads its own configuration and logs in with the harness's key.
 fn target(plugin: &BuiltPlugin, sshd: &Sshd, lines: &str) -> Target {
     configured(plugin, sshd, &format!("{lines}\nIdentityFile {}\nIdentitiesOnly yes", sshd.key().display()))
 }
@@ -57,7 +57,7 @@ async fn ssh_config_is_sshs_own() {
     conformance::run(plugin.open(&target).await.expect("a session"), &WITHOUT).await;
 }
 
-/// `ssh` loses one that comes just before it waits, which happens all the time on a busy machine.
+/// `ssh` loses a signal that arrives just before it waits, which happens often on a busy machine.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_that_ssh_loses_is_sent_again() {
     let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().start());
@@ -71,7 +71,7 @@ async fn a_signal_that_ssh_loses_is_sent_again() {
     sshd.wait_for_log("Disconnected from", 1);
 }
 
-/// What goes on without the process that was started ends with the session all the same.
+/// A background process ends with the session too.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ssh_that_goes_into_the_background_is_no_more_than_one_that_stays() {
     let (plugin, sshd) = (BuiltPlugin::new("openssh"), Sshd::builder().start());
@@ -107,7 +107,7 @@ async fn sshs_own_words_are_the_error() {
     assert!(error.to_string().contains("Connection refused"), "{error}");
 }
 
-/// A key that never leaves its token: made in SoftHSM, unlocked in the agent, as its users do it.
+/// A key in a hardware token: created in SoftHSM and unlocked in the agent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_in_a_pkcs11_token_logs_in() {
     const PIN: &str = "123456";
@@ -128,7 +128,7 @@ async fn a_key_in_a_pkcs11_token_logs_in() {
     run("softhsm2-util", &["--init-token", "--free", "--label", "fab", "--so-pin", PIN, "--pin", PIN], &[]);
     let key = ["--keypairgen", "--key-type", "EC:prime256v1", "--label", "fab", "--id", "01"];
     run("pkcs11-tool", &[&["--module", &module, "--login", "--pin", PIN][..], &key].concat(), &[]);
-    // The only key that gets in.
+    // The only accepted key.
     std::fs::write(sshd.key().with_file_name("authorized_keys"), run("ssh-keygen", &["-D", &module], &[]))
         .expect("authorized_keys");
 
@@ -147,8 +147,7 @@ async fn a_key_in_a_pkcs11_token_logs_in() {
     assert!(sshd.log().contains("Accepted publickey") && sshd.log().contains("ECDSA"), "{}", sshd.log());
 }
 
-/// A ticket instead of keys, which Debian's `ssh` can show in the key exchange already; which way it took, its own log
-/// tells.
+/// A Kerberos ticket instead of keys, which Debian's `ssh` can use in the key exchange; its log says which way it took.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kerberos_ticket_logs_in() {
     let user = current_user();

@@ -1,17 +1,17 @@
-//! The C table itself, as `include/fabric_plugin.h` has it. Fields are only ever appended.
+//! The C table, as in `include/fabric_plugin.h`. Fields are only ever appended.
 //!
-//! Plugin authors need none of this: [`export_plugin!`](crate::export_plugin) fills the table in. The
-//! loader and the tests of the header do.
+//! Authors of plugins don't need this: [`export_plugin!`](crate::export_plugin) fills the table in. The loader and the
+//! tests of the header use it.
 
 use std::ffi::c_int;
 
-/// The version of the ABI: the high half must be equal on both sides, the low half only adds.
+/// The version of the ABI: the high half must be equal on both sides; the low half counts additions.
 pub const ABI_VERSION: u32 = 0x0001_0000;
 
 /// The name of the one exported symbol, with its terminating zero.
 pub const ENTRY_SYMBOL: &[u8] = b"fabric_plugin_entry\0";
 
-/// A text that the caller owns and that is valid during the call: UTF-8, not terminated.
+/// A text that is owned by the caller and valid during the call: UTF-8, not terminated.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Str {
@@ -55,7 +55,7 @@ impl Str {
     }
 }
 
-/// A text that the plugin owns until the host gives it to the plugin's `free`.
+/// A text that the plugin owns until the host passes it to the plugin's `free`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Buf {
@@ -63,7 +63,7 @@ pub struct Buf {
     pub ptr: *mut u8,
     /// Its length in bytes.
     pub len: usize,
-    /// How much memory there is, for the plugin's own use.
+    /// The allocated size, for the plugin's own use.
     pub capacity: usize,
 }
 
@@ -74,17 +74,17 @@ impl Buf {
     }
 }
 
-/// What a call came to.
+/// The result of a call.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Done.
+    /// Success.
     Ok = 0,
-    /// Not done; the error text says why.
+    /// Failure; the error text contains the reason.
     Failed = 1,
     /// The cancel descriptor became readable.
     Cancelled = 2,
-    /// The plugin has no such thing.
+    /// Not supported by the plugin.
     Unsupported = 3,
     /// The plugin's code panicked.
     Panicked = 4,
@@ -107,11 +107,11 @@ pub struct Table {
     pub abi_version: u32,
     /// The size of this struct in the SDK it was built with.
     pub size: u32,
-    /// The scheme that it serves.
+    /// The scheme or transport name that it implements.
     pub name: Str,
     /// Its own version.
     pub version: Str,
-    /// What it is, as JSON.
+    /// Its description, as JSON.
     pub describe: Option<unsafe extern "C" fn(out: *mut Buf) -> i32>,
     /// Gateways: a connected stream.
     pub dial: Option<unsafe extern "C" fn(request: Str, cancel_fd: c_int, out_fd: *mut c_int, error: *mut Buf) -> i32>,
@@ -125,7 +125,7 @@ pub struct Table {
     pub files: Option<unsafe extern "C" fn(session: u64, cancel_fd: c_int, out_fd: *mut c_int, error: *mut Buf) -> i32>,
     /// Transports: the session has ended.
     pub close: Option<unsafe extern "C" fn(session: u64)>,
-    /// Frees what the plugin handed out.
+    /// Frees what the plugin returned.
     pub free: Option<unsafe extern "C" fn(buf: Buf)>,
 }
 

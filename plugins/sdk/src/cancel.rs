@@ -1,4 +1,4 @@
-//! How a plugin learns that its result is no longer wanted.
+//! Cancellation of calls.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -11,15 +11,15 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, 
 
 use crate::PluginError;
 
-/// Becomes readable when the call is no longer wanted: the user pressed Ctrl-C, or its time is up.
+/// Becomes readable when the call's result is no longer needed: the user pressed Ctrl-C, or its time is up.
 ///
-/// Blocking calls that watch it, such as [`Cancel::connect`] and [`Cancel::readable`], return
-/// [`PluginError::Cancelled`] then.
+/// Blocking calls that watch it, such as [`Cancel::connect`] and [`Cancel::readable`], then return
+/// [`PluginError::Cancelled`].
 #[derive(Debug, Clone, Copy)]
 pub struct Cancel<'fd>(Option<BorrowedFd<'fd>>);
 
 impl<'fd> Cancel<'fd> {
-    /// What becomes readable when it is time to stop.
+    /// The descriptor that becomes readable when the call must stop.
     pub fn new(fd: BorrowedFd<'fd>) -> Self {
         Self(Some(fd))
     }
@@ -29,7 +29,7 @@ impl<'fd> Cancel<'fd> {
         Cancel(None)
     }
 
-    /// Whether it is time to stop.
+    /// Whether the call must stop.
     pub fn is_cancelled(&self) -> bool {
         let Some(fd) = self.0 else { return false };
         let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
@@ -46,7 +46,7 @@ impl<'fd> Cancel<'fd> {
         self.wait(fd.as_fd(), PollFlags::OUT, Instant::now() + timeout, timeout)
     }
 
-    /// `timeout` is what the error tells.
+    /// `timeout` is for the error's text.
     fn wait(self, fd: BorrowedFd<'_>, flags: PollFlags, until: Instant, timeout: Duration) -> Result<(), PluginError> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -69,8 +69,8 @@ impl<'fd> Cancel<'fd> {
         }
     }
 
-    /// A TCP connection to `host` and `port`, every address tried, nodelay set; for at most `timeout` each. The error says
-    /// what was wrong with every one.
+    /// A TCP connection to `host` and `port` with nodelay set; every address is tried for at most `timeout`. The error
+    /// contains the reason for each of them.
     pub fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<TcpStream, PluginError> {
         let addresses =
             (host, port).to_socket_addrs().map_err(|e| PluginError::new(format!("cannot find {host}: {e}")))?;
@@ -114,8 +114,8 @@ impl<'fd> Cancel<'fd> {
     }
 }
 
-/// A stream whose reads and writes end when the call is cancelled or its time is up: for the handshake of a
-/// gateway, before it gives the stream away.
+/// A stream whose reads and writes fail when the call is cancelled or its time is up: for the handshake of a gateway,
+/// before it returns the stream.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -139,12 +139,12 @@ pub struct Handshake<'a> {
 }
 
 impl<'a> Handshake<'a> {
-    /// Over `stream`, for at most `timeout` in all.
+    /// Over `stream`, for at most `timeout` in total.
     pub fn new(stream: &'a impl AsFd, cancel: Cancel<'a>, timeout: Duration) -> Self {
         Self { fd: stream.as_fd(), cancel, until: Instant::now() + timeout, timeout }
     }
 
-    /// Reads up to and with `end`, byte by byte, so that nothing behind it is taken; at most `most` bytes.
+    /// Reads up to and including `end`, byte by byte, so that nothing behind it is consumed; at most `most` bytes.
     pub fn read_until(&mut self, end: &[u8], most: usize) -> Result<Vec<u8>, PluginError> {
         let mut read = Vec::new();
         let mut byte = [0];

@@ -4,24 +4,24 @@ use std::io;
 
 use thiserror::Error;
 
-/// Why a plugin could not do what it was asked. The text reaches the user with the host and the plugin's
-/// name before it; it must not hold a password.
+/// Why a plugin could not do what it was asked. The user sees the text after the host's and the plugin's name; it must
+/// not contain a password.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PluginError {
-    /// The host called off what it had asked for.
+    /// The host cancelled the call.
     #[error("cancelled")]
     Cancelled,
-    /// It failed.
+    /// The call failed.
     #[error("{0}")]
     Failed(String),
-    /// The plugin has no such thing.
+    /// The plugin doesn't support this.
     #[error("not supported")]
     Unsupported,
 }
 
 impl PluginError {
-    /// It failed, and why.
+    /// A failure with this reason.
     pub fn new(reason: impl Into<String>) -> Self {
         Self::Failed(reason.into())
     }

@@ -1,5 +1,5 @@
-//! What [`export_plugin!`](crate::export_plugin) makes of a plugin: the C functions around its traits, none
-//! of which lets a panic out.
+//! The C functions that [`export_plugin!`](crate::export_plugin) builds around a plugin's trait. None of them lets a
+//! panic out.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -17,27 +17,27 @@ use crate::{Cancel, GatewayPlugin, PluginError, TransportPlugin};
 
 /// The one value of an exported gateway; [`export_plugin!`](crate::export_plugin) implements it.
 pub trait ExportedGateway: GatewayPlugin {
-    /// Where the value lives.
+    /// The static with the value.
     fn cell() -> &'static OnceLock<Self>;
 }
 
 /// The one value and the sessions of an exported transport; [`export_plugin!`](crate::export_plugin)
 /// implements it.
 pub trait ExportedTransport: TransportPlugin {
-    /// Where the value lives.
+    /// The static with the value.
     fn cell() -> &'static OnceLock<Self>;
-    /// Where its sessions live.
+    /// The static with its sessions.
     fn sessions() -> &'static Sessions<Self::Session>;
 }
 
-/// The open sessions of a transport, by the numbers under which the host knows them.
+/// The open sessions of a transport, by the numbers that the host uses for them.
 pub struct Sessions<S> {
     next: AtomicU64,
     open: Mutex<Option<HashMap<u64, Arc<S>>>>,
 }
 
 impl<S> Sessions<S> {
-    /// None yet.
+    /// No sessions.
     #[expect(clippy::new_without_default, reason = "only ever a static")]
     pub const fn new() -> Self {
         Self { next: AtomicU64::new(1), open: Mutex::new(None) }
@@ -53,7 +53,7 @@ impl<S> Sessions<S> {
     }
 }
 
-/// The C functions of a plugin. All are called by [`export_plugin!`](crate::export_plugin)'s table alone.
+/// The C functions of a plugin. Only the table of [`export_plugin!`](crate::export_plugin) calls them.
 pub mod functions {
     use std::os::fd::IntoRawFd as _;
 
@@ -192,12 +192,12 @@ fn hand_out(bytes: Vec<u8>) -> Buf {
 }
 
 thread_local! {
-    /// Whether this thread is in a call of the host's, and where it panicked.
+    /// Whether this thread is in a call of the host, and where it panicked.
     static IN_CALL: Cell<bool> = const { Cell::new(false) };
     static PANICKED_AT: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// A panic in a call is the host's to tell, and not printed into its output.
+/// The host reports a panic in a call; it isn't printed into the host's output.
 fn keep_panics_quiet() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -212,7 +212,7 @@ fn keep_panics_quiet() {
     });
 }
 
-/// Runs the plugin's code; what goes wrong in it, a panic included, becomes a status and a text.
+/// Runs the plugin's code; an error or a panic in it becomes a status and a text.
 fn guard(error: *mut Buf, work: impl FnOnce() -> Result<(), PluginError>) -> i32 {
     keep_panics_quiet();
     let around = IN_CALL.replace(true);
@@ -265,7 +265,7 @@ unsafe fn answer<T: serde::Serialize>(out: *mut Buf, work: impl FnOnce() -> Resu
 unsafe fn request<T: DeserializeOwned>(text: Str) -> Result<T, PluginError> {
     // SAFETY: valid during the call, as the caller vouches; what is returned owns its data.
     let text = unsafe { text.as_text() }.ok_or_else(|| PluginError::new("the request is not a text"))?;
-    serde_json::from_str(text).map_err(|error| PluginError::new(format!("the request is not understood: {error}")))
+    serde_json::from_str(text).map_err(|error| PluginError::new(format!("the request is invalid: {error}")))
 }
 
 /// # Safety
@@ -326,7 +326,7 @@ macro_rules! export_plugin {
         #[cfg(panic = "abort")]
         ::std::compile_error!("a plugin needs `panic = \"unwind\"`: an abort would end fab with it");
 
-        /// The one symbol of a plugin.
+        /// The only exported symbol of a plugin.
         #[allow(unsafe_code, unreachable_pub, reason = "the C ABI is looked up by this very name")]
         #[unsafe(no_mangle)]
         pub extern "C" fn fabric_plugin_entry() -> *const $crate::abi::Table {

@@ -1,8 +1,8 @@
 //! Write Fabric gateways and transports as plugins.
 //!
-//! A **gateway** yields a connected byte stream on which Fabric speaks SSH: a SOCKS proxy, a bastion with a
-//! protocol of its own. A **transport** starts processes by itself: a container runtime, a serial console.
-//! Either is a shared library (`crate-type = ["cdylib"]`) that implements one trait and exports it:
+//! A **gateway** opens a byte stream for Fabric's SSH: a SOCKS proxy, a bastion with a protocol of its own. A
+//! **transport** starts processes by itself: a container runtime, a serial console. Both are shared libraries
+//! (`crate-type = ["cdylib"]`) that implement one trait and export it:
 //!
 //! ```
 //! use std::os::fd::OwnedFd;
@@ -29,15 +29,14 @@
 //! # fn main() {}
 //! ```
 //!
-//! `gateway = "direct://"` in the settings then goes that way.
+//! It is then used by `gateway = "direct://"` in the settings.
 //!
-//! # What crosses, and what does not
+//! # What crosses the ABI
 //!
-//! Plain data, JSON and file descriptors, through a small C table ([`abi`], `include/fabric_plugin.h`) whose
-//! fields are only ever appended. No Rust type, allocator, unwind or async runtime crosses, so that a
-//! plugin built by another compiler, or in C, works as well. A panic in a plugin becomes an error of that
-//! host. Functions are called on threads of their own and may block, but must return soon after their
-//! [`Cancel`] says so.
+//! Plain data, JSON and file descriptors cross a small C table ([`abi`], `include/fabric_plugin.h`) whose fields are
+//! only ever appended. No Rust type, allocator, unwinding or async runtime crosses it, so a plugin that was built by
+//! another compiler, or in C, works as well. A panic in a plugin becomes an error of the host in question. Functions
+//! are called on threads of their own and may block, but must return soon after their [`Cancel`] becomes readable.
 //!
 //! # Testing a plugin
 //!

@@ -1,4 +1,4 @@
-//! What crosses the ABI as JSON: requests, descriptions, the lines of a control descriptor.
+//! The JSON that crosses the ABI: requests, descriptions, the lines of a control descriptor.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Options by name, as the user's settings have them under the plugin's name.
+/// Options by name, from the user's settings for the plugin.
 pub type Options = serde_json::Map<String, serde_json::Value>;
 
-/// What a plugin is.
+/// A plugin's description.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Description {
@@ -19,19 +19,19 @@ pub struct Description {
     pub kind: PluginKind,
     /// One line for `fab --plugins`.
     pub summary: String,
-    /// The options it takes. What a user sets beside these is refused before the plugin is called.
+    /// Its options. Other options are refused before the plugin is called.
     #[serde(default)]
     pub options: BTreeMap<String, OptionSpec>,
 }
 
-/// What a plugin serves.
+/// What a plugin implements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum PluginKind {
-    /// It yields byte streams on which Fabric speaks SSH.
+    /// A gateway: it opens byte streams for Fabric's SSH.
     Gateway,
-    /// It starts processes by itself.
+    /// A transport: it starts processes by itself.
     Transport,
 }
 
@@ -42,16 +42,16 @@ pub struct OptionSpec {
     /// The type of its value.
     #[serde(rename = "type")]
     pub kind: OptionKind,
-    /// What it does, and its default.
+    /// Its meaning, and its default.
     #[serde(default)]
     pub doc: String,
-    /// Whether the plugin can't do without.
+    /// Whether the plugin requires it.
     #[serde(default)]
     pub required: bool,
 }
 
 impl OptionSpec {
-    /// An option that may be left out.
+    /// An optional option.
     pub fn new(kind: OptionKind, doc: impl Into<String>) -> Self {
         Self { kind, doc: doc.into(), required: false }
     }
@@ -95,7 +95,7 @@ impl OptionKind {
     }
 }
 
-/// A gateway is to yield a stream to a target.
+/// A request to a gateway: open a stream to a target.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DialRequest {
@@ -119,7 +119,7 @@ pub struct DialRequest {
     pub options: Options,
 }
 
-/// A transport is to open a session with a target.
+/// A request to a transport: open a session with a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OpenRequest {
@@ -127,10 +127,10 @@ pub struct OpenRequest {
     pub host_string: String,
     /// The target's name.
     pub host: String,
-    /// The port that the user asked for; `None` leaves it to the transport.
+    /// The user's port; `None` leaves it to the transport.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// The user to be there that the user asked for; `None` leaves it to the transport.
+    /// The user's login user; `None` leaves it to the transport.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// How long the call may take, in milliseconds.
@@ -145,7 +145,7 @@ pub struct OpenRequest {
 }
 
 impl OpenRequest {
-    /// A session with this host, and nothing else asked for.
+    /// A session with this host; everything else at its default.
     pub fn new(host_string: impl Into<String>, host: impl Into<String>) -> Self {
         Self {
             host_string: host_string.into(),
@@ -159,14 +159,14 @@ impl OpenRequest {
     }
 }
 
-/// A transport is to start a process. The default is a login shell without a terminal.
+/// A request to a transport: start a process. Default: a login shell without a terminal.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SpawnRequest {
-    /// The command, byte for byte; none is a login shell.
+    /// The command's bytes; `None` is a login shell.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_bytes")]
     pub command: Option<Vec<u8>>,
-    /// The pseudo-terminal, if one is wanted.
+    /// The pseudo-terminal, if there is to be one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pty: Option<Pty>,
     /// Variables for the process's environment.
@@ -200,7 +200,7 @@ impl Pty {
 pub enum Control {
     /// Send this signal, by its name without `SIG`.
     Signal(String),
-    /// The terminal has this size now.
+    /// The terminal's new size.
     Resize {
         /// Columns.
         columns: u16,
@@ -229,7 +229,7 @@ pub enum Ended {
     },
 }
 
-/// Without the password, as what is printed or panicked with may be read by others.
+/// Without the password, as logs and panics may be read by others.
 impl std::fmt::Debug for DialRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DialRequest")
@@ -245,7 +245,7 @@ impl std::fmt::Debug for DialRequest {
 }
 
 impl DialRequest {
-    /// To `host` and `port` through `url`, and nothing else asked for.
+    /// To `host` and `port` through `url`; everything else at its default.
     pub fn new(url: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
         Self {
             url: url.into(),
@@ -258,12 +258,12 @@ impl DialRequest {
         }
     }
 
-    /// How long the call may take; the default is 30 seconds.
+    /// The time limit of the call. Default: 30 seconds.
     pub fn timeout(&self) -> Duration {
         self.timeout_ms.map_or(Duration::from_secs(30), Duration::from_millis)
     }
 
-    /// Host, port and user of the `url`; `default_port` where it has none.
+    /// Host, port and user of the `url`; `default_port` if it has none.
     pub fn proxy(&self, default_port: u16) -> Result<Proxy, crate::PluginError> {
         let wrong = || crate::PluginError::new(format!("`{}` is not scheme://[user@]host[:port]", self.url));
         let (_, rest) = self.url.split_once("://").ok_or_else(wrong)?;
@@ -294,8 +294,8 @@ impl Proxy {
         Self { host: host.into(), port, user: None }
     }
 
-    /// A TCP connection to the proxy: [`Cancel::connect`](crate::Cancel::connect), whose error says that it is the proxy
-    /// that cannot be reached. [`error`](Self::error) says which.
+    /// A TCP connection to the proxy, by [`Cancel::connect`](crate::Cancel::connect); its error is about the proxy.
+    /// [`error`](Self::error) adds the proxy's address.
     pub fn connect(&self, cancel: crate::Cancel<'_>, timeout: Duration) -> Result<TcpStream, crate::PluginError> {
         let cannot = |error| match error {
             crate::PluginError::Failed(why) => crate::PluginError::new(format!("it cannot be reached: {why}")),
@@ -304,7 +304,7 @@ impl Proxy {
         cancel.connect(&self.host, self.port, timeout).map_err(cannot)
     }
 
-    /// An error of a call about this proxy, with its address before it.
+    /// An error about this proxy, with its address before it.
     pub fn error(&self, error: crate::PluginError) -> crate::PluginError {
         match error {
             crate::PluginError::Failed(why) => crate::PluginError::new(format!("proxy {self}: {why}")),
@@ -324,7 +324,7 @@ impl std::fmt::Display for Proxy {
     }
 }
 
-/// Where a proxy is.
+/// The address of a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proxy {
@@ -332,7 +332,7 @@ pub struct Proxy {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// The user to be there.
+    /// The user for the proxy.
     pub user: Option<String>,
 }
 
@@ -342,7 +342,7 @@ impl SpawnRequest {
         Self { command: Some(command.into()), ..Self::default() }
     }
 
-    /// The words that run it by a shell: `sh -c COMMAND`, or `sh -l` for a login shell.
+    /// The words that run it in a shell: `sh -c COMMAND`, or `sh -l` for a login shell.
     pub fn words(&self, shell: &str) -> Vec<OsString> {
         match &self.command {
             Some(command) => vec![shell.into(), "-c".into(), OsString::from_vec(command.clone())],
@@ -351,7 +351,7 @@ impl SpawnRequest {
     }
 }
 
-/// Bytes in JSON: as a text where they are UTF-8, else as a list of numbers.
+/// Bytes in JSON: a text if they are UTF-8, else a list of numbers.
 mod optional_bytes {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -15,36 +15,35 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use crate::PluginError;
 use crate::message::{Control, Ended, Pty};
 
-/// What a transport's process is to Fabric.
+/// A transport's process, as Fabric gets it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ProcessFds {
-    /// Its standard input; Fabric writes it, and closing it is end-of-file.
+    /// Its standard input; Fabric writes to it and closes it for end-of-file.
     pub stdin: OwnedFd,
     /// Its standard output; Fabric reads it to the end.
     pub stdout: OwnedFd,
-    /// Its standard error, where it has one of its own.
+    /// Its standard error, if it isn't part of the output.
     pub stderr: Option<OwnedFd>,
     /// The control socket: JSON lines, [`Control`] in and one [`Ended`] out.
     pub control: OwnedFd,
 }
 
 impl ProcessFds {
-    /// Descriptors of a process that is served in another way than by [`serve`](Self::serve).
+    /// Descriptors of a process that is not served by [`serve`](Self::serve).
     pub fn new(stdin: OwnedFd, stdout: OwnedFd, stderr: Option<OwnedFd>, control: OwnedFd) -> Self {
         Self { stdin, stdout, stderr, control }
     }
 
-    /// Starts `command` as a child process in a process group of its own, on pipes or on a new
-    /// pseudo-terminal, and serves its control socket on a thread: signals go to its group, and its end is
-    /// told.
+    /// Starts `command` as a child process in a process group of its own, on pipes or on a new pseudo-terminal, and
+    /// serves its control socket on a thread: signals go to its group, and its exit status is sent.
     pub fn serve(command: Command, pty: Option<&Pty>) -> Result<Self, PluginError> {
         Self::serve_as(command, pty, Runs::Here)
     }
 
-    /// The same for a command that is only the client of a process elsewhere, which signals do not reach: `ssh`,
-    /// `docker exec`. A signal that ends programs (HUP, INT, KILL, QUIT, TERM) ends the client, and the control
-    /// socket then closes without a word, as the process's end is unknown. Other signals are not passed on.
+    /// The same for a command that is only a client of a process elsewhere and doesn't pass signals on: `ssh`, `docker
+    /// exec`. A signal that ends programs (HUP, INT, KILL, QUIT, TERM) ends the client; the control socket is then
+    /// closed without an exit status, as it is unknown. Other signals are ignored.
     pub fn serve_client(command: Command, pty: Option<&Pty>) -> Result<Self, PluginError> {
         Self::serve_as(command, pty, Runs::Elsewhere)
     }
@@ -66,7 +65,8 @@ impl ProcessFds {
             }
             Some(pty) => {
                 let (leader, follower) = open_pty(pty)?;
-                // `setsid --ctty` makes the terminal the process's own without code between fork and exec.
+                // `setsid --ctty` makes the terminal the process's controlling terminal without code between fork and
+                // exec.
                 let mut wrapped = Command::new("setsid");
                 wrapped.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
                 for (name, value) in command.get_envs() {
@@ -101,14 +101,14 @@ impl ProcessFds {
     }
 }
 
-/// Where the process runs that a command stands for.
+/// Whether the process runs here or elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Runs {
     Here,
     Elsewhere,
 }
 
-/// A child and what its control socket may do to it.
+/// A child, as its control socket controls it.
 struct Served {
     pid: Pid,
     terminal: Option<OwnedFd>,
@@ -137,7 +137,7 @@ fn window(columns: u16, rows: u16) -> Winsize {
 }
 
 impl Served {
-    /// Does what the control socket says until it ends.
+    /// Handles the control socket's messages until it ends.
     fn control(&self, reader: &UnixStream) {
         for line in BufReader::new(reader).lines() {
             let Ok(line) = line else { return };
@@ -159,17 +159,17 @@ impl Served {
             if !ENDING.contains(&name) {
                 return;
             }
-            // Before the signal, so that whoever waits for the child knows.
+            // Before the signal, so that the thread that waits for the child sees it.
             self.given_up.store(true, Ordering::SeqCst);
         }
         if let Some(signal) = signal_of(name) {
-            // The group may have ended meanwhile, which is what was wanted.
+            // The group may have ended by itself.
             let _ = kill_process_group(self.pid, signal);
         }
     }
 }
 
-/// Waits for the child and says how it ended, unless that says nothing about the process it stood for.
+/// Waits for the child and returns how it ended, unless that says nothing about the process elsewhere.
 fn wait(mut child: Child, mut socket: UnixStream, given_up: &AtomicBool) {
     let status = child.wait();
     if given_up.load(Ordering::SeqCst) {
@@ -188,7 +188,7 @@ fn wait(mut child: Child, mut socket: UnixStream, given_up: &AtomicBool) {
     };
     if let Ok(mut line) = serde_json::to_vec(&ended) {
         line.push(b'\n');
-        // Nobody may be listening any more.
+        // The reader may be gone.
         let _ = socket.write_all(&line);
     }
     let _ = socket.shutdown(std::net::Shutdown::Write);
@@ -251,7 +251,7 @@ mod tests {
         let mut socket = UnixStream::from(fds.control.try_clone().unwrap());
         socket.write_all(b"{\"signal\":\"TERM\"}\n").unwrap();
         let mut out = Vec::new();
-        // Ends only when the last holder of the pipe, the sleep, has ended too.
+        // Ends only when the last process that holds the pipe, the sleep, has ended too.
         File::from(fds.stdout).read_to_end(&mut out).unwrap();
         assert_eq!(end(fds.control), Ended::Signal { signal: "TERM".into(), core_dumped: false });
     }
@@ -280,7 +280,7 @@ mod tests {
         let pty = Pty { term: "vt100".into(), columns: 101, rows: 31 };
         let fds = ProcessFds::serve(command, Some(&pty)).unwrap();
         let mut out = Vec::new();
-        // Reading a terminal whose other side has closed ends in an error on Linux.
+        // Reading a terminal whose other side is closed ends in an error on Linux.
         let _ = File::from(fds.stdout).read_to_end(&mut out);
         assert_eq!(String::from_utf8_lossy(&out), "31 101\r\nvt100\r\ntty\r\n");
     }

@@ -1,7 +1,7 @@
 //! A gateway through SOCKS5 proxies (RFC 1928), with user and password (RFC 1929).
 //!
-//! `gateway = "socks5://[user[:password]@]proxy[:1080]"`. The proxy resolves the target's name, so that names
-//! known only behind it work.
+//! `gateway = "socks5://[user[:password]@]proxy[:1080]"`. The proxy resolves the target's name, so names that are known
+//! only behind it work.
 
 use std::io::{Read, Write};
 use std::net::IpAddr;
@@ -45,7 +45,7 @@ fn through(proxy: &Proxy, request: &DialRequest, cancel: Cancel<'_>) -> Result<O
     Ok(stream.into())
 }
 
-/// Agrees on a method and, where the proxy wants it, gives user and password.
+/// Negotiates a method and, if the proxy requires it, sends user and password.
 fn log_in(wire: &mut (impl Read + Write), login: Option<(&str, &str)>) -> Result<(), PluginError> {
     match login {
         Some(_) => wire.write_all(&[VERSION, 2, NO_LOGIN, PASSWORD])?,
@@ -75,7 +75,7 @@ fn log_in(wire: &mut (impl Read + Write), login: Option<(&str, &str)>) -> Result
     }
 }
 
-/// Asks for the target and reads the proxy's answer to its end.
+/// Sends the request and reads the proxy's reply to its end.
 fn connect(wire: &mut (impl Read + Write), host: &str, port: u16) -> Result<(), PluginError> {
     let mut message = vec![VERSION, CONNECT, 0];
     match host.parse() {
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
 
-    /// What the proxy says, and what was sent to it.
+    /// The proxy's replies, and what it was sent.
     struct Wire(VecDeque<u8>, Vec<u8>);
 
     impl Read for Wire {
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn names_go_to_the_proxy_unresolved() {
-        // What comes with the answer is the target's first word, and stays where it is.
+        // What follows the reply comes from the target and stays unread.
         let mut proxy = wire(b"\x05\0\0\x01\x7f\0\0\x01\0\x16SSH-2.0-x\r\n");
         connect(&mut proxy, "inside", 22).unwrap();
         assert_eq!(proxy.1, b"\x05\x01\x00\x03\x06inside\x00\x16");

@@ -71,10 +71,10 @@ async fn the_proxy_looks_names_up() {
     let host = &sshd.hosts()[0];
     let mut target = plugin.behind(&format!("socks5://{address}"), &sshd, host);
     target.host_keys.alias = Some(format!("[127.0.0.1]:{}", host.port));
-    // A text for the proxy, and one with a single address wherever it is looked up.
+    // A proxy that sends text, and one with a single address for every lookup.
     target.host = "127.1".to_owned();
     plugin.open(&target).await.expect("a session").close().await;
-    // What it was asked for, not what that is.
+    // The name of the request, not its address.
     assert!(proxy.log().contains(&format!("connected to 127.1:{}", host.port)), "{}", proxy.log());
 }
 
@@ -85,7 +85,7 @@ async fn a_host_that_does_not_answer_is_the_proxys_word() {
     let error = plugin.open(&plugin.behind(&format!("socks5://{address}"), sshd, &nobody)).await.err();
     let text = error.expect("nobody is there").to_string();
     assert!(text.contains("connection refused"), "{text}");
-    // Unlike a proxy that does not answer.
+    // Unlike a proxy that doesn't answer.
     let error = plugin.open(&plugin.behind("socks5://127.0.0.1:1", sshd, &sshd.hosts()[0])).await.err();
     let text = error.expect("nobody is there").to_string();
     assert!(text.contains("proxy 127.0.0.1:1: it cannot be reached: "), "{text}");

@@ -1,4 +1,4 @@
-//! A gateway through a unix socket on which an SSH server, or a forward to one, answers.
+//! A gateway through a unix socket of an SSH server, or of a forward to one.
 //!
 //! `gateway = "unix:///run/vm1/ssh.sock"`. `{host}` and `{port}` in the path stand for the target's:
 //! `unix:///run/vms/{host}.sock`.
@@ -29,7 +29,7 @@ impl GatewayPlugin for Unix {
 export_plugin!(gateway Unix);
 
 fn path(request: &DialRequest) -> Result<String, PluginError> {
-    // The target's name must not lead out of the directory that the path names.
+    // The target's name must not lead out of the directory in the path.
     if request.host.contains('/') {
         return Err(PluginError::new(format!("`{}` cannot be part of a path", request.host)));
     }

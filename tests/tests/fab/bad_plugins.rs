@@ -182,11 +182,11 @@ fn what_was_named_and_cannot_be_loaded_ends_the_run_before_it_begins() {
         (table("small", "t.size = 16;"), "its table has 16 bytes, ABI 1.0 has"),
         (table("null-name", "t.name.ptr = 0;"), "its name is missing or not UTF-8"),
         (table("null-version", "t.version.ptr = 0;"), "its version is missing or not UTF-8"),
-        (table("garbage", "t.describe = garbage;"), "its description is not understood"),
+        (table("garbage", "t.describe = garbage;"), "its description is invalid"),
         (table("no-text", "t.describe = no_text;"), "its answer is not UTF-8"),
-        (table("nothing", "t.describe = nothing;"), "its description is not understood"),
-        (table("hanging", "t.describe = hang;"), "did not say what it is within 5 s"),
-        (table("empty", "t.dial = 0;"), "is a gateway without the functions of one"),
+        (table("nothing", "t.describe = nothing;"), "its description is invalid"),
+        (table("hanging", "t.describe = hang;"), "did not describe itself within 5 s"),
+        (table("empty", "t.dial = 0;"), "has the kind gateway, but not its functions"),
         (table("ssh", "t.name.ptr = (const uint8_t *)\"ssh\";"), "its name `ssh` is that of a built-in transport"),
     ];
     for (plugin, reason) in &bad_ones {

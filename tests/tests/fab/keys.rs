@@ -85,10 +85,10 @@ fn a_failed_login_lists_what_became_of_each_key() {
             at("half.pub")
         ))
         .stderr_has(format!("key {} (refused)", at("refused")))
-        .stderr_has(format!("key {} (not a private key that can be read: no line begins with", at("junk")))
-        .stderr_has(format!("key {} (not a private key that can be read: it is not text)", at("noise")))
+        .stderr_has(format!("key {} (not a readable private key: no line begins with", at("junk")))
+        .stderr_has(format!("key {} (not a readable private key: it is not text)", at("noise")))
         .stderr_has(format!("key {} (Is a directory", at("directory")))
-        .stderr_has(format!("key {} (a key of a kind that is not supported: DSA)", at("dsa")))
+        .stderr_has(format!("key {} (unsupported kind of key: DSA)", at("dsa")))
         .run();
     // An agent that doesn't hold it.
     let (_agent, socket) = Server::unix("ssh-agent", |socket| vec!["-D".into(), "-a".into(), socket.to_owned()]);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tests::{Case, From, Sshd, Stall, case};
 
 /// The error of a host considered dead.
-const DEAD: &str = "nothing has come from the host for 1.2 s, no answers to keepalives either";
+const DEAD: &str = "nothing has come from the host for 1.2 s, not even answers to keepalives";
 
 /// A network to this server that stalls after a number of bytes.
 fn stall(sshd: &Sshd, bytes: usize, from: From) -> Stall {

@@ -1,4 +1,4 @@
-//! What a request does to the file system.
+//! Requests on the file system.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, Gid, Timespec, Timestamps, Uid};
 
 use super::wire::{self, Attrs, MAX_DATA, MAX_PACKET, Reader, Writer};
 
-/// `SSH_FXF_*`, what an open file is for.
+/// `SSH_FXF_*`: how to open a file.
 const FOR_READ: u32 = 1;
 const FOR_WRITE: u32 = 2;
 const APPEND: u32 = 4;
@@ -20,7 +20,7 @@ const CREATE: u32 = 8;
 const TRUNCATE: u32 = 16;
 const EXCLUSIVE: u32 = 32;
 
-/// How many entries one answer to a `READDIR` has at most, as in sftp-server.
+/// The most entries in one reply to a `READDIR`, as in sftp-server.
 const NAMES_AT_ONCE: usize = 100;
 
 /// `limits@openssh.com`: how many handles may be open.
@@ -47,7 +47,7 @@ enum Open {
     Dir { entries: ReadDir, path: PathBuf, extra: Vec<Vec<u8>> },
 }
 
-/// The result of a request that isn't answered by data.
+/// The result of a request whose reply has no data.
 type Done = Result<(), Refusal>;
 
 /// A status other than success.
@@ -55,7 +55,7 @@ struct Refusal(u32, String);
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        // The words of sftp-server, which has one for each code only.
+        // The messages of sftp-server, which has one for each code.
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 Self(wire::NO_SUCH_FILE, "No such file".to_owned())
@@ -78,7 +78,7 @@ impl Files {
         Self { dir, open: HashMap::new(), next: 1 }
     }
 
-    /// Answers one request; `None` if it breaks off.
+    /// Answers one request; `None` if it is truncated.
     pub(super) fn handle(
         &mut self,
         request: &mut Reader<'_>,
@@ -192,7 +192,7 @@ impl Files {
                 fs::read_link(path).map(|target| reply.names(id, &[plain_name(target)])).map_err(Into::into)
             }
             wire::SYMLINK => {
-                // OpenSSH has target and link the other way round than the draft, and so has everybody else.
+                // OpenSSH sends target and link in the reverse of the draft's order, and other servers do too.
                 let (target, link) = (as_path(request.string()?), self.path(request.string()?));
                 std::os::unix::fs::symlink(target, link).map(|()| success(reply, id)).map_err(Into::into)
             }
@@ -283,7 +283,7 @@ impl Files {
         }
         options.mode(attrs.mode.map_or(0o666, |mode| mode & 0o7777));
         let file = options.open(&path)?;
-        // Reading a directory as a file fails at once rather than at the first read.
+        // Opening a directory as a file fails at once, not at the first read.
         if file.metadata()?.is_dir() {
             return Err(Refusal(wire::FAILURE, "Failure".to_owned()));
         }
@@ -306,7 +306,7 @@ impl Files {
         }
         for entry in entries.take(NAMES_AT_ONCE) {
             let name = entry?.file_name();
-            // One that has gone in the meantime.
+            // An entry that is gone by now.
             if let Ok(about) = path.join(&name).symlink_metadata() {
                 names.push((name.as_bytes().to_vec(), long_name(&about, name.as_bytes()), Attrs::from(&about)));
             }
@@ -331,7 +331,7 @@ fn unsupported() -> Refusal {
     Refusal(wire::UNSUPPORTED, "Operation unsupported".to_owned())
 }
 
-/// A handle as the client sends it. One of another length is none that this server gave out: 0 stands for it.
+/// A handle from the client. One of another length is invalid and becomes 0.
 fn handle(request: &mut Reader<'_>) -> Option<u32> {
     let bytes = request.string()?;
     Some(bytes.try_into().map_or(0, u32::from_be_bytes))

@@ -1,8 +1,8 @@
 //! A host's files over SFTP, version 3 (draft-ietf-secsh-filexfer-02) with OpenSSH's extensions.
 //!
 //! Paths and names are bytes. Relative paths start in the host's directory; absolute ones are those of the system, as
-//! with an sshd that has no chroot. Requests are answered in their order, straight from the file system: for what a
-//! test or a demo moves that is quicker than handing each to another thread.
+//! with an sshd without chroot. Requests are answered in order, directly from the file system: for tests and the demo
+//! that is faster than another thread for each.
 
 mod files;
 mod wire;
@@ -35,7 +35,7 @@ async fn answer_all(host: &HostState, mut input: Input, output: &Output) {
         let mut rest = pending.as_slice();
         while let Some((length, body)) = rest.split_first_chunk::<4>() {
             let length = u32::from_be_bytes(*length) as usize;
-            // sftp-server gives up on such a client, too.
+            // sftp-server disconnects such a client too.
             if length > MAX_PACKET {
                 return;
             }
@@ -55,14 +55,14 @@ async fn answer_all(host: &HostState, mut input: Input, output: &Output) {
     }
 }
 
-/// Appends the answer to one request.
+/// Appends the reply to one request.
 fn answer(files: &mut Files, packet: &[u8], listing: &[Vec<u8>], frame: Option<u32>, answers: &mut Vec<u8>) {
     let start = answers.len();
     answers.extend_from_slice(&[0; 4]);
     let mut writer = Writer::new(answers);
     let mut reader = Reader::new(packet);
     if files.handle(&mut reader, listing, &mut writer).is_none() {
-        // Not even an id to answer to, or a request that breaks off.
+        // A request without an id to reply to, or a truncated one.
         writer.status(reader.id(), wire::BAD_MESSAGE, "bad message");
     }
     let length = frame.unwrap_or((answers.len() - start - 4) as u32);

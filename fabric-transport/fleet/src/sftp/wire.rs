@@ -3,7 +3,7 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
-/// The longest request that is read, as in OpenSSH (`SFTP_MAX_MSG_LENGTH`).
+/// The longest accepted request, as in OpenSSH (`SFTP_MAX_MSG_LENGTH`).
 pub(super) const MAX_PACKET: usize = 256 * 1024;
 /// The longest read and write (`limits@openssh.com`).
 pub(super) const MAX_DATA: u32 = 255 * 1024;
@@ -51,13 +51,13 @@ const ATTR_MODE: u32 = 4;
 const ATTR_TIMES: u32 = 8;
 const ATTR_EXTENDED: u32 = 1 << 31;
 
-/// Attributes, as far as they are given.
+/// Attributes; each may be missing.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Attrs {
     pub(super) size: Option<u64>,
     pub(super) owner: Option<(u32, u32)>,
     pub(super) mode: Option<u32>,
-    /// Access and modification, in seconds of the epoch.
+    /// Access and modification, in seconds since the epoch.
     pub(super) times: Option<(u32, u32)>,
 }
 
@@ -72,7 +72,7 @@ impl From<&Metadata> for Attrs {
     }
 }
 
-/// Takes a packet apart. Every method says `None` once the packet is too short.
+/// Parses a packet. Every method returns `None` once the packet is too short.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
     id: u32,
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         Self { rest: packet, id: 0 }
     }
 
-    /// The request's id, once it was read.
+    /// The request's id, after it was read.
     pub(super) fn id(&self) -> u32 {
         self.id
     }
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Puts one packet together, its length left out.
+/// Builds one packet, without its length.
 pub(super) struct Writer<'a> {
     to: &'a mut Vec<u8>,
     start: usize,
@@ -156,7 +156,7 @@ impl<'a> Writer<'a> {
     }
 
     fn begin(&mut self, kind: u8, id: u32) {
-        // A request that broke off after something had been written for it.
+        // A truncated request, for which part of a reply was already written.
         self.to.truncate(self.start);
         self.to.push(kind);
         self.u32(id);
@@ -195,7 +195,7 @@ impl<'a> Writer<'a> {
         self.string(&handle.to_be_bytes());
     }
 
-    /// Begins data of at most `most` bytes, which `fill` writes and counts.
+    /// Appends data of at most `most` bytes, which `fill` writes and counts.
     pub(super) fn data<E>(
         &mut self,
         id: u32,

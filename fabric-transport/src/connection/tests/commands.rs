@@ -219,7 +219,7 @@ async fn a_dropped_command_is_stopped() {
     let (ours, mut theirs) = tokio::io::duplex(64);
     let running = connection.run("sleep").stdin(Stdin::Handle).out_stream(ours).start().await.unwrap();
     drop(running);
-    // The stream is let go when the command is.
+    // The stream is dropped together with the command.
     assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0);
 }
 
@@ -270,7 +270,7 @@ async fn watchers_answer_on_either_stream() {
 
 #[tokio::test]
 async fn a_prompt_that_comes_again_or_late_is_answered_too() {
-    // The second question comes only once the first answer has been read, and everything else was asked.
+    // The second question comes only after the first answer has been read, and all other questions were asked.
     let script = "ask() { printf \"$1\"; read a; echo \"[$a]\"; }; ask 'one? '; ask 'two? '; ask 'one? '; ask 'two? '";
     let connection = here().with(|s| {
         s.prompts.insert("one? ".into(), "1".into());
@@ -302,7 +302,7 @@ async fn a_watched_command_that_is_silent_is_warned_of_once() {
     fleet.host("web1").on("ask", Reply::stdout("first\nProceed? ").hang());
     let silence = Duration::from_millis(20);
     let short = Some(Duration::from_millis(200));
-    // What no pattern is looked for in may be silent, and nothing is shown of what is hidden.
+    // Output without patterns may be silent, and hidden output isn't shown.
     let error = connection.run("ask").silence(silence).timeout(short).await.unwrap_err();
     assert!(matches!(error, Error::TimedOut { .. }) && warnings().is_empty(), "{:?}", warnings());
     watched.run("ask").silence(silence).hide(true).timeout(short).await.unwrap_err();
@@ -327,7 +327,7 @@ async fn an_answer_that_is_refused_ends_the_command() {
 
 #[tokio::test]
 async fn a_started_command_can_be_written_to_signalled_and_stopped() {
-    // Not HUP: a shell can't trap what was ignored when it began, as under nohup.
+    // Not HUP: a shell can't trap a signal that was ignored when it started, as under nohup.
     let running = here().run("trap 'echo usr1; exit 0' USR1; echo on; while :; do sleep 0.01; done");
     let (ours, mut theirs) = tokio::io::duplex(64);
     let running = running.out_stream(ours).start().await.unwrap();

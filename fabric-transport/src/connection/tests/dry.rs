@@ -1,4 +1,4 @@
-//! A dry run: whatever is asked of a connection is an event, and nothing is done.
+//! A dry run: every request becomes an event, and nothing is executed.
 
 use std::num::NonZeroU16;
 use std::path::Path;
@@ -84,6 +84,6 @@ async fn a_dry_run_reads_files_and_changes_none() {
     let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["kept"]);
     assert_eq!(std::fs::read(dir.path().join("kept")).unwrap(), b"text");
-    // A request's own word counts.
+    // The request's own option wins.
     assert_eq!(dry.run("echo done").dry(false).await.unwrap().stdout(), "done\n");
 }

@@ -1,4 +1,4 @@
-//! Forwards, over this machine as the host.
+//! Forwards, with this machine as the host.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use super::{Recorder, fleet, here};
 use crate::connection::{Connection, Endpoint, Forward};
 
-/// A service that answers once its caller has ended: what it got, reversed.
+/// A service that answers when its client has closed its side: with the input, reversed.
 async fn reverser() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

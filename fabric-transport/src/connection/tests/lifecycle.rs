@@ -51,7 +51,7 @@ async fn two_names_of_a_host_share_its_session_and_nothing_else() {
     let mut target = one.target().clone();
     target.host_string = "web1:22".parse().unwrap();
     let two = one.with_target(Arc::new(target.clone())).unwrap();
-    // The error of the one attempt too is each one's own.
+    // The error of the single attempt belongs to each caller too.
     let (first, second) = tokio::join!(one.open(), two.open());
     let named = |result: Result<(), Error>| result.unwrap_err().to_string().split(": ").next().unwrap().to_owned();
     assert_eq!([named(first), named(second)], ["web1", "web1:22"]);

@@ -1,4 +1,4 @@
-//! Connections over the memory and the local transport.
+//! Connections with the memory and the local transport.
 
 mod commands;
 mod dry;
@@ -52,7 +52,7 @@ impl Recorder {
     }
 }
 
-/// Answers every question with the next of some texts.
+/// Answers each question with the next text.
 struct Answers(Mutex<Vec<&'static str>>, Mutex<Vec<PromptRequest>>);
 
 impl Answers {
@@ -79,7 +79,7 @@ fn here() -> Connection {
     Connection::builder("local://here").build().unwrap()
 }
 
-/// A fleet in memory, and how to get at its hosts.
+/// A fleet in memory, with access to its hosts.
 fn fleet() -> (Arc<MemoryTransport>, impl Fn(&str) -> ConnectionBuilder) {
     let fleet = MemoryTransport::named("ssh");
     let connector = Connector::new().transport(fleet.clone());

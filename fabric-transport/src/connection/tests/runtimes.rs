@@ -27,14 +27,14 @@ fn a_session_whose_runtime_is_idle_is_an_error_and_one_whose_runtime_has_gone_is
     second.block_on(connection.run("true").into_future()).unwrap();
     assert_eq!(transport.host("web1").connects(), 2);
 
-    // What was started there waits for it too.
+    // Requests that were started there wait for it too.
     let (here, third) = (here(), runtime());
     let running = third.block_on(here.run("sleep 4321").start()).unwrap();
     let error = second.block_on(running.wait()).unwrap_err();
     assert!(matches!(error, Error::Session { error: SessionError::NotDriven, .. }), "{error}");
 }
 
-/// Hosts in memory whose sessions are moved by tasks, as those over SSH are.
+/// Hosts in memory whose sessions have tasks, as SSH sessions do.
 struct Bound(Arc<MemoryTransport>);
 
 struct BoundSession(Arc<dyn Session>);

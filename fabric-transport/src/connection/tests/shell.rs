@@ -12,7 +12,7 @@ use crate::local::LocalTransport;
 #[tokio::test]
 async fn a_shell_has_a_terminal_and_gives_its_status() {
     let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
-    // Not the developer's own shell, whose start-up files may do anything.
+    // Not the developer's own shell, as its start-up files may do anything.
     let transport = LocalTransport::new().login_shell("/bin/sh");
     let connector = Connector::new().transport(transport);
     let connection = Connection::builder("local://here").connector(connector).build().unwrap();
@@ -20,7 +20,7 @@ async fn a_shell_has_a_terminal_and_gives_its_status() {
     assert_eq!(shell.await.unwrap(), ExitStatus::Code(7));
     let mut seen = String::new();
     theirs.read_to_string(&mut seen).await.unwrap();
-    // Once as it is typed, once as it is said.
+    // Once as typed, once as printed.
     let found = |word: &str| seen.matches(word).count() >= 2;
     assert!(seen.contains("/dev/") && found("first") && found("second"), "{seen}");
 }

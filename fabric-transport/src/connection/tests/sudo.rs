@@ -1,4 +1,4 @@
-//! The dialogue with `sudo`, by a stand-in that asks as the real one does.
+//! The dialogue with `sudo`, with a script that asks as the real one does.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use fabric_core::{Error, PromptError, Secret};
 use super::{Answers, Recorder, settings};
 use crate::connection::{Connection, ConnectionBuilder};
 
-/// `sudo` as far as the dialogue goes: `-S` reads the password byte by byte from standard input, `-p` is the
-/// prompt, three tries; the password is `right`.
+/// The dialogue of `sudo`: `-S` reads the password byte by byte from standard input, `-p` is the prompt, three tries;
+/// the password is `right`.
 const SUDO: &str = r#"#!/bin/sh
 user=root
 while :; do case $1 in

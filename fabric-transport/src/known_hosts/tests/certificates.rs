@@ -34,7 +34,7 @@ impl Authority {
         ssh_key::PublicKey::read_openssh_file(self.path(name).with_extension("pub")).unwrap()
     }
 
-    /// A certificate of the host's key; the arguments say of what kind.
+    /// A certificate of the host's key; the arguments select its kind.
     fn sign(&self, arguments: &[&str]) -> Certificate {
         let ca = self.path("ca");
         let arguments = [&["-q", "-s", ca.to_str().unwrap(), "-I", "id"], arguments].concat();
@@ -42,7 +42,7 @@ impl Authority {
         Certificate::read_file(&self.path("host-cert.pub")).unwrap()
     }
 
-    /// Files whose lines name this authority's and this host's key as `CA` and `HOST`.
+    /// Files whose lines contain the authority's and the host's key in place of `CA` and `HOST`.
     fn known(&self, content: &str) -> KnownHosts {
         let text = |name| self.public(name).to_openssh().unwrap();
         let path = self.path("known_hosts");
@@ -80,12 +80,12 @@ fn an_authority_vouches_for_its_hosts() {
         let ca = Authority::new(key_type);
         let certificate = ca.sign(&["-h", "-n", "other,web.example.com"]);
         assert!(matches!(judge(&ca.known(AUTHORITY), &certificate), Verdict::Known(place) if place.line == 1));
-        // Not for others' hosts.
+        // Not for other hosts.
         assert_eq!(judge(&ca.known("@cert-authority *.example.org CA\n"), &certificate), Verdict::Unknown);
         // And not with another key.
         let stranger = Authority::new("ed25519").sign(&["-h", "-n", "web.example.com"]);
         assert_eq!(judge(&ca.known(AUTHORITY), &stranger), Verdict::Unknown);
-        // A line without the marker vouches for nobody.
+        // A line without the marker is no authority.
         assert!(matches!(judge(&ca.known("web.example.com CA\n"), &certificate), Verdict::Changed(_)));
     }
 }
@@ -139,7 +139,7 @@ fn an_alias_is_what_a_certificate_is_made_out_to() {
         known.check(&host, &HostKey::of_certificate(certificate.clone()), SystemTime::now()),
         Ok(Verdict::Known(_))
     ));
-    // A port is no part of it.
+    // The port isn't part of it.
     let known = ca.known("@cert-authority [shared]:2222 CA\n");
     let host = Host::new("shared", 2222);
     assert!(matches!(
@@ -168,7 +168,7 @@ fn a_revoked_key_or_authority_beats_a_good_certificate() {
         let known = ca.known(&format!("{AUTHORITY}web.example.com HOST\n{revoked}"));
         assert!(matches!(judge(&known, &certificate), Verdict::Revoked(place) if place.line == 3), "{revoked}");
     }
-    // In the key's other wrapping.
+    // In the other encoding of the key.
     let key = ssh_key::public::KeyData::Certificate(Box::new(certificate));
     let known = ca.known("@revoked * HOST\n");
     let verdict = known.check(&Host::new("web", 22), &PublicKey(key.into()).into(), SystemTime::now()).unwrap();

@@ -1,4 +1,4 @@
-//! What lines mean.
+//! The meaning of lines.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -45,16 +45,16 @@ fn lines_mean_what_sshd_8_says() {
         (format!("web {OTHER_ED25519}\nweb {ED25519}\n"), "web", 22, "known 2"),
         (format!("web {OTHER_ED25519}\n*eb {ECDSA}\n"), "web", 22, "changed 1 2"),
         (format!("web {ECDSA}\n"), "web", 22, "changed 1"),
-        // Revoked beats all.
+        // Revoked wins over all others.
         (format!("web {ED25519}\n@revoked web {ED25519}\n"), "web", 22, "revoked 2"),
         (format!("@revoked * {ED25519}\nweb {ED25519}\n"), "web", 22, "revoked 1"),
         (format!("@revoked\tweb,x {ED25519}\n"), "web", 22, "revoked 1"),
         (format!("@revoked other {ED25519}\nweb {ED25519}\n"), "web", 22, "known 2"),
         (format!("@revoked web {OTHER_ED25519}\n"), "web", 22, "unknown"),
         (format!("[web]:2222 {ED25519}\n@revoked web {ED25519}\n"), "web", 2222, "revoked 2"),
-        // The key of an authority is not the key of a host.
+        // An authority's key is not a host's key.
         (format!("@cert-authority * {ED25519}\n"), "web", 22, "unknown"),
-        // Bad lines stop nothing.
+        // Bad lines don't affect others.
         (format!("web {}\nweb {ED25519}\n", &ED25519[..40]), "web", 22, "known 2"),
         (format!("@what web {OTHER_ED25519}\nweb {ED25519}"), "web", 22, "known 2"),
     ];
@@ -114,7 +114,7 @@ fn hashed_names_are_found_and_counted_in_every_way() {
     assert_eq!(verdict(&known, &Host::new("web", 2222), OTHER_ED25519), "changed 2");
     assert_eq!(verdict(&known, &Host::new("web", 2022), ED25519), "known 1");
     assert_eq!(verdict(&known, &Host::new("none", 22), ED25519), "unknown");
-    // Beside plain lines: a plain one accepts, and does not hide a hashed one that does.
+    // Beside plain lines: a matching plain line doesn't hide a matching hashed one.
     let third = hashed.lines().nth(2).unwrap();
     std::fs::write(&path, format!("{hashed}web {OTHER_ED25519}\n@revoked {third}")).unwrap();
     assert_eq!(verdict(&known, &Host::new("web", 22), ED25519), "known 1");
@@ -140,7 +140,7 @@ fn bad_lines_are_reported_with_their_places() {
         (format!("|1|AAAA|AAAA {ED25519}"), Some(BadLineReason::Hash)),
         (format!("|2|what {ED25519}"), Some(BadLineReason::Hash)),
         ("web 1024 35 1234567".to_owned(), Some(BadLineReason::Key)),
-        // Not text, and no concern of ours.
+        // Not text, and ignored.
         (format!("caf\u{e9} {ED25519} \u{1F600}"), None),
     ];
     let (_dir, path) = file(lines.each_ref().map(|(line, _)| line.as_str()).join("\n"));
@@ -155,7 +155,7 @@ fn an_unreadable_file_fails_closed() {
     let error = KnownHosts::load(&[dir.path().to_owned()], &[]).unwrap_err();
     assert!(error.to_string().starts_with(&format!("cannot read {}: ", dir.path().display())), "{error}");
 
-    // What becomes unreadable later as well.
+    // The file may also become unreadable later.
     let path = dir.path().join("known_hosts");
     std::fs::write(&path, format!("web {ED25519}\n")).unwrap();
     let known = load(&path);
@@ -215,7 +215,7 @@ fn algorithms_follow_the_keys_that_are_known() {
     assert_eq!(order(format!("web {ECDSA}\n"), web()), "3012456");
     assert_eq!(order(format!("web {rsa}\n"), web()), "1560234");
     assert_eq!(order(format!("web {rsa}\nweb {ECDSA}\n"), web()), "1356024");
-    // The best one is known already: nothing to do.
+    // The best kind is known already: nothing to do.
     assert_eq!(order(format!("web {rsa}\nweb {ED25519}\n"), web()), "0123456");
     assert_eq!(order(format!("@cert-authority * {ECDSA}\nweb {ECDSA}\n"), web()), "0132456");
     assert_eq!(order(format!("@revoked * {ECDSA}\n"), web()), "0123456");
@@ -236,7 +236,7 @@ fn ssh_keygen_rsa() -> String {
 fn a_file_without_permission_is_no_empty_file() {
     let (_dir, path) = file(format!("web {ED25519}\n"));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o0)).unwrap();
-    // Root may read it all the same, and then it must be what it says.
+    // Root may read it anyway, and must then get its content.
     match KnownHosts::load(&[path], &[]) {
         Ok(known) => assert_eq!(verdict(&known, &Host::new("web", 22), ED25519), "known 1"),
         Err(error) => assert_eq!(error.error.kind(), std::io::ErrorKind::PermissionDenied),

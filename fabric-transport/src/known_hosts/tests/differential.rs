@@ -1,4 +1,4 @@
-//! The same questions to `ssh-keygen -F`.
+//! Comparison with `ssh-keygen -F`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -33,13 +33,13 @@ fn ours(path: &Path, host: &Host) -> BTreeSet<(usize, Option<Marker>)> {
     load(path).keys(host).unwrap().into_iter().map(|key| (key.place.line, key.marker)).collect()
 }
 
-/// Few letters, so that names meet.
+/// Few letters, so that names collide.
 fn pattern() -> impl Strategy<Value = String> {
     prop_oneof![4 => "[abAB.]{1,3}", 2 => "!?[ab*?.]{1,4}", 1 => "\\[[ab]{1,2}\\]:2222", 1 => "!\\[[ab*]\\]:22[*2?]{1,2}"]
 }
 
-/// Left out: a tab straight after a marker, which OpenSSH takes only where no space follows anywhere, and bad
-/// keys, which `ssh-keygen -F` does not look at.
+/// Excluded: a tab directly after a marker, which OpenSSH accepts only without any space after it, and bad keys, which
+/// `ssh-keygen -F` doesn't check.
 fn line() -> impl Strategy<Value = String> {
     let marker =
         prop_oneof![4 => Just(""), 1 => Just("@revoked "), 1 => Just("@cert-authority  "), 1 => Just("@what ")];
@@ -61,12 +61,12 @@ proptest! {
         let (host, shown) = if other_port {
             (Host::new(name.clone(), 2222), format!("[{}]:2222", name.to_lowercase()))
         } else {
-            // `ssh` looks hosts up in lower case, `ssh-keygen` as they are given.
+            // `ssh` looks up hosts in lower case, `ssh-keygen` as given.
             (Host::new(name.clone(), 22), name.to_lowercase())
         };
         prop_assert_eq!(ours(&path, &host), ssh_keygen(&path, &shown), "{} in\n{}", shown, lines.join("\n"));
 
-        // And after OpenSSH has hashed what can be hashed, which moves lines about.
+        // And after OpenSSH has hashed the file, which reorders lines.
         let hashed = Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(&path).output().unwrap();
         if hashed.status.success() {
             prop_assert_eq!(ours(&path, &host), ssh_keygen(&path, &shown), "{} in hashed\n{}", shown, lines.join("\n"));

@@ -33,7 +33,7 @@ fn load(path: &Path) -> KnownHosts {
     KnownHosts::load(&[path.to_owned()], &[]).unwrap()
 }
 
-/// The verdict in a word, with its lines.
+/// The verdict as a word, with its lines.
 fn verdict(known: &KnownHosts, host: &Host, key_text: &str) -> String {
     match known.check(host, &key(key_text).into(), SystemTime::now()).unwrap() {
         Verdict::Known(place) => format!("known {}", place.line),

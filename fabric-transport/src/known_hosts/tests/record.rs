@@ -1,4 +1,4 @@
-//! Recording keys, alone and among others.
+//! Recording keys, alone and concurrently.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -148,7 +148,7 @@ fn writers_that_disagree_do_not_both_win() {
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
 }
 
-/// `ssh-keygen -R` puts a new file in the place of the old one, while we wait for the old one's lock.
+/// `ssh-keygen -R` replaces the file while the writer waits for the old one's lock.
 #[test]
 fn a_file_that_is_replaced_while_it_is_locked_is_not_written_to_in_vain() {
     let (dir, path) = file(format!("web {ED25519}\n"));
@@ -156,7 +156,7 @@ fn a_file_that_is_replaced_while_it_is_locked_is_not_written_to_in_vain() {
     holder.lock().unwrap();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| record(&load(&path), &Host::new("two", 22), ECDSA).unwrap());
-        // The writer waits for the old file's lock, now or later: either way it must end up in the new one.
+        // The writer waits for the old file's lock, now or later: either way it must write into the new file.
         let new = dir.path().join("new");
         std::fs::write(&new, "# new\n").unwrap();
         std::fs::rename(&new, &path).unwrap();

@@ -1,4 +1,4 @@
-//! Futures that are dropped, clients that are dropped, servers that go away.
+//! Dropped futures, dropped clients, and servers that disconnect.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,7 +10,7 @@ use super::super::{Attributes, Client, CloseReason, OpenFlags, SftpError, Write}
 use super::hostile::Fake;
 use super::{client, client_and_server, content, quiet, server};
 
-/// Polls a future so often and then drops it.
+/// Polls a future this many times and then drops it.
 async fn poll_times<F: Future>(times: usize, future: F) {
     let mut future = std::pin::pin!(future);
     for _ in 0..times {
@@ -53,7 +53,7 @@ async fn a_dropped_open_closes_its_handle_on_the_server() {
         }
     }
     drop(open().await.unwrap());
-    // Whatever was sent for the handles above is answered before this is.
+    // All requests for the handles above are answered before this one.
     sftp.stat(b"f").await.unwrap();
     sftp.stat(b"f").await.unwrap();
     let open: Vec<_> = std::fs::read_dir(format!("/proc/{}/fd", server.id().unwrap()))
@@ -95,7 +95,7 @@ async fn a_client_of_a_server_that_says_nothing_can_be_dropped() {
 
 #[tokio::test]
 async fn a_full_queue_makes_callers_wait_and_no_one_else_lose() {
-    // The stream holds 64 bytes and nobody reads it: all that is written after that has to wait.
+    // The stream holds 64 bytes and nobody reads it: all further writes must wait.
     let (near, mut far) = tokio::io::duplex(64);
     let greeted = tokio::spawn(async move {
         far.read_exact(&mut [0; 9]).await.unwrap();

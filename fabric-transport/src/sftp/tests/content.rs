@@ -1,4 +1,4 @@
-//! What is in files: long ones, short ones, many, parts of them.
+//! Contents of files: long, short, many, parts.
 
 use std::io::{Seek, SeekFrom, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -108,12 +108,12 @@ async fn a_file_that_grows_or_shrinks_meanwhile_is_read_without_gaps() {
         let whole = content(9_000_000);
         std::fs::write(dir.path().join("f"), &whole[..now]).unwrap();
         let sftp = client(dir.path()).await;
-        // The sink's first byte is the moment: the length has been told by then.
+        // Triggered by the sink's first byte: the length is known by then.
         let path = dir.path().join("f");
         let changed = std::sync::Once::new();
         let change = |_| {
             changed.call_once(|| {
-                // It is never shorter than it is to be.
+                // It is never shorter than its final length.
                 let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
                 if length < now {
                     file.set_len(length as u64).unwrap();

@@ -1,4 +1,4 @@
-//! Servers that break the protocol, and one that only is slow.
+//! Servers that break the protocol, and one that is only slow.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,14 +13,14 @@ use super::super::wire::{FrameBuffer, MAX_FRAME, Request, packet};
 use super::super::{Attributes, Client, CloseReason, MAX_AHEAD, OpenFlags, ProtocolError, SftpError, Write};
 use super::{client, content, quiet};
 
-/// The other end of a client: what it asks is seen, what is answered is up to the test.
+/// The other end of a client: the test reads the requests and decides about replies.
 pub(super) struct Fake {
     pub(super) stream: DuplexStream,
     frames: FrameBuffer,
 }
 
 impl Fake {
-    /// One that has said hello, without extensions.
+    /// A server that has sent its version, without extensions.
     pub(super) async fn start() -> (Self, Client) {
         let (near, mut far) = tokio::io::duplex(1024 * 1024);
         let greet = async {
@@ -31,7 +31,7 @@ impl Fake {
         (Self { stream: far, frames: FrameBuffer::default() }, sftp.unwrap())
     }
 
-    /// The next request: its type, its id, the rest. May be dropped and called again.
+    /// The next request: its type, its id, the rest. Safe to drop and call again.
     pub(super) async fn request(&mut self) -> (u8, u32, Bytes) {
         loop {
             if let Some(frame) = self.frames.next_frame().unwrap() {
@@ -63,7 +63,7 @@ fn framed(body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32).to_be_bytes(), body].concat()
 }
 
-/// What the client makes of these bytes in answer to a `stat`, whose id is 0.
+/// The client's result for these bytes in reply to a `stat` with the id 0.
 async fn answered_with(bytes: &[u8]) -> ProtocolError {
     let (mut fake, sftp) = Fake::start().await;
     let serve = async {
@@ -72,7 +72,7 @@ async fn answered_with(bytes: &[u8]) -> ProtocolError {
     };
     let (stat, ()) = tokio::join!(sftp.stat(b"f"), serve);
     let SftpError::Closed(CloseReason::Protocol(error)) = stat.unwrap_err() else { panic!("not a protocol error") };
-    // It is over, for all and for the same reason.
+    // The conversation is over, for all requests and with the same reason.
     assert_eq!(sftp.closed().await.to_string(), CloseReason::Protocol(error.clone()).to_string());
     assert!(matches!(sftp.stat(b"f").await, Err(SftpError::Closed(CloseReason::Protocol(same))) if same == error));
     // Its side of the stream is closed as well.
@@ -103,7 +103,7 @@ async fn every_way_to_break_the_protocol_ends_the_conversation() {
         (framed(&[packet::STATUS, 255, 255, 255, 255, 0, 0, 0, 0]), E::UnknownId(u32::MAX)),
         (with(packet::ATTRS, b""), E::Truncated("a set of file attributes")),
         (with(packet::ATTRS, &[0, 0, 0, 1, 0, 0]), E::Truncated("a set of file attributes")),
-        // Four thousand million extended attributes, none of them there.
+        // Four thousand million extended attributes, without any data.
         (with(packet::ATTRS, &[0x80, 0, 0, 0, 255, 255, 255, 255]), E::Truncated("a set of file attributes")),
         (with(packet::ATTRS, &[0, 0, 0, 0, 7, 7]), E::TrailingBytes { packet: "SSH_FXP_ATTRS", extra: 2 }),
         (with(packet::STATUS, &[0, 0, 0, 2, 0, 0, 1, 0]), E::Truncated("SSH_FXP_STATUS")),
@@ -129,7 +129,7 @@ async fn a_second_answer_is_noticed() {
             let (_, id, _) = fake.request().await;
             fake.answer(status(2), id).await;
         }
-        // The id of the first request, whose place the second one had as well.
+        // The id of the first request, whose slot the second one used too.
         fake.answer(status(2), 0).await;
     };
     let ask = async {
@@ -145,7 +145,7 @@ async fn text_instead_of_a_greeting_is_shown() {
     let long = "x".repeat(1000);
     for (said, shown) in [
         ("Welcome to Linux!\n", r"Welcome to Linux!\n"),
-        // As lengths, these would be of any size.
+        // As lengths, these would be huge.
         ("hi", "hi"),
         ("\n", r"\n"),
         ("\x1b[0mhello\r\n", r"\u{1b}[0mhello\r\n"),
@@ -153,7 +153,7 @@ async fn text_instead_of_a_greeting_is_shown() {
         (&long, &long[..200]),
         ("This account is currently not available.\n", r"This account is currently not available.\n"),
     ] {
-        // The server is still there; the answer doesn't wait for its end.
+        // The server is still there; the reply doesn't wait for its end.
         for ends in [false, true] {
             let (near, mut far) = tokio::io::duplex(4096);
             far.write_all(said.as_bytes()).await.unwrap();
@@ -173,10 +173,7 @@ async fn a_greeting_must_be_one() {
             b"\0\0\0\x05\x02\0\0\0\x02",
             "the SFTP server broke the protocol: the server speaks version 2 of the protocol, version 3 is needed",
         ),
-        (
-            b"\0\0\0\x05\x65\0\0\0\x03",
-            "the SFTP server broke the protocol: packet type 101 is not one that a server sends",
-        ),
+        (b"\0\0\0\x05\x65\0\0\0\x03", "the SFTP server broke the protocol: unexpected packet type 101"),
         (b"\0\0\0\x09\x02\0\0\0\x03\0\0\0\x09", "the SFTP server broke the protocol: SSH_FXP_VERSION is cut short"),
     ] {
         let (near, mut far) = tokio::io::duplex(4096);
@@ -245,7 +242,7 @@ async fn an_endless_directory_is_cut_off_and_closed() {
     ));
 }
 
-/// Takes so many bytes, and then fails.
+/// Accepts this many bytes, and then fails.
 struct Full(usize);
 
 impl AsyncWrite for Full {
@@ -266,7 +263,7 @@ impl AsyncWrite for Full {
     }
 }
 
-/// However long the server says that it is.
+/// Whatever length the server reports.
 #[tokio::test]
 async fn no_more_of_an_endless_file_is_asked_for_than_fits_ahead_of_the_sink() {
     const TAKEN: usize = 64 << 20;
@@ -300,8 +297,8 @@ async fn no_more_of_an_endless_file_is_asked_for_than_fits_ahead_of_the_sink() {
     }
 }
 
-/// A server of one file in memory that answers only when nothing more is asked, the oldest first, so that
-/// what is under way shows. Gives the most requests that were.
+/// A server of one file in memory that answers only when no more requests come, the oldest first, so that the requests
+/// sent ahead can be counted. Returns the largest number.
 async fn serve_lazily(mut fake: Fake, file: Vec<u8>, most_at_once: usize) -> usize {
     let (mut waiting, mut most) = (VecDeque::new(), 0);
     loop {

@@ -1,4 +1,4 @@
-//! Long writes over links on which the window of one channel is the limit.
+//! Long writes over links on which one channel's window is the limit.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -17,10 +17,10 @@ use super::{SFTP_SERVER, client, content, quiet};
 
 /// Half a round trip.
 const DELAY: Duration = Duration::from_millis(10);
-/// What a channel takes that hasn't been read, as sshd's does.
+/// How much unread data a channel accepts, as in sshd.
 const WINDOW: usize = 2 * 1024 * 1024;
 
-/// A link to a server: how long things take, and how much goes through before it is cut.
+/// A link to a server: its delay, and how much it carries before it is cut.
 #[derive(Clone, Copy)]
 struct Link {
     delay: Duration,
@@ -30,7 +30,7 @@ struct Link {
 
 const SLOW: Link = Link { delay: DELAY, cut_after: usize::MAX, arguments: &[] };
 
-/// Carries bytes one way, each for `delay` and no more than a window of them at once.
+/// Carries bytes in one direction, each for `delay` and no more than a window of them at once.
 async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, link: Link) {
     let (sender, mut under_way) = tokio::sync::mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let window = Arc::new(Semaphore::new(WINDOW));
@@ -53,7 +53,7 @@ async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin
             if left == 0 || to.write_all(&data).await.is_err() {
                 break;
             }
-            // Word of it takes as long to come back.
+            // The window's update takes as long.
             let window = window.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(link.delay).await;
@@ -93,7 +93,7 @@ fn channel(directory: &Path, link: Link) -> DuplexStream {
     near
 }
 
-/// Puts 24 MiB over a channel and whatever further ones it opens; gives how many those are that were asked for.
+/// Writes 24 MiB over a channel and any further ones; returns how many further channels were opened.
 async fn put(how: Write, first: Link, further: Option<Link>) -> usize {
     let dir = tempdir().unwrap();
     let (asked, place) = (Arc::new(AtomicUsize::new(0)), dir.path().to_owned());
@@ -108,7 +108,7 @@ async fn put(how: Write, first: Link, further: Option<Link>) -> usize {
     let written = sftp.write_file(b"f", &how, &mut &sent[..], &told).await.unwrap();
     assert_eq!((written, confirmed.into_inner()), (sent.len() as u64, sent.len() as u64));
     assert!(std::fs::read(dir.path().join("f")).unwrap() == sent);
-    // All that was opened for it is closed, so that the next write may open as many.
+    // All further channels are closed, so the next write may open as many.
     let before = asked.load(Ordering::Relaxed);
     sftp.write_file(b"g", &Write::default(), &mut &sent[..], &quiet).await.unwrap();
     let after = asked.load(Ordering::Relaxed);
@@ -142,11 +142,11 @@ async fn channels_that_are_refused_are_done_without() {
 
 #[tokio::test]
 async fn channels_that_fail_leave_nothing_out() {
-    // In the greeting, before the file is open there, in the midst of a write, between writes.
+    // During the version exchange, before the file is open there, during a write, between writes.
     for cut_after in [5, 60, 200_000, 1_000_000, 1_500_000] {
         put(Write::default(), SLOW, Some(Link { cut_after, ..SLOW })).await;
     }
-    // A server that opens nothing for writing.
+    // A server that opens no file for writing.
     put(Write::default(), SLOW, Some(Link { arguments: &["-R"], ..SLOW })).await;
 }
 

@@ -31,7 +31,7 @@ async fn client_and_server(directory: &Path, arguments: &[&str]) -> (Client, Chi
     (Client::start_on(stdout, stdin).await.unwrap(), server)
 }
 
-/// The server ends by itself when its client does.
+/// The server ends by itself when the client's stream is closed.
 fn server(directory: &Path, arguments: &[&str]) -> Child {
     Command::new(SFTP_SERVER)
         .arg("-d")
@@ -43,7 +43,7 @@ fn server(directory: &Path, arguments: &[&str]) -> Child {
         .expect("these tests need OpenSSH's sftp-server")
 }
 
-/// Content that no two places of a file share.
+/// Content in which every part is different.
 fn content(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -57,5 +57,5 @@ fn content(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Nobody wants to know how far it is.
+/// Ignores the progress.
 fn quiet(_more: u64) {}

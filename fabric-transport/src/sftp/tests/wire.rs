@@ -1,4 +1,4 @@
-//! Frames and packets, without any server.
+//! Frames and packets, without a server.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;

@@ -10,12 +10,12 @@ use russh::{GssapiAuthenticator, GssapiStep};
 use super::login::{Attempt, Tried};
 use super::waiting::answered;
 
-/// As failed logins name it.
+/// The method's name in errors.
 const METHOD: &str = "gssapi-with-mic";
 
 impl Attempt<'_> {
-    /// Tries the user's tickets. Without any that serve this host the server isn't asked, as that would cost one of
-    /// the tries it allows.
+    /// Tries the user's tickets. Without a ticket for this host the server isn't asked, since that would cost one of the
+    /// allowed attempts.
     pub(super) async fn gssapi(&mut self) -> Result<Tried, ConnectErrorKind> {
         let auth = &self.target.auth;
         let start = tokio::task::spawn_blocking({
@@ -25,7 +25,7 @@ impl Attempt<'_> {
         let started = match self.clock.limit(self.target.timeouts.auth, start).await {
             Ok(Ok(started)) => started,
             Ok(Err(_panicked)) => Err("the library failed".to_owned()),
-            Err(_expired) => Err("no answer of the KDC within auth_timeout".to_owned()),
+            Err(_expired) => Err("no answer from the KDC within auth_timeout".to_owned()),
         };
         let mut tickets = match started {
             Ok(tickets) => tickets,
@@ -71,14 +71,14 @@ struct Tickets {
 }
 
 impl Tickets {
-    /// Takes what the credentials cache has, or asks the KDC: this blocks.
+    /// Uses the credentials cache, or asks the KDC. Blocks.
     fn start(host: &str, delegate: bool) -> Result<Self, String> {
         let mut flags = CtxFlags::GSS_C_MUTUAL_FLAG | CtxFlags::GSS_C_INTEG_FLAG;
         flags.set(CtxFlags::GSS_C_DELEG_FLAG, delegate);
         let service = format!("host@{host}");
         let name = Name::new(service.as_bytes(), Some(GSS_NT_HOSTBASED_SERVICE)).map_err(reason)?;
         let mut context = ClientCtx::new(None, name, flags, Some(GSS_MECH_KRB5));
-        // The library keeps the details of an error for the thread on which it happened: they are read here.
+        // The library keeps the details of an error for this thread only.
         let first = context.step(None, None).map_err(reason)?;
         Ok(Self { context, first: first.map(|token| token.to_vec()) })
     }
@@ -116,7 +116,7 @@ fn mechanism() -> Vec<u8> {
     [&[OBJECT_IDENTIFIER, oid.len() as u8], oid].concat()
 }
 
-/// What the mechanism says, which it does in more detail than GSSAPI: `what kind of error (which error)`.
+/// The mechanism's message, which has more detail than GSSAPI's: `what kind of error (which error)`.
 fn reason(error: Error) -> String {
     let text = error.to_string();
     let detail = text.split_once(" (").and_then(|(_, detail)| detail.strip_suffix(')'));

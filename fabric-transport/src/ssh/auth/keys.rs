@@ -27,11 +27,11 @@ use crate::ssh::handler::Handler;
 /// How often a passphrase is asked for, as `ssh` does by default.
 const PASSPHRASE_TRIES: usize = 3;
 
-/// The keys that were read, opened once for all hosts.
+/// The keys that were read, each once for all hosts.
 #[derive(Debug, Default)]
 pub(in crate::ssh) struct KeyStore {
-    /// Each is read by the first host that wants it; the others wait for it. That there is none is kept, too:
-    /// most of the default identities of most users don't exist.
+    /// Each is read by the first host that needs it; the others wait for it. Missing files are remembered too, since most
+    /// default identities don't exist.
     files: Mutex<HashMap<Source, Arc<OnceCell<Read>>>>,
 }
 
@@ -57,7 +57,7 @@ enum Source {
     Text([u8; 32]),
 }
 
-/// One key as far as it was read.
+/// A key, as far as it was read.
 #[derive(Debug)]
 pub(super) struct KeyFile {
     name: String,
@@ -65,7 +65,7 @@ pub(super) struct KeyFile {
     public: Option<PublicKey>,
     /// The certificate beside it (`KEY-cert.pub`).
     certificate: Option<Certificate>,
-    /// `None` where only the public half is here; an agent may have the other.
+    /// `None` if only the public half is available; an agent may have the other.
     private: Option<Private>,
 }
 
@@ -73,7 +73,7 @@ pub(super) struct KeyFile {
 #[derive(Debug)]
 struct Private {
     open: OnceLock<Arc<SigningKey>>,
-    /// Held by who asks for the passphrase; `None` for a key that was never encrypted.
+    /// Locked while asking for the passphrase; `None` for a key that was never encrypted.
     locked: Option<tokio::sync::Mutex<Locked>>,
 }
 
@@ -81,7 +81,7 @@ struct Private {
 #[derive(Debug)]
 struct Locked {
     text: Secret,
-    /// Why its passphrase is not asked for again, once asking was in vain.
+    /// Why its passphrase is not asked for again, after a failed attempt.
     given_up: Option<String>,
 }
 
@@ -121,7 +121,7 @@ impl KeyStore {
         self.cell(Source::File(path.to_owned())).get_or_init(read).await.clone()
     }
 
-    /// Reads the first target's key files before they are wanted. Their problems are reported when they are.
+    /// Reads the first target's key files ahead. Errors are reported when they are needed.
     pub(in crate::ssh) async fn read_ahead(&self, target: &Target) {
         if self.files.lock().is_empty() {
             for Identity { path, .. } in &target.auth.identities {
@@ -196,7 +196,7 @@ impl KeyFile {
             (None, None) => return Err(SignError::Key("it is not open".to_owned())),
         };
         let mut locked = locked.lock().await;
-        // Who held it may have opened it.
+        // It may have been opened meanwhile.
         if let Some(key) = private.open.get() {
             return Ok(key.clone());
         }
@@ -209,7 +209,7 @@ impl KeyFile {
         }
     }
 
-    /// Opens it, or says why there is no need to ask again.
+    /// Opens it; an error is why not to ask again.
     async fn unlock(
         &self,
         locked: &Locked,
@@ -238,11 +238,11 @@ impl KeyFile {
             let passphrase = match context.prompter.ask(PromptRequest::new(kind, message)).await {
                 Ok(passphrase) => passphrase,
                 Err(error @ PromptError::Cancelled { .. }) => return Err(SignError::Prompt(error)),
-                // That no question can be asked is not the problem.
+                // A refused prompt is not the key's problem.
                 Err(_) if was_wrong => return Err(SignError::Key(wrong)),
                 Err(error) => return Err(SignError::Prompt(error)),
             };
-            // As with ssh: an empty line passes the key over.
+            // As with ssh: an empty line skips the key.
             if passphrase.is_empty() {
                 return Ok(Err(if was_wrong { wrong } else { "no passphrase was given".to_owned() }));
             }
@@ -256,7 +256,7 @@ impl KeyFile {
     }
 }
 
-/// On a thread of its own: passphrases are made to be slow to try.
+/// On a blocking thread: trying a passphrase is slow by design.
 async fn decrypt(text: &Secret, passphrase: &Secret) -> Result<Arc<SigningKey>, Unusable> {
     let (text, passphrase) = (text.clone(), passphrase.clone());
     let work = move || written::unlock(text.expose(), passphrase.expose()).map(SigningKey::new).map(Arc::new);
@@ -293,11 +293,11 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// The public side of a candidate: what the server is asked about.
+/// The public side of a candidate, which is offered to the server.
 #[derive(Debug, Clone)]
 pub(super) struct Offer {
     side: PublicSide,
-    /// Its bytes in the protocol, which make two offers the same.
+    /// Its bytes in the protocol, to compare offers.
     id: Vec<u8>,
 }
 
@@ -418,7 +418,7 @@ impl Signer<'_> {
                 unless_slow(self.context, slow, signing).await.map_err(SignError::Agent)
             }
             Candidate::AgentCertificate { agent, certificate, .. } => {
-                // The agent knows the key, not the certificate in a file of ours.
+                // The agent has the key, but not our certificate file.
                 let key = AgentIdentity::from(PublicKey::new(certificate.public_key().clone(), ""));
                 agent.sign(&key, hash, to_sign).await.map_err(SignError::Agent)
             }
@@ -446,13 +446,13 @@ fn sign(key: &SigningKey, hash: Option<HashAlg>, mut data: Vec<u8>) -> Result<Ve
     Ok(data)
 }
 
-/// What a server announced of the signatures with RSA keys that it takes: the best hash, or `None` for SHA-1. `None`
-/// where it announced nothing (RFC 8308).
+/// The best hash for signatures with RSA keys that a server has announced, or `None` for SHA-1. `None` without an
+/// announcement (RFC 8308).
 pub(super) type Announced = Option<Option<HashAlg>>;
 
 impl Offer {
-    /// The hash to sign with; `None` for a key that has a single way. An error says why the key cannot be offered:
-    /// `accepted` are the algorithms of `PubkeyAcceptedAlgorithms`.
+    /// The hash to sign with; `None` for a key without a choice. An error says why the key can't be offered. `accepted` are
+    /// the algorithms of `PubkeyAcceptedAlgorithms`.
     pub(super) fn hash(&self, announced: Announced, accepted: &[String]) -> Result<Option<HashAlg>, &'static str> {
         let accepts = |algorithm: Algorithm| {
             let name = match &self.side {
@@ -477,8 +477,8 @@ impl Offer {
     }
 }
 
-/// Whether a list of algorithms has this one: all but SHA-1 where it is empty, or begins with a sign that adds to what is
-/// accepted anyway (`+`, `^`) or takes from it (`-`), as in ssh_config(5).
+/// Whether a list of algorithms contains this one. Without a list, or with one that changes the default (`+`, `^`, `-`),
+/// all but SHA-1 are accepted, as in ssh_config(5).
 fn accepts(list: &[String], name: &str) -> bool {
     let anyway = !name.starts_with("ssh-rsa");
     let Some(first) = list.first() else { return anyway };
@@ -491,11 +491,11 @@ fn accepts(list: &[String], name: &str) -> bool {
     }
 }
 
-/// The keys of a login in the order of being offered.
+/// The keys of a login, in the order in which they are offered.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     queue: VecDeque<Candidate>,
-    /// How many at its beginning were named, or match what was.
+    /// How many of the first ones are named in the configuration.
     named: usize,
     offered: HashSet<Vec<u8>>,
     /// Keys that cannot be offered, each with the reason.
@@ -595,7 +595,7 @@ impl Candidates {
         self.queue.is_empty()
     }
 
-    /// The next one; of those that nothing names only if `unnamed`.
+    /// The next one; includes those that are not named if `unnamed`.
     pub(super) fn next(&mut self, unnamed: bool) -> Option<Candidate> {
         if self.named == 0 && !unnamed {
             return None;
@@ -604,14 +604,14 @@ impl Candidates {
         self.queue.pop_front()
     }
 
-    /// Takes back what a server didn't judge, to be offered again.
+    /// Takes back a key that the server didn't decide about, to offer it again.
     pub(super) fn give_back(&mut self, candidate: Candidate, offer: &Offer) {
         self.queue.push_front(candidate);
         self.named += 1;
         self.offered.remove(&offer.id);
     }
 
-    /// Whether this was not offered before; from now on it was.
+    /// Whether this was not offered before; remembers it.
     pub(super) fn first_offer(&mut self, offer: &Offer) -> bool {
         self.offered.insert(offer.id.clone())
     }

@@ -20,16 +20,16 @@ use crate::ssh::handshake::VerifiedConnection;
 use crate::ssh::host_keys::Verified;
 use crate::ssh::state::SessionState;
 
-/// What the session has read already is known after so long, on a busy machine too.
+/// How long to wait for a message that has been read, also on a busy machine.
 const BY_NOW: Duration = Duration::from_millis(100);
 
-/// How often a server may ask questions in one login.
+/// How often a server may prompt in one login.
 const MOST_QUESTIONS: u32 = 100;
 
-/// How many times `auth_timeout` all answers of the server together may take.
+/// How many times `auth_timeout` the whole login may take.
 const WHOLE_LOGIN: u32 = 10;
 
-/// So much of a server's banner is part of an error message.
+/// How many characters of a server's banner an error message contains.
 const BANNER: usize = 200;
 
 /// A connection after login.
@@ -38,7 +38,7 @@ pub(in crate::ssh) struct Login {
     pub(in crate::ssh) shared: Arc<SessionState>,
 }
 
-/// Logs in with what the target and its user have.
+/// Logs in with the target's keys, agent and password.
 pub(in crate::ssh) async fn login(
     connection: VerifiedConnection,
     target: &Target,
@@ -83,22 +83,22 @@ fn local_user() -> Result<String, Failure> {
     name.ok_or_else(|| (Phase::Auth, Problem::new(reason).into()))
 }
 
-/// What became of a method.
+/// The result of a method.
 pub(super) enum Tried {
     /// Logged in.
     Done,
-    /// The server wants another factor besides (partial success).
+    /// The server wants another factor too (partial success).
     More,
     /// Refused, or nothing to try.
     Refused,
 }
 
-/// Which part of what there is to try is tried.
+/// Which credentials are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
-    /// What was named: keys, and the password that was given.
+    /// Named keys, and a given password.
     Given,
-    /// All others, and what a person is asked for.
+    /// All others, and prompts.
     Rest,
 }
 
@@ -110,15 +110,15 @@ pub(super) struct Attempt<'a> {
     pub(super) target: &'a Target,
     pub(super) context: &'a OpenContext,
     pub(super) user: String,
-    /// The password that was given, until it has been tried.
+    /// The given password, until it was tried.
     pub(super) given: Option<Secret>,
-    /// What was tried, each with what came of it.
+    /// What was tried, with the results.
     pub(super) tried: Vec<String>,
-    /// What the server still takes; `None` until it has said so.
+    /// The methods that the server offers; `None` until it has listed them.
     pub(super) offered: Option<Vec<MethodKind>>,
-    /// How often it has asked questions.
+    /// How often it has prompted.
     pub(super) questions: u32,
-    /// What the server announced about RSA keys; `None` until it has been looked at.
+    /// The server's announcement about RSA keys; `None` until it was read.
     pub(super) announced: Option<keys::Announced>,
     pub(super) verified: Verified,
 }
@@ -129,15 +129,15 @@ impl Attempt<'_> {
         let mut candidates = keys::Candidates::collect(self.target, keys, agent).await?;
         self.tried.append(&mut candidates.passed_over);
         if candidates.is_empty() {
-            // Nothing to offer without a question: ask the server first what it takes.
+            // There is nothing to offer without a prompt: ask the server for its methods first.
             if let Tried::Done = self.none().await? {
                 return Ok(());
             }
         }
-        // Each partial success begins the list anew; a server asks for a handful of factors at most.
+        // Each partial success restarts the list; a server asks for a few factors at most.
         for _ in 0..8 {
             let mut more = false;
-            // A password that was given comes before keys that may be many, and of which each costs one of the tries.
+            // A given password is tried before unnamed keys, each of which costs one of the allowed attempts.
             let passes: &[Pass] = if self.given.is_some() { &[Pass::Given, Pass::Rest] } else { &[Pass::Rest] };
             'passes: for &pass in passes {
                 for method in &self.target.auth.methods {
@@ -190,7 +190,7 @@ impl Attempt<'_> {
                     .to_owned(),
             );
         }
-        // Where servers say why a login is refused.
+        // Some servers explain a refusal there.
         let banner = self.shared.banner.lock();
         if let Some(line) = banner.lines().map(str::trim).find(|line| !line.is_empty()) {
             let line: String = line.chars().filter(|c| !c.is_control()).take(BANNER).collect();
@@ -205,18 +205,18 @@ impl Attempt<'_> {
         tracing::debug!(host = self.target.host_string.as_str(), user = self.user, what, ?answer, "login");
         match answer {
             AuthResult::Success => Ok(Tried::Done),
-            // russh says so when the connection has ended.
+            // russh reports this when the connection has ended.
             AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty() => {
                 self.tried.push(format!("{what} ({})", self.shared.reason()));
                 if self.handle.is_closed() && self.offered.is_none() {
                     let reason = self.shared.reason().to_string();
-                    return Err(ConnectErrorKind::Dropped { phase: Phase::Auth, reason });
+                    return Err(ConnectErrorKind::Dropped { phase: Phase::Auth, reason, penalised: false });
                 }
                 Err(self.failed())
             }
             AuthResult::Failure { remaining_methods, partial_success } => {
                 self.offered = Some(remaining_methods.to_vec());
-                let came_of_it = if partial_success { "accepted, more is wanted" } else { "refused" };
+                let came_of_it = if partial_success { "accepted, more is required" } else { "refused" };
                 self.tried.push(format!("{what} ({came_of_it})"));
                 Ok(if partial_success { Tried::More } else { Tried::Refused })
             }
@@ -226,7 +226,7 @@ impl Attempt<'_> {
     async fn agent(&mut self) -> Option<(Arc<agent::Agent>, Vec<AgentIdentity>)> {
         let socket = self.target.auth.agent.as_ref()?;
         let opening = agent::Agent::open(socket, self.handle.agent_session_binding());
-        let slow = || format!("the agent {} has not answered for 2 s; it is waited for", socket.display());
+        let slow = || format!("the agent {} has not answered for 2 s; waiting", socket.display());
         let opening = unless_slow(self.context, slow, opening);
         let opened = self.clock.limit(self.target.timeouts.auth, opening).await;
         match opened.unwrap_or_else(|Expired| Err("it did not answer within `auth_timeout`".to_owned())) {
@@ -276,7 +276,7 @@ impl Attempt<'_> {
                         return Ok(step);
                     }
                     if !self.takes(MethodKind::PublicKey) {
-                        // Not the key: another factor may have to come first.
+                        // Not because of the key: another factor may have to come first.
                         candidates.give_back(candidate, &offer);
                         return Ok(step);
                     }
@@ -287,7 +287,7 @@ impl Attempt<'_> {
         Ok(Tried::Refused)
     }
 
-    /// The request that asks what the server takes, as ssh's first one (RFC 4252, section 5.2).
+    /// Asks for the server's methods, as ssh's first request (RFC 4252, section 5.2).
     async fn none(&mut self) -> Result<Tried, ConnectErrorKind> {
         let result = self.handle.authenticate_none(self.user.clone());
         let answer = answered(&self.clock, self.target, result).await?.map_err(|_| self.lost())?;
@@ -299,10 +299,10 @@ impl Attempt<'_> {
         Ok(step)
     }
 
-    /// Learns what the server announced about RSA keys, once a login.
+    /// Reads the server's announcement about RSA keys, once in a login.
     ///
     /// It comes with the server's keys, or at the latest before its first answer to a login (RFC 8308, section 2.4). So
-    /// a server that has announced nothing yet is asked something, instead of being given the second that russh waits.
+    /// without one yet, a request is sent, which is faster than the second that russh waits.
     async fn learn_announced(&mut self) -> Result<Tried, ConnectErrorKind> {
         let mut announced = self.announced_by_now().await?;
         if announced.is_none() && self.offered.is_none() {
@@ -322,7 +322,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// A key that cannot sign is passed over, unless the person wants out or the connection is gone.
+    /// Skips a key that can't sign, unless the user cancelled or the connection has ended.
     fn sign_failed(&mut self, what: &str, error: keys::SignError) -> Result<(), ConnectErrorKind> {
         match error {
             keys::SignError::Gone(_) => Err(self.lost()),
@@ -348,7 +348,7 @@ impl Attempt<'_> {
                 },
             };
             let sending = self.handle.authenticate_password(self.user.clone(), password.expose());
-            // The request for a new password is another answer, which russh keeps to itself.
+            // russh doesn't report a request for a new password.
             let limit = self.target.timeouts.auth;
             let unanswered = |Expired| ConnectErrorKind::PasswordUnanswered { after: limit.unwrap_or_default() };
             let answer = self.clock.limit(limit, sending).await.map_err(unanswered)?.map_err(|_| self.lost())?;
@@ -365,7 +365,7 @@ impl Attempt<'_> {
         self.ask("password", PromptKind::Password { user: self.user.clone() }, message).await
     }
 
-    /// Asks a person; `None`, with a note of it, where no question may be asked.
+    /// Prompts the user; `None`, with a note, if prompts are refused.
     async fn ask(
         &mut self,
         method: &str,
@@ -400,14 +400,14 @@ impl Attempt<'_> {
                     KeyboardInteractiveAuthResponse::InfoRequest { name, instructions, prompts } => {
                         self.questions += 1;
                         if self.questions > MOST_QUESTIONS {
-                            let what = format!("keyboard-interactive (it asked {MOST_QUESTIONS} times, and no end)");
+                            let what = format!("keyboard-interactive (it asked more than {MOST_QUESTIONS} times)");
                             self.tried.push(what);
                             return Err(self.failed());
                         }
                         asked |= !prompts.is_empty();
                         let answers =
                             if given_up { None } else { self.respond(&name, &instructions, &prompts).await? };
-                        // Without an answer the server would wait for one, and no other method could be tried.
+                        // Without an answer the server would wait, and no other method could be tried.
                         given_up = answers.is_none();
                         let answers = answers.unwrap_or_else(|| vec![String::new(); prompts.len()]);
                         let sending = self.handle.authenticate_keyboard_interactive_respond(answers);
@@ -416,7 +416,7 @@ impl Attempt<'_> {
                 }
             };
             match step {
-                // Without a question there is nothing that could be answered better.
+                // Without a prompt another attempt can't differ.
                 Tried::Refused if self.takes(MethodKind::KeyboardInteractive) && !given_up && asked => {}
                 step => return Ok(step),
             }
@@ -424,7 +424,7 @@ impl Attempt<'_> {
         Ok(Tried::Refused)
     }
 
-    /// Answers the server's questions: the known password answers a lone hidden one, a person the others.
+    /// Answers the server's prompts: the known password answers a single hidden one, the user the others.
     async fn respond(
         &mut self,
         name: &str,
@@ -466,7 +466,7 @@ impl Attempt<'_> {
         Ok(Some(answers))
     }
 
-    /// How often a method of this pass is tried: what is given costs none of the tries that a person has.
+    /// How often a method of this pass is tried: a given password doesn't count as one of the user's attempts.
     fn tries(&self, pass: Pass) -> u32 {
         match pass {
             Pass::Given => 1,
@@ -475,18 +475,19 @@ impl Attempt<'_> {
     }
 
     pub(super) fn lost(&self) -> ConnectErrorKind {
-        ConnectErrorKind::Dropped { phase: Phase::Auth, reason: self.shared.reason().to_string() }
+        let reason = self.shared.reason().to_string();
+        ConnectErrorKind::Dropped { phase: Phase::Auth, reason, penalised: false }
     }
 }
 
-/// Whether a server has disconnected because it takes no more tries: others have a code for that, OpenSSH calls it an error
-/// in the protocol and says what it means.
+/// Whether a server has disconnected because of too many attempts: some have a code for that, OpenSSH reports an error in
+/// the protocol with this message.
 fn is_out_of_tries(goodbye: &RemoteDisconnectInfo) -> bool {
     matches!(goodbye.reason_code, Disconnect::NoMoreAuthMethodsAvailable)
         || goodbye.message.starts_with("Too many authentication failures")
 }
 
-/// Whether what a server asks for is the change of a password that has expired (PAM's words).
+/// Whether a server asks to change an expired password (PAM's words).
 fn asks_for_another_password(instructions: &str, prompts: &[Prompt]) -> bool {
     let asked = prompts.iter().map(|prompt| prompt.prompt.as_str());
     let text = std::iter::once(instructions).chain(asked).collect::<Vec<_>>().join("\n").to_lowercase();

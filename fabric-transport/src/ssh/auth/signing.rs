@@ -1,7 +1,7 @@
-//! Signatures by private keys that are here.
+//! Signatures by local private keys.
 //!
-//! aws-lc makes them wherever it knows the key: in constant time, which the `rsa` crate's are not (RUSTSEC-2023-0071), and
-//! many times faster than the crates behind `ssh-key`. What a key needs for that is worked out once for all hosts.
+//! aws-lc computes them for keys that it supports: in constant time, unlike the `rsa` crate (RUSTSEC-2023-0071), and many
+//! times faster than the crates behind `ssh-key`. A key is prepared once for all hosts.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub(super) struct SigningKey {
     key: PrivateKey,
-    /// `None`: what aws-lc doesn't take, such as RSA keys of 1024 bits.
+    /// `None` for keys that aws-lc doesn't support, such as RSA keys of 1024 bits.
     prepared: Option<Prepared>,
 }
 
@@ -41,7 +41,7 @@ impl SigningKey {
         &self.key
     }
 
-    /// Signs; `hash`: which one goes with an RSA key, `None` for SHA-1.
+    /// Signs. `hash` is for RSA keys, `None` for SHA-1.
     pub(super) fn sign(&self, hash: Option<HashAlg>, message: &[u8]) -> Result<Signature, Error> {
         let algorithm = self.key.algorithm();
         let data = match (&self.prepared, self.key.key_data()) {

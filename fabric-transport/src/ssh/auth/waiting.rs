@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use fabric_core::error::TimeLimit;
 use fabric_core::transport::OpenContext;
 use fabric_core::{ConnectErrorKind, Phase, Target};
 
 use crate::ssh::clock::{Clock, Expired};
 
-/// After so long without an answer of the agent a message says what is waited for.
+/// After how long without an answer of the agent there is a warning.
 const SLOW_AGENT: Duration = Duration::from_secs(2);
 
-/// Waits for something of an agent, and says what is waited for if it takes long.
+/// Waits for the agent, with a warning if it takes long.
 pub(super) async fn unless_slow<T>(
     context: &OpenContext,
     slow: impl FnOnce() -> String,
@@ -26,7 +27,7 @@ pub(super) async fn unless_slow<T>(
 }
 
 pub(super) fn too_late(limit: Option<Duration>) -> ConnectErrorKind {
-    ConnectErrorKind::TimedOut { phase: Phase::Auth, after: limit.unwrap_or_default(), setting: "auth_timeout" }
+    ConnectErrorKind::TimedOut { phase: Phase::Auth, after: limit.unwrap_or_default(), setting: TimeLimit::Auth }
 }
 
 /// Waits for an answer of the server.

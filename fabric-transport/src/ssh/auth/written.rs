@@ -1,8 +1,8 @@
-//! Private keys as they are written: in OpenSSH's format, PEM, PKCS #8 or PuTTY's, encrypted or not.
+//! Formats of private keys: OpenSSH's, PEM, PKCS #8 and PuTTY's, encrypted or not.
 //!
-//! The kinds of keys are read by russh's crates, and so is what OpenSSH, PKCS #8 (PBES2) and PuTTY encrypt. What only old
-//! files have is decrypted here: PEM with a `DEK-Info` line (RFC 1421, with OpenSSL's way from a passphrase to a key), and
-//! PKCS #8 with the passphrase scheme of PKCS #12 (RFC 7292, appendices B and C).
+//! russh's crates parse the keys, and decrypt those of OpenSSH, PKCS #8 (PBES2) and PuTTY. Older encryption is handled
+//! here: PEM with a `DEK-Info` line (RFC 1421, with OpenSSL's key derivation), and PKCS #8 with the passphrase scheme of
+//! PKCS #12 (RFC 7292, appendices B and C).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,11 +30,11 @@ pub(super) enum Written {
 pub(super) enum Unusable {
     #[error("wrong passphrase")]
     WrongPassphrase,
-    #[error("a key of a kind that is not supported: {0}")]
+    #[error("unsupported kind of key: {0}")]
     Kind(String),
-    #[error("encrypted in a way that is not supported: {0}; `ssh-keygen -p -f FILE` encrypts it anew")]
+    #[error("unsupported encryption: {0}; `ssh-keygen -p -f FILE` changes it")]
     Encryption(String),
-    #[error("not a private key that can be read: {0}")]
+    #[error("not a readable private key: {0}")]
     Garbage(String),
 }
 
@@ -116,7 +116,7 @@ fn openssh_names(der: &[u8]) -> Option<(String, String)> {
     Some((cipher, String::decode(&mut public.as_slice()).ok()?))
 }
 
-/// What decrypting has yielded: a wrong passphrase yields noise.
+/// Parses a decrypted key; a wrong passphrase results in noise.
 fn decrypted(label: &str, der: &[u8]) -> Result<PrivateKey, Unusable> {
     // All these formats are one ASN.1 sequence.
     let is_whole = SliceReader::new(der).is_ok_and(|mut reader| {
@@ -239,8 +239,8 @@ struct Dek {
 }
 
 impl Dek {
-    /// The key is made of the passphrase and the first half of what stands for the initialization vector by MD5, as
-    /// OpenSSL does (`EVP_BytesToKey`).
+    /// The key is derived from the passphrase and the first half of the initialization vector by MD5, as in OpenSSL
+    /// (`EVP_BytesToKey`).
     fn decrypt(&self, passphrase: &[u8], data: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unusable> {
         let (length, _) = self.cipher.key_and_iv_size().unwrap_or_default();
         let (mut key, mut block) = (Zeroizing::new(Vec::new()), Vec::new());
@@ -348,7 +348,7 @@ impl<'a> Pkcs8Encryption<'a> {
 const PKCS12_KEY: u8 = 1;
 const PKCS12_IV: u8 = 2;
 
-/// Makes bytes of a passphrase (RFC 7292, appendix B.2), with SHA-1.
+/// Derives bytes from a passphrase (RFC 7292, appendix B.2), with SHA-1.
 fn pkcs12_derive(passphrase: &[u8], salt: &[u8], iterations: u32, purpose: u8, length: usize) -> Zeroizing<Vec<u8>> {
     /// The block size of SHA-1.
     const BLOCK: usize = 64;

@@ -1,10 +1,9 @@
-//! Hosts that fail and hosts that lie.
+//! Failing and lying hosts.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use fabric_core::error::{FileError, FileErrorKind, SessionError};
@@ -20,26 +19,28 @@ use crate::connector::Connector;
 use crate::local::LocalFiles;
 use crate::transfer::Source;
 
-/// This machine's files, with faults.
+/// Local files with faults.
 struct Faulty {
     real: LocalFiles,
-    /// Each listing has these names too, as regular files and as directories.
+    /// Every listing contains these names too, as regular files and as directories.
     lies: Vec<(Vec<u8>, FileKind)>,
-    /// Every reading and writing breaks off after so many bytes.
+    /// Every read and write fails after this many bytes.
     cut_after: AtomicU64,
-    /// Content that is read comes out changed.
+    /// Content is changed when it is read.
     garbles: bool,
-    /// No part can be made, as in a directory that can't be written.
+    /// No part can be created, as in a directory that isn't writable.
     no_parts: bool,
-    /// No part replaces a file, as in a sticky directory or at a mount.
+    /// No part can replace a file, as in a sticky directory or at a mount.
     no_renames: bool,
-    /// What is written in place stops before its end until the transfer is given up.
+    /// A write in place blocks before its end until the transfer is cancelled.
     stalls: Option<tokio::sync::Notify>,
     /// The same files over a further channel.
     further: Option<Arc<Faulty>>,
-    /// The channel ends with this operation: it is done or not, and the answer is lost.
+    /// The channel ends with this operation: it may be done or not, and the reply is lost.
     ends_at: Option<usize>,
     operations: AtomicUsize,
+    /// Notified when a file was removed.
+    removed: tokio::sync::Notify,
 }
 
 impl Faulty {
@@ -55,10 +56,11 @@ impl Faulty {
             further: None,
             ends_at: None,
             operations: AtomicUsize::new(0),
+            removed: tokio::sync::Notify::new(),
         }
     }
 
-    /// Whether the channel has ended by now, and whether it did just now.
+    /// Whether the channel has ended, and whether it ended just now.
     fn ended(&self) -> Option<std::cmp::Ordering> {
         let operation = self.operations.fetch_add(1, Ordering::Relaxed);
         self.ends_at.map(|at| operation.cmp(&at)).filter(|ended| ended.is_ge())
@@ -141,7 +143,7 @@ impl Files for Faulty {
     }
 
     async fn remove_file(&self, path: &[u8]) -> Result<(), FileError> {
-        self.real.remove_file(path).await
+        self.real.remove_file(path).await.inspect(|()| self.removed.notify_one())
     }
 
     async fn remove_dir(&self, path: &[u8]) -> Result<(), FileError> {
@@ -322,22 +324,20 @@ async fn one_file_that_fails_does_not_keep_the_others() {
 
 #[tokio::test]
 async fn a_transfer_that_is_given_up_is_taken_back() {
-    let (connection, _) = Faulty::new().connect();
+    let (connection, files) = Faulty::new().connect();
     let there = tempfile::tempdir().unwrap();
     let (mut ours, theirs) = tokio::io::duplex(64);
-    ours.write_all(b"begun").await.unwrap();
     let put = connection.put(Source::reader(theirs), text(&there.path().join("x")));
     let task = tokio::spawn(put.into_future());
-    while listed(there.path()).is_empty() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    // More than fits into the pipe, so that a part of it has been consumed.
+    ours.write_all(&[0; 1024]).await.unwrap();
+    assert_eq!(listed(there.path()).len(), 1);
     task.abort();
-    while !listed(there.path()).is_empty() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    files.removed.notified().await;
+    assert!(listed(there.path()).is_empty());
 }
 
-/// Hosts where a file can be written and not replaced.
+/// Hosts on which a file can be written but not replaced.
 fn without_renames() -> [(Connection, Arc<Faulty>); 2] {
     [Faulty { no_parts: true, ..Faulty::new() }, Faulty { no_renames: true, ..Faulty::new() }].map(Faulty::connect)
 }
@@ -445,7 +445,7 @@ async fn devices_pipes_and_sockets_are_no_files() {
     assert_eq!(listed(here.path()), ["x/", "x/a"]);
 }
 
-/// The further channel ends with a write, or with a rename, whose answers are lost.
+/// The further channel ends with a write, or with a rename, and the replies are lost.
 #[tokio::test]
 async fn many_files_are_whole_though_their_further_channel_ends() {
     let names: Vec<String> = (0..600).map(|number| format!("f{number:03}")).collect();
@@ -466,7 +466,7 @@ async fn many_files_are_whole_though_their_further_channel_ends() {
     }
     assert!(used.iter().all(|operations| *operations > 0), "{used:?}");
 
-    // Few files aren't worth a channel.
+    // A few files aren't worth a channel.
     let further = Arc::new(Faulty::new());
     let (connection, _) = Faulty { further: Some(further.clone()), ..Faulty::new() }.connect();
     let (few, to) = (tree(&["a", "b"]), tempfile::tempdir().unwrap());

@@ -39,7 +39,7 @@ async fn a_missing_file_leaves_nothing_behind() {
     let error = connection.get("nothing", dir.path().join("a/b")).await.unwrap_err();
     assert_eq!(error.to_string(), "ann@web1:2200: stat /home/user/nothing: no such file or directory");
     assert!(connection.get("*.log", dir.path().join("a/b")).await.is_err());
-    // There, but not to be read as a file.
+    // It exists, but can't be read as a file.
     files.insert("/d/x", "");
     files.symlink(b"/nowhere", b"/d/link").await.unwrap();
     assert!(connection.get("/d/link", dir.path().join("a/b")).await.is_err());
@@ -142,7 +142,7 @@ fn a_destination_is_told_without_asking_the_host() {
     for to in ["there", "there/", "new/"] {
         assert_ne!(of("a", "/srv/a.log", to), of("b", "/srv/b.log", to), "{to}");
         assert_eq!(of("a", "/srv/a.log", to), of("b", "/other/a.log", to), "{to}");
-        // Which names match is not known.
+        // It is unknown which names match.
         assert_ne!(of("a", "/srv/a/*", to), of("b", "/srv/b/*", to), "{to}");
     }
     for stream in ["/dev/null", "/dev/stdout", "/dev/fd/1"] {

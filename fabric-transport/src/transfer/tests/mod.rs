@@ -1,4 +1,4 @@
-//! Transfers over the memory and the local transport.
+//! Transfers with the memory and the local transport.
 
 mod faults;
 mod get;
@@ -24,7 +24,7 @@ fn here() -> (Connection, tempfile::TempDir) {
     (Connection::builder("local://here").build().unwrap(), tempfile::tempdir().unwrap())
 }
 
-/// A directory with files of these names, each holding its own name.
+/// A directory with files of these names, each with its name as content.
 fn tree(names: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for name in names {
@@ -59,7 +59,7 @@ fn listed(dir: &Path) -> Vec<String> {
     found
 }
 
-/// What there is on a host in memory below its login directory.
+/// The paths of a host in memory below its login directory.
 fn below(files: &MemoryFiles, dir: &str) -> Vec<String> {
     let prefix = format!("{dir}/");
     files.paths().iter().filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned)).collect()

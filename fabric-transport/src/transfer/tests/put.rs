@@ -68,7 +68,7 @@ async fn a_directory_becomes_the_path_or_goes_into_it() {
     assert_eq!(below(&files, "/tmp/new/app"), all);
     assert_eq!(outcome.remote, ["/tmp/new/app/.b", "/tmp/new/app/a", "/tmp/new/app/sub/deep/c"]);
     assert_eq!(files.content("/tmp/new/app/sub/deep/c").unwrap(), b"app/sub/deep/c");
-    // Once more, over what is there.
+    // Again, over the existing file.
     std::fs::write(local.join("a"), "changed").unwrap();
     connection.put(&local, "/tmp/new").await.unwrap();
     assert_eq!(files.content("/tmp/new/app/a").unwrap(), b"changed");
@@ -85,7 +85,7 @@ async fn patterns_match_as_in_a_shell() {
     connection.put(at("[z]"), "/tmp").await.unwrap();
     assert_eq!(below(&files, "/tmp"), ["[z]", "a.log", "b.log", "e.log", "f.log"]);
     assert!(connection.put(at("*.log"), "/tmp/none").glob(false).await.is_err());
-    // Several make a directory, and never overwrite each other in one file.
+    // Several files need a directory, and never overwrite each other.
     connection.put(at("*.log"), "/tmp/logs").await.unwrap();
     assert_eq!(below(&files, "/tmp/logs"), ["a.log", "b.log"]);
     assert!(matches!(connection.put(at("*.log"), "/tmp/a.log").await, Err(Error::Usage(_))));
@@ -187,7 +187,7 @@ async fn what_is_the_same_is_left_alone() {
     let to = there.path().join("a");
     let put = || connection.put(dir.path().join("a"), to.display().to_string()).skip_same(true);
     assert_eq!(put().await.unwrap().bytes, 1);
-    // The time differs, the checksum doesn't.
+    // The time differs, but the checksum doesn't.
     assert_eq!(put().await.unwrap().bytes, 0);
     std::fs::write(&to, "b").unwrap();
     std::fs::File::open(&to).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
@@ -258,7 +258,7 @@ async fn many_files_arrive_whole() {
 #[tokio::test]
 async fn sudo_writes_as_its_user_through_the_same_steps() {
     let (connection, there) = here();
-    // Whoever runs the tests may be anyone already: only the way there is tested here.
+    // The tests may run as any user: this tests only the requests.
     let connection = connection.with(|s| s.sudo_prefix = "env BY_SUDO=1".into());
     let dir = tree(&["app/a b", "app/sub/c"]);
     let to = there.path().join("new");
@@ -296,7 +296,7 @@ async fn small_files_that_are_read_together_are_each_their_own() {
 async fn a_tree_of_files_of_all_sizes_arrives_as_it_is() {
     let (connection, files) = host();
     let dir = tempfile::tempdir().unwrap();
-    // Empty, just below, at and above what counts as small, more of them than are read ahead.
+    // Empty, just below, at and above the limit for small files, and more of them than are read ahead.
     let sizes = [0, 1, local::SMALL - 1, local::SMALL, local::SMALL + 1, 300_000];
     let all: Vec<(String, Vec<u8>)> =
         (0..60_u8).map(|n| (format!("f{n}"), vec![n; sizes[usize::from(n) % sizes.len()]])).collect();
@@ -328,7 +328,7 @@ async fn modes_and_links_are_the_same_by_sudo() {
     assert_eq!((mode("run"), mode("secret"), mode("sub")), (0o750, 0o600, 0o550));
     assert_eq!(kept.links, [to.join("link").display().to_string()]);
     assert_eq!(std::fs::read_link(to.join("link")).unwrap(), std::path::Path::new("sub"));
-    // Once more, exactly, into what is there.
+    // Again, with the exact target path.
     let again = there.path().join("new/app");
     put().mirror_mode(true).await.unwrap();
     let mode = |name: &str| std::fs::metadata(again.join(name)).unwrap().permissions().mode() & 0o7777;

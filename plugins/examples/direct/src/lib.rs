@@ -1,4 +1,4 @@
-//! A gateway that goes no detour: `gateway = "direct://"` dials the target itself.
+//! A gateway without a detour: `gateway = "direct://"` dials the target itself.
 
 use std::os::fd::OwnedFd;
 
