@@ -22,9 +22,9 @@
 //!
 //! * Listeners and connections use only loopback addresses; others are refused.
 //! * Only the temporary key [`Fleet::client_key`] can log in, unless the builder adds others. A client runs commands as
-//! the user of this program: a host's directory is where commands start, not a sandbox.
+//!   the user of this program: a host's directory is where commands start, not a sandbox.
 //! * Dropping the [`Fleet`] ends every connection and kills every process of its hosts. A directory that the fleet
-//! created is removed.
+//!   created is removed.
 //! * [`Faults`] make a host misbehave at any point of a connection.
 
 mod access;

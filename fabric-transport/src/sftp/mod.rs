@@ -4,20 +4,20 @@
 //! in-memory stream in a test. Its guarantees:
 //!
 //! * **Bytes.** Paths, names and handles are bytes, not text: a Latin-1 file name and the binary handles of OpenSSH
-//! (from the 128th open file on) work.
+//!   (from the 128th open file on) work.
 //! * **Pipelined.** A file is read and written with up to hundreds of requests sent ahead, each as large as the server
-//! allows (`limits@openssh.com`, else 32 KiB), and data isn't copied between the stream's buffer and the caller's. Any
-//! number of operations share a client by reference; a small file takes two round trips ([`Client::read_file`],
-//! [`Client::write_file`]), and those of many files overlap.
+//!   allows (`limits@openssh.com`, else 32 KiB), and data isn't copied between the stream's buffer and the caller's. Any
+//!   number of operations share a client by reference; a small file takes two round trips ([`Client::read_file`],
+//!   [`Client::write_file`]), and those of many files overlap.
 //! * **Fast on long links.** Reads are sent ahead as far as the link needs, and a long write that is limited by the
-//! channel's window uses several channels ([`Client::further_channels`]).
+//!   channel's window uses several channels ([`Client::further_channels`]).
 //! * **Cancel safe.** A future may be dropped at any point: the conversation stays in step, and a handle that the
-//! server opened meanwhile is closed. Dropping the client and everything made by it ends its task and drops the stream.
+//!   server opened meanwhile is closed. Dropping the client and everything made by it ends its task and drops the stream.
 //! * **Hostile servers.** They can end the conversation with an error, nothing more: frames are bounded, lengths are
-//! checked before anything is allocated, and replies must fit their requests. Names in directories are returned
-//! unchanged: check them before you use them as local paths.
+//!   checked before anything is allocated, and replies must fit their requests. Names in directories are returned
+//!   unchanged: check them before you use them as local paths.
 //! * **No timers.** The caller decides how long to wait for a silent server: [`tokio::time::timeout`] around any future
-//! here is safe. [`Client::closed`] reports the end of the conversation.
+//!   here is safe. [`Client::closed`] reports the end of the conversation.
 //!
 //! ```no_run
 //! # async fn example(stream: tokio::io::DuplexStream) -> Result<(), Box<dyn std::error::Error>> {
