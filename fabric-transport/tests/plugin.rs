@@ -131,7 +131,7 @@ fn what_is_no_library_for_this_machine_is_refused() {
     for length in [bytes.len() / 2, 1024, 63, 20] {
         std::fs::write(&built.file, &bytes[..length]).unwrap();
         let text = refused(&built);
-        assert!(text.contains(&format!("is cut off: it has {length} bytes")), "{text}");
+        assert!(text.contains(&format!("is truncated: it has {length} bytes")), "{text}");
     }
     std::fs::write(&built.file, "not a library").unwrap();
     assert!(refused(&built).contains("is not a library for this system"));

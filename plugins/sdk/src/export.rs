@@ -393,6 +393,6 @@ mod tests {
         // SAFETY: called as the header says.
         let status = unsafe { table.dial.unwrap()(Str::borrowed("{"), -1, &raw mut fd, &raw mut error) };
         assert_eq!(Status::from_number(status), Some(Status::Failed));
-        assert!(take(error).contains("not understood"));
+        assert!(take(error).contains("the request is invalid"));
     }
 }
