@@ -456,7 +456,7 @@ fn hand_out(frame: Bytes, waiting: &Waiting, conversation: &Weak<Conversation>) 
         },
         other => Answer::Other(other),
     };
-    // A reply that nobody waits for is dropped here, and a handle in it closed.
+    // An unwanted reply is dropped here, and a handle in it closed.
     let _ = answer.send(reply);
     Ok(())
 }

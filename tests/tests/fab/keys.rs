@@ -95,7 +95,7 @@ fn a_failed_login_lists_what_became_of_each_key() {
     let half = "only its public half is here, and the agent doesn't hold the other";
     fab().env("SSH_AUTH_SOCK", socket.to_str().unwrap()).stderr_has(half).run();
     // A key named on the command line has to exist.
-    for (file, word) in [("missing", "no such file"), ("dsa", "not supported: DSA")] {
+    for (file, word) in [("missing", "no such file"), ("dsa", "unsupported kind of key: DSA")] {
         let case = case!().on(&sshd).no_key().args(["-i", &at(file), "-H", "{h1}", "--", "true"]);
         case.any_stdout().stderr_has(at(file)).stderr_has(word).status(1).run();
     }
