@@ -20,7 +20,7 @@ pub(super) struct Written {
     pub(super) host: String,
 }
 
-/// A name that is not what it should be.
+/// An invalid name.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("`{text}`: {why}")]
 pub(super) struct PatternError {
