@@ -8,8 +8,7 @@ use crate::package::Unpacked;
 use crate::program::LoadError;
 
 /// What the interpreter begins with.
-const BOOT: &str =
-    "import sys; sys.path.insert(0, sys.argv[1]); from fabric._convert import main; sys.exit(main(sys.argv[2:]))";
+const BOOT: &str = "import sys; sys.path[:] = [sys.argv[1]] + [place for place in sys.path if place]; from fabric._convert import main; sys.exit(main(sys.argv[2:]))";
 
 /// Converts these files, shows what changes, and keeps the old ones beside them as `.py2`: the status of that, 0 if all is done.
 ///

@@ -28,8 +28,9 @@ use crate::package::{Unpacked, build_id};
 /// The descriptor by which the interpreter has its end.
 const FD: i32 = 3;
 
-/// What the interpreter begins with. The package is the first place that modules come from, stand-ins are the last.
-const BOOT: &str = "import sys; sys.path.insert(0, sys.argv[1]); sys.path.append(sys.argv[1] + '/standins'); \
+/// What the interpreter begins with. The package is the first place that modules come from, stand-ins are the last; the
+/// directory is none, whose files may have the names of Python's own modules.
+const BOOT: &str = "import sys; sys.path[:] = [sys.argv[1]] + [place for place in sys.path if place]; sys.path.append(sys.argv[1] + '/standins'); \
                     from fabric._boot import main; main()";
 
 /// How long it may take to end by itself.

@@ -390,3 +390,19 @@ def stop():
     let quiet = python!(pythons::one(), fabfile).args(["-H", "{h1}", "--hide", "status", "ping"]);
     quiet.stdout_lacks("Done.").any_stderr().run();
 }
+
+/// A directory may have files with the names of Python's own modules, and a fabfile such a name.
+#[test]
+fn names_of_pythons_own_modules_are_no_hindrance() {
+    let fabfile = "import os\nfrom fabric.api import *\n\n\n@task\ndef hello():\n    print('hello ' + os.sep)\n";
+    for python in pythons::all() {
+        case!()
+            .env("FABRIC_PYTHON", python.display().to_string())
+            .file("socket.py", fabfile)
+            .file("json.py", "raise RuntimeError('not for you')\n")
+            .args(["-f", "socket.py", "hello"])
+            .stdout_has("hello /\n")
+            .any_stderr()
+            .run();
+    }
+}

@@ -434,7 +434,12 @@ class Config(DataProxy):
 
     def __init__(self, overrides=None, defaults=None, system_prefix=None, user_prefix=None, project_location=None,
                  runtime_path=None, lazy=False, **kwargs):
+        for name in ("ssh_config", "system_ssh_path", "user_ssh_path"):
+            if kwargs.get(name) is not None:
+                raise NotImplementedError("Config(%s=..): the engine reads ssh_config; ssh_config_path names another file" % name)
         data = merge_dicts({}, self.global_defaults() if defaults is None else defaults)
+        if kwargs.get("runtime_ssh_path") is not None:
+            data["ssh_config_path"] = kwargs["runtime_ssh_path"]
         object.__setattr__(self, "_overrides", merge_dicts({}, overrides))
         object.__setattr__(self, "_options", dict(kwargs, runtime_path=runtime_path))
         object.__setattr__(self, "_data", merge_dicts(data, overrides))
@@ -492,6 +497,12 @@ class Config(DataProxy):
 
     def __deepcopy__(self, memo):
         return self.clone()
+
+
+def plain(config):
+    """A configuration of Invoke's own as a dictionary."""
+    items = config.items() if hasattr(config, "items") else {}.items()
+    return {key: plain(value) if hasattr(value, "items") else value for key, value in items}
 
 
 def _config_of(cls, data, overrides):

@@ -73,7 +73,8 @@ class Fabfile(object):
             _convert.import_converted(path if package else folder)
         name = name if package else os.path.splitext(name)[0]
         if name in sys.modules:
-            del sys.modules[name]
+            # It has the name of another module, of Python's own for example, which stays.
+            name = "_fabfile_" + name
         import importlib.util
 
         if package:

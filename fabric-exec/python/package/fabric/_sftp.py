@@ -151,6 +151,9 @@ class Client(object):
         name = policy.__name__ if isinstance(policy, type) else type(policy).__name__
         overrides = self._connection.connect_kwargs
         if name == "AutoAddPolicy":
+            import sys
+
+            sys.stderr.write("Warning: AutoAddPolicy: unknown host keys are recorded anyway; one that has changed is refused\n")
             return
         if name == "RejectPolicy":
             raise NotImplementedError("RejectPolicy: set reject_unknown_hosts in fabric.toml, or StrictHostKeyChecking in ssh_config")

@@ -6,7 +6,7 @@ import socket
 from contextlib import contextmanager
 
 from . import _engine
-from ._invoke import Context, _of, execute, failure, merge_dicts, run_options
+from ._invoke import Context, _of, execute, failure, merge_dicts, plain, run_options
 from ._wire import EngineError
 from .config import Config
 from .exceptions import InvalidV1Env
@@ -89,7 +89,8 @@ class Connection(Context):
         if config is None:
             config = Config()
         elif not isinstance(config, Config):
-            config = config.clone(into=Config)
+            # One of Invoke.
+            config = Config(overrides=plain(config))
         Context.__init__(self, config)
         shorthand = derive_shorthand(host)
         for what, value in (("user", user), ("port", port)):
