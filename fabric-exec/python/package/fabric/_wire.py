@@ -89,7 +89,10 @@ class Channel(object):
                 else:
                     self.sock.sendall(data)
                     self.sock.sendall(raw)
-            except (BrokenPipeError, ConnectionResetError, OSError) as error:
+            except OSError as error:
+                # The next call needs another engine.
+                if self._why is None:
+                    self._why = str(error)
                 raise Closed(str(error))
 
     def _more(self, needed):
