@@ -90,9 +90,11 @@ impl Reference<'_> {
         if emptied.is_some() && has_around && call.guard.is_none() {
             return nothing;
         }
+        // A failure that was a warning where it was done first is none in a check.
+        let is_check = matches!(call.guard, Some((Guard::Health, _))) || inside.is_some_and(|inside| inside.is_check);
         for pre in &task.pre {
             let before = self.execute(&Self::around(*pre, call), inside);
-            if before.halt || before.failed {
+            if before.halt || before.failed || (is_check && before.has_failed()) {
                 return Outcome { failed: true, halt: true, settled: true, ..Outcome::default() };
             }
         }
@@ -106,7 +108,7 @@ impl Reference<'_> {
         if emptied.is_none() && !outcome.halt {
             for post in &task.post {
                 let after = self.execute(&Self::around(*post, call), inside);
-                outcome.failed |= after.failed;
+                outcome.failed |= after.failed || (is_check && after.has_failed());
                 outcome.halt |= after.halt;
                 if after.halt {
                     break;

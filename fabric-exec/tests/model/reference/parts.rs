@@ -80,6 +80,13 @@ pub(super) struct Outcome {
     pub(super) results: Vec<Ended>,
 }
 
+impl Outcome {
+    /// Whether it failed on a host, be it as a warning.
+    pub(super) fn has_failed(&self) -> bool {
+        self.results.iter().any(|ended| ended.status.is_failure())
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) task: usize,
