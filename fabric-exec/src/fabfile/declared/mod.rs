@@ -6,6 +6,7 @@
 mod model;
 mod own_roles;
 mod reader;
+mod rename;
 mod roles;
 pub(crate) mod steps;
 mod tasks;

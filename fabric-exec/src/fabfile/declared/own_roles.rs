@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fabric_core::Value;
-
-use super::steps::{SetValue, Step, Steps, Verb};
+use super::rename::{Rename, rename_all};
+use super::steps::Steps;
 use crate::collection::Collection;
-use crate::hostlist::{RoleSource, Roles, with_operands};
-use crate::task::{Invocation, Task};
-use crate::template;
+use crate::hostlist::{RoleSource, Roles};
+use crate::task::Task;
 
 /// Puts the roles of the included files to the fabfile's own. One that several files define keeps its name in the
 /// fabfile, and is called by its namespace where it is included: `db.web`.
@@ -41,14 +39,6 @@ pub(super) fn merge(roles: &mut Roles, included: Vec<(String, Roles)>, collectio
     }
 }
 
-type Rename<'a> = dyn Fn(&str) -> String + 'a;
-
-fn rename_all(items: &mut [String], rename: &Rename<'_>) {
-    for item in items.iter_mut().filter(|item| !template::is_template(item)) {
-        *item = with_operands(item, rename);
-    }
-}
-
 fn of_task(task: &mut Task, rename: &Rename<'_>) {
     rename_all(&mut task.own.roles, rename);
     let rolling = task.rolling.health.iter_mut().chain(&mut task.rolling.rollback);
@@ -58,39 +48,10 @@ fn of_task(task: &mut Task, rename: &Rename<'_>) {
     if let Some(steps) = Steps::of(task) {
         let mut steps = steps.to_vec();
         for step in &mut steps {
-            of_step(step, rename);
+            if let Some(verb) = step.verb.with_roles(rename) {
+                step.verb = verb;
+            }
         }
         task.body = Arc::new(Steps::new(steps));
-    }
-}
-
-fn of_step(step: &mut Step, rename: &Rename<'_>) {
-    match &mut step.verb {
-        Verb::Execute(execute) => {
-            rename_all(&mut execute.roles, rename);
-            if let Ok(mut call) = Invocation::parse(&execute.task)
-                && !template::is_template(&execute.task)
-                && !call.selection.roles.is_empty()
-            {
-                rename_all(&mut call.selection.roles, rename);
-                execute.task = call.token();
-            }
-        }
-        Verb::Set(values) => {
-            if let Some(SetValue::Plain(roles)) = values.0.get_mut("roles") {
-                of_value(roles, rename);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// A list of roles, or what is added to one.
-fn of_value(roles: &mut Value, rename: &Rename<'_>) {
-    match roles {
-        Value::String(role) => rename_all(std::slice::from_mut(role), rename),
-        Value::Array(items) => items.iter_mut().for_each(|item| of_value(item, rename)),
-        Value::Object(members) => members.values_mut().for_each(|item| of_value(item, rename)),
-        _ => {}
     }
 }

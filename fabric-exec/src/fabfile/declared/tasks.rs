@@ -7,7 +7,7 @@ use fabric_core::settings::{Problem, type_of};
 use fabric_core_document::{Kind, Member, Members, Node};
 
 use super::reader::Reader;
-use super::steps::{CommandStep, Step, Steps, Verb};
+use super::steps::{CommandStep, Step, Steps};
 use crate::collection::Collection;
 use crate::hostlist::Share;
 use crate::task::Hide;
@@ -76,7 +76,7 @@ impl Reader {
         let places = std::mem::replace(&mut self.places, of_task);
         let step = |command| Step {
             at: self.at(node.line),
-            verb: Verb::Command(CommandStep { commands: vec![command], ..CommandStep::default() }),
+            verb: Arc::new(CommandStep { commands: vec![command], ..CommandStep::default() }),
             condition: None,
             save: None,
             warn_only: None,

@@ -5,7 +5,7 @@ use std::any::Any;
 use async_trait::async_trait;
 use fabric_core::Value;
 
-use super::Step;
+use super::step::Step;
 use super::work::Work;
 use crate::task::{Context, KnownStep, Outline, Task, TaskBody, TaskError};
 
@@ -42,19 +42,19 @@ impl TaskBody for Steps {
 
     /// What a condition, another task or a list that is set may change isn't known ahead.
     fn needs_host(&self) -> bool {
-        let mut known = self.0.iter().map_while(|step| Some((step, step.verb.work().needs_host()?)));
+        let mut known = self.0.iter().map_while(|step| Some((step, step.verb.needs_host()?)));
         known.any(|(step, needs_host)| step.condition.is_none() && needs_host)
     }
 
     fn moves_files(&self) -> bool {
-        self.0.iter().any(|step| step.verb.work().moves_files())
+        self.0.iter().any(|step| step.verb.moves_files())
     }
 }
 
 impl Step {
     /// What is known of it before it runs.
     fn outline(&self) -> KnownStep<'_> {
-        let work = self.verb.work();
+        let work = &self.verb;
         let mut known = KnownStep::new(work.name(), work.what());
         known.at = &self.at;
         known.condition = self.condition.as_deref();

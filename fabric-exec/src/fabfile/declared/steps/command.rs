@@ -1,6 +1,7 @@
 //! `run`, `sudo` and `local`.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use fabric_transport::transfer::local_path;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
+use super::step::{ANY, Form, Step, Verb};
 use super::values::{attributes, outcome_value};
 use super::work::{Work, scope_of};
-use super::{ANY, Form, Step, StepWork, Verb};
 use crate::fabfile::declared::reader::Reader;
 use crate::task::{Backoff, Effect, KnownStep, TaskError, Text};
 use crate::template;
@@ -122,7 +123,7 @@ pub(crate) enum CommandVerb {
 }
 
 #[async_trait]
-impl StepWork for CommandStep {
+impl Verb for CommandStep {
     fn name(&self) -> &'static str {
         match self.verb {
             CommandVerb::Run => RUN.name,
@@ -167,8 +168,8 @@ impl StepWork for CommandStep {
 }
 
 impl Reader {
-    fn command(&mut self, verb: CommandVerb, subject: &Node, members: &Members, what: &str) -> Option<Verb> {
-        Some(Verb::Command(CommandStep {
+    fn command(&mut self, verb: CommandVerb, subject: &Node, members: &Members, what: &str) -> Option<Arc<dyn Verb>> {
+        Some(Arc::new(CommandStep {
             verb,
             commands: self.templates(subject, what)?,
             cd: self.optional(members, "cd", Self::templated),

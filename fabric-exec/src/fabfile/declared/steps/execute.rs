@@ -1,5 +1,7 @@
 //! `execute`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use fabric_core::Value;
 use fabric_core_document::{Kind, Member, Members, Node};
@@ -7,10 +9,11 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use super::lists::{expand, names_something};
+use super::step::{ANY, Form, Step, Verb};
 use super::values::texts_of;
 use super::work::Work;
-use super::{ANY, Form, Step, StepWork, Verb};
 use crate::fabfile::declared::reader::Reader;
+use crate::fabfile::declared::rename::{Rename, rename_all};
 use crate::task::{Effect, Execute, Executed, Invocation, KnownStep, TaskError, Text};
 use crate::template;
 
@@ -33,7 +36,7 @@ pub(crate) struct ExecuteStep {
 }
 
 #[async_trait]
-impl StepWork for ExecuteStep {
+impl Verb for ExecuteStep {
     fn name(&self) -> &'static str {
         FORM.name
     }
@@ -59,13 +62,26 @@ impl StepWork for ExecuteStep {
         None
     }
 
+    fn with_roles(&self, rename: &Rename<'_>) -> Option<Arc<dyn Verb>> {
+        let mut execute = self.clone();
+        rename_all(&mut execute.roles, rename);
+        if let Ok(mut call) = Invocation::parse(&execute.task)
+            && !template::is_template(&execute.task)
+            && !call.selection.roles.is_empty()
+        {
+            rename_all(&mut call.selection.roles, rename);
+            execute.task = call.token();
+        }
+        Some(Arc::new(execute))
+    }
+
     async fn carry_out(&self, work: &mut Work, step: &Step) -> Result<Value, TaskError> {
         work.execute(step, self).await
     }
 }
 
 impl Reader {
-    fn execute(&mut self, subject: &Node, members: &Members, what: &str) -> Option<Verb> {
+    fn execute(&mut self, subject: &Node, members: &Members, what: &str) -> Option<Arc<dyn Verb>> {
         let args = self.optional(members, "args", |reader, node, what| {
             let Kind::Table(members) = &node.kind else {
                 reader.table(node, what);
@@ -77,7 +93,7 @@ impl Reader {
             };
             Some(members.iter().map(value).collect())
         });
-        Some(Verb::Execute(ExecuteStep {
+        Some(Arc::new(ExecuteStep {
             task: self.templated(subject, what)?,
             args: args.unwrap_or_default(),
             hosts: self.optional(members, "hosts", Self::names).unwrap_or_default(),

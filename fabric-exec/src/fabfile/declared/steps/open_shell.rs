@@ -1,12 +1,14 @@
 //! `open_shell`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use fabric_core::Value;
 use fabric_core_document::{Kind, Node};
 use serde_json::json;
 
+use super::step::{Form, Step, Verb};
 use super::work::Work;
-use super::{Form, Step, StepWork, Verb};
 use crate::fabfile::declared::reader::Reader;
 use crate::task::{KnownStep, TaskError, Text};
 
@@ -24,7 +26,7 @@ pub(crate) struct OpenShellStep {
 }
 
 #[async_trait]
-impl StepWork for OpenShellStep {
+impl Verb for OpenShellStep {
     fn name(&self) -> &'static str {
         FORM.name
     }
@@ -54,13 +56,13 @@ impl StepWork for OpenShellStep {
 
 impl Reader {
     /// `open_shell = true`, or the line to begin with.
-    fn open_shell(&mut self, subject: &Node, what: &str) -> Option<Verb> {
+    fn open_shell(&mut self, subject: &Node, what: &str) -> Option<Arc<dyn Verb>> {
         let command = match &subject.kind {
             Kind::Scalar(Value::Bool(true)) => None,
             Kind::Scalar(Value::String(text)) if text.is_empty() => None,
             _ if !self.no_word(subject, what) => return None,
             _ => Some(self.templated(subject, what)?),
         };
-        Some(Verb::OpenShell(OpenShellStep { command }))
+        Some(Arc::new(OpenShellStep { command }))
     }
 }

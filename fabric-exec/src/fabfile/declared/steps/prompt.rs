@@ -1,12 +1,14 @@
 //! `prompt`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use fabric_core::Value;
 use fabric_core_document::{Members, Node};
 use serde_json::json;
 
+use super::step::{Form, Step, Verb};
 use super::work::Work;
-use super::{Form, Step, StepWork, Verb};
 use crate::fabfile::declared::reader::Reader;
 use crate::task::{KnownStep, TaskError, Text};
 
@@ -25,7 +27,7 @@ pub(crate) struct PromptStep {
 }
 
 #[async_trait]
-impl StepWork for PromptStep {
+impl Verb for PromptStep {
     fn name(&self) -> &'static str {
         FORM.name
     }
@@ -44,8 +46,8 @@ impl StepWork for PromptStep {
 }
 
 impl Reader {
-    fn prompt(&mut self, subject: &Node, members: &Members, what: &str) -> Option<Verb> {
-        Some(Verb::Prompt(PromptStep {
+    fn prompt(&mut self, subject: &Node, members: &Members, what: &str) -> Option<Arc<dyn Verb>> {
+        Some(Arc::new(PromptStep {
             text: self.templated(subject, what)?,
             default: self.optional(members, "default", Self::templated),
             secret: self.optional(members, "secret", Self::truth).unwrap_or_default(),

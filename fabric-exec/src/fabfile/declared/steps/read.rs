@@ -4,7 +4,8 @@ use fabric_core::settings::{Problem, nearest};
 use fabric_core::{Value, command};
 use fabric_core_document::{Kind, Member, Members, Node};
 
-use super::{Form, Step, VERBS};
+use super::VERBS;
+use super::step::{Form, Step};
 use crate::fabfile::declared::reader::Reader;
 use crate::places::Places;
 use crate::task::Hide;

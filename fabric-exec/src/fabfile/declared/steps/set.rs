@@ -1,5 +1,7 @@
 //! `set`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use fabric_core::Value;
 use fabric_core::settings::{self, Map, Problem, Setting};
@@ -8,10 +10,11 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use super::lists::{expand, names_something};
+use super::step::{Form, Step, Verb};
 use super::values::texts_of;
 use super::work::Work;
-use super::{Form, Step, StepWork, Verb};
 use crate::fabfile::declared::reader::{Reader, setting_value};
+use crate::fabfile::declared::rename::{Rename, rename_in};
 use crate::hostlist::Selection;
 use crate::task::{Effect, KnownStep, TaskError, Text};
 use crate::template;
@@ -33,7 +36,7 @@ pub(crate) enum SetValue {
 }
 
 #[async_trait]
-impl StepWork for SetStep {
+impl Verb for SetStep {
     fn name(&self) -> &'static str {
         FORM.name
     }
@@ -67,6 +70,14 @@ impl StepWork for SetStep {
         false
     }
 
+    fn with_roles(&self, rename: &Rename<'_>) -> Option<Arc<dyn Verb>> {
+        let mut set = self.clone();
+        if let Some(SetValue::Plain(roles)) = set.0.get_mut("roles") {
+            rename_in(roles, rename);
+        }
+        Some(Arc::new(set))
+    }
+
     async fn carry_out(&self, work: &mut Work, _: &Step) -> Result<Value, TaskError> {
         let mut set = Map::new();
         for (name, value) in &self.0 {
@@ -77,7 +88,7 @@ impl StepWork for SetStep {
 }
 
 impl Reader {
-    fn set(&mut self, subject: &Node, what: &str) -> Option<Verb> {
+    fn set(&mut self, subject: &Node, what: &str) -> Option<Arc<dyn Verb>> {
         let members = self.table(subject, what)?;
         let mut values = IndexMap::new();
         for (name, Member { line, node, .. }) in members {
@@ -123,7 +134,7 @@ impl Reader {
             };
             values.insert(name.clone(), value);
         }
-        Some(Verb::Set(SetStep(values)))
+        Some(Arc::new(SetStep(values)))
     }
 
     /// Whether a setting takes what it is given, `timeouts = { connect = 5 }` included. What a template comes out as is

@@ -1,6 +1,7 @@
 //! `put` and `get`.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_core::outcome::Direction;
@@ -10,9 +11,9 @@ use fabric_core_document::{Kind, Member, Members, Node};
 use fabric_transport::Connection;
 use fabric_transport::transfer::{Links, Source, local_path};
 
+use super::step::{ANY, Form, Step, Verb};
 use super::values::{attributes, transfer_value};
 use super::work::{Saved, Work, scope_of};
-use super::{ANY, Form, Step, StepWork, Verb};
 use crate::fabfile::declared::reader::Reader;
 use crate::task::{Effect, KnownStep, TaskError, Text};
 use crate::template;
@@ -32,7 +33,7 @@ pub(super) const PUT: Form = Form {
             let text = format!("`{key}` of {what}: with `template` the rendered text is sent each time");
             reader.problem(line, text).hint = Some(format!("leave `{key}` out"));
         }
-        Some(Verb::Transfer(transfer))
+        Some(Arc::new(transfer))
     },
 };
 
@@ -47,7 +48,7 @@ pub(super) const GET: Form = Form {
             let text = format!("`mode` of {what} is {mode:o}: what comes from a host never gets these bits");
             reader.problem(*line, text);
         }
-        Some(Verb::Transfer(transfer))
+        Some(Arc::new(transfer))
     },
 };
 
@@ -84,7 +85,7 @@ pub(crate) struct TransferStep {
 }
 
 #[async_trait]
-impl StepWork for TransferStep {
+impl Verb for TransferStep {
     fn name(&self) -> &'static str {
         match self.direction {
             Direction::Put => PUT.name,

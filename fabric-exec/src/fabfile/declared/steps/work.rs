@@ -8,13 +8,13 @@ use fabric_core::Value;
 use fabric_core::command::join_dir;
 use minijinja::Environment;
 
-use super::Step;
+use super::step::Step;
 use crate::report::Hidden;
 use crate::task::{Context, Hide, TaskError};
 use crate::template;
 
 /// A task's steps on one host: what was saved so far, and what templates see.
-pub(super) struct Work {
+pub(crate) struct Work {
     pub(super) context: Context,
     environment: Environment<'static>,
     saved: Saved,
@@ -82,11 +82,11 @@ impl Work {
     }
 
     async fn do_it(&mut self, step: &Step) -> Result<(), TaskError> {
-        let value = step.verb.work().carry_out(self, step).await?;
+        let value = step.verb.carry_out(self, step).await?;
         if let Some(name) = &step.save {
             self.saved.insert(name.clone(), template::value(&value));
         }
-        if !step.verb.work().yields_a_value() {
+        if !step.verb.yields_a_value() {
             return Ok(());
         }
         if self.hidden(step).stdout {
