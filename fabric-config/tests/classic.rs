@@ -138,7 +138,8 @@ fn sample(setting: &Setting) -> (Value, String) {
         Kind::Bool | Kind::Maybe => (json!(true), "yes"),
         Kind::Integer | Kind::Size | Kind::Port => (json!(17), "17"),
         Kind::Seconds => (json!(2.5), "2.5"),
-        Kind::Text | Kind::Amount | Kind::Secret | Kind::Switch => (json!("some text"), "some text"),
+        Kind::Text | Kind::Secret | Kind::Switch => (json!("some text"), "some text"),
+        Kind::Amount => (json!("25%"), "25%"),
         // Lines of ssh_config, which are read where a host is asked for.
         Kind::List if setting.name == "ssh_options" => (json!(["Port 7", "User u"]), "Port 7,User u"),
         Kind::List => (json!(["a", "b"]), "a,b"),

@@ -49,11 +49,11 @@ fn each_rung_wins_over_the_one_below() {
         )
         .hosts("web1", Origin::new(Layer::Host), values(Layer::Host, json!({"transport": "second"})))
         .option("fabfile", "option", "-f")
-        .set("fabfile=set,batch=set")
+        .set("fabfile=set,batch=3")
         .build()
         .unwrap();
     let role = overlay(Layer::Role, json!({"lcwd": "role", "cwd": "role"}));
-    let task = overlay(Layer::Task, json!({"transport": "task", "batch": "task"}));
+    let task = overlay(Layer::Task, json!({"transport": "task", "batch": "25%"}));
     let settings = config.settings(Some(&host("web1")), &[task, role]).unwrap();
     assert_eq!(settings.user.as_deref(), Some("rc"));
     assert_eq!(settings.shell, "yaml");
@@ -63,7 +63,7 @@ fn each_rung_wins_over_the_one_below() {
     assert_eq!(settings.lcwd, "section");
     assert_eq!(settings.sudo_prefix, "section");
     assert_eq!(settings.transport, "task");
-    assert_eq!((settings.fabfile.as_str(), settings.batch.clone()), ("option", Some("set".into())));
+    assert_eq!((settings.fabfile.as_str(), settings.batch.clone()), ("option", Some("3".into())));
     let elsewhere = config.for_host("web2").unwrap();
     assert_eq!(elsewhere.settings().transport, "section");
     let nowhere = config.settings(None, &[]).unwrap();

@@ -20,7 +20,8 @@ fn any_value(setting: &Setting) -> BoxedStrategy<Value> {
         Kind::Switch => {
             "[a-z][a-z0-9.]{1,8}".prop_filter("off", |text| text != "none").prop_map(|text| json!(text)).boxed()
         }
-        Kind::Text | Kind::Amount | Kind::Secret => text().prop_map(|text| json!(text)).boxed(),
+        Kind::Text | Kind::Secret => text().prop_map(|text| json!(text)).boxed(),
+        Kind::Amount => "[1-9][0-9]{0,1}%?".prop_map(|amount| json!(amount)).boxed(),
         Kind::List => prop::collection::vec(text(), 0..4).prop_map(|list| json!(list)).boxed(),
         Kind::Integers => prop::collection::vec(any::<u32>(), 0..4).prop_map(|list| json!(list)).boxed(),
         Kind::TextMap | Kind::SecretMap => {
