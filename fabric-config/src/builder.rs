@@ -16,9 +16,9 @@ use crate::ssh_config::SshConfig;
 use crate::ssh_layer::SshSource;
 use crate::values::{Intake, LayerValues, Unknown};
 
-/// Collects the sources of a [`Config`]. Nothing is read that isn't named here, and files only by
-/// [`ConfigBuilder::build`]. A clone can be built first to learn what decides over further sources
-/// (`fabfile`, `rcfile`): clones share what they have read, so that each file is read once, and a pipe can be one.
+/// Collects the sources of a [`Config`]. Only sources that are named here are read, and files only by
+/// [`ConfigBuilder::build`]. A clone may be built first, for settings that decide about further sources
+/// (`fabfile`, `rcfile`): clones share what they have read, so that each file is read once, and may be a pipe.
 ///
 /// ```
 /// use fabric_config::{Config, Environment, Format};
@@ -58,7 +58,7 @@ impl FilesRead {
     }
 }
 
-/// Values that come from above, with their origins.
+/// Values that the caller gives, with their origins.
 #[derive(Debug, Clone)]
 struct Given {
     layer: Layer,
@@ -92,7 +92,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// All that is wrong in files and variables, at once.
+    /// All problems of files and variables, at once.
     pub fn load() -> Result<Self, Problems> {
         let environment = Environment::capture();
         let sources = SettingsFiles::standard(&environment);
@@ -138,18 +138,18 @@ impl ConfigBuilder {
         self
     }
 
-    /// The fabfile's `[env]`: names as they were written, values, and where each stands.
+    /// The fabfile's `[env]`: names as they were written, values, and origins.
     pub fn fabfile(self, values: impl IntoIterator<Item = (String, Value, Origin)>) -> Self {
         self.values(Layer::Fabfile, values)
     }
 
-    /// Values of any layer, with where each stands. Names that are no setting's are shared state.
+    /// Values of any layer, with their origins. Names that no setting has are shared state.
     pub fn values(mut self, layer: Layer, values: impl IntoIterator<Item = (String, Value, Origin)>) -> Self {
         self.given.push(Given { layer, values: values.into_iter().collect() });
         self
     }
 
-    /// A `[hosts."pattern"]` section and where it stands. Later ones win over earlier ones.
+    /// A `[hosts."pattern"]` section and its origin. Later sections win over earlier ones.
     pub fn hosts(
         mut self,
         pattern: impl Into<String>,
@@ -183,7 +183,7 @@ impl ConfigBuilder {
     ///
     /// # Errors
     ///
-    /// All that is wrong, at once.
+    /// All problems, at once.
     pub fn build(self) -> Result<Config, Problems> {
         tracing::trace!(route = "settings: layers of files, variables and options");
         let (files, passed_over) = self.sources.look();
@@ -231,13 +231,13 @@ struct Reading {
 impl Reading {
     fn take(&mut self, intake: Intake) {
         let layer = self.checked(intake);
-        // Of one layer's several sources the later wins: layers are sorted stably.
+        // Of several sources of a layer the later one wins: layers are sorted stably.
         if !layer.values.is_empty() {
             self.layers.push(layer);
         }
     }
 
-    /// Gives shared state of `--set`, which is text, the type that a lower layer gives it.
+    /// Gives shared state of `--set`, which is text, the type that it has in a lower layer.
     fn type_as_below(&mut self) {
         let (above, below): (Vec<&mut LayerValues>, Vec<&mut LayerValues>) =
             self.layers.iter_mut().partition(|layer| layer.layer == Layer::CommandLine);

@@ -35,7 +35,7 @@ pub(crate) struct Inner {
     kept: std::sync::atomic::AtomicUsize,
 }
 
-/// What has been merged before.
+/// A ladder that was merged before.
 struct Kept {
     sections: Vec<usize>,
     overlays: Vec<Overlay>,
@@ -70,12 +70,12 @@ impl Config {
         }))
     }
 
-    /// What was odd but no error: names that look like settings, settings without effect.
+    /// Warnings: names that look like settings, settings without effect.
     pub fn warnings(&self) -> &[Problem] {
         &self.0.warnings
     }
 
-    /// The settings in force for a host string, and where each stands.
+    /// The settings in force for a host string, and the origin of each.
     ///
     /// ```
     /// use fabric_config::{Config, Format};
@@ -91,7 +91,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// A text that is no host string, or an ssh_config that can't be applied to it.
+    /// A text that isn't a host string, or an ssh_config that can't be applied to it.
     pub fn for_host(&self, host: &str) -> Result<HostSettings, Problems> {
         let host = HostString::parse(host).map_err(|error| Problem::new(error.to_string()))?;
         let settings = fabric_core::Resolve::settings(self, Some(&host), &[])?;
@@ -126,7 +126,7 @@ impl Config {
         Ok(merged)
     }
 
-    /// What the last `[hosts.*]` section says that matches a host and says anything about this.
+    /// The value in the last matching `[hosts.*]` section that has one.
     pub(crate) fn in_section(&self, host: &HostString, name: &str) -> Option<&Entry> {
         let sections = self.0.sections.matching(host.host());
         sections.iter().rev().find_map(|index| self.0.sections.list[*index].values.values.get(name))
@@ -140,7 +140,7 @@ impl Config {
         rungs
     }
 
-    /// What ssh_config says about a host under these settings; nothing where it isn't to be read.
+    /// What ssh_config says about a host under these settings; `None` if it isn't read.
     ///
     /// A hop's user may come from ssh_config where the host's does not.
     pub(crate) fn ssh_host(
@@ -151,7 +151,7 @@ impl Config {
     ) -> Result<Option<Arc<SshHost>>, Problems> {
         let settings = &merged.settings;
         let transport = host.scheme().unwrap_or(&settings.transport);
-        // Others have nothing to do with it, or read it themselves.
+        // Other transports don't use it, or read it themselves.
         if transport != "ssh" || (!settings.use_ssh_config && settings.ssh_options.is_empty()) {
             return Ok(None);
         }
@@ -177,7 +177,7 @@ impl Config {
         Ok(self.ssh_host(host, &merged, false)?.map(|ssh| ssh.layer.clone()))
     }
 
-    /// What `ssh -G` prints for a host string, by key; OpenSSH's defaults where no ssh_config is to be read.
+    /// What `ssh -G` prints for a host string, by key; OpenSSH's defaults if no ssh_config is read.
     pub(crate) fn ssh_config_of(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Map, Problems> {
         let Some(host) = host else { return Ok(Map::new()) };
         let settings = Arc::clone(&self.merged(Some(host), overlays)?.settings);
@@ -190,7 +190,7 @@ impl Config {
     }
 }
 
-/// The settings in force for one host: [`Settings`], with where each stands.
+/// The settings in force for one host, and the origin of each.
 #[derive(Debug, Clone)]
 pub struct HostSettings {
     config: Config,
@@ -206,7 +206,7 @@ impl HostSettings {
 
     /// Where a setting's value comes from, by its classic or modern name; `None` if there is no such setting.
     pub fn origin(&self, name: &str) -> Option<Origin> {
-        self.config.explain(name, Some(&self.host), &[]).ok().map(|told| told.origin().clone())
+        self.config.explain(name, Some(&self.host), &[]).ok().map(|explained| explained.origin().clone())
     }
 
     /// The settings.
@@ -228,7 +228,7 @@ fn same_overlays(one: &[Overlay], other: &[Overlay]) -> bool {
             .all(|(a, b)| a.origin == b.origin && (Arc::ptr_eq(&a.values, &b.values) || a.values == b.values))
 }
 
-/// Checks what a role, a task or a call adds.
+/// Checks the values that a role, a task or a call adds.
 pub(crate) fn read_overlays(overlays: &[Overlay]) -> Result<Vec<LayerValues>, Problems> {
     let mut problems = Vec::new();
     let mut layers = Vec::new();

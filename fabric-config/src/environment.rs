@@ -1,12 +1,12 @@
-//! What settings need to know about this process: who runs it, where, with which variables.
+//! The facts about this process that settings need: its user, home and variables.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fabric_core::home;
 
-/// The process's environment, as far as settings go. Nothing else of the process is ever read, and
-/// [`Environment::capture`] is the only function that does; a test or a server fills one in by hand.
+/// The process's environment, as far as settings need it. Nothing else of the process is read, and only
+/// [`Environment::capture`] reads it; a test or a server makes one by hand.
 ///
 /// ```
 /// use fabric_config::Environment;
@@ -32,7 +32,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// A user at home, and nothing else.
+    /// A user and their home directory, and nothing else.
     pub fn new(user: impl Into<String>, home: impl Into<PathBuf>) -> Self {
         Self { user: Some(user.into()), home: Some(home.into()), hostname: "localhost".to_owned(), ..Self::default() }
     }

@@ -15,7 +15,7 @@ use crate::values::{LayerValues, nearest_name};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Rung {
-    /// Where it stands.
+    /// Where it comes from.
     pub origin: Origin,
     /// What it says.
     pub value: Value,
@@ -41,7 +41,7 @@ impl Explanation {
         &self.rungs[self.winner()].origin
     }
 
-    /// Which of the layers won: the last that counts.
+    /// The index of the layer that won: the last one that counts.
     pub fn winner(&self) -> usize {
         self.parts.last().copied().unwrap_or_default()
     }
@@ -70,15 +70,15 @@ impl Config {
     ///     .text(Layer::User, "rc.toml", Format::Toml, "pool_size = 5")
     ///     .set("pool_size=9")
     ///     .build()?;
-    /// let told = config.explain("pool_size", None, &[])?;
-    /// assert_eq!((told.value.as_u64(), told.origin().to_string()), (Some(9), "--set".to_owned()));
-    /// assert_eq!(told.rungs[1].origin.to_string(), "rc.toml:1");
+    /// let explained = config.explain("pool_size", None, &[])?;
+    /// assert_eq!((explained.value.as_u64(), explained.origin().to_string()), (Some(9), "--set".to_owned()));
+    /// assert_eq!(explained.rungs[1].origin.to_string(), "rc.toml:1");
     /// # Ok::<(), fabric_core::settings::Problems>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// An unknown name, or what keeps the host from being resolved.
+    /// An unknown name, or an error of resolving the host.
     pub fn explain(
         &self,
         name: &str,
@@ -103,7 +103,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the host from being resolved.
+    /// An error of resolving the host.
     pub fn show(&self, host: Option<&HostString>, overlays: &[Overlay]) -> Result<Shown, Problems> {
         let picture = Picture::take(self, host, overlays)?;
         let shared = picture.layers.iter().flat_map(|layer| layer.values.keys().map(String::as_str));
@@ -121,7 +121,7 @@ impl Config {
     }
 }
 
-/// All that counts for a host, layer by layer.
+/// All layers that apply to a host.
 struct Picture {
     layers: Vec<LayerValues>,
     settings: std::sync::Arc<fabric_core::Settings>,
@@ -167,7 +167,7 @@ impl Picture {
     }
 }
 
-/// A value as the setting has it: a text that stands for a list of one as that list.
+/// A value as the setting has it: a single text becomes a list of one where a list is expected.
 fn as_typed(name: &str, value: &Value) -> Value {
     let mut settings = fabric_core::Settings::default();
     match settings.set(name, value) {
@@ -176,7 +176,7 @@ fn as_typed(name: &str, value: &Value) -> Value {
     }
 }
 
-/// What the host string itself says; `name` is the host's name in force, which may be ssh_config's.
+/// The values of the host string itself; `name` is the host's name in force, which may come from ssh_config.
 fn host_string_layer(host: &HostString, name: Option<&str>) -> LayerValues {
     let origin = Origin::place(Layer::HostString, host.as_str());
     let mut values = indexmap::IndexMap::new();
@@ -202,9 +202,12 @@ fn host_string_layer(host: &HostString, name: Option<&str>) -> LayerValues {
 impl Shown {
     /// As the interface has it: `{"host": .., "settings": {NAME: {"value", "layer", "origin"}}, "ssh_config": {..}}`.
     pub fn to_json(&self) -> Value {
-        let setting = |told: &Explanation| {
-            let origin = told.origin();
-            (told.name.clone(), json!({"value": told.value, "layer": origin.layer, "origin": origin.to_string()}))
+        let setting = |explained: &Explanation| {
+            let origin = explained.origin();
+            (
+                explained.name.clone(),
+                json!({"value": explained.value, "layer": origin.layer, "origin": origin.to_string()}),
+            )
         };
         json!({
             "host": self.host,
@@ -231,25 +234,25 @@ impl Explanation {
     }
 }
 
-/// A table for people: setting, value, where from, what it overrode.
+/// A table to read: setting, value, origin, and what it overrode.
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows = vec![["setting", "value", "from", "overrode"].map(str::to_owned)];
-        for told in &self.settings {
-            let below = told
+        for explained in &self.settings {
+            let below = explained
                 .rungs
                 .iter()
                 .enumerate()
-                .take(told.winner())
-                .filter(|(index, rung)| rung.origin.layer != Layer::Default && !told.parts.contains(index));
+                .take(explained.winner())
+                .filter(|(index, rung)| rung.origin.layer != Layer::Default && !explained.parts.contains(index));
             let overrode: Vec<String> =
                 below.rev().map(|(_, rung)| format!("{} ({})", text(&rung.value), rung.origin)).collect();
-            let from = told.parts.iter().rev().map(|part| match &told.rungs[*part].origin {
+            let from = explained.parts.iter().rev().map(|part| match &explained.rungs[*part].origin {
                 origin if origin.layer == Layer::Default => "default".to_owned(),
                 origin => format!("{}, {origin}", origin.layer),
             });
             let from: Vec<String> = from.collect();
-            rows.push([told.name.clone(), text(&told.value), from.join("; "), overrode.join("; ")]);
+            rows.push([explained.name.clone(), text(&explained.value), from.join("; "), overrode.join("; ")]);
         }
         let width = |column: usize, most: usize| {
             rows.iter().map(|row| row[column].chars().count()).filter(|width| *width <= most).max().unwrap_or(0)
@@ -272,7 +275,7 @@ impl fmt::Display for Shown {
     }
 }
 
-/// The layers for people, the lowest first, the winner marked.
+/// The layers to read, the lowest first, with the winner marked.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} = {}", self.name, text(&self.value))?;
@@ -295,7 +298,7 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// A value as a person reads it: texts bare, nothing as `unset`.
+/// A value to read: texts without quotes, and `unset` for none.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "unset".to_owned(),

@@ -79,7 +79,7 @@ impl Sections {
     }
 }
 
-/// A pattern with its ranges and braces written out. What is no range is left to the glob: `[a-c]`.
+/// A pattern with its ranges and braces written out. Brackets that aren't a range are left to the glob: `[a-c]`.
 fn globs(item: &str) -> Vec<String> {
     let address = item.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')).unwrap_or(item);
     if address.parse::<std::net::Ipv6Addr>().is_ok() {

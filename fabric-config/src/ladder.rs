@@ -15,14 +15,14 @@ use crate::values::{Entry, LayerValues, ListChange, is_host_list, list_change};
 /// The values in force.
 #[derive(Debug, Clone)]
 pub(crate) struct Merged {
-    /// Each value that some layer has, and where the winner stands.
+    /// Each value that some layer has, and the origin of the one in force.
     pub(crate) values: IndexMap<String, Entry>,
     /// The same, typed, on top of the defaults.
     pub(crate) settings: Arc<Settings>,
 }
 
 impl Merged {
-    /// Whether some layer gives this setting a value.
+    /// Whether a layer gives this setting a value.
     pub(crate) fn says(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|entry| !entry.value.is_null())
     }
@@ -31,7 +31,7 @@ impl Merged {
     pub(crate) fn new(layers: &[&LayerValues], defaults: &Settings) -> Self {
         let mut values = IndexMap::new();
         for (name, value) in merge(layers) {
-            // What the highest layer says counts, of a table it is a part.
+            // The highest layer's value counts; of a table it is a part.
             if let Some(winner) = layers.iter().rev().find_map(|layer| layer.values.get(&name)) {
                 values.insert(name, Entry { value, origin: winner.origin.clone() });
             }
@@ -45,7 +45,7 @@ impl Merged {
         }
         let mut settings = defaults.clone();
         for (name, entry) in &values {
-            // Checked when it was read: it fits.
+            // It was checked when it was read.
             let _ = settings.set(name, &entry.value);
         }
         if settings.use_shell == Gate::Open && values.get("shell").is_some_and(|entry| !entry.value.is_null()) {
@@ -60,7 +60,7 @@ impl Merged {
 pub(crate) struct HostList {
     plain: Vec<Part>,
     added: Vec<Part>,
-    /// Whether the fabfile has overwritten it, the command line's list included.
+    /// Whether the fabfile has replaced it, the command line's list included.
     replaced: bool,
 }
 
@@ -71,7 +71,7 @@ impl HostList {
     /// The rules for `hosts`, `roles` and `exclude_hosts`; `None` for other settings.
     ///
     /// A plain list of a lower layer is set aside when the command line has hosts or roles; the fabfile's `extend`
-    /// adds to the command line's list and its `replace` stands against it; excluded hosts of the command line come
+    /// adds to the command line's list and its `replace` overrides it; excluded hosts of the command line come
     /// on top of the others. An empty list of the command line counts as never given.
     pub(crate) fn of(name: &str, layers: &[&LayerValues]) -> Option<Self> {
         if !is_host_list(name) {
@@ -137,7 +137,7 @@ impl HostList {
     }
 }
 
-/// The items of a list, of which a single text is one of one.
+/// The items of a list; a single text is a list of one.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(one) => vec![one.clone()],

@@ -1,7 +1,7 @@
 //! Layered settings that can be explained, and an ssh_config resolver that answers as `ssh -G` does.
 //!
 //! A [`Config`] reads every source once and then answers for any host: which settings are in force, where
-//! each stands (file and line), and, as a [`fabric_core::Resolve`], everything that is needed to connect.
+//! each comes from (file and line), and, as a [`fabric_core::Resolve`], everything that is needed to connect.
 //!
 //! ```
 //! use fabric_config::{Config, Environment, Format};

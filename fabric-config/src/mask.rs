@@ -1,4 +1,4 @@
-//! Values as they may be shown: what is secret is `set` or `unset`.
+//! Values as they may be shown: secrets are `set` or `unset`.
 
 use fabric_core::Gateway;
 use fabric_core::settings::{Kind, Map, Setting, Value, is_secret_name};

@@ -1,7 +1,6 @@
-//! figment's part: layers become one table, in which the highest value counts and tables are merged key by key.
+//! Merges layers into one table with figment: the highest value counts, and tables are merged key by key.
 //!
-//! Nothing of figment shows outside of this file. Where a value comes from, its type and the rules of host lists are the
-//! [ladder](crate::ladder)'s.
+//! figment is used in this file only. Origins, types and the rules of host lists are in [`ladder`](crate::ladder).
 
 use fabric_core::settings::{Map, Value};
 use figment::value::Dict;
@@ -34,7 +33,7 @@ impl Provider for LayerValues {
     }
 }
 
-/// Puts the keys of tables back into the order in which the layers have them: figment sorts.
+/// Restores the order in which the layers have the keys of tables: figment sorts them.
 fn in_order(value: Value, sources: &[&Value]) -> Value {
     let Value::Object(mut merged) = value else { return value };
     let mut ordered = Map::new();

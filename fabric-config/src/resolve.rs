@@ -31,7 +31,7 @@ impl Resolve for Config {
     }
 }
 
-/// What holds for one host.
+/// The settings of one host, and where they come from.
 struct View {
     settings: Settings,
     merged: Arc<Merged>,
@@ -39,7 +39,7 @@ struct View {
 }
 
 impl Config {
-    /// Of a hop that leads to the host, or of the host itself.
+    /// The view of a hop that leads to the host, or of the host itself.
     fn view(&self, host: &HostString, overlays: &[Overlay], is_hop: bool) -> Result<View, Problems> {
         given_twice(host, overlays)?;
         let merged = self.merged(Some(host), overlays)?;
@@ -75,8 +75,8 @@ impl Config {
         self.target_of(&view, host, overlays, behind)
     }
 
-    /// As whom a hop is logged in to: what `[hosts.*]` says of it, else ssh_config, else files and variables. `-u` is the
-    /// user of the hosts behind it, as `ssh -l` is.
+    /// The user to log in to a hop as: what `[hosts.*]` says about it, else ssh_config, else files and variables. `-u` is the
+    /// user of the hosts behind the hop, as with `ssh -l`.
     fn user_of_hop(&self, host: &HostString, view: &View) -> Option<String> {
         let of_ssh = view.ssh.as_ref().and_then(|ssh| ssh.layer.values.get("user"));
         let lower = self.0.layers.iter().filter(|layer| layer.layer < Layer::CommandLine);
@@ -114,7 +114,7 @@ impl Config {
         target.auth.identities = paths.map(identity).collect();
         let identities_only = view.ssh.as_ref().is_some_and(|ssh| ssh.resolved.identities_only());
         target.auth.identities_named = !named.is_empty();
-        // `IdentityFile none` names none, and means it.
+        // `IdentityFile none` rules out the default keys too.
         let none = view.ssh.as_ref().is_some_and(|ssh| ssh.resolved.names_identity_files());
         let settled = none || !named.is_empty() || (identities_only && !given.is_empty());
         if !settings.no_keys && !settled {
@@ -140,7 +140,7 @@ impl Config {
         }
     }
 
-    /// What only ssh_config can say.
+    /// What only ssh_config has.
     fn fill_in_ssh(&self, target: &mut Target, view: &View, ssh: &SshHost) -> Result<(), Problem> {
         let (environment, resolved) = (&self.0.environment, &ssh.resolved);
         if let Some(reason) = resolved.refuse_connection() {
@@ -185,7 +185,7 @@ impl Config {
             target.auth.key_algorithms = owned(resolved.pubkey_accepted_algorithms());
         }
         target.host_keys.user_files = resolved.user_known_hosts_files().into_iter().map(PathBuf::from).collect();
-        // `UserKnownHostsFile none` says that keys are to be recorded nowhere.
+        // With `UserKnownHostsFile none` keys are recorded nowhere.
         if target.host_keys.check == HostKeyCheck::RecordNew && target.host_keys.user_files.is_empty() {
             target.host_keys.check = HostKeyCheck::AcceptNew;
         }
@@ -322,7 +322,7 @@ fn given_twice(host: &HostString, overlays: &[Overlay]) -> Result<(), Problems> 
     Ok(())
 }
 
-/// What a hop shares with the host behind it: how the task connects, but not as whom and where.
+/// The settings that a hop shares with the host behind it: how the task connects, but neither user nor address.
 fn for_hops(overlays: &[Overlay]) -> Vec<Overlay> {
     const OF_THE_HOST: [&str; 6] = ["user", "port", "host", "host_string", "hostname", "gateway"];
     let shared = overlays.iter().filter(|overlay| matches!(overlay.origin.layer, Layer::Task | Layer::Runtime));

@@ -1,5 +1,5 @@
-//! ssh_config as a layer: which file is asked, what it says in the words of settings, and what else of it a
-//! target needs.
+//! ssh_config as a layer: which files are read, their values as settings, and what else a target needs from
+//! them.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -23,11 +23,11 @@ use crate::values::{Entry, LayerValues};
 #[derive(Debug)]
 pub(crate) struct SshHost {
     pub(crate) resolved: Resolved,
-    /// Only what some line says; OpenSSH's defaults are not ours.
+    /// Only what a line sets; OpenSSH's defaults are not ours.
     pub(crate) layer: LayerValues,
     /// The key files that lines name.
     pub(crate) identity_files: Vec<String>,
-    /// What whoever connects to it should know.
+    /// Warnings for users of this host.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -45,12 +45,12 @@ pub(crate) struct SshFiles {
 /// Where ssh_config comes from, unless a setting names a file.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum SshSource {
-    /// Nowhere.
+    /// None.
     #[default]
     None,
     /// The user's and the system's file.
     Usual,
-    /// It was handed in.
+    /// It was passed in.
     Given(SshConfig),
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Question {
     options: Vec<String>,
 }
 
-/// Which files are asked.
+/// Which files are read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Asked {
     /// None: there are options alone.
@@ -156,7 +156,7 @@ impl SshFiles {
         Ok(answer)
     }
 
-    /// Says once of each line that it has no effect.
+    /// Logs once for each line that it has no effect.
     fn log_unused(&self, resolved: &Resolved) {
         if !tracing::enabled!(tracing::Level::INFO) {
             return;
@@ -193,7 +193,7 @@ impl SshFiles {
         if let Some(port) = question.port {
             lookup = lookup.port(port);
         }
-        // What is an address is no template.
+        // An address is not a template.
         let hostname = question.hostname.as_ref().map(|name| format!("HostName={}", name.replace('%', "%%")));
         for line in hostname.iter().chain(&question.options) {
             lookup = lookup.option(line);
@@ -219,7 +219,7 @@ impl SshHost {
         let identity_files = identity_files.into_iter().map(|file| file.value).collect::<Vec<_>>();
         let mut values = IndexMap::new();
         let mut say = |directive: Directive, name: &str, value: Value| {
-            // A user, port or host name that was decided before is none of ssh_config's.
+            // A user, port or host name that was decided before does not come from ssh_config.
             let by_option = || is_among(options, directive).then(of_options);
             if let Some(origin) = origin(&resolved.origin(directive)).or_else(by_option) {
                 values.insert(name.to_owned(), Entry { value, origin });
@@ -269,7 +269,7 @@ impl SshHost {
         Ok(Self { resolved, layer, identity_files, warnings })
     }
 
-    /// Puts what ssh_config says under what other layers say.
+    /// Adds the values of ssh_config, below those of other layers.
     pub(crate) fn apply(&self, settings: &mut Settings, merged: &Merged) {
         for (name, entry) in &self.layer.values {
             let said = merged.says(name);
@@ -286,7 +286,7 @@ impl SshHost {
     }
 }
 
-/// Whether a layer above ssh_config says what to do about unknown host keys.
+/// Whether a layer above ssh_config decides about unknown host keys.
 pub(crate) fn host_keys_are_settled(merged: &Merged) -> bool {
     merged.says("reject_unknown_hosts") || merged.says("disable_known_hosts")
 }
@@ -308,7 +308,7 @@ fn origin(origin: &ssh_config::LineOrigin) -> Option<Origin> {
     }
 }
 
-/// Where the lines of the setting `ssh_options` stand.
+/// The origin of the lines of the setting `ssh_options`.
 fn of_options() -> Origin {
     Origin::place(Layer::SshConfig, "ssh_options")
 }

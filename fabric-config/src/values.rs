@@ -8,7 +8,7 @@ use fabric_core::settings::{Layer, Map, Origin, Problem, Setting, TABLE, Value, 
 use fabric_core_document::{Document, Kind as Node, Member};
 use indexmap::IndexMap;
 
-/// One value and where it stands.
+/// One value and its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) value: Value,
@@ -22,7 +22,7 @@ pub(crate) struct LayerValues {
     pub(crate) values: IndexMap<String, Entry>,
 }
 
-/// What a key that is no setting's means.
+/// What a key means that is not a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unknown {
     /// An error.
@@ -81,7 +81,7 @@ impl Intake {
         }
     }
 
-    /// Takes what somebody else has read: a value, or a table of settings.
+    /// Takes a value, or a table of settings, that was read elsewhere.
     pub(crate) fn given(&mut self, name: &str, value: &Value, origin: &Origin) {
         match value {
             Value::Object(inside) if is_group(name) => {
@@ -136,7 +136,7 @@ impl Intake {
     fn setting(&mut self, name: &str, setting: &'static Setting, conversion: Conversion, value: Value, origin: Origin) {
         // A fabfile may: "modification is not recommended, but probably won't break anything" (Fabric 1).
         if setting.is_information() && self.unknown != Unknown::Share {
-            let problem = Problem::new(format!("`{name}` is information that a run gives and can't be set"));
+            let problem = Problem::new(format!("`{name}` is set by the run, for tasks to read, and can't be set here"));
             self.problems.push(problem.at(origin));
             return;
         }
@@ -174,7 +174,7 @@ impl Intake {
             let problem = Problem::new(format!("setting `{name}`: expected a table, found {}", type_of(&value)));
             return self.problems.push(problem.at(origin));
         }
-        // Where the table is one of settings, no name in it is shared state.
+        // In a table of settings no name is shared state.
         let in_group = name.split_once('.').is_some_and(|(group, _)| is_group(group));
         let near = match self.unknown {
             _ if in_group => nearest_name(name),
@@ -192,7 +192,7 @@ impl Intake {
             _ if in_group => return self.problems.push(problem("unknown setting")),
             Unknown::Refuse => return self.problems.push(problem("unknown setting")),
             Unknown::RefuseTypos if near.is_some() => return self.problems.push(problem("unknown setting")),
-            Unknown::Share if near.is_some() => self.warnings.push(problem("this is no setting but shared state:")),
+            Unknown::Share if near.is_some() => self.warnings.push(problem("not a setting, but shared state:")),
             Unknown::RefuseTypos | Unknown::Share => {}
         }
         self.layer.values.insert(name.to_owned(), Entry { value, origin });
@@ -219,7 +219,7 @@ pub(crate) enum ListChange {
     Replace,
 }
 
-/// The change that a value stands for, and its items.
+/// The change that a value describes, and its items.
 pub(crate) fn list_change(value: &Value) -> Option<(ListChange, &Value)> {
     let map = value.as_object().filter(|map| map.len() == 1)?;
     map.get("extend")
@@ -227,12 +227,12 @@ pub(crate) fn list_change(value: &Value) -> Option<(ListChange, &Value)> {
         .or_else(|| map.get("replace").map(|items| (ListChange::Replace, items)))
 }
 
-/// The table that a text is, where one may change a list: JSON, as an environment variable or `--set` has it.
+/// The table that changes a list, as JSON in an environment variable or `--set`.
 fn list_change_of(setting: &Setting, text: &str) -> Option<Value> {
     serde_json::from_str(text).ok().filter(|value: &Value| is_host_list(setting.name) && value.is_object())
 }
 
-/// What a source that gives a list a second time comes to: `extend` adds to what was given before.
+/// The value of a list that a source gives a second time: `extend` adds to what was given before.
 fn extended(earlier: &Value, value: Value) -> Value {
     let Some((ListChange::Extend, more)) = list_change(&value) else { return value };
     let (change, items) = list_change(earlier).unzip();
@@ -253,7 +253,7 @@ pub(crate) fn nearest_name(name: &str) -> Option<&'static str> {
 /// Where tables that are written as a setting `hosts` belong.
 const SECTIONS: &str = "settings for some hosts, [hosts.\"web*\"], belong into the fabfile";
 
-/// The name that shared state was probably meant to be.
+/// The setting's name for which the name of shared state was probably mistyped.
 fn mistyped(name: &str) -> Option<&'static str> {
     Setting::mistyped(name).or_else(|| nearest(name, WITHOUT.iter().map(|(known, _)| *known)))
 }
@@ -261,7 +261,7 @@ fn mistyped(name: &str) -> Option<&'static str> {
 /// What a name means.
 enum Meaning {
     Setting(&'static Setting, Conversion),
-    /// A modern setting that has nothing to steer here, and what to use instead.
+    /// A modern setting that has no effect here, and what to use instead.
     Without(&'static str),
     Unknown,
 }
@@ -299,7 +299,7 @@ enum Conversion {
 }
 
 impl Conversion {
-    /// `None` where the value says nothing here. What has the wrong type stays as it is, for the check to refuse.
+    /// `None` if the value has no effect here. A value of the wrong type stays as it is; the check refuses it.
     fn apply(self, value: Value) -> Option<Value> {
         match (self, value) {
             (Self::Opposite, Value::Bool(on)) => Some(Value::Bool(!on)),
@@ -316,12 +316,12 @@ pub(crate) fn is_group(name: &str) -> bool {
     TABLE.iter().flat_map(Setting::spellings).any(inside) || WITHOUT.iter().any(|(spelling, _)| inside(spelling))
 }
 
-/// The modern names that are accepted and steer nothing, each with advice.
+/// The modern names that are accepted but have no effect, each with advice.
 pub(crate) fn without_effect() -> impl Iterator<Item = (&'static str, &'static str)> {
     WITHOUT.iter().copied()
 }
 
-/// Modern settings (Fabric 3, Invoke 2) that have nothing to steer here, and what does the same.
+/// Modern settings (Fabric 3, Invoke 2) that have no effect here, and what does the same.
 const WITHOUT: &[(&str, &str)] = &[
     ("authentication.strategy_class", "keys, agent and passwords are tried in OpenSSH's order"),
     (

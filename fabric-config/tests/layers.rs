@@ -110,7 +110,7 @@ fn variables_reach_every_depth_and_spelling() {
     assert_eq!(settings.shell_env["A"], "1");
     assert_eq!(settings.hosts, ["a", "b"]);
     let warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
-    assert_eq!(warnings, ["the variable FABRIC_WARN_ONYL is no setting (did you mean FABRIC_WARN_ONLY?)"]);
+    assert_eq!(warnings, ["no setting has the variable FABRIC_WARN_ONYL (did you mean FABRIC_WARN_ONLY?)"]);
 }
 
 #[test]

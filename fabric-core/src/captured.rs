@@ -47,7 +47,7 @@ impl Captured {
         }
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -112,7 +112,7 @@ impl Captured {
 
     fn read(&self, from: u64, count: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        // As said where this is used: what can't be read is missing.
+        // What can't be read is missing, as the callers document.
         let _ = Reader { captured: self.clone(), at: from }.take(count).read_to_end(&mut bytes);
         bytes
     }

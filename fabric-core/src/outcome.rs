@@ -1,4 +1,4 @@
-//! What came of a command or a transfer.
+//! Outcomes of commands and transfers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -80,7 +80,7 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// What came of one command on one host (the `Result` of Fabric 3, the string of Fabric 1).
+/// The outcome of one command on one host (the `Result` of Fabric 3, the string of Fabric 1).
 ///
 /// ```
 /// use fabric_core::{CommandOutcome, ExitStatus};
@@ -118,13 +118,13 @@ pub struct CommandOutcome {
     pub hidden: Vec<Stream>,
     /// From the request to the end of the process.
     pub duration: Duration,
-    /// Whether output is missing: earlier output, because of a capture limit or for want of room on the disk, or its end
+    /// Whether output is missing: earlier output, because of a capture limit or a full disk, or its end
     /// ([`Error::OutputCut`](crate::Error::OutputCut)).
     pub truncated: bool,
 }
 
 impl CommandOutcome {
-    /// The outcome of a command about which nothing is known yet.
+    /// The outcome of a command that has not run yet.
     pub fn new(host: impl Into<String>, command: impl Into<String>) -> Self {
         let command = command.into();
         Self {
@@ -207,7 +207,7 @@ pub enum Direction {
     Get,
 }
 
-/// What came of one `put` or `get`, of one file or many.
+/// The outcome of one `put` or `get`, of one file or many.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TransferOutcome {
@@ -232,8 +232,8 @@ pub struct TransferOutcome {
     /// The links that were left out, by their names on the side that was read.
     #[serde(default)]
     pub left_out: Vec<String>,
-    /// The files that were written in place, by their names on the side that was written, since a rename can't replace them:
-    /// not at once.
+    /// The files that were written in place, not at once, because a rename can't replace them: by their names on the side that
+    /// was written.
     #[serde(default)]
     pub in_place: Vec<String>,
     /// How many bytes of file content went over the wire.

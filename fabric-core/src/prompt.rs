@@ -1,8 +1,7 @@
-//! What must be asked of a person.
+//! Questions to a person.
 //!
-//! Nothing below the command line reads a terminal. What a run needs from a person goes through one
-//! [`Prompter`], which a program implements for its users and which [`RefusePrompts`] refuses
-//! (`abort_on_prompts`, or no terminal).
+//! Only the command line reads a terminal. Everything else asks through a [`Prompter`], which a program
+//! implements for its users; [`RefusePrompts`] refuses all questions (`abort_on_prompts`, or no terminal).
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -42,7 +41,7 @@ pub enum PromptKind {
     },
     /// The passphrase of a private key.
     Passphrase {
-        /// The key file, or what else names the key.
+        /// The key file, or another name of the key.
         key: String,
     },
     /// The password that `sudo` asks for.
@@ -64,14 +63,14 @@ pub enum PromptKind {
     Host,
     /// A question of a task.
     Text {
-        /// The answer that an empty line stands for.
+        /// The answer to which an empty line is equivalent.
         default: Option<String>,
         /// Whether the answer must not be shown.
         secret: bool,
     },
     /// A yes-or-no question of a task or of the run; the answer is `yes` or `no`.
     Confirm {
-        /// The answer that an empty line stands for.
+        /// The answer to which an empty line is equivalent.
         default: bool,
     },
 }

@@ -68,7 +68,7 @@ impl PartialEq for SessionKey {
             options,
         } = &*self.0;
         let theirs = &*other.0;
-        // What a transport with defaults of its own goes by.
+        // What a transport with defaults of its own depends on.
         let asked = transport == "ssh" || (*host_string == theirs.host_string && *unasked == theirs.unasked);
         *host == theirs.host
             && *port == theirs.port
@@ -93,7 +93,7 @@ impl PartialEq for SessionKey {
 
 impl Eq for SessionKey {}
 
-/// By what nearly always tells two apart, so that it costs little.
+/// By the fields that nearly always differ, which is cheap.
 impl Hash for SessionKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Target { transport, user, host, port, .. } = &*self.0;

@@ -135,7 +135,7 @@ const LEVELS: [&str; 15] = [
     "debug",
 ];
 
-/// A step: one verb, what any step takes, and what goes with the verb.
+/// A step: one verb, the keys of every step, and those of the verb.
 fn step() -> Value {
     let text = json!({"type": "string"});
     let switch = json!({"type": "boolean"});

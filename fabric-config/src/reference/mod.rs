@@ -1,4 +1,4 @@
-//! What is made from the table of settings for people and editors: the reference page, the JSON schemas, and
+//! Documents made from the table of settings, for readers and editors: the reference page, the JSON schemas, and
 //! what a shell completes.
 //!
 //! A test compares them with `docs/settings.md` and `docs/schema/`; run it with `UPDATE=1` to write them anew.
@@ -13,7 +13,7 @@ pub use fabfile::fabfile_schema;
 pub use page::settings_page;
 pub use schema::settings_schema;
 
-/// A setting as a shell completes it, behind `--set` and `--explain`.
+/// A setting as a shell completes it, after `--set` and `--explain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Completion {
@@ -25,7 +25,7 @@ pub struct Completion {
     pub summary: &'static str,
 }
 
-/// Every setting that a person can set, and every modern name, for a shell's completion.
+/// Every setting that can be set, and every modern name, for a shell's completion.
 ///
 /// ```
 /// let all = fabric_config::reference::completions();

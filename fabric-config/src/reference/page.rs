@@ -107,7 +107,7 @@ fn entry(page: &mut String, setting: &Setting) {
 
 fn default(setting: &Setting) -> String {
     match (setting.name, setting.default_value()) {
-        // Not the version that happened to build the page.
+        // Not the version with which the page was built.
         ("version", _) => "the version".to_owned(),
         ("user" | "local_user", _) => "the name of the user who runs the program".to_owned(),
         (_, Value::Null) if matches!(setting.kind, Kind::Switch | Kind::Maybe) => "unset".to_owned(),

@@ -89,12 +89,12 @@ impl SettingsFiles {
         self.rc_named.as_deref().or(self.rc.as_deref())
     }
 
-    /// The files that are there, from the lowest in the ladder to the highest.
+    /// The files that exist, from the lowest layer to the highest.
     pub fn files(&self) -> Vec<SourceFile> {
         self.look().0
     }
 
-    /// The files that are there, and those that are not read because one of the same name with another ending comes first.
+    /// The files that exist, and those that are not read because one of the same name with another ending comes first.
     pub(crate) fn look(&self) -> (Vec<SourceFile>, Vec<Problem>) {
         let (mut files, mut passed_over) = (Vec::new(), Vec::new());
         let mut look = |files: &mut Vec<SourceFile>, layer, stems: &[PathBuf]| {
@@ -136,7 +136,7 @@ pub struct SourceFile {
     pub format: Option<Format>,
 }
 
-/// The files with this name and a known ending that are there, in the order of the endings.
+/// The existing files with this name and a known ending, in the order of the endings.
 fn candidates(layer: Layer, stem: &Path) -> impl Iterator<Item = SourceFile> {
     let name = stem.as_os_str().to_owned();
     let endings = if may_hold_files(stem.parent()) { Format::ENDINGS.iter() } else { [].iter() };
@@ -149,12 +149,12 @@ fn candidates(layer: Layer, stem: &Path) -> impl Iterator<Item = SourceFile> {
     })
 }
 
-/// Whether a directory is there; without it, no ending needs a look. A relative name has an empty one, the current.
+/// Whether the directory exists; if not, there is no need to try the endings. A relative name's directory is the current one.
 fn may_hold_files(dir: Option<&Path>) -> bool {
     dir.is_none_or(|dir| dir.as_os_str().is_empty() || is_there(dir))
 }
 
-/// Whether there is something of that name; what can't be looked at is there, so that reading it tells why.
+/// Whether a file of that name exists. One that can't be examined counts as existing, so that reading it reports why.
 fn is_there(path: &Path) -> bool {
     match path.symlink_metadata() {
         Ok(_) => true,

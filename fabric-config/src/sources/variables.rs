@@ -13,7 +13,7 @@ use crate::values::{Intake, Unknown, list_change, nearest_name};
 
 const PREFIX: &str = "FABRIC_";
 
-/// Reads all `FABRIC_*` variables. A variable that is no setting's is none of ours, unless it looks like one.
+/// Reads all `FABRIC_*` variables. A variable that no setting has is ignored, unless its name looks like a setting's.
 pub(crate) fn read(environment: &Environment) -> Intake {
     let mut intake = Intake::new(Layer::Environment, Unknown::Share);
     for name in environment.undecodable.iter().filter(|name| setting_of(name).is_some()) {
@@ -34,7 +34,7 @@ pub(crate) fn read(environment: &Environment) -> Intake {
             None => {
                 let name = variable[PREFIX.len()..].to_lowercase().replace("__", ".");
                 if let Some(near) = nearest_name(&name).and_then(Setting::find_any) {
-                    let warning = Problem::new(format!("the variable {variable} is no setting"));
+                    let warning = Problem::new(format!("no setting has the variable {variable}"));
                     intake.warnings.push(warning.hint(format!("did you mean {}?", near.variable())));
                 }
             }

@@ -115,7 +115,7 @@ const SIGNATURES: &[&str] = &[
     "rsa-sha2-512",
 ];
 
-/// What `GSSAPIKexAlgorithms` is by default.
+/// The default of `GSSAPIKexAlgorithms`.
 pub(super) const DEFAULT_GSS_KEXES: &str = "gss-group14-sha256-,gss-group16-sha512-,gss-nistp256-sha256-,\
     gss-curve25519-sha256-,gss-group14-sha1-,gss-gex-sha1-";
 
@@ -130,7 +130,7 @@ impl Family {
         }
     }
 
-    /// The list in force where no directive says anything, comma-separated.
+    /// The list in force without a directive, comma-separated.
     pub(super) fn default_list(self) -> &'static str {
         match self {
             Self::Cipher => {
@@ -178,8 +178,8 @@ impl Family {
         }
     }
 
-    /// Takes a list as it is read apart: the same list with the names that are known, and those that are not. Names after an
-    /// empty one are not looked at; those to be removed are patterns, and always known. `None` for a list without names.
+    /// Takes a list apart, as it is read: into the list of the known names, and the unknown ones. Names after an empty one are
+    /// ignored; names to remove are patterns, and count as known. `None` for a list without names.
     pub(super) fn known_of(self, written: &str) -> Option<(Cow<'_, str>, Vec<Arc<str>>)> {
         let (sign, names) = written.split_at(usize::from(written.starts_with(['+', '-', '^'])));
         if sign == "-" {
@@ -198,8 +198,8 @@ impl Family {
         Some((format!("{sign}{}", known.join(",")).into(), unknown.into_iter().map(Into::into).collect()))
     }
 
-    /// The names in force after a directive said `written`; `None` where nothing is left, or a negated pattern
-    /// stands where only names can.
+    /// The names in force after a directive said `written`; `None` if nothing is left, or if there is a negated pattern
+    /// where only names are allowed.
     pub(super) fn assemble(self, written: &str) -> Option<String> {
         let default = self.default_list();
         let wanted = match (written.as_bytes().first(), written.get(1..).unwrap_or_default()) {

@@ -30,7 +30,7 @@ pub(super) struct Rules<'a> {
     pub(super) fall_back: bool,
     /// Aliases that may be followed: patterns of sources and targets.
     pub(super) cnames: &'a [(std::sync::Arc<str>, std::sync::Arc<str>)],
-    /// No proxy stands between.
+    /// There is no proxy.
     pub(super) direct: bool,
     pub(super) family: AddressFamily,
 }
@@ -61,7 +61,7 @@ pub(super) fn canonicalize(name: &str, rules: &Rules<'_>, dns: Option<&dyn HostR
     if !resolved && has_cname_rules(rules) && follows {
         match look_up(&host, rules, dns) {
             Some(cname) => host = follow(host, &cname, rules),
-            // Without a resolver nothing is known about any name, which is no reason to refuse it.
+            // Without a resolver nothing is known about a name, and it is not refused.
             None if rules.direct && dns.is_some() => return Err(Fault::Unresolved { name: host }),
             None => {}
         }
@@ -149,7 +149,7 @@ fn address(name: &str, family: AddressFamily) -> Option<String> {
         return Some(v4.to_string());
     }
     match family {
-        // IPv4 in the clothes of IPv6 counts as what it is.
+        // An IPv4-mapped IPv6 address counts as IPv4.
         AddressFamily::Inet => name.parse::<Ipv6Addr>().ok()?.to_ipv4_mapped().map(|v4| v4.to_string()),
         _ => v6(name),
     }

@@ -59,7 +59,7 @@ pub enum LogLevel {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdentityAgent {
-    /// The one that the environment's `SSH_AUTH_SOCK` names: nothing else is said, or that is.
+    /// The agent that the environment's `SSH_AUTH_SOCK` names. The default.
     Environment,
     /// No agent.
     None,

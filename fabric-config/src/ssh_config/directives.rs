@@ -1,4 +1,4 @@
-//! The one table of directives: name, older names, what the arguments mean, which line wins.
+//! The table of directives: name, older names, what the arguments mean, which line wins.
 
 use super::algorithms::Family;
 use super::forward::Direction;
@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Port,
     /// One argument.
     Text,
-    /// The rest of the line as it stands; perhaps `none`.
+    /// The rest of the line as it is written; perhaps `none`.
     Command,
     Jump,
     /// `yes`, `no` or where an agent's socket is.
@@ -50,7 +50,7 @@ pub(super) enum Kind {
     Include,
     /// Any arguments, which mean nothing here, and are not looked at.
     Unread,
-    /// Read over in silence, or with no more than a word to say about it.
+    /// Ignored, with a message at most.
     Ignored(Ignored),
     /// Holds part of another directive's value; no line can name it.
     Internal,
@@ -83,7 +83,7 @@ pub(super) enum Keep {
 pub(super) enum Here {
     /// What ssh_config(5) says.
     Used,
-    /// Nothing: it is read, and said once at `--log`.
+    /// Nothing: it is read, and logged once with `--log`.
     Unused,
 }
 
@@ -387,7 +387,7 @@ impl Directive {
         &TABLE[self as usize]
     }
 
-    /// The known name nearest to a wrong one, if it is near enough to be meant.
+    /// The known name nearest to a wrong one, if it is near enough.
     pub(super) fn nearest(keyword: &str) -> Option<&'static str> {
         let rows = TABLE.iter().filter(|row| !matches!(row.kind, Kind::Internal | Kind::Ignored(_)));
         let names = rows.flat_map(|row| std::iter::once(&row.name).chain(row.aliases));

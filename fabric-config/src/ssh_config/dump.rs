@@ -10,8 +10,8 @@ use super::forward::ForwardEnd;
 use super::origin::LineOrigin;
 use super::parse::{ANY_TUNNEL, NO_ESCAPE};
 use super::resolved::{self, Resolved};
-use super::state::LISTS;
 use super::value::Value;
+use super::winners::LISTS;
 
 /// One line of `ssh -G`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,7 +204,7 @@ impl Dump<'_> {
         let list = |wanted: Directive| {
             let list = if wanted == Directive::RemoteForward { &state.remote_forwards } else { &state.local_forwards };
             list.iter().filter_map(move |(forward, at)| {
-                // OpenSSH tells a local forward from a dynamic one by its host, and a socket has none.
+                // OpenSSH distinguishes a local forward from a dynamic one by its host, and a socket has none.
                 let by_socket = matches!(forward.connect, ForwardEnd::Unix(_));
                 let value = match wanted {
                     Directive::DynamicForward => {

@@ -16,20 +16,20 @@ pub enum SshConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         error: io::Error,
     },
     /// Lines that OpenSSH would refuse as well; all that one pass found.
     #[error("{}", BadLines(.0))]
     Bad(Vec<BadLine>),
-    /// The lines are fine one by one, but not for this host.
+    /// The lines are right one by one, but not for this host.
     #[error("ssh_config cannot be applied to {host}: {fault}{}", At(.origin))]
     Unusable {
         /// The host that was looked up.
         host: String,
         /// What is wrong.
         fault: Fault,
-        /// The line that the trouble comes from, where it comes from one.
+        /// The line that causes it, if a single line does.
         origin: Option<LineOrigin>,
     },
 }
@@ -168,7 +168,7 @@ pub enum Fault {
         /// Why.
         reason: String,
     },
-    /// `Host`, `Match` or `Include` where only settings can stand.
+    /// `Host`, `Match` or `Include` where only settings are allowed.
     #[error("not supported as a command line option")]
     NotOnCommandLine,
     /// `Include ~/..` in the system's file.
@@ -180,12 +180,12 @@ pub enum Fault {
     /// `Include` in a text that was parsed without its files.
     #[error("Include needs files: use SshConfig::load")]
     IncludeWithoutFiles,
-    /// An included file that is there, but can't be read, or is no file with an end: a pipe, a device, or too large.
+    /// An included file that exists but can't be read, or that may have no end: a pipe, a device, or a file that is too large.
     #[error("cannot read {}: {reason}", path.display())]
     IncludeUnreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         reason: String,
     },
     /// Files that include each other without end, or more than 16 deep.
@@ -221,7 +221,7 @@ pub enum Fault {
         /// The name.
         name: String,
     },
-    /// `~user` of nobody.
+    /// `~user` of an unknown user.
     #[error("no such user {user:?}")]
     UnknownUser {
         /// The name.

@@ -1,4 +1,4 @@
-//! What tokens stand for.
+//! The values of tokens.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 use super::local::Local;
 use super::tokens::Tokens;
 
-/// What tokens stand for once everything is known.
+/// The values of tokens, once everything is known.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub(super) hostname: String,

@@ -1,4 +1,4 @@
-//! The last step of a lookup: what only shows once all lines are known, and what is expanded at once.
+//! The last step of a lookup: checks that need all lines, and values that are expanded right away.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use super::jump::Jump;
 use super::lookup::Lookup;
 use super::origin::LineOrigin;
 use super::resolved::{Expanded, Resolved};
-use super::state::{DEFAULT_PORT, LISTS, State};
 use super::tokens;
 use super::value::Value;
+use super::winners::{DEFAULT_PORT, LISTS, Winners};
 
-/// What is refused, and the line that it comes from.
+/// A fault, and the line that it comes from.
 pub(super) type Refusal = (Fault, Option<LineOrigin>);
 
-/// Checks what only shows once all is known, and expands the values that OpenSSH expands at once.
-pub(super) fn finish(mut state: State, lookup: &Lookup<'_>, hostname: String) -> Result<Resolved, Refusal> {
+/// Does the checks that need all lines, and expands the values that OpenSSH expands right away.
+pub(super) fn finish(mut state: Winners, lookup: &Lookup<'_>, hostname: String) -> Result<Resolved, Refusal> {
     if state.number(Directive::ClearAllForwardings) == Some(1) {
         state.local_forwards.clear();
         state.remote_forwards.clear();
@@ -40,7 +40,7 @@ pub(super) fn finish(mut state: State, lookup: &Lookup<'_>, hostname: String) ->
     Ok(Resolved { state, facts, expanded })
 }
 
-fn check_conflicts(state: &State, facts: &Facts) -> Result<(), Refusal> {
+fn check_conflicts(state: &Winners, facts: &Facts) -> Result<(), Refusal> {
     let refuse = |fault, directive| Err((fault, Some(state.origin_of(directive))));
     for directive in LISTS.into_iter().chain([Directive::HostKeyAlgorithms]) {
         if directive.row().here == Here::Unused {
@@ -80,9 +80,9 @@ fn check_conflicts(state: &State, facts: &Facts) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn expand(state: &mut State, facts: &Facts) -> Result<Expanded, Refusal> {
+fn expand(state: &mut Winners, facts: &Facts) -> Result<Expanded, Refusal> {
     let path = |text: &str| tokens::percent_and_variables(&tokens::tilde(text, &facts.local)?, facts, &facts.local);
-    let path_of = |state: &State, directive, text: Option<&Arc<str>>| -> Result<Option<String>, Refusal> {
+    let path_of = |state: &Winners, directive, text: Option<&Arc<str>>| -> Result<Option<String>, Refusal> {
         text.map(|text| path(text)).transpose().map_err(|fault| (fault, Some(state.origin_of(directive))))
     };
     let remote_command = state.text_or_none(Directive::RemoteCommand).map(|text| tokens::percent(text, facts));
@@ -109,7 +109,7 @@ fn expand(state: &mut State, facts: &Facts) -> Result<Expanded, Refusal> {
         let fault = Fault::Conflict("the agent's socket to forward isn't there, and ExitOnForwardFailure is on");
         return Err((fault, Some(state.origin_of(Directive::ForwardAgentSocket))));
     }
-    let State { local_forwards, remote_forwards, .. } = state;
+    let Winners { local_forwards, remote_forwards, .. } = state;
     let mut failed = None;
     for (forward, at) in local_forwards.iter_mut().chain(remote_forwards) {
         if let Err(fault) = forward.expand(facts) {

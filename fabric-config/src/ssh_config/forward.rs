@@ -1,4 +1,4 @@
-//! What `LocalForward`, `RemoteForward` and `DynamicForward` say.
+//! The values of `LocalForward`, `RemoteForward` and `DynamicForward`.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use super::tokens::{self, Tokens};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardEnd {
-    /// `[host:]port`. Without a host it is whatever the side's default is (loopback for listeners). Port 0
+    /// `[host:]port`. Without a host it is the side's default (loopback for listeners). Port 0
     /// lets the server choose (listeners of `RemoteForward` only).
     Tcp {
-        /// The host or address as written, brackets taken off; may be empty or `*`.
+        /// The host or address as written, without brackets; may be empty or `*`.
         host: Option<String>,
         /// The port.
         port: u16,
@@ -39,7 +39,7 @@ impl fmt::Display for ForwardEnd {
 pub struct Forward {
     /// The listening end: here for `LocalForward` and `DynamicForward`, on the server for `RemoteForward`.
     pub listen: ForwardEnd,
-    /// The other end. For a dynamic (SOCKS) forward, `[socks]:0`, which is what OpenSSH makes of it;
+    /// The other end. For a dynamic (SOCKS) forward, `[socks]:0`, as in OpenSSH;
     /// see [`Forward::is_dynamic`].
     pub connect: ForwardEnd,
 }
@@ -61,7 +61,7 @@ impl Forward {
     }
 }
 
-/// Which of the three directives a forward comes from.
+/// The directive that a forward comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     Local,
@@ -76,7 +76,7 @@ pub(super) enum ForwardSpec {
     Waiting { text: String, dynamic: bool, remote: bool },
 }
 
-/// What OpenSSH keeps of a specification, in bytes.
+/// How many bytes of a specification OpenSSH keeps.
 const SPEC_LIMIT: usize = 255;
 /// The longest host name and socket path, in bytes, plus one.
 const HOST_LIMIT: usize = 1025;

@@ -77,7 +77,7 @@ impl Class {
     }
 }
 
-/// All existing paths that match, in byte order; none if there are none, or the pattern names a character class
+/// All existing paths that match, in byte order. Empty if there are none, or if the pattern names a character class
 /// that there isn't.
 pub(super) fn glob(pattern: &str) -> Vec<String> {
     let Some(parts) = compile(pattern) else { return Vec::new() };
@@ -127,7 +127,7 @@ fn closes(bytes: &[(u8, bool)], start: usize) -> bool {
     bytes.iter().skip(start + 1).any(|byte| *byte == (b']', false))
 }
 
-/// Reads `[..]` from behind the bracket on, and tells where it ends.
+/// Reads `[..]` from after the opening bracket, and returns where it ends.
 fn set(bytes: &[(u8, bool)], start: usize) -> Option<(Part, usize)> {
     let plain = |at: usize, byte: u8| bytes.get(at) == Some(&(byte, false));
     let negated = plain(start, b'!');

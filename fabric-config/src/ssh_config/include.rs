@@ -67,11 +67,11 @@ pub(super) struct SourceFile {
     pub(super) blocks: Vec<Block>,
     /// Relative includes are the user's, and its keys are the user's choice.
     pub(super) of_user: bool,
-    /// Somebody else could have written it.
+    /// Another user could have written it.
     pub(super) insecure: bool,
-    /// It is there, but can't be read.
+    /// It exists, but can't be read.
     pub(super) unreadable: Option<String>,
-    /// What each `Include` argument comes to, by the argument.
+    /// The files of each `Include` argument, by the argument.
     pub(super) includes: HashMap<Arc<str>, Result<Vec<usize>, Fault>>,
 }
 
@@ -105,7 +105,7 @@ pub(super) fn load(sources: &SshConfigFiles, local: &Local) -> Result<Loaded, Ss
     let mut roots = Vec::new();
     if let Some(path) = &sources.explicit {
         let unreadable = |error| SshConfigError::Unreadable { path: path.clone(), error };
-        // What a pipe says can be read once.
+        // A pipe can be read once only.
         if fs::metadata(path).is_ok_and(|about| about.is_file() || about.is_dir()) {
             fs::File::open(path).map_err(unreadable)?;
         } else {
@@ -236,8 +236,8 @@ fn include_patterns(blocks: &[Block]) -> Vec<Arc<str>> {
     items.flat_map(|item| if let What::Include(patterns) = &item.what { patterns.clone() } else { vec![] }).collect()
 }
 
-/// Whether only the user or root can have written a file. Write access of a group is fine if nobody else is
-/// in it (Debian's rule for its groups of one).
+/// Whether only the user or root can have written a file. Write access of a group is fine if it has no other
+/// member (Debian's rule, whose users have groups of their own).
 fn is_secure(meta: &fs::Metadata, uid: u32) -> bool {
     if (meta.uid() != 0 && meta.uid() != uid) || meta.mode() & 0o002 != 0 {
         return false;
@@ -245,7 +245,7 @@ fn is_secure(meta: &fs::Metadata, uid: u32) -> bool {
     meta.mode() & 0o020 == 0 || group_is_only(meta.gid(), meta.uid(), uid)
 }
 
-/// Whether a group has one member, who is the user.
+/// Whether the user is the only member of a group.
 fn group_is_only(gid: u32, owner: u32, uid: u32) -> bool {
     let Some(listed) = system::members(gid) else { return false };
     let accounts: Vec<_> = system::accounts().collect();

@@ -10,7 +10,7 @@ use super::numbers;
 pub struct Hop {
     /// The user, if named.
     pub user: Option<String>,
-    /// The host as written, brackets taken off. It is looked up in ssh_config like any other.
+    /// The host as written, without brackets. It is looked up in ssh_config like any other.
     pub host: String,
     /// The port, if named.
     pub port: Option<u16>,
@@ -148,7 +148,7 @@ fn url_decode(text: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Checks a domain name, and takes a dot at its end off. `None` if it has other characters than letters,
+/// Checks a domain name, and removes a dot at its end. `None` if it has other characters than letters,
 /// digits, `-`, `_` and `.`, two dots in a row, or does not begin with a letter or digit.
 pub(super) fn domain(name: &str) -> Option<String> {
     let fine = name.starts_with(|c: char| c.is_ascii_alphanumeric())

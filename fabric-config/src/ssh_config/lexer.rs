@@ -1,6 +1,6 @@
 //! Lines, keywords and words, cut as OpenSSH 9.2 cuts them.
 //!
-//! Two different cutters are at work in an ssh_config line, and both are here: the keyword and the
+//! A line of ssh_config is cut by two sets of rules: the keyword and the
 //! criteria of `Match` end at white space, at one `=` or at a closing quote ([`Cutter`]); the arguments of
 //! every other directive follow shell-like quoting with `\`, `"`, `'` and `#` ([`words`]).
 
@@ -52,7 +52,7 @@ impl Cutter {
         self.rest.as_deref()
     }
 
-    /// Treats what is left as read (a comment, say).
+    /// Ignores the rest of the line (a comment, for example).
     pub(super) fn finish(&mut self) {
         self.rest = None;
     }
@@ -157,8 +157,8 @@ pub(super) fn words(text: &str) -> Option<Vec<String>> {
     Some(found)
 }
 
-/// The text of a directive that takes the rest of its line as it stands (`ProxyCommand` and its like): what
-/// blanks and `=` precede it is dropped.
+/// The text of a directive that takes the rest of its line as it is written (`ProxyCommand`, for example). Blanks and `=` in
+/// front of it are dropped.
 pub(super) fn raw(rest: &str) -> &str {
     rest.trim_start_matches([' ', '\t', '\r', '\n', '='])
 }

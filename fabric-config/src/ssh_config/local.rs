@@ -1,4 +1,4 @@
-//! What a lookup has to know about this side: user, home, host name, environment.
+//! The facts about this side that a lookup needs: user, home, host name, environment.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ impl Local {
         Self { user: user.into(), home: home.into(), uid: 0, hostname: hostname.into(), env: HashMap::new() }
     }
 
-    /// The facts about this process. Its home is `$HOME`, else what the password database says. Variables
+    /// The facts about this process. Its home is `$HOME`, else the password database's. Variables
     /// that are not UTF-8 are left out.
     pub fn capture() -> Self {
         let home = std::env::home_dir().map(|home| home.to_string_lossy().into_owned()).unwrap_or_default();
@@ -42,7 +42,7 @@ impl Local {
     }
 
     /// As [`capture`](Self::capture), but with the home directory of the password database even where `$HOME`
-    /// says otherwise, which is what OpenSSH goes by.
+    /// says otherwise, as OpenSSH does.
     pub fn capture_like_ssh() -> Self {
         let uid = rustix::process::getuid().as_raw();
         let account = system::accounts().find(|account| account.uid == uid);

@@ -1,4 +1,4 @@
-//! One question to a configuration: which host, asked by whom, with what already decided.
+//! One question to a configuration: a host, the local facts, and what is decided already.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,8 +17,8 @@ pub trait MatchExec {
     fn succeeds(&self, command: &str, env: &HashMap<String, String>) -> std::io::Result<bool>;
 }
 
-/// Runs commands as OpenSSH does: by the user's shell (`$SHELL -c`, or `/bin/sh`), with nothing to read and
-/// nowhere to print to but standard error.
+/// Runs commands as OpenSSH does: by the user's shell (`$SHELL -c`, or `/bin/sh`), without input, and with standard
+/// error as the only output.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ShellExec;
 
@@ -34,8 +34,8 @@ impl MatchExec for ShellExec {
     }
 }
 
-/// Looks names up as the system does (files, DNS), over the network if it must. The canonical name of an alias
-/// is not known to it, so that `CanonicalizePermittedCNAMEs` has no effect.
+/// Looks names up as the system does (files, DNS), over the network if it must. It does not learn the
+/// canonical name of an alias, so that `CanonicalizePermittedCNAMEs` has no effect.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 
@@ -51,7 +51,7 @@ impl HostResolver for SystemResolver {
     }
 }
 
-/// What is asked of a configuration.
+/// A question to a configuration.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -74,7 +74,7 @@ pub struct Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// Asks for a host, by the name that a person would give to `ssh`. `Match exec` runs its commands, as
+    /// Asks for a host, by the name that `ssh` would be given. `Match exec` runs its commands, as
     /// [`ShellExec`] does; names are not looked up.
     pub fn new(host: &'a str, local: &Arc<Local>) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// The remote user, as `ssh -l` sets it: it beats every file, and `Match user` sees it.
+    /// The remote user, as `ssh -l` sets it: it overrides every file, and `Match user` sees it.
     #[must_use]
     pub fn user(mut self, user: &'a str) -> Self {
         self.user = Some(user);

@@ -1,4 +1,4 @@
-//! `Match` lines: read once, judged per host.
+//! `Match` lines: read once, evaluated for each host.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use super::error::Fault;
 use super::lexer::Cutter;
 use super::pattern::PatternList;
 
-/// A `Match` line. An empty one never comes about; `all` is the line without criteria that is always true.
+/// A `Match` line. It is never empty; `all` is the line without criteria, which is always true.
 #[derive(Debug, Clone)]
 pub(super) struct MatchLine {
     pub(super) criteria: Vec<Criterion>,
@@ -34,7 +34,7 @@ pub(super) enum Test {
     LocalUser(PatternList),
     Exec(String),
     Tagged(PatternList),
-    /// Of this machine's own addresses, one is in one of these.
+    /// One of this machine's own addresses is in one of these networks.
     LocalNetwork(Vec<Network>),
     Version(PatternList),
     SessionType(PatternList),
@@ -54,7 +54,7 @@ impl MatchLine {
             let (negated, attribute) = word.strip_prefix('!').map_or((false, word.as_str()), |rest| (true, rest));
             let attribute = attribute.to_ascii_lowercase();
             match attribute.as_str() {
-                // One criterion before it is let through, which is OpenSSH's slip and may be relied on.
+                // One criterion before it is accepted: a mistake of OpenSSH that configurations may rely on.
                 "all" => {
                     let next = cutter.next().unwrap_or_default();
                     if criteria.len() > 1 || !(next.is_empty() || next.starts_with('#')) {
@@ -106,7 +106,7 @@ fn texts(value: &str) -> PatternList {
     PatternList::new(if value.is_empty() { "," } else { value }, false)
 }
 
-/// An address with the length of its network's part.
+/// An address and the length of its network prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Network {
     address: IpAddr,
@@ -120,17 +120,17 @@ impl Network {
         let bits = if address.is_ipv4() { 32 } else { 128 };
         let length = length.map_or(Some(bits), |length| length.parse().ok().filter(|length| *length <= bits))?;
         let network = Self { address, length };
-        // OpenSSH takes no address with bits beyond the network's part.
+        // OpenSSH refuses an address with bits beyond the network prefix.
         let (own, _) = network.parts(address);
         (own.checked_shl(network.beyond()).unwrap_or(0) == number(address)).then_some(network)
     }
 
-    /// How many bits are not the network's.
+    /// How many bits are not part of the network prefix.
     fn beyond(self) -> u32 {
         (if self.address.is_ipv4() { 32 } else { 128 }) - self.length
     }
 
-    /// The network's part of an address, and of its own.
+    /// The network prefixes of an address and of this network.
     fn parts(self, address: IpAddr) -> (u128, u128) {
         let part = |address| number(address).checked_shr(self.beyond()).unwrap_or(0);
         (part(address), part(self.address))

@@ -1,13 +1,13 @@
-//! OpenSSH's client configuration: read once, asked many times, explained line by line.
+//! OpenSSH's client configuration: read once, resolved for any host, with the origin of each value.
 //!
 //! [`SshConfig`] answers for a host what `ssh -G HOST` of OpenSSH answers (9.2 as Debian builds it): `Host` and
 //! `Match` blocks, `Include`, the first value that counts, directives that add up, quoting, tokens, lists of
 //! algorithms with `+`, `-` and `^`, canonical host names. What `ssh` refuses is refused, with file, line, the
-//! text and, for a misspelt keyword, the name that was meant. Of every value it is known where it comes from.
+//! text and, for a misspelt keyword, the name that was meant. The origin of each value is known.
 //!
 //! Keywords and `Match` criteria of later releases, up to 10.2, are known too, and so are keywords of other builds
 //! ([`Directive`]). `Match version` compares `OpenSSH_10.2p1`. An algorithm that is not known is left out of its list
-//! ([`Resolved::unknown_algorithms`]); only a list of none but such is an error, and only of a host that it counts for.
+//! ([`Resolved::unknown_algorithms`]); a list without known names is an error, but only for hosts that it applies to.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -37,13 +37,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Nothing about the process is read but what the caller hands in: [`Local::capture`] takes user, home, host
+//! About the process only the caller's values are used: [`Local::capture`] takes user, home, host
 //! name and environment, [`SshConfig::load`] reads files, a [`Lookup`] says whether `Match exec` may run
 //! commands and who looks names up.
 //!
 //! Where things are: `lexer` cuts lines, `parse` turns them into values by the table in `directives`, `include`
-//! finds the files, `matcher` and `pattern` decide which lines apply, `resolve` walks them into a
-//! `state`, `canonical` completes the host name, `finish` checks and expands (`tokens`, `facts`), `resolved` and
+//! finds the files, `matcher` and `pattern` decide which lines apply, `resolve` walks them and
+//! keeps the `winners`, `canonical` completes the host name, `finish` checks and expands (`tokens`, `facts`), `resolved` and
 //! `dump` are the answer.
 //!
 //! Differences to `ssh` that remain: what is not UTF-8 becomes U+FFFD; users, groups and services are looked
@@ -71,10 +71,10 @@ mod parse;
 mod pattern;
 mod resolve;
 mod resolved;
-mod state;
 mod system;
 mod tokens;
 mod value;
+mod winners;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -96,16 +96,16 @@ pub use lookup::{Lookup, MatchExec, ShellExec, SystemResolver};
 pub use origin::LineOrigin;
 pub use resolved::{Resolved, Sourced};
 
-/// One or several configuration files, read and ready to be asked. Cheap to clone.
+/// One or several configuration files, ready for lookups. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct SshConfig {
     loaded: Arc<include::Loaded>,
 }
 
 impl SshConfig {
-    /// Reads a text as a user's file; `path` is for messages. Touches no file, so that an `Include` in it is an
-    /// error of every lookup. Other errors, too, show when a host is looked up, since `IgnoreUnknown` and
-    /// variables decide whether they are any.
+    /// Reads a text as a user's file; `path` is for messages. Reads no file: an `Include` in the text is an error
+    /// of every lookup. Other errors, too, are reported when a host is looked up, since `IgnoreUnknown` and variables
+    /// decide whether they are errors.
     pub fn parse(text: impl AsRef<[u8]>, path: impl AsRef<Path>) -> Self {
         Self { loaded: Arc::new(include::parse_text(text.as_ref(), path.as_ref())) }
     }

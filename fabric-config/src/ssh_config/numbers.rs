@@ -24,7 +24,7 @@ fn leading_number(text: &str) -> Option<(i64, &str)> {
     Some((if negative { -value } else { value }, &digits[end..]))
 }
 
-/// A whole text that is a decimal number from 0 to `max`.
+/// A text that is a decimal number from 0 to `max`.
 pub(super) fn number(text: &str, max: i64) -> Option<i64> {
     match leading_number(text) {
         Some((value, "")) if (0..=max).contains(&value) => Some(value),
@@ -40,7 +40,7 @@ pub(super) fn port(text: &str) -> Option<u16> {
     }
 }
 
-/// Seconds from `90`, `1h30m`, `2W`. `None` if it is none of these or above 2^31-1.
+/// Seconds from `90`, `1h30m`, `2W`. `None` for any other text, and above 2^31-1.
 pub(super) fn seconds(text: &str) -> Option<i64> {
     let mut rest = text;
     let mut total = 0i64;
@@ -77,7 +77,7 @@ pub(super) fn bytes(text: &str) -> Option<i64> {
     if rest.starts_with(['-', '+']) {
         rest = &rest[1..];
     }
-    // A second sign is an error, which it also is for not being a digit, a point or a unit.
+    // A second sign is an error, like everything but digits, a point and a unit.
     let (mut whole, mut fraction) = (0i64, 0i64);
     let (mut whole_digits, mut fraction_digits) = (0usize, None::<usize>);
     let mut at = 0;
@@ -141,7 +141,7 @@ pub(super) fn c_integer(text: &str) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-/// Digits only: no sign, which Rust's own reader would let pass.
+/// Digits only: no sign, which Rust's own parser accepts.
 fn unsigned(digits: &str, radix: u32) -> Option<i64> {
     digits.chars().all(|c| c.is_digit(radix)).then(|| i64::from_str_radix(digits, radix).ok())?
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LineOrigin {
-    /// Nothing said anything about it: OpenSSH's default.
+    /// No source sets it: OpenSSH's default.
     Default,
-    /// The lookup itself named it: its user, port or options.
+    /// The lookup itself has it: its user, port or options.
     CommandLine,
     /// A line of a file.
     File {

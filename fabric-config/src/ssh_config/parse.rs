@@ -13,7 +13,7 @@ use super::numbers;
 use super::pattern::Pattern;
 use super::value::{Block, Head, Item, Value, What};
 
-/// `EscapeChar none`, which no byte is.
+/// `EscapeChar none`, which is not a byte.
 pub(super) const NO_ESCAPE: i64 = -2;
 /// `any` of `TunnelDevice`.
 pub(super) const ANY_TUNNEL: i64 = 0x7fff_ffff;
@@ -109,7 +109,7 @@ impl<'a> Arguments<'a> {
         self.0.next().map(String::as_str)
     }
 
-    /// The next one, which must be there and not be empty.
+    /// The next one, which must exist and not be empty.
     fn required(&mut self) -> Result<&'a str, Fault> {
         self.next().filter(|word| !word.is_empty()).ok_or(Fault::MissingArgument)
     }
@@ -156,7 +156,7 @@ fn values(directive: Directive, kind: Kind, rest: &str, words: &[String]) -> Res
     if arguments.more_follow() { Err(Fault::ExtraArguments) } else { Ok(values.into_iter().collect()) }
 }
 
-/// Kinds that always come to a value.
+/// Kinds that always have a value.
 fn single(directive: Directive, kind: Kind, arguments: &mut Arguments<'_>) -> Result<Value, Fault> {
     Ok(match kind {
         Kind::Word(words) => Value::Number(word(words, arguments)?),

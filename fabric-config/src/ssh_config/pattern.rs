@@ -46,7 +46,7 @@ impl Pattern {
     }
 }
 
-/// What a pattern list says about a text.
+/// The result of matching a text against a pattern list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// A pattern matched, and no negated one did.
@@ -71,7 +71,7 @@ const PATTERN_LIMIT: usize = 1023;
 impl PatternList {
     pub(super) fn new(text: &str, lowercase: bool) -> Self {
         let mut patterns = Vec::new();
-        // Nothing follows a comma at the very end, but an empty pattern stands between two.
+        // Nothing follows a comma at the very end, but there is an empty pattern between two commas.
         let pieces = (!text.is_empty()).then(|| text.strip_suffix(',').unwrap_or(text).split(','));
         for piece in pieces.into_iter().flatten() {
             let (negated, piece) = piece.strip_prefix('!').map_or((false, piece), |rest| (true, rest));

@@ -22,15 +22,15 @@ use super::origin::LineOrigin;
 use super::parse::{self, Parsed};
 use super::pattern::{Pattern, PatternList};
 use super::resolved::Resolved;
-use super::state::{At, COMMAND_LINE, DEFAULT_PORT, State};
 use super::tokens;
 use super::value::{Block, Head, Item, Value, What};
+use super::winners::{At, COMMAND_LINE, DEFAULT_PORT, Winners};
 
 /// How many key files and certificates OpenSSH keeps.
 const MAX_KEY_FILES: usize = 100;
 /// How many known_hosts files, domains and alias rules it keeps.
 const MAX_WORDS: usize = 32;
-/// What decides how the host name of the second pass comes about.
+/// How the host name of the second pass is found.
 const CANONICALISATION: [Directive; 3] =
     [Directive::CanonicalizeHostname, Directive::CanonicalizeMaxDots, Directive::CanonicalizeFallbackLocal];
 /// What `Match version` compares: the newest OpenSSH whose ssh_config(5) is known here.
@@ -41,7 +41,7 @@ enum Stop {
     Unusable(Fault, Option<LineOrigin>),
 }
 
-/// What the enclosing files pass down.
+/// What is passed from the enclosing files to an included one.
 #[derive(Clone, Copy)]
 struct Within {
     depth: usize,
@@ -51,7 +51,7 @@ struct Within {
 
 struct Walk<'a> {
     lookup: &'a Lookup<'a>,
-    state: State,
+    state: Winners,
     /// The name that `Host` is compared with.
     host: String,
     final_pass: bool,
@@ -65,7 +65,7 @@ pub(super) fn resolve(loaded: &Arc<Loaded>, lookup: &Lookup<'_>) -> Result<Resol
     if !valid_host(lookup.host) {
         return Err(unusable((Fault::BadHostname, None)));
     }
-    let state = State::new(loaded);
+    let state = Winners::new(loaded);
     let host = lookup.host.to_owned();
     let mut walk = Walk { lookup, state, host, final_pass: false, wants_final_pass: false, problems: Vec::new() };
     let end = |stop| match stop {
@@ -94,7 +94,7 @@ fn valid_host(host: &str) -> bool {
     !host.starts_with('-') && !host.contains(bad)
 }
 
-/// Likewise a user; a configuration may name others.
+/// The same for a user from the command line; a configuration may name others.
 fn valid_user(user: &str) -> bool {
     let mut after_space = false;
     for c in user.chars() {
@@ -106,7 +106,7 @@ fn valid_user(user: &str) -> bool {
     !user.starts_with('-') && !user.ends_with('\\')
 }
 
-fn rules(state: &State) -> Rules<'_> {
+fn rules(state: &Winners) -> Rules<'_> {
     let cnames = match state.value(Directive::CanonicalizePermittedCnames) {
         Some(Value::Cnames(rules)) => &**rules,
         _ => &[],
@@ -124,7 +124,7 @@ fn rules(state: &State) -> Rules<'_> {
 }
 
 impl Walk<'_> {
-    /// Takes in what the lookup has decided.
+    /// Adds what the lookup has decided.
     fn command_line(&mut self) -> Result<(), Stop> {
         let number = |directive, port: u16| What::Set(directive, Value::Number(i64::from(port)));
         let mut found = Vec::new();
@@ -274,7 +274,7 @@ impl Walk<'_> {
         exec.succeeds(command, &self.lookup.local.env).map_err(|error| Fault::ExecFailed { reason: error.to_string() })
     }
 
-    /// The host name as far as it is known by now.
+    /// The host name as far as it is known at this point.
     fn match_host(&self) -> Result<String, Stop> {
         if self.final_pass { Ok(self.host.clone()) } else { self.hostname(self.lookup.host) }
     }
@@ -296,7 +296,7 @@ impl Walk<'_> {
         self.state.text(Directive::User).map_or(&self.lookup.local.user, |user| user)
     }
 
-    /// What the tokens of `Match exec` stand for.
+    /// The values of the tokens of `Match exec`.
     fn exec_facts(&self, host: &str) -> Facts {
         Facts {
             hostname: host.to_owned(),
@@ -434,12 +434,12 @@ impl Walk<'_> {
     }
 
     fn take_slot(&mut self, directive: Directive, value: &Value, at: At) -> Result<(), Fault> {
-        let taken = |state: &State, directive: Directive| state.at(directive).is_some();
+        let taken = |state: &Winners, directive: Directive| state.at(directive).is_some();
         match value {
-            // Settled with the first pass, whether or not a line spoke of them.
+            // Decided by the first pass, even without a line.
             _ if self.final_pass && CANONICALISATION.contains(&directive) => return Ok(()),
             Value::Jump(JumpSpec::Hops(_)) if taken(&self.state, Directive::ProxyCommand) => return Ok(()),
-            // Once there are hops, a command comes too late; after `ProxyJump none` it doesn't.
+            // A command after hops has no effect; after `ProxyJump none` it has.
             _ if directive == Directive::ProxyCommand && self.state.jump().is_some() => return Ok(()),
             Value::Socket(_) => {
                 self.state.slots[Directive::ForwardAgentSocket as usize].get_or_insert(at);
@@ -473,7 +473,7 @@ fn check_variables(directive: Directive, value: &Value, local: &Local) -> Result
     }
 }
 
-/// A setting for a message, as good as it was written.
+/// A line for a message, as far as its text is known.
 fn written(directive: Directive, value: &Value) -> String {
     let argument = match value {
         Value::Text(text) | Value::Socket(text) => text.to_string(),

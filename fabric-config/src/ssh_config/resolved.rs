@@ -15,11 +15,11 @@ use super::forward::Forward;
 use super::jump::Hop;
 use super::lexer;
 use super::origin::LineOrigin;
-use super::state::{At, State};
 use super::tokens::{self, Tokens as _};
 use super::value::Value;
+use super::winners::{At, Winners};
 
-/// Values that OpenSSH expands as soon as all is known.
+/// Values that OpenSSH expands as soon as everything is known.
 #[derive(Debug, Clone)]
 pub(super) struct Expanded {
     pub(super) remote_command: Option<String>,
@@ -42,7 +42,7 @@ pub struct Sourced<T> {
 /// Everything that is in force for one host.
 #[derive(Debug, Clone)]
 pub struct Resolved {
-    pub(super) state: State,
+    pub(super) state: Winners,
     pub(super) facts: Facts,
     pub(super) expanded: Expanded,
 }
@@ -80,7 +80,7 @@ impl Resolved {
         &self.facts.hostname
     }
 
-    /// `User`: the remote user; the local one's name if nothing else is said.
+    /// `User`: the remote user. Default: the local user's name.
     pub fn user(&self) -> &str {
         &self.facts.user
     }
@@ -115,7 +115,7 @@ impl Resolved {
     }
 
     /// `IdentityFile`: private keys to try, in their order, `~`, tokens and variables expanded; OpenSSH's
-    /// own list if no line names any. `none` is left out. Fails on an unknown token or an unset variable.
+    /// own list if no line names one. `none` is left out. Fails on an unknown token or an unset variable.
     pub fn identity_files(&self) -> Result<Vec<Sourced<String>>, Fault> {
         if self.state.identity_files.is_empty() {
             let expand = |file: &&str| Ok(Sourced { value: self.path(file)?, origin: LineOrigin::Default });
@@ -125,7 +125,7 @@ impl Resolved {
         files.map(|(file, _, at)| Ok(Sourced { value: self.path(file)?, origin: self.state.origin(*at) })).collect()
     }
 
-    /// Whether a line named `IdentityFile`: if not, [`identity_files`](Self::identity_files) are guesses.
+    /// Whether a line has `IdentityFile`: if not, [`identity_files`](Self::identity_files) are OpenSSH's defaults.
     pub fn names_identity_files(&self) -> bool {
         !self.state.identity_files.is_empty()
     }
@@ -179,7 +179,7 @@ impl Resolved {
         self.proxy_command().map(|command| tokens::percent(command, &tokens)).transpose()
     }
 
-    /// `ProxyUseFdpass`: the command hands over a connected socket. Never so with hops.
+    /// `ProxyUseFdpass`: the command passes a connected socket. Always off with hops.
     pub fn proxy_use_fdpass(&self) -> bool {
         self.state.jump().is_none() && self.number(Directive::ProxyUseFdpass) == 1
     }
@@ -217,27 +217,27 @@ impl Resolved {
         self.state.text(Directive::HostKeyAlias).map(|alias| alias.to_ascii_lowercase())
     }
 
-    /// `HostKeyAlgorithms`, most wanted first.
+    /// `HostKeyAlgorithms`, in order of preference.
     pub fn host_key_algorithms(&self) -> Vec<&str> {
         self.algorithms(Directive::HostKeyAlgorithms).split(',').collect()
     }
 
-    /// `KexAlgorithms`, most wanted first.
+    /// `KexAlgorithms`, in order of preference.
     pub fn kex_algorithms(&self) -> Vec<&str> {
         self.algorithms(Directive::KexAlgorithms).split(',').collect()
     }
 
-    /// `Ciphers`, most wanted first.
+    /// `Ciphers`, in order of preference.
     pub fn ciphers(&self) -> Vec<&str> {
         self.algorithms(Directive::Ciphers).split(',').collect()
     }
 
-    /// `MACs`, most wanted first.
+    /// `MACs`, in order of preference.
     pub fn macs(&self) -> Vec<&str> {
         self.algorithms(Directive::Macs).split(',').collect()
     }
 
-    /// `PubkeyAcceptedAlgorithms`, most wanted first.
+    /// `PubkeyAcceptedAlgorithms`, in order of preference.
     pub fn pubkey_accepted_algorithms(&self) -> Vec<&str> {
         self.algorithms(Directive::PubkeyAcceptedAlgorithms).split(',').collect()
     }
@@ -247,13 +247,13 @@ impl Resolved {
         self.algorithms(Directive::CaSignatureAlgorithms).split(',').collect()
     }
 
-    /// The directives in force that mean nothing to this program, each with where it stands: what a log may say.
+    /// The directives in force that have no effect in this program, with their origins, for logs.
     pub fn unused(&self) -> impl Iterator<Item = (Directive, LineOrigin)> {
         let unused = Directive::all().filter(|directive| directive.row().here == Here::Unused);
         unused.flat_map(|directive| self.origins(directive).into_iter().map(move |origin| (directive, origin)))
     }
 
-    /// The lists of algorithms in force that have names which are not known, with these. They are left out of the lists.
+    /// The lists of algorithms in force that have unknown names, with those names, which are left out of the lists.
     pub fn unknown_algorithms(&self) -> impl Iterator<Item = (Directive, Vec<&str>)> {
         Directive::all().filter_map(|directive| match self.state.value(directive)? {
             Value::Algorithms { unknown, .. } if !unknown.is_empty() => {
@@ -263,7 +263,7 @@ impl Resolved {
         })
     }
 
-    /// Whether a line left nothing of a list of algorithms.
+    /// Whether a line left a list of algorithms empty.
     pub fn left_no_algorithm(&self, directive: Directive) -> bool {
         match self.state.value(directive) {
             Some(Value::Algorithms { list, .. }) => list.as_ref().is_none_or(|list| list.is_empty()),
@@ -271,7 +271,7 @@ impl Resolved {
         }
     }
 
-    /// Whether a line changed a list of algorithms: if not, a program may have better ideas than OpenSSH.
+    /// Whether a line changed a list of algorithms: if not, a program may use defaults of its own.
     pub fn names(&self, directive: Directive) -> bool {
         self.state.at(directive).is_some()
     }
@@ -289,7 +289,7 @@ impl Resolved {
         password_authentication PasswordAuthentication;
         /// `KbdInteractiveAuthentication`.
         kbd_interactive_authentication KbdInteractiveAuthentication;
-        /// `PubkeyAuthentication`, in whichever form.
+        /// `PubkeyAuthentication`, in any of its forms.
         pubkey_authentication PubkeyAuthentication;
         /// `HostbasedAuthentication`.
         hostbased_authentication HostbasedAuthentication;
@@ -309,7 +309,7 @@ impl Resolved {
         exit_on_forward_failure ExitOnForwardFailure;
         /// `GatewayPorts`: local listeners take connections from elsewhere.
         gateway_ports GatewayPorts;
-        /// `StreamLocalBindUnlink`: a socket's leftover is removed before listening.
+        /// `StreamLocalBindUnlink`: an old socket is removed before listening.
         stream_local_bind_unlink StreamLocalBindUnlink;
         /// `NoHostAuthenticationForLocalhost`.
         no_host_authentication_for_localhost NoHostAuthenticationForLocalhost;
@@ -339,7 +339,7 @@ impl Resolved {
         self.state.text_or_none(Directive::RevokedHostKeys).map(|text| &**text)
     }
 
-    /// `KnownHostsCommand`, tokens not replaced: a command that prints more lines for known_hosts.
+    /// `KnownHostsCommand`, tokens not replaced: a command that prints further lines of known_hosts.
     pub fn known_hosts_command(&self) -> Option<&str> {
         self.state.text_or_none(Directive::KnownHostsCommand).map(|text| &**text)
     }
@@ -377,7 +377,7 @@ impl Resolved {
         self.number(Directive::RequiredRsaSize) as u32
     }
 
-    /// `ConnectTimeout`; none leaves it to the system.
+    /// `ConnectTimeout`; `None` is the system's.
     pub fn connect_timeout(&self) -> Option<Duration> {
         self.state.number(Directive::ConnectTimeout).map(|seconds| Duration::from_secs(seconds as u64))
     }
@@ -387,7 +387,7 @@ impl Resolved {
         self.number(Directive::ConnectionAttempts) as u32
     }
 
-    /// `ServerAliveInterval`; none for 0, which is off.
+    /// `ServerAliveInterval`; `None` is off (0).
     pub fn server_alive_interval(&self) -> Option<Duration> {
         Some(self.number(Directive::ServerAliveInterval) as u64).filter(|s| *s > 0).map(Duration::from_secs)
     }
@@ -528,7 +528,7 @@ impl Resolved {
             };
             i64::from(usual_files && state.number(Directive::VerifyHostKeyDns).unwrap_or(0) == 0)
         });
-        // Where no question can be asked, `ask` is off.
+        // If no question can be asked, `ask` is off.
         let persists = self.pair(Directive::ControlPersist).0 != 0 && self.control_path().is_some();
         let cannot_ask = persists
             || self.remote_command().is_some()

@@ -1,4 +1,4 @@
-//! What OpenSSH asks the C library for, read from the files behind it: users, groups and services.
+//! What OpenSSH gets from the C library, read from files: users, groups and services.
 //!
 //! Only looked at where a configuration names a user (`~user`), a service (`Port https`) or has a
 //! group-writable file.

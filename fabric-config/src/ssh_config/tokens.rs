@@ -26,7 +26,7 @@ pub(super) fn variables(text: &str, local: &Local) -> Result<String, Fault> {
     expand(text, None::<&fn(char, &mut String) -> bool>, Some(local))
 }
 
-/// Replaces both, in one pass: what a variable holds is not looked at again.
+/// Replaces both, in one pass: the values of variables are not expanded again.
 pub(super) fn percent_and_variables(text: &str, tokens: &impl Tokens, local: &Local) -> Result<String, Fault> {
     expand(text, Some(tokens), Some(local))
 }

@@ -1,4 +1,4 @@
-//! What a line says, ready to be used for any host.
+//! The value of a line, ready for use with any host.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ pub(super) enum Value {
     Pair(i64, i64),
     /// `RekeyLimit`: bytes and seconds.
     Rekey(i64, Option<i64>),
-    /// A list of algorithms as assembled with the defaults; `None` if nothing is left, which is an error only
-    /// of hosts for which the line wins.
+    /// A list of algorithms, assembled with the defaults; `None` if nothing is left, which is an error only for
+    /// hosts for which the line wins.
     Algorithms {
         written: Arc<str>,
         list: Option<Arc<str>>,
@@ -59,12 +59,12 @@ pub(super) enum What {
     },
 }
 
-/// What decides whether a block's lines apply.
+/// The condition under which a block's lines apply.
 #[derive(Debug, Clone)]
 pub(super) enum Head {
     /// The start of a file: as where it is included, else yes.
     Top,
-    /// `Host`: patterns, negated or not. `None` stands for an empty argument, an error if it is reached.
+    /// `Host`: patterns, negated or not. `None` for an empty argument, which is an error if it is reached.
     Host(Vec<Option<(bool, Pattern)>>),
     Match(MatchLine),
 }
@@ -73,10 +73,10 @@ pub(super) enum Head {
 #[derive(Debug, Clone)]
 pub(super) struct Block {
     pub(super) head: Head,
-    /// The line of the head, and its text for messages.
+    /// The line number of the head, and its text for messages.
     pub(super) line: u32,
     pub(super) text: Arc<str>,
     pub(super) items: Vec<Item>,
-    /// Which of the items matter even if the block doesn't apply.
+    /// The items that matter even if the block doesn't apply.
     pub(super) always: Vec<u32>,
 }

@@ -1,6 +1,6 @@
 //! TOML, YAML and JSON as one tree of values that know their places in the file.
 //!
-//! Settings files, fabfiles and inventories are read here and nowhere else, so that a file means the same whoever asks for it. An
+//! Settings files, fabfiles and inventories are read here and nowhere else, so that a file means the same everywhere. An
 //! error names file, line and column, and never shows the text there, which may hold a secret.
 //!
 //! ```

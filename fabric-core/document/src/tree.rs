@@ -13,7 +13,7 @@ use crate::scalar::{float, is_word};
 pub struct Node {
     /// The line, from 1; of an alias of YAML the alias's. 0 for a value that is in no file.
     pub line: usize,
-    /// The bytes of the text in which it is written; of an alias of YAML those of what it stands for.
+    /// The bytes of the text in which it is written; of an alias of YAML the bytes of the value that it refers to.
     pub span: Range<usize>,
     /// Whether it is a scalar of YAML without quotes and tag.
     pub plain: bool,
@@ -120,7 +120,7 @@ impl Node {
         }
     }
 
-    /// What it is, for messages: never the value, which may be a secret.
+    /// Its type, for messages: never the value, which may be a secret.
     pub fn what(&self) -> &'static str {
         match &self.kind {
             Kind::Scalar(value) => type_of(value),

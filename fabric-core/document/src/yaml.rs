@@ -9,7 +9,7 @@ use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 use crate::scalar::{float, resolve};
 use crate::{DEEPEST, Fault, Kind, Member, Members, Node, Repeated, Source};
 
-/// How many values anchors and aliases may copy in all: aliases of aliases can stand for more than any memory holds.
+/// How many values anchors and aliases may copy in all: aliases of aliases can expand to more than any memory holds.
 const MOST_COPIED: usize = 1_000_000;
 
 pub(crate) fn parse(source: &Source, repeated: Repeated) -> Result<Node, Fault> {

@@ -15,7 +15,7 @@ use super::quote::quote;
 /// The steps before a command line.
 pub(super) struct Guard {
     text: Vec<u8>,
-    /// Whether all of this stands between double quotes, where the line is put without being escaped
+    /// Whether all of this is inside double quotes, in which the line is not escaped
     /// (`shell_escape = false`).
     in_quotes: bool,
 }

@@ -131,9 +131,9 @@ impl Command {
         self
     }
 
-    /// With `false` the command and its prefixes stand between the shell's double quotes as they are
-    /// (`shell_escape` of Fabric 1), for those who escape by hand: what they leave open to the login shell
-    /// (`$(..)`, a `"`) it does before anything else. Default: true. Without a shell it has no effect.
+    /// With `false` the command and its prefixes are put between the shell's double quotes without escaping
+    /// (`shell_escape` of Fabric 1), for callers who escape by hand: the login shell expands `$(..)` and ends at a `"`
+    /// before anything else. Default: true. Without a shell it has no effect.
     #[must_use]
     pub fn shell_escape(mut self, escape: bool) -> Self {
         self.shell_escape = escape;

@@ -17,8 +17,8 @@ impl Sudo {
     /// The default of the `sudo_prefix` setting (Fabric 1).
     pub const PREFIX: &'static str = "sudo -S -p '%(sudo_prompt)s' ";
 
-    /// `prompt` is the text with which `sudo` asks for the password, so that it can be told from
-    /// anything else a command prints.
+    /// `prompt` is the text with which `sudo` asks for the password. It should differ from anything else that a
+    /// command prints.
     pub fn new(prompt: impl Into<String>) -> Self {
         Self { prefix: Self::PREFIX.to_owned(), prompt: prompt.into(), user: None, group: None, announcement: None }
     }
@@ -37,15 +37,15 @@ impl Sudo {
         self
     }
 
-    /// Another text before the flags (`sudo_prefix`); `%(sudo_prompt)s` in it stands for the prompt.
+    /// Another text before the flags (`sudo_prefix`); `%(sudo_prompt)s` in it is replaced by the prompt.
     #[must_use]
     pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// A text that is printed to standard error as soon as `sudo` has let the command start, so that what
-    /// `sudo` itself reads and prints can be told from what the command does.
+    /// A text that is printed to standard error as soon as `sudo` has started the command. It separates what `sudo`
+    /// itself reads and prints from what the command does.
     #[must_use]
     pub fn announce(mut self, text: impl Into<String>) -> Self {
         self.announcement = Some(text.into());

@@ -100,7 +100,7 @@ pub enum ConnectErrorKind {
     AuthFailed {
         /// The login user.
         user: String,
-        /// What was tried, each with what came of it: methods, key files, agent keys.
+        /// What was tried, each with its result: methods, key files, agent keys.
         tried: Vec<String>,
         /// The methods that the server would still take.
         offered: Vec<String>,
@@ -128,7 +128,7 @@ pub enum ConnectErrorKind {
         /// Why.
         reason: String,
     },
-    /// Nobody knows the host's key, and unknown keys are refused.
+    /// The host's key is unknown, and unknown keys are refused.
     #[error(
         "host key unknown: {key_type} {fingerprint} of {host} is in no known_hosts file, and unknown hosts are refused {}",
         if *.no_file {
@@ -170,7 +170,7 @@ pub enum ConnectErrorKind {
     NameNotFound {
         /// The name.
         name: String,
-        /// What the resolver said.
+        /// The resolver's error.
         reason: String,
     },
     /// Nothing listens there.
@@ -184,7 +184,7 @@ pub enum ConnectErrorKind {
     Unreachable {
         /// Address and port.
         address: String,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
     /// A phase took longer than its setting allows.
@@ -209,12 +209,12 @@ pub enum ConnectErrorKind {
         /// How long it was given.
         after: Duration,
     },
-    /// The server ended the connection before a session stood: busy, or penalising this address.
+    /// The server closed the connection before the session was open: it is busy, or penalises this address.
     #[error("the server closed the connection while {phase}{}", reason_text(.reason))]
     Dropped {
         /// Which phase.
         phase: Phase,
-        /// What it said, if anything.
+        /// The server's text, if it sent one.
         reason: String,
         /// Whether it refuses this address for a while, after logins that failed (`PerSourcePenalties` of sshd).
         penalised: bool,
@@ -241,7 +241,7 @@ pub enum ConnectErrorKind {
         /// How long it was given.
         after: Duration,
     },
-    /// A ProxyCommand ended or said something on its standard error.
+    /// A ProxyCommand failed.
     #[error("proxy command `{command}` {reason}")]
     ProxyCommand {
         /// The command, tokens expanded.
@@ -265,7 +265,7 @@ pub enum ConnectErrorKind {
         /// What to do about it.
         hint: String,
     },
-    /// Somebody should have been asked.
+    /// A question could not be asked.
     #[error(transparent)]
     Prompt(#[from] PromptError),
     /// Settings that make no sense for this host.

@@ -45,7 +45,7 @@ pub enum FileErrorKind {
     /// It is there already.
     #[error("it exists already")]
     Exists,
-    /// The host says no more than that it failed.
+    /// It failed; the text is all that the host says about it.
     #[error("{0}")]
     Failed(String),
     /// A name that would leave the directory it must stay in.

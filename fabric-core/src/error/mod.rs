@@ -1,4 +1,4 @@
-//! What can go wrong, typed: with the host, the phase and what to do about it.
+//! Errors, with the host, the phase, and what to do about it.
 //!
 //! Texts start in lower case with the action that failed; none of them ever holds a secret. Each is complete: an error whose text
 //! has that of another in it does not return that as its [`source`](std::error::Error::source), so that programs which print both
@@ -107,10 +107,10 @@ pub enum Error {
     /// Some files of a transfer of several did not arrive; the outcome says which, and why.
     #[error("{}", incomplete(.0))]
     TransferIncomplete(Box<TransferOutcome>),
-    /// Somebody should have been asked.
+    /// A question could not be asked.
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    /// The call makes no sense as it stands: contradicting or missing arguments.
+    /// The call is wrong: contradicting or missing arguments.
     #[error("{0}")]
     Usage(String),
 }
@@ -134,7 +134,8 @@ impl Error {
         }
     }
 
-    /// The part of this error's text that quotes output that was hidden while the command ran: for whoever must not pass it on.
+    /// The part of this error's text that quotes output which was hidden while the command ran, for programs that must not pass
+    /// it on.
     pub fn hidden_output(&self) -> Option<String> {
         let Self::UnexpectedExit(outcome) = self else { return None };
         Some(hidden_output(outcome)).filter(|text| !text.is_empty())

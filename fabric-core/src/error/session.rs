@@ -33,12 +33,12 @@ pub enum SessionError {
         /// The request.
         what: String,
     },
-    /// The system of this machine said no.
+    /// A system call of this machine failed.
     #[error("{what}: {reason}")]
     System {
         /// What was being done.
         what: String,
-        /// The system's words.
+        /// The system's error.
         reason: String,
     },
     /// The runtime in which the session was opened does not run any more.

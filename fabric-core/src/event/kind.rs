@@ -62,7 +62,7 @@ pub enum EventKind {
         /// `user@address:port`.
         address: String,
     },
-    /// A connection stands.
+    /// A connection is open.
     #[non_exhaustive]
     Connected {
         /// `user@address:port`.
@@ -149,13 +149,13 @@ pub enum EventKind {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// A task says something (`puts` of Fabric 1).
+    /// A task prints a message (`puts` of Fabric 1).
     #[non_exhaustive]
     Message {
         /// The text.
         text: String,
     },
-    /// Something that a person should know and that stops nothing.
+    /// A warning: nothing stops because of it.
     #[non_exhaustive]
     Warning {
         /// The text.
@@ -176,9 +176,9 @@ pub enum EventKind {
     Planned {
         /// `run`, `sudo`, `local`, `put`, `get`, ...
         verb: String,
-        /// The command or the paths. What only an outcome could tell is the template that stands for it.
+        /// The command or the paths. What depends on an outcome is shown as its template.
         what: String,
-        /// The condition under which it would be done, where only an outcome could tell whether it holds.
+        /// The condition under which it would be done, where that depends on an outcome.
         #[serde(skip_serializing_if = "Option::is_none")]
         condition: Option<Arc<str>>,
     },
@@ -202,7 +202,7 @@ pub enum EventKind {
     /// The run ended: always the last event.
     #[non_exhaustive]
     Summary {
-        /// Hosts on which all went well.
+        /// Hosts on which everything succeeded.
         hosts_ok: usize,
         /// Hosts that failed, timed out, could not be reached or were rolled back.
         hosts_failed: usize,
@@ -215,10 +215,10 @@ pub enum EventKind {
         /// The tasks of the command line that were not begun, as typed.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         not_started: Vec<String>,
-        /// Which option would have gone on, where hosts or tasks were left out.
+        /// The option with which the run would have continued, where hosts or tasks were left out.
         #[serde(skip_serializing_if = "Option::is_none")]
         advice: Option<String>,
-        /// Why each host that is not ok is not.
+        /// The error of each host that is not ok.
         #[serde(skip_serializing_if = "IndexMap::is_empty")]
         errors: IndexMap<Arc<str>, String>,
     },
@@ -437,9 +437,9 @@ impl fmt::Display for Verb {
 pub enum HostStatus {
     /// Never started.
     Skipped,
-    /// All well.
+    /// Everything succeeded.
     Ok,
-    /// All went well, and it was undone: another host failed, and the task has a rollback.
+    /// Everything succeeded, and was undone: another host failed, and the task has a rollback.
     RolledBack,
     /// A command or transfer failed.
     Failed,

@@ -8,10 +8,10 @@ use super::{Event, EventKind};
 
 /// Where events go.
 ///
-/// [`EventSink::poll_ready`] is how a reader that falls behind slows the run down: who makes many events
-/// waits for it before each, and the host whose output it is stops being read from.
+/// [`EventSink::poll_ready`] is how a reader that falls behind slows the run down: sources of many events wait for it
+/// before each, and the host whose output they carry is not read in the meantime.
 pub trait EventSink: Send + Sync {
-    /// Takes one event over.
+    /// Takes one event.
     fn emit(&self, event: Event);
 
     /// Ready when there is room for more. Default: always.
@@ -78,7 +78,7 @@ impl Emitter {
         Self { task: Some(task.into()), ..self.clone() }
     }
 
-    /// The same for what is done if this condition holds too, which a dry run cannot know.
+    /// The same for work that is done only if this condition holds too, which a dry run can't know.
     #[must_use]
     pub fn on_condition(&self, condition: &str) -> Self {
         let condition = match &self.condition {

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// A text that is no host string or list of them.
+/// A text that isn't a host string or a list of host strings.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("`{text}` is not a host: {kind} (expected [user@]host[:port], IPv6 with a port as [address]:port)")]
 #[non_exhaustive]
@@ -24,20 +24,20 @@ impl HostStringError {
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostStringErrorKind {
-    /// Something stands behind `[address]` that is no port.
+    /// What follows `[address]` is not a port.
     #[error("`{0}` after the bracket is not a port")]
     AfterBracket(String),
-    /// White space, a control character, or one that OpenSSH takes in no host's name (`valid_hostname` in its ssh.c) or
-    /// patterns have.
+    /// White space, a control character, one that OpenSSH refuses in host names (`valid_hostname` in its ssh.c), or one of
+    /// patterns.
     #[error("it contains {0:?}")]
     BadCharacter(char),
     /// The port is not a number from 1 to 65535.
     #[error("port `{0}` is not a number from 1 to 65535")]
     BadPort(String),
-    /// `[..]` holds no range of numbers.
+    /// `[..]` is not a range of numbers.
     #[error("`[{0}]` is not a range such as [01-20,30], lower numbers first")]
     BadRange(String),
-    /// The text before `://` is no scheme.
+    /// The text before `://` is not a scheme.
     #[error("`{0}` is not a scheme")]
     BadScheme(String),
     /// There is no host part.
@@ -46,13 +46,13 @@ pub enum HostStringErrorKind {
     /// Host or user begins with a dash, which a program would read as an option.
     #[error("host and user must not begin with `-`")]
     LeadingDash,
-    /// Several colons, or brackets, around what is no IPv6 address.
+    /// Several colons or brackets, but no IPv6 address.
     #[error("`{0}` is not an IPv6 address")]
     NotIpv6(String),
-    /// A gateway that begins as an address of a plugin does, and is none.
+    /// A gateway that begins like the address of a plugin, but isn't one.
     #[error("the address of a plugin is scheme://[user[:password]@]proxy[:port]")]
     NotUrl,
-    /// A `@file`, where only hosts are read.
+    /// `@file` where only hosts are allowed.
     #[error(
         "a file of hosts is read on the command line only (-H @file); in a fabfile a role names it: inventory = \"..\""
     )]
@@ -63,7 +63,7 @@ pub enum HostStringErrorKind {
     /// A range as shells write it.
     #[error("`{{{0}}}` is not a list of words such as {{a,b}}; a range is written [1-3]")]
     ShellRange(String),
-    /// A range or product of ranges beyond reason.
+    /// Ranges that stand for too many hosts.
     #[error("it stands for more than {0} hosts")]
     TooMany(usize),
 }

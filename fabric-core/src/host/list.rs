@@ -30,8 +30,8 @@ pub fn split_list(text: &str) -> Vec<&str> {
 /// Expands the ranges and braces of one list item.
 ///
 /// `[..]` that holds only digits, `-` and `,` is a range, zero-padded as its first number is written;
-/// with a `:` in it, it is an IPv6 address and stays. `{a,b}` stands for each of its items. Several of
-/// them in one item multiply, the leftmost slowest. A `@file` is an error: whoever reads files does so before.
+/// with a `:` in it, it is an IPv6 address and stays. `{a,b}` is each of its items in turn. Several ranges
+/// and braces multiply, the leftmost slowest. `@file` is an error: callers that read files do so before.
 ///
 /// ```
 /// use fabric_core::host::expand;
@@ -167,7 +167,7 @@ fn merge_widths(groups: &mut Groups<'_>) {
     }
 }
 
-/// Cuts a host string at the number that tells it from its neighbours.
+/// Cuts a host string at the number in which it differs from its neighbours.
 fn cut(host: &str) -> (&str, &str, &str) {
     let whole = (host, "", "");
     let start = host.rfind('@').map_or(0, |at| at + 1);

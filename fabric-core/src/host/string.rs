@@ -46,7 +46,7 @@ struct Parts {
     port: Option<u16>,
 }
 
-/// What OpenSSH takes in no host's name, and what lists and patterns have.
+/// Characters that OpenSSH refuses in host names, and those of lists and patterns.
 const IN_NO_NAME: &str = "'`\"$\\;&<>|(){}*?,";
 
 impl HostString {

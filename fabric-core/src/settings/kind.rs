@@ -31,9 +31,9 @@ pub enum Kind {
     Amount,
     /// A text that is never shown.
     Secret,
-    /// A list of texts; a text stands for a list of one.
+    /// A list of texts; a text is a list of one.
     List,
-    /// A list of whole numbers; a number stands for a list of one.
+    /// A list of whole numbers; a number is a list of one.
     Integers,
     /// Texts by name.
     TextMap,
@@ -233,7 +233,7 @@ impl<T: Into<String>> From<T> for Amount {
 /// A text, or off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Switch {
-    /// Nobody said anything.
+    /// Not set.
     #[default]
     Unset,
     /// Switched off, whatever lower layers say.

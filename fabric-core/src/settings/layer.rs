@@ -1,4 +1,4 @@
-//! Where a value comes from: layers, origins, and what is wrong with what stands there.
+//! Where a value comes from, layer and origin, and what is wrong with it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -65,7 +65,7 @@ impl fmt::Display for Layer {
     }
 }
 
-/// Where exactly a value stands.
+/// Where exactly a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Origin {
@@ -77,7 +77,7 @@ pub struct Origin {
     pub line: Option<usize>,
     /// The column in that line, in characters, from 1.
     pub column: Option<usize>,
-    /// What else says where: an option, a variable, a section.
+    /// Another name of the place: an option, a variable, a section.
     pub place: Option<String>,
 }
 

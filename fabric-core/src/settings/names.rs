@@ -1,4 +1,4 @@
-//! Settings by their names, and by what was probably meant by one.
+//! Settings by their names, and the nearest name to a wrong one.
 
 use super::setting::Setting;
 use super::table::TABLE;

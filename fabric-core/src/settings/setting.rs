@@ -57,8 +57,8 @@ impl Setting {
         std::iter::once(self.name).chain(self.aliases.iter().chain(self.inverse).copied())
     }
 
-    /// Its value as it is meant in a file of this directory: relative paths of the settings that name files of this
-    /// machine start there.
+    /// Its value in a file of this directory: for settings that name files of this machine, relative paths start in that
+    /// directory.
     ///
     /// ```
     /// use fabric_core::Value;

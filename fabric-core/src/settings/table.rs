@@ -159,8 +159,8 @@ settings! {
         eagerly_disconnect: bool = false, option "-e, --eagerly-disconnect", (lists);
         /// Rolling execution: how many hosts, or what share of them (`25%`), a task runs on before it goes on to the next.
         batch: Option<Amount> = None, option "--batch", unit "hosts or %", (lists);
-        /// How many hosts, or what share of them, may fail before nothing new is started. Where it is not set, a task that
-        /// runs in parallel is still started on all hosts of its batch, or of its list without batches, and nothing behind.
+        /// How many hosts, or what share of them, may fail before nothing new is started. If it is not set, a task that
+        /// runs in parallel is still started on all hosts of its batch, or of its list without batches, and nothing after that.
         max_failures: Option<Amount> = None, option "--max-failures", unit "hosts or %", (lists);
         /// How often a task is tried again on a host on which it failed.
         retries: u32 = 0, option "--retries";
@@ -169,9 +169,9 @@ settings! {
     }
 
     "Commands" {
-        /// Whether commands may have a pseudo-terminal; set to true, whether they have one unasked.
+        /// Whether commands may have a pseudo-terminal; if it is set to true, they have one unless a call says otherwise.
         always_use_pty: Gate = Gate::Open, option "--no-pty (false)", alias "run.pty";
-        /// Whether commands may have their stderr merged into stdout; set to true, whether it is unasked.
+        /// Whether commands may have their stderr merged into stdout; if it is set to true, it is merged unless a call says otherwise.
         combine_stderr: Gate = Gate::Open;
         /// Commands that must succeed before each command, in the same shell.
         command_prefixes: Vec<String> = Vec::new();
@@ -188,18 +188,19 @@ settings! {
         /// The shell that commands are wrapped in, where they are.
         /// Naming one asks for it, unless `use_shell` is false.
         shell: String = "/bin/bash -l -c".to_owned(), option "-s, --shell", alias "run.shell";
-        /// Whether commands may be wrapped in `shell`; set to true, whether they are unasked.
+        /// Whether commands may be wrapped in `shell`; if it is set to true, they are wrapped unless a call says otherwise.
         use_shell: Gate = Gate::Open;
         /// Whether a wrapped command is quoted for its shell.
         shell_escape: bool = true;
-        /// How long a command may take; unset or 0 is as long as it likes.
+        /// How long a command may take; unset or 0 is no limit.
         command_timeout: Option<Seconds> = None, option "-T, --command-timeout", alias "timeouts.command", unit "seconds";
-        /// Whether Ctrl-C is typed for the remote command before the run ends it.
-        /// True: on its pseudo-terminal, with 3 seconds to end in its own way; unset or false: it is ended at once. In
-        /// an open shell it is always typed.
+        /// Whether Ctrl-C is passed to the remote command before the run ends it.
+        /// True: it is typed on the command's pseudo-terminal, and the command has 3 seconds to end by itself. Unset or false: the
+        /// command is ended at once. In an open shell it is always passed on.
         remote_interrupt: Option<bool> = None;
         /// Answers to prompts of commands, by the text of the prompt. With any of them, the input of commands stays open
-        /// until they end: one that reads to its end waits. A command that has been silent for 15 s is warned of, once.
+        /// until they end, so a command that reads to the end of its input waits. A warning is shown, once, if a command is silent
+        /// for 15 s.
         prompts: IndexMap<String, String> = IndexMap::new();
         /// Whether lines of output begin with `[host] out:` or `[host] err:`.
         output_prefix: bool = true;
@@ -214,19 +215,19 @@ settings! {
     "Login and sudo" {
         /// The login user; unset is the user who runs this program.
         user: Option<String> = None, option "-u, --user";
-        /// The login password, which `sudo` is answered with too.
+        /// The login password, which is the answer to `sudo` too.
         password: Option<Secret> = None, option "-p, --password; -I", alias "connect_kwargs.password";
         /// Login passwords by host: `user@host:port`, or any shorter host string.
         passwords: IndexMap<String, Secret> = IndexMap::new();
         /// The passphrase of encrypted keys.
         passphrase: Option<Secret> = None, alias "connect_kwargs.passphrase";
-        /// The password that `sudo` is answered with; unset is the login password.
+        /// The password for `sudo`; unset is the login password.
         sudo_password: Option<Secret> = None, option "--sudo-password; --initial-sudo-password-prompt", alias "sudo.password";
         /// Passwords for `sudo` by host.
         sudo_passwords: IndexMap<String, Secret> = IndexMap::new();
         /// How `sudo` is called, before user and group.
         sudo_prefix: String = Sudo::PREFIX.to_owned();
-        /// The text that `sudo` asks for the password with; unset is a random one for each run, which no output can imitate.
+        /// The text with which `sudo` asks for the password; unset is a random one for each run, which no output can imitate.
         sudo_prompt: Option<String> = None, alias "sudo.prompt",
             classic "`sudo password:`: any output could imitate a text that is known";
         /// The user that `sudo` becomes; unset is root.
@@ -235,70 +236,74 @@ settings! {
         key: Option<Secret> = None, alias "connect_kwargs.pkey";
         /// Private key files to try.
         key_filename: Vec<String> = Vec::new(), option "-i", alias "connect_kwargs.key_filename" | "authentication.identities", (files);
-        /// Whether the user's agent is left alone.
+        /// Whether the user's agent is not used.
         no_agent: bool = false, option "-a, --no-agent", inverse "connect_kwargs.allow_agent";
-        /// Whether the keys in `~/.ssh` are left alone.
+        /// Whether the keys in `~/.ssh` are not used.
         no_keys: bool = false, option "-k, --no-keys", inverse "connect_kwargs.look_for_keys";
         /// Whether processes on the host may use the user's agent.
         forward_agent: bool = false, option "-A, --forward-agent";
-        /// Whether to log in by GSSAPI (Kerberos): builds with the feature `gssapi` can, as can the `openssh` transport, by its
-        /// ssh_config.
+        /// Whether to log in by GSSAPI (Kerberos): in builds with the feature `gssapi`, and with the transport `openssh`, as its
+        /// ssh_config says.
         gss_auth: bool = false, option "--gss-auth", alias "connect_kwargs.gss_auth";
-        /// Whether to delegate GSSAPI credentials: builds with the feature `gssapi` can, as can the `openssh` transport, by its
-        /// ssh_config.
+        /// Whether to delegate GSSAPI credentials: in builds with the feature `gssapi`, and with the transport `openssh`, as its
+        /// ssh_config says.
         gss_deleg: bool = false, option "--gss-deleg", alias "connect_kwargs.gss_deleg_creds";
-        /// Whether to exchange keys by GSSAPI; only the `openssh` transport can, as its ssh_config says.
+        /// Whether to exchange keys by GSSAPI: with the transport `openssh` only, as its ssh_config says.
         gss_kex: bool = false, option "--gss-kex", alias "connect_kwargs.gss_kex";
     }
 
     "Connecting" {
-        /// How long it may take until the server has said its version, from the beginning of connecting to one address, or of the way through the gateway, on; 0 is as long as it takes.
-        /// As ConnectTimeout of ssh. With `banner_timeout` it ends with the connected stream. A jump host's own connection has its own.
+        /// How long connecting to one address, or through the gateway, may take, up to the server's version line; 0 is no limit.
+        /// As ConnectTimeout of ssh. With `banner_timeout` it ends with the connected stream. The connection to a jump host has a
+        /// limit of its own.
         timeout: Seconds = Seconds(10.0), option "-t, --timeout", alias "timeouts.connect" | "connect_kwargs.timeout", unit "seconds";
         /// How long each answer of the server during login may take.
         auth_timeout: Seconds = Seconds(30.0), option "--auth-timeout", alias "connect_kwargs.auth_timeout", unit "seconds";
-        /// How long the server's version line may take once the stream is connected, and then the key exchange; 0 is as long as they take.
+        /// How long the server's version line may take once the stream is connected, and then the key exchange; 0 is no limit.
         /// Unset: `timeout` covers the version line too, and the key exchange may take 15 s.
         banner_timeout: Option<Seconds> = None, option "--banner-timeout", alias "connect_kwargs.banner_timeout", unit "seconds";
         /// How long opening a channel may take.
-        /// Where the server takes no more sessions (`MaxSessions`): how long to wait while none of those that are open ends.
+        /// If the server accepts no more sessions (`MaxSessions`): how long to wait for one of the open ones to end.
         channel_timeout: Seconds = Seconds(30.0), alias "connect_kwargs.channel_timeout", unit "seconds";
-        /// How often to try to connect, in all.
+        /// How often to try to connect, the first time included.
         connection_attempts: u32 = 1, option "-n, --connection-attempts";
         /// After how much silence to ask whether the host is still there; 0 is never.
-        /// After 3 questions without an answer (ssh_config's ServerAliveCountMax), and as much silence again, the host is given up: after
-        /// two minutes by default. A host whose output isn't taken is not asked. ssh_config's ServerAliveInterval counts, 0 too.
+        /// After 3 questions without an answer (ssh_config's ServerAliveCountMax), and as much silence again, the connection is
+        /// closed: after two minutes by default. A host whose output isn't read at the moment is not asked. ssh_config's
+        /// ServerAliveInterval applies, 0 too.
         keepalive: Seconds = Seconds(30.0), option "--keepalive", unit "seconds",
             classic "0: a host whose network is gone would be waited for without end";
-        /// What the connection goes through.
-        /// A plugin's where it begins with `scheme://`, a command (ProxyCommand) where it has white space, else hosts separated by commas (ProxyJump); `false` or `none` is off.
+        /// The way to the host: jump hosts, a command or a plugin.
+        /// It is a plugin's if it begins with `scheme://`, a command (ProxyCommand) if it has white space in it, else a list of hosts
+        /// separated by commas (ProxyJump). `false` or `none` is a direct connection.
         gateway: Switch = Switch::Unset, option "-g, --gateway";
-        /// The port, where neither host string nor ssh_config has one; unset is 22.
+        /// The port, if neither the host string nor ssh_config has one; unset is 22.
         port: Option<u16> = None, option "--port";
-        /// The name or address to dial instead of the host part of the host string, as ssh_config's HostName; it beats that one.
-        /// Host keys are looked up by it. `[hosts.*]`, ssh_config's `Host`, lists and output go by the host string. An inventory's `ansible_host` is this.
+        /// The name or address to dial instead of the host part of the host string, as ssh_config's HostName, which it overrides.
+        /// Host keys are looked up by it. `[hosts.*]`, ssh_config's `Host`, lists and output use the host string. An inventory's
+        /// `ansible_host` sets this.
         hostname: Option<String> = None;
         /// Lines of ssh_config that beat those of all files, as of `ssh -o`: `ServerAliveInterval=30`.
         /// They count below all other settings, and where ssh_config is not read, too; only the transports `ssh` and `openssh` take them.
         ssh_options: Vec<String> = Vec::new();
         /// Whether to compress.
         compression: bool = false, alias "connect_kwargs.compress";
-        /// Ciphers to offer, in order; none are ssh_config's, else the transport's own.
+        /// Ciphers to offer, in order. Empty: ssh_config's, else the transport's own.
         ciphers: Vec<String> = Vec::new();
-        /// Key exchange algorithms to offer, in order; none are ssh_config's, else the transport's own.
+        /// Key exchange algorithms to offer, in order. Empty: ssh_config's, else the transport's own.
         kex_algorithms: Vec<String> = Vec::new();
-        /// Message authentication codes to offer, in order; none are ssh_config's, else the transport's own.
+        /// Message authentication codes to offer, in order. Empty: ssh_config's, else the transport's own.
         macs: Vec<String> = Vec::new();
-        /// Types of host keys to accept, in order; none are ssh_config's, else the transport's own.
+        /// Types of host keys to accept, in order. Empty: ssh_config's, else the transport's own.
         host_key_algorithms: Vec<String> = Vec::new();
-        /// Whether to take any host key, unread and unrecorded.
+        /// Whether to accept any host key without checking or recording it.
         disable_known_hosts: bool = false, option "-D, --disable-known-hosts";
-        /// Whether hosts that no known_hosts file has are refused.
+        /// Whether hosts that are in no known_hosts file are refused.
         reject_unknown_hosts: bool = false, option "-r, --reject-unknown-hosts";
         /// A further known_hosts file that is read and never written.
         system_known_hosts: Option<PathBuf> = None, option "--system-known-hosts", (files);
         /// Whether ssh_config is read.
-        /// Fabric 1 had false; a Python fabfile of the classic API still has.
+        /// The default of Fabric 1 was false; in a Python fabfile of the classic API it still is.
         use_ssh_config: bool = true, option "--ignore-ssh-config (false)", alias "load_ssh_configs",
             classic "false: `ssh` reads it, and so does Fabric 3; a Python fabfile of the classic API keeps false";
         /// The ssh_config to read instead of the user's and the system's.
@@ -311,8 +316,8 @@ settings! {
         /// Plugin files to load.
         plugins: Vec<String> = Vec::new(), option "--plugin", (files);
         /// Whether plugins run in child processes, so that even a crash of one is only an error of its hosts.
-    plugin_isolation: bool = false;
-    /// Whether environment variables are part of the command; false sends them beside it, where most servers drop them.
+        plugin_isolation: bool = false;
+        /// Whether environment variables are part of the command; false sends them separately, and most servers drop them.
         inline_ssh_env: bool = true;
     }
 
@@ -320,11 +325,11 @@ settings! {
         /// The fabfile's name to search for, or its path.
         fabfile: String = "fabfile".to_owned(), option "-f, --fabfile", alias "tasks.collection_name",
             classic "`fabfile.py`: fabfiles may be TOML, YAML, JSON and Rust too, so the ending is left open";
-        /// The Python that runs fabfiles in Python: a path, a name on `PATH`, or the directory of a virtual environment. Unset
-        /// looks for one: `fab --explain python` says which, and why.
+        /// The Python that runs fabfiles in Python: a path, a name on `PATH`, or the directory of a virtual environment. If it is
+        /// unset, one is looked for: `fab --explain python` says which, and why.
         python: Option<String> = None, option "--python";
-        /// What becomes of fabfiles in Python 2: `convert` makes them Python 3 in memory, each time they are loaded. Unset is an
-        /// error that says where (`fab --to-python3` converts files).
+        /// What to do with fabfiles in Python 2: `convert` makes them Python 3 in memory, each time they are loaded. Unset: an error
+        /// that says where they are (`fab --to-python3` converts files).
         python2: Option<String> = None;
         /// The user's settings file; unset is `~/.fabricrc`.
         rcfile: Option<PathBuf> = None, option "-c, --config",

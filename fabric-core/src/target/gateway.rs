@@ -43,9 +43,9 @@ impl Gateway {
         if text.is_empty() || text.eq_ignore_ascii_case("none") {
             return Ok(None);
         }
-        // First, as a password may have white space in it, and must not become a command's.
+        // First: a password may contain white space, and must not become part of a command.
         if let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
-            // A path has no login before it, whatever is in it.
+            // A path has no login before it, whatever it contains.
             let (url, password) = match rest.rsplit_once('@').filter(|_| !rest.starts_with('/')) {
                 Some((login, address)) => match login.split_once(':') {
                     Some((user, password)) => (format!("{scheme}://{user}@{address}"), Some(Secret::new(password))),
@@ -56,7 +56,7 @@ impl Gateway {
             return Ok(Some(Self::Plugin { scheme: scheme.to_owned(), url, password }));
         }
         if split_url(text).is_some() {
-            // It would be a hop with the password as a part of its user.
+            // Otherwise it would be a hop with the password as a part of its user.
             return Err(HostStringError { text: Self::shown(text), kind: HostStringErrorKind::NotUrl }.into());
         }
         if text.contains(char::is_whitespace) {
@@ -110,14 +110,14 @@ impl fmt::Display for Gateway {
     }
 }
 
-/// Cuts behind `scheme://`, or what may have been meant by it (`scheme:/`). Of a path its first slash stays.
+/// Cuts after `scheme://`, or what may be a mistyped one (`scheme:/`). The first slash of a path stays.
 fn split_url(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.trim_start().split_once(":/")?;
     let rest = rest.strip_prefix('/').unwrap_or(rest);
     is_scheme(scheme).then(|| text.split_at(text.len() - rest.len()))
 }
 
-/// Whether this is host and port, and so without a password.
+/// Whether this is a host and a port, and so has no password.
 fn is_address(text: &str) -> bool {
     let text = text.trim_end_matches('/');
     text.parse::<std::net::Ipv6Addr>().is_ok()
@@ -125,7 +125,7 @@ fn is_address(text: &str) -> bool {
         || text.split_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok())
 }
 
-/// Whether a text may stand before `://`.
+/// Whether a text can be the scheme before `://`.
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))

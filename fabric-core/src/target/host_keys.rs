@@ -19,7 +19,7 @@ pub struct HostKeyPolicy {
     /// `%K`, `%f`, `%t` and `%%`. Default: none.
     pub command: Option<Vec<String>>,
     /// A file of public keys, one a line, that no host may have, nor an authority that vouches for one (`RevokedHostKeys`). If
-    /// it can't be read, no host is spoken to. Default: none.
+    /// it can't be read, no connection is made. Default: none.
     pub revoked: Option<PathBuf>,
     /// The name to look keys up under instead of the host's (`HostKeyAlias`).
     pub alias: Option<String>,
@@ -84,8 +84,8 @@ pub enum UpdateHostKeys {
     /// Known keys stay as they are.
     #[default]
     No,
-    /// What a host has proved is taken over.
+    /// Keys that a host has proved to have are recorded.
     Yes,
-    /// So it is if a person says so.
+    /// The same, after a person has agreed.
     Ask,
 }

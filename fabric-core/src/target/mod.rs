@@ -69,9 +69,9 @@ pub struct Target {
     pub address_family: AddressFamily,
     /// The local address to dial from (`BindAddress`).
     pub bind_address: Option<String>,
-    /// What an interactive shell there is.
+    /// What an interactive shell runs.
     pub shell: Shell,
-    /// What whoever connects to it should know, once a run. No difference between two targets.
+    /// Warnings for users, to show once a run. They make no difference between two targets.
     pub warnings: Vec<String>,
     /// Variables to send with each session (`SendEnv`, `SetEnv`); the host may drop them.
     pub send_env: Vec<(String, String)>,
@@ -147,8 +147,8 @@ impl Target {
     }
 }
 
-/// What a [`Target`] has because it must have something, and not because it was asked for. A transport with
-/// defaults of its own, such as a container's user or the `ssh` program's configuration, is not told of it.
+/// Which values of a [`Target`] are mere defaults: nothing asked for them. A transport with defaults of its own, such as a
+/// container's user or the `ssh` program's configuration, does not get them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unasked {
@@ -160,7 +160,7 @@ pub struct Unasked {
 
 setters!(Unasked { user: bool, port: bool });
 
-/// SSH's.
+/// The port of SSH.
 const DEFAULT_PORT: u16 = 22;
 
 /// How long each phase of connecting may take.
@@ -227,7 +227,7 @@ impl Default for Keepalive {
     }
 }
 
-/// What an interactive shell (`open_shell`) is: what ssh_config(5) says about `ssh HOST`. Commands and files go without.
+/// What an interactive shell (`open_shell`) runs: what ssh_config(5) says about `ssh HOST`. Commands and files don't use it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shell {
@@ -272,7 +272,7 @@ pub struct Algorithms {
     pub macs: Vec<String>,
     /// `HostKeyAlgorithms`.
     pub host_keys: Vec<String>,
-    /// Where a list stands, by its keyword in ssh_config(5), for errors.
+    /// Where a list comes from, by its keyword in ssh_config(5), for errors.
     pub places: BTreeMap<&'static str, String>,
 }
 

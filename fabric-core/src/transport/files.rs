@@ -20,11 +20,11 @@ pub enum FileKind {
     Symlink,
     /// A device, a socket or a pipe.
     Other,
-    /// What the host doesn't say.
+    /// The host doesn't say.
     Unknown,
 }
 
-/// What a host says about a file. What it doesn't say is `None`.
+/// What a host knows about a file; `None` is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileStat {
@@ -122,8 +122,8 @@ pub struct WriteOptions {
     pub changes: FileChanges,
     /// Whether to wait until the host has it on its disk (`fsync@openssh.com`).
     pub sync: bool,
-    /// Whether the file has no holes at any time, so that a write that is cut short can be gone on with where
-    /// the file ends. A long link may take more at once without. Default: no.
+    /// Whether the file has no holes at any time, so that an interrupted write can be continued where the file
+    /// ends. Without it, more may be in flight on a long link. Default: no.
     pub in_order: bool,
 }
 

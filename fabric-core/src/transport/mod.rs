@@ -8,8 +8,8 @@
 //! ```
 //!
 //! All are object safe: SSH, this machine, a plugin and a double in a test are transports alike, and the
-//! layers above cannot tell which one they have. Futures may be dropped at any time; what was under way
-//! is then given up and whatever it held on the far side is released.
+//! layers above cannot tell which one they have. Futures may be dropped at any time: the operation is then
+//! abandoned, and its resources on the far side are released.
 
 mod files;
 mod process;
@@ -39,11 +39,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> ByteStream for T {}
 /// A [`ByteStream`] whose type does not matter.
 pub type BoxStream = Box<dyn ByteStream>;
 
-/// Whom a transport turns to while it opens a session.
+/// What a transport may need while it opens a session.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct OpenContext {
-    /// Who answers questions: passwords, passphrases, unknown host keys.
+    /// Answers questions: passwords, passphrases, unknown host keys.
     pub prompter: Arc<dyn Prompter>,
     /// Gets the events.
     pub events: Emitter,
@@ -122,7 +122,7 @@ pub trait Session: Send + Sync {
     /// The host's files. Calls may share one channel.
     async fn files(&self) -> Result<Arc<dyn Files>, SessionError>;
 
-    /// Whether the session still stands, as far as this side can know without asking.
+    /// Whether the session is still open, as far as this side can know without asking.
     fn is_open(&self) -> bool;
 
     /// Whether it works only while the runtime runs in which it was opened, because tasks there move its bytes. Default: yes.

@@ -14,13 +14,13 @@ use crate::outcome::ExitStatus;
 use crate::setters::setters;
 use crate::signal::Signal;
 
-/// What process to start and with what around it.
+/// A process to start, with its terminal and environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpawnRequest {
     /// What to run.
     pub program: Program,
-    /// A pseudo-terminal, if one is wanted.
+    /// The pseudo-terminal, if there is to be one.
     pub pty: Option<PtyRequest>,
     /// Variables sent beside the command (RFC 4254, section 6.4); the host may drop them. What must
     /// arrive is part of the rendered command instead.
@@ -100,8 +100,8 @@ impl Default for WindowSize {
     }
 }
 
-/// A running process. Dropping it gives it up: its channel is closed, which a process without a terminal
-/// may well survive; see [`ProcessControl::stop`].
+/// A running process. Dropping it closes its channel, which a process without a terminal may survive; see
+/// [`ProcessControl::stop`].
 #[non_exhaustive]
 pub struct Process {
     /// Its standard input; shutting it down sends end-of-file.
@@ -143,14 +143,14 @@ pub enum ProcessEvent {
     Stderr(Bytes),
     /// How it ended. Output may still follow: only `None` is the end.
     Exit(ExitStatus),
-    /// The session broke: the process may run on, and what it printed last may be missing. After
-    /// [`Exit`](Self::Exit), only the latter.
+    /// The session broke: the process may still be running, and the last of its output may be missing. After
+    /// [`Exit`](Self::Exit), only output may be missing.
     Lost(SessionError),
 }
 
 /// The output side of a [`Process`].
 ///
-/// What is not taken is kept in a bounded store; when that is full, the host is no longer read from.
+/// Output that is not taken is kept in a bounded buffer; when that is full, the host is not read.
 pub trait ProcessOutput: Send {
     /// The next event, or `None` at the end.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<ProcessEvent>>;
@@ -162,24 +162,24 @@ pub trait ProcessControl: Send + Sync {
     /// Sends a signal. Over SSH there is no answer to it, and servers may ignore it.
     async fn signal(&self, signal: Signal) -> Result<(), SessionError>;
 
-    /// Tells the new size of the local terminal.
+    /// Passes on the new size of the local terminal.
     async fn resize(&self, size: WindowSize) -> Result<(), SessionError>;
 
-    /// Ends the process and its group at once, without waiting for anything, where the transport can; says whether it
-    /// can. It is for who is dropped, and can't wait. Default: it can't.
+    /// Ends the process and its group at once, without waiting, and returns whether the transport can do that. For
+    /// destructors, which can't wait. Default: it can't.
     fn kill(&self) -> bool {
         false
     }
 
-    /// The process is to outlive its session, if the transport allows it: closing that doesn't end it.
+    /// Lets the process outlive its session, if the transport can: closing the session doesn't end the process.
     fn disown(&self) {}
 
     /// Ends the process and its group: TERM, then KILL after `grace`, by every way the transport has, and
-    /// says what came of it. The output goes on until its own end.
+    /// returns the result. The output continues to its own end.
     async fn stop(&self, grace: Duration) -> StopOutcome;
 }
 
-/// What came of stopping a process.
+/// The result of stopping a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopOutcome {
     /// It has ended.

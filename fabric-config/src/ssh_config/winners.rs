@@ -15,7 +15,7 @@ use super::value::{Item, Value, What};
 /// OpenSSH's port.
 pub(super) const DEFAULT_PORT: u16 = 22;
 
-/// Where an item is: the lookup's own come first, under [`COMMAND_LINE`].
+/// The place of an item: those of the lookup come first, under [`COMMAND_LINE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct At {
     pub(super) file: u32,
@@ -27,7 +27,7 @@ pub(super) struct At {
 pub(super) const COMMAND_LINE: u32 = u32::MAX;
 /// The values as they accumulate.
 #[derive(Debug, Clone)]
-pub(super) struct State {
+pub(super) struct Winners {
     pub(super) loaded: Arc<Loaded>,
     pub(super) command_line: Vec<Item>,
     pub(super) slots: Vec<Option<At>>,
@@ -37,8 +37,8 @@ pub(super) struct State {
     pub(super) local_forwards: Vec<(Forward, At)>,
     pub(super) remote_forwards: Vec<(Forward, At)>,
     pub(super) send_env: Vec<(Arc<str>, At)>,
-    /// Where in [`LISTS`] the first list is from which nothing is left. OpenSSH 9.2 complains of it, goes on, and
-    /// omits what it would have done after it, which shows in what it prints.
+    /// The index in [`LISTS`] of the first list that is left empty. OpenSSH 9.2 reports it, continues, and omits what it
+    /// would have done after it, as its output shows.
     pub(super) failed_list: Option<usize>,
 }
 
@@ -52,7 +52,7 @@ pub(super) const LISTS: [Directive; 6] = [
     Directive::CaSignatureAlgorithms,
 ];
 
-impl State {
+impl Winners {
     pub(super) fn new(loaded: &Arc<Loaded>) -> Self {
         Self {
             loaded: Arc::clone(loaded),
@@ -93,12 +93,12 @@ impl State {
         }
     }
 
-    /// As [`text`](Self::text), with `none` taken for nothing.
+    /// As [`text`](Self::text), but `None` for `none`.
     pub(super) fn text_or_none(&self, directive: Directive) -> Option<&Arc<str>> {
         self.text(directive).filter(|text| !text.eq_ignore_ascii_case("none"))
     }
 
-    /// As [`text_or_none`](Self::text_or_none), unless OpenSSH didn't get as far as taking `none` for nothing.
+    /// As [`text_or_none`](Self::text_or_none), unless OpenSSH stopped before it handled `none`.
     pub(super) fn printed_text(&self, directive: Directive) -> Option<&Arc<str>> {
         if self.failed_list.is_some() { self.text(directive) } else { self.text_or_none(directive) }
     }
